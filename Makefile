@@ -1,0 +1,43 @@
+# PYTHON chooses the interpreter: `make test PYTHON=python3.13`. Each version gets its own environment.
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV ?= .venv/$(VERSION)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 4
+
+.PHONY: test test-all demo bench parity lint types check clean install
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow and not parity'
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not parity'
+
+demo: $(STAMP)
+	$(BIN)/akto-mirror demo
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+parity: $(STAMP)
+	$(BIN)/python -m tests.parity.record
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+check: lint types test
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

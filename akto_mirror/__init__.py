@@ -1,0 +1,1 @@
+"""Mirror API traffic that passes through mitmproxy to Akto's data-ingestion service."""
