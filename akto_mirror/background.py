@@ -1,0 +1,105 @@
+"""A tornado application served from a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets, bind_unix_socket
+from tornado.web import Application
+
+# Handlers that read large bodies do so in pieces and keep their own limit.
+_MAX_BODY_BYTES = 1 << 40
+
+
+class BackgroundServer:
+    """Serves an application on a thread with its own event loop; also a context manager.
+
+    Args:
+        app: The tornado application.
+        host: The address to listen on.
+        port: The TCP port; 0 takes a free one, which a later start takes again.
+        uds: Path of a Unix socket to listen on instead.
+        ssl_context: Serves TLS with this server context.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        uds: Path | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.uds = uds
+        self._app = app
+        self._ssl_context = ssl_context
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._halt: asyncio.Event | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a path; with a Unix socket, one with a made-up host."""
+        if self.uds is not None:
+            return "http://localhost"
+        scheme = "https" if self._ssl_context else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+    def start(self) -> None:
+        """Listen, and serve until `stop`.
+
+        Raises:
+            OSError: If it cannot listen there.
+        """
+        sockets = self._bind()
+        ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(sockets, ready)), daemon=True)
+        self._thread.start()
+        ready.wait()
+
+    def stop(self) -> None:
+        """Close the listening sockets and every connection; harmless if it does not run."""
+        if self._thread is None or self._loop is None or self._halt is None:
+            return
+        self._loop.call_soon_threadsafe(self._halt.set)
+        self._thread.join()
+        self._thread = None
+        if self.uds is not None:
+            self.uds.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _bind(self) -> list[socket.socket]:
+        if self.uds is not None:
+            return [bind_unix_socket(str(self.uds))]
+        sockets = bind_sockets(self.port, self.host)
+        self.port = sockets[0].getsockname()[1]
+        return sockets
+
+    async def _serve(self, sockets: list[socket.socket], ready: threading.Event) -> None:
+        server = HTTPServer(self._app, ssl_options=self._ssl_context, max_body_size=_MAX_BODY_BYTES)
+        server.add_sockets(sockets)
+        self._loop = asyncio.get_running_loop()
+        self._halt = asyncio.Event()
+        ready.set()
+        await self._halt.wait()
+        server.stop()
+        await server.close_all_connections()

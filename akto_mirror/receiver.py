@@ -1,0 +1,281 @@
+"""The local ingestion service: answers as Akto's does and keeps what arrives."""
+
+from __future__ import annotations
+
+import hmac
+import ssl
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import msgspec
+import tornado.web
+
+from akto_mirror import intake
+from akto_mirror.background import BackgroundServer
+from akto_mirror.intake import Refusal
+
+KEEP_ENTRIES = 100_000
+KEEP_CHARS = 256 * 1024 * 1024
+PAGE_ENTRIES = 1_000
+
+
+class Answer(NamedTuple):
+    """What one `POST /api/ingestData` came to.
+
+    Attributes:
+        status: The HTTP status code answered.
+        taken: How many entries were taken; with 422 those before the bad one.
+        reason: Why it was refused, unescaped; empty for 200.
+    """
+
+    status: int
+    taken: int
+    reason: str
+
+
+class Store:
+    """Keeps the newest entries in memory, at most `keep` and `KEEP_CHARS` of text, and appends all to a file if given.
+
+    Every method may be called from any thread.
+    """
+
+    def __init__(self, keep: int = KEEP_ENTRIES, out: Path | None = None) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: If `out` cannot be written.
+        """
+        self.total = 0
+        self.batches: deque[int] = deque(maxlen=KEEP_ENTRIES)
+        self.answers: Counter[int] = Counter()
+        self._keep = keep
+        self._entries: deque[dict[str, Any]] = deque()
+        self._chars = 0
+        self._out: BinaryIO | None = out.open("ab") if out else None
+        self._changed = threading.Condition()
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Take one entry.
+
+        Raises:
+            OSError: If the file cannot take it; the entry then counts as not taken.
+        """
+        with self._changed:
+            if self._out is not None:
+                self._out.write(msgspec.json.encode(entry) + b"\n")
+                self._out.flush()
+            self._entries.append(entry)
+            self._chars += _chars(entry)
+            while self._entries and (len(self._entries) > self._keep or self._chars > KEEP_CHARS):
+                self._chars -= _chars(self._entries.popleft())
+            self.total += 1
+            self._changed.notify_all()
+
+    def note(self, answer: Answer) -> None:
+        """Count one answered request."""
+        with self._changed:
+            self.answers[answer.status] += 1
+            if answer.status == 200:
+                self.batches.append(answer.taken)
+
+    def since(self, number: int, limit: int | None = None) -> tuple[int, list[dict[str, Any]]]:
+        """Return entries in order of arrival, the first having number 0, from `number` or the oldest kept one on.
+
+        Returns:
+            The number of the first entry returned, and at most `limit` entries.
+        """
+        with self._changed:
+            oldest = self.total - len(self._entries)
+            first = min(max(number, oldest), self.total)
+            return first, list(islice(self._entries, first - oldest, None if limit is None else first - oldest + limit))
+
+    def wait_for(self, count: int, timeout: float) -> None:
+        """Wait until `count` entries have arrived since the start.
+
+        Args:
+            count: How many entries.
+            timeout: The longest wait in seconds.
+
+        Raises:
+            TimeoutError: If fewer arrived in time.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.total >= count, timeout):
+                raise TimeoutError(f"{self.total} of {count} entries arrived within {timeout} s")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._changed:
+            if self._out is not None:
+                self._out.close()
+                self._out = None
+
+
+class Receiver(BackgroundServer):
+    """The ingestion service on a thread of this process; also a context manager.
+
+    Args:
+        host: The address to listen on.
+        port: The TCP port; 0 takes a free one, which a later start takes again.
+        token: What `Authorization` must hold everywhere but at `/healthCheck`; empty: no authentication.
+        out: A file to which entries are appended, one JSON object a line.
+        keep: How many of the newest entries stay in memory.
+        on_answer: Called on the server's thread after each `POST /api/ingestData`.
+        uds: Path of a Unix socket to listen on instead of TCP.
+        ssl_context: Serves TLS with this server context.
+
+    Raises:
+        OSError: If `out` cannot be written.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str = "",
+        out: Path | None = None,
+        keep: int = KEEP_ENTRIES,
+        on_answer: Callable[[Answer], None] = lambda _: None,
+        uds: Path | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.store = Store(keep, out)
+        app = make_app(self.store, token, on_answer)
+        super().__init__(app, host=host, port=port, uds=uds, ssl_context=ssl_context)
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The entries kept, oldest first, each as it was sent."""
+        return self.store.since(0)[1]
+
+    @property
+    def batches(self) -> list[int]:
+        """The number of entries of each batch that was answered with 200, oldest first."""
+        return list(self.store.batches)
+
+    def wait_for(self, count: int, timeout: float = 10) -> list[dict[str, Any]]:
+        """Wait until `count` entries have arrived since the start, for at most `timeout` seconds.
+
+        Returns:
+            The entries kept.
+
+        Raises:
+            TimeoutError: If fewer arrived in time.
+        """
+        self.store.wait_for(count, timeout)
+        return self.entries
+
+
+def make_app(store: Store, token: str, on_answer: Callable[[Answer], None]) -> tornado.web.Application:
+    """Build the service's application; `Receiver` describes the arguments."""
+    shared = {"store": store, "token": token}
+    return tornado.web.Application(
+        [
+            ("/healthCheck", _Health, shared),
+            ("/api/auth-check", _AuthCheck, shared),
+            ("/api/entries", _Entries, shared),
+            ("/api/ingestData", _Ingest, {**shared, "on_answer": on_answer}),
+        ],
+        default_handler_class=_NotFound,
+        default_handler_args=shared,
+        log_function=lambda _: None,
+    )
+
+
+def ingest(store: Store, body: bytes, content_type: str) -> Answer:
+    """Take the batch in a request body, up to the first entry that is refused."""
+    taken = 0
+    try:
+        for item in intake.read_batch(body, content_type):
+            store.add(intake.read_entry(item))
+            taken += 1
+    except Refusal as refusal:
+        after = f" (after {taken} good entries)" if taken else ""
+        return Answer(refusal.status, taken, refusal.reason + after)
+    except OSError as error:
+        return Answer(422, taken, f"cannot write the entry: {error.strerror or error}")
+    return Answer(200, taken, "")
+
+
+def _chars(entry: dict[str, Any]) -> int:
+    return sum(len(value) for value in entry.values() if isinstance(value, str))
+
+
+class _Handler(tornado.web.RequestHandler):
+    def initialize(self, store: Store, token: str) -> None:
+        self.store = store
+        self.token = token
+
+    def reply(self, status: int, **fields: object) -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json;charset=utf-8")
+        self.finish(msgspec.json.encode({"success": status == 200, **fields}))
+
+    def authorize(self) -> None:
+        given = self.request.headers.get("Authorization", "")
+        if self.token and not hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
+            raise tornado.web.HTTPError(401)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002, ANN401 - tornado's signature
+        self.reply(status_code, error=self._reason)
+
+
+class _Health(_Handler):
+    def get(self) -> None:
+        self.reply(200)
+
+
+class _AuthCheck(_Handler):
+    def get(self) -> None:
+        self.authorize()
+        self.reply(200)
+
+
+class _NotFound(_Handler):
+    def prepare(self) -> None:
+        if self.request.path.startswith("/api/"):
+            self.authorize()
+        raise tornado.web.HTTPError(404)
+
+
+class _Entries(_Handler):
+    def get(self) -> None:
+        self.authorize()
+        since = self.get_query_argument("since", "0")
+        if not (since.isascii() and since.isdigit() and len(since) < 20):
+            raise tornado.web.HTTPError(400, reason="since is not a number")
+        first, entries = self.store.since(int(since), PAGE_ENTRIES)
+        self.reply(200, first=first, next=first + len(entries), total=self.store.total, entries=entries)
+
+
+@tornado.web.stream_request_body
+class _Ingest(_Handler):
+    def initialize(self, store: Store, token: str, on_answer: Callable[[Answer], None]) -> None:  # type: ignore[override]  # tornado passes the route's own arguments
+        super().initialize(store, token)
+        self.on_answer = on_answer
+        self.body = bytearray()
+
+    def data_received(self, chunk: bytes) -> None:
+        # One byte over the limit is kept of a body that is too long, so that it is seen to be too long.
+        self.body += chunk[: intake.MAX_BODY_BYTES + 1 - len(self.body)]
+
+    def post(self) -> None:
+        answer = self.take()
+        self.store.note(answer)
+        if answer.status == 200:
+            self.reply(200, taken=answer.taken)
+        else:
+            self.reply(answer.status, actionErrors=[answer.reason])
+        self.on_answer(answer)
+
+    def take(self) -> Answer:
+        try:
+            self.authorize()
+        except tornado.web.HTTPError as error:
+            return Answer(error.status_code, 0, "the token is missing or wrong")
+        return ingest(self.store, bytes(self.body), self.request.headers.get("Content-Type", ""))
