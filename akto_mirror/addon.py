@@ -1,0 +1,275 @@
+"""The addon: mitmproxy's hooks, wired to the parts that do the work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Generator
+from concurrent.futures import Future
+from typing import Any
+
+from mitmproxy import ctx, exceptions, http
+from mitmproxy.addonmanager import Loader
+
+from akto_mirror import body, entry, options, routes, rules
+from akto_mirror.batch import Limits
+from akto_mirror.entry import Exchange, HeaderMap, Shape
+from akto_mirror.options import ConfigError, Settings
+from akto_mirror.rules import Reason, Skip
+from akto_mirror.shipper import Policy, Shipper
+from akto_mirror.sinks.base import Sink
+from akto_mirror.sinks.file import FileSink
+from akto_mirror.sinks.http import MARKER, HttpSink
+from akto_mirror.stats import Dropped, Stats
+from akto_mirror.text import printable
+
+logger = logging.getLogger(__name__)
+
+# Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
+VERDICT = "akto"
+
+
+class AktoMirror:
+    """Mirrors what passes the capture rules to Akto; see `akto_mirror.options` for what steers it."""
+
+    name = "akto-mirror"
+
+    def __init__(self) -> None:
+        self._stats = Stats()
+        self._shipper: Shipper | None = None
+        self._settings: Settings | None = None
+        self._running = False
+        self._chatty = False
+        self._marker = secrets.token_hex(8)
+
+    def load(self, loader: Loader) -> None:
+        """Declare the options, and report given values that mitmproxy would pass over in silence."""
+        for option in options.OPTIONS:
+            loader.add_option(option.name, option.type, option.default, option.help, option.choices)
+        deferred = ctx.options.deferred
+        raw = {name: getattr(value, "val", value) for name, value in deferred.items()}
+        for mistake in options.find_mistakes(raw):
+            logger.error("akto: %s", mistake)
+            deferred.pop(str(mistake).partition("=")[0], None)
+
+    def configure(self, updated: set[str]) -> None:
+        """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
+        self._chatty = _shows_debug_lines()
+        if self._settings is not None and not updated.intersection(options.names()):
+            return
+        try:
+            settings = options.read({name: getattr(ctx.options, name) for name in options.names()}, os.environ)
+        except ConfigError as fault:
+            self._refuse(fault)
+        else:
+            self._apply(settings)
+
+    def running(self) -> None:
+        """Tell what is done, once the proxy runs."""
+        self._running = True
+        settings = self._settings
+        if settings is None:
+            logger.error("akto: nothing is mirrored until the options above are mended")
+        elif not settings.destination.url:
+            logger.warning(
+                "akto: dry run, nothing is sent; set akto_url=http://HOST:9091 or AKTO_DATA_INGESTION_URL to mirror"
+            )
+        else:
+            fidelity = "worker" if settings.worker else "akto"
+            logger.info("akto: mirroring to %s (fidelity %s)", printable(settings.destination.url), fidelity)
+
+    def done(self) -> Awaitable[None] | None:
+        """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
+        if self._shipper is None:
+            return None
+        replay = bool(getattr(ctx.options, "rfile", None))
+        ended = self._shipper.close(patient=replay)
+        ended.add_done_callback(lambda _: logger.info("akto: %s", self._stats.snapshot()))
+        return _Wait(ended)
+
+    def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Mirror an exchange; one that becomes a WebSocket is left to `websocket_start`."""
+        if flow.websocket is None:
+            self._mirror(flow)
+        return self._backpressure(flow)
+
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        """Mirror an accepted WebSocket upgrade."""
+        self._mirror(flow)
+
+    def _refuse(self, fault: ConfigError) -> None:
+        if self._running:
+            raise exceptions.OptionsError(f"{fault} (the old value stays in force)") from fault
+        logger.error("akto: %s", fault)
+
+    def _apply(self, settings: Settings) -> None:
+        before, self._settings = self._settings, settings
+        self._shape = _shape(settings)
+        if not settings.destination.url:
+            self._stop()
+        elif self._shipper is None:
+            self._shipper = Shipper(_policy(settings), self._sink(settings), self._stats)
+        else:
+            self._reconfigure(self._shipper, before, settings)
+
+    def _stop(self) -> None:
+        if self._shipper is not None:
+            self._shipper.close()
+            self._shipper = None
+
+    def _reconfigure(self, shipper: Shipper, before: Settings | None, settings: Settings) -> None:
+        same = before is not None and _sink_key(before) == _sink_key(settings)
+        shipper.reconfigure(_policy(settings), None if same else self._sink(settings))
+
+    def _sink(self, settings: Settings) -> Sink:
+        to = settings.destination
+        if to.scheme == "file":
+            return FileSink(to.path)
+        return HttpSink(to.url, token=settings.token, uds=settings.uds, marker=self._marker)
+
+    def _mirror(self, flow: http.HTTPFlow) -> None:
+        if self._settings is None or flow.response is None:
+            return
+        try:
+            self._decide(flow, flow.response, self._settings)
+        except Exception:
+            # Traffic goes on whatever is wrong here, but the loss is counted and seen.
+            self._stats.capture()
+            self._stats.drop(Dropped.FAULT)
+            flow.metadata[VERDICT] = f"dropped: {Dropped.FAULT}"
+            logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
+
+    def _decide(self, flow: http.HTTPFlow, response: http.Response, settings: Settings) -> None:
+        request_headers = entry.header_map(flow.request.headers.fields, all_cookies=not settings.worker)
+        response_headers = entry.header_map(response.headers.fields, all_cookies=not settings.worker)
+        skip = self._unwanted(flow, request_headers, settings) or _judge(response, request_headers, response_headers)
+        if skip:
+            self._skip(flow, skip)
+        elif self._shipper is None:
+            flow.metadata[VERDICT] = "captured (dry run)"
+        else:
+            exchange = _exchange(flow, response, settings, request_headers, response_headers)
+            self._capture(flow, response, exchange, self._shipper)
+
+    def _skip(self, flow: http.HTTPFlow, skip: Skip) -> None:
+        flow.metadata[VERDICT] = f"skipped: {printable(str(skip))}"
+        self._stats.skip(skip.reason)
+        if self._chatty:
+            request = printable(f"{flow.request.method} {flow.request.path}")
+            logger.debug("akto: skipped %s: %s", request, printable(str(skip)))
+
+    def _capture(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, shipper: Shipper) -> None:
+        encoded = entry.encode(entry.build(flow, response, self._shape, exchange))
+        self._stats.capture()
+        flow.metadata[VERDICT] = "captured" if shipper.offer(encoded) else "dropped"
+
+    def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> Skip | None:
+        if headers.get(MARKER) == self._marker:
+            return Skip(Reason.OWN_CALL)
+        if settings.routes and not _on_route(flow, headers, settings):
+            return Skip(Reason.ROUTE)
+        if settings.filter and not settings.filter(flow):
+            return Skip(Reason.FILTER)
+        return None
+
+    def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Make a replay of a file, which nobody waits for, wait for room in the queue; live traffic never does."""
+        if flow.live or self._shipper is None or not self._shipper.is_crowded():
+            return None
+        return _Room(self._shipper)
+
+
+class _Wait:
+    """Awaits a thread's future; when nobody awaits it, nothing is left behind that would complain."""
+
+    def __init__(self, ended: Future[None]) -> None:
+        self._ended = ended
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return asyncio.wrap_future(self._ended).__await__()
+
+
+class _Room:
+    """Awaits room in the queue."""
+
+    def __init__(self, shipper: Shipper) -> None:
+        self._shipper = shipper
+
+    def __await__(self) -> Generator[Any, None, None]:
+        while self._shipper.is_crowded():
+            yield from asyncio.sleep(0.01).__await__()
+
+
+def _shows_debug_lines() -> bool:
+    """Tell whether anybody would see a debug line: mitmproxy's screens keep them all, mitmdump only if asked to."""
+    verbose = getattr(ctx.options, "termlog_verbosity", "") == "debug"
+    return verbose or ctx.master.addons.get("view") is not None
+
+
+def _judge(response: http.Response, request_headers: HeaderMap, response_headers: HeaderMap) -> Skip | None:
+    if rules.is_websocket(request_headers.get("upgrade", "")):
+        return None
+    return rules.judge(
+        response.status_code, request_headers.get("content-type", ""), response_headers.get("content-type", "")
+    )
+
+
+def _exchange(
+    flow: http.HTTPFlow,
+    response: http.Response,
+    settings: Settings,
+    request_headers: HeaderMap,
+    response_headers: HeaderMap,
+) -> Exchange:
+    return Exchange(
+        request_headers,
+        response_headers,
+        body.snapshot(flow.request.raw_content, settings.body_limit),
+        body.snapshot(response.raw_content, settings.body_limit),
+        is_websocket=rules.is_websocket(request_headers.get("upgrade", "")),
+        host=_host(flow, request_headers, settings),
+        time=_when(flow),
+    )
+
+
+def _shape(settings: Settings) -> Shape:
+    return Shape(
+        worker=settings.worker,
+        account_id=settings.account_id,
+        vxlan_id=settings.vxlan_id,
+        tag=settings.tag,
+        host=settings.host,
+        client_ip_header=settings.client_ip_header,
+        include_query=settings.include_query,
+        body_limit=settings.body_limit,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
+    return Policy(limits, settings.queue_bytes, settings.timeout_s, settings.shutdown_s)
+
+
+def _sink_key(settings: Settings) -> tuple[object, ...]:
+    return settings.destination, settings.uds, settings.token
+
+
+def _host(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> str:
+    """Return the host to report where it is not what the `host` header says: HTTP/2 has it in `:authority`."""
+    return settings.host or ("" if "host" in headers else flow.request.data.authority.decode("utf-8", "replace"))
+
+
+def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
+    asked = headers.get("host") or flow.request.data.authority.decode("utf-8", "replace") or flow.request.host
+    scheme = "https" if flow.client_conn.tls else "http"
+    return routes.any_matches(settings.routes, scheme, routes.host_name(asked), flow.request.path)
+
+
+def _when(flow: http.HTTPFlow) -> float:
+    """When the exchange ended, in epoch seconds; a replayed flow keeps its own time."""
+    stamp = flow.response.timestamp_end if flow.response else None
+    return stamp if stamp is not None and math.isfinite(stamp) else time.time()

@@ -1,0 +1,41 @@
+"""When a batch is due and what goes into it. No clock and no I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HEAD = b'{"batchData":['
+TAIL = b"]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A batch is sent at whichever comes first: so many entries, so many bytes, so many seconds after its first."""
+
+    entries: int
+    size: int
+    linger_s: float
+
+
+def is_full(count: int, size: int, limits: Limits) -> bool:
+    """Tell whether `count` waiting entries of `size` bytes in all fill a batch."""
+    return count >= limits.entries or size >= limits.size
+
+
+def take(queue: deque[bytes], limits: Limits) -> list[bytes]:
+    """Move the next batch out of the queue: at least one entry, and no more than the limits allow."""
+    batch = [queue.popleft()]
+    size = len(HEAD) + len(TAIL) + len(batch[0])
+    while queue and len(batch) < limits.entries:
+        size += 1 + len(queue[0])
+        if size > limits.size:
+            break
+        batch.append(queue.popleft())
+    return batch
+
+
+def body(entries: Sequence[bytes]) -> bytes:
+    """Join encoded entries into the request body; nothing is encoded a second time."""
+    return HEAD + b",".join(entries) + TAIL

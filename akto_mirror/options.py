@@ -1,0 +1,359 @@
+"""The options of the addon: their declarations, and the one frozen `Settings` that they add up to."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from mitmproxy import flowfilter
+
+from akto_mirror import routes
+from akto_mirror.text import printable
+
+INGEST_PATH = "/api/ingestData"
+DEFAULT_TAG = '{"service": "mitmproxy"}'
+WORKER_TAG = '{\n  "service": "cloudflare"\n}'
+
+# Akto's service takes strings of 5,242,880 characters and bodies of 10,485,760 (its JSON interceptor).
+MAX_BODY_LIMIT = 4 * 1024 * 1024
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+MAX_BATCH_ENTRIES = 10_000
+
+
+class ConfigError(ValueError):
+    """An option's value cannot be used; the text names the option, the value, the fault and what would do."""
+
+    def __init__(self, option: str, value: object, problem: str) -> None:
+        shown = "(hidden)" if option == "akto_token" else printable(str(value))
+        super().__init__(f"{option}={shown}: {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One declaration for mitmproxy; `env` names the variable that stands in for an empty value."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+    choices: Sequence[str] | None = None
+    bounds: tuple[int, int] | None = None
+    env: str = ""
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "akto_url",
+        str,
+        "",
+        "Where entries go: http(s)://host[/path] of Akto's data-ingestion service (without a path: /api/ingestData), "
+        "or file:///path.ndjson. Empty: the variable AKTO_DATA_INGESTION_URL; if that is empty too, nothing is sent "
+        "and only verdicts are made.",
+        env="AKTO_DATA_INGESTION_URL",
+    ),
+    Option("akto_uds", str, "", "Connect to akto_url through this Unix socket."),
+    Option(
+        "akto_token",
+        str,
+        "",
+        "Token sent raw as the Authorization header. Empty: the variable AKTO_API_TOKEN, which other users of the "
+        "machine cannot see in the process list.",
+        env="AKTO_API_TOKEN",
+    ),
+    Option("akto_account_id", str, "1000000", "The entries' akto_account_id."),
+    Option("akto_vxlan_id", str, "0", "The entries' akto_vxlan_id: the API collection of traffic without a host name."),
+    Option(
+        "akto_tag",
+        str,
+        DEFAULT_TAG,
+        "The entries' tag, a JSON object that labels the API collection. With akto_fidelity=worker the default is the "
+        "Worker's own tag.",
+    ),
+    Option(
+        "akto_fidelity",
+        str,
+        "akto",
+        "akto: entries as Akto's runtime can use them best. worker: exactly what Akto's Cloudflare Worker would send, "
+        "its losses included.",
+        choices=("akto", "worker"),
+    ),
+    Option(
+        "akto_routes",
+        Sequence[str],
+        [],
+        "Cloudflare route patterns such as *.example.com/api/*; only requests that match one are mirrored. Empty: all.",
+    ),
+    Option("akto_filter", str, "", "A mitmproxy flow filter; only flows that match are mirrored. Empty: all."),
+    Option("akto_host", str, "", "A fixed host name to report. Empty: the one that the client asked for."),
+    Option(
+        "akto_client_ip_header",
+        str,
+        "cf-connecting-ip",
+        "The request header that holds the client's address. Where it is absent, the peer's address is reported.",
+    ),
+    Option("akto_include_query", bool, False, "Append the query string to the reported path."),
+    Option(
+        "akto_body_limit",
+        int,
+        65536,
+        "Bytes of each decoded body that are kept.",
+        bounds=(0, MAX_BODY_LIMIT),
+    ),
+    Option(
+        "akto_batch_entries",
+        int,
+        100,
+        "Send a batch when it has this many entries.",
+        bounds=(1, MAX_BATCH_ENTRIES),
+    ),
+    Option(
+        "akto_batch_bytes",
+        int,
+        1024 * 1024,
+        "Send a batch when it has this many bytes.",
+        bounds=(1, MAX_BATCH_BYTES),
+    ),
+    Option(
+        "akto_linger_ms",
+        int,
+        1000,
+        "Send a batch at the latest this many milliseconds after its first entry.",
+        bounds=(0, 3_600_000),
+    ),
+    Option(
+        "akto_queue_bytes",
+        int,
+        64 * 1024 * 1024,
+        "Bytes of entries that may wait in memory; what comes on top is dropped and counted.",
+        bounds=(1, 2**40),
+    ),
+    Option("akto_timeout_s", int, 10, "Seconds that one request to Akto may take in all.", bounds=(1, 3600)),
+    Option("akto_shutdown_s", int, 5, "Seconds that the flush at exit may take.", bounds=(0, 3600)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A parsed `akto_url`: scheme `http`, `https` or `file`, or empty for a dry run."""
+
+    scheme: str = ""
+    url: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All options, checked and parsed. Times are in the units that the options' names give."""
+
+    destination: Destination
+    uds: str
+    token: str = field(repr=False)
+    account_id: str
+    vxlan_id: str
+    tag: str
+    worker: bool
+    routes: tuple[routes.Route, ...]
+    filter: flowfilter.TFilter | None
+    host: str
+    client_ip_header: str
+    include_query: bool
+    body_limit: int
+    batch_entries: int
+    batch_bytes: int
+    linger_ms: int
+    queue_bytes: int
+    timeout_s: int
+    shutdown_s: int
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all options."""
+    return tuple(option.name for option in OPTIONS)
+
+
+def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Check and parse the options' values; where one is empty, its environment variable stands in.
+
+    Raises:
+        ConfigError: for the first option whose value cannot be used.
+    """
+    known = {option.name: _given(option, values[option.name], environ) for option in OPTIONS}
+    for option in OPTIONS:
+        _check(option, known[option.name])
+    worker = known["akto_fidelity"] == "worker"
+    return Settings(
+        destination=_parsed(known, "akto_url", destination),
+        uds=_parsed(known, "akto_uds", _socket),
+        token=_parsed(known, "akto_token", _token),
+        account_id=known["akto_account_id"],
+        vxlan_id=known["akto_vxlan_id"],
+        tag=WORKER_TAG if worker and known["akto_tag"] == DEFAULT_TAG else _parsed(known, "akto_tag", _tag),
+        worker=worker,
+        routes=tuple(_each(known, "akto_routes", routes.parse)),
+        filter=_parsed(known, "akto_filter", _filter),
+        host=known["akto_host"],
+        client_ip_header=_parsed(known, "akto_client_ip_header", _header_name),
+        include_query=known["akto_include_query"],
+        body_limit=known["akto_body_limit"],
+        batch_entries=known["akto_batch_entries"],
+        batch_bytes=known["akto_batch_bytes"],
+        linger_ms=known["akto_linger_ms"],
+        queue_bytes=known["akto_queue_bytes"],
+        timeout_s=known["akto_timeout_s"],
+        shutdown_s=known["akto_shutdown_s"],
+    )
+
+
+def find_mistakes(raw: Mapping[str, object]) -> Iterable[ConfigError]:
+    """Find what mitmproxy itself would pass over in silence among the values given as text before the addon was loaded.
+
+    At that time it drops an option that it does not know, and a number that is none takes the whole addon with it.
+
+    Args:
+        raw: option name to its values as text, or to a value of any other type (then from a configuration file).
+    """
+    known = {option.name: option for option in OPTIONS}
+    for name, given in raw.items():
+        if name in known:
+            yield from _text_mistakes(known[name], given)
+        elif name.startswith("akto_"):
+            close = difflib.get_close_matches(name, known, n=1)
+            yield ConfigError(name, _shown(given), f"no such option{f'; is {close[0]} meant?' if close else ''}")
+
+
+def _text_mistakes(option: Option, given: object) -> Iterable[ConfigError]:
+    if not isinstance(given, list):
+        if option.type in (str, int, bool) and type(given) is not option.type:
+            yield ConfigError(option.name, given, f"it must be of type {option.type.__name__}")
+    elif option.type == Sequence[str]:
+        return
+    elif len(given) > 1:
+        yield ConfigError(option.name, _shown(given), "it is given more than once")
+    elif option.type is int and not _is_int(given):
+        yield ConfigError(option.name, _shown(given), "it must be a whole number")
+    elif option.type is bool and given and given[0] not in ("true", "false", "toggle", ""):
+        yield ConfigError(option.name, given[0], "it must be true or false")
+
+
+def _is_int(given: list[str]) -> bool:
+    try:
+        return bool(given) and int(given[0]) is not None
+    except ValueError:
+        return False
+
+
+def _shown(given: object) -> object:
+    return ", ".join(map(str, given)) if isinstance(given, list) else given
+
+
+def _given(option: Option, value: Any, environ: Mapping[str, str]) -> Any:
+    return value or environ.get(option.env, "") if option.env else value
+
+
+def _check(option: Option, value: Any) -> None:
+    if option.type is str and not _is_unicode(value):
+        raise ConfigError(option.name, value, "it must be valid UTF-8")
+    if option.choices and value not in option.choices:
+        raise ConfigError(option.name, value, f"it must be one of {', '.join(option.choices)}")
+    if option.bounds and not option.bounds[0] <= value <= option.bounds[1]:
+        raise ConfigError(option.name, value, f"it must be between {option.bounds[0]} and {option.bounds[1]}")
+
+
+def _is_unicode(value: str) -> bool:
+    """Tell bytes of the command line that Python could not decode, and keeps as lone surrogates."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _parsed(known: Mapping[str, Any], name: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(known[name])
+    except ValueError as fault:
+        raise ConfigError(name, known[name], str(fault)) from fault
+
+
+def _each(known: Mapping[str, Any], name: str, parse: Callable[[str], Any]) -> Iterable[Any]:
+    return [_parsed({name: value}, name, parse) for value in known[name]]
+
+
+def destination(url: str) -> Destination:
+    """Parse an `akto_url`.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    if not url:
+        return Destination()
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https"):
+        return _http_destination(parts)
+    if parts.scheme == "file":
+        return _file_destination(parts)
+    raise ValueError("it must begin with http://, https:// or file://")
+
+
+def _http_destination(parts: SplitResult) -> Destination:
+    if not parts.hostname:
+        raise ValueError("it names no host; write http://HOST:PORT")
+    if parts.username or parts.password:
+        raise ValueError("it must not hold a user or password; use akto_token")
+    if not parts.netloc.isprintable() or " " in parts.netloc:
+        raise ValueError("its host is not a host name")
+    _ = parts.port  # Raises where it is no number up to 65535.
+    path = parts.path if parts.path not in ("", "/") else INGEST_PATH
+    return Destination(parts.scheme, parts._replace(path=path, fragment="").geturl())
+
+
+def _file_destination(parts: SplitResult) -> Destination:
+    path = Path(unquote(parts.path))
+    if parts.netloc not in ("", "localhost") or not path.is_absolute():
+        raise ValueError("write file:///ABSOLUTE/PATH.ndjson, with three slashes")
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder {path.parent} does not exist; create it first")
+    if path.is_dir():
+        raise ValueError("it is a folder; name a file in it")
+    return Destination("file", parts.geturl(), str(path))
+
+
+def _socket(path: str) -> str:
+    if path and not Path(path).parent.is_dir():
+        raise ValueError(f"the folder {Path(path).parent} does not exist; start the service that listens there first")
+    return path
+
+
+def _token(token: str) -> str:
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("a token consists of printable ASCII characters; check for a line break at its end")
+    return token
+
+
+def _header_name(name: str) -> str:
+    """RFC 9110, section 5.6.2: a field name is a token."""
+    if not all(char.isascii() and (char.isalnum() or char in "!#$%&'*+-.^_`|~") for char in name):
+        raise ValueError("it is not a header's name")
+    return name.lower()
+
+
+def _tag(tag: str) -> str:
+    try:
+        parsed = json.loads(tag)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise ValueError('it must be a JSON object such as {"service": "mitmproxy"}')
+    return tag
+
+
+def _filter(expression: str) -> flowfilter.TFilter | None:
+    if not expression:
+        return None
+    try:
+        return flowfilter.parse(expression)
+    except Exception as fault:
+        raise ValueError(
+            f"it is no flow filter ({printable(str(fault), 80)}); see mitmproxy's help on filters"
+        ) from fault

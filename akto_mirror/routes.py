@@ -1,0 +1,104 @@
+"""Cloudflare's route patterns, such as `*.example.com/api/*`.
+
+The rules are those of Cloudflare's documentation (Workers, Configuration, Routes, "Matching behavior" and
+"Validity"): the only operator is `*`, allowed at the start of the host and at the end of the path; a scheme is
+optional; a host without a path stands for the path `/`; the query string takes part in the match, but a pattern
+cannot hold one; paths are case-sensitive. There is no zone here that would bound a pattern: `*example.com/*` takes in
+`example.com`, its subhosts and `notexample.com`, and a request's port is not looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMES = ("http", "https")
+HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.:[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One parsed pattern."""
+
+    scheme: str
+    host: str
+    any_host_before: bool
+    subhosts_only: bool
+    path: str
+    any_path_after: bool
+
+    def matches(self, scheme: str, host: str, target: str) -> bool:
+        """Tell whether a request falls under this route.
+
+        Args:
+            scheme: `http` or `https`.
+            host: the host name that the client asked for, lower-case, without a port.
+            target: path and query string.
+        """
+        return self.scheme in ("", scheme) and self._host_matches(host) and self._target_matches(target)
+
+    def _host_matches(self, host: str) -> bool:
+        if self.subhosts_only:
+            return host.endswith(self.host) and len(host) > len(self.host)
+        return host.endswith(self.host) if self.any_host_before else host == self.host
+
+    def _target_matches(self, target: str) -> bool:
+        return target.startswith(self.path) if self.any_path_after else target == self.path
+
+
+def parse(pattern: str) -> Route:
+    """Parse one pattern.
+
+    Raises:
+        ValueError: naming what Cloudflare would not accept in it.
+    """
+    scheme, rest = _split_scheme(pattern.strip())
+    host, slash, path = rest.partition("/")
+    path = slash + path or "/"
+    _check_path(path)
+    name = _check_host(host.lower())
+    return Route(
+        scheme=scheme,
+        host=name,
+        any_host_before=host.startswith("*"),
+        subhosts_only=host.startswith("*."),
+        path=path.removesuffix("*"),
+        any_path_after=path.endswith("*"),
+    )
+
+
+def any_matches(routes: tuple[Route, ...], scheme: str, host: str, target: str) -> bool:
+    """Tell whether a request falls under one of the routes; no routes at all stand for every request."""
+    return not routes or any(route.matches(scheme, host, target) for route in routes)
+
+
+def host_name(authority: str) -> str:
+    """Return the host of a `Host` header or `:authority`: lower-case, without a port or a root dot."""
+    host = authority.partition("]")[0] + "]" if authority.startswith("[") else authority.partition(":")[0]
+    return host.lower().removesuffix(".")
+
+
+def _split_scheme(pattern: str) -> tuple[str, str]:
+    scheme, mark, rest = pattern.partition("://")
+    if not mark:
+        return "", pattern
+    if scheme.lower() not in SCHEMES:
+        raise ValueError(f"the scheme must be http or https, not {scheme!r}")
+    return scheme.lower(), rest
+
+
+def _check_host(host: str) -> str:
+    if not host:
+        raise ValueError("it names no host; write */PATH to mean every host")
+    name = host.removeprefix("*")
+    if "*" in name:
+        raise ValueError("a host may hold * only at its start")
+    if not set(name) <= HOST_CHARACTERS:
+        raise ValueError(f"{host!r} is not a host name")
+    return name
+
+
+def _check_path(path: str) -> None:
+    if "*" in path[:-1]:
+        raise ValueError("a path may hold * only at its end")
+    if "?" in path or "#" in path:
+        raise ValueError("a pattern cannot hold a query string; end the path with * to match any")

@@ -1,0 +1,58 @@
+"""The capture rules: which exchanges are mirrored, and why the others are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+TARGETS = ("json", "xml", "x-www-form-urlencoded", "soap", "grpc")
+
+
+class Reason(StrEnum):
+    """Why an exchange was skipped: the closed vocabulary of promise "nothing is lost silently"."""
+
+    OWN_CALL = "own call to Akto"
+    ROUTE = "no route matches"
+    FILTER = "filtered out"
+    STATUS = "status"
+    NO_CONTENT_TYPE = "no content type"
+    CONTENT_TYPE = "content type"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The decision not to mirror, with what in the exchange led to it."""
+
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.detail}".rstrip()
+
+
+def is_websocket(upgrade: str) -> bool:
+    """Tell whether a request's `Upgrade` header asks for a WebSocket, by the Worker's own comparison."""
+    return upgrade.lower() == "websocket"
+
+
+def is_target(content_type: str) -> bool:
+    """Tell whether a content type is one of those that Akto reads; it is enough that it contains a target."""
+    lowered = content_type.lower()
+    return any(target in lowered for target in TARGETS)
+
+
+def judge(status: int, request_type: str, response_type: str) -> Skip | None:
+    """Apply the Worker's rules to an exchange that is no WebSocket upgrade; None means capture.
+
+    Args:
+        status: the response's status code.
+        request_type: the request's `content-type`, empty if absent.
+        response_type: the response's `content-type`, empty if absent.
+    """
+    if not 200 <= status < 400:
+        return Skip(Reason.STATUS, str(status))
+    if not request_type and not response_type:
+        return Skip(Reason.NO_CONTENT_TYPE)
+    if not is_target(request_type) and not is_target(response_type):
+        return Skip(Reason.CONTENT_TYPE, response_type or request_type)
+    return None

@@ -1,0 +1,113 @@
+"""Akto's data-ingestion service over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import certifi
+import httpx
+
+from akto_mirror import batch
+from akto_mirror.sinks.base import SendResult
+from akto_mirror.text import printable
+
+# The header that tells the addon's own calls when they come back to a proxy that loads it.
+MARKER = "x-akto-mirror"
+
+# Bytes of an answer that are read; Akto's are far shorter, and nothing needs more.
+MAX_ANSWER = 64 * 1024
+
+# Each request would be a line in mitmproxy's own log.
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
+CONNECTED = frozenset(
+    {"connection.connect_tcp.complete", "connection.connect_unix_socket.complete", "connection.start_tls.complete"}
+)
+
+
+class HttpSink:
+    """Posts batches over one kept-alive connection, made at the first send.
+
+    Args:
+        url: the full address, path included.
+        token: sent raw as `Authorization`, as Akto's service expects it; empty sends none.
+        uds: path of a Unix socket to connect through; empty connects to the address.
+        marker: value of the header `x-akto-mirror`.
+    """
+
+    def __init__(self, url: str, *, token: str = "", uds: str = "", marker: str = "") -> None:
+        self._url = url
+        self._uds = uds
+        self._headers = {"content-type": "application/json", "user-agent": "akto-mirror", MARKER: marker}
+        if token:
+            self._headers["authorization"] = token
+        self._client: httpx.Client | None = None
+        self._socket: socket.socket | None = None
+
+    def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
+        """Post a batch; the time-out bounds the whole exchange, however slowly the other side answers."""
+        watchdog = threading.Timer(timeout_s, self.abort)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return self._post(batch.body(entries), timeout_s)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as fault:
+            return SendResult(None, printable(f"{type(fault).__name__}: {fault}"))
+        finally:
+            watchdog.cancel()
+
+    def abort(self) -> None:
+        """Shut the connection down, which wakes a thread that waits on it."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _post(self, content: bytes, timeout_s: float) -> SendResult:
+        if self._client is None:
+            self._client = self._connectable()
+        with self._client.stream(
+            "POST", self._url, content=content, timeout=timeout_s, extensions={"trace": self._trace}
+        ) as response:
+            return SendResult(response.status_code, printable(_head(response)))
+
+    def _connectable(self) -> httpx.Client:
+        transport = httpx.HTTPTransport(
+            verify=_tls() if self._url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            uds=self._uds or None,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60),
+        )
+        return httpx.Client(transport=transport, headers=self._headers, trust_env=False, follow_redirects=False)
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in CONNECTED:
+            self._socket = info["return_value"].get_extra_info("socket")
+
+
+def _tls() -> ssl.SSLContext:
+    """Trust what the system trusts (or `SSL_CERT_FILE` names), and the well-known authorities where it has none."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _head(response: httpx.Response) -> str:
+    """Read an answer to its end, so that the connection can be used again, but keep and accept only so much."""
+    head = bytearray()
+    for piece in response.iter_raw():
+        head += piece
+        if len(head) > MAX_ANSWER:
+            break
+    return head[:400].decode("utf-8", "replace")

@@ -1,0 +1,23 @@
+"""Text of strangers, made fit for one line of a log or a terminal."""
+
+from __future__ import annotations
+
+ELLIPSIS = "…"
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """Return `text` on one line, at most `limit` characters long, with everything unprintable escaped.
+
+    Line breaks, ANSI sequences, bidirectional controls and lone surrogates become backslash escapes, and a backslash
+    is doubled, so that no request can forge a log line.
+    """
+    shown = text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
+    if shown.isprintable() and "\\" not in shown:
+        return shown
+    return "".join(map(_escape, shown))
+
+
+def _escape(char: str) -> str:
+    if char == "\\":
+        return "\\\\"
+    return char if char.isprintable() else ascii(char)[1:-1]
