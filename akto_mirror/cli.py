@@ -1,0 +1,238 @@
+"""The command line `akto-mirror`; each command imports what it needs when it runs, so that help comes at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from akto_mirror.text import printable
+
+if TYPE_CHECKING:
+    from akto_mirror.receiver import Answer, Receiver, Store
+
+URL_VARIABLE = "AKTO_DATA_INGESTION_URL"
+TOKEN_VARIABLE = "AKTO_API_TOKEN"  # noqa: S105 - the variable's name
+DEFAULT_PORT = 9091
+
+
+class UserError(Exception):
+    """Something that the person at the keyboard can put right; the text says what and how."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The arguments after the program's name; those of the process if None.
+
+    Returns:
+        The exit code: 0 done, 1 it failed, 130 interrupted; a usage error leaves by `SystemExit(2)`.
+    """
+    args = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = args.run
+    try:
+        return run(args)
+    except UserError as error:
+        sys.stderr.write(f"akto-mirror {args.name}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def say(line: str = "") -> None:
+    """Write one line to standard output at once; characters that it cannot show are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has gone: go on in silence, as Python's documentation advises.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version  # noqa: PLC0415 - costs start-up time
+
+        say(f"akto-mirror {version('akto-mirror')}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="akto-mirror", description="Mirror API traffic to Akto.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
+    _add(commands, "demo", _demo)
+    _add_sink(commands)
+    _add_check(commands)
+    _add(commands, "addon-path", _addon_path)
+    return parser
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def _add(commands: Commands, name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    """Add a command; what it does is told by its function's docstring."""
+    text = " ".join((run.__doc__ or "").split())
+    parser = commands.add_parser(name, help=text[0].lower() + text[1:].partition(".")[0], description=text)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_token(parser: argparse.ArgumentParser, text: str) -> None:
+    default = f"default: ${TOKEN_VARIABLE}, which other users of the machine cannot see in the process list"
+    parser.add_argument("--token", help=f"{text} ({default})")
+
+
+def _token(args: argparse.Namespace) -> str:
+    token: str = os.environ.get(TOKEN_VARIABLE, "") if args.token is None else args.token
+    if not (token.isascii() and token.isprintable()):
+        raise UserError(
+            f"the token (--token or {TOKEN_VARIABLE}) holds a character that no header can carry; "
+            "is there a line break at its end?"
+        )
+    return token
+
+
+def _demo(_: argparse.Namespace) -> int:
+    """Show what is mirrored, with a sample API.
+
+    Starts the API, a local ingestion service and mitmdump between them, sends varied requests through, and shows what
+    was mirrored, what was skipped and why.
+    """
+    from akto_mirror import demo  # noqa: PLC0415 - see the module's docstring
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return 0 if demo.run(say) else 1
+    except demo.DemoError as error:
+        raise UserError(str(error)) from error
+
+
+def _add_sink(commands: Commands) -> None:
+    parser = _add(commands, "sink", _sink)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help="port to listen on; 0 takes a free one (default: %(default)s)"
+    )
+    _add_token(parser, "what Authorization must hold, everywhere but at /healthCheck; empty: no authentication")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also append entries to FILE, one JSON object a line")
+    parser.add_argument("--quiet", action="store_true", help="no line for each batch")
+
+
+def _sink(args: argparse.Namespace) -> int:
+    """Run a local ingestion service.
+
+    It answers as Akto's data-ingestion service does, with its limits and status codes. The newest 100,000 entries (at
+    most 256 MiB of text) stay in memory.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    receiver = _receiver(args)
+    say(f"listening on {receiver.url}; entries go to {printable(str(args.out)) if args.out else 'memory'}")
+    stop.wait()
+    receiver.stop()
+    say(_summary(receiver.store))
+    receiver.store.close()
+    return 0
+
+
+def _receiver(args: argparse.Namespace) -> Receiver:
+    from akto_mirror.receiver import Receiver  # noqa: PLC0415 - see the module's docstring
+
+    report: Callable[[Answer], None] = (lambda _: None) if args.quiet else (lambda answer: say(_batch_line(answer)))
+    try:
+        receiver = Receiver(host=args.host, port=args.port, token=_token(args), out=args.out, on_answer=report)
+    except OSError as error:
+        file = printable(str(args.out))
+        raise UserError(f"cannot write {file}: {error.strerror}; name another file with --out") from error
+    try:
+        receiver.start()
+    except OSError as error:
+        where = f"port {args.port} on {printable(args.host)}"
+        raise UserError(f"cannot listen on {where}: {error.strerror}; choose another with --port or --host") from error
+    return receiver
+
+
+def _batch_line(answer: Answer) -> str:
+    taken = _count(answer.taken, "entry", "entries")
+    return f"{answer.status} {taken}" + (f"; refused: {printable(answer.reason)}" if answer.reason else "")
+
+
+def _summary(store: Store) -> str:
+    refused = [f"{count} with {status}" for status, count in sorted(store.answers.items()) if status != 200]
+    entries, batches = _count(store.total, "entry", "entries"), _count(store.answers[200], "batch", "batches")
+    return f"stopped: {entries} in {batches}; refused: {', '.join(refused) or 'none'}"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _add_check(commands: Commands) -> None:
+    parser = _add(commands, "check", _check)
+    parser.add_argument(
+        "url", nargs="?", metavar="URL", help=f"the ingestion service, as in akto_url (default: ${URL_VARIABLE})"
+    )
+    _add_token(parser, "sent raw as Authorization")
+    parser.add_argument("--send", action="store_true", help="also send one clearly marked test entry")
+    parser.add_argument("--uds", default="", metavar="PATH", help="connect through this Unix socket, as akto_uds does")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the most that a step may take (default: 10)"
+    )
+    parser.set_defaults(usage_error=parser.error)
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Verify the way to Akto.
+
+    Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, and says what to do about what fails.
+    """
+    from akto_mirror import checks  # noqa: PLC0415 - see the module's docstring
+
+    url = args.url or os.environ.get(URL_VARIABLE) or args.usage_error(f"give a URL or set {URL_VARIABLE}")
+    try:
+        target = checks.Target(url, token=_token(args), uds=args.uds, timeout=args.timeout)
+    except ValueError as error:
+        shown = "the URL" if "@" in url else printable(url)  # What stands before @ may be a password.
+        raise UserError(f"{shown}: {error}") from error
+    steps = [checks.show(step, say) for step in checks.run(target, send=args.send)]
+    return 0 if all(step.ok for step in steps) else 1
+
+
+def _addon_path(_: argparse.Namespace) -> int:
+    """Print the path of the script for mitmproxy.
+
+    Use it so: mitmdump -s "$(akto-mirror addon-path)"
+    """
+    spec = find_spec("akto_addon")
+    if spec is None or spec.origin is None:
+        raise UserError("akto_addon.py is not installed; reinstall with: pip install --force-reinstall akto-mirror")
+    say(str(Path(spec.origin).absolute()))
+    return 0
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return port
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError("give seconds, more than 0 and at most 3600")
+    return seconds
