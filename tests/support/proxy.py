@@ -1,0 +1,159 @@
+"""A real mitmdump for tests, with the addon or without."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mitmproxy.certs import CertStore
+
+ROOT = Path(__file__).resolve().parents[2]
+ADDON = ROOT / "akto_addon.py"
+
+# Seconds; generous, because a machine that is busy is not a fault.
+DEADLINE = 60
+
+# What would change the proxy's behaviour if the person who runs the tests has it set.
+FOREIGN = ("AKTO_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSLKEYLOGFILE", "MITMPROXY_")
+
+
+@dataclass
+class Proxy:
+    """A running mitmdump.
+
+    Attributes:
+        process: the process itself.
+        addresses: where it listens, host and port, in the order of its modes.
+        log: its output so far, stderr included, a line each.
+    """
+
+    process: subprocess.Popen[str]
+    addresses: list[tuple[str, int]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        """The port of the first mode; its host is 127.0.0.1."""
+        return self.addresses[0][1]
+
+    @property
+    def url(self) -> str:
+        """The first mode's address as an `http://` URL without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_for(self, pattern: str, seconds: float = DEADLINE) -> re.Match[str]:
+        """Wait until a line of the output matches the regular expression.
+
+        Raises:
+            AssertionError: mitmdump ended or the time is over; the text holds the output.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended = self.process.poll() is not None
+            for line in list(self.log):
+                if found := re.search(pattern, line):
+                    return found
+            if ended:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"mitmdump's output has no line like {pattern!r}:\n" + "\n".join(self.log))
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does, and return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("mitmdump did not end after SIGINT:\n" + "\n".join(self.log)) from None
+
+
+@functools.cache
+def confdir() -> Path:
+    """A configuration folder with a certificate authority, one for the whole test process."""
+    folder = Path(tempfile.mkdtemp(prefix="akto-mirror-conf-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    CertStore.from_store(folder, "mitmproxy", 2048)
+    return folder
+
+
+@contextmanager
+def running_mitmdump(
+    *modes: str,
+    options: Mapping[str, str] | None = None,
+    scripts: Sequence[Path | str] = (ADDON,),
+    arguments: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Proxy]:
+    """Run mitmdump of this Python on free ports, with the addon, until the block ends.
+
+    Args:
+        modes: mode specifications without a listening address; none means `regular`. The first listens on 127.0.0.1,
+            the second on 127.0.0.2 and so on: mitmproxy refuses the same host and port 0 twice.
+        options: values for `--set`.
+        scripts: what `-s` loads; empty for a plain mitmdump.
+        arguments: further command line arguments.
+        env: environment variables in addition; Akto's and the proxies' variables of the caller are left out.
+
+    Raises:
+        AssertionError: it did not start, or did not end after SIGINT.
+    """
+    specs = [f"{mode}@127.0.0.{n}:0" for n, mode in enumerate(modes or ("regular",), start=1)]
+    command = _command(specs, options or {}, scripts, arguments)
+    process = subprocess.Popen(
+        command,
+        env=_environment(env or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    proxy = Proxy(process)
+    reader = threading.Thread(target=_collect, args=(proxy,), daemon=True)
+    reader.start()
+    try:
+        for number in range(1, len(specs) + 1):
+            host = rf"127\.0\.0\.{number}"
+            found = proxy.wait_for(rf"listening at .*?({host}):(\d+)")
+            proxy.addresses.append((found[1], int(found[2])))
+        yield proxy
+    finally:
+        proxy.stop()
+        reader.join(DEADLINE)
+
+
+def _command(
+    specs: Sequence[str], options: Mapping[str, str], scripts: Sequence[object], more: Sequence[str]
+) -> list[str]:
+    modes = [word for spec in specs for word in ("--mode", spec)]
+    loaded = [word for script in scripts for word in ("-s", str(script))]
+    values = {"confdir": str(confdir())} | dict(options)
+    settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    return [str(Path(sysconfig.get_path("scripts")) / "mitmdump"), *modes, *loaded, *settings, *more]
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN)}
+    return kept | {"PYTHONUNBUFFERED": "1"} | dict(more)
+
+
+def _collect(proxy: Proxy) -> None:
+    assert proxy.process.stdout
+    with proxy.process.stdout as lines:
+        for line in lines:
+            proxy.log.append(line.rstrip("\n"))
