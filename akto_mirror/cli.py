@@ -42,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"akto-mirror {args.name}: {error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(f"akto-mirror {args.name}: {printable(str(error))}\n")
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -115,7 +118,7 @@ def _demo(_: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return 0 if demo.run(say) else 1
+        return 0 if demo.run(say, addon_path()) else 1
     except demo.DemoError as error:
         raise UserError(str(error)) from error
 
@@ -217,11 +220,20 @@ def _addon_path(_: argparse.Namespace) -> int:
 
     Use it so: mitmdump -s "$(akto-mirror addon-path)"
     """
+    say(str(addon_path()))
+    return 0
+
+
+def addon_path() -> Path:
+    """Find the installed script without running it.
+
+    Raises:
+        UserError: If it is not installed.
+    """
     spec = find_spec("akto_addon")
     if spec is None or spec.origin is None:
         raise UserError("akto_addon.py is not installed; reinstall with: pip install --force-reinstall akto-mirror")
-    say(str(Path(spec.origin).absolute()))
-    return 0
+    return Path(spec.origin).absolute()
 
 
 def _port(text: str) -> int:

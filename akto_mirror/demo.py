@@ -1,0 +1,300 @@
+"""The demo: a sample API, the ingestion service, and a real mitmdump between them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+from mitmproxy.exceptions import FlowReadException
+from mitmproxy.http import HTTPFlow
+from mitmproxy.io import FlowReader
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import websocket_connect
+
+from akto_mirror import sample_api
+from akto_mirror.background import BackgroundServer
+from akto_mirror.options import INGEST_PATH
+from akto_mirror.receiver import Receiver
+from akto_mirror.text import printable
+
+HOST = "shop.example"
+START_SECONDS = 60.0
+ANSWER_SECONDS = 30.0
+STOP_SECONDS = 30.0
+CAPTURED = "captured"
+MIRRORED = "mirrored"
+SHOWN_PATH = "/api/orders"
+
+LISTENING = re.compile(r"listening at \S*:(\d+)")
+
+
+class DemoError(Exception):
+    """The demo cannot run; the text says why and what to do."""
+
+
+class Case(NamedTuple):
+    """One request and the verdict that the capture rules must come to."""
+
+    method: str
+    path: str
+    verdict: str
+    content_type: str = ""
+    body: bytes = b""
+    upgrade: bool = False
+
+
+class Row(NamedTuple):
+    """One exchange as the proxy recorded it, and whether its entry arrived."""
+
+    method: str
+    path: str
+    status: int
+    content_type: str
+    verdict: str
+    arrived: bool
+
+
+CASES = (
+    Case("GET", "/api/products", CAPTURED),
+    Case("GET", "/api/products/7?all=1", CAPTURED),
+    Case("POST", "/api/orders", CAPTURED, "application/json", b'{"product":7,"count":2}'),
+    Case("PUT", "/api/products/7", CAPTURED, "application/json", b'{"price":18}'),
+    Case("POST", "/api/login", CAPTURED, "application/x-www-form-urlencoded", b"user=ann&remember=1"),
+    Case("GET", "/api/report", CAPTURED),
+    Case("GET", "/feed", CAPTURED),
+    Case("POST", "/soap/stock", CAPTURED, "application/soap+xml", b"<Envelope><Body><Ask>7</Ask></Body></Envelope>"),
+    Case("POST", "/shop.Stock/Check", CAPTURED, "application/grpc", b"\0\0\0\0\x02\x08\x07"),
+    Case("POST", "/mcp", CAPTURED, "application/json", b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'),
+    Case("GET", "/live", CAPTURED, upgrade=True),
+    Case("GET", "/private", CAPTURED, upgrade=True),
+    Case("GET", "/", "skipped: content type text/html"),
+    Case("GET", "/logo.png", "skipped: content type image/png"),
+    Case("GET", "/old", "skipped: content type text/html"),
+    Case("DELETE", "/api/products/7", "skipped: no content type"),
+    Case("GET", "/api/missing", "skipped: status 404"),
+    Case("GET", "/api/broken", "skipped: status 500"),
+)
+
+
+def run(say: Callable[[str], None], addon: Path) -> bool:
+    """Run the demo from beginning to end; nothing of it stays behind.
+
+    Args:
+        say: Called with each line to show.
+        addon: The path of the script for mitmproxy.
+
+    Returns:
+        Whether every exchange got the verdict that the rules must come to, and every entry arrived.
+
+    Raises:
+        DemoError: If mitmdump does not start or does not end as it should.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="akto-mirror-demo-") as folder,
+        BackgroundServer(sample_api.make_app()) as api,
+        Receiver() as receiver,
+    ):
+        say(f"sample API         {api.url}")
+        say(f"ingestion service  {receiver.url}")
+        flows = Path(folder, "flows.mitm")
+        with _mitmdump(_command(api.url, receiver.url, addon, flows), Path(folder)) as port:
+            say(f"proxy              http://127.0.0.1:{port}")
+            say(f"\nIn short:\n\n  mitmdump --mode reverse:{api.url} -s {addon} --set akto_url={receiver.url}\n")
+            _send_all(port)
+        rows = _rows(flows, receiver.entries)
+        show(say, rows)
+        _show_entries(say, receiver)
+        return judge(say, rows, len(receiver.entries))
+
+
+def _send_all(port: int) -> None:
+    base = f"http://127.0.0.1:{port}"
+    try:
+        with httpx.Client(base_url=base, headers={"host": HOST}, trust_env=False, timeout=ANSWER_SECONDS) as client:
+            for case in CASES:
+                _send(client, port, case)
+    except (httpx.HTTPError, OSError) as error:
+        raise DemoError(
+            f"mitmdump does not answer as it should ({printable(str(error)) or type(error).__name__})"
+        ) from error
+
+
+def _send(client: httpx.Client, port: int, case: Case) -> None:
+    if case.upgrade:
+        asyncio.run(asyncio.wait_for(_talk(port, case.path), ANSWER_SECONDS))
+    else:
+        headers = {"content-type": case.content_type} if case.content_type else {}
+        client.request(case.method, case.path, headers=headers, content=case.body or None)
+
+
+async def _talk(port: int, path: str) -> None:
+    """Exchange one message over a WebSocket, if the server takes it."""
+    request = HTTPRequest(f"ws://127.0.0.1:{port}{path}", headers={"Host": HOST})
+    with suppress(HTTPClientError):
+        connection = await websocket_connect(request)
+        await connection.write_message("hello")
+        await connection.read_message()
+        connection.close()
+        await connection.read_message()  # None, once the other side has closed too
+
+
+def _command(target: str, ingestion: str, addon: Path, flows: Path) -> list[str]:
+    scripts = Path(sys.executable).parent
+    program = shutil.which("mitmdump", path=scripts)
+    if program is None:
+        raise DemoError(f"there is no mitmdump in {scripts}; install mitmproxy into the environment of akto-mirror")
+    settings = {"akto_url": ingestion, "confdir": str(flows.parent), "flow_detail": "0", "listen_host": "127.0.0.1"}
+    options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    return [program, f"--mode=reverse:{target}", "--listen-port=0", f"-s{addon}", f"-w{flows}", *options]
+
+
+def _environment() -> dict[str, str]:
+    """What the person has set for Akto is not for the demo."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
+
+
+@contextmanager
+def _mitmdump(command: Sequence[str], folder: Path) -> Iterator[int]:
+    """Run mitmdump, yielding its port; it has ended, with all it had to write and to send, when this is left."""
+    # A session of its own keeps Ctrl-C from it, so that it is always ended in order, from here.
+    process = subprocess.Popen(  # noqa: S603 - the program of this environment, with arguments made here
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env=_environment(),
+        cwd=folder,
+        start_new_session=True,
+    )
+    log = _Log(process)
+    try:
+        yield log.port()
+        _end(process, log)
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+def _end(process: subprocess.Popen[bytes], log: _Log) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        code = process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise DemoError(f"mitmdump does not end. Its last lines:{log.tail()}") from None
+    if code:
+        raise DemoError(f"mitmdump ended with exit code {code}. Its last lines:{log.tail()}")
+
+
+class _Log:
+    """Reads a mitmdump's output on a thread, so that it never blocks on it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._output = process.stdout
+        self._lines: deque[str] = deque(maxlen=20)
+        self._port = 0
+        self._told = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def port(self) -> int:
+        """Return the port that mitmdump listens on, as soon as it says so."""
+        self._told.wait(START_SECONDS)
+        if not self._port:
+            raise DemoError(f"mitmdump does not start. Its last lines:{self.tail()}")
+        return self._port
+
+    def tail(self) -> str:
+        """Return the last lines, indented, each on a line of its own."""
+        return "".join(f"\n  {printable(line)}" for line in self._lines) or " (none)"
+
+    def close(self) -> None:
+        """Wait for the end of the output."""
+        self._thread.join(STOP_SECONDS)
+        if self._output is not None:
+            self._output.close()
+
+    def _read(self) -> None:
+        for raw in self._output or ():
+            line = raw.decode("utf-8", "replace").rstrip()
+            self._lines.append(line)
+            if found := LISTENING.search(line):
+                self._port = int(found[1])
+                self._told.set()
+        self._told.set()
+
+
+def _rows(flows: Path, entries: Iterable[dict[str, Any]]) -> list[Row]:
+    arrived = Counter((entry["method"], entry["path"]) for entry in entries)
+    try:
+        with flows.open("rb") as file:
+            recorded = [flow for flow in FlowReader(file).stream() if isinstance(flow, HTTPFlow)]
+    except (FlowReadException, FileNotFoundError) as error:
+        raise DemoError(f"mitmdump left no readable record of the exchanges ({printable(str(error))})") from error
+    return [_row(flow, arrived) for flow in sorted(recorded, key=lambda flow: flow.request.timestamp_start)]
+
+
+def _row(flow: HTTPFlow, arrived: Counter[tuple[str, str]]) -> Row:
+    status = flow.response.status_code if flow.response else 0
+    sent = flow.request.headers.get("content-type", "")
+    answered = flow.response.headers.get("content-type", "") if flow.response else ""
+    content_type = answered if sent in ("", answered) else f"{sent} → {answered or '-'}"
+    found = arrived[flow.request.method, flow.request.path.partition("?")[0]] > 0
+    verdict = str(flow.metadata.get("akto", "none"))
+    return Row(flow.request.method, flow.request.path, status, content_type, verdict, found)
+
+
+def show(say: Callable[[str], None], rows: Sequence[Row]) -> None:
+    """Write the table of verdicts."""
+    lines = [("METHOD", "PATH", "STATUS", "CONTENT TYPE (SENT → ANSWERED)", "VERDICT")]
+    lines += [(row.method, row.path, str(row.status), row.content_type or "-", outcome(row)) for row in rows]
+    cells = [[printable(cell) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        say("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def _show_entries(say: Callable[[str], None], receiver: Receiver) -> None:
+    entries = receiver.entries
+    say(f"\n{len(entries)} entries arrived at {receiver.url}{INGEST_PATH}, batches: {len(receiver.batches)}.")
+    say(f"That of {SHOWN_PATH}:")
+    for entry in [entry for entry in entries if entry["path"] == SHOWN_PATH][:1]:
+        say(json.dumps(entry, indent=2))
+
+
+def outcome(row: Row) -> str:
+    """Say what became of an exchange: `mirrored` only if its entry arrived."""
+    if row.verdict != CAPTURED:
+        return row.verdict
+    return MIRRORED if row.arrived else "captured, but it did not arrive"
+
+
+def judge(say: Callable[[str], None], rows: Sequence[Row], arrived: int) -> bool:
+    """Compare what happened with what the rules must come to, and name each difference."""
+    found = {(row.method, row.path): outcome(row) for row in rows}
+    wanted = {(case.method, case.path): MIRRORED if case.verdict == CAPTURED else case.verdict for case in CASES}
+    faults = [
+        f"{method} {path}: {found.get((method, path), 'not seen')} instead of {verdict}"
+        for (method, path), verdict in wanted.items()
+        if found.get((method, path)) != verdict
+    ]
+    mirrored = list(wanted.values()).count(MIRRORED)
+    if arrived != mirrored:
+        faults.append(f"{arrived} entries arrived instead of {mirrored}")
+    for fault in faults:
+        say(printable(f"✗ {fault}"))
+    return not faults
