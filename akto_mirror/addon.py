@@ -14,8 +14,9 @@ from typing import Any
 
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import body, entry, options, routes, rules
+from akto_mirror import entry, host, options, routes, rules, tee
 from akto_mirror.batch import Limits
 from akto_mirror.entry import Exchange, HeaderMap, Shape
 from akto_mirror.options import ConfigError, Settings
@@ -25,12 +26,33 @@ from akto_mirror.sinks.base import Sink
 from akto_mirror.sinks.file import FileSink
 from akto_mirror.sinks.http import MARKER, HttpSink
 from akto_mirror.stats import Dropped, Stats
+from akto_mirror.tee import Mode
 from akto_mirror.text import printable
 
 logger = logging.getLogger(__name__)
 
 # Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
 VERDICT = "akto"
+
+# Options whose addons answer or change a request in the `request` hook, after a streamed one has left.
+WHOLE_REQUESTS = (
+    "anticache",
+    "anticomp",
+    "block_list",
+    "intercept",
+    "map_local",
+    "map_remote",
+    "modify_body",
+    "server_replay",
+    "stickyauth",
+    "stickycookie",
+)
+
+# Options whose addons change a response, or let somebody change it, in the `response` hook.
+WHOLE_RESPONSES = ("intercept", "modify_body")
+
+# Options that write flows to a file.
+SAVES = ("save_stream_file", "hardump")
 
 
 class AktoMirror:
@@ -44,6 +66,9 @@ class AktoMirror:
         self._settings: Settings | None = None
         self._running = False
         self._chatty = False
+        self._replaces_host = False
+        self._needs_whole_requests = False
+        self._needs_whole_responses = False
         self._marker = secrets.token_hex(8)
 
     def load(self, loader: Loader) -> None:
@@ -58,15 +83,9 @@ class AktoMirror:
 
     def configure(self, updated: set[str]) -> None:
         """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
-        self._chatty = _shows_debug_lines()
-        if self._settings is not None and not updated.intersection(options.names()):
-            return
-        try:
-            settings = options.read({name: getattr(ctx.options, name) for name in options.names()}, os.environ)
-        except ConfigError as fault:
-            self._refuse(fault)
-        else:
-            self._apply(settings)
+        if self._settings is None or updated.intersection(options.names()):
+            self._read_options()
+        self._observe_mitmproxy()
 
     def running(self) -> None:
         """Tell what is done, once the proxy runs."""
@@ -82,8 +101,33 @@ class AktoMirror:
             fidelity = "worker" if settings.worker else "akto"
             logger.info("akto: mirroring to %s (fidelity %s)", printable(settings.destination.url), fidelity)
 
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Note the host that the client asked for, and let a long request pass while it comes."""
+        flow.metadata.pop(VERDICT, None)
+        if not flow.live:
+            return
+        if self._replaces_host:
+            host.replace(flow)
+        if self._settings is not None and flow.response is None:
+            mode = Mode.NEVER if self._needs_whole_requests else self._settings.stream
+            tee.attach_to_request(flow, mode, self._settings.body_limit)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Let a long response pass while it comes."""
+        if flow.live and self._settings is not None and flow.response is not None:
+            mode = Mode.NEVER if self._needs_whole_responses else self._settings.stream
+            tee.attach_to_response(flow, flow.response, mode, self._settings.body_limit)
+
+    def server_connect(self, data: ServerConnectionHookData) -> None:
+        """Name the server as mitmproxy would, had this addon not asked it to leave the host alone."""
+        if self._replaces_host:
+            host.name_server(data.client, data.server)
+
     def done(self) -> Awaitable[None] | None:
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
+        if self._replaces_host and not ctx.master.should_exit.is_set():
+            self._replaces_host = False
+            ctx.options.update(keep_host_header=False)
         if self._shipper is None:
             return None
         replay = bool(getattr(ctx.options, "rfile", None))
@@ -95,11 +139,49 @@ class AktoMirror:
         """Mirror an exchange; one that becomes a WebSocket is left to `websocket_start`."""
         if flow.websocket is None:
             self._mirror(flow)
+        _let_go(flow)
         return self._backpressure(flow)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         """Mirror an accepted WebSocket upgrade."""
         self._mirror(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """Mirror what was seen of an exchange that was cut short."""
+        if VERDICT in flow.metadata:
+            return
+        if flow.response is None:
+            self._skip(flow, Skip(Reason.NO_RESPONSE))
+        elif self._settings is not None and self._settings.worker and not flow.client_conn.connected:
+            self._skip(flow, Skip(Reason.CUT_SHORT))
+        else:
+            self._mirror(flow)
+        _let_go(flow)
+
+    def _observe_mitmproxy(self) -> None:
+        """Take note of mitmproxy's own options that matter here, and set the two that serve this addon."""
+        given = ctx.options
+        self._chatty = _shows_debug_lines()
+        self._needs_whole_requests = _any_set(WHOLE_REQUESTS)
+        self._needs_whole_responses = _any_set(WHOLE_RESPONSES)
+        self._keep_bodies_for_people()
+        if not self._replaces_host and not given.keep_host_header and any(m.startswith("reverse:") for m in given.mode):
+            self._replaces_host = True
+            given.update(keep_host_header=True)
+
+    def _keep_bodies_for_people(self) -> None:
+        """Have streamed bodies kept where somebody looks at them or saves them; mitmproxy 11 cannot."""
+        watched = ctx.master.addons.get("view") is not None or _any_set(SAVES)
+        if watched and getattr(ctx.options, "store_streamed_bodies", None) is False:
+            ctx.options.update(store_streamed_bodies=True)
+
+    def _read_options(self) -> None:
+        try:
+            settings = options.read({name: getattr(ctx.options, name) for name in options.names()}, os.environ)
+        except ConfigError as fault:
+            self._refuse(fault)
+        else:
+            self._apply(settings)
 
     def _refuse(self, fault: ConfigError) -> None:
         if self._running:
@@ -132,7 +214,7 @@ class AktoMirror:
         return HttpSink(to.url, token=settings.token, uds=settings.uds, marker=self._marker)
 
     def _mirror(self, flow: http.HTTPFlow) -> None:
-        if self._settings is None or flow.response is None:
+        if self._settings is None or flow.response is None or VERDICT in flow.metadata:
             return
         try:
             self._decide(flow, flow.response, self._settings)
@@ -210,6 +292,16 @@ def _shows_debug_lines() -> bool:
     return verbose or ctx.master.addons.get("view") is not None
 
 
+def _let_go(flow: http.HTTPFlow) -> None:
+    tee.detach(flow.request)
+    if flow.response is not None:
+        tee.detach(flow.response)
+
+
+def _any_set(names: tuple[str, ...]) -> bool:
+    return any(getattr(ctx.options, name, None) for name in names)
+
+
 def _judge(response: http.Response, request_headers: HeaderMap, response_headers: HeaderMap) -> Skip | None:
     if rules.is_websocket(request_headers.get("upgrade", "")):
         return None
@@ -228,10 +320,10 @@ def _exchange(
     return Exchange(
         request_headers,
         response_headers,
-        body.snapshot(flow.request.raw_content, settings.body_limit),
-        body.snapshot(response.raw_content, settings.body_limit),
+        tee.body_of(flow.request, settings.body_limit),
+        tee.body_of(response, settings.body_limit),
         is_websocket=rules.is_websocket(request_headers.get("upgrade", "")),
-        host=_host(flow, request_headers, settings),
+        host=settings.host or host.asked(flow, request_headers.get("host", "")),
         time=_when(flow),
     )
 
@@ -258,13 +350,8 @@ def _sink_key(settings: Settings) -> tuple[object, ...]:
     return settings.destination, settings.uds, settings.token
 
 
-def _host(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> str:
-    """Return the host to report where it is not what the `host` header says: HTTP/2 has it in `:authority`."""
-    return settings.host or ("" if "host" in headers else flow.request.data.authority.decode("utf-8", "replace"))
-
-
 def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
-    asked = headers.get("host") or flow.request.data.authority.decode("utf-8", "replace") or flow.request.host
+    asked = host.asked(flow, headers.get("host", "")) or flow.request.host
     scheme = "https" if flow.client_conn.tls else "http"
     return routes.any_matches(settings.routes, scheme, routes.host_name(asked), flow.request.path)
 

@@ -10,7 +10,6 @@ import base64
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import brotlicffi
 import zstandard
@@ -27,7 +26,10 @@ MAX_CODINGS = 4
 STEP = 16 * 1024
 
 # Members of one gzip body: `cat a.gz b.gz` is legal (RFC 1952, section 2.2), thousands of empty ones are an attack.
-MAX_MEMBERS = 64
+MAX_MEMBERS = 16
+
+# How many times the limit is decoded in search of a fault for which the Worker would ship nothing.
+DRAIN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +69,21 @@ def text(data: bytes) -> str:
 def worker_payload(body: Body, coding: str, limit: int) -> str:
     """Return the payload that the Worker ships.
 
-    A response in `gzip` or `br` is decoded by the platform, and gives an empty text if it is broken; every other coding
-    stays as it is. What lies beyond the limit is not decoded here, so a fault there does not empty the text.
+    A response in `gzip` or `br`, spelt exactly so, is decoded by the platform, and gives an empty text if anything in
+    it is broken; every other coding stays as it is. A fault that shows only in bytes that were not kept, or behind
+    more than `DRAIN` times the limit, goes unnoticed here.
 
     Args:
         body: the body's prefix.
         coding: the `content-encoding` of a response; empty for a request, which the Worker never decodes.
         limit: bytes of the decoded body to keep.
     """
-    decoder = WORKER_DECODERS.get(coding)
-    if decoder is None or not body.prefix or not limit:
+    member = WORKER_MEMBERS.get(coding)
+    if member is None or not body.prefix or not limit:
         return text(body.prefix[:limit])
-    decoded = decoder(body.prefix, limit)
-    cut = len(decoded.data) >= limit
-    return text(decoded.data) if decoded.ended or cut else ""
+    decoded = _decode_members(member, body.prefix, DRAIN * limit)
+    sound = (decoded.ended and not decoded.rest) or not body.complete or len(decoded.data) >= DRAIN * limit
+    return text(decoded.data[:limit]) if sound else ""
 
 
 def akto_payload(body: Body, content_type: str, coding: str, limit: int) -> str:
@@ -115,7 +118,7 @@ def _decode_one(data: bytes, name: str, bound: int) -> bytes:
     decoder = DECODERS.get(name)
     if decoder is None or not data:
         return data
-    decoded = decoder(data, bound).data
+    decoded = decoder(data, bound)
     return decoded or (data if _is_text(data) else b"")
 
 
@@ -127,101 +130,91 @@ def _is_text(data: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a decoder got out of a prefix.
+    """What a decoder got out of its input.
 
     Attributes:
         data: the decoded bytes, at most as many as were asked for.
         ended: the coded stream came to its proper end.
+        rest: the input behind that end.
     """
 
     data: bytes
     ended: bool
+    rest: bytes = b""
 
 
-class _Stream(Protocol):
-    """A decoder that takes input piece by piece and never gives out more than it is asked for."""
-
-    def feed(self, data: bytes, most: int) -> bytes: ...
-
-    @property
-    def ended(self) -> bool: ...
+# Decodes the first member of the input, to a bound of at least one byte; never raises.
+Member = Callable[[bytes, int], Decoded]
 
 
-class _Zlib:
-    def __init__(self, wbits: int) -> None:
-        self._wbits = wbits
-        self._inner = zlib.decompressobj(wbits)
-        self._members = 1
-
-    def feed(self, data: bytes, most: int) -> bytes:
-        out = self._inner.decompress(data, most)
-        while self._inner.eof and len(out) < most and self._next_member():
-            out += self._inner.decompress(self._rest, most - len(out))
-        return out
-
-    def _next_member(self) -> bool:
-        """Start the next gzip member; anything else behind the end is garbage, which nobody misses."""
-        self._rest = self._inner.unused_data
-        if self._wbits != 31 or not self._rest.startswith(b"\x1f\x8b") or self._members >= MAX_MEMBERS:
-            return False
-        self._inner = zlib.decompressobj(self._wbits)
-        self._members += 1
-        return True
-
-    @property
-    def ended(self) -> bool:
-        return self._inner.eof
+def _decode_members(member: Member, data: bytes, bound: int) -> Decoded:
+    """Decode members that follow one another; a last one that is none at all is left in `rest`."""
+    out, last = bytearray(), Decoded(b"", ended=False, rest=data)
+    for _ in range(MAX_MEMBERS):
+        part = member(last.rest, bound - len(out))
+        if last.ended and not part.data and not part.ended:
+            break
+        out += part.data
+        last = part
+        if not part.ended or not part.rest or len(out) >= bound:
+            break
+    return Decoded(bytes(out), last.ended, last.rest)
 
 
-class _Brotli:
-    def __init__(self) -> None:
-        self._inner = brotlicffi.Decompressor()
+def _inflate(wbits: int) -> Member:
+    def member(data: bytes, bound: int) -> Decoded:
+        inner = zlib.decompressobj(wbits)
+        try:
+            return Decoded(inner.decompress(data, bound), inner.eof, inner.unused_data)
+        except zlib.error:
+            whole = _longest_sound(data, lambda head: zlib.decompressobj(wbits).decompress(head, bound), zlib.error)
+            return Decoded(zlib.decompressobj(wbits).decompress(data[:whole], bound), ended=False)
 
-    def feed(self, data: bytes, most: int) -> bytes:
-        return bytes(self._inner.decompress(data, output_buffer_limit=most))
-
-    @property
-    def ended(self) -> bool:
-        return bool(self._inner.is_finished())
+    return member
 
 
-def _run(make: Callable[[], _Stream], data: bytes, bound: int) -> Decoded:
-    stream = make()
+def _brotli(data: bytes, bound: int) -> Decoded:
+    """The library raises for bytes behind the stream, so that its end must be searched for."""
+    inner = brotlicffi.Decompressor()
     try:
-        return Decoded(stream.feed(data, bound), stream.ended)
-    except DECODE_ERRORS:
-        return Decoded(_salvage(make, data, bound), ended=False)
+        return Decoded(bytes(inner.decompress(data, output_buffer_limit=bound)), inner.is_finished())
+    except brotlicffi.error:
+        whole = _longest_sound(
+            data, lambda head: brotlicffi.Decompressor().decompress(head, output_buffer_limit=bound), brotlicffi.error
+        )
+    inner = brotlicffi.Decompressor()
+    out = bytes(inner.decompress(data[:whole], output_buffer_limit=bound))
+    return Decoded(out, inner.is_finished(), data[whole:])
 
 
-def _salvage(make: Callable[[], _Stream], data: bytes, bound: int) -> bytes:
-    """Decode a damaged body up to the damage: a decoder that raises gives nothing of its last piece."""
-    stream, out = make(), bytearray()
-    step = max(1, len(data) // 512)
-    try:
-        for start in range(0, len(data), step):
-            out += stream.feed(data[start : start + step], bound - len(out))
-            if len(out) >= bound:
-                break
-    except DECODE_ERRORS:
-        pass
-    return bytes(out)
+def _longest_sound(data: bytes, decode: Callable[[bytes], object], fault: type[Exception]) -> int:
+    """Return the length of the longest head of `data` that a decoder takes without a fault, found by bisection."""
+    sound, unsound = 0, len(data)
+    while unsound - sound > 1:
+        middle = (sound + unsound) // 2
+        try:
+            decode(data[:middle])
+            sound = middle
+        except fault:
+            unsound = middle
+    return sound
 
 
-def _gzip(data: bytes, bound: int) -> Decoded:
-    return _run(lambda: _Zlib(31), data, bound)
+def _gzip(data: bytes, bound: int) -> bytes:
+    return _decode_members(_inflate(GZIP), data, bound).data
 
 
-def _deflate(data: bytes, bound: int) -> Decoded:
+def _deflate(data: bytes, bound: int) -> bytes:
     """RFC 9110, section 8.4.1.2, means zlib's format; some servers send raw deflate."""
-    wrapped = _run(lambda: _Zlib(15), data, bound)
-    return wrapped if wrapped.data or wrapped.ended else _run(lambda: _Zlib(-15), data, bound)
+    wrapped = _inflate(ZLIB)(data, bound)
+    return wrapped.data if wrapped.data or wrapped.ended else _inflate(RAW)(data, bound).data
 
 
-def _br(data: bytes, bound: int) -> Decoded:
-    return _run(_Brotli, data, bound)
+def _br(data: bytes, bound: int) -> bytes:
+    return _decode_members(_brotli, data, bound).data
 
 
-def _zstd(data: bytes, bound: int) -> Decoded:
+def _zstd(data: bytes, bound: int) -> bytes:
     """Read by steps of output: zstandard's objects that take input by pieces give out without a bound."""
     out = bytearray()
     reader = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).stream_reader(data, read_across_frames=True)
@@ -229,18 +222,19 @@ def _zstd(data: bytes, bound: int) -> Decoded:
         while len(out) < bound and (piece := reader.read(min(STEP, bound - len(out)))):
             out += piece
     except zstandard.ZstdError:
-        return Decoded(bytes(out), ended=False)
-    return Decoded(bytes(out), ended=len(out) < bound)
+        pass
+    return bytes(out)
 
 
-DECODE_ERRORS = (zlib.error, brotlicffi.error)
+# The kinds of stream that zlib tells apart by its `wbits`.
+GZIP, ZLIB, RAW = 31, 15, -15
 
-DECODERS: dict[str, Callable[[bytes, int], Decoded]] = {
+WORKER_MEMBERS: dict[str, Member] = {"gzip": _inflate(GZIP), "br": _brotli}
+
+DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
     "gzip": _gzip,
     "x-gzip": _gzip,
     "deflate": _deflate,
     "br": _br,
     "zstd": _zstd,
 }
-
-WORKER_DECODERS = {"gzip": _gzip, "br": _br}

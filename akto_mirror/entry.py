@@ -21,6 +21,9 @@ HeaderMap = dict[str, str]
 # its Kafka producer can hand on (about 5 MiB a record).
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 
+# The fetch standard's null body statuses: workerd gives such a response no body, even if one was sent.
+BODILESS = frozenset({101, 103, 204, 205, 304})
+
 # Names up to this many bytes are remembered, which bounds what strangers can make the memory hold.
 SHORT = 64
 
@@ -119,7 +122,9 @@ def _parsed_path(target: bytes, *, include_query: bool) -> str:
         url = ada_url.URL(base + slash + shown)
     except ValueError:
         return shown
-    return str(url.pathname + url.search if include_query else url.pathname)
+    # The URL standard has encoded ^ in paths since 2023; ada-url below version 2.8 of its core does not.
+    path = url.pathname.replace("^", "%5E")
+    return path + url.search if include_query else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,7 @@ def build(flow: http.HTTPFlow, response: http.Response, shape: Shape, exchange: 
         requestHeaders=to_json(request_headers),
         responseHeaders=to_json(exchange.response_headers),
         requestPayload=_request_payload(exchange, shape),
-        responsePayload=_response_payload(exchange, shape),
+        responsePayload=_response_payload(exchange, shape, response.status_code),
         ip=_client_ip(flow, shape, request_headers),
         time=str(int(exchange.time)),
         statusCode=str(response.status_code),
@@ -184,11 +189,13 @@ def _request_payload(exchange: Exchange, shape: Shape) -> str:
     return _akto_payload(exchange.request_body, headers, shape)
 
 
-def _response_payload(exchange: Exchange, shape: Shape) -> str:
+def _response_payload(exchange: Exchange, shape: Shape, status: int) -> str:
     headers = exchange.response_headers
     if exchange.is_websocket:
         return ""
     if shape.worker:
+        if status in BODILESS:
+            return ""
         return body.worker_payload(exchange.response_body, headers.get("content-encoding", ""), shape.body_limit)
     return _akto_payload(exchange.response_body, headers, shape)
 

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from mitmproxy import flowfilter
 
 from akto_mirror import routes
+from akto_mirror.tee import Mode
 from akto_mirror.text import printable
 
 INGEST_PATH = "/api/ingestData"
@@ -105,6 +106,15 @@ OPTIONS: tuple[Option, ...] = (
         bounds=(0, MAX_BODY_LIMIT),
     ),
     Option(
+        "akto_stream",
+        str,
+        "auto",
+        "auto: bodies that are longer than akto_body_limit, of unknown length, event streams or gRPC pass through as "
+        "they come, and the rest is buffered as mitmproxy does. always: every body passes through. never: only what "
+        "mitmproxy streams anyway.",
+        choices=("auto", "always", "never"),
+    ),
+    Option(
         "akto_batch_entries",
         int,
         100,
@@ -163,6 +173,7 @@ class Settings:
     client_ip_header: str
     include_query: bool
     body_limit: int
+    stream: Mode
     batch_entries: int
     batch_bytes: int
     linger_ms: int
@@ -200,6 +211,7 @@ def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         client_ip_header=_parsed(known, "akto_client_ip_header", _header_name),
         include_query=known["akto_include_query"],
         body_limit=known["akto_body_limit"],
+        stream=Mode(known["akto_stream"]),
         batch_entries=known["akto_batch_entries"],
         batch_bytes=known["akto_batch_bytes"],
         linger_ms=known["akto_linger_ms"],

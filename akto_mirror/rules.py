@@ -17,6 +17,8 @@ class Reason(StrEnum):
     STATUS = "status"
     NO_CONTENT_TYPE = "no content type"
     CONTENT_TYPE = "content type"
+    CUT_SHORT = "cut short by the client"
+    NO_RESPONSE = "no response"
 
 
 @dataclass(frozen=True, slots=True)

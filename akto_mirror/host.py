@@ -1,0 +1,49 @@
+"""The host that the client asked for, which mitmproxy's reverse mode replaces before any addon sees it.
+
+With the option `keep_host_header` mitmproxy leaves it alone; the addon then puts in what mitmproxy would have: the
+same value at the same place, and the same server name (SNI) for TLS.
+"""
+
+from __future__ import annotations
+
+from mitmproxy import connection, http
+from mitmproxy.net.http import url
+from mitmproxy.proxy.mode_specs import ReverseMode
+
+# Key of the client's host in `flow.metadata`, so that it is still known when a saved flow is replayed.
+ASKED = "akto_host"
+
+TLS_SCHEMES = frozenset({"http3", "quic", "https", "tls", "dtls"})
+
+
+def replace(flow: http.HTTPFlow) -> None:
+    """Note the client's host and put the target's in its place, as mitmproxy's HTTP layer does in reverse mode."""
+    address = flow.server_conn.address
+    if not isinstance(flow.client_conn.proxy_mode, ReverseMode) or address is None:
+        return
+    flow.metadata[ASKED] = (
+        (flow.request.host_header or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    )
+    flow.request.host_header = url.hostport("https" if flow.server_conn.tls else "http", *address[:2])
+
+
+def name_server(client: connection.Client, server: connection.Server) -> None:
+    """Set the server name that mitmproxy's reverse mode would send; without `keep_host_header` it is the target's."""
+    mode = client.proxy_mode
+    if not isinstance(mode, ReverseMode) or mode.scheme not in TLS_SCHEMES or server.address != mode.address:
+        return
+    if server.sni in (None, client.sni):
+        server.sni = mode.address[0]
+
+
+def asked(flow: http.HTTPFlow, header: str) -> str:
+    """Return the host that the client asked for.
+
+    Args:
+        flow: a live or a saved flow.
+        header: the value of its `host` header as it is now.
+    """
+    noted = flow.metadata.get(ASKED)
+    if isinstance(noted, str) and noted:
+        return noted
+    return header or flow.request.data.authority.decode("utf-8", "replace")
