@@ -16,8 +16,9 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import entry, host, options, routes, rules, tee
+from akto_mirror import body, entry, host, options, routes, rules, tee
 from akto_mirror.batch import Limits
+from akto_mirror.body import Body
 from akto_mirror.entry import Exchange, HeaderMap, Shape
 from akto_mirror.options import ConfigError, Settings
 from akto_mirror.rules import Reason, Skip
@@ -321,11 +322,16 @@ def _exchange(
         request_headers,
         response_headers,
         tee.body_of(flow.request, settings.body_limit),
-        tee.body_of(response, settings.body_limit),
+        _response_body(flow, response, settings),
         is_websocket=rules.is_websocket(request_headers.get("upgrade", "")),
         host=settings.host or host.asked(flow, request_headers.get("host", "")),
         time=_when(flow),
     )
+
+
+def _response_body(flow: http.HTTPFlow, response: http.Response, settings: Settings) -> Body:
+    """Return what there is of the response; the Worker reads a body that breaks off as none at all."""
+    return body.EMPTY if settings.worker and flow.error else tee.body_of(response, settings.body_limit)
 
 
 def _shape(settings: Settings) -> Shape:
