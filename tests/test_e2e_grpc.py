@@ -1,0 +1,174 @@
+"""gRPC through mitmdump over TLS and HTTP/2, between real grpcio peers."""
+
+from __future__ import annotations
+
+import base64
+import queue
+import struct
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import grpc
+import pytest
+
+from tests.support.certs import Identity, make_identity
+from tests.support.grpcpeer import SERVICE, EchoService, channel, serving_grpc
+from tests.support.mirror import Mirror, headers, mirroring
+from tests.support.proxy import DEADLINE, confdir, running_mitmdump
+
+pytestmark = pytest.mark.e2e
+
+# Seconds that a message is given to come through a proxy which is expected to hold it back.
+HELD = 1.0
+
+
+class Setup(NamedTuple):
+    """Client and target of a call, and what is between them."""
+
+    channel: grpc.Channel
+    service: EchoService
+    mirror: Mirror
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    """Return the target's certificate."""
+    return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture(scope="module")
+def setup(identity: Identity) -> Iterator[Setup]:
+    """Run a target, mitmdump with the addon before it, and a client's channel."""
+    service = EchoService()
+    trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
+    with (
+        serving_grpc(service, identity) as port,
+        mirroring(f"reverse:https://localhost:{port}", options=trust) as mirror,
+        channel(mirror.proxy.port, authority()) as opened,
+    ):
+        yield Setup(opened, service, mirror)
+
+
+def authority() -> bytes:
+    """Return the certificate authority of the proxies."""
+    return (confdir() / "mitmproxy-ca-cert.pem").read_bytes()
+
+
+def path(method: str) -> str:
+    """Return a method's request path."""
+    return f"/{SERVICE}/{method}"
+
+
+def frames(*messages: bytes) -> bytes:
+    """Return messages as gRPC puts them on the wire: each with a flag byte (not compressed) and its length."""
+    return b"".join(struct.pack(">BI", 0, len(message)) + message for message in messages)
+
+
+def payload(entry: dict[str, str], which: str) -> bytes:
+    """Decode a payload as Akto's runtime does."""
+    return base64.b64decode(entry[which], validate=True)
+
+
+class Outbox:
+    """Messages of a client's stream, sent one by one as the test says; iterating ends with `close`."""
+
+    def __init__(self) -> None:
+        self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def send(self, message: bytes) -> None:
+        """Send a message."""
+        self._messages.put(message)
+
+    def close(self) -> None:
+        """End the stream."""
+        self._messages.put(None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._messages.get, None)
+
+
+def test_unary(setup: Setup) -> None:
+    """A unary call keeps message, status, initial and trailing metadata, and its frames are mirrored as base64."""
+    reply, call = setup.channel.unary_unary(path("Unary")).with_call(b"\x08\x01\xff", timeout=DEADLINE)
+    assert reply == b"\x08\x01\xff"
+    assert call.code() is grpc.StatusCode.OK
+    assert ("x-first", "1") in call.initial_metadata()
+    assert {("x-last", "2"), ("x-raw-bin", b"\x00\xff")} <= set(call.trailing_metadata())
+    entry = setup.mirror.entry(path("Unary"))
+    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(b"\x08\x01\xff")
+    assert (entry["method"], entry["statusCode"]) == ("POST", "200")
+    assert headers(entry, "requestHeaders")["content-type"] == "application/grpc"
+    assert headers(entry, "requestHeaders")["host"] == f"localhost:{setup.mirror.proxy.port}"
+
+
+def test_error_status(setup: Setup) -> None:
+    """A call that fails shows the client the target's status, details and trailing metadata."""
+    with pytest.raises(grpc.RpcError) as caught:
+        setup.channel.unary_unary(path("Fail"))(b"milk", timeout=DEADLINE)
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert caught.value.details() == "no milk: caf\u00e9 100%"
+    assert ("x-last", "2") in caught.value.trailing_metadata()
+    assert payload(setup.mirror.entry(path("Fail")), "requestPayload") == frames(b"milk")
+
+
+def test_server_stream(setup: Setup) -> None:
+    """Every message of a server's stream arrives, and so does a status that comes after them."""
+    answers = setup.channel.unary_stream(path("Count"))(b"500", timeout=DEADLINE)
+    assert [next(answers) for _ in range(500)] == [b"%d" % number for number in range(500)]
+    with pytest.raises(grpc.RpcError) as caught:
+        next(answers)
+    assert caught.value.code() is grpc.StatusCode.DATA_LOSS
+    assert caught.value.details() == "after all messages"
+    entry = setup.mirror.entry(path("Count"))
+    assert payload(entry, "responsePayload") == frames(*(b"%d" % number for number in range(500)))
+
+
+def test_client_stream(setup: Setup) -> None:
+    """Every message of a client's stream arrives, and is mirrored."""
+    sent = [b"%d" % number for number in range(500)]
+    assert setup.channel.stream_unary(path("Join"))(iter(sent), timeout=DEADLINE) == b",".join(sent)
+    entry = setup.mirror.entry(path("Join"))
+    assert payload(entry, "requestPayload") == frames(*sent)
+    assert payload(entry, "responsePayload") == frames(b",".join(sent))
+
+
+def test_bidirectional(setup: Setup) -> None:
+    """Each answer arrives while the client still holds back its next message."""
+    outbox = Outbox()
+    answers = setup.channel.stream_stream(path("Echo"))(iter(outbox), timeout=DEADLINE)
+    for message in (b"one", b"two", b"three"):
+        outbox.send(message)
+        assert next(answers) == message
+    outbox.close()
+    assert list(answers) == []
+    assert answers.code() is grpc.StatusCode.OK
+    entry = setup.mirror.entry(path("Echo"))
+    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(b"one", b"two", b"three")
+
+
+def test_bidirectional_deadlocks_without_the_addon(identity: Identity) -> None:
+    """Plain mitmdump gives the target nothing before the client has sent its last message."""
+    service, outbox = EchoService(), Outbox()
+    trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
+    with (
+        serving_grpc(service, identity) as port,
+        running_mitmdump(f"reverse:https://localhost:{port}", options=trust, scripts=()) as proxy,
+        channel(proxy.port, authority()) as opened,
+    ):
+        answers = opened.stream_stream(path("Echo"))(iter(outbox), timeout=DEADLINE)
+        outbox.send(b"ping")
+        time.sleep(HELD)  # Nothing is synchronised by this: it is how long nothing happens.
+        assert service.received == []
+        outbox.close()
+        assert list(answers) == [b"ping"]
+
+
+def test_client_cancels(setup: Setup) -> None:
+    """A call that the client cancels is cancelled at the target, and mirrored with what was seen."""
+    answers = setup.channel.unary_stream(path("Endless"))(b"first", timeout=DEADLINE)
+    assert next(answers) == b"first"
+    answers.cancel()
+    assert setup.service.cancelled.wait(DEADLINE)
+    entry = setup.mirror.entry(path("Endless"))
+    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(b"first")
