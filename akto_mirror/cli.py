@@ -55,8 +55,8 @@ def say(line: str = "") -> None:
     try:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read has gone: go on in silence, as Python's documentation advises.
+    except OSError:
+        # Whoever read has gone (or its disk is full): go on in silence, in the way that Python's documentation advises.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

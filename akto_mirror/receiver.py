@@ -7,9 +7,10 @@ import ssl
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from io import FileIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import tornado.web
@@ -55,7 +56,9 @@ class Store:
         self._keep = keep
         self._entries: deque[dict[str, Any]] = deque()
         self._chars = 0
-        self._out: BinaryIO | None = out.open("ab") if out else None
+        # Unbuffered, so that what the disk refused is not written later.
+        self._out: FileIO | None = out.open("ab", buffering=0) if out else None
+        self._torn = False
         self._changed = threading.Condition()
 
     def add(self, entry: dict[str, Any]) -> None:
@@ -66,8 +69,7 @@ class Store:
         """
         with self._changed:
             if self._out is not None:
-                self._out.write(msgspec.json.encode(entry) + b"\n")
-                self._out.flush()
+                self._write(self._out, msgspec.json.encode(entry) + b"\n")
             self._entries.append(entry)
             self._chars += _chars(entry)
             while self._entries and (len(self._entries) > self._keep or self._chars > KEEP_CHARS):
@@ -113,6 +115,13 @@ class Store:
             if self._out is not None:
                 self._out.close()
                 self._out = None
+
+    def _write(self, out: FileIO, line: bytes) -> None:
+        """Append a line; one that was cut short by an error before is ended first."""
+        rest = b"\n" + line if self._torn else line
+        while rest:
+            rest = rest[out.write(rest) :]
+            self._torn = bool(rest)
 
 
 class Receiver(BackgroundServer):
@@ -221,7 +230,7 @@ class _Handler(tornado.web.RequestHandler):
         if self.token and not hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
             raise tornado.web.HTTPError(401)
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002, ANN401 - tornado's signature
+    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002 - tornado's signature
         self.reply(status_code, error=self._reason)
 
 

@@ -1,0 +1,257 @@
+"""The command line as people use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from akto_mirror import cli
+from akto_mirror.receiver import Receiver
+
+COMMAND = [sys.executable, "-c", "import sys; from akto_mirror.cli import main; sys.exit(main())"]
+ENTRY = {"path": "/a", "method": "GET", "time": "1700000000", "source": "MIRRORING"}
+DEADLINE = 60
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_person_who_runs_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the environment's own settings for Akto out of the tests."""
+    for name in (cli.URL_VARIABLE, cli.TOKEN_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextmanager
+def sink(*options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `akto-mirror sink` on a free port; yields the process and its URL."""
+    process = subprocess.Popen(
+        [*COMMAND, "sink", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | variables,
+    )
+    assert process.stdout
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("listening on http://127.0.0.1:"), line
+        yield process, line.split(";")[0].removeprefix("listening on ")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def post(url: str, entries: Sequence[object], token: str = "") -> int:
+    """Post a batch, returning the status code."""
+    answer = httpx.post(
+        f"{url}/api/ingestData", json={"batchData": entries}, headers={"authorization": token}, trust_env=False
+    )
+    return answer.status_code
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    """The command line comes at once: mitmproxy, tornado and httpx wait until a command needs them."""
+    code = (
+        "import sys, akto_mirror.cli; print(*{'asyncio', 'mitmproxy', 'tornado', 'httpx', 'msgspec'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("\n", "")
+
+
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["demo", "--help"], ["sink", "--help"], ["check", "--help"], ["addon-path", "--help"]]
+)
+def test_help_is_there(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command explains itself."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(argv)
+    assert ended.value.code == 0
+    assert "usage: akto-mirror" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` names program and version."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("akto-mirror 0.")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", "none", "sink --port x", "sink --port 65536", "check", "check a b", "demo x"),
+        *("check --timeout 0 http://x", "check --timeout nan http://x"),
+    ],
+)
+def test_wrong_usage_exits_with_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command line that cannot be read shows the usage on standard error."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(line.split())
+    assert ended.value.code == 2
+    assert "usage: akto-mirror" in capsys.readouterr().err
+
+
+def test_the_addon_path_is_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    """`addon-path` prints the absolute path of akto_addon.py and nothing else."""
+    assert cli.main(["addon-path"]) == 0
+    path = Path(capsys.readouterr().out.removesuffix("\n"))
+    assert path.is_absolute()
+    assert path.name == "akto_addon.py"
+    assert "addons = [" in path.read_text()
+
+
+def one_error(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line on standard error; nothing else may have been said."""
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("akto-mirror ")
+    return err
+
+
+def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port in use ends the sink with one line that says which and what to do."""
+    with Receiver() as other:
+        assert cli.main(["sink", "--port", str(other.port)]) == 1
+    error = one_error(capsys)
+    assert f"port {other.port}" in error
+    assert "--port" in error
+
+
+@pytest.mark.parametrize("name", [".", "none/entries.ndjson"])
+def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An --out that cannot be opened ends the sink with one line."""
+    path = tmp_path / name
+    assert cli.main(["sink", "--port", "0", "--out", str(path)]) == 1
+    assert str(path) in one_error(capsys)
+
+
+@pytest.mark.parametrize("token", ["line\nbreak", "caf\xe9", "\x1b[31m"])
+@pytest.mark.parametrize("argv", [["sink", "--port", "0"], ["check", "http://127.0.0.1:9"]])
+def test_a_token_that_no_header_can_carry_is_refused_unseen(
+    token: str, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the setting, never the token."""
+    assert cli.main([*argv, "--token", token]) == 1
+    error = one_error(capsys)
+    assert cli.TOKEN_VARIABLE in error
+    assert token not in error
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:9091", "ftp://x", "http://", "http://h:99999", "file:///tmp/x.ndjson", "http://[::1", "http://a b"],
+)
+def test_check_refuses_what_is_no_url(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A URL that cannot be one of an ingestion service is an error of one line."""
+    assert cli.main(["check", url]) == 1
+    one_error(capsys)
+
+
+def test_check_does_not_show_a_password(capsys: pytest.CaptureFixture[str]) -> None:
+    """A URL with a password is refused without showing it."""
+    assert cli.main(["check", "http://ann:hunter2@127.0.0.1:9091"]) == 1
+    assert "hunter2" not in one_error(capsys)
+
+
+def test_check_takes_url_and_token_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The variables that Akto's users know stand in for the arguments."""
+    with Receiver(token="from-outside") as server:
+        monkeypatch.setenv(cli.URL_VARIABLE, server.url)
+        monkeypatch.setenv(cli.TOKEN_VARIABLE, "from-outside")
+        assert cli.main(["check"]) == 0
+        assert cli.main(["check", "--token", "given"]) == 1
+    out, _ = capsys.readouterr()
+    assert "from-outside" not in out
+    assert "given" not in out
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_sink_serves_until_a_signal_and_sums_up(number: signal.Signals) -> None:
+    """A line when it listens, a line a batch, and a summary with exit code 0 at SIGINT or SIGTERM."""
+    with sink() as (process, url):
+        assert post(url, [ENTRY, ENTRY]) == 200
+        assert post(url, [ENTRY, {}]) == 422
+        process.send_signal(number)
+        out, err = process.communicate(timeout=DEADLINE)
+        assert (process.returncode, err) == (0, "")
+    assert out.splitlines() == [
+        "200 2 entries",
+        "422 1 entry; refused: path is missing (after 1 good entries)",
+        "stopped: 3 entries in 1 batch; refused: 1 with 422",
+    ]
+
+
+@pytest.mark.e2e
+def test_the_sink_keeps_quiet_if_asked_to() -> None:
+    """With --quiet there is no line for a batch."""
+    with sink("--quiet") as (process, url):
+        assert post(url, [ENTRY]) == 200
+        process.terminate()
+        out, _ = process.communicate(timeout=DEADLINE)
+    assert out == "stopped: 1 entry in 1 batch; refused: none\n"
+
+
+@pytest.mark.e2e
+def test_what_is_sent_cannot_forge_a_line_of_the_sink() -> None:
+    """Control characters of a refused entry are shown escaped."""
+    with sink() as (process, url):
+        assert post(url, [ENTRY | {"source": "\n200 9 entries\x1b[2J\u202e"}]) == 422
+        process.terminate()
+        out, _ = process.communicate(timeout=DEADLINE)
+    assert len(out.splitlines()) == 2
+    assert "\\n200 9 entries\\x1b[2J\\u202e" in out
+
+
+@pytest.mark.e2e
+def test_the_sink_goes_on_when_nobody_reads_its_lines() -> None:
+    """A closed pipe on standard output does not stop the service."""
+    with sink() as (process, url):
+        assert process.stdout
+        process.stdout.close()
+        assert [post(url, [ENTRY]) for _ in range(3)] == [200, 200, 200]
+        process.terminate()
+        assert process.wait(DEADLINE) == 0
+
+
+@pytest.mark.e2e
+def test_the_sink_appends_to_its_file_and_takes_its_token_from_the_environment(tmp_path: Path) -> None:
+    """--out gets the entries, and AKTO_API_TOKEN is what Authorization must hold."""
+    out = tmp_path / "entries.ndjson"
+    with sink("--out", str(out), AKTO_API_TOKEN="t0ken") as (process, url):
+        assert post(url, [ENTRY]) == 401
+        assert post(url, [ENTRY], token="t0ken") == 200
+        assert [json.loads(line) for line in out.read_text().splitlines()] == [ENTRY]
+        process.terminate()
+        said, _ = process.communicate(timeout=DEADLINE)
+    assert "t0ken" not in said
+
+
+@pytest.mark.e2e
+def test_output_in_ascii_still_tells_good_from_bad() -> None:
+    """A terminal without ✓ and ✗ gets escapes, not a traceback."""
+    done = subprocess.run(
+        [*COMMAND, "check", "http://127.0.0.1:9"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "\\u2713 resolve" in done.stdout
+    assert "\\u2717 connect" in done.stdout

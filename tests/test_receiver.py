@@ -1,0 +1,357 @@
+"""The local ingestion service answers as Akto's does."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from akto_mirror import intake, receiver
+from akto_mirror.receiver import Receiver
+
+TOKEN = "eyJ.secret.token"
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    """Make an entry that the service takes."""
+    return {"path": "/a", "method": "GET", "time": "1700000000", "source": "MIRRORING", **changes}
+
+
+def without(name: str) -> dict[str, Any]:
+    """Make an entry that lacks one field."""
+    return {key: value for key, value in entry().items() if key != name}
+
+
+def client_of(server: Receiver) -> httpx.Client:
+    """Make a client that talks to the server and to nothing else."""
+    transport = httpx.HTTPTransport(uds=str(server.uds)) if server.uds else None
+    return httpx.Client(base_url=server.url, trust_env=False, timeout=60, transport=transport)
+
+
+@pytest.fixture
+def server() -> Iterator[Receiver]:
+    """Run the service without authentication."""
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def post(server: Receiver) -> Iterator[Callable[[object], httpx.Response]]:
+    """Post what is given to the service: bytes as they are, anything else as JSON."""
+    with client_of(server) as client:
+
+        def send(body: object) -> httpx.Response:
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            return client.post("/api/ingestData", content=content, headers={"content-type": "application/json"})
+
+        yield send
+
+
+Post = Callable[[object], httpx.Response]
+
+
+def test_a_batch_is_taken_and_kept_as_it_was_sent(server: Receiver, post: Post) -> None:
+    """Every entry of a good batch is kept, in order, fields unknown to Akto included."""
+    sent = [entry(path="/é"), entry(mystery={"a": [1]}, destIp=None)]
+    assert post({"batchData": sent}).json() == {"success": True, "taken": 2}
+    assert post({"batchData": [entry()]}).status_code == 200
+    assert server.entries == [*sent, entry()]
+    assert server.batches == [2, 1]
+
+
+@pytest.mark.parametrize("path", ["/healthCheck", "/api/auth-check"])
+def test_checks_answer_success(server: Receiver, path: str) -> None:
+    """Both checks answer 200 with success when no token is asked for."""
+    with client_of(server) as client:
+        assert client.get(path).json() == {"success": True}
+
+
+@pytest.mark.parametrize("given", [None, "", "wrong", f"Bearer {TOKEN}", TOKEN.upper(), "é"])
+def test_a_wrong_token_is_refused_everywhere_but_at_the_health_check(given: str | None) -> None:
+    """The token is compared raw; only /healthCheck is free of it, as at Akto."""
+    headers = httpx.Headers(None if given is None else {b"authorization": given.encode()})
+    with Receiver(token=TOKEN) as server, client_of(server) as client:
+        assert client.get("/healthCheck", headers=headers).status_code == 200
+        assert client.get("/api/auth-check", headers=headers).status_code == 401
+        assert client.get("/api/entries", headers=headers).status_code == 401
+        assert client.get("/api/none", headers=headers).status_code == 401
+        assert client.post("/api/ingestData", json={"batchData": [entry()]}, headers=headers).status_code == 401
+        assert server.entries == []
+
+
+def test_the_right_token_is_accepted() -> None:
+    """With the token, raw, the service works."""
+    headers = {"authorization": TOKEN}
+    with Receiver(token=TOKEN) as server, client_of(server) as client:
+        assert client.get("/api/auth-check", headers=headers).status_code == 200
+        assert client.post("/api/ingestData", json={"batchData": [entry()]}, headers=headers).status_code == 200
+        assert len(server.entries) == 1
+
+
+def test_a_wrong_token_with_a_large_body_gets_its_answer() -> None:
+    """A body of any length is read to its end before the refusal, so that the client sees it."""
+    with Receiver(token=TOKEN) as guarded, client_of(guarded) as client:
+        body = b" " * (intake.MAX_BODY_BYTES + 1_000_000)
+        assert client.post("/api/ingestData", content=body).status_code == 401
+        assert client.get("/healthCheck").status_code == 200
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "€"])
+@pytest.mark.parametrize(("extra", "status"), [(0, 200), (1, 500)])
+def test_the_body_limit_counts_characters(post: Post, letter: str, extra: int, status: int) -> None:
+    """A body of 10,485,760 characters is taken, however many bytes they are; one more is not."""
+    # In three strings, so that none is beyond the limit of its own.
+    strings = [letter * 5_000_000, letter * 5_000_000, letter * 400_000]
+    text = json.dumps({"batchData": [], "strings": strings}, ensure_ascii=False)
+    text += " " * (intake.MAX_BODY_CHARS + extra - len(text))
+    assert post(text.encode()).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("x" * intake.MAX_STRING_CHARS, 200),
+        ("x" * (intake.MAX_STRING_CHARS + 1), 500),
+        ("😀" * (intake.MAX_STRING_CHARS // 2), 200),
+        ("😀" * (intake.MAX_STRING_CHARS // 2) + "x", 500),
+    ],
+    ids=["at the limit", "beyond", "two units a character, at the limit", "two units a character, beyond"],
+)
+def test_the_string_limit_counts_utf_16_units(post: Post, text: str, status: int) -> None:
+    """A string of 5,242,880 characters, as Java counts them, is taken; a longer one is a 500."""
+    body = json.dumps({"batchData": [entry(responsePayload=text)]}, ensure_ascii=False).encode()
+    assert post(body).status_code == status
+
+
+@pytest.mark.parametrize(("count", "status"), [(10_000, 200), (10_001, 500)])
+def test_the_array_limit_is_ten_thousand(server: Receiver, post: Post, count: int, status: int) -> None:
+    """A batch of 10,000 entries is taken; a longer one is a 500, and nothing of it is taken."""
+    assert post({"batchData": [entry()] * count}).status_code == status
+    assert len(server.entries) == (count if status == 200 else 0)
+
+
+def test_the_array_limit_holds_at_any_depth(post: Post) -> None:
+    """An array that is too long is refused wherever it stands."""
+    assert post({"batchData": [entry(mystery={"deep": [[0] * 10_001]})]}).status_code == 500
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"null", b"[]", b'"x"', b'{"batchData":{}}', b'{"batchData":"x"}', b'{"batchData":[NaN]}'),
+        *(b"[" * 100_000, b'{"a":' * 100_000, b'{"batchData":[],"a":"\xff"}', gzip.compress(b'{"batchData":[]}')),
+    ],
+)
+def test_what_is_not_the_json_asked_for_is_a_500(post: Post, body: bytes) -> None:
+    """A body that is no JSON object with an array is refused, and a compressed one is not inflated."""
+    assert post(body).status_code == 500
+
+
+def test_a_body_without_a_batch_is_a_422(post: Post) -> None:
+    """Without batchData the loop over the batch fails."""
+    assert post({}).status_code == 422
+    assert post({"batchData": None}).status_code == 422
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/jsonx", "application/x-ndjson"])
+def test_only_json_is_read(server: Receiver, content_type: str) -> None:
+    """A body of another content type is not read, so that there is no batch."""
+    with client_of(server) as client:
+        headers = {"content-type": content_type}
+        answer = client.post("/api/ingestData", content=json.dumps({"batchData": [entry()]}), headers=headers)
+        assert answer.status_code == 422
+        assert server.entries == []
+
+
+def test_a_charset_parameter_is_allowed(server: Receiver) -> None:
+    """`application/json; charset=utf-8` is JSON."""
+    with client_of(server) as client:
+        headers = {"content-type": "Application/JSON; charset=utf-8"}
+        assert client.post("/api/ingestData", content='{"batchData":[]}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("bad", [None, 1, "x", [], True])
+def test_an_entry_must_be_an_object(server: Receiver, post: Post, bad: object) -> None:
+    """An element that is no object is a 422."""
+    assert post({"batchData": [bad]}).status_code == 422
+    assert server.entries == []
+
+
+@pytest.mark.parametrize("name", intake.MANDATORY)
+@pytest.mark.parametrize("value", [..., "", None])
+def test_mandatory_fields_must_be_there(post: Post, name: str, value: object) -> None:
+    """`path`, `method` and `time` must be present and not empty."""
+    bad = without(name) if value is ... else entry(**{name: value})
+    answer = post({"batchData": [bad]})
+    assert answer.status_code == 422
+    assert name in answer.json()["actionErrors"][0]
+
+
+@pytest.mark.parametrize("name", sorted(intake.FIELDS))
+@pytest.mark.parametrize("value", [1, 1.5, True, [], {}])
+def test_values_must_be_strings(post: Post, name: str, value: object) -> None:
+    """A field that Akto knows holds a string or is absent."""
+    assert post({"batchData": [entry(**{name: value})]}).status_code == 422
+
+
+@pytest.mark.parametrize(("source", "status"), [("MIRRORING", 200), (None, 200), ("mirroring", 422), ("", 422)])
+def test_the_source_is_one_of_a_closed_list(post: Post, source: str | None, status: int) -> None:
+    """`source` is MIRRORING or absent."""
+    assert post({"batchData": [entry(source=source)]}).status_code == status
+
+
+def test_entries_before_a_bad_one_are_taken(server: Receiver, post: Post) -> None:
+    """A 422 may come after part of the batch was taken, as at Akto."""
+    assert post({"batchData": [entry(path="/1"), entry(path="/2"), {}, entry(path="/4")]}).status_code == 422
+    assert [taken["path"] for taken in server.entries] == ["/1", "/2"]
+    assert server.batches == []
+
+
+def test_a_chunked_body_is_read(server: Receiver) -> None:
+    """A body without a length is as good as one with it."""
+    body = json.dumps({"batchData": [entry()]}).encode()
+    with client_of(server) as client:
+        headers = {"content-type": "application/json"}
+        assert client.post("/api/ingestData", content=iter([body[:10], body[10:]]), headers=headers).is_success
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/", 404), ("GET", "/api/none", 404), ("GET", "/api/ingestData", 405), ("POST", "/healthCheck", 405)],
+)
+def test_other_requests_get_an_error_as_json(server: Receiver, method: str, path: str, status: int) -> None:
+    """Unknown paths and methods are refused with JSON, as everything here."""
+    with client_of(server) as client:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.json()["success"]) == (status, False)
+
+
+def test_out_gets_one_entry_a_line_behind_what_is_there(tmp_path: Path) -> None:
+    """Entries are appended to the file, flushed, one JSON object a line whatever they hold."""
+    out = tmp_path / "entries.ndjson"
+    out.write_text('{"old":1}\n')
+    sent = [entry(responsePayload="a\nb\u2028\x00é"), entry(path="/2")]
+    with Receiver(out=out) as server, client_of(server) as client:
+        client.post("/api/ingestData", json={"batchData": sent})
+        lines = out.read_bytes().split(b"\n")
+    assert [json.loads(line) for line in lines[:-1]] == [{"old": 1}, *sent]
+    assert lines[-1] == b""
+
+
+def test_an_entry_that_cannot_be_written_is_refused() -> None:
+    """When the file takes no more, the answer is a 422 and the entry does not count."""
+    with Receiver(out=Path("/dev/full")) as server, client_of(server) as client:
+        answer = client.post("/api/ingestData", json={"batchData": [entry()]})
+        assert answer.status_code == 422
+        assert "No space left" in answer.json()["actionErrors"][0]
+        assert server.store.total == 0
+
+
+def test_memory_is_bounded_by_entries() -> None:
+    """Only the newest entries stay; the count goes on."""
+    with Receiver(keep=3) as server, client_of(server) as client:
+        client.post("/api/ingestData", json={"batchData": [entry(path=f"/{number}") for number in range(5)]})
+        assert [kept["path"] for kept in server.entries] == ["/2", "/3", "/4"]
+        assert server.store.total == 5
+
+
+def test_memory_is_bounded_by_characters(monkeypatch: pytest.MonkeyPatch, server: Receiver, post: Post) -> None:
+    """Long entries push out old ones before there are many."""
+    monkeypatch.setattr(receiver, "KEEP_CHARS", 2_500)
+    post({"batchData": [entry(path=f"/{number}", responsePayload="x" * 1_000) for number in range(5)]})
+    assert [kept["path"] for kept in server.entries] == ["/3", "/4"]
+
+
+def test_scripts_page_through_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/api/entries?since=N` returns a page from entry N on, or from the oldest kept, and where to go on."""
+    monkeypatch.setattr(receiver, "PAGE_ENTRIES", 2)
+    with Receiver(keep=4) as server, client_of(server) as client:
+        client.post("/api/ingestData", json={"batchData": [entry(path=f"/{number}") for number in range(5)]})
+        found, since = [], 0
+        while since < 5:
+            page = client.get("/api/entries", params={"since": since}).json()
+            found.append((page["first"], [kept["path"] for kept in page["entries"]]))
+            since = page["next"]
+        assert found == [(1, ["/1", "/2"]), (3, ["/3", "/4"])]
+        assert client.get("/api/entries", params={"since": 99}).json()["entries"] == []
+
+
+@pytest.mark.parametrize("since", ["x", "-1", "", "1.5", "²", "9" * 100])
+def test_a_page_must_begin_at_a_number(server: Receiver, since: str) -> None:
+    """A `since` that is no number is a 400."""
+    with client_of(server) as client:
+        assert client.get("/api/entries", params={"since": since}).status_code == 400
+
+
+def test_waiting_ends_when_the_entries_are_there(server: Receiver, post: Post) -> None:
+    """`wait_for` returns as soon as enough entries have arrived, whoever sends them."""
+    thread = threading.Thread(target=post, args=({"batchData": [entry(), entry()]},))
+    thread.start()
+    assert len(server.wait_for(2, timeout=60)) == 2
+    thread.join()
+
+
+def test_waiting_in_vain_says_how_many_came(server: Receiver, post: Post) -> None:
+    """`wait_for` names what is missing."""
+    post({"batchData": [entry()]})
+    with pytest.raises(TimeoutError, match="1 of 2 entries"):
+        server.wait_for(2, timeout=0.01)
+
+
+def test_a_stopped_service_starts_again_where_it_was() -> None:
+    """A restart takes the same port and keeps the entries, as an outage in a test needs it."""
+    server = Receiver()
+    with server:
+        url = server.url
+        with client_of(server) as client:
+            client.post("/api/ingestData", json={"batchData": [entry()]})
+    with pytest.raises(httpx.ConnectError), httpx.Client(trust_env=False) as client:
+        client.get(f"{url}/healthCheck")
+    with server, client_of(server) as client:
+        assert server.url == url
+        assert client.post("/api/ingestData", json={"batchData": [entry()]}).status_code == 200
+        assert len(server.entries) == 2
+
+
+def test_stopping_closes_open_connections_and_ends_the_thread() -> None:
+    """A client that keeps its connection does not hold up the end, and a second stop is harmless."""
+    before = threading.active_count()
+    server = Receiver()
+    server.start()
+    with client_of(server) as client:
+        client.get("/healthCheck")
+        server.stop()
+        server.stop()
+        assert threading.active_count() == before
+
+
+def test_a_taken_port_is_an_error(server: Receiver) -> None:
+    """Two services cannot share a port."""
+    with pytest.raises(OSError, match="in use"):
+        Receiver(port=server.port).start()
+
+
+def test_a_unix_socket_serves_too(tmp_path: Path) -> None:
+    """The service listens on a Unix socket and removes it at the end."""
+    path = tmp_path / "akto.sock"
+    with Receiver(uds=path) as server, client_of(server) as client:
+        assert client.post("/api/ingestData", json={"batchData": [entry()]}).status_code == 200
+        assert len(server.entries) == 1
+    assert not path.exists()
+
+
+def test_each_answer_is_reported() -> None:
+    """`on_answer` hears of every posted batch, with its code and what was taken."""
+    answers: list[receiver.Answer] = []
+    with Receiver(on_answer=answers.append) as server, client_of(server) as client:
+        client.post("/api/ingestData", json={"batchData": [entry()]})
+        client.post("/api/ingestData", json={"batchData": [entry(), {}]})
+        client.get("/healthCheck")
+    assert [(answer.status, answer.taken) for answer in answers] == [(200, 1), (422, 1)]
+    assert server.store.answers == {200: 1, 422: 1}
