@@ -1,0 +1,1 @@
+"""What mirroring costs: `python -m benchmarks --help`, or `make bench`."""

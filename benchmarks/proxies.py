@@ -1,0 +1,114 @@
+"""mitmdump processes, and what the kernel says about them. Linux only: the figures come from /proc."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+HERE = Path(__file__).parent
+ADDON = HERE.parent / "akto_addon.py"
+ANNOUNCE_PORT = HERE / "scripts" / "announce_port.py"
+POST_EACH_FLOW = HERE / "scripts" / "post_each_flow.py"
+
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to run mitmdump: a name for the table and what is added to the command line."""
+
+    name: str
+    args: tuple[str, ...] = ()
+
+
+PLAIN = Mode("plain mitmdump")
+
+
+def with_addon(url: str, script: Path = ADDON, name: str = "with the addon", args: Sequence[str] = ()) -> Mode:
+    """Load the addon, or another version of it, and send entries to `url`."""
+    return Mode(name, ("-s", str(script), "--set", f"akto_url={url}", *args))
+
+
+def posting_each_flow() -> Mode:
+    """Do as the Worker does."""
+    return Mode("one POST a flow", ("-s", str(POST_EACH_FLOW)))
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running mitmdump."""
+
+    pid: int
+    port: int
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU time so far, user and system, of all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+    def memory_mib(self) -> float:
+        """Resident memory now."""
+        return self._status("VmRSS")
+
+    def peak_mib(self) -> float:
+        """The most resident memory there ever was."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> float:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) / 1024
+
+
+@contextmanager
+def running_proxy(mode: Mode, target_port: int, ingestion_url: str) -> Generator[Proxy]:
+    """Run mitmdump in front of a target; every mode is as quiet as the others."""
+    with TemporaryDirectory() as folder:
+        port_file = Path(folder) / "port"
+        process = subprocess.Popen(  # noqa: S603 - our own arguments
+            [*_command(target_port, folder), *mode.args], env=_environment(folder, port_file, ingestion_url)
+        )
+        try:
+            yield Proxy(process.pid, _wait_for_port(process, port_file, mode))
+        finally:
+            _stop(process)
+
+
+def _command(target_port: int, folder: str) -> list[str]:
+    beside = Path(sys.executable).with_name("mitmdump")
+    mitmdump = str(beside) if beside.exists() else shutil.which("mitmdump") or "mitmdump"
+    reverse = f"reverse:http://127.0.0.1:{target_port}@127.0.0.1:0"
+    quiet = ("-q", "--set", "flow_detail=0")
+    return [mitmdump, *quiet, "--mode", reverse, "--set", f"confdir={folder}", "-s", str(ANNOUNCE_PORT)]
+
+
+def _environment(folder: str, port_file: Path, ingestion_url: str) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
+    bench = {"BENCH_PORT_FILE": str(port_file), "BENCH_INGESTION_URL": ingestion_url}
+    return ours | bench | {"XDG_STATE_HOME": f"{folder}/state"}
+
+
+def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, mode: Mode) -> int:
+    until = time.monotonic() + 60
+    while not port_file.exists():
+        if process.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"mitmdump did not start: {mode.name}: {' '.join(map(str, process.args))}")
+        time.sleep(0.02)
+    return int(port_file.read_text())
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,1 @@
+"""Scripts that mitmdump loads with `-s` while it is measured."""

@@ -1,0 +1,30 @@
+"""Markdown tables and what must stand beside every figure."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from statistics import median
+
+
+def render(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; all columns but the first are aligned to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def machine() -> str:
+    """Name the versions and the machine."""
+    return (
+        f"Python {platform.python_version()}, mitmproxy {version('mitmproxy')}, "
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    )
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Return the median and, of several values, the least and the greatest."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"  # noqa: RUF001 - a range
