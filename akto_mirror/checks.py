@@ -33,6 +33,8 @@ USE_ANOTHER_PORT = "start the service, or correct the address: Akto publishes it
 TRUST_THE_ISSUER = (
     "set SSL_CERT_FILE to a PEM file that holds the certificate of its issuer (or, if self-signed, its own)"
 )
+WRITE_HTTP = "write http:// instead of https://: Akto's own port speaks plain HTTP"
+WRITE_HTTPS = "write https:// instead of http://"
 
 # OpenSSL's X509_V_ERR numbers.
 CERTIFICATE_FAULTS = {
@@ -236,19 +238,20 @@ def _open(target: Target) -> socket.socket:
 
 def _handshake(target: Target) -> str:
     with _open(target) as plain:
+        # Some plain HTTP servers just wait for the end of what they take for a request: time must be left to ask them.
+        plain.settimeout(target.timeout / 2)
         try:
             with _tls().wrap_socket(plain, server_hostname=target.host) as secure:
                 return f"{secure.version()}, certificate valid until {_expiry(secure)}"
         except ssl.SSLCertVerificationError as error:
-            default = (f"the certificate is not trusted ({error.verify_message})", TRUST_THE_ISSUER)
+            default = (f"the certificate is not trusted ({error.verify_message})", f"mend it, or {TRUST_THE_ISSUER}")
             raise Fault(*CERTIFICATE_FAULTS.get(error.verify_code, default)) from error
-        except TimeoutError:
-            raise
         except OSError as error:
-            raise Fault(
-                f"no TLS on this port ({_reason(error)})",
-                "write http:// if the service has no TLS in front of it: Akto's own port speaks plain HTTP",
-            ) from error
+            if _speaks_http(target):
+                raise Fault("this port speaks plain HTTP, not TLS", WRITE_HTTP) from error
+            if isinstance(error, TimeoutError):
+                raise
+            raise Fault(f"no TLS on this port ({_reason(error)})", USE_ANOTHER_PORT) from error
 
 
 def _expiry(secure: ssl.SSLSocket) -> str:
@@ -322,7 +325,7 @@ def _answer(target: Target, client: httpx.Client, request: httpx.Request) -> tup
         raise TimeoutError from None
     except (httpx.HTTPError, OSError) as error:
         if not target.tls and _speaks_tls(target):
-            raise Fault("this port speaks TLS, not plain HTTP", "write https:// instead of http://") from error
+            raise Fault("this port speaks TLS, not plain HTTP", WRITE_HTTPS) from error
         hint = "another kind of service listens there; " + USE_ANOTHER_PORT
         raise Fault(f"no HTTP answer ({_reason(error)})", hint) from error
 
@@ -339,7 +342,7 @@ def _require_ok(target: Target, status: int, *, asked_with_token: bool) -> None:
     if status in (401, 403):
         raise Fault(*_unauthorized(target, status, asked_with_token=asked_with_token))
     if status == 400 and not target.tls and _speaks_tls(target):
-        raise Fault("400, this port speaks TLS, not plain HTTP", "write https:// instead of http://")
+        raise Fault("400, this port speaks TLS, not plain HTTP", WRITE_HTTPS)
     detail, hint = STATUS_FAULTS.get(status, ("the service does not do what was asked", "read the service's log"))
     raise Fault(f"{status}, {detail}", hint)
 
@@ -365,10 +368,22 @@ def _require_success(body: bytes) -> None:
 
 def _speaks_tls(target: Target) -> bool:
     try:
-        with _open(target) as plain, _tls().wrap_socket(plain, server_hostname=target.host):
-            return True
+        with _open(target) as plain:
+            plain.settimeout(target.timeout / 4)
+            _tls().wrap_socket(plain, server_hostname=target.host).close()
     except ssl.SSLCertVerificationError:
         return True
+    except (OSError, Fault):
+        return False
+    return True
+
+
+def _speaks_http(target: Target) -> bool:
+    try:
+        with _open(target) as plain:
+            plain.settimeout(target.timeout / 4)
+            plain.sendall(b"GET /healthCheck HTTP/1.0\r\n\r\n")
+            return plain.recv(5) == b"HTTP/"
     except (OSError, Fault):
         return False
 

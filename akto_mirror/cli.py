@@ -56,7 +56,7 @@ def say(line: str = "") -> None:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
     except OSError:
-        # Whoever read has gone (or its disk is full): go on in silence, in the way that Python's documentation advises.
+        # Whoever read has gone, or the disk is full: go on in silence, as the signal module's documentation shows.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
