@@ -70,6 +70,7 @@ class AktoMirror:
         self._replaces_host = False
         self._needs_whole_requests = False
         self._needs_whole_responses = False
+        self._streams: dict[str, http.HTTPFlow] = {}
         self._marker = secrets.token_hex(8)
 
     def load(self, loader: Loader) -> None:
@@ -118,6 +119,8 @@ class AktoMirror:
         if flow.live and self._settings is not None and flow.response is not None:
             mode = Mode.NEVER if self._needs_whole_responses else self._settings.stream
             tee.attach_to_response(flow, flow.response, mode, self._settings.body_limit)
+            if flow.response.stream:
+                self._streams[flow.id] = flow
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """Name the server as mitmproxy would, had this addon not asked it to leave the host alone."""
@@ -129,6 +132,7 @@ class AktoMirror:
         if self._replaces_host and not ctx.master.should_exit.is_set():
             self._replaces_host = False
             ctx.options.update(keep_host_header=False)
+        self._mirror_streams()
         if self._shipper is None:
             return None
         replay = bool(getattr(ctx.options, "rfile", None))
@@ -140,7 +144,7 @@ class AktoMirror:
         """Mirror an exchange; one that becomes a WebSocket is left to `websocket_start`."""
         if flow.websocket is None:
             self._mirror(flow)
-        _let_go(flow)
+        self._let_go(flow)
         return self._backpressure(flow)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
@@ -157,7 +161,22 @@ class AktoMirror:
             self._skip(flow, Skip(Reason.CUT_SHORT))
         else:
             self._mirror(flow)
-        _let_go(flow)
+        self._let_go(flow)
+
+    def _mirror_streams(self) -> None:
+        """Mirror what was seen of responses that are still under way: mitmproxy cuts them only after `done`."""
+        for flow in list(self._streams.values()):
+            if self._settings is not None and self._settings.worker:
+                self._skip(flow, Skip(Reason.CUT_SHORT))
+            else:
+                self._mirror(flow)
+        self._streams.clear()
+
+    def _let_go(self, flow: http.HTTPFlow) -> None:
+        self._streams.pop(flow.id, None)
+        tee.detach(flow.request)
+        if flow.response is not None:
+            tee.detach(flow.response)
 
     def _observe_mitmproxy(self) -> None:
         """Take note of mitmproxy's own options that matter here, and set the two that serve this addon."""
@@ -291,12 +310,6 @@ def _shows_debug_lines() -> bool:
     """Tell whether anybody would see a debug line: mitmproxy's screens keep them all, mitmdump only if asked to."""
     verbose = getattr(ctx.options, "termlog_verbosity", "") == "debug"
     return verbose or ctx.master.addons.get("view") is not None
-
-
-def _let_go(flow: http.HTTPFlow) -> None:
-    tee.detach(flow.request)
-    if flow.response is not None:
-        tee.detach(flow.response)
 
 
 def _any_set(names: tuple[str, ...]) -> bool:

@@ -75,6 +75,8 @@ def attach_to_request(flow: http.HTTPFlow, mode: Mode, limit: int) -> None:
     An answer that another addon gives in `requestheaders` ends the streaming: mitmproxy cannot have both.
     """
     request = flow.request
+    if _is_refused(request):
+        return
     if request.stream or _passes(mode, request.headers, lambda: _request_size(request), limit):
         inner = request.stream or True
         request.stream = Tee(body.prefix_bound(limit), inner, wanted=lambda: flow.response is None)
@@ -82,9 +84,16 @@ def attach_to_request(flow: http.HTTPFlow, mode: Mode, limit: int) -> None:
 
 def attach_to_response(flow: http.HTTPFlow, response: http.Response, mode: Mode, limit: int) -> None:
     """Put a tee on a response's body if it is to pass while it comes, or if somebody else streams it already."""
+    if _is_refused(response):
+        return
     size = lambda: expected_http_body_size(flow.request, response)  # noqa: E731 - evaluated only where it matters
     if response.stream or _passes(mode, response.headers, size, limit):
         response.stream = Tee(body.prefix_bound(limit), response.stream or True)
+
+
+def _is_refused(message: http.Message) -> bool:
+    """Tell whether another addon has set `stream = False`: until somebody sets it, it is only the class's default."""
+    return vars(message).get("stream", True) is False
 
 
 def _passes(mode: Mode, headers: http.Headers, size: Callable[[], int | None], limit: int) -> bool:

@@ -13,6 +13,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 DAY = datetime.timedelta(days=1)
 
 
@@ -36,9 +47,18 @@ class Identity:
 def make_identity(folder: Path) -> Identity:
     """Make an authority and a server certificate in a folder."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca = _builder("Test authority", "Test authority", ca_key).add_extension(x509.BasicConstraints(True, 0), True)
+    ca = (
+        _builder("Test authority", "Test authority", ca_key)
+        .add_extension(x509.BasicConstraints(True, 0), True)
+        .add_extension(SIGNS_CERTIFICATES, True)
+    )
     addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    cert = _builder("localhost", "Test authority", key).add_extension(x509.SubjectAlternativeName(addresses), False)
+    cert = (
+        _builder("localhost", "Test authority", key)
+        .add_extension(x509.SubjectAlternativeName(addresses), False)
+        # Python 3.13 verifies strictly: a certificate must name its issuer's key.
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
+    )
     identity = Identity(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
     identity.ca.write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     identity.cert.write_bytes(cert.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
@@ -58,6 +78,7 @@ def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)
         .not_valid_after(now + DAY)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
     )
 
 

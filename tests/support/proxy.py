@@ -115,6 +115,22 @@ def running_mitmdump(
     """
     specs = [f"{mode}@127.0.0.{n}:0" for n, mode in enumerate(modes or ("regular",), start=1)]
     command = _command(specs, options or {}, scripts, arguments)
+    with running(command, [f"127.0.0.{n}" for n in range(1, len(specs) + 1)], env) as proxy:
+        yield proxy
+
+
+@contextmanager
+def running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str] | None = None) -> Iterator[Proxy]:
+    """Run a command that is or becomes a mitmproxy program, until the block ends.
+
+    Args:
+        command: the program and its arguments.
+        hosts: the addresses on which it is to listen, in the order of its modes.
+        env: environment variables in addition, as for `running_mitmdump`.
+
+    Raises:
+        AssertionError: it did not start, or did not end after SIGINT.
+    """
     process = subprocess.Popen(
         command,
         env=_environment(env or {}),
@@ -127,9 +143,8 @@ def running_mitmdump(
     reader = threading.Thread(target=_collect, args=(proxy,), daemon=True)
     reader.start()
     try:
-        for number in range(1, len(specs) + 1):
-            host = rf"127\.0\.0\.{number}"
-            found = proxy.wait_for(rf"listening at .*?({host}):(\d+)")
+        for host in hosts:
+            found = proxy.wait_for(rf"listening at .*?({re.escape(host)}):(\d+)")
             proxy.addresses.append((found[1], int(found[2])))
         yield proxy
     finally:

@@ -1,0 +1,13 @@
+#!/bin/sh
+# HTTPS and gRPC on both sides: CERTIFICATE is a PEM file of your own with certificate and key, UPSTREAM_CA the
+# authority that signed the target's.
+set -eu
+: "${TARGET:=https://127.0.0.1:8443}" "${LISTEN:=443}"
+: "${CERTIFICATE:=/etc/ssl/private/api.pem}" "${UPSTREAM_CA:=/etc/ssl/certs/ca-certificates.crt}"
+: "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
+export AKTO_DATA_INGESTION_URL
+
+exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" \
+    --certs "$CERTIFICATE" \
+    --set "ssl_verify_upstream_trusted_ca=$UPSTREAM_CA" \
+    "$@"

@@ -1,0 +1,175 @@
+"""Every recipe in examples/ is run; only its addresses and files are replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import ruamel.yaml
+from tornado.web import Application, RequestHandler
+
+from akto_mirror import sample_api
+from akto_mirror.background import BackgroundServer
+from akto_mirror.receiver import Receiver
+from tests.support.certs import make_identity
+from tests.support.mirror import Mirror
+from tests.support.proxy import ADDON, ROOT, confdir, running, running_mitmdump
+
+EXAMPLES = ROOT / "examples"
+PATH = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+CONFDIR = ("--set", f"confdir={confdir()}", "--set", "akto_linger_ms=10")
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    """The address of the sample API."""
+    with BackgroundServer(sample_api.make_app()) as server:
+        yield server.url
+
+
+@contextmanager
+def recipe(script: str, *hosts: str, env: dict[str, str], arguments: tuple[str, ...] = ()) -> Iterator[Mirror]:
+    """Run a shell recipe with a receiver as Akto's service."""
+    with Receiver() as akto:
+        settings = {"PATH": PATH, "AKTO_DATA_INGESTION_URL": akto.url} | env
+        command = ["sh", str(EXAMPLES / script), *CONFDIR, *arguments]
+        with running(command, hosts or ("127.0.0.1",), settings) as proxy:
+            yield Mirror(proxy, akto)
+
+
+@pytest.mark.e2e
+def test_reverse(api: str) -> None:
+    """reverse.sh mirrors the traffic of one API."""
+    with recipe("reverse.sh", env={"TARGET": api, "LISTEN": "127.0.0.1:0"}) as mirror:
+        httpx.get(f"{mirror.proxy.url}/api/products")
+        assert "lamp" in mirror.entry("/api/products")["responsePayload"]
+
+
+@pytest.mark.e2e
+def test_several_apis(api: str) -> None:
+    """several-apis.sh serves two APIs, and the entries name the host that each client asked for."""
+    addresses = {"ORDERS": api, "STOCK": api, "ORDERS_LISTEN": "127.0.0.1:0", "STOCK_LISTEN": "127.0.0.2:0"}
+    with recipe("several-apis.sh", "127.0.0.1", "127.0.0.2", env=addresses) as mirror:
+        for host, port in mirror.proxy.addresses:
+            httpx.get(f"http://{host}:{port}/api/products", headers={"host": f"api-{host}.example"})
+        entries = mirror.entries("/api/products", 2)
+    assert {json.loads(entry["requestHeaders"])["host"] for entry in entries} == {
+        "api-127.0.0.1.example",
+        "api-127.0.0.2.example",
+    }
+
+
+@pytest.mark.e2e
+def test_mcp_server(api: str) -> None:
+    """mcp-server.sh mirrors the MCP endpoint with its tag, and nothing else."""
+    with recipe("mcp-server.sh", env={"TARGET": api, "LISTEN": "127.0.0.1:0"}) as mirror:
+        httpx.get(f"{mirror.proxy.url}/api/products")
+        httpx.post(f"{mirror.proxy.url}/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+        entry = mirror.entry("/mcp")
+    assert json.loads(entry["tag"])["service"] == "mcp"
+    assert len(mirror.akto.entries) == 1
+
+
+@pytest.mark.e2e
+def test_tls(tmp_path: Path) -> None:
+    """tls.sh serves one's own certificate and verifies the target by one's own authority."""
+    identity = make_identity(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(identity.key.read_bytes() + identity.cert.read_bytes())
+    with BackgroundServer(sample_api.make_app(), ssl_context=identity.server_context()) as server:
+        env = {"TARGET": server.url, "LISTEN": "127.0.0.1:0", "CERTIFICATE": str(both), "UPSTREAM_CA": str(identity.ca)}
+        with recipe("tls.sh", env=env) as mirror:
+            trust = ssl.create_default_context(cafile=str(identity.ca))
+            answer = httpx.get(f"https://localhost:{mirror.proxy.port}/api/products", verify=trust)
+            assert answer.status_code == 200
+            assert mirror.entry("/api/products")["statusCode"] == "200"
+
+
+@pytest.mark.e2e
+def test_mitmweb(api: str) -> None:
+    """mitmweb.sh mirrors while it shows the flows."""
+    quiet = ("--set", "web_open_browser=false", "--set", "web_port=0")
+    with recipe("mitmweb.sh", env={"TARGET": api, "LISTEN": "127.0.0.1:0"}, arguments=quiet) as mirror:
+        httpx.get(f"{mirror.proxy.url}/feed")
+        assert mirror.entry("/feed")["statusCode"] == "200"
+
+
+@pytest.mark.e2e
+def test_unix_socket(api: str, tmp_path: Path) -> None:
+    """unix-socket.sh delivers through a Unix socket."""
+    socket = tmp_path / "ingest.sock"
+    with Receiver(uds=socket) as akto:
+        command = ["sh", str(EXAMPLES / "unix-socket.sh"), *CONFDIR]
+        env = {"PATH": PATH, "TARGET": api, "LISTEN": "127.0.0.1:0", "SOCKET": str(socket)}
+        with running(command, ["127.0.0.1"], env) as proxy:
+            httpx.get(f"{proxy.url}/api/products")
+            assert Mirror(proxy, akto).entry("/api/products")["method"] == "GET"
+
+
+@pytest.mark.e2e
+def test_replay(api: str, tmp_path: Path) -> None:
+    """replay.sh writes the entries of recorded flows to a file, and ends well."""
+    flows = tmp_path / "flows.mitm"
+    with running_mitmdump(f"reverse:{api}", scripts=(), arguments=("-w", str(flows))) as proxy:
+        httpx.get(f"{proxy.url}/api/products")
+        httpx.get(f"{proxy.url}/logo.png")
+    command = ["sh", str(EXAMPLES / "replay.sh"), *CONFDIR]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
+    subprocess.run(command, env=kept | {"PATH": PATH, "FLOWS": str(flows)}, cwd=tmp_path, check=True, timeout=60)
+    (entry,) = map(json.loads, (tmp_path / "entries.ndjson").read_text().splitlines())
+    assert entry["path"] == "/api/products"
+
+
+@pytest.mark.e2e
+def test_config(api: str, tmp_path: Path) -> None:
+    """config.yaml is read from mitmproxy's folder: routes, filter, tag and the client's address take effect."""
+    with Receiver() as akto:
+        given = ruamel.yaml.YAML(typ="safe").load(EXAMPLES / "config.yaml")
+        changed = {"mode": [f"reverse:{api}@127.0.0.1:0"], "scripts": [str(ADDON)], "akto_url": akto.url}
+        assert changed.keys() <= given.keys()
+        (tmp_path / "config.yaml").write_text(json.dumps(given | changed))
+        mitmdump = f"{sysconfig.get_path('scripts')}/mitmdump"
+        with running([mitmdump, "--set", f"confdir={tmp_path}"], ["127.0.0.1"]) as proxy:
+            httpx.get(f"{proxy.url}/feed")
+            httpx.get(f"{proxy.url}/api/products?page=2", headers={"x-forwarded-for": "203.0.113.9, 10.0.0.1"})
+            entry = Mirror(proxy, akto).entry("/api/products?page=2")
+    assert entry["ip"] == "203.0.113.9"
+    assert json.loads(entry["tag"]) == {"service": "shop", "env": "production"}
+    assert len(akto.entries) == 1
+
+
+@pytest.mark.e2e
+def test_whole_bodies() -> None:
+    """whole_bodies.py changes a body of unknown length, which would stream otherwise, and the entry has the change."""
+    target = Application([("/paint", _Paint)])
+    with BackgroundServer(target) as server, Receiver() as akto:
+        scripts = (EXAMPLES / "whole_bodies.py", ADDON)
+        options = {"akto_url": akto.url, "akto_linger_ms": "10"}
+        with running_mitmdump(f"reverse:{server.url}", scripts=scripts, options=options) as proxy:
+            answer = httpx.get(f"{proxy.url}/paint")
+            assert answer.json() == {"color": "red"}
+            assert Mirror(proxy, akto).entry("/paint")["responsePayload"] == answer.text
+
+
+class _Paint(RequestHandler):
+    """Answers in chunks, without a length."""
+
+    async def get(self) -> None:
+        self.set_header("Content-Type", "application/json")
+        for chunk in (b'{"col', b'our":"red"}'):
+            self.write(chunk)
+            await self.flush()
+
+
+def test_every_recipe_is_run() -> None:
+    """No file in examples/ is without a test here."""
+    here = Path(__file__).read_text()
+    assert [path.name for path in EXAMPLES.iterdir() if path.is_file() and f'"{path.name}"' not in here] == []
