@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AKTO_DATA_INGESTION_URL"
 TOKEN_VARIABLE = "AKTO_API_TOKEN"  # noqa: S105 - the variable's name
 DEFAULT_PORT = 9091
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class UserError(Exception):
@@ -116,11 +117,19 @@ def _demo(_: argparse.Namespace) -> int:
     """
     from akto_mirror import demo  # noqa: PLC0415 - see the module's docstring
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in INTERRUPTS:
+        signal.signal(number, _interrupt)
     try:
         return 0 if demo.run(say, addon_path()) else 1
     except demo.DemoError as error:
         raise UserError(str(error)) from error
+
+
+def _interrupt(*_: object) -> None:
+    """Interrupt once; what follows is the clean-up, which is short and must not be interrupted."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _add_sink(commands: Commands) -> None:
@@ -141,7 +150,7 @@ def _sink(args: argparse.Namespace) -> int:
     most 256 MiB of text) stay in memory.
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTS:
         signal.signal(number, lambda *_: stop.set())
     receiver = _receiver(args)
     say(f"listening on {receiver.url}; entries go to {printable(str(args.out)) if args.out else 'memory'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +21,6 @@ import httpx
 from mitmproxy.exceptions import FlowReadException
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
 
 from akto_mirror import sample_api
 from akto_mirror.background import BackgroundServer
@@ -38,6 +35,16 @@ STOP_SECONDS = 30.0
 CAPTURED = "captured"
 MIRRORED = "mirrored"
 SHOWN_PATH = "/api/orders"
+
+# RFC 6455: the sample handshake of section 1.2; frames with a mask of zeroes, as section 5.7 shows them.
+UPGRADE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-version": "13",
+}
+HELLO_FRAME = b"\x81\x85\0\0\0\0hello"
+CLOSE_FRAME = b"\x88\x82\0\0\0\0\x03\xe8"
 
 LISTENING = re.compile(r"listening at \S*:(\d+)")
 
@@ -123,33 +130,27 @@ def run(say: Callable[[str], None], addon: Path) -> bool:
 
 def _send_all(port: int) -> None:
     base = f"http://127.0.0.1:{port}"
-    try:
-        with httpx.Client(base_url=base, headers={"host": HOST}, trust_env=False, timeout=ANSWER_SECONDS) as client:
-            for case in CASES:
-                _send(client, port, case)
-    except (httpx.HTTPError, OSError) as error:
-        raise DemoError(
-            f"mitmdump does not answer as it should ({printable(str(error)) or type(error).__name__})"
-        ) from error
+    with httpx.Client(base_url=base, headers={"host": HOST}, trust_env=False, timeout=ANSWER_SECONDS) as client:
+        for case in CASES:
+            _send(client, case)
 
 
-def _send(client: httpx.Client, port: int, case: Case) -> None:
+def _send(client: httpx.Client, case: Case) -> None:
     if case.upgrade:
-        asyncio.run(asyncio.wait_for(_talk(port, case.path), ANSWER_SECONDS))
+        _talk(client, case.path)
     else:
         headers = {"content-type": case.content_type} if case.content_type else {}
         client.request(case.method, case.path, headers=headers, content=case.body or None)
 
 
-async def _talk(port: int, path: str) -> None:
-    """Exchange one message over a WebSocket, if the server takes it."""
-    request = HTTPRequest(f"ws://127.0.0.1:{port}{path}", headers={"Host": HOST})
-    with suppress(HTTPClientError):
-        connection = await websocket_connect(request)
-        await connection.write_message("hello")
-        await connection.read_message()
-        connection.close()
-        await connection.read_message()  # None, once the other side has closed too
+def _talk(client: httpx.Client, path: str) -> None:
+    """Ask for a WebSocket, and if the server takes it, exchange a message and a good-bye."""
+    with client.stream("GET", path, headers=UPGRADE) as response:
+        if response.status_code == 101:
+            stream = response.extensions["network_stream"]
+            for frame in (HELLO_FRAME, CLOSE_FRAME):
+                stream.write(frame)
+                stream.read(1024, timeout=ANSWER_SECONDS)
 
 
 def _command(target: str, ingestion: str, addon: Path, flows: Path) -> list[str]:
@@ -170,72 +171,94 @@ def _environment() -> dict[str, str]:
 @contextmanager
 def _mitmdump(command: Sequence[str], folder: Path) -> Iterator[int]:
     """Run mitmdump, yielding its port; it has ended, with all it had to write and to send, when this is left."""
-    # A session of its own keeps Ctrl-C from it, so that it is always ended in order, from here.
-    process = subprocess.Popen(  # noqa: S603 - the program of this environment, with arguments made here
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        env=_environment(),
-        cwd=folder,
-        start_new_session=True,
-    )
-    log = _Log(process)
+    proxy = _Mitmdump(command, folder)
     try:
-        yield log.port()
-        _end(process, log)
+        yield proxy.start()
+        proxy.end()
+    except (httpx.HTTPError, OSError) as error:
+        proxy.close()
+        reason = printable(str(error)) or type(error).__name__
+        raise DemoError(f"mitmdump does not answer as it should ({reason}). Its last lines:{proxy.tail()}") from error
     finally:
-        process.kill()
-        process.wait()
-        log.close()
+        proxy.close()
 
 
-def _end(process: subprocess.Popen[bytes], log: _Log) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        code = process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise DemoError(f"mitmdump does not end. Its last lines:{log.tail()}") from None
-    if code:
-        raise DemoError(f"mitmdump ended with exit code {code}. Its last lines:{log.tail()}")
+class _Mitmdump:
+    """A mitmdump, started and read on a thread.
 
+    Signals interrupt the main thread only: started there, a process could be left behind by Ctrl-C at that moment.
+    """
 
-class _Log:
-    """Reads a mitmdump's output on a thread, so that it never blocks on it."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._output = process.stdout
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self._command = command
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
         self._lines: deque[str] = deque(maxlen=20)
         self._port = 0
+        self._started = threading.Event()
         self._told = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def port(self) -> int:
-        """Return the port that mitmdump listens on, as soon as it says so."""
+    def start(self) -> int:
+        """Start it and return the port that it listens on, as soon as it says so."""
+        self._thread.start()
         self._told.wait(START_SECONDS)
         if not self._port:
             raise DemoError(f"mitmdump does not start. Its last lines:{self.tail()}")
         return self._port
 
+    def end(self) -> None:
+        """Ask it to end, and wait until it has."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            code = self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise DemoError(f"mitmdump does not end. Its last lines:{self.tail()}") from None
+        if code:
+            raise DemoError(f"mitmdump ended with exit code {code}. Its last lines:{self.tail()}")
+
     def tail(self) -> str:
-        """Return the last lines, indented, each on a line of its own."""
-        return "".join(f"\n  {printable(line)}" for line in self._lines) or " (none)"
+        """Return its last lines, indented, each on a line of its own."""
+        return "".join(f"\n  {printable(line)}" for line in list(self._lines)) or " (none)"
 
     def close(self) -> None:
-        """Wait for the end of the output."""
-        self._thread.join(STOP_SECONDS)
-        if self._output is not None:
-            self._output.close()
+        """End it by force if it still runs, and read the rest of its output."""
+        if self._thread.ident is None:
+            return
+        self._started.wait()
+        if self._process is not None:
+            self._process.kill()
+        self._thread.join()
 
-    def _read(self) -> None:
-        for raw in self._output or ():
+    def _run(self) -> None:
+        try:
+            # A session of its own keeps Ctrl-C from it, so that it is always ended in order, from here.
+            with subprocess.Popen(  # noqa: S603 - the program of this environment, with arguments made here
+                self._command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=_environment(),
+                cwd=self._folder,
+                start_new_session=True,
+            ) as self._process:
+                self._started.set()
+                self._read(self._process)
+        except OSError as error:
+            self._lines.append(str(error))
+        finally:
+            self._started.set()
+            self._told.set()
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        for raw in process.stdout or ():
             line = raw.decode("utf-8", "replace").rstrip()
             self._lines.append(line)
             if found := LISTENING.search(line):
                 self._port = int(found[1])
                 self._told.set()
-        self._told.set()
 
 
 def _rows(flows: Path, entries: Iterable[dict[str, Any]]) -> list[Row]:
