@@ -706,6 +706,12 @@ def framings() -> Iterator[Case]:
     yield Case(name, Request().encode(name), Response(body=b"x" * 100).encode()[:-50])
     name = "framing-cut-short-chunked"
     yield Case(name, Request().encode(name), head + b'40\r\n{"a":1}')
+    name = "framing-http10-request"
+    yield Case(name, Request().encode(name).replace(b"HTTP/1.1", b"HTTP/1.0"), Response().encode())
+    name = "framing-http10-request-close-delimited"
+    yield Case(name, Request().encode(name).replace(b"HTTP/1.1", b"HTTP/1.0"), Response(framing=Framing.CLOSE).encode())
+    name = "framing-no-host"
+    yield Case(name, Request().encode(name).replace(b"Host: api.example.com\r\n", b""), Response().encode())
     name = "framing-lf-only"
     yield Case(name, Request().encode(name), Response().encode().replace(b"\r\n", b"\n"))
 
@@ -761,6 +767,8 @@ def _not_quite_websockets() -> Iterator[Case]:
     yield case("websocket-no-connection-200", Request(headers=plain))
     yield case("websocket-no-connection-404", Request(headers=plain), _status(404, (HTML,)))
     yield case("websocket-no-key-200", Request(headers=plain, connection=b"Upgrade"))
+    named = ((b"UPGRADE", b"websocket"),)
+    yield case("websocket-upper-name", Request(headers=named, connection=b"Upgrade"), _status(404, (JSON,)))
     yield case("websocket-repeated-upgrade", _websocket((b"upgrade", b"websocket")), _status(404, (JSON,)))
     for value in (b"h2c", b"TLS/1.0", b"websockets"):
         yield case(f"upgrade-{slug(value)}-json", Request(headers=((b"upgrade", value),), connection=b"Upgrade, close"))

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.parity import goldens
+from tests.parity import goldens, platform
 from tests.parity.cases import Case
 from tests.parity.goldens import Fact
-from tests.parity.peers import SENTINEL, Collector, Entry, exchange, ingestion, sentinel, target
+from tests.parity.peers import SENTINEL, TIMEOUT_S, Collector, Entry, exchange, ingestion, sentinel, target
 from tests.support.proxy import running_mitmdump
 
 # An answer that mitmproxy gives in the target's stead, or none at all.
@@ -50,6 +50,11 @@ class Run:
         return {"outcome": goldens.REFUSED if OWN_ANSWER.search(self.replies[name]) else goldens.SKIPPED}
 
 
+def _reply(port: int, case: Case) -> bytes:
+    patience_s = 1.0 if case.name in platform.UNANSWERED else TIMEOUT_S
+    return exchange(port, case.request, patience_s)
+
+
 def run(cases: Sequence[Case], stream: str = "auto") -> Run:
     """Send the cases through mitmdump, with this value of `akto_stream`, and return what arrived.
 
@@ -62,7 +67,7 @@ def run(cases: Sequence[Case], stream: str = "auto") -> Run:
         options = OPTIONS | {"akto_url": f"http://127.0.0.1:{ingest}", "akto_stream": stream}
         with running_mitmdump(f"reverse:http://127.0.0.1:{upstream}", options=options) as mitmdump:
             began = time.time()
-            replies = {case.name: exchange(mitmdump.port, case.request) for case in cases}
+            replies = {case.name: _reply(mitmdump.port, case) for case in cases}
             # The queue is in order: when the sentinel's entry is here, so are those of all cases.
             exchange(mitmdump.port, sentinel(0))
             if not collector.wait_for([f"{SENTINEL}0"]):
