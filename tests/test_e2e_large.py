@@ -88,9 +88,9 @@ class _Bodies(RequestHandler):
         self.write({})
 
     async def get(self) -> None:
-        size = int(self.get_query_argument("size"))
+        size = int(self.request.arguments["size"][0])
         self.set_header("content-type", "application/json")
-        if self.get_query_argument("sized") == "True":
+        if self.request.arguments["sized"] == [b"True"]:
             self.set_header("content-length", size)
         for number in range(size // PIECE):
             self.write(piece(number))
