@@ -271,13 +271,20 @@ class AktoMirror:
         flow.metadata[VERDICT] = "captured" if shipper.offer(encoded) else "dropped"
 
     def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> Skip | None:
-        if headers.get(MARKER) == self._marker:
+        if MARKER in headers and self._is_call_to_akto(headers[MARKER], flow.request.path, settings):
             return Skip(Reason.OWN_CALL)
         if settings.routes and not _on_route(flow, headers, settings):
             return Skip(Reason.ROUTE)
         if settings.filter and not settings.filter(flow):
             return Skip(Reason.FILTER)
         return None
+
+    def _is_call_to_akto(self, marker: str, path: str, settings: Settings) -> bool:
+        """Tell this addon's calls, and those of another proxy's: two that mirror each other would never end.
+
+        A stranger who adds the header hides nothing but the way to Akto itself.
+        """
+        return marker == self._marker or path in (options.INGEST_PATH, settings.destination.path)
 
     def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Make a replay of a file, which nobody waits for, wait for room in the queue; live traffic never does."""
@@ -358,6 +365,7 @@ def _shape(settings: Settings) -> Shape:
         client_ip_header=settings.client_ip_header,
         include_query=settings.include_query,
         body_limit=settings.body_limit,
+        redaction=settings.redaction,
     )
 
 

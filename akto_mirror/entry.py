@@ -11,8 +11,9 @@ import ada_url
 import msgspec
 from mitmproxy import http
 
-from akto_mirror import body
+from akto_mirror import body, redact
 from akto_mirror.body import Body
+from akto_mirror.redact import Redaction
 
 HeaderFields = Iterable[tuple[bytes, bytes]]
 HeaderMap = dict[str, str]
@@ -23,6 +24,8 @@ MAX_ENTRY_BYTES = 4 * 1024 * 1024
 
 # The fetch standard's null body statuses: workerd gives such a response no body, even if one was sent.
 BODILESS = frozenset({101, 103, 204, 205, 304})
+
+NOTHING = Redaction()
 
 # Names up to this many bytes are remembered, which bounds what strangers can make the memory hold.
 SHORT = 64
@@ -69,6 +72,7 @@ class Shape:
     client_ip_header: str
     include_query: bool
     body_limit: int
+    redaction: Redaction = NOTHING
 
 
 def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
@@ -153,14 +157,17 @@ class Exchange:
 def build(flow: http.HTTPFlow, response: http.Response, shape: Shape, exchange: Exchange) -> Entry:
     """Make the entry of a flow and its response."""
     request = flow.request
+    hidden = shape.redaction
     request_headers = _with_host(exchange.request_headers, exchange.host)
+    request_type = exchange.request_headers.get("content-type", "")
+    response_type = exchange.response_headers.get("content-type", "")
     return Entry(
-        path=path_of(request.data.path, include_query=shape.include_query),
+        path=redact.path(path_of(request.data.path, include_query=shape.include_query), hidden),
         method=request.data.method.decode("utf-8", "replace"),
-        requestHeaders=to_json(request_headers),
-        responseHeaders=to_json(exchange.response_headers),
-        requestPayload=_request_payload(exchange, shape),
-        responsePayload=_response_payload(exchange, shape, response.status_code),
+        requestHeaders=to_json(redact.headers(request_headers, hidden)),
+        responseHeaders=to_json(redact.headers(exchange.response_headers, hidden)),
+        requestPayload=redact.payload(_request_payload(exchange, shape), request_type, hidden),
+        responsePayload=redact.payload(_response_payload(exchange, shape, response.status_code), response_type, hidden),
         ip=_client_ip(flow, shape, request_headers),
         time=str(int(exchange.time)),
         statusCode=str(response.status_code),
