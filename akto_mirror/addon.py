@@ -386,5 +386,11 @@ def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bo
 
 def _when(flow: http.HTTPFlow) -> float:
     """When the exchange ended, in epoch seconds; a replayed flow keeps its own time."""
-    stamp = flow.response.timestamp_end if flow.response else None
-    return stamp if stamp is not None and math.isfinite(stamp) else time.time()
+    response, error = flow.response, flow.error
+    stamps = (
+        response.timestamp_end if response else None,
+        error.timestamp if error else None,
+        response.timestamp_start if response else None,
+        flow.request.timestamp_start,
+    )
+    return next((stamp for stamp in stamps if stamp is not None and math.isfinite(stamp)), time.time())
