@@ -86,7 +86,7 @@ class AktoMirror:
 
     def configure(self, updated: set[str]) -> None:
         """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
-        if self._settings is None or updated.intersection(options.names()):
+        if self._settings is None or set(updated).intersection(options.names()):
             self._read_options()
         self._observe_mitmproxy()
 
@@ -181,14 +181,13 @@ class AktoMirror:
 
     def _observe_mitmproxy(self) -> None:
         """Take note of mitmproxy's own options that matter here, and set the two that serve this addon."""
-        given = ctx.options
         self._chatty = _shows_debug_lines()
         self._needs_whole_requests = _any_set(WHOLE_REQUESTS)
         self._needs_whole_responses = _any_set(WHOLE_RESPONSES)
         self._keep_bodies_for_people()
-        if not self._replaces_host and not given.keep_host_header and any(m.startswith("reverse:") for m in given.mode):
+        if not self._replaces_host and _rewrites_hosts():
             self._replaces_host = True
-            given.update(keep_host_header=True)
+            ctx.options.update(keep_host_header=True)
 
     def _keep_bodies_for_people(self) -> None:
         """Have streamed bodies kept where somebody looks at them or saves them; mitmproxy 11 cannot."""
@@ -318,6 +317,12 @@ def _shows_debug_lines() -> bool:
     """Tell whether anybody would see a debug line: mitmproxy's screens keep them all, mitmdump only if asked to."""
     verbose = getattr(ctx.options, "termlog_verbosity", "") == "debug"
     return verbose or ctx.master.addons.get("view") is not None
+
+
+def _rewrites_hosts() -> bool:
+    """Tell whether mitmproxy puts the target's host into requests; without its proxy server it has no such option."""
+    keeps = getattr(ctx.options, "keep_host_header", True)
+    return not keeps and any(mode.startswith("reverse:") for mode in ctx.options.mode)
 
 
 def _any_set(names: tuple[str, ...]) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import ada_url
 import msgspec
@@ -92,7 +94,11 @@ def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
 
 
 def _ordered(headers: HeaderMap) -> HeaderMap:
-    return {name: headers[name] for name in sorted(headers, key=_order)}
+    names = sorted(headers)
+    first = bisect_left(names, "0")
+    if first < len(names) and names[first] < ":":
+        names.sort(key=_order)
+    return {name: headers[name] for name in names}
 
 
 def _name(raw: bytes) -> str:
@@ -131,8 +137,7 @@ def _parsed_path(target: bytes, *, include_query: bool) -> str:
     return path + url.search if include_query else path
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """What a flow does not tell by itself, or not in the form that an entry needs.
 
     Attributes:
@@ -184,7 +189,8 @@ def build(flow: http.HTTPFlow, response: http.Response, shape: Shape, exchange: 
 def _with_host(headers: HeaderMap, host: str) -> HeaderMap:
     if not host or headers.get("host") == host:
         return headers
-    return _ordered(headers | {"host": host})
+    replaced = headers | {"host": host}
+    return replaced if "host" in headers else _ordered(replaced)
 
 
 def _request_payload(exchange: Exchange, shape: Shape) -> str:

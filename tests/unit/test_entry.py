@@ -47,7 +47,7 @@ def build(shape: Shape, made: http.HTTPFlow | None = None, **changes: Any) -> En
         host="",
         time=TIME,
     )
-    return entry.build(made, made.response, shape, replace(exchange, **changes))
+    return entry.build(made, made.response, shape, exchange._replace(**changes))
 
 
 def names(fields: Fields, *, all_cookies: bool = False) -> list[str]:
