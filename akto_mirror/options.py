@@ -414,6 +414,8 @@ def _file_destination(parts: SplitResult) -> Destination:
     path = Path(unquote(parts.path))
     if parts.netloc not in ("", "localhost") or not path.is_absolute():
         raise ValueError("write file:///ABSOLUTE/PATH.ndjson, with three slashes")
+    if parts.query or parts.fragment or "\0" in str(path):
+        raise ValueError("a file's name cannot hold ?, # or NUL here; write %3F and %23")
     if not path.parent.is_dir():
         raise ValueError(f"the folder {path.parent} does not exist; create it first")
     if path.is_dir():
