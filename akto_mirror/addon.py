@@ -131,8 +131,8 @@ class AktoMirror:
     def done(self) -> Awaitable[None] | None:
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
         if self._replaces_host and not ctx.master.should_exit.is_set():
-            self._replaces_host = False
             ctx.options.update(keep_host_header=False)
+            self._replaces_host = False
         self._mirror_streams()
         if self._shipper is None:
             return None
