@@ -87,10 +87,11 @@ class AktoMirror:
         for option in options.OPTIONS:
             loader.add_option(option.name, option.type, option.default, option.help, option.choices)
         deferred = ctx.options.deferred
-        raw = {name: getattr(value, "val", value) for name, value in deferred.items()}
-        for mistake in options.find_mistakes(raw):
+        texts = {name: value.val for name, value in deferred.items() if hasattr(value, "val")}
+        values = {name: value for name, value in deferred.items() if name not in texts}
+        for mistake in options.find_mistakes(texts, values):
             logger.error("akto: %s", mistake)
-            deferred.pop(str(mistake).partition("=")[0], None)
+            deferred.pop(mistake.option, None)
 
     def configure(self, updated: set[str]) -> None:
         """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""

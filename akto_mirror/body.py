@@ -19,11 +19,11 @@ BOM = b"\xef\xbb\xbf"
 # RFC 8878, section 3.1.1.1.2, recommends decoders to support 8 MB; RFC 9659 forbids HTTP senders to ask for more.
 ZSTD_WINDOW = 8 * 1024 * 1024
 
+# Bytes of the wire that are kept of every body: room for the heads and tables of several codings.
+MIN_PREFIX = 1024
+
 # More codings in a row than anybody uses; each costs a pass over the prefix.
 MAX_CODINGS = 4
-
-# Bytes that zstandard is asked for at once; what it gave out before a fault is kept.
-STEP = 16 * 1024
 
 # Members of one gzip body: `cat a.gz b.gz` is legal (RFC 1952, section 2.2), thousands of empty ones are an attack.
 MAX_MEMBERS = 16
@@ -49,8 +49,11 @@ EMPTY = Body()
 
 
 def prefix_bound(limit: int) -> int:
-    """Bytes of the wire to keep for a body limit of `limit`: a poor compressor may make text longer, never double."""
-    return 2 * limit
+    """Bytes of the wire to keep for a body limit of `limit`: a poor compressor makes text longer, but never double.
+
+    Of a few bytes nothing could be decoded, however small the limit: each coding begins with heads and tables.
+    """
+    return max(2 * limit, MIN_PREFIX) if limit else 0
 
 
 def snapshot(raw: bytes | None, limit: int) -> Body:
@@ -119,7 +122,9 @@ def _decode_one(data: bytes, name: str, bound: int) -> bytes:
     if decoder is None or not data:
         return data
     decoded = decoder(data, bound)
-    return decoded or (data if _is_text(data) else b"")
+    if decoded.data or (decoded.ended and not decoded.rest):
+        return decoded.data
+    return data if _is_text(data) else b""
 
 
 def _is_text(data: bytes) -> bool:
@@ -143,7 +148,7 @@ class Decoded:
     rest: bytes = b""
 
 
-# Decodes the first member of the input, to a bound of at least one byte; never raises.
+# Decodes the input or its first member, to a bound of at least one byte; never raises.
 Member = Callable[[bytes, int], Decoded]
 
 
@@ -200,30 +205,41 @@ def _longest_sound(data: bytes, decode: Callable[[bytes], object], fault: type[E
     return sound
 
 
-def _gzip(data: bytes, bound: int) -> bytes:
-    return _decode_members(_inflate(GZIP), data, bound).data
+def _gzip(data: bytes, bound: int) -> Decoded:
+    return _decode_members(_inflate(GZIP), data, bound)
 
 
-def _deflate(data: bytes, bound: int) -> bytes:
-    """RFC 9110, section 8.4.1.2, means zlib's format; some servers send raw deflate."""
+def _deflate(data: bytes, bound: int) -> Decoded:
+    """RFC 9110, section 8.4.1.2, means zlib's format; some servers send raw deflate, which plain text may look like."""
     wrapped = _inflate(ZLIB)(data, bound)
-    return wrapped.data if wrapped.data or wrapped.ended else _inflate(RAW)(data, bound).data
-
-
-def _br(data: bytes, bound: int) -> bytes:
-    return _decode_members(_brotli, data, bound).data
-
-
-def _zstd(data: bytes, bound: int) -> bytes:
-    """Read by steps of output: zstandard's objects that take input by pieces give out without a bound."""
-    out = bytearray()
-    reader = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).stream_reader(data, read_across_frames=True)
+    if wrapped.data or wrapped.ended:
+        return wrapped
+    inner = zlib.decompressobj(RAW)
     try:
-        while len(out) < bound and (piece := reader.read(min(STEP, bound - len(out)))):
-            out += piece
+        raw = Decoded(inner.decompress(data, bound), inner.eof, inner.unused_data)
+    except zlib.error:
+        return wrapped
+    return raw if raw.ended or not _is_text(data) else wrapped
+
+
+def _br(data: bytes, bound: int) -> Decoded:
+    return _decode_members(_brotli, data, bound)
+
+
+def _zstd(data: bytes, bound: int) -> Decoded:
+    """The library gives nothing out where it finds a fault, so that the sound part must be searched for."""
+    try:
+        return Decoded(_read_zstd(data, bound), ended=False)
     except zstandard.ZstdError:
-        pass
-    return bytes(out)
+        whole = _longest_sound(data, lambda head: _read_zstd(head, bound), zstandard.ZstdError)
+        return Decoded(_read_zstd(data[:whole], bound), ended=False)
+
+
+def _read_zstd(data: bytes, bound: int) -> bytes:
+    """Read a reader: zstandard's objects that take input by pieces give out without a bound."""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
+    with decompressor.stream_reader(data, read_across_frames=True) as reader:
+        return reader.read(bound)
 
 
 # The kinds of stream that zlib tells apart by its `wbits`.
@@ -231,7 +247,7 @@ GZIP, ZLIB, RAW = 31, 15, -15
 
 WORKER_MEMBERS: dict[str, Member] = {"gzip": _inflate(GZIP), "br": _brotli}
 
-DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+DECODERS: dict[str, Member] = {
     "gzip": _gzip,
     "x-gzip": _gzip,
     "deflate": _deflate,

@@ -195,7 +195,8 @@ class _Mitmdump:
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: deque[str] = deque(maxlen=20)
         self._port = 0
-        self._started = threading.Event()
+        self._starting = threading.Lock()
+        self._closed = False
         self._told = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -224,33 +225,39 @@ class _Mitmdump:
         return "".join(f"\n  {printable(line)}" for line in list(self._lines)) or " (none)"
 
     def close(self) -> None:
-        """End it by force if it still runs, and read the rest of its output."""
-        if self._thread.ident is None:
-            return
-        self._started.wait()
+        """End it by force if it still runs, and read the rest of its output; it does not start any more."""
+        with self._starting:
+            self._closed = True
         if self._process is not None:
             self._process.kill()
-        self._thread.join()
+            self._process.wait()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         try:
-            # A session of its own keeps Ctrl-C from it, so that it is always ended in order, from here.
-            with subprocess.Popen(  # noqa: S603 - the program of this environment, with arguments made here
-                self._command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=_environment(),
-                cwd=self._folder,
-                start_new_session=True,
-            ) as self._process:
-                self._started.set()
+            with self._starting:
+                if self._closed:
+                    return
+                self._process = self._spawn()
+            with self._process:
                 self._read(self._process)
         except OSError as error:
             self._lines.append(str(error))
         finally:
-            self._started.set()
             self._told.set()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        # A session of its own keeps Ctrl-C from it, so that it is always ended in order, from here.
+        return subprocess.Popen(  # noqa: S603 - the program of this environment, with arguments made here
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
+            cwd=self._folder,
+            start_new_session=True,
+        )
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         for raw in process.stdout or ():

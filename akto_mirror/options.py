@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +28,22 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BATCH_ENTRIES = 10_000
 
 
+# What in the name of an option, even of a misspelt one, tells that its value is nobody's business.
+SECRET = re.compile("tok|key|secret|pass|auth")
+
+
 class ConfigError(ValueError):
-    """An option's value cannot be used; the text names the option, the value, the fault and what would do."""
+    """An option's value cannot be used; the text names the option, the value, the fault and what would do.
+
+    A token is not shown, nor a user and password in a URL.
+    """
 
     def __init__(self, option: str, value: object, problem: str) -> None:
-        shown = "(hidden)" if option == "akto_token" else printable(str(value))
-        super().__init__(f"{option}={shown}: {problem}")
+        self.option = option
+        self.value = value
+        self.problem = problem
+        shown = "(hidden)" if SECRET.search(option) else re.sub("//.*@", "//(hidden)@", str(value), flags=re.DOTALL)
+        super().__init__(f"{option}={printable(shown)}: {problem}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +220,10 @@ class Settings:
     shutdown_s: int
 
 
+# What a value must be, by the type of its option.
+KINDS = {str: "a text", int: "a whole number", bool: "true or false"}
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all options."""
     return tuple(option.name for option in OPTIONS)
@@ -220,6 +235,16 @@ def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: for the first option whose value cannot be used.
     """
+    try:
+        return _read(values, environ)
+    except ConfigError as fault:
+        env = {option.name: option.env for option in OPTIONS}[fault.option]
+        if env and not values[fault.option]:
+            raise ConfigError(fault.option, fault.value, f"{fault.problem} (given by the variable {env})") from fault
+        raise
+
+
+def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     known = {option.name: _given(option, values[option.name], environ) for option in OPTIONS}
     for option in OPTIONS:
         _check(option, known[option.name])
@@ -234,7 +259,7 @@ def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         worker=worker,
         routes=tuple(_each(known, "akto_routes", routes.parse)),
         filter=_parsed(known, "akto_filter", _filter),
-        host=known["akto_host"],
+        host=_parsed(known, "akto_host", _host),
         client_ip_header=_parsed(known, "akto_client_ip_header", _header_name),
         include_query=known["akto_include_query"],
         body_limit=known["akto_body_limit"],
@@ -251,35 +276,48 @@ def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     )
 
 
-def find_mistakes(raw: Mapping[str, object]) -> Iterable[ConfigError]:
-    """Find what mitmproxy itself would pass over in silence among the values given as text before the addon was loaded.
+def find_mistakes(texts: Mapping[str, list[str]], values: Mapping[str, object]) -> Iterable[ConfigError]:
+    """Find what mitmproxy itself would pass over in silence among the values given before the addon was loaded.
 
-    At that time it drops an option that it does not know, and a number that is none takes the whole addon with it.
+    At that time it drops an option that it does not know, and a value of a wrong type takes the whole addon with it.
 
     Args:
-        raw: option name to its values as text, or to a value of any other type (then from a configuration file).
+        texts: option name to its values on the command line.
+        values: option name to its value in a configuration file.
     """
     known = {option.name: option for option in OPTIONS}
-    for name, given in raw.items():
-        if name in known:
-            yield from _text_mistakes(known[name], given)
-        elif name.startswith("akto_"):
-            close = difflib.get_close_matches(name, known, n=1)
-            yield ConfigError(name, _shown(given), f"no such option{f'; is {close[0]} meant?' if close else ''}")
+    for name, given in {**texts, **values}.items():
+        if name not in known:
+            if name.startswith("akto_"):
+                yield ConfigError(name, _shown(given), _no_such_option(name))
+        elif name in values:
+            yield from _type_mistakes(known[name], values[name])
+        else:
+            yield from _text_mistakes(known[name], texts[name])
 
 
-def _text_mistakes(option: Option, given: object) -> Iterable[ConfigError]:
-    if not isinstance(given, list):
-        if option.type in (str, int, bool) and type(given) is not option.type:
-            yield ConfigError(option.name, given, f"it must be of type {option.type.__name__}")
-    elif option.type == Sequence[str]:
+def _no_such_option(name: str) -> str:
+    close = difflib.get_close_matches(name, names(), n=1)
+    return f"no such option{f'; is {close[0]} meant?' if close else ''}"
+
+
+def _type_mistakes(option: Option, value: object) -> Iterable[ConfigError]:
+    if option.type == Sequence[str]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            yield ConfigError(option.name, _shown(value), "it must be a list of texts")
+    elif type(value) is not option.type:
+        yield ConfigError(option.name, _shown(value), f"it must be {KINDS[option.type]}")
+
+
+def _text_mistakes(option: Option, given: list[str]) -> Iterable[ConfigError]:
+    if option.type == Sequence[str]:
         return
-    elif len(given) > 1:
+    if len(given) > 1:
         yield ConfigError(option.name, _shown(given), "it is given more than once")
     elif option.type is int and not _is_int(given):
-        yield ConfigError(option.name, _shown(given), "it must be a whole number")
+        yield ConfigError(option.name, _shown(given), f"it must be {KINDS[int]}")
     elif option.type is bool and given and given[0] not in ("true", "false", "toggle", ""):
-        yield ConfigError(option.name, given[0], "it must be true or false")
+        yield ConfigError(option.name, given[0], f"it must be {KINDS[bool]}")
 
 
 def _is_int(given: list[str]) -> bool:
@@ -298,12 +336,18 @@ def _given(option: Option, value: Any, environ: Mapping[str, str]) -> Any:
 
 
 def _check(option: Option, value: Any) -> None:
-    if option.type is str and not _is_unicode(value):
-        raise ConfigError(option.name, value, "it must be valid UTF-8")
+    if not all(_is_unicode(text) for text in _texts(value)):
+        raise ConfigError(option.name, _shown(value), "it must be valid UTF-8")
     if option.choices and value not in option.choices:
         raise ConfigError(option.name, value, f"it must be one of {', '.join(option.choices)}")
     if option.bounds and not option.bounds[0] <= value <= option.bounds[1]:
         raise ConfigError(option.name, value, f"it must be between {option.bounds[0]} and {option.bounds[1]}")
+
+
+def _texts(value: Any) -> Sequence[str]:
+    if isinstance(value, str):
+        return [value]
+    return value if isinstance(value, Sequence) else []
 
 
 def _is_unicode(value: str) -> bool:
@@ -330,6 +374,8 @@ def destination(url: str) -> Destination:
     """
     if not url:
         return Destination()
+    if not url.isprintable():
+        raise ValueError("it holds a line break or another control character")
     parts = urlsplit(url)
     if parts.scheme in ("http", "https"):
         return _http_destination(parts)
@@ -345,9 +391,18 @@ def _http_destination(parts: SplitResult) -> Destination:
         raise ValueError("it must not hold a user or password; use akto_token")
     if not parts.netloc.isprintable() or " " in parts.netloc:
         raise ValueError("its host is not a host name")
-    _ = parts.port  # Raises where it is no number up to 65535.
+    _check_port(parts)
     path = parts.path if parts.path not in ("", "/") else INGEST_PATH
     return Destination(parts.scheme, parts._replace(path=path, fragment="").geturl())
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        usable = parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("its port must be a number from 1 to 65535")
 
 
 def _file_destination(parts: SplitResult) -> Destination:
@@ -364,6 +419,8 @@ def _file_destination(parts: SplitResult) -> Destination:
 def _socket(path: str) -> str:
     if path and not Path(path).parent.is_dir():
         raise ValueError(f"the folder {Path(path).parent} does not exist; start the service that listens there first")
+    if path and Path(path).is_dir():
+        raise ValueError("it is a folder; name the socket in it")
     return path
 
 
@@ -388,14 +445,25 @@ def _header_name(name: str) -> str:
     return name.lower()
 
 
+def _host(host: str) -> str:
+    if not host.isprintable() or not set(host).isdisjoint(" /?#@"):
+        raise ValueError("it must be a host name such as api.example.com, without scheme and path")
+    return host
+
+
 def _tag(tag: str) -> str:
     try:
-        parsed = json.loads(tag)
+        parsed = json.loads(tag, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
         raise ValueError('it must be a JSON object such as {"service": "mitmproxy"}')
     return tag
+
+
+def _no_constant(name: str) -> None:
+    """Python reads NaN and Infinity, which JSON does not have."""
+    raise ValueError(name)
 
 
 def _filter(expression: str) -> flowfilter.TFilter | None:

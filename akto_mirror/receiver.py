@@ -255,7 +255,7 @@ class _NotFound(_Handler):
 class _Entries(_Handler):
     def get(self) -> None:
         self.authorize()
-        since = self.get_query_argument("since", "0")
+        since = self.get_query_argument("since", "0") or ""
         if not (since.isascii() and since.isdigit() and len(since) < 20):
             raise tornado.web.HTTPError(400, reason="since is not a number")
         first, entries = self.store.since(int(since), PAGE_ENTRIES)

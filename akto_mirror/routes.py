@@ -87,14 +87,16 @@ def _split_scheme(pattern: str) -> tuple[str, str]:
 
 
 def _check_host(host: str) -> str:
-    if not host:
+    if host in ("", "*."):
         raise ValueError("it names no host; write */PATH to mean every host")
     name = host.removeprefix("*")
     if "*" in name:
         raise ValueError("a host may hold * only at its start")
     if not set(name) <= HOST_CHARACTERS:
         raise ValueError(f"{host!r} is not a host name")
-    return name
+    if host_name(name) not in (name, name.removesuffix(".")):
+        raise ValueError("a pattern holds no port; a request matches whatever its port is")
+    return name.removesuffix(".")
 
 
 def _check_path(path: str) -> None:

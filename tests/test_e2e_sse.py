@@ -7,28 +7,34 @@ import queue
 import statistics
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
-from tornado import iostream
+from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 
 from akto_mirror.background import BackgroundServer
 from tests.support.mirror import Mirror, headers, mirroring
-from tests.support.proxy import DEADLINE, running_mitmdump
+from tests.support.proxy import DEADLINE, Proxy, running_mitmdump
 
 pytestmark = pytest.mark.e2e
 
 LIMIT = 65_536
 QUESTION = {"prompt": "tell me"}
 
+# What a target does instead of sending an event.
+END = b""
+BREAK_OFF = None
+
 
 class Feed:
-    """Events that the target sends when the test says so.
+    """What the target sends on one path, when the test says so.
 
     Attributes:
+        events: events as bytes, then `END` or `BREAK_OFF`.
         gone: set when the target sees that its client has left.
     """
 
@@ -38,53 +44,46 @@ class Feed:
 
 
 class _Events(RequestHandler):
-    def initialize(self, feed: Feed) -> None:
-        self.feed = feed
-
-    async def get(self) -> None:
-        await self.post()
+    def prepare(self) -> None:
+        self.feed: Feed = self.settings["feeds"][self.request.path]
 
     async def post(self) -> None:
         self.set_header("content-type", "text/event-stream")
         await self.flush()
-        while (event := await asyncio.get_running_loop().run_in_executor(None, self.feed.events.get)) is not None:
+        while event := await asyncio.get_running_loop().run_in_executor(None, self.feed.events.get):
             self.write(event)
             try:
                 await self.flush()
-            except iostream.StreamClosedError:
-                break
+            except StreamClosedError:
+                return
+        if event is BREAK_OFF:
+            self.detach().close()
 
     def on_connection_close(self) -> None:
         self.feed.gone.set()
-        self.feed.events.put(None)
+        self.feed.events.put(END)
 
 
-class Setup(NamedTuple):
-    """What is between client and target, and what the target will send."""
+class Target(BackgroundServer):
+    """A server of event streams, which a test feeds by path."""
 
-    mirror: Mirror
-    feed: Feed
-
-
-@pytest.fixture
-def feed() -> Feed:
-    """Return the events of one test."""
-    return Feed()
+    def __init__(self) -> None:
+        self.feeds: defaultdict[str, Feed] = defaultdict(Feed)
+        super().__init__(Application([("/.*", _Events)], feeds=self.feeds, log_function=lambda _: None))
 
 
-@pytest.fixture
-def target(feed: Feed) -> Iterator[BackgroundServer]:
+@pytest.fixture(scope="module")
+def target() -> Iterator[Target]:
     """Run the target."""
-    with BackgroundServer(Application([("/.*", _Events, {"feed": feed})], log_function=lambda _: None)) as server:
+    with Target() as server:
         yield server
-        feed.events.put(None)
 
 
-@pytest.fixture
-def setup(feed: Feed, target: BackgroundServer) -> Iterator[Setup]:
+@pytest.fixture(scope="module")
+def mirror(target: Target) -> Iterator[Mirror]:
     """Run mitmdump with the addon before the target."""
-    with mirroring(f"reverse:{target.url}") as mirror:
-        yield Setup(mirror, feed)
+    with mirroring(f"reverse:{target.url}") as running:
+        yield running
 
 
 def event(number: int) -> bytes:
@@ -92,51 +91,77 @@ def event(number: int) -> bytes:
     return b"data: %d\n\n" % number
 
 
-def test_each_event_arrives_before_the_next_is_sent(setup: Setup) -> None:
+def ask(proxy: Proxy, path: str) -> AbstractContextManager[httpx.Response]:
+    """Ask a question with JSON, as an agent asks a model, for an answer that comes in events."""
+    return httpx.stream("POST", proxy.url + path, json=QUESTION, timeout=DEADLINE, trust_env=False)
+
+
+def test_each_event_arrives_before_the_next_is_sent(mirror: Mirror, target: Target) -> None:
     """An event reaches the client while the target holds the next one back, and soon after it was sent."""
     delays = []
-    with httpx.stream("POST", f"{setup.mirror.proxy.url}/chat", json=QUESTION, timeout=DEADLINE, trust_env=False) as r:
-        pieces = r.iter_raw()
+    with ask(mirror.proxy, "/chat") as response:
+        pieces = response.iter_raw()
         for number in range(25):
             sent = time.perf_counter()
-            setup.feed.events.put(event(number))
+            target.feeds["/chat"].events.put(event(number))
             assert next(pieces) == event(number)
             delays.append(time.perf_counter() - sent)
-        setup.feed.events.put(None)
+        target.feeds["/chat"].events.put(END)
         assert list(pieces) == []
     assert statistics.median(delays) < 0.05
-    entry = setup.mirror.entry("/chat")
+    entry = mirror.entry("/chat")
     assert entry["responsePayload"].encode() == b"".join(map(event, range(25)))
     assert entry["requestPayload"] == '{"prompt":"tell me"}'
     assert headers(entry, "responseHeaders")["content-type"] == "text/event-stream"
 
 
-def test_first_64_kib_are_captured(setup: Setup) -> None:
+def test_first_64_kib_are_captured(mirror: Mirror, target: Target) -> None:
     """Of a long stream the client gets every byte, and Akto the first 64 KiB."""
     events = [b"data: %s\n\n" % (b"%d," % number * 1000) for number in range(100)]
-    for each in (*events, None):
-        setup.feed.events.put(each)
-    answer = httpx.post(f"{setup.mirror.proxy.url}/long", json=QUESTION, timeout=DEADLINE, trust_env=False)
-    assert answer.content == b"".join(events)
-    assert setup.mirror.entry("/long")["responsePayload"].encode() == b"".join(events)[:LIMIT]
+    for each in (*events, END):
+        target.feeds["/long"].events.put(each)
+    with ask(mirror.proxy, "/long") as response:
+        assert response.read() == b"".join(events)
+    assert mirror.entry("/long")["responsePayload"].encode() == b"".join(events)[:LIMIT]
 
 
-def test_client_leaves_an_endless_stream(setup: Setup) -> None:
+def test_client_leaves_an_endless_stream(mirror: Mirror, target: Target) -> None:
     """A stream whose client leaves ends at the target too, and is mirrored with what was seen."""
-    with httpx.stream("POST", f"{setup.mirror.proxy.url}/end", json=QUESTION, timeout=DEADLINE, trust_env=False) as r:
-        pieces = r.iter_raw()
+    with ask(mirror.proxy, "/endless") as response:
+        pieces = response.iter_raw()
         for number in range(3):
-            setup.feed.events.put(event(number))
+            target.feeds["/endless"].events.put(event(number))
             assert next(pieces) == event(number)
-    entry = setup.mirror.entry("/end")
+    entry = mirror.entry("/endless")
     assert entry["responsePayload"].encode() == event(0) + event(1) + event(2)
     assert entry["statusCode"] == "200"
-    assert setup.feed.gone.wait(DEADLINE)
+    assert target.feeds["/endless"].gone.wait(DEADLINE)
 
 
-def test_without_the_addon_events_are_held_back(target: BackgroundServer, feed: Feed) -> None:
+def test_target_breaks_off(mirror: Mirror, target: Target) -> None:
+    """A stream that its target breaks off breaks off at the client too, and is mirrored with what was seen."""
+    with ask(mirror.proxy, "/broken") as response:
+        pieces = response.iter_raw()
+        target.feeds["/broken"].events.put(event(0))
+        assert next(pieces) == event(0)
+        target.feeds["/broken"].events.put(BREAK_OFF)
+        with pytest.raises(httpx.RemoteProtocolError):
+            next(pieces)
+    assert mirror.entry("/broken")["responsePayload"].encode() == event(0)
+
+
+def test_proxy_ends_during_a_stream(target: Target) -> None:
+    """A stream that is still open when mitmdump ends is mirrored with what was seen."""
+    with mirroring(f"reverse:{target.url}") as mirror, ask(mirror.proxy, "/open") as response:
+        target.feeds["/open"].events.put(event(0))
+        assert next(response.iter_raw()) == event(0)
+        assert mirror.proxy.stop() == 0
+        (entry,) = mirror.akto.entries
+    assert entry["responsePayload"].encode() == event(0)
+
+
+def test_events_are_held_back_without_the_addon(target: Target) -> None:
     """Plain mitmdump gives the client nothing before the stream ends, which is what the tee is for."""
-    with running_mitmdump(f"reverse:{target.url}", scripts=()) as proxy:
-        feed.events.put(event(0))
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{proxy.url}/held", json=QUESTION, timeout=1.0, trust_env=False)
+    target.feeds["/held"].events.put(event(0))
+    with running_mitmdump(f"reverse:{target.url}", scripts=()) as proxy, pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{proxy.url}/held", json=QUESTION, timeout=1.0, trust_env=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +49,10 @@ class Mirror:
 
 @contextmanager
 def mirroring(
-    *modes: str, options: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+    *modes: str,
+    options: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Mirror]:
     """Run mitmdump with the addon and a receiver; entries are sent at once.
 
@@ -57,7 +60,7 @@ def mirroring(
     """
     with Receiver() as akto:
         settings = {"akto_url": akto.url, "akto_linger_ms": "10"} | dict(options or {})
-        with running_mitmdump(*modes, options=settings, env=env) as proxy:
+        with running_mitmdump(*modes, options=settings, arguments=arguments, env=env) as proxy:
             yield Mirror(proxy, akto)
 
 

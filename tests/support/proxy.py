@@ -22,6 +22,7 @@ from mitmproxy.certs import CertStore
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDON = ROOT / "akto_addon.py"
+MITMDUMP = Path(sysconfig.get_path("scripts")) / "mitmdump"
 
 # Seconds; generous, because a machine that is busy is not a fault.
 DEADLINE = 60
@@ -133,7 +134,7 @@ def running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]
     """
     process = subprocess.Popen(
         command,
-        env=_environment(env or {}),
+        env=environment(env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -159,10 +160,11 @@ def _command(
     loaded = [word for script in scripts for word in ("-s", str(script))]
     values = {"confdir": str(confdir())} | dict(options)
     settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-    return [str(Path(sysconfig.get_path("scripts")) / "mitmdump"), *modes, *loaded, *settings, *more]
+    return [str(MITMDUMP), *modes, *loaded, *settings, *more]
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a process, without what would change a proxy's behaviour, and with `more`."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN)}
     return kept | {"PYTHONUNBUFFERED": "1"} | dict(more)
 

@@ -1,0 +1,24 @@
+"""A small JSON API: a real server for tests where the answer itself does not matter."""
+
+from __future__ import annotations
+
+import ssl
+
+from tornado.web import Application, RequestHandler
+
+from akto_mirror.background import BackgroundServer
+
+
+class _Echo(RequestHandler):
+    """Answers with what reached it."""
+
+    def get(self) -> None:
+        body = self.request.body.decode("utf-8", "replace")
+        self.write({"name": self.settings["label"], "host": self.request.host, "body": body})
+
+    post = put = get
+
+
+def serving_api(name: str = "api", context: ssl.SSLContext | None = None) -> BackgroundServer:
+    """Return a server that answers every path with its own name, and the host and body that it got."""
+    return BackgroundServer(Application([("/.*", _Echo)], label=name, log_function=lambda _: None), ssl_context=context)

@@ -1,0 +1,50 @@
+"""Which entries go into one batch."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror import batch
+from akto_mirror.batch import Limits
+
+
+def test_a_body_is_one_json_document_of_what_was_given() -> None:
+    """Entries are joined as they are, in order."""
+    assert batch.body([b'{"a":1}', b'{"b":2}']) == b'{"batchData":[{"a":1},{"b":2}]}'
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "full"), [(0, 0, False), (9, 99, False), (10, 0, True), (1, 100, True), (11, 101, True)]
+)
+def test_entries_or_bytes_fill_a_batch(count: int, size: int, full: bool) -> None:
+    """Whichever limit is reached first."""
+    assert batch.is_full(count, size, Limits(10, 100, 1.0)) is full
+
+
+def test_one_entry_over_the_limit_still_goes_out() -> None:
+    """An entry that is larger than a batch may be goes alone, rather than never."""
+    queue = deque([b"x" * 1000, b"y"])
+    assert batch.take(queue, Limits(10, 100, 1.0)) == [b"x" * 1000]
+    assert list(queue) == [b"y"]
+
+
+@given(
+    st.lists(st.integers(0, 60).map(lambda n: json.dumps("x" * n).encode()), min_size=1, max_size=30),
+    st.integers(1, 12),
+    st.integers(1, 200),
+)
+def test_batches_hold_every_entry_once_and_keep_the_limits(entries: list[bytes], count: int, size: int) -> None:
+    """Taken one after another, batches are the queue in order; only a lone entry may be larger than the limit."""
+    queue, limits, taken = deque(entries), Limits(count, size, 0.0), []
+    while queue:
+        part = batch.take(queue, limits)
+        assert 1 <= len(part) <= count
+        assert len(part) == 1 or len(batch.body(part)) <= size
+        assert len(json.loads(batch.body(part))["batchData"]) == len(part)
+        taken += part
+    assert taken == entries

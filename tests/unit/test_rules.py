@@ -1,0 +1,78 @@
+"""The capture rules of Akto's Worker, row by row."""
+
+from __future__ import annotations
+
+import pytest
+
+from akto_mirror.rules import TARGETS, Reason, Skip, is_target, is_websocket, judge
+
+JSON = "application/json"
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 206, 299, 300, 301, 302, 304, 399])
+def test_statuses_from_200_to_399_are_captured(status: int) -> None:
+    """Success and redirection count."""
+    assert judge(status, JSON, JSON) is None
+
+
+@pytest.mark.parametrize("status", [-1, 0, 100, 101, 103, 199, 400, 401, 404, 500, 599, 600, 999])
+def test_other_statuses_are_skipped(status: int) -> None:
+    """Everything else is skipped, and the status is the detail."""
+    assert judge(status, JSON, JSON) == Skip(Reason.STATUS, str(status))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("around", ["{}", "application/{}", "application/{}; charset=utf-8", "x{}y", "text/{}-seq"])
+def test_it_is_enough_to_contain_a_target(target: str, around: str) -> None:
+    """A target anywhere in the content type counts, in any case, on either side."""
+    content_type = around.format(target)
+    assert is_target(content_type)
+    assert is_target(content_type.upper())
+    assert judge(200, content_type, "") is None
+    assert judge(200, "", content_type.title()) is None
+    assert judge(200, "text/plain", content_type) is None
+    assert judge(200, content_type, "text/plain") is None
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["image/svg+xml", "application/problem+json", "application/vnd.api+json", "application/soap+xml", "text/xml"],
+)
+def test_suffixes_count(content_type: str) -> None:
+    """`image/svg+xml` contains xml, so that it is captured as by the Worker."""
+    assert judge(200, "", content_type) is None
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/html", "text/event-stream", "multipart/form-data", "application/octet-stream", "js on", "j\u017fon", "*/*"],
+)
+def test_other_types_are_skipped(content_type: str) -> None:
+    """The detail names the response's type, or the request's where there is none."""
+    assert judge(200, "", content_type) == Skip(Reason.CONTENT_TYPE, content_type)
+    assert judge(200, content_type, "") == Skip(Reason.CONTENT_TYPE, content_type)
+    assert judge(200, "text/plain", content_type) == Skip(Reason.CONTENT_TYPE, content_type)
+
+
+def test_the_rules_apply_in_the_workers_order() -> None:
+    """A status that does not count is named even where there is no content type either."""
+    assert judge(404, "", "") == Skip(Reason.STATUS, "404")
+    assert judge(200, "", "") == Skip(Reason.NO_CONTENT_TYPE)
+
+
+@pytest.mark.parametrize("upgrade", ["websocket", "WebSocket", "WEBSOCKET"])
+def test_websocket_in_any_case_asks_for_one(upgrade: str) -> None:
+    """The Worker compares the lower-cased value."""
+    assert is_websocket(upgrade)
+
+
+@pytest.mark.parametrize("upgrade", ["", "h2c", "websocket, h2c", "websocket, websocket", " websocket", "websockets"])
+def test_only_the_bare_word_asks_for_a_websocket(upgrade: str) -> None:
+    """A list of protocols is no WebSocket to the Worker."""
+    assert not is_websocket(upgrade)
+
+
+def test_a_skip_is_told_in_words() -> None:
+    """The text is reason and detail, without a blank at its end."""
+    assert str(Skip(Reason.STATUS, "404")) == "status 404"
+    assert str(Skip(Reason.NO_CONTENT_TYPE)) == "no content type"

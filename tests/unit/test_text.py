@@ -1,0 +1,57 @@
+"""Strangers' text becomes one harmless line."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.text import ELLIPSIS, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("GET /a?b=c", "GET /a?b=c"),
+        ("café 日本", "café 日本"),
+        ("a\nb", r"a\nb"),
+        ("a\r\nakto: forged", r"a\r\nakto: forged"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("\x00\x7f\x85", r"\x00\x7f\x85"),
+        ("a\u2028b\u2029", r"a\u2028b\u2029"),
+        ("\u202eevil\u2066", r"\u202eevil\u2066"),
+        ("\udcff", r"\udcff"),
+        ("\U000e0001", r"\U000e0001"),
+        ("\ufeff", r"\ufeff"),
+        ("\\n", r"\\n"),
+        ("\\\n", r"\\\n"),
+        ("\xa0", r"\xa0"),
+    ],
+)
+def test_what_could_forge_a_line_is_escaped(text: str, shown: str) -> None:
+    """Line breaks, controls, bidirectional marks, lone surrogates and backslashes become escapes; other text stays."""
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize(("length", "cut"), [(199, False), (200, False), (201, True), (100_000, True)])
+def test_long_text_is_cut(length: int, cut: bool) -> None:
+    """Text over the limit is cut to exactly the limit, the ellipsis included."""
+    shown = printable("a" * length)
+    assert len(shown) == min(length, 200)
+    assert shown.endswith(ELLIPSIS) is cut
+
+
+@given(st.text(st.characters(), max_size=300), st.integers(1, 250))
+def test_any_text_becomes_one_printable_line(text: str, limit: int) -> None:
+    """The result is printable, encodable, and no longer than ten characters for each one that was let in."""
+    shown = printable(text, limit)
+    assert shown.isprintable()
+    shown.encode("utf-8")
+    assert len(shown) <= 10 * limit
+
+
+@given(st.text(st.characters(), max_size=50), st.text(st.characters(), max_size=50))
+def test_different_texts_are_shown_differently(one: str, other: str) -> None:
+    """Escaping is unambiguous: nobody can pass for somebody else."""
+    assert (printable(one) == printable(other)) is (one == other)
