@@ -212,7 +212,7 @@ class Dispatcher:
     def _should_collect(self, now: float) -> bool:
         if self.durability is Durability.MEMORY or not len(self._queue):
             return False
-        if self.durability is Durability.SPILL and self._queue.is_crowded():
+        if self.durability is Durability.SPILL and self._queue.is_brimming():
             return True
         return self._collects_when_due() and self._due_in(now) <= 0
 
@@ -224,8 +224,8 @@ class Dispatcher:
     def _collects_in(self, now: float) -> float:
         if self.durability is Durability.MEMORY or not len(self._queue):
             return NEVER
-        crowded = self.durability is Durability.SPILL and self._queue.is_crowded()
-        due = 0.0 if crowded else self._due_in(now) if self._collects_when_due() else NEVER
+        brimming = self.durability is Durability.SPILL and self._queue.is_brimming()
+        due = 0.0 if brimming else self._due_in(now) if self._collects_when_due() else NEVER
         return max(due, self.store.keeps_in(now))
 
     def _sends_in(self, now: float) -> list[float]:

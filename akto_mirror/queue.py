@@ -56,10 +56,10 @@ class Queue:
         """Queue an entry; tells whether the taker should look: a batch has begun or is full."""
         if not self._entries:
             self._since = now
-        before = self.is_full(), self.is_crowded()
+        before = self.is_full(), self.is_brimming()
         self._entries.append(entry)
         self.size += len(entry) + ENTRY_OVERHEAD
-        return len(self._entries) == 1 or before != (self.is_full(), self.is_crowded())
+        return len(self._entries) == 1 or before != (self.is_full(), self.is_brimming())
 
     def is_full(self) -> bool:
         """Tell whether a batch is due by its size."""
@@ -68,6 +68,10 @@ class Queue:
     def is_crowded(self) -> bool:
         """Tell whether half of the memory is in use."""
         return self.size > self.limit // 2
+
+    def is_brimming(self) -> bool:
+        """Tell whether three quarters of the memory are in use: more than whoever can wait ever fills."""
+        return self.size > self.limit // 4 * 3
 
     def due_in(self, now: float) -> float:
         """Return the seconds until a batch is due; infinity if there is none."""

@@ -36,6 +36,8 @@ class Dropped(StrEnum):
 # Where entries are that may still be shipped by this process.
 PENDING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
 
+ALWAYS_SHOWN = (Place.SHIPPED, Place.SPOOLED, Place.REJECTED)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -106,7 +108,7 @@ class Snapshot:
     def __str__(self) -> str:
         recovered = f" + recovered {self.recovered}" if self.recovered else ""
         places = [(place, self.places[place]) for place in Place]
-        shown = [f"{place} {count}" for place, count in places if count or place is not Place.HANDED_OVER]
+        shown = [f"{place} {count}" for place, count in places if count or place in ALWAYS_SHOWN]
         return (
             f"captured {self.captured}{recovered} = {' + '.join(shown)} + dropped {_sum(self.dropped)};"
             f" skipped {_sum(self.skipped)}"
