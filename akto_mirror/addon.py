@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
 import secrets
+import signal
 import time
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
@@ -21,8 +25,9 @@ from akto_mirror.batch import Limits
 from akto_mirror.body import Body
 from akto_mirror.entry import Exchange, HeaderMap, Shape
 from akto_mirror.options import ConfigError, Settings
+from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
-from akto_mirror.shipper import Policy, Shipper
+from akto_mirror.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.sinks.base import Sink
 from akto_mirror.sinks.file import FileSink
 from akto_mirror.sinks.http import MARKER, HttpSink
@@ -54,6 +59,10 @@ WHOLE_RESPONSES = ("intercept", "modify_body")
 
 # Options that write flows to a file.
 SAVES = ("save_stream_file", "hardump")
+
+
+# Shippers of instances that mitmproxy has removed while it goes on: of a script that it reloads.
+_legacies: WeakKeyDictionary[object, Shipper] = WeakKeyDictionary()
 
 
 class AktoMirror:
@@ -94,6 +103,8 @@ class AktoMirror:
         """Tell what is done, once the proxy runs."""
         self._running = True
         settings = self._settings
+        if self._shipper is not None:
+            self._shipper.start()
         if settings is None:
             logger.error("akto: nothing is mirrored until the options above are mended")
         elif not settings.destination.url:
@@ -137,9 +148,17 @@ class AktoMirror:
         if self._shipper is None:
             return None
         replay = bool(getattr(ctx.options, "rfile", None))
+        if ctx.master.should_exit.is_set():
+            _on_signals(self._shipper.hurry)
+        else:
+            _legacies[ctx.master] = self._shipper
         ended = self._shipper.close(patient=replay)
-        ended.add_done_callback(lambda _: logger.info("akto: %s", self._stats.snapshot()))
+        ended.add_done_callback(self._sum_up)
         return _Wait(ended)
+
+    def _sum_up(self, ended: Future[None]) -> None:
+        if not ended.cancelled():
+            logger.info("akto: %s", self._stats.snapshot())
 
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Mirror an exchange; one that becomes a WebSocket is left to `websocket_start`."""
@@ -214,9 +233,22 @@ class AktoMirror:
         if not settings.destination.url:
             self._stop()
         elif self._shipper is None:
-            self._shipper = Shipper(_policy(settings), self._sink(settings), self._stats)
+            self._shipper = self._begin(settings)
+            if self._running:
+                self._shipper.start()
         else:
             self._reconfigure(self._shipper, before, settings)
+
+    def _begin(self, settings: Settings) -> Shipper:
+        """Go on with the shipper that an instance before this one has left when the script was reloaded."""
+        policy, sink = _policy(settings), self._sink(settings)
+        legacy = _legacies.pop(ctx.master, None)
+        if legacy is not None:
+            self._stats = legacy.stats
+            if legacy.reopen():
+                legacy.reconfigure(policy, sink)
+                return legacy
+        return Shipper(policy, sink, self._stats)
 
     def _stop(self) -> None:
         if self._shipper is not None:
@@ -240,8 +272,7 @@ class AktoMirror:
             self._decide(flow, flow.response, self._settings)
         except Exception:
             # Traffic goes on whatever is wrong here, but the loss is counted and seen.
-            self._stats.capture()
-            self._stats.drop(Dropped.FAULT)
+            self._stats.lose(Dropped.FAULT)
             flow.metadata[VERDICT] = f"dropped: {Dropped.FAULT}"
             logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
 
@@ -266,7 +297,6 @@ class AktoMirror:
 
     def _capture(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, shipper: Shipper) -> None:
         encoded = entry.encode(entry.build(flow, response, self._shape, exchange))
-        self._stats.capture()
         flow.metadata[VERDICT] = "captured" if shipper.offer(encoded) else "dropped"
 
     def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> Skip | None:
@@ -290,6 +320,14 @@ class AktoMirror:
         if flow.live or self._shipper is None or not self._shipper.is_crowded():
             return None
         return _Room(self._shipper)
+
+
+def _on_signals(act: Callable[[], None]) -> None:
+    """Have a further signal act, where mitmproxy would pass over it: it has begun to end already."""
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, act)
 
 
 class _Wait:
@@ -376,7 +414,26 @@ def _shape(settings: Settings) -> Shape:
 
 def _policy(settings: Settings) -> Policy:
     limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
-    return Policy(limits, settings.queue_bytes, settings.timeout_s, settings.shutdown_s)
+    plan = SpoolPlan(settings.spool_dir, settings.spool_bytes, _target(settings))
+    return Policy(
+        limits,
+        settings.queue_bytes,
+        settings.timeout_s,
+        settings.shutdown_s,
+        durability=settings.durability,
+        spool=None if settings.durability is Durability.MEMORY else plan,
+    )
+
+
+def _target(settings: Settings) -> str:
+    """Whom batches on disk are for: the server, so that a path that was mended gets what the wrong one did not."""
+    to = settings.destination
+    parts = urlsplit(to.url)
+    return (
+        to.url
+        if to.scheme == "file"
+        else f"{parts.scheme}://{parts.netloc}" + f" by {settings.uds}" * bool(settings.uds)
+    )
 
 
 def _sink_key(settings: Settings) -> tuple[object, ...]:

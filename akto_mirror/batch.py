@@ -36,6 +36,12 @@ def take(queue: deque[bytes], limits: Limits) -> list[bytes]:
     return batch
 
 
+def split(entries: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """Halve a batch of at least two entries."""
+    middle = len(entries) // 2
+    return entries[:middle], entries[middle:]
+
+
 def body(entries: Sequence[bytes]) -> bytes:
     """Join encoded entries into the request body; nothing is encoded a second time."""
     return HEAD + b",".join(entries) + TAIL

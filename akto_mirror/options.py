@@ -13,8 +13,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from mitmproxy import flowfilter
 
-from akto_mirror import redact, routes
+from akto_mirror import private, redact, routes
 from akto_mirror.redact import Redaction
+from akto_mirror.retry import Durability
 from akto_mirror.tee import Mode
 from akto_mirror.text import printable
 
@@ -169,6 +170,29 @@ OPTIONS: tuple[Option, ...] = (
         "Bytes of entries that may wait in memory; what comes on top is dropped and counted.",
         bounds=(1, 2**40),
     ),
+    Option(
+        "akto_durability",
+        str,
+        "spill",
+        "memory: nothing is ever written to disk. spill: what cannot be delivered now goes to disk. disk: every batch "
+        "is on disk before it is sent, so that a crash loses at most the last akto_linger_ms and a second.",
+        choices=tuple(durability.value for durability in Durability),
+    ),
+    Option(
+        "akto_spool_dir",
+        str,
+        "",
+        "The folder of batches on disk; several proxies may share one. Empty: akto-mirror in the user's state "
+        "directory ($XDG_STATE_HOME or ~/.local/state).",
+    ),
+    Option(
+        "akto_spool_bytes",
+        int,
+        1024 * 1024 * 1024,
+        "Bytes that batches on disk may take; what comes on top stays in memory. A tenth of them is for entries that "
+        "Akto refused for good.",
+        bounds=(1, 2**50),
+    ),
     Option("akto_timeout_s", int, 10, "Seconds that one request to Akto may take in all.", bounds=(1, 3600)),
     Option("akto_shutdown_s", int, 5, "Seconds that the flush at exit may take.", bounds=(0, 3600)),
 )
@@ -212,6 +236,9 @@ class Settings:
     batch_bytes: int
     linger_ms: int
     queue_bytes: int
+    durability: Durability
+    spool_dir: Path
+    spool_bytes: int
     timeout_s: int
     shutdown_s: int
 
@@ -268,6 +295,9 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         batch_bytes=known["akto_batch_bytes"],
         linger_ms=known["akto_linger_ms"],
         queue_bytes=known["akto_queue_bytes"],
+        durability=Durability(known["akto_durability"]),
+        spool_dir=_parsed(known, "akto_spool_dir", lambda folder: _spool_dir(folder, environ)),
+        spool_bytes=known["akto_spool_bytes"],
         timeout_s=known["akto_timeout_s"],
         shutdown_s=known["akto_shutdown_s"],
     )
@@ -429,6 +459,14 @@ def _socket(path: str) -> str:
     if path and Path(path).is_dir():
         raise ValueError("it is a folder; name the socket in it")
     return path
+
+
+def _spool_dir(folder: str, environ: Mapping[str, str]) -> Path:
+    given = Path(folder).expanduser() if folder else private.default_folder(environ)
+    if not given.is_absolute():
+        raise ValueError("write an absolute path")
+    private.check_folder(given)
+    return given
 
 
 def _token(token: str) -> str:

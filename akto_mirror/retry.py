@@ -2,38 +2,168 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import Enum
 
-from akto_mirror.sinks.base import SendResult
 
-TRIES = 5
-FIRST_WAIT_S = 0.25
-LONGEST_WAIT_S = 30.0
+class Durability(Enum):
+    """When a batch is written to disk: never, when it cannot be delivered now, or before it is sent."""
+
+    MEMORY = "memory"
+    SPILL = "spill"
+    DISK = "disk"
+
+
+class Kind(Enum):
+    """What the answer to a batch means."""
+
+    SHIPPED = "shipped"
+    TRANSIENT = "transient"
+    AUTH = "auth"
+    SETUP = "set-up mistake"
+
 
 # 422 is what Akto's service answers to any exception of its own, trouble with Kafka included, so it may pass.
 TRANSIENT = frozenset({408, 422, 425, 429})
+AUTH = frozenset({401, 403})
+
+# Answers of the 400s that tell of the request's manner and not of the entries in it.
+BLAMELESS = frozenset({401, 403, 404, 405, 407, 408, 421, 425, 426, 429})
+
+TOO_LARGE = 413
+
+# A Retry-After beyond this is a mistake or an attack.
+LONGEST_RETRY_AFTER_S = 300.0
 
 
-class Outcome(Enum):
-    """What a send came to."""
+_TOKEN = "the token is missing or wrong: set akto_token or AKTO_API_TOKEN"  # noqa: S105 - the names of options
+_PATH = "akto_url names no ingestion service: check its host, port and path (Akto's path is /api/ingestData)"
 
-    SHIPPED = "shipped"
-    RETRY = "retry"
-    REJECTED = "rejected"
-
-
-def judge(result: SendResult) -> Outcome:
-    """Tell what to do after a send; a result without a status is trouble with the network."""
-    if result.status is None or result.status >= 500 or result.status in TRANSIENT:
-        return Outcome.RETRY
-    return Outcome.SHIPPED if 200 <= result.status < 300 else Outcome.REJECTED
+HINTS = {
+    401: _TOKEN,
+    403: _TOKEN,
+    404: _PATH,
+    405: _PATH,
+    407: "a proxy in between asks for a password: let akto_url be reached directly",
+    TOO_LARGE: "the batch is too large for a server in between: set a smaller akto_batch_bytes",
+}
 
 
-def wait_s(tries: int, chance: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between tries, and how much it takes to blame an entry.
+
+    Attributes:
+        first_s: the longest wait after the first failure; it doubles with each further one.
+        longest_s: where the doubling ends.
+        slow_s: between tries where a person has to mend something: a refused token, a wrong address.
+        refusals: how often an entry is refused on its own before it is given up.
+        patience_s: how long an entry is refused before it is given up where nothing else passes either, though the
+            other side calls itself healthy.
+    """
+
+    first_s: float = 0.25
+    longest_s: float = 30.0
+    slow_s: float = 60.0
+    refusals: int = 3
+    patience_s: float = 600.0
+
+
+def judge(status: int | None) -> Kind:
+    """Tell what an HTTP status means; None is trouble with the network."""
+    if status is None or status >= 500 or status in TRANSIENT:
+        return Kind.TRANSIENT
+    if status in AUTH:
+        return Kind.AUTH
+    return Kind.SHIPPED if 200 <= status < 300 else Kind.SETUP
+
+
+def blames_entries(status: int | None) -> bool:
+    """Tell whether the status can be due to what the batch holds."""
+    return status is not None and (status == 500 or (400 <= status < 500 and status not in BLAMELESS))
+
+
+def wait_s(failures: int, chance: float, pace: Pace) -> float:
     """Return the seconds to wait after so many failed tries: exponential, with full jitter.
 
     Args:
-        tries: failed tries so far, at least 1.
+        failures: failed tries in a row, at least 1.
         chance: a random number from 0 to 1.
+        pace: what bounds it.
     """
-    return chance * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**tries)
+    return chance * min(pace.longest_s, pace.first_s * 2.0 ** min(failures - 1, 60))
+
+
+def retry_after_s(header: str, now: float) -> float | None:
+    """Return the seconds that a `Retry-After` asks for, clamped; None if there is none that can be read.
+
+    Both forms of RFC 9110, section 10.2.3: seconds, or a date.
+
+    Args:
+        header: the header's value.
+        now: epoch seconds.
+    """
+    text = header.strip()
+    asked = float(text) if text.isascii() and text.isdigit() and len(text) < 20 else _until(text, now)
+    return None if asked is None or not math.isfinite(asked) else min(max(asked, 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _until(date: str, now: float) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() - now
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def hint(status: int | None) -> str:
+    """Name the likely mistake behind a status that waiting does not mend; empty if there is none to name."""
+    if status is None or judge(status) in (Kind.SHIPPED, Kind.TRANSIENT):
+        return ""
+    if 300 <= status < 400:
+        return "akto_url redirects: set it to where it leads (https:// instead of http://?)"
+    return HINTS.get(status, "akto_url does not lead to Akto's ingestion service: check it with `akto-mirror check`")
+
+
+@dataclass
+class Health:
+    """How the other side does, and so when the next try may be made.
+
+    Up: at once. Otherwise one try at a time, each after a wait.
+    """
+
+    pace: Pace
+    kind: Kind = Kind.SHIPPED
+    failures: int = 0
+    until: float = 0.0
+
+    @property
+    def is_up(self) -> bool:
+        """Tell whether the last try passed, or none was made."""
+        return self.kind is Kind.SHIPPED
+
+    def due_in(self, now: float) -> float:
+        """Return the seconds until the next try may be made, 0 for now; `now` in monotonic seconds."""
+        return 0.0 if self.is_up else max(0.0, self.until - now)
+
+    def passed(self) -> None:
+        """Take note of a try that passed."""
+        self.kind, self.failures = Kind.SHIPPED, 0
+
+    # A new address or token deserves a try at once.
+    reset = passed
+
+    def failed(self, kind: Kind, now: float, chance: float, retry_after: float | None = None) -> None:
+        """Take note of a try that failed.
+
+        Args:
+            kind: what the answer means.
+            now: monotonic seconds.
+            chance: a random number from 0 to 1.
+            retry_after: the seconds that the other side asked for.
+        """
+        self.kind = kind
+        self.failures += 1
+        own = wait_s(self.failures, chance, self.pace) if kind is Kind.TRANSIENT else self.pace.slow_s
+        self.until = now + max(own, retry_after or 0.0)

@@ -1,75 +1,84 @@
-"""The sender thread: takes entries from a bounded queue and sends them in batches.
+"""The shipper: takes entries from a bounded queue and sees that they arrive.
 
-Plain blocking code in a thread of its own, so that neither a slow Akto nor a slow disk can hold up the proxy's event
-loop, which only ever appends to the queue.
+Its thread owns the far end of the queue, the spool and all decisions, in plain blocking code; a second one, the
+courier, waits for the other side. So neither a slow Akto nor a slow disk can hold up the proxy's event loop, which only
+ever appends to the queue, and a slow Akto cannot keep entries from the disk.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import random
+import secrets
+import socket
 import threading
 import time
-from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
 
-from akto_mirror import batch, retry
 from akto_mirror.batch import Limits
-from akto_mirror.entry import MAX_ENTRY_BYTES
-from akto_mirror.retry import Outcome
-from akto_mirror.sinks.base import SendResult, Sink
-from akto_mirror.stats import Dropped, Stats
+from akto_mirror.courier import Courier, Job
+from akto_mirror.dispatch import Dispatcher, Parcel
+from akto_mirror.queue import Queue
+from akto_mirror.report import Report
+from akto_mirror.retry import Durability, Pace
+from akto_mirror.sinks.base import Sink
+from akto_mirror.spool import Spool
+from akto_mirror.stats import Place, Stats
+from akto_mirror.store import Store
 
 logger = logging.getLogger(__name__)
 
-# What an entry holds in memory beside its own bytes: the bytes object's head and its place in the queue.
-ENTRY_OVERHEAD = 64
+# After a fault of the shipper itself, so that it can neither die nor run wild.
+FAULT_PAUSE_S = 1.0
 
-# Between two log lines about the same trouble.
-WARN_EVERY_S = 30.0
+# A send that was told to end may take so long to do so.
+ABORT_S = 0.5
+
+# Beyond its deadline a flush may take so long to write the rest to disk; then the exit waits no more.
+DISK_S = 5.0
+
+# At the end so many failed tries are enough where the rest can go to disk.
+LAST_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolPlan:
+    """Which spool to use: its folder, bound in bytes, whom its batches are for, and the seconds of a lease."""
+
+    folder: Path
+    limit: int
+    target: str
+    lease_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How to send: `limits` of a batch, `queue_bytes` of memory, `timeout_s` a request, `shutdown_s` at the end."""
+    """How to send.
+
+    Attributes:
+        limits: of a batch.
+        queue_bytes: of memory.
+        timeout_s: of a request.
+        shutdown_s: of the flush at the end.
+        durability: when batches are written to disk.
+        spool: where; None only in memory.
+        pace: of tries.
+    """
 
     limits: Limits
     queue_bytes: int
     timeout_s: float
     shutdown_s: float
-
-
-class _Job(NamedTuple):
-    entries: list[bytes]
-    sink: Sink
-    policy: Policy
-
-
-@dataclass
-class _Queue:
-    """Entries that wait, and since when the oldest does (monotonic seconds)."""
-
-    entries: deque[bytes] = field(default_factory=deque)
-    size: int = 0
-    since: float = 0.0
-
-    def put(self, entry: bytes, now: float) -> None:
-        if not self.entries:
-            self.since = now
-        self.entries.append(entry)
-        self.size += len(entry) + ENTRY_OVERHEAD
-
-    def take(self, limits: Limits, now: float) -> list[bytes]:
-        taken = batch.take(self.entries, limits)
-        self.size -= sum(map(len, taken)) + ENTRY_OVERHEAD * len(taken)
-        self.since = now
-        return taken
+    durability: Durability = Durability.MEMORY
+    spool: SpoolPlan | None = None
+    pace: Pace = field(default_factory=Pace)
 
 
 class Shipper:
-    """Owns the queue, the sink and the thread between them, which starts with the first entry.
+    """Owns the queue, the spool, the sink and the threads, which start with the first entry.
 
     Args:
         policy: how to send.
@@ -78,196 +87,284 @@ class Shipper:
     """
 
     def __init__(self, policy: Policy, sink: Sink, stats: Stats) -> None:
+        self.stats = stats
         self._policy = policy
         self._sink = sink
-        self._stats = stats
-        self._queue = _Queue()
-        self._changed = threading.Condition()
-        self._retired: list[Sink] = []
-        self._flushing = 0
+        self._queue = Queue(policy.queue_bytes, policy.limits)
+        self._changed = self._queue.changed
+        self._courier = Courier(self._wake)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._dispatcher = self._new_dispatcher(policy)
+        self._change: tuple[Policy, Sink | None] | None = None
         self._patient = False
+        self._hurried = False
         self._deadline: float | None = None
         self._thread: threading.Thread | None = None
+        self._over = False
         self._ended: Future[None] = Future()
-        self._troubled = False
-        self._warned = -WARN_EVERY_S
+
+    def start(self) -> None:
+        """Begin to send what an earlier process has left in the spool, before there is anything new."""
+        with self._changed:
+            if self._thread is None and not self._over and self._policy.spool is not None:
+                self._start()
 
     def offer(self, entry: bytes) -> bool:
         """Queue one encoded entry; False if there is no room for it, which is then counted as dropped."""
         with self._changed:
-            refusal = self._refusal(entry)
+            refusal = self._queue.refusal(len(entry))
             if refusal is None:
                 self._put(entry)
                 return True
-        self._stats.drop(refusal)
+        self.stats.lose(refusal)
         return False
 
     def is_crowded(self) -> bool:
         """Tell whether half of the queue's memory is in use: time for whoever can wait to wait."""
-        return self._queue.size > self._policy.queue_bytes // 2
+        return self._queue.is_crowded()
+
+    @property
+    def queue_bytes(self) -> int:
+        """Bytes that the entries in memory hold there."""
+        return self._queue.size
 
     def reconfigure(self, policy: Policy, sink: Sink | None) -> None:
         """Use another policy and, unless None, another sink from the next batch on."""
         with self._changed:
-            self._policy = policy
-            if sink is not None:
-                self._retired.append(self._sink)
-                self._sink = sink
-            self._changed.notify()
+            pending = self._change[1] if self._change else None
+            if sink is not None and pending is not None:
+                pending.close()
+            self._change = (policy, sink or pending)
+            self._queue.limit, self._queue.limits = policy.queue_bytes, policy.limits
+            if self._thread is None:
+                self._apply_change()
+            self._changed.notify_all()
 
     def flush(self) -> None:
         """Send what is queued now, however young it is; returns at once."""
-        with self._changed:
-            self._flushing = len(self._queue.entries)
-            self._changed.notify()
+        self._queue.flush()
 
     def close(self, *, patient: bool = False) -> Future[None]:
-        """Send what is left, for `shutdown_s` seconds, then count the rest as dropped.
+        """Send what is left, for `shutdown_s` seconds; then write the rest to disk, or count it as dropped.
 
         Args:
             patient: start the seconds anew with every batch that arrives: for replays, where nobody waits.
 
         Returns:
-            What is done when the thread has ended.
+            What is done when the threads have ended.
         """
         with self._changed:
             self._patient = patient
             self._deadline = time.monotonic() + self._policy.shutdown_s
-            self._changed.notify()
-        if self._thread is None:
+            self._changed.notify_all()
+            ended = self._ended
+            started = self._thread is not None
+        if not started:
             self._end()
-        else:
-            self._abort_in(self._policy.shutdown_s)
-        return self._ended
+        elif not patient:
+            self._stop_waiting_in(self._policy.shutdown_s + DISK_S, ended)
+        return ended
 
-    def _abort_in(self, seconds: float) -> None:
-        """End a request that was under way when the time was up."""
-        watchdog = threading.Timer(seconds, self._abort_if_late)
-        watchdog.daemon = True
-        watchdog.start()
-        self._ended.add_done_callback(lambda _: watchdog.cancel())
+    def hurry(self) -> None:
+        """End a `close` now: what has not been sent goes to disk, or is counted as dropped."""
+        with self._changed:
+            self._hurried = True
+            self._changed.notify_all()
 
-    def _abort_if_late(self) -> None:
-        if self._is_late():
-            self._sink.abort()
-
-    def _refusal(self, entry: bytes) -> Dropped | None:
-        if len(entry) > MAX_ENTRY_BYTES:
-            return Dropped.TOO_LARGE
-        if self._deadline is not None:
-            return Dropped.SHUTDOWN
-        fits = self._queue.size + len(entry) + ENTRY_OVERHEAD <= self._policy.queue_bytes
-        return None if fits else Dropped.QUEUE_FULL
+    def reopen(self) -> bool:
+        """Undo a `close` that has not ended; False if it has."""
+        with self._changed:
+            if self._over:
+                return False
+            self._deadline = None
+            self._hurried = False
+            self._ended.cancel()
+            self._ended = Future()
+            self._changed.notify_all()
+            return True
 
     def _put(self, entry: bytes) -> None:
-        was_empty = not self._queue.entries
-        self._queue.put(entry, time.monotonic())
+        self.stats.capture()
+        matters = self._queue.put(entry, time.monotonic())
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="akto-shipper", daemon=True)
-            self._thread.start()
-        elif was_empty or self._is_full():
-            self._changed.notify()
+            self._start()
+        elif matters:
+            self._changed.notify_all()
 
-    def _is_full(self) -> bool:
-        return batch.is_full(len(self._queue.entries), self._queue.size, self._policy.limits)
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="akto-shipper", daemon=True)
+        self._thread.start()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _stop_waiting_in(self, seconds: float, ended: Future[None]) -> None:
+        """Let the process end even if the disk hangs."""
+        watchdog = threading.Timer(seconds, _finish, [ended])
+        watchdog.daemon = True
+        watchdog.start()
+        ended.add_done_callback(lambda _: watchdog.cancel())
+
+    def _new_dispatcher(self, policy: Policy) -> Dispatcher:
+        return Dispatcher(
+            self._queue,
+            Store(self._new_spool(policy), self.stats),
+            self.stats,
+            Report(self.stats, self._where),
+            durability=policy.durability,
+            pace=policy.pace,
+            chance=random.random,
+        )
+
+    def _new_spool(self, policy: Policy) -> Spool | None:
+        plan = policy.spool
+        if plan is None or policy.durability is Durability.MEMORY:
+            return None
+        return Spool(plan.folder, target=plan.target, limit=plan.limit, owner=self._owner, lease_s=plan.lease_s)
+
+    def _where(self) -> str:
+        spool = self._dispatcher.store.spool
+        return f"in {spool.file.parent}" if spool and spool.exists() else "in memory"
 
     def _run(self) -> None:
         try:
-            while (job := self._next()) is not None:
-                self._deliver(job)
-        except BaseException:
-            logger.exception("akto: the sender thread failed; please report this")
-            raise
+            while not self._is_over():
+                self._guarded_step()
         finally:
             self._end()
 
-    def _end(self) -> None:
-        self._stats.drop(Dropped.SHUTDOWN, len(self._queue.entries))
-        self._queue = _Queue()
-        self._close_retired()
-        self._sink.close()
-        self._ended.set_result(None)
+    def _guarded_step(self) -> None:
+        try:
+            self._step()
+        except Exception:
+            logger.warning("akto: a fault of the shipper; please report this", exc_info=True)
+            time.sleep(FAULT_PAUSE_S)
 
-    def _next(self) -> _Job | None:
-        """Wait for the next batch; None when the end has come."""
-        with self._changed:
-            while (wait := self._due_in()) > 0:
-                self._changed.wait(None if wait == float("inf") else wait)
-            self._close_retired()
-            if not self._queue.entries or self._is_late():
-                return None
-            entries = self._queue.take(self._policy.limits, time.monotonic())
-            self._flushing = max(0, self._flushing - len(entries))
-            return _Job(entries, self._sink, self._policy)
-
-    def _due_in(self) -> float:
-        """Seconds until there is something to do; 0 for now, infinity for nothing in sight."""
-        if self._deadline is not None:
-            return 0.0
-        if not self._queue.entries:
-            return float("inf")
-        if self._flushing or self._is_full():
-            return 0.0
-        return max(0.0, self._queue.since + self._policy.limits.linger_s - time.monotonic())
-
-    def _is_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
-
-    def _close_retired(self) -> None:
-        while self._retired:
-            self._retired.pop().close()
-
-    def _deliver(self, job: _Job) -> None:
-        for tries in range(1, retry.TRIES + 1):
-            started = time.monotonic()
-            result = self._send(job)
-            outcome = retry.judge(result)
-            if outcome is Outcome.SHIPPED:
-                return self._shipped(job, time.monotonic() - started)
-            self._stats.fail()
-            self._warn(job, result, final=outcome is Outcome.REJECTED or tries == retry.TRIES)
-            if outcome is Outcome.REJECTED:
-                return self._stats.reject(len(job.entries))
-            if not self._pause(retry.wait_s(tries, random.random())):  # noqa: S311 - jitter
-                break
-        return self._stats.drop(Dropped.SHUTDOWN if self._is_late() else Dropped.UNDELIVERABLE, len(job.entries))
-
-    def _send(self, job: _Job) -> SendResult:
-        left = job.policy.timeout_s if self._deadline is None else self._deadline - time.monotonic()
-        return job.sink.send(job.entries, max(0.05, min(left, job.policy.timeout_s)))
-
-    def _pause(self, seconds: float) -> bool:
-        """Wait before the next try; False if the end comes first."""
-        until = time.monotonic() + seconds
-        with self._changed:
-            while (now := time.monotonic()) < until and not self._is_late():
-                latest = until if self._deadline is None else min(until, self._deadline)
-                self._changed.wait(max(0.0, latest - now))
-            return not self._is_late()
-
-    def _shipped(self, job: _Job, seconds: float) -> None:
-        self._stats.ship(len(job.entries))
-        if self._patient and self._deadline is not None:
-            self._deadline = time.monotonic() + job.policy.shutdown_s
-        if self._troubled:
-            self._troubled = False
-            self._warned = -WARN_EVERY_S
-            logger.info("akto: sending works again")
-        size = sum(map(len, job.entries))
-        logger.info("akto: sent %d entries (%d bytes) in %d ms", len(job.entries), size, 1000 * seconds)
-
-    def _warn(self, job: _Job, result: SendResult, *, final: bool) -> None:
-        """Tell of a failure, the first of a row and then one in a while."""
-        self._troubled = True
+    def _step(self) -> None:
+        self._wait()
         now = time.monotonic()
-        if now - self._warned < WARN_EVERY_S:
+        self._receive(now)
+        if self._courier.job is None:
+            self._apply_change()
+        self._dispatcher.closing = self._deadline is not None
+        self._dispatcher.store.beat(now)
+        self._dispatcher.collect(now)
+        if self._courier.job is None:
+            self._give(now)
+
+    def _wait(self) -> None:
+        with self._changed:
+            wait = self._due_in(time.monotonic())
+            if wait > 0:
+                self._changed.wait(None if wait == float("inf") else wait)
+
+    def _due_in(self, now: float) -> float:
+        """Seconds until there is something to do; 0 for now, infinity for nothing in sight."""
+        idle = self._courier.job is None
+        if self._courier.done or (idle and self._change) or self._hurried:
+            return 0.0
+        if (self._deadline is not None) != self._dispatcher.closing:
+            return 0.0
+        wait = min(self._dispatcher.due_in(now, idle=idle), self._dispatcher.store.beats_in(now))
+        return wait if self._deadline is None else min(wait, max(0.0, self._deadline - now))
+
+    def _receive(self, now: float) -> None:
+        done = self._courier.receive()
+        if done is None:
             return
-        self._warned = now
-        what = f"answer {result.status} {result.detail}".rstrip() if result.status else result.detail
-        logger.warning(
-            "akto: failed to send %d entries: %s (%s; %s)",
-            len(job.entries),
-            what,
-            "given up" if final else "trying again",
-            self._stats.snapshot(),
-        )
+        shipped = self.stats.count(Place.SHIPPED)
+        self._dispatcher.finish(done.job.parcel, done.result, done.seconds, now, time.time())
+        if self._patient and self._deadline is not None and self.stats.count(Place.SHIPPED) > shipped:
+            self._deadline = now + self._policy.shutdown_s
+
+    def _give(self, now: float) -> None:
+        if self._is_over():
+            return
+        parcel = self._dispatcher.next(now)
+        if parcel is not None:
+            self._courier.give(Job(parcel, self._sink, self._timeout_s(now), self._dispatcher.wants_health(parcel)))
+
+    def _timeout_s(self, now: float) -> float:
+        left = self._policy.timeout_s if self._deadline is None else self._deadline - now
+        return max(0.05, min(left, self._policy.timeout_s))
+
+    def _apply_change(self) -> None:
+        with self._changed:
+            change, self._change = self._change, None
+        if change is None:
+            return
+        before, (self._policy, sink) = self._policy, change
+        if sink is not None:
+            self._sink.close()
+            self._sink = sink
+        self._adjust(before, self._policy)
+
+    def _adjust(self, before: Policy, policy: Policy) -> None:
+        """Take a new policy over; where only whom the batches are for is new, they go there."""
+        dispatcher = self._dispatcher
+        dispatcher.health.pace = policy.pace
+        dispatcher.health.reset()
+        if _place(before) != _place(policy):
+            dispatcher.move(Store(self._new_spool(policy), self.stats), time.monotonic())
+        elif policy.spool is not None:
+            dispatcher.store.retarget(policy.spool.target, time.monotonic())
+        dispatcher.durability = policy.durability
+
+    def _is_over(self) -> bool:
+        now = time.monotonic()
+        if self._hurried:
+            return True
+        if self._deadline is None:
+            return False
+        if now >= self._deadline:
+            return True
+        return self._courier.job is None and (self._dispatcher.is_empty(now) or self._is_hopeless(now))
+
+    def _is_hopeless(self, now: float) -> bool:
+        """Tell whether the rest had better go to disk at once."""
+        if self._dispatcher.durability is Durability.MEMORY or self._deadline is None:
+            return False
+        health = self._dispatcher.health
+        return health.failures >= LAST_TRIES or now + health.due_in(now) > self._deadline
+
+    def _end(self) -> None:
+        """Settle everything; an entry that comes in the meantime is still taken along."""
+        try:
+            self._end_sending()
+            with self._changed:
+                if self._deadline is None and not self._hurried and self._thread is not None:
+                    logger.warning("akto: the shipper ends before its time; please report this")
+                rest = self._queue.shut()
+                self._over = True
+            self._dispatcher.finish_up(rest, time.monotonic())
+            self._dispatcher.store.close(time.monotonic())
+            pending = [self._change[1]] if self._change and self._change[1] else []
+            self._courier.stop([self._sink, *pending], ABORT_S)
+        finally:
+            _finish(self._ended)
+
+    def _end_sending(self) -> None:
+        """Cut a send short that is still under way, and wait for it no longer than it takes to do so."""
+        if self._courier.job is None:
+            return
+        parcel: Parcel = self._courier.job.parcel
+        self._sink.abort()
+        with self._changed:
+            self._changed.wait_for(lambda: self._courier.done is not None, ABORT_S)
+        if self._courier.done is not None:
+            self._receive(time.monotonic())
+        else:
+            self._dispatcher.unsent(parcel, time.monotonic())
+
+
+def _place(policy: Policy) -> tuple[object, ...]:
+    """What makes another spool of a spool."""
+    if policy.spool is None or policy.durability is Durability.MEMORY:
+        return ()
+    return policy.spool.folder, policy.spool.limit, policy.spool.lease_s
+
+
+def _finish(ended: Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from akto_mirror.rules import Reason
+
+
+class Place(StrEnum):
+    """Where a captured entry is, or how it ended, unless it was dropped: a closed vocabulary."""
+
+    SHIPPED = "shipped"
+    QUEUED = "queued"
+    IN_FLIGHT = "in flight"
+    SPOOLED = "spooled"
+    REJECTED = "rejected"
+    HANDED_OVER = "handed over"
 
 
 class Dropped(StrEnum):
@@ -16,31 +28,94 @@ class Dropped(StrEnum):
     QUEUE_FULL = "queue full"
     TOO_LARGE = "larger than 4 MiB"
     FAULT = "fault of the addon"
-    UNDELIVERABLE = "undeliverable"
     SHUTDOWN = "not sent before the exit"
+    DEAD_FULL = "refused, and no room among the dead letters"
+    DAMAGED = "damaged in the spool"
+
+
+# Where entries are that may still be shipped by this process.
+PENDING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
+
+ALWAYS_SHOWN = (Place.SHIPPED, Place.SPOOLED, Place.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The counts at one moment; `captured` is the sum of what follows it, `skipped` stands beside."""
+    """The counts at one moment.
+
+    Attributes:
+        captured: entries made of flows.
+        recovered: entries found in the spool that another process left there.
+        places: where both of them are now; `handed over` are those that somebody else took out of the spool.
+        dropped: entries lost, by reason.
+        skipped: flows that a rule left out, by reason; they were never captured.
+        batches: batches shipped.
+        failures: failed tries to send a batch.
+        sent_bytes: bytes of the entries shipped.
+        send_seconds: seconds that all tries took in sum.
+    """
 
     captured: int
-    shipped: int
-    rejected: int
-    pending: int
-    dropped: dict[Dropped, int]
-    skipped: dict[Reason, int]
+    recovered: int
+    places: Mapping[Place, int]
+    dropped: Mapping[Dropped, int]
+    skipped: Mapping[Reason, int]
     batches: int
     failures: int
+    sent_bytes: int
+    send_seconds: float
+
+    @property
+    def shipped(self) -> int:
+        """Entries that Akto took."""
+        return self.places[Place.SHIPPED]
+
+    @property
+    def queued(self) -> int:
+        """Entries that wait in memory."""
+        return self.places[Place.QUEUED]
+
+    @property
+    def in_flight(self) -> int:
+        """Entries of the batch that is being sent."""
+        return self.places[Place.IN_FLIGHT]
+
+    @property
+    def spooled(self) -> int:
+        """Entries that wait on disk."""
+        return self.places[Place.SPOOLED]
+
+    @property
+    def rejected(self) -> int:
+        """Entries that Akto refused for good."""
+        return self.places[Place.REJECTED]
+
+    @property
+    def handed_over(self) -> int:
+        """Entries that another process, or a person, took out of the spool."""
+        return self.places[Place.HANDED_OVER]
+
+    @property
+    def pending(self) -> int:
+        """Entries that may still be shipped by this process."""
+        return sum(self.places[place] for place in PENDING)
+
+    @property
+    def missing(self) -> int:
+        """Entries that no column accounts for: always 0."""
+        return self.captured + self.recovered - sum(self.places.values()) - sum(self.dropped.values())
 
     def __str__(self) -> str:
+        recovered = f" + recovered {self.recovered}" if self.recovered else ""
+        places = [(place, self.places[place]) for place in Place]
+        shown = [f"{place} {count}" for place, count in places if count or place in ALWAYS_SHOWN]
         return (
-            f"captured {self.captured} = shipped {self.shipped} + pending {self.pending} + rejected {self.rejected}"
-            f" + dropped {_sum(self.dropped)}; skipped {_sum(self.skipped)}"
+            f"captured {self.captured}{recovered} = {' + '.join(shown)} + dropped {_sum(self.dropped)};"
+            f" skipped {_sum(self.skipped)}"
         )
 
 
-def _sum(counts: dict[Dropped, int] | dict[Reason, int]) -> str:
+def _sum(counts: Mapping[Dropped, int] | Mapping[Reason, int]) -> str:
     """Write a total and, where there is one, what it consists of."""
     parts = ", ".join(f"{reason} {count}" for reason, count in counts.items())
     return f"{sum(counts.values())}" + (f" ({parts})" if parts else "")
@@ -48,60 +123,87 @@ def _sum(counts: dict[Dropped, int] | dict[Reason, int]) -> str:
 
 @dataclass
 class Stats:
-    """Counters that the proxy's event loop and the sender thread share."""
+    """Counters that the proxy's event loop and the sender thread share.
+
+    Every method is one locked step, after which captured + recovered is the sum of all places and drops.
+    """
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _captured: int = 0
-    _shipped: int = 0
-    _rejected: int = 0
+    _recovered: int = 0
     _batches: int = 0
     _failures: int = 0
+    _sent_bytes: int = 0
+    _send_seconds: float = 0.0
+    _places: dict[Place, int] = field(default_factory=lambda: dict.fromkeys(Place, 0))
     _dropped: Counter[Dropped] = field(default_factory=Counter)
     _skipped: Counter[Reason] = field(default_factory=Counter)
-
-    def capture(self) -> None:
-        """Count an entry that was made."""
-        with self._lock:
-            self._captured += 1
 
     def skip(self, reason: Reason) -> None:
         """Count a flow that a rule left out."""
         with self._lock:
             self._skipped[reason] += 1
 
-    def drop(self, reason: Dropped, count: int = 1) -> None:
+    def capture(self) -> None:
+        """Count an entry that was made and queued."""
+        with self._lock:
+            self._captured += 1
+            self._places[Place.QUEUED] += 1
+
+    def lose(self, reason: Dropped) -> None:
+        """Count an entry that was captured and lost at once."""
+        with self._lock:
+            self._captured += 1
+            self._dropped[reason] += 1
+
+    def recover(self, count: int) -> None:
+        """Count entries found in the spool that another process left there."""
+        with self._lock:
+            self._recovered += count
+            self._places[Place.SPOOLED] += count
+
+    def move(self, count: int, start: Place, end: Place) -> None:
+        """Count entries that went from one place to another."""
+        with self._lock:
+            self._places[start] -= count
+            self._places[end] += count
+
+    def drop(self, count: int, start: Place, reason: Dropped) -> None:
         """Count captured entries that are lost."""
         if count:
             with self._lock:
+                self._places[start] -= count
                 self._dropped[reason] += count
 
-    def ship(self, count: int) -> None:
-        """Count the entries of a batch that Akto took."""
+    def ship(self, count: int, size: int) -> None:
+        """Count the entries of a batch that was in flight and that Akto took, `size` bytes of them."""
         with self._lock:
-            self._shipped += count
+            self._places[Place.IN_FLIGHT] -= count
+            self._places[Place.SHIPPED] += count
             self._batches += 1
+            self._sent_bytes += size
 
-    def reject(self, count: int) -> None:
-        """Count the entries of a batch that Akto refused for good."""
+    def attempt(self, seconds: float, *, ok: bool) -> None:
+        """Count one try to send a batch, and the seconds that it took."""
         with self._lock:
-            self._rejected += count
+            self._failures += not ok
+            self._send_seconds += seconds
 
-    def fail(self) -> None:
-        """Count one failed try to send a batch."""
-        with self._lock:
-            self._failures += 1
+    def count(self, place: Place) -> int:
+        """Return the number of entries in one place."""
+        return self._places[place]
 
     def snapshot(self) -> Snapshot:
         """Return all counts as of now."""
         with self._lock:
-            ended = self._shipped + self._rejected + self._dropped.total()
             return Snapshot(
                 captured=self._captured,
-                shipped=self._shipped,
-                rejected=self._rejected,
-                pending=self._captured - ended,
+                recovered=self._recovered,
+                places=dict(self._places),
                 dropped=dict(self._dropped),
                 skipped=dict(self._skipped),
                 batches=self._batches,
                 failures=self._failures,
+                sent_bytes=self._sent_bytes,
+                send_seconds=self._send_seconds,
             )

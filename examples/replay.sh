@@ -8,4 +8,4 @@ export AKTO_DATA_INGESTION_URL
 
 log=$(mitmdump -nr "$FLOWS" -s "$(akto-mirror addon-path)" --set flow_detail=0 "$@")
 echo "$log"
-echo "$log" | grep -q 'akto: captured .* + pending 0 + rejected 0 + dropped 0;'
+echo "$log" | grep -q 'akto: captured .* + spooled 0 + rejected 0 + dropped 0;'

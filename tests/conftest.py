@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what the person who runs the tests has set for an addon of their own."""
+def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Leave out what the person who runs the tests has set for an addon of their own, and what it has spooled."""
+    state: Path = tmp_path_factory.getbasetemp() / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(state / os.urandom(6).hex()))
     for name in list(os.environ):
         if name.startswith("AKTO_"):
             monkeypatch.delenv(name)

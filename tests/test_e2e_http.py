@@ -131,4 +131,4 @@ def test_replay_ships_every_entry_with_its_own_time(tmp_path: Path) -> None:
     with Receiver() as akto:
         output = replay(tmp_path / "many", akto, "akto_queue_bytes=65536", "akto_linger_ms=10")
         assert [int(entry["time"]) for entry in akto.entries] == [LONG_AGO + number for number in range(1000)]
-    assert "captured 1000 = shipped 1000 + pending 0" in output
+    assert "captured 1000 = shipped 1000 + spooled 0" in output

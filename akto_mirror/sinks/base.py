@@ -14,10 +14,14 @@ class SendResult:
     Attributes:
         status: the HTTP status, or 200 from a destination without one; None if there was no answer.
         detail: the fault, or the beginning of the answer, as printable text.
+        retry_after: the header of this name, empty if there is none.
+        healthy: whether the destination's health check passed after the try; None if it was not asked.
     """
 
     status: int | None
     detail: str = ""
+    retry_after: str = ""
+    healthy: bool | None = None
 
 
 class Sink(Protocol):
@@ -25,6 +29,9 @@ class Sink(Protocol):
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Deliver a batch of encoded entries within `timeout_s` seconds in all."""
+
+    def is_healthy(self, timeout_s: float) -> bool:
+        """Tell whether the destination says of itself that it works."""
 
     def abort(self) -> None:
         """End a `send` that runs in another thread; it then returns a fault."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from akto_mirror.sinks.base import SendResult
@@ -15,17 +16,34 @@ class FileSink:
         self._path = path
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Append a batch."""
+        """Append a batch, wholly or not at all."""
         del timeout_s
         try:
-            with open(self._path, "ab") as out:  # noqa: PTH123 - Path.open would do the same at twice the length
-                out.write(b"".join(entry + b"\n" for entry in entries))
+            with open(self._path, "ab", buffering=0) as out:  # noqa: PTH123 - Path.open is the same at twice the length
+                _append(out.fileno(), b"".join(entry + b"\n" for entry in entries))
         except OSError as fault:
             return SendResult(None, printable(f"{type(fault).__name__}: {fault}"))
         return SendResult(200)
+
+    def is_healthy(self, timeout_s: float) -> bool:
+        """Tell that a file has no health of its own."""
+        del timeout_s
+        return False
 
     def abort(self) -> None:
         """Do nothing: a write to a file does not wait for a stranger."""
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
+
+
+def _append(file: int, data: bytes) -> None:
+    """Write all; what a full disk took of it is taken back, so that a later try does not repeat it."""
+    size = os.fstat(file).st_size
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+    except OSError:
+        os.truncate(file, size)
+        raise

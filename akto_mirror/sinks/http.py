@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urljoin
 
 import certifi
 import httpx
@@ -19,6 +20,9 @@ from akto_mirror.text import printable
 
 # The header that tells the addon's own calls when they come back to a proxy that loads it.
 MARKER = "x-akto-mirror"
+
+# Beside `api/ingestData`, so that a path in front of both is kept.
+HEALTH_PATH = "../healthCheck"
 
 # Bytes of an answer that are read; Akto's are far shorter, and nothing needs more.
 MAX_ANSWER = 64 * 1024
@@ -50,21 +54,22 @@ class HttpSink:
             self._headers["authorization"] = token
         self._client: httpx.Client | None = None
         self._socket: socket.socket | None = None
+        self._aborted = False
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Post a batch; the time-out bounds the whole exchange, however slowly the other side answers."""
-        watchdog = threading.Timer(timeout_s, self.abort)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            return self._post(batch.body(entries), timeout_s)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as fault:
-            return SendResult(None, printable(f"{type(fault).__name__}: {fault}"))
-        finally:
-            watchdog.cancel()
+        return self._ask("POST", self._url, batch.body(entries), timeout_s)
+
+    def is_healthy(self, timeout_s: float) -> bool:
+        """Ask `/healthCheck` of the same server."""
+        return self._ask("GET", urljoin(self._url, HEALTH_PATH), None, timeout_s).status == 200
 
     def abort(self) -> None:
         """Shut the connection down, which wakes a thread that waits on it."""
+        self._aborted = True
+        self._shut_down()
+
+    def _shut_down(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
@@ -75,13 +80,28 @@ class HttpSink:
             self._client.close()
             self._client = None
 
-    def _post(self, content: bytes, timeout_s: float) -> SendResult:
+    def _ask(self, method: str, url: str, content: bytes | None, timeout_s: float) -> SendResult:
+        self._aborted = False
+        watchdog = threading.Timer(timeout_s, self.abort)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return self._answer(method, url, content, timeout_s)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as fault:
+            late = f"no answer within {timeout_s:g} s; " if self._aborted else ""
+            return SendResult(None, printable(f"{late}{type(fault).__name__}: {fault}"))
+        finally:
+            watchdog.cancel()
+
+    def _answer(self, method: str, url: str, content: bytes | None, timeout_s: float) -> SendResult:
         if self._client is None:
             self._client = self._connectable()
         with self._client.stream(
-            "POST", self._url, content=content, timeout=timeout_s, extensions={"trace": self._trace}
+            method, url, content=content, timeout=timeout_s, extensions={"trace": self._trace}
         ) as response:
-            return SendResult(response.status_code, printable(_head(response)))
+            headers = response.headers
+            detail = f"to {headers['location']}" if response.is_redirect else _head(response)
+            return SendResult(response.status_code, printable(detail), headers.get("retry-after", ""))
 
     def _connectable(self) -> httpx.Client:
         transport = httpx.HTTPTransport(
@@ -94,6 +114,8 @@ class HttpSink:
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         if event in CONNECTED:
             self._socket = info["return_value"].get_extra_info("socket")
+            if self._aborted:
+                self._shut_down()
 
 
 def _tls() -> ssl.SSLContext:

@@ -127,14 +127,19 @@ def running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]
     Args:
         command: the program and its arguments.
         hosts: the addresses on which it is to listen, in the order of its modes.
-        env: environment variables in addition, as for `running_mitmdump`.
+        env: environment variables in addition, as for `running_mitmdump`; the state directory is a fresh one.
 
     Raises:
         AssertionError: it did not start, or did not end after SIGINT.
     """
+    with tempfile.TemporaryDirectory(prefix="akto-mirror-state-") as state:
+        yield from _running(command, hosts, {"XDG_STATE_HOME": state} | dict(env or {}))
+
+
+def _running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]) -> Iterator[Proxy]:
     process = subprocess.Popen(
         command,
-        env=environment(env or {}),
+        env=environment(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -1,0 +1,91 @@
+"""Folders and files that nobody else may read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+# The spool, whose presence shows that a folder is in use for this already.
+FILE = "spool.db"
+
+
+def default_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of this program in the user's state directory (XDG Base Directory Specification).
+
+    Raises:
+        ValueError: the user has no home.
+    """
+    given = Path(environ.get("XDG_STATE_HOME") or "")
+    if given.is_absolute():
+        return given / "akto-mirror"
+    try:
+        return Path.home() / ".local" / "state" / "akto-mirror"
+    except RuntimeError as fault:
+        raise ValueError("this user has no home directory; name a folder, or set XDG_STATE_HOME") from fault
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a folder, if it is there, is fit to hold captured traffic; nothing is changed.
+
+    Args:
+        folder: an absolute path.
+
+    Raises:
+        ValueError: saying what is wrong and what to do.
+    """
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as fault:
+        raise ValueError(f"it cannot be used ({fault.strerror}); name another folder") from fault
+    if stat.S_ISLNK(found.st_mode):
+        raise ValueError("it is a symbolic link; name the folder itself")
+    if not stat.S_ISDIR(found.st_mode):
+        raise ValueError("it is not a folder; name another one")
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise ValueError("it belongs to another user; name a folder of your own")
+    if os.name == "posix" and found.st_mode & OTHERS and not _is_free(folder):
+        raise ValueError("other users can read it, and it holds other files; name an empty folder, or chmod 700 it")
+
+
+def _is_free(folder: Path) -> bool:
+    return (folder / FILE).is_file() or not any(folder.iterdir())
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder with mode 0700, or check the one that is there and close it to others.
+
+    Raises:
+        ValueError: see `check_folder`.
+        OSError: it cannot be created.
+    """
+    check_folder(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_folder(folder)
+    if folder.stat().st_mode & OTHERS:
+        folder.chmod(0o700)
+
+
+def make_file(file: Path) -> None:
+    """Create the file with mode 0600, or check the one that is there.
+
+    Raises:
+        ValueError: it is a symbolic link, no file or another user's.
+        OSError: it cannot be created.
+    """
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    except FileExistsError:
+        found = file.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError(f"{file} is not a regular file; remove it") from None
+        if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+            raise ValueError(f"{file} belongs to another user; remove it") from None
+        if os.name == "posix" and found.st_mode & OTHERS:
+            file.chmod(0o600)

@@ -1,0 +1,73 @@
+"""What the log tells of the delivery: the first failure of a row, one in a while, and that it works again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from akto_mirror import retry
+from akto_mirror.retry import Kind
+from akto_mirror.sinks.base import SendResult
+from akto_mirror.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two lines about the same trouble that lasts, about trouble that comes and goes, and about one kind of
+# trouble after another.
+SAME_EVERY_S = 300.0
+NEW_EVERY_S = 30.0
+OTHER_EVERY_S = 1.0
+
+
+class Report:
+    """Writes to the log, in measure.
+
+    Args:
+        stats: the counts that a failure is told with.
+        where: tells where entries wait meanwhile.
+    """
+
+    def __init__(self, stats: Stats, where: Callable[[], str]) -> None:
+        self._stats = stats
+        self._where = where
+        self._kind: Kind | None = None
+        self._told_at = float("-inf")
+        self._failing = False
+        self._condemned_at = float("-inf")
+        self._condemned = 0
+
+    def failed(self, kind: Kind, result: SendResult, now: float) -> None:
+        """Tell of a failed try; a refused token and a set-up mistake are told once a row."""
+        if now - self._told_at < self._pause(kind):
+            return
+        self._failing, self._kind, self._told_at = True, kind, now
+        what = f"answer {result.status} {result.detail}".rstrip() if result.status else result.detail
+        hint = retry.hint(result.status)
+        logger.warning(
+            "akto: cannot deliver: %s%s; entries wait %s and are sent later (%s)",
+            what,
+            f"; {hint}" if hint else "",
+            self._where(),
+            self._stats.snapshot(),
+        )
+
+    def shipped(self, count: int, size: int, seconds: float) -> None:
+        """Tell of a batch that was taken."""
+        if self._failing:
+            self._failing, self._kind = False, None
+            logger.info("akto: sending works again")
+        logger.info("akto: sent %d entries (%d bytes) in %d ms", count, size, 1000 * seconds)
+
+    def condemned(self, reason: str, now: float) -> None:
+        """Tell of an entry that was refused for good."""
+        self._condemned += 1
+        if now - self._condemned_at >= NEW_EVERY_S:
+            logger.warning("akto: %d entries were refused for good; the last: %s", self._condemned, reason)
+            self._condemned, self._condemned_at = 0, now
+
+    def _pause(self, kind: Kind) -> float:
+        if self._kind is None:
+            return NEW_EVERY_S
+        if kind is not self._kind:
+            return OTHER_EVERY_S
+        return SAME_EVERY_S if kind is Kind.TRANSIENT else float("inf")

@@ -1,0 +1,254 @@
+"""The spool as the shipper uses it: counted, and never in the way when the disk fails."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, TypeVar
+
+from akto_mirror.spool import Dead, Spool, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.stats import Dropped, Place, Stats
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# After trouble with the disk it is left alone for so long.
+RETRY_S = 30.0
+
+# A full spool is tried again after so long; sooner if a batch has left it.
+FULL_RETRY_S = 5.0
+
+
+_files = itertools.count()
+
+
+class Row(NamedTuple):
+    """A batch on disk: its id in the file that was in use then."""
+
+    file: int
+    id: int
+
+
+class Store:
+    """Keeps batches on disk and counts them; trouble is told once and leaves them where they were.
+
+    Args:
+        spool: the spool; None keeps everything in memory.
+        stats: where entries are counted; `spooled` there is always what this process has on disk, less what is in
+            flight.
+    """
+
+    def __init__(self, spool: Spool | None, stats: Stats) -> None:
+        self._spool = spool
+        self._stats = stats
+        self._file = next(_files)
+        self._busy: set[Row] = set()
+        self._gone: set[Row] = set()
+        self._retry_at = float("-inf")
+        self._keep_at = float("-inf")
+        self._beat_at = float("-inf")
+        self._troubled = False
+        self._told_full = False
+
+    @property
+    def spool(self) -> Spool | None:
+        """The spool behind it."""
+        return self._spool
+
+    def is_usable(self, now: float) -> bool:
+        """Tell whether batches can be taken."""
+        return self._spool is not None and now >= self._retry_at
+
+    def can_keep(self, now: float) -> bool:
+        """Tell whether batches can be kept."""
+        return self.is_usable(now) and now >= self._keep_at
+
+    def keeps_in(self, now: float) -> float:
+        """Return the seconds until batches can be kept; infinity without a spool."""
+        return float("inf") if self._spool is None else max(0.0, self._retry_at - now, self._keep_at - now)
+
+    def usable_in(self, now: float) -> float:
+        """Return the seconds until batches can be taken; infinity without a spool."""
+        return float("inf") if self._spool is None else max(0.0, self._retry_at - now)
+
+    def beats_in(self, now: float) -> float:
+        """Return the seconds until the next sign of life."""
+        return float("inf") if self._spool is None else max(0.0, self._retry_at - now, self._beat_at - now)
+
+    def has_more(self) -> bool:
+        """Tell whether a batch waits on disk."""
+        return self._stats.count(Place.SPOOLED) > 0
+
+    def keep(self, entries: Sequence[bytes], start: Place, now: float) -> Row | None:
+        """Write a batch to disk; None if that is not possible."""
+        if not self.can_keep(now):
+            return None
+        number = self._attempt(now, lambda spool: spool.put(entries))
+        if number is None:
+            return None
+        self._stats.move(len(entries), start, Place.SPOOLED)
+        return Row(self._file, number)
+
+    def take(self, now: float, later: Collection[Row] = ()) -> tuple[Row, list[bytes]] | None:
+        """Take the next batch to be sent, but none of those for later; it stays on disk until it is removed."""
+        if not self.has_more() or not self.is_usable(now):
+            return None
+        skip = self._known(self._busy | self._gone | set(later))
+        stored = self._attempt(now, lambda spool: spool.next(skip))
+        self._count_buried(now)
+        if stored is None:
+            self._reconcile(now)
+            return None
+        row = Row(self._file, stored.id)
+        self._busy.add(row)
+        self._stats.move(len(stored.entries), Place.SPOOLED, Place.IN_FLIGHT)
+        return row, stored.entries
+
+    def put_back(self, row: Row, count: int, now: float, *, refused: bool) -> bool:
+        """Leave a batch that was in flight on disk; False if it is not there any more."""
+        self._busy.discard(row)
+        if row.file != self._file:
+            return False
+        self._stats.move(count, Place.IN_FLIGHT, Place.SPOOLED)
+        if refused:
+            self._attempt(now, lambda spool: spool.blame(row.id))
+        return True
+
+    def remove(self, row: Row, now: float) -> None:
+        """Forget a batch that was shipped; if the disk fails now, later."""
+        self._busy.discard(row)
+        if row.file == self._file:
+            self._gone.add(row)
+            self._remove_gone(now)
+
+    def settle(self, row: Row | None, rest: Sequence[bytes], dead: Sequence[Dead], now: float) -> bool:
+        """Put `rest` and the dead letters, all in flight, in the place of a batch; False if the disk fails."""
+        known = row.id if row is not None and row.file == self._file else None
+        done = self._attempt(now, lambda spool: (spool.settle(known, rest, dead),))
+        if done is None:
+            return False
+        if row is not None:
+            self._busy.discard(row)
+        self._count_settled(len(rest), len(dead), done[0])
+        return True
+
+    def _count_settled(self, rest: int, dead: int, kept: int | None) -> None:
+        if kept is None:
+            return self._stats.move(rest + dead, Place.IN_FLIGHT, Place.HANDED_OVER)
+        self._stats.move(rest, Place.IN_FLIGHT, Place.SPOOLED)
+        self._stats.move(kept, Place.IN_FLIGHT, Place.REJECTED)
+        return self._stats.drop(dead - kept, Place.IN_FLIGHT, Dropped.DEAD_FULL)
+
+    def beat(self, now: float) -> None:
+        """Give a sign of life where it is time, and take over what others left."""
+        spool = self._spool
+        if spool is None or self.beats_in(now) > 0:
+            return
+        self._beat_at = now + spool.lease_s / 3
+        if not spool.exists() and not self._stats.count(Place.SPOOLED):
+            return
+        self._remove_gone(now)
+        found = self._attempt(now, lambda spool: spool.adopt())
+        if found:
+            self._stats.recover(found)
+            logger.info("akto: took over %d entries from the spool", found)
+        self._reconcile(now)
+        if found is not None and not self.has_more():
+            self._attempt(now, lambda spool: spool.tidy())
+
+    def close(self, now: float) -> None:
+        """Leave what is on disk to whoever comes next."""
+        self._retry_at = float("-inf")
+        self._remove_gone(now)
+        self._attempt(now, lambda spool: spool.release())
+        if self._spool is not None:
+            self._spool.close()
+
+    def retarget(self, target: str, now: float) -> None:
+        """Let this process's batches go somewhere else from now on."""
+        if self._spool is not None and target != self._spool.target:
+            if self._spool.exists():
+                self._attempt(now, lambda spool: spool.retarget(target))
+            self._spool.target = target
+            self._beat_at = float("-inf")
+
+    def insist(self) -> None:
+        """Let the next use go to the disk whatever happened before."""
+        self._retry_at = self._keep_at = float("-inf")
+
+    def _known(self, rows: set[Row]) -> list[int]:
+        return [row.id for row in rows if row.file == self._file]
+
+    def _remove_gone(self, now: float) -> None:
+        numbers = self._known(self._gone)
+        if numbers and self._attempt(now, lambda spool: spool.remove(numbers)) is not None:
+            self._gone.clear()
+            self._keep_at = float("-inf")
+            self._told_full = False
+
+    def _count_buried(self, now: float) -> None:
+        if self._spool is not None and self._spool.buried:
+            logger.warning("akto: %d batches are damaged on disk; they are among the dead letters", self._spool.buried)
+            self._spool.buried = 0
+            self._reconcile(now, damaged=True)
+
+    def _reconcile(self, now: float, *, damaged: bool = False) -> None:
+        """Count what somebody else took out of the spool, or what was found damaged there."""
+        skip = self._known(self._busy | self._gone)
+        owned = self._attempt(now, lambda spool: spool.owned(skip))
+        if owned is None:
+            return
+        lost = self._stats.count(Place.SPOOLED) - owned
+        if lost > 0 and damaged:
+            self._stats.drop(lost, Place.SPOOLED, Dropped.DAMAGED)
+        elif lost > 0:
+            self._stats.move(lost, Place.SPOOLED, Place.HANDED_OVER)
+        elif lost < 0:
+            self._stats.recover(-lost)
+
+    def _attempt(self, now: float, action: Callable[[Spool], T]) -> T | None:
+        """Do something with the spool; None if the disk fails."""
+        if self._spool is None or not self.is_usable(now):
+            return None
+        try:
+            try:
+                done = action(self._spool)
+            except SpoolDamaged as fault:
+                self._set_aside(self._spool, fault)
+                done = action(self._spool)
+        except SpoolFull as fault:
+            self._be_full(fault, now)
+            return None
+        except SpoolError as fault:
+            self._be_troubled(fault, now)
+            return None
+        self._recover()
+        return done
+
+    def _set_aside(self, spool: Spool, fault: SpoolDamaged) -> None:
+        aside = spool.set_aside()
+        self._file = next(_files)
+        self._gone.clear()
+        lost = self._stats.count(Place.SPOOLED)
+        self._stats.drop(lost, Place.SPOOLED, Dropped.DAMAGED)
+        where = f"; it was renamed to {aside}" if aside else ""
+        logger.warning("akto: %s%s; %d entries were in it", fault, where, lost)
+
+    def _be_full(self, fault: SpoolFull, now: float) -> None:
+        self._keep_at = now + FULL_RETRY_S
+        if not self._told_full:
+            self._told_full = True
+            logger.warning("akto: %s (akto_spool_bytes); entries stay in memory from now on", fault)
+
+    def _be_troubled(self, fault: SpoolError, now: float) -> None:
+        self._retry_at = now + RETRY_S
+        if not self._troubled:
+            self._troubled = True
+            logger.warning("akto: the spool cannot be used: %s; entries stay in memory meanwhile", fault)
+
+    def _recover(self) -> None:
+        if self._troubled:
+            self._troubled = False
+            logger.info("akto: the spool works again")

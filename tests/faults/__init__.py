@@ -1,0 +1,1 @@
+"""The other side and the disk when they misbehave, and delivery driven step by step."""

@@ -1,0 +1,164 @@
+"""Delivery without threads and without time: every step is one call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from akto_mirror.batch import Limits
+from akto_mirror.dispatch import Dispatcher, Parcel
+from akto_mirror.queue import Queue
+from akto_mirror.report import Report
+from akto_mirror.retry import Durability, Pace, blames_entries
+from akto_mirror.sinks.base import SendResult
+from akto_mirror.spool import Spool
+from akto_mirror.stats import Snapshot, Stats
+from akto_mirror.store import Store
+
+EPOCH = 1_700_000_000.0
+
+Answer = Callable[[Sequence[bytes]], SendResult]
+
+_names = itertools.count()
+
+
+class Clock:
+    """Time that passes when it is told to: monotonic seconds, and the same as epoch seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def wall(self) -> float:
+        """Return epoch seconds."""
+        return EPOCH + self.now
+
+
+class Driver:
+    """The real parts of delivery around a scripted other side.
+
+    Args:
+        folder: the spool's; None for none.
+        durability: as the option.
+        clock: shared between processes that share a spool.
+        limits: of a batch.
+        queue_bytes: of memory.
+        spool_bytes: of the disk.
+        chance: what the jitter draws.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        durability: Durability = Durability.SPILL,
+        *,
+        clock: Clock | None = None,
+        limits: Limits = Limits(100, 1_000_000, 1.0),  # noqa: B008 - frozen
+        queue_bytes: int = 1_000_000,
+        spool_bytes: int = 10_000_000,
+        chance: float = 1.0,
+        pace: Pace = Pace(),  # noqa: B008 - frozen
+    ) -> None:
+        self.clock = clock or Clock()
+        self.stats = Stats()
+        self.queue = Queue(queue_bytes, limits)
+        self.spool: Spool | None = None
+        if folder is not None and durability is not Durability.MEMORY:
+            self.spool = Spool(
+                folder, target="t", limit=spool_bytes, owner=f"owner-{next(_names)}", clock=self.clock.wall
+            )
+        self.store = Store(self.spool, self.stats)
+        self.dispatcher = Dispatcher(
+            self.queue,
+            self.store,
+            self.stats,
+            Report(self.stats, lambda: "somewhere"),
+            durability=durability,
+            pace=pace,
+            chance=lambda: chance,
+        )
+        self.in_flight: Parcel | None = None
+        self.requests: list[Sequence[bytes]] = []
+        self.health_checks = 0
+
+    @property
+    def counts(self) -> Snapshot:
+        """The counts as of now."""
+        return self.stats.snapshot()
+
+    def offer(self, entry: bytes) -> bool:
+        """Capture an entry, as the shipper does."""
+        refusal = self.queue.refusal(len(entry))
+        if refusal is not None:
+            self.stats.lose(refusal)
+            return False
+        self.stats.capture()
+        self.queue.put(entry, self.clock.now)
+        return True
+
+    def tend(self) -> None:
+        """Do what the shipper does between two sends."""
+        self.store.beat(self.clock.now)
+        self.dispatcher.collect(self.clock.now)
+
+    def begin(self) -> bool:
+        """Start a send; False if there is nothing to send now."""
+        if self.in_flight is None:
+            self.in_flight = self.dispatcher.next(self.clock.now)
+        return self.in_flight is not None
+
+    def finish(self, answer: Answer, *, healthy: bool = True) -> None:
+        """End the send with what the other side answers."""
+        parcel, self.in_flight = self.in_flight, None
+        assert parcel is not None
+        result = answer(parcel.entries)
+        self.requests.append(parcel.entries)
+        if self.dispatcher.wants_health(parcel) and blames_entries(result.status):
+            self.health_checks += 1
+            result = SendResult(result.status, result.detail, result.retry_after, healthy)
+        self.dispatcher.finish(parcel, result, 0.01, self.clock.now, self.clock.wall())
+
+    def run(self, answer: Answer, *, seconds: float = 3600.0, healthy: bool = True) -> None:
+        """Let time pass from event to event until nothing is left to do, or the seconds are over.
+
+        Raises:
+            AssertionError: the delivery asks for a step and then has nothing to do, without end.
+        """
+        end = self.clock.now + seconds
+        idle = 0
+        while self.clock.now <= end:
+            self.tend()
+            if self.begin():
+                self.finish(answer, healthy=healthy)
+                idle = 0
+                continue
+            wait = self.dispatcher.due_in(self.clock.now, idle=True)
+            idle += 1
+            assert idle < 1000, "the delivery spins"
+            if wait == float("inf"):
+                return
+            self.clock.now += max(wait, 1e-6)
+
+    def close(self) -> None:
+        """End as a process does that has time."""
+        self.dispatcher.closing = True
+        if self.in_flight is not None:
+            self.dispatcher.unsent(self.in_flight, self.clock.now)
+            self.in_flight = None
+        self.dispatcher.finish_up(self.queue.shut(), self.clock.now)
+        self.store.close(self.clock.now)
+
+
+def ok(_: Sequence[bytes]) -> SendResult:
+    """Take everything."""
+    return SendResult(200)
+
+
+def always(status: int | None, detail: str = "", retry_after: str = "") -> Answer:
+    """Answer everything alike."""
+    return lambda _: SendResult(status, detail, retry_after)
+
+
+def picky(bad: Callable[[bytes], bool], status: int = 422) -> Answer:
+    """Refuse a batch with a bad entry in it, and take every other."""
+    return lambda entries: SendResult(status if any(map(bad, entries)) else 200, "bad entry")

@@ -1,0 +1,146 @@
+"""Issue 4, line 4: what every answer means, and how long the next try waits."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror import retry
+from akto_mirror.retry import Health, Kind, Pace
+
+PACE = Pace()
+
+TRANSIENT = {408, 422, 425, 429} | set(range(500, 600))
+AUTH = {401, 403}
+
+
+def expected(status: int) -> Kind:
+    """Return what the contract says of a status."""
+    if 200 <= status < 300:
+        return Kind.SHIPPED
+    if status in TRANSIENT:
+        return Kind.TRANSIENT
+    return Kind.AUTH if status in AUTH else Kind.SETUP
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_every_status(status: int) -> None:
+    """Each status from 100 to 599 has the meaning that the contract gives it."""
+    assert retry.judge(status) is expected(status)
+
+
+def test_no_answer_is_transient() -> None:
+    """Trouble with the network passes."""
+    assert retry.judge(None) is Kind.TRANSIENT
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_every_mistake_has_a_hint(status: int) -> None:
+    """What waiting does not mend comes with the likely mistake, on one line; nothing else does."""
+    hint = retry.hint(status)
+    assert bool(hint) == (expected(status) in (Kind.AUTH, Kind.SETUP))
+    assert hint.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [(401, "akto_token"), (403, "akto_token"), (404, "path"), (308, "redirects"), (413, "batch_bytes")],
+)
+def test_hints_name_the_mistake(status: int, word: str) -> None:
+    """The message names the option to look at."""
+    assert word in retry.hint(status)
+
+
+def test_what_may_be_the_entries_fault() -> None:
+    """400, 413, 422 and 500 can be due to an entry; tokens, addresses, rates and gateways cannot."""
+    assert all(map(retry.blames_entries, (400, 413, 422, 500)))
+    assert not any(map(retry.blames_entries, (None, 200, 301, 401, 403, 404, 405, 408, 429, 502, 503, 504)))
+
+
+@given(failures=st.integers(1, 10_000), chance=st.floats(0, 1))
+def test_waits_are_bounded(failures: int, chance: float) -> None:
+    """Full jitter: from 0 to a bound that doubles up to 30 s, however often it failed."""
+    wait = retry.wait_s(failures, chance, PACE)
+    assert 0 <= wait <= min(30.0, 0.25 * 2.0 ** min(failures - 1, 20))
+
+
+def test_waits_reach_their_bound() -> None:
+    """The whole range is used."""
+    assert [retry.wait_s(n, 1.0, PACE) for n in (1, 2, 3, 7, 8, 9)] == [0.25, 0.5, 1.0, 16.0, 30.0, 30.0]
+    assert retry.wait_s(9, 0.0, PACE) == 0
+
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 120 ", 120.0),
+        ("86400", 300.0),
+        ("9" * 400, None),
+        (formatdate(NOW + 60, usegmt=True), 60.0),
+        (formatdate(NOW - 60, usegmt=True), 0.0),
+        (formatdate(NOW + 10**6, usegmt=True), 300.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 300.0),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("soon", None),
+        ("٣", None),
+    ],
+)
+def test_retry_after(header: str, seconds: float | None) -> None:
+    """Both forms are understood and clamped to five minutes; anything else counts for nothing."""
+    assert retry.retry_after_s(header, NOW) == seconds
+
+
+@given(st.text())
+def test_any_retry_after(header: str) -> None:
+    """No header raises, and none makes the wait longer than five minutes."""
+    found = retry.retry_after_s(header, NOW)
+    assert found is None or 0 <= found <= 300
+
+
+def test_health_waits_and_recovers() -> None:
+    """One try at a time while the other side is down, each after a longer wait; at once when it is up again."""
+    health = Health(PACE)
+    assert health.due_in(0) == 0
+    health.failed(Kind.TRANSIENT, 0, 1.0)
+    health.failed(Kind.TRANSIENT, 0, 1.0)
+    assert (health.due_in(0), health.due_in(0.5)) == (0.5, 0)
+    health.passed()
+    assert health.is_up
+    assert health.due_in(0) == 0
+    health.failed(Kind.TRANSIENT, 0, 1.0)
+    assert health.due_in(0) == 0.25
+
+
+def test_there_is_no_limit_on_tries() -> None:
+    """The ten thousandth try comes as the tenth does."""
+    health = Health(PACE)
+    for _ in range(10_000):
+        health.failed(Kind.TRANSIENT, 0, 1.0)
+    assert health.due_in(0) == 30
+
+
+@pytest.mark.parametrize("kind", [Kind.AUTH, Kind.SETUP])
+def test_a_person_is_waited_for_slowly(kind: Kind) -> None:
+    """A refused token or a wrong address is probed once a minute, jitter or not."""
+    health = Health(PACE)
+    health.failed(kind, 0, 0.0)
+    assert health.due_in(0) == 60
+
+
+def test_the_longer_wait_wins() -> None:
+    """What the other side asks for is granted, and one's own wait where it asks for less."""
+    health = Health(PACE)
+    health.failed(Kind.TRANSIENT, 0, 1.0, retry_after=120)
+    assert health.due_in(0) == 120
+    health.failed(Kind.TRANSIENT, 0, 1.0, retry_after=0)
+    assert health.due_in(0) == 0.5
