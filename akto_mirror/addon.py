@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import secrets
 import signal
-import time
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import Any
@@ -20,17 +18,16 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import body, entry, host, options, routes, rules, tee
+from akto_mirror import capture, entry, host, options, tee
 from akto_mirror.batch import Limits
-from akto_mirror.body import Body
-from akto_mirror.entry import Exchange, HeaderMap, Shape
+from akto_mirror.entry import Exchange
 from akto_mirror.options import ConfigError, Settings
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.sinks.base import Sink
 from akto_mirror.sinks.file import FileSink
-from akto_mirror.sinks.http import MARKER, HttpSink
+from akto_mirror.sinks.http import HttpSink
 from akto_mirror.stats import Dropped, Stats
 from akto_mirror.tee import Mode
 from akto_mirror.text import printable
@@ -229,7 +226,7 @@ class AktoMirror:
 
     def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
-        self._shape = _shape(settings)
+        self._shape = capture.shape(settings)
         if not settings.destination.url:
             self._stop()
         elif self._shipper is None:
@@ -277,16 +274,13 @@ class AktoMirror:
             logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
 
     def _decide(self, flow: http.HTTPFlow, response: http.Response, settings: Settings) -> None:
-        request_headers = entry.header_map(flow.request.headers.fields, all_cookies=not settings.worker)
-        response_headers = entry.header_map(response.headers.fields, all_cookies=not settings.worker)
-        skip = self._unwanted(flow, request_headers, settings) or _judge(response, request_headers, response_headers)
-        if skip:
-            self._skip(flow, skip)
+        verdict = capture.decide(flow, response, settings, self._marker)
+        if isinstance(verdict, Skip):
+            self._skip(flow, verdict)
         elif self._shipper is None:
             flow.metadata[VERDICT] = "captured (dry run)"
         else:
-            exchange = _exchange(flow, response, settings, request_headers, response_headers)
-            self._capture(flow, response, exchange, self._shipper)
+            self._capture(flow, response, verdict, self._shipper)
 
     def _skip(self, flow: http.HTTPFlow, skip: Skip) -> None:
         flow.metadata[VERDICT] = f"skipped: {printable(str(skip))}"
@@ -298,22 +292,6 @@ class AktoMirror:
     def _capture(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, shipper: Shipper) -> None:
         encoded = entry.encode(entry.build(flow, response, self._shape, exchange))
         flow.metadata[VERDICT] = "captured" if shipper.offer(encoded) else "dropped"
-
-    def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> Skip | None:
-        if MARKER in headers and self._is_call_to_akto(headers[MARKER], flow.request.path, settings):
-            return Skip(Reason.OWN_CALL)
-        if settings.routes and not _on_route(flow, headers, settings):
-            return Skip(Reason.ROUTE)
-        if settings.filter and not settings.filter(flow):
-            return Skip(Reason.FILTER)
-        return None
-
-    def _is_call_to_akto(self, marker: str, path: str, settings: Settings) -> bool:
-        """Tell this addon's calls, and those of another proxy's: two that mirror each other would never end.
-
-        A stranger who adds the header hides nothing but the way to Akto itself.
-        """
-        return marker == self._marker or path in (options.INGEST_PATH, settings.destination.path)
 
     def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Make a replay of a file, which nobody waits for, wait for room in the queue; live traffic never does."""
@@ -367,51 +345,6 @@ def _any_set(names: tuple[str, ...]) -> bool:
     return any(getattr(ctx.options, name, None) for name in names)
 
 
-def _judge(response: http.Response, request_headers: HeaderMap, response_headers: HeaderMap) -> Skip | None:
-    if rules.is_websocket(request_headers.get("upgrade", "")):
-        return None
-    return rules.judge(
-        response.status_code, request_headers.get("content-type", ""), response_headers.get("content-type", "")
-    )
-
-
-def _exchange(
-    flow: http.HTTPFlow,
-    response: http.Response,
-    settings: Settings,
-    request_headers: HeaderMap,
-    response_headers: HeaderMap,
-) -> Exchange:
-    return Exchange(
-        request_headers,
-        response_headers,
-        tee.body_of(flow.request, settings.body_limit),
-        _response_body(flow, response, settings),
-        is_websocket=rules.is_websocket(request_headers.get("upgrade", "")),
-        host=settings.host or host.asked(flow, request_headers.get("host", "")),
-        time=_when(flow),
-    )
-
-
-def _response_body(flow: http.HTTPFlow, response: http.Response, settings: Settings) -> Body:
-    """Return what there is of the response; the Worker reads a body that breaks off as none at all."""
-    return body.EMPTY if settings.worker and flow.error else tee.body_of(response, settings.body_limit)
-
-
-def _shape(settings: Settings) -> Shape:
-    return Shape(
-        worker=settings.worker,
-        account_id=settings.account_id,
-        vxlan_id=settings.vxlan_id,
-        tag=settings.tag,
-        host=settings.host,
-        client_ip_header=settings.client_ip_header,
-        include_query=settings.include_query,
-        body_limit=settings.body_limit,
-        redaction=settings.redaction,
-    )
-
-
 def _policy(settings: Settings) -> Policy:
     limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
     plan = SpoolPlan(settings.spool_dir, settings.spool_bytes, _target(settings))
@@ -438,21 +371,3 @@ def _target(settings: Settings) -> str:
 
 def _sink_key(settings: Settings) -> tuple[object, ...]:
     return settings.destination, settings.uds, settings.token
-
-
-def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
-    asked = host.asked(flow, headers.get("host", "")) or flow.request.host
-    scheme = "https" if flow.client_conn.tls else "http"
-    return routes.any_matches(settings.routes, scheme, routes.host_name(asked), flow.request.path)
-
-
-def _when(flow: http.HTTPFlow) -> float:
-    """When the exchange ended, in epoch seconds; a replayed flow keeps its own time."""
-    response, error = flow.response, flow.error
-    stamps = (
-        response.timestamp_end if response else None,
-        error.timestamp if error else None,
-        response.timestamp_start if response else None,
-        flow.request.timestamp_start,
-    )
-    return next((stamp for stamp in stamps if stamp is not None and math.isfinite(stamp)), time.time())
