@@ -179,6 +179,12 @@ WRONG: list[tuple[str, Any, str]] = [
     ("account_id", "\udcff", "valid UTF-8"),
     ("uds", "/no-such-folder/a.sock", "the folder /no-such-folder does not exist"),
     ("uds", "/tmp", "it is a folder"),
+    ("durability", "disc", "one of memory, spill, disk"),
+    ("spool_dir", "relative/folder", "absolute path"),
+    ("spool_dir", "~no-such-user-here/spool", "no such user"),
+    ("spool_dir", "/dev/null", "not a folder"),
+    ("spool_dir", "/a\0b", "null"),
+    ("spool_bytes", 0, "between 1 and"),
     ("redact_headers", ["cookie", " "], "must name something"),
     ("redact_fields", [""], "must name something"),
 ]
