@@ -81,6 +81,10 @@ class Queue:
             return 0.0
         return max(0.0, self._since + self.limits.linger_s - now)
 
+    def age(self, now: float) -> float:
+        """Return the seconds that the batch that comes next has waited for."""
+        return now - self._since if self._entries else 0.0
+
     def flush(self) -> None:
         """Let everything that waits now be due."""
         with self.changed:
