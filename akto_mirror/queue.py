@@ -62,8 +62,9 @@ class Queue:
         return len(self._entries) == 1 or before != (self.is_full(), self.is_brimming())
 
     def is_full(self) -> bool:
-        """Tell whether a batch is due by its size."""
-        return bool(self._entries) and batch.is_full(len(self._entries), self.size - self.held, self.limits)
+        """Tell whether a batch is due by its size, or because what waits takes half of the memory."""
+        waiting = self.size - self.held
+        return waiting > self.limit // 2 or batch.is_full(len(self._entries), waiting, self.limits)
 
     def is_crowded(self) -> bool:
         """Tell whether half of the memory is in use."""
