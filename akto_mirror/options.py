@@ -44,7 +44,7 @@ class ConfigError(ValueError):
         self.value = value
         self.problem = problem
         shown = "(hidden)" if SECRET.search(option) else re.sub("//.*@", "//(hidden)@", str(value), flags=re.DOTALL)
-        super().__init__(f"{option}={printable(shown)}: {problem}")
+        super().__init__(f"{option}={printable(shown)}: {problem if problem.isprintable() else printable(problem)}")
 
 
 @dataclass(frozen=True, slots=True)
