@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "demo", _demo)
     _add_sink(commands)
     _add_check(commands)
+    _add_replay(commands)
     _add(commands, "addon-path", _addon_path)
     return parser
 
@@ -222,6 +223,53 @@ def _check(args: argparse.Namespace) -> int:
         raise UserError(f"{shown}: {error}") from error
     steps = [checks.show(step, say) for step in checks.run(target, send=args.send)]
     return 0 if all(step.ok for step in steps) else 1
+
+
+def _add_replay(commands: Commands) -> None:
+    parser = _add(commands, "replay", _replay)
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="flow files (mitmdump -w, mitmweb) and HAR files"
+    )
+    parser.add_argument("--to", metavar="URL", help=f"the ingestion service, as in akto_url (default: ${URL_VARIABLE})")
+    _add_token(parser, "sent raw as Authorization")
+    parser.add_argument("--filter", metavar="EXPRESSION", help="only flows that match, as in akto_filter")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="OPTION=VALUE", help="any akto_ option, as for mitmdump"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show each flow's verdict, send nothing")
+    parser.add_argument(
+        "--rewrite-time",
+        action="store_true",
+        help="give each entry the time at which it is replayed, instead of the recorded one; distances are not kept",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where the same replay was interrupted or left something over"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(usage_error=parser.error)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    """Ship recorded flows.
+
+    The rules, the entries and the options are the addon's. Exit code 0: all was read and shipped. 1: something was not.
+    2: the command line is wrong. 130: interrupted; --resume goes on there. An entry whose arrival was not confirmed is
+    sent again, so that it can arrive twice. Nothing is spooled: the recording is there still.
+    """
+    from akto_mirror import options, replay  # noqa: PLC0415 - see the module's docstring
+
+    given = {"akto_url": args.to, "akto_token": args.token, "akto_filter": args.filter}
+    try:
+        values = replay.parse_options(args.set, {name: value for name, value in given.items() if value is not None})
+        settings = options.read(values, os.environ)
+    except options.ConfigError as error:
+        args.usage_error(str(error))
+    if not (settings.destination.url or args.dry_run):
+        args.usage_error(f"give --to URL, set {URL_VARIABLE}, or look first with --dry-run")
+    if len({path.resolve() for path in args.files}) < len(args.files):
+        args.usage_error("a file is given twice")
+    job = replay.Job(args.files, values, settings, rewrite_time=args.rewrite_time, resume=args.resume)
+    return replay.run(job, say, dry_run=args.dry_run, quiet=args.quiet)
 
 
 def _addon_path(_: argparse.Namespace) -> int:
