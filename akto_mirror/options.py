@@ -531,8 +531,20 @@ def _filter(expression: str) -> flowfilter.TFilter | None:
     if not expression:
         return None
     try:
-        return flowfilter.parse(expression)
+        parsed = flowfilter.parse(expression)
     except Exception as fault:
         raise ValueError(
             f"it is no flow filter ({printable(str(fault), 80)}); see mitmproxy's help on filters"
         ) from fault
+    if _looks_at_bodies(parsed):
+        raise ValueError("~b, ~bq and ~bs cannot be used: mitmproxy decodes bodies for them without a limit")
+    return parsed
+
+
+def _looks_at_bodies(part: object) -> bool:
+    """Walk a parsed filter: AND and OR hold a list, NOT holds one item."""
+    if isinstance(part, flowfilter.FBod | flowfilter.FBodRequest | flowfilter.FBodResponse):
+        return True
+    return any(
+        map(_looks_at_bodies, getattr(part, "lst", [getattr(part, "itm", None)] if hasattr(part, "itm") else []))
+    )

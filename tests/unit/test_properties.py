@@ -190,7 +190,7 @@ def test_every_eligible_exchange_arrives(made: list[Exchange], shape: dict[str, 
 @given(
     exchanges(),
     st.sampled_from(
-        ["~all", "~u x", "~d x", "~hq a: | ~hs b:", "~m GET", "~c 200", "~t json", "~b secret", "~src x | ~dst y", "~s"]
+        ["~all", "~u x", "~d x", "~hq a: | ~hs b:", "~m GET", "~c 200", "~t json", "~meta x", "~src x | ~dst y", "~s"]
     ),
 )
 def test_no_exchange_makes_a_filter_fail(made: Exchange, expression: str) -> None:
