@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="akto-mirror", description="Mirror API traffic to Akto.")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
-    _add(commands, "demo", _demo)
+    _add_demo(commands)
     _add_sink(commands)
     _add_check(commands)
     _add_replay(commands)
@@ -110,7 +110,12 @@ def _token(args: argparse.Namespace) -> str:
     return token
 
 
-def _demo(_: argparse.Namespace) -> int:
+def _add_demo(commands: Commands) -> None:
+    parser = _add(commands, "demo", _demo)
+    parser.add_argument("--open", action="store_true", help="end on the inventory of what arrived, in a browser")
+
+
+def _demo(args: argparse.Namespace) -> int:
     """Show what is mirrored, with a sample API.
 
     Starts the API, a local ingestion service and mitmdump between them, sends varied requests through, and shows what
@@ -120,10 +125,24 @@ def _demo(_: argparse.Namespace) -> int:
 
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
+    look: Callable[[str], None] = _look if args.open else lambda _: None
     try:
-        return 0 if demo.run(say, addon_path()) else 1
+        return 0 if demo.run(say, addon_path(), look) else 1
     except demo.DemoError as error:
         raise UserError(str(error)) from error
+
+
+def _look(url: str) -> None:
+    """Open the inventory in a browser, and wait for Ctrl-C."""
+    import webbrowser  # noqa: PLC0415 - see the module's docstring
+
+    try:
+        say(f"\nThe inventory is at {url} until you press Ctrl-C.")
+        if not webbrowser.open(url):
+            say("There is no browser here that could be opened: open that address in yours.")
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        say("stopped")
 
 
 def _interrupt(*_: object) -> None:
@@ -148,18 +167,28 @@ def _sink(args: argparse.Namespace) -> int:
     """Run a local ingestion service.
 
     It answers as Akto's data-ingestion service does, with its limits and status codes. The newest 100,000 entries (at
-    most 256 MiB of text) stay in memory.
+    most 256 MiB of text) stay in memory, and its address shows their inventory in a browser: with the token, or without
+    one only on this machine.
     """
     stop = threading.Event()
     for number in INTERRUPTS:
         signal.signal(number, lambda *_: stop.set())
     receiver = _receiver(args)
-    say(f"listening on {receiver.url}; entries go to {printable(str(args.out)) if args.out else 'memory'}")
+    where = printable(str(args.out)) if args.out else "memory"
+    say(f"listening on {receiver.url}; entries go to {where}; {_shown(args)}")
     stop.wait()
     receiver.stop()
     say(_summary(receiver.store))
     receiver.store.close()
     return 0
+
+
+def _shown(args: argparse.Namespace) -> str:
+    from akto_mirror.receiver import is_loopback  # noqa: PLC0415 - see the module's docstring
+
+    if _token(args) or is_loopback(args.host):
+        return "open that address in a browser to look at them"
+    return "start it with a token to look at them in a browser, as it listens beyond this machine"
 
 
 def _receiver(args: argparse.Namespace) -> Receiver:
