@@ -234,7 +234,7 @@ class Store:
         lost = self._stats.count(Place.SPOOLED)
         self._stats.drop(lost, Place.SPOOLED, Dropped.DAMAGED)
         where = f"; it was renamed to {aside}" if aside else ""
-        logger.warning("akto: %s%s; %d entries were in it", fault, where, lost)
+        logger.warning("akto: %s%s; %d entries of this process were in it", fault, where, lost)
 
     def _be_full(self, fault: SpoolFull, now: float) -> None:
         self._keep_at = now + FULL_RETRY_S
