@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import secrets
 import signal
-import time
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import Any
@@ -20,17 +18,16 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import body, entry, host, options, routes, rules, tee
+from akto_mirror import capture, entry, host, options, tee
 from akto_mirror.batch import Limits
-from akto_mirror.body import Body
-from akto_mirror.entry import Exchange, HeaderMap, Shape
+from akto_mirror.entry import Exchange
 from akto_mirror.options import ConfigError, Settings
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.sinks.base import Sink
 from akto_mirror.sinks.file import FileSink
-from akto_mirror.sinks.http import MARKER, HttpSink
+from akto_mirror.sinks.http import HttpSink
 from akto_mirror.stats import Dropped, Stats
 from akto_mirror.tee import Mode
 from akto_mirror.text import printable
@@ -95,7 +92,7 @@ class AktoMirror:
 
     def configure(self, updated: set[str]) -> None:
         """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
-        if self._settings is None or updated.intersection(options.names()):
+        if self._settings is None or set(updated).intersection(options.names()):
             self._read_options()
         self._observe_mitmproxy()
 
@@ -142,8 +139,8 @@ class AktoMirror:
     def done(self) -> Awaitable[None] | None:
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
         if self._replaces_host and not ctx.master.should_exit.is_set():
-            self._replaces_host = False
             ctx.options.update(keep_host_header=False)
+            self._replaces_host = False
         self._mirror_streams()
         if self._shipper is None:
             return None
@@ -200,14 +197,13 @@ class AktoMirror:
 
     def _observe_mitmproxy(self) -> None:
         """Take note of mitmproxy's own options that matter here, and set the two that serve this addon."""
-        given = ctx.options
         self._chatty = _shows_debug_lines()
         self._needs_whole_requests = _any_set(WHOLE_REQUESTS)
         self._needs_whole_responses = _any_set(WHOLE_RESPONSES)
         self._keep_bodies_for_people()
-        if not self._replaces_host and not given.keep_host_header and any(m.startswith("reverse:") for m in given.mode):
+        if not self._replaces_host and _rewrites_hosts():
             self._replaces_host = True
-            given.update(keep_host_header=True)
+            ctx.options.update(keep_host_header=True)
 
     def _keep_bodies_for_people(self) -> None:
         """Have streamed bodies kept where somebody looks at them or saves them; mitmproxy 11 cannot."""
@@ -230,7 +226,7 @@ class AktoMirror:
 
     def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
-        self._shape = _shape(settings)
+        self._shape = capture.shape(settings)
         if not settings.destination.url:
             self._stop()
         elif self._shipper is None:
@@ -278,16 +274,13 @@ class AktoMirror:
             logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
 
     def _decide(self, flow: http.HTTPFlow, response: http.Response, settings: Settings) -> None:
-        request_headers = entry.header_map(flow.request.headers.fields, all_cookies=not settings.worker)
-        response_headers = entry.header_map(response.headers.fields, all_cookies=not settings.worker)
-        skip = self._unwanted(flow, request_headers, settings) or _judge(response, request_headers, response_headers)
-        if skip:
-            self._skip(flow, skip)
+        verdict = capture.decide(flow, response, settings, self._marker)
+        if isinstance(verdict, Skip):
+            self._skip(flow, verdict)
         elif self._shipper is None:
             flow.metadata[VERDICT] = "captured (dry run)"
         else:
-            exchange = _exchange(flow, response, settings, request_headers, response_headers)
-            self._capture(flow, response, exchange, self._shipper)
+            self._capture(flow, response, verdict, self._shipper)
 
     def _skip(self, flow: http.HTTPFlow, skip: Skip) -> None:
         flow.metadata[VERDICT] = f"skipped: {printable(str(skip))}"
@@ -299,15 +292,6 @@ class AktoMirror:
     def _capture(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, shipper: Shipper) -> None:
         encoded = entry.encode(entry.build(flow, response, self._shape, exchange))
         flow.metadata[VERDICT] = "captured" if shipper.offer(encoded) else "dropped"
-
-    def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> Skip | None:
-        if headers.get(MARKER) == self._marker:
-            return Skip(Reason.OWN_CALL)
-        if settings.routes and not _on_route(flow, headers, settings):
-            return Skip(Reason.ROUTE)
-        if settings.filter and not settings.filter(flow):
-            return Skip(Reason.FILTER)
-        return None
 
     def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Make a replay of a file, which nobody waits for, wait for room in the queue; live traffic never does."""
@@ -351,52 +335,14 @@ def _shows_debug_lines() -> bool:
     return verbose or ctx.master.addons.get("view") is not None
 
 
+def _rewrites_hosts() -> bool:
+    """Tell whether mitmproxy puts the target's host into requests; without its proxy server it has no such option."""
+    keeps = getattr(ctx.options, "keep_host_header", True)
+    return not keeps and any(mode.startswith("reverse:") for mode in ctx.options.mode)
+
+
 def _any_set(names: tuple[str, ...]) -> bool:
     return any(getattr(ctx.options, name, None) for name in names)
-
-
-def _judge(response: http.Response, request_headers: HeaderMap, response_headers: HeaderMap) -> Skip | None:
-    if rules.is_websocket(request_headers.get("upgrade", "")):
-        return None
-    return rules.judge(
-        response.status_code, request_headers.get("content-type", ""), response_headers.get("content-type", "")
-    )
-
-
-def _exchange(
-    flow: http.HTTPFlow,
-    response: http.Response,
-    settings: Settings,
-    request_headers: HeaderMap,
-    response_headers: HeaderMap,
-) -> Exchange:
-    return Exchange(
-        request_headers,
-        response_headers,
-        tee.body_of(flow.request, settings.body_limit),
-        _response_body(flow, response, settings),
-        is_websocket=rules.is_websocket(request_headers.get("upgrade", "")),
-        host=settings.host or host.asked(flow, request_headers.get("host", "")),
-        time=_when(flow),
-    )
-
-
-def _response_body(flow: http.HTTPFlow, response: http.Response, settings: Settings) -> Body:
-    """Return what there is of the response; the Worker reads a body that breaks off as none at all."""
-    return body.EMPTY if settings.worker and flow.error else tee.body_of(response, settings.body_limit)
-
-
-def _shape(settings: Settings) -> Shape:
-    return Shape(
-        worker=settings.worker,
-        account_id=settings.account_id,
-        vxlan_id=settings.vxlan_id,
-        tag=settings.tag,
-        host=settings.host,
-        client_ip_header=settings.client_ip_header,
-        include_query=settings.include_query,
-        body_limit=settings.body_limit,
-    )
 
 
 def _policy(settings: Settings) -> Policy:
@@ -425,15 +371,3 @@ def _target(settings: Settings) -> str:
 
 def _sink_key(settings: Settings) -> tuple[object, ...]:
     return settings.destination, settings.uds, settings.token
-
-
-def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
-    asked = host.asked(flow, headers.get("host", "")) or flow.request.host
-    scheme = "https" if flow.client_conn.tls else "http"
-    return routes.any_matches(settings.routes, scheme, routes.host_name(asked), flow.request.path)
-
-
-def _when(flow: http.HTTPFlow) -> float:
-    """When the exchange ended, in epoch seconds; a replayed flow keeps its own time."""
-    stamp = flow.response.timestamp_end if flow.response else None
-    return stamp if stamp is not None and math.isfinite(stamp) else time.time()

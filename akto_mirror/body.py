@@ -10,6 +10,7 @@ import base64
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import brotlicffi
 import zstandard
@@ -32,8 +33,7 @@ MAX_MEMBERS = 16
 DRAIN = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The wire bytes of one body, as far as they were kept.
 
     Attributes:

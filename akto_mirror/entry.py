@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import ada_url
 import msgspec
 from mitmproxy import http
 
-from akto_mirror import body
+from akto_mirror import body, redact
 from akto_mirror.body import Body
+from akto_mirror.redact import Redaction
 
 HeaderFields = Iterable[tuple[bytes, bytes]]
 HeaderMap = dict[str, str]
@@ -23,6 +26,8 @@ MAX_ENTRY_BYTES = 4 * 1024 * 1024
 
 # The fetch standard's null body statuses: workerd gives such a response no body, even if one was sent.
 BODILESS = frozenset({101, 103, 204, 205, 304})
+
+NOTHING = Redaction()
 
 # Names up to this many bytes are remembered, which bounds what strangers can make the memory hold.
 SHORT = 64
@@ -69,6 +74,7 @@ class Shape:
     client_ip_header: str
     include_query: bool
     body_limit: int
+    redaction: Redaction = NOTHING
 
 
 def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
@@ -88,7 +94,11 @@ def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
 
 
 def _ordered(headers: HeaderMap) -> HeaderMap:
-    return {name: headers[name] for name in sorted(headers, key=_order)}
+    names = sorted(headers)
+    first = bisect_left(names, "0")
+    if first < len(names) and names[first] < ":":
+        names.sort(key=_order)
+    return {name: headers[name] for name in names}
 
 
 def _name(raw: bytes) -> str:
@@ -127,8 +137,7 @@ def _parsed_path(target: bytes, *, include_query: bool) -> str:
     return path + url.search if include_query else path
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """What a flow does not tell by itself, or not in the form that an entry needs.
 
     Attributes:
@@ -153,14 +162,17 @@ class Exchange:
 def build(flow: http.HTTPFlow, response: http.Response, shape: Shape, exchange: Exchange) -> Entry:
     """Make the entry of a flow and its response."""
     request = flow.request
+    hidden = shape.redaction
     request_headers = _with_host(exchange.request_headers, exchange.host)
+    request_type = exchange.request_headers.get("content-type", "")
+    response_type = exchange.response_headers.get("content-type", "")
     return Entry(
-        path=path_of(request.data.path, include_query=shape.include_query),
+        path=redact.path(path_of(request.data.path, include_query=shape.include_query), hidden),
         method=request.data.method.decode("utf-8", "replace"),
-        requestHeaders=to_json(request_headers),
-        responseHeaders=to_json(exchange.response_headers),
-        requestPayload=_request_payload(exchange, shape),
-        responsePayload=_response_payload(exchange, shape, response.status_code),
+        requestHeaders=to_json(redact.headers(request_headers, hidden)),
+        responseHeaders=to_json(redact.headers(exchange.response_headers, hidden)),
+        requestPayload=redact.payload(_request_payload(exchange, shape), request_type, hidden),
+        responsePayload=redact.payload(_response_payload(exchange, shape, response.status_code), response_type, hidden),
         ip=_client_ip(flow, shape, request_headers),
         time=str(int(exchange.time)),
         statusCode=str(response.status_code),
@@ -177,7 +189,8 @@ def build(flow: http.HTTPFlow, response: http.Response, shape: Shape, exchange: 
 def _with_host(headers: HeaderMap, host: str) -> HeaderMap:
     if not host or headers.get("host") == host:
         return headers
-    return _ordered(headers | {"host": host})
+    replaced = headers | {"host": host}
+    return replaced if "host" in headers else _ordered(replaced)
 
 
 def _request_payload(exchange: Exchange, shape: Shape) -> str:

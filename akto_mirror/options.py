@@ -13,7 +13,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from mitmproxy import flowfilter
 
-from akto_mirror import private, routes
+from akto_mirror import private, redact, routes
+from akto_mirror.redact import Redaction
 from akto_mirror.retry import Durability
 from akto_mirror.tee import Mode
 from akto_mirror.text import printable
@@ -118,6 +119,21 @@ OPTIONS: tuple[Option, ...] = (
         bounds=(0, MAX_BODY_LIMIT),
     ),
     Option(
+        "akto_redact_headers",
+        Sequence[str],
+        [],
+        "Headers whose values are replaced before anything is queued; common stands for the usual ones (authorization, "
+        "cookie, set-cookie, x-api-key and their like). Akto finds authentication types by these headers, so that it "
+        "learns less.",
+    ),
+    Option(
+        "akto_redact_fields",
+        Sequence[str],
+        [],
+        "JSON keys, form fields and query parameters whose values are replaced before anything is queued; common "
+        "stands for the usual ones (password, token, secret, card_number and their like).",
+    ),
+    Option(
         "akto_stream",
         str,
         "auto",
@@ -184,7 +200,13 @@ OPTIONS: tuple[Option, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A parsed `akto_url`: scheme `http`, `https` or `file`, or empty for a dry run."""
+    """A parsed `akto_url`.
+
+    Attributes:
+        scheme: `http`, `https` or `file`; empty for a dry run.
+        url: the whole address, its path filled in.
+        path: the file, or the path and query of a request.
+    """
 
     scheme: str = ""
     url: str = ""
@@ -209,6 +231,7 @@ class Settings:
     include_query: bool
     body_limit: int
     stream: Mode
+    redaction: Redaction
     batch_entries: int
     batch_bytes: int
     linger_ms: int
@@ -263,6 +286,10 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         client_ip_header=_parsed(known, "akto_client_ip_header", _header_name),
         include_query=known["akto_include_query"],
         body_limit=known["akto_body_limit"],
+        redaction=Redaction(
+            headers=_redacted(known, "akto_redact_headers", redact.header_names),
+            fields=_redacted(known, "akto_redact_fields", redact.field_names),
+        ),
         stream=Mode(known["akto_stream"]),
         batch_entries=known["akto_batch_entries"],
         batch_bytes=known["akto_batch_bytes"],
@@ -366,6 +393,13 @@ def _each(known: Mapping[str, Any], name: str, parse: Callable[[str], Any]) -> I
     return [_parsed({name: value}, name, parse) for value in known[name]]
 
 
+def _redacted(known: Mapping[str, Any], name: str, names: Callable[[Iterable[str]], frozenset[str]]) -> frozenset[str]:
+    for given in known[name]:
+        if not given.strip():
+            raise ConfigError(name, given, "it must name something, or be `common`")
+    return names(known[name])
+
+
 def destination(url: str) -> Destination:
     """Parse an `akto_url`.
 
@@ -392,8 +426,9 @@ def _http_destination(parts: SplitResult) -> Destination:
     if not parts.netloc.isprintable() or " " in parts.netloc:
         raise ValueError("its host is not a host name")
     _check_port(parts)
-    path = parts.path if parts.path not in ("", "/") else INGEST_PATH
-    return Destination(parts.scheme, parts._replace(path=path, fragment="").geturl())
+    path = parts.path.rstrip("/") or INGEST_PATH
+    target = f"{path}?{parts.query}" if parts.query else path
+    return Destination(parts.scheme, parts._replace(path=path, fragment="").geturl(), target)
 
 
 def _check_port(parts: SplitResult) -> None:
@@ -409,6 +444,8 @@ def _file_destination(parts: SplitResult) -> Destination:
     path = Path(unquote(parts.path))
     if parts.netloc not in ("", "localhost") or not path.is_absolute():
         raise ValueError("write file:///ABSOLUTE/PATH.ndjson, with three slashes")
+    if parts.query or parts.fragment or "\0" in str(path):
+        raise ValueError("a file's name cannot hold ?, # or NUL here; write %3F and %23")
     if not path.parent.is_dir():
         raise ValueError(f"the folder {path.parent} does not exist; create it first")
     if path.is_dir():

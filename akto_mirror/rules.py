@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 TARGETS = ("json", "xml", "x-www-form-urlencoded", "soap", "grpc")
+ANY_TARGET = re.compile("|".join(TARGETS))
 
 
 class Reason(StrEnum):
@@ -39,8 +41,7 @@ def is_websocket(upgrade: str) -> bool:
 
 def is_target(content_type: str) -> bool:
     """Tell whether a content type is one of those that Akto reads; it is enough that it contains a target."""
-    lowered = content_type.lower()
-    return any(target in lowered for target in TARGETS)
+    return ANY_TARGET.search(content_type.lower()) is not None
 
 
 def judge(status: int, request_type: str, response_type: str) -> Skip | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from typing import NamedTuple
 
 from mitmproxy import http
-from mitmproxy.net.http.http1 import expected_http_body_size
 
 from akto_mirror import body
 from akto_mirror.body import Body
@@ -14,7 +14,7 @@ from akto_mirror.body import Body
 Stream = Callable[[bytes], Iterable[bytes] | bytes] | bool
 
 # Content types whose parts are of use one by one, long before the whole has come.
-LIVE_TYPES = ("text/event-stream", "grpc", "ndjson", "jsonl", "json-seq", "multipart/x-mixed-replace")
+LIVE_TYPES = (b"text/event-stream", b"grpc", b"ndjson", b"jsonl", b"json-seq", b"multipart/x-mixed-replace")
 
 
 class Mode(StrEnum):
@@ -77,7 +77,7 @@ def attach_to_request(flow: http.HTTPFlow, mode: Mode, limit: int) -> None:
     request = flow.request
     if _is_refused(request):
         return
-    if request.stream or _passes(mode, request.headers, lambda: _request_size(request), limit):
+    if request.stream or (mode is not Mode.NEVER and (mode is Mode.ALWAYS or _request_passes(request, limit))):
         inner = request.stream or True
         request.stream = Tee(body.prefix_bound(limit), inner, wanted=lambda: flow.response is None)
 
@@ -86,8 +86,9 @@ def attach_to_response(flow: http.HTTPFlow, response: http.Response, mode: Mode,
     """Put a tee on a response's body if it is to pass while it comes, or if somebody else streams it already."""
     if _is_refused(response):
         return
-    size = lambda: expected_http_body_size(flow.request, response)  # noqa: E731 - evaluated only where it matters
-    if response.stream or _passes(mode, response.headers, size, limit):
+    if response.stream or (
+        mode is not Mode.NEVER and (mode is Mode.ALWAYS or _response_passes(flow.request, response, limit))
+    ):
         response.stream = Tee(body.prefix_bound(limit), response.stream or True)
 
 
@@ -96,25 +97,51 @@ def _is_refused(message: http.Message) -> bool:
     return vars(message).get("stream", True) is False
 
 
-def _passes(mode: Mode, headers: http.Headers, size: Callable[[], int | None], limit: int) -> bool:
-    if mode is not Mode.AUTO:
-        return mode is Mode.ALWAYS
-    content_type = headers.get("content-type", "").lower()
-    if any(live in content_type for live in LIVE_TYPES):
+class _Framing(NamedTuple):
+    """What headers say of a body: its type, its length if announced, and whether a transfer coding hides that."""
+
+    content_type: bytes
+    length: bytes | None
+    coded: bool
+
+
+def _framing(fields: Iterable[tuple[bytes, bytes]]) -> _Framing:
+    """Read the three headers in one pass: by mitmproxy's look-ups they took most of a hook's time."""
+    content_type, length, coded = b"", None, False
+    for name, value in fields:
+        size = len(name)
+        if size == 12 and name.lower() == b"content-type":
+            content_type = value.lower()
+        elif size == 14 and name.lower() == b"content-length":
+            length = value
+        elif size == 17 and name.lower() == b"transfer-encoding":
+            coded = True
+    return _Framing(content_type, length, coded)
+
+
+def _request_passes(request: http.Request, limit: int) -> bool:
+    """RFC 9112, section 6.3: a request of HTTP/1 that announces no body has none; HTTP/2 and 3 need not announce it."""
+    framing = _framing(request.headers.fields)
+    if framing.length is None and not framing.coded:
+        return request.is_http2 or request.is_http3
+    return _passes(framing, limit)
+
+
+def _response_passes(request: http.Request, response: http.Response, limit: int) -> bool:
+    """RFC 9112, section 6.3: a response of unknown length goes on to the end of the connection."""
+    status, method = response.status_code, request.data.method
+    if status < 200 or status in (204, 304) or method == b"HEAD" or (method == b"CONNECT" and status < 300):
+        return False
+    return _passes(_framing(response.headers.fields), limit)
+
+
+def _passes(framing: _Framing, limit: int) -> bool:
+    if framing.coded or framing.length is None or any(live in framing.content_type for live in LIVE_TYPES):
         return True
     try:
-        length = size()
+        return int(framing.length) > limit
     except ValueError:
         return False
-    return length is None or length < 0 or length > limit
-
-
-def _request_size(request: http.Request) -> int | None:
-    """Return the announced length; None if it is unknown: HTTP/2 and 3 need not announce even that there is a body."""
-    if request.is_http2 or request.is_http3:
-        length = request.headers.get("content-length")
-        return int(length) if length is not None else None
-    return expected_http_body_size(request)
 
 
 def body_of(message: http.Message, limit: int) -> Body:

@@ -48,7 +48,7 @@ def tool() -> str:
     return "h2load" if shutil.which("h2load") else "a Python load generator"
 
 
-def run(port: int, requests: int, connections: int = CONNECTIONS) -> Load:
+def run(port: int, requests: int, connections: int = CONNECTIONS) -> list[Timing]:
     """Send GET requests over kept-alive HTTP/1.1 connections.
 
     Raises:
@@ -57,9 +57,9 @@ def run(port: int, requests: int, connections: int = CONNECTIONS) -> Load:
     h2load = shutil.which("h2load")
     url = f"http://127.0.0.1:{port}/api/v1/items/1234"
     if h2load:
-        return summary(_run_h2load(h2load, url, requests, connections))
+        return _run_h2load(h2load, url, requests, connections)
     with SPAWN.Pool(1) as pool:
-        return summary(pool.apply(_run_python, (port, requests, connections)))
+        return pool.apply(_run_python, (port, requests, connections))
 
 
 def percentile(values: Sequence[float], share: float) -> float:

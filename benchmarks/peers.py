@@ -21,8 +21,8 @@ import msgspec
 
 SPAWN = multiprocessing.get_context("spawn")
 
-JSON_BODY = b'{"items":[' + b",".join(b'{"id":%d,"name":"bench"}' % n for n in range(1000, 1027)) + b"]}"
-JSON_BODY = JSON_BODY[:-1] + b',"next":"' + b"x" * (700 - len(JSON_BODY) - 10) + b'"}'
+JSON_BODY = b'{"items":[' + b",".join(b'{"id":%d,"name":"bench"}' % n for n in range(1000, 1024)) + b"]"
+JSON_BODY += b',"next":"%s"}' % (b"x" * (700 - len(JSON_BODY) - 11))
 
 CHUNK = b'{"bench":"0123456789abcdef"},\n' * 2185
 PER_SECOND = 1_000_000_000

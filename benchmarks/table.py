@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from statistics import median
+from statistics import quantiles
 
 
 def render(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -24,7 +24,8 @@ def machine() -> str:
 
 
 def spread(values: Sequence[float], digits: int) -> str:
-    """Return the median and, of several values, the least and the greatest."""
+    """Return the median and, of several values, the quartiles."""
     if len(values) == 1:
         return f"{values[0]:.{digits}f}"
-    return f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"  # noqa: RUF001 - a range
+    low, middle, high = quantiles(values, n=4, method="inclusive")
+    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"  # noqa: RUF001 - a range

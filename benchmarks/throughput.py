@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -11,13 +12,16 @@ from statistics import median
 from benchmarks import load, peers, proxies, table
 from benchmarks.load import Load
 from benchmarks.peers import Ingestion
-from benchmarks.proxies import PLAIN, Mode
+from benchmarks.proxies import PLAIN, Mode, Proxy
 
 # Requests before the measured ones: connections, imports and caches are made then.
-WARM_UP = 320
+WARM_UP = 400
+
+# Runs of each mode in a round. Runs that are short and stand close to each other meet the same machine.
+RUNS = 5
 
 HEAD = (
-    "", "CPU a request, ms", "times plain", "requests/s", "p50, ms", "p99, ms", "peak memory, MiB", "entries received"
+    "", "CPU a request, ms (least)", "times plain", "requests/s", "p50, ms", "p99, ms", "peak memory, MiB", "entries received"
 )  # fmt: skip
 
 
@@ -39,20 +43,44 @@ class Run:
         return self.entries == self.requests and self.characters == self.requests * len(peers.JSON_BODY)
 
 
+Row = dict[Mode, Run]
+
+
 def report(rounds: int, requests: int, scripts: dict[str, Path]) -> str:
-    """Measure and return the section; `scripts` are other versions of the addon to measure beside it, by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        with peers.running_json_target(Path(folder)) as (port, target), peers.running_ingestion() as ingestion:
+    """Measure and return the section.
+
+    Args:
+        rounds: how often each mode gets a fresh process.
+        requests: how many each mode gets in a round, in `RUNS` runs.
+        scripts: other versions of the addon to measure in the place of one POST a flow, by name.
+    """
+    with tempfile.TemporaryDirectory() as folder, peers.running_ingestion() as ingestion:
+        with peers.running_json_target(Path(folder)) as (port, target):
             modes = _modes(ingestion, scripts)
-            runs = [
-                [_run(mode, port, ingestion, requests) for mode in _rotated(modes, number)] for number in range(rounds)
-            ]
-    return _section(runs, modes, requests, target)
+            runs = [row for turn in range(rounds) for row in _round(modes, turn, port, ingestion, requests // RUNS)]
+    return _section(runs, modes, target)
 
 
 def _modes(ingestion: Ingestion, scripts: dict[str, Path]) -> list[Mode]:
     others = [proxies.with_addon(ingestion.url, script, name) for name, script in scripts.items()]
-    return [PLAIN, proxies.with_addon(ingestion.url), *others, proxies.posting_each_flow()]
+    return [PLAIN, proxies.with_addon(ingestion.url), *(others or [proxies.posting_each_flow()])]
+
+
+def _round(modes: Sequence[Mode], turn: int, target_port: int, ingestion: Ingestion, requests: int) -> list[Row]:
+    """Measure all modes in turns, each in a fresh process."""
+    with _running(modes, target_port, ingestion) as running:
+        for mode, proxy in running.items():
+            _run(mode, proxy, ingestion, WARM_UP)
+        return [
+            {mode: _run(mode, running[mode], ingestion, requests) for mode in _rotated(modes, turn + number)}
+            for number in range(RUNS)
+        ]
+
+
+@contextmanager
+def _running(modes: Sequence[Mode], target_port: int, ingestion: Ingestion) -> Generator[dict[Mode, Proxy]]:
+    with ExitStack() as stack:
+        yield {mode: stack.enter_context(proxies.running_proxy(mode, target_port, ingestion.url)) for mode in modes}
 
 
 def _rotated(modes: Sequence[Mode], by: int) -> list[Mode]:
@@ -61,42 +89,31 @@ def _rotated(modes: Sequence[Mode], by: int) -> list[Mode]:
     return [*modes[start:], *modes[:start]]
 
 
-def _run(mode: Mode, target_port: int, ingestion: Ingestion, requests: int) -> Run:
-    """Measure one mode in a fresh process, the delivery of its last entry included."""
-    with proxies.running_proxy(mode, target_port, ingestion.url) as proxy:
-        before = ingestion.entries, ingestion.characters
-        load.run(proxy.port, WARM_UP)
-        _settle(mode, ingestion, before[0] + WARM_UP)
-        characters, cpu_s = ingestion.characters, proxy.cpu_s()
-        seen = load.run(proxy.port, requests)
-        entries = _settle(mode, ingestion, before[0] + WARM_UP + requests) - before[0] - WARM_UP
-        cpu_ms = (proxy.cpu_s() - cpu_s) * 1000 / requests
-        return Run(mode, requests, cpu_ms, seen, proxy.peak_mib(), entries, ingestion.characters - characters)
+def _run(mode: Mode, proxy: Proxy, ingestion: Ingestion, requests: int) -> Run:
+    """Measure one run, the delivery of its last entry included."""
+    entries, characters, cpu_s = ingestion.entries, ingestion.characters, proxy.cpu_s()
+    seen = load.summary(load.run(proxy.port, requests))
+    received = (ingestion.entries if mode is PLAIN else ingestion.wait_for(entries + requests)) - entries
+    cpu_ms = (proxy.cpu_s() - cpu_s) * 1000 / requests
+    return Run(mode, requests, cpu_ms, seen, proxy.peak_mib(), received, ingestion.characters - characters)
 
 
-def _settle(mode: Mode, ingestion: Ingestion, entries: int) -> int:
-    return ingestion.entries if mode is PLAIN else ingestion.wait_for(entries)
+def ratios(rows: Sequence[Row], mode: Mode) -> list[float]:
+    """Compare a mode's CPU time with that of plain mitmdump in the run beside it."""
+    return [row[mode].cpu_ms / row[PLAIN].cpu_ms for row in rows]
 
 
-def ratios(runs: Sequence[Sequence[Run]], mode: Mode) -> list[float]:
-    """Compare a mode's CPU time with that of plain mitmdump in the same round."""
-    return [_of(one_round, mode).cpu_ms / _of(one_round, PLAIN).cpu_ms for one_round in runs]
-
-
-def _of(one_round: Sequence[Run], mode: Mode) -> Run:
-    return next(run for run in one_round if run.mode is mode)
-
-
-def _section(runs: Sequence[Sequence[Run]], modes: Sequence[Mode], requests: int, target: str) -> str:
-    rows = [_row([_of(one_round, mode) for one_round in runs], ratios(runs, mode)) for mode in modes]
+def _section(rows: Sequence[Row], modes: Sequence[Mode], target: str) -> str:
+    requests = rows[0][PLAIN].requests
     return "\n\n".join(
         [
             "### Throughput",
             f"{table.machine()}. Target: {target}, {len(peers.JSON_BODY)} bytes of JSON; load: {load.tool()}, "
-            f"{load.CONNECTIONS} connections, {requests} requests a run; {len(runs)} rounds, all modes in each, "
-            "their order rotated. CPU time is that of the whole mitmdump process, user and system, until its last "
-            "entry has arrived. Medians, in brackets the least and the greatest; a ratio compares runs of one round.",
-            table.render(HEAD, rows),
+            f"{load.CONNECTIONS} connections; {len(rows)} runs of {requests} requests each, the modes in turns, their "
+            f"order rotated, each mode in a fresh process every {RUNS} runs. CPU time is that of the whole mitmdump "
+            "process, user and system, until the last entry of the run has arrived. All figures are medians of the "
+            "runs; a ratio compares neighbouring runs, in brackets its quartiles.",
+            table.render(HEAD, [_row([row[mode] for row in rows], ratios(rows, mode)) for mode in modes]),
         ]
     )
 
@@ -105,13 +122,13 @@ def _row(runs: Sequence[Run], times_plain: Sequence[float]) -> list[str]:
     mode = runs[0].mode
     return [
         mode.name,
-        f"{median(run.cpu_ms for run in runs):.3f}",
-        "1" if mode is PLAIN else table.spread(times_plain, 2),
+        f"{median(run.cpu_ms for run in runs):.3f} ({min(run.cpu_ms for run in runs):.3f})",
+        "1" if mode is PLAIN else table.spread(times_plain, 3),
         f"{median(run.load.per_s for run in runs):.0f}",
         f"{median(run.load.p50_ms for run in runs):.1f}",
         f"{median(run.load.p99_ms for run in runs):.1f}",
-        f"{median(run.peak_mib for run in runs):.0f}",
-        "–" if mode is PLAIN else _received(runs),  # noqa: RUF001 - stands for nothing to tell
+        f"{max(run.peak_mib for run in runs):.0f}",
+        "none, as it should be" if mode is PLAIN else _received(runs),
     ]
 
 

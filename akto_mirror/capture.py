@@ -1,0 +1,112 @@
+"""From a flow to its entry: the decision and the snapshot, for the addon and for whatever replays recorded flows."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from mitmproxy import http
+
+from akto_mirror import body, entry, host, options, routes, rules, tee
+from akto_mirror.body import Body
+from akto_mirror.entry import Exchange, HeaderMap, Shape
+from akto_mirror.options import Settings
+from akto_mirror.rules import Reason, Skip
+from akto_mirror.sinks.http import MARKER
+
+
+def shape(settings: Settings) -> Shape:
+    """Return what of the settings shapes an entry."""
+    return Shape(
+        worker=settings.worker,
+        account_id=settings.account_id,
+        vxlan_id=settings.vxlan_id,
+        tag=settings.tag,
+        host=settings.host,
+        client_ip_header=settings.client_ip_header,
+        include_query=settings.include_query,
+        body_limit=settings.body_limit,
+        redaction=settings.redaction,
+    )
+
+
+def decide(flow: http.HTTPFlow, response: http.Response, settings: Settings, marker: str) -> Exchange | Skip:
+    """Apply the rules to a flow and its response, and take the snapshot if they say yes.
+
+    Args:
+        flow: the flow.
+        response: its response, or what there is of it.
+        settings: all options.
+        marker: what this process puts into the header `x-akto-mirror` of its own calls to Akto.
+    """
+    request_headers = entry.header_map(flow.request.headers.fields, all_cookies=not settings.worker)
+    response_headers = entry.header_map(response.headers.fields, all_cookies=not settings.worker)
+    skip = _unwanted(flow, request_headers, settings, marker) or _judge(response, request_headers, response_headers)
+    return skip or _exchange(flow, response, settings, request_headers, response_headers)
+
+
+def _unwanted(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings, marker: str) -> Skip | None:
+    if MARKER in headers and (headers[MARKER] == marker or _leads_to_akto(flow.request.path, settings)):
+        return Skip(Reason.OWN_CALL)
+    if settings.routes and not _on_route(flow, headers, settings):
+        return Skip(Reason.ROUTE)
+    if settings.filter and not settings.filter(flow):
+        return Skip(Reason.FILTER)
+    return None
+
+
+def _leads_to_akto(path: str, settings: Settings) -> bool:
+    """Tell the calls of another proxy's addon: two that mirror each other would never end.
+
+    A stranger who adds the header hides nothing but the way to Akto itself.
+    """
+    return path in (options.INGEST_PATH, settings.destination.path)
+
+
+def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
+    asked = host.asked(flow, headers.get("host", "")) or flow.request.host
+    scheme = "https" if flow.client_conn.tls else "http"
+    return routes.any_matches(settings.routes, scheme, routes.host_name(asked), flow.request.path)
+
+
+def _judge(response: http.Response, request_headers: HeaderMap, response_headers: HeaderMap) -> Skip | None:
+    if rules.is_websocket(request_headers.get("upgrade", "")):
+        return None
+    return rules.judge(
+        response.status_code, request_headers.get("content-type", ""), response_headers.get("content-type", "")
+    )
+
+
+def _exchange(
+    flow: http.HTTPFlow,
+    response: http.Response,
+    settings: Settings,
+    request_headers: HeaderMap,
+    response_headers: HeaderMap,
+) -> Exchange:
+    return Exchange(
+        request_headers,
+        response_headers,
+        tee.body_of(flow.request, settings.body_limit),
+        _response_body(flow, response, settings),
+        is_websocket=rules.is_websocket(request_headers.get("upgrade", "")),
+        host=settings.host or host.asked(flow, request_headers.get("host", "")),
+        time=_when(flow),
+    )
+
+
+def _response_body(flow: http.HTTPFlow, response: http.Response, settings: Settings) -> Body:
+    """Return what there is of the response; the Worker reads a body that breaks off as none at all."""
+    return body.EMPTY if settings.worker and flow.error else tee.body_of(response, settings.body_limit)
+
+
+def _when(flow: http.HTTPFlow) -> float:
+    """When the exchange ended, in epoch seconds; a replayed flow keeps its own time."""
+    response, error = flow.response, flow.error
+    stamps = (
+        response.timestamp_end if response else None,
+        error.timestamp if error else None,
+        response.timestamp_start if response else None,
+        flow.request.timestamp_start,
+    )
+    return next((stamp for stamp in stamps if stamp is not None and math.isfinite(stamp)), time.time())

@@ -1,0 +1,146 @@
+"""The addon in mitmproxy's own test context, with a file for what it ships."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import eventsequence, hooks, http
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.test import taddons
+
+from akto_mirror.addon import VERDICT, AktoMirror
+
+Entry = dict[str, Any]
+
+
+@dataclass
+class Harness:
+    """An addon that ships to a file.
+
+    Attributes:
+        addon: the addon.
+        context: mitmproxy's.
+        out: the file that it ships to.
+    """
+
+    addon: AktoMirror
+    context: taddons.context
+    out: Path
+    _finished: bool = False
+
+    def pass_on(self, flow: http.HTTPFlow, chunk: int = 0) -> str:
+        """Run the hooks of a flow in mitmproxy's order, and return its verdict.
+
+        Args:
+            flow: with its bodies in place.
+            chunk: bytes of a piece, where the addon lets a body pass while it comes.
+        """
+        for event in eventsequence.iterate(flow):
+            self.context.master.addons.invoke_addon_sync(self.addon, event)
+            message = {"requestheaders": flow.request, "responseheaders": flow.response}.get(event.name)
+            if message is not None and chunk:
+                stream(message, chunk)
+        return str(flow.metadata.get(VERDICT))
+
+    def configure(self, **changes: Any) -> None:
+        """Change options; names are without their `akto_`."""
+        self.context.configure(self.addon, **{f"akto_{name}": value for name, value in changes.items()})
+
+    def finish(self) -> None:
+        """End mitmproxy, which waits until the addon has flushed."""
+        if not self._finished:
+            self._finished = True
+            asyncio.run(self.context.master.done())
+
+    def lines(self) -> list[bytes]:
+        """End the addon, and return what it has shipped, an entry a line."""
+        self.finish()
+        return self.out.read_bytes().splitlines() if self.out.exists() else []
+
+    def entries(self) -> list[Entry]:
+        """End the addon, and return what it has shipped."""
+        return [json.loads(line) for line in self.lines()]
+
+
+def stream(message: http.Message, size: int) -> bytes:
+    """Let a message's body pass through its `stream` callable, as mitmproxy does; gives what came out."""
+    passes: object = message.stream
+    if not callable(passes) or not bool(passes):
+        return message.raw_content or b""
+    body, message.raw_content = message.raw_content or b"", None
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    out: list[bytes] = []
+    for piece in [*pieces, b""]:
+        passed = passes(piece)
+        out += [passed] if isinstance(passed, bytes) else list(passed)
+    return b"".join(out)
+
+
+class _Faults(logging.Handler):
+    """Collects what mitmproxy catches from addons."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.append(logging.Formatter().format(record))
+
+
+@contextmanager
+def _no_addon_errors() -> Iterator[None]:
+    """Fail for what an addon raised, which mitmproxy only logs."""
+    faults = _Faults()
+    watched = logging.getLogger("mitmproxy.addonmanager")
+    watched.addHandler(faults)
+    try:
+        yield
+    finally:
+        watched.removeHandler(faults)
+    assert faults.seen == []
+
+
+@contextmanager
+def mirroring(
+    *, running: bool = True, mode: Sequence[str] = ("regular",), keeps_host: bool = False, **changes: Any
+) -> Iterator[Harness]:
+    """Load the addon; after the block it has ended.
+
+    Args:
+        running: tell it that the proxy runs.
+        mode: mitmproxy's modes.
+        keeps_host: mitmproxy's `keep_host_header`, set by the user.
+        changes: options, without their `akto_`; `url` is a file unless given.
+    """
+    with (
+        _no_addon_errors(),
+        tempfile.TemporaryDirectory() as folder,
+        taddons.context(Proxyserver()) as context,
+    ):
+        out = Path(folder) / "out.ndjson"
+        context.options.update(mode=list(mode), keep_host_header=keeps_host)
+        given = {"url": f"file://{out}"} | changes
+        context.options.update_defer(**{f"akto_{name}": value for name, value in given.items()})
+        harness = Harness(_load(context), context, out)
+        if running:
+            harness.addon.running()
+        try:
+            yield harness
+        finally:
+            harness.finish()
+
+
+def _load(context: taddons.context) -> AktoMirror:
+    """Load the addon as mitmproxy loads a script."""
+    addon = AktoMirror()
+    context.master.addons.add(addon)
+    context.master.addons.invoke_addon_sync(addon, hooks.ConfigureHook(context.options.keys()))
+    return addon

@@ -1,0 +1,576 @@
+"""The addon's hooks, called as mitmproxy calls them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from typing import Any
+
+import pytest
+from mitmproxy import exceptions, http
+from mitmproxy.flow import Error
+from mitmproxy.test import tflow
+
+from akto_mirror.addon import VERDICT
+from akto_mirror.tee import Tee
+from tests.unit.flows import flow, request, response
+from tests.unit.harness import Harness, mirroring, stream
+
+HTML = [(b"content-type", b"text/html")]
+CHUNKED = [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+UPGRADE = [(b"Host", b"api.example.com"), (b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade")]
+
+
+def websocket(status: int = 101) -> http.HTTPFlow:
+    """Make a WebSocket handshake; an accepted one has mitmproxy's WebSocket data."""
+    made = flow(request(b"GET", b"/ws", fields=UPGRADE), response(status, b"", fields=HTML, content=b"<html>"))
+    if status == 101:
+        made.websocket = tflow.twebsocket(messages=False)
+    return made
+
+
+def broken(*, answered: bool = True, client_left: bool = True, body: bytes = b'{"a":1}') -> http.HTTPFlow:
+    """Make an exchange that was cut short in the middle of its response, or before it."""
+    made = flow(answer=response(fields=CHUNKED, content=body, ended=None))
+    made.error = Error("client disconnected", timestamp=1_600_000_000.0)
+    if not answered:
+        made.response = None
+    if client_left:
+        made.client_conn.timestamp_end = 1_600_000_000.0
+        made.client_conn.state = type(made.client_conn.state)(0)
+    return made
+
+
+def cut(mirror: Harness, made: http.HTTPFlow) -> str:
+    """Run the hooks of an exchange whose response passed in part before it broke off."""
+    mirror.addon.requestheaders(made)
+    if made.response is not None:
+        mirror.addon.responseheaders(made)
+        body, made.response.raw_content = made.response.raw_content or b"", None
+        if callable(made.response.stream):
+            made.response.stream(body)
+    mirror.addon.error(made)
+    return str(made.metadata.get(VERDICT))
+
+
+class TestVerdicts:
+    """Each flow gets one verdict, and each captured one makes one entry."""
+
+    def test_a_plain_exchange_is_shipped(self) -> None:
+        """It arrives as one entry, and `captured` stands in the flow."""
+        with mirroring() as mirror:
+            assert mirror.pass_on(flow()) == "captured"
+            (shipped,) = mirror.entries()
+        assert (shipped["path"], shipped["responsePayload"], shipped["time"]) == (
+            "/api/items",
+            '{"ok":true}',
+            "1700000000",
+        )
+
+    @pytest.mark.parametrize(
+        ("answer", "verdict"),
+        [
+            (response(404), "skipped: status 404"),
+            (response(fields=[]), "skipped: no content type"),
+            (response(fields=HTML), "skipped: content type text/html"),
+            (response(fields=[(b"content-type", b"\n\x1b[31m")]), r"skipped: content type \n\x1b[31m"),
+        ],
+    )
+    def test_a_skip_has_its_reason(self, answer: http.Response, verdict: str) -> None:
+        """In the flow, on one clean line, and nothing is shipped."""
+        with mirroring() as mirror:
+            assert mirror.pass_on(flow(answer=answer)) == verdict
+            assert mirror.entries() == []
+
+    def test_entries_keep_the_order_of_their_flows(self) -> None:
+        """Over many batches too."""
+        with mirroring(batch_entries=7) as mirror:
+            for number in range(100):
+                mirror.pass_on(flow(request(path=b"/%d" % number)))
+            assert [entry["path"] for entry in mirror.entries()] == [f"/{number}" for number in range(100)]
+
+    def test_a_hook_that_comes_twice_makes_no_second_entry(self) -> None:
+        """Whatever order the end of a flow comes in."""
+        with mirroring() as mirror:
+            made = flow()
+            mirror.pass_on(made)
+            made.error = Error("late")
+            mirror.addon.response(made)
+            mirror.addon.error(made)
+            mirror.addon.websocket_start(made)
+            assert len(mirror.entries()) == 1
+
+    @pytest.mark.parametrize("status", [101, 200, 403, 404])
+    @pytest.mark.parametrize("fidelity", ["akto", "worker"])
+    def test_a_websocket_is_shipped_once(self, status: int, fidelity: str) -> None:
+        """Accepted or refused, whatever its content type, and without payloads."""
+        with mirroring(fidelity=fidelity) as mirror:
+            made = websocket(status)
+            assert mirror.pass_on(made) == "captured"
+            made.error = Error("gone")
+            mirror.addon.error(made)
+            (shipped,) = mirror.entries()
+        assert (shipped["type"], shipped["statusCode"]) == ("WebSocket", str(status))
+        assert (shipped["requestPayload"], shipped["responsePayload"]) == ("", "")
+
+    def test_an_accepted_websocket_waits_for_its_start(self) -> None:
+        """The response hook comes first and leaves it alone."""
+        with mirroring() as mirror:
+            made = websocket()
+            mirror.addon.response(made)
+            assert VERDICT not in made.metadata
+            mirror.addon.websocket_start(made)
+            assert made.metadata[VERDICT] == "captured"
+
+    def test_a_websocket_that_breaks_before_its_start_is_shipped(self) -> None:
+        """It was accepted."""
+        with mirroring() as mirror:
+            made = websocket()
+            mirror.addon.response(made)
+            made.error = Error("gone")
+            mirror.addon.error(made)
+            assert len(mirror.entries()) == 1
+
+
+class TestBrokenExchanges:
+    """What became of exchanges that did not come to their end."""
+
+    def test_without_a_response_there_is_nothing_to_ship(self) -> None:
+        """It is counted as skipped."""
+        with mirroring() as mirror:
+            assert cut(mirror, broken(answered=False)) == "skipped: no response"
+            assert mirror.entries() == []
+
+    def test_what_was_seen_of_a_stream_is_shipped(self) -> None:
+        """With the time of the break."""
+        with mirroring() as mirror:
+            assert cut(mirror, broken()) == "captured"
+            (shipped,) = mirror.entries()
+        assert (shipped["responsePayload"], shipped["time"]) == ('{"a":1}', "1600000000")
+
+    def test_the_worker_ships_nothing_of_a_stream_that_its_client_left(self) -> None:
+        """It never sees the end of the body."""
+        with mirroring(fidelity="worker") as mirror:
+            assert cut(mirror, broken()) == "skipped: cut short by the client"
+            assert mirror.entries() == []
+
+    def test_the_worker_ships_an_empty_payload_if_the_target_broke_off(self) -> None:
+        """As recorded in workerd."""
+        with mirroring(fidelity="worker") as mirror:
+            assert cut(mirror, broken(client_left=False)) == "captured"
+            (shipped,) = mirror.entries()
+        assert shipped["responsePayload"] == ""
+
+    def test_the_rules_count_for_broken_exchanges_too(self) -> None:
+        """A refused status stays refused."""
+        with mirroring() as mirror:
+            made = broken()
+            assert made.response
+            made.response.status_code = 500
+            assert cut(mirror, made) == "skipped: status 500"
+
+    def test_streams_that_are_live_at_the_end_are_shipped(self) -> None:
+        """Mitmproxy cuts them only after the addon is done."""
+        with mirroring() as mirror:
+            made = flow(answer=response(fields=CHUNKED, content=None))
+            mirror.addon.requestheaders(made)
+            mirror.addon.responseheaders(made)
+            assert made.response
+            assert isinstance(made.response.stream, Tee)
+            made.response.stream(b'{"so":"far"}')
+            (shipped,) = mirror.entries()
+            made.error = Error("cut")
+            mirror.addon.error(made)
+            assert len(mirror.entries()) == 1
+        assert shipped["responsePayload"] == '{"so":"far"}'
+
+    def test_streams_that_have_ended_are_not_shipped_again(self) -> None:
+        """Neither at the end nor ever."""
+        with mirroring(stream="always") as mirror:
+            assert mirror.pass_on(flow(), chunk=3) == "captured"
+            assert len(mirror.entries()) == 1
+
+
+class TestStreaming:
+    """Bodies that pass while they come."""
+
+    @pytest.mark.parametrize("size", [1, 7, 65536])
+    @pytest.mark.parametrize("fidelity", ["akto", "worker"])
+    def test_the_entry_is_that_of_a_buffered_exchange(self, size: int, fidelity: str) -> None:
+        """In chunks of any size, on both sides, compressed or not."""
+        zipped = [(b"content-type", b"application/json"), (b"content-encoding", b"gzip")]
+        made = [
+            flow(
+                request(b"POST", fields=[(b"host", b"h")], content=b'{"n":1}'),
+                response(fields=zipped, content=gzip.compress(b'{"ok":true}')),
+            )
+            for _ in range(2)
+        ]
+        with mirroring(fidelity=fidelity, stream="never") as mirror:
+            mirror.pass_on(made[0], chunk=size)
+            buffered = mirror.entries()
+        with mirroring(fidelity=fidelity, stream="always") as mirror:
+            mirror.pass_on(made[1], chunk=size)
+            streamed = mirror.entries()
+        assert buffered == streamed
+        assert buffered[0]["responsePayload"] == '{"ok":true}'
+
+    def test_what_passes_is_untouched(self) -> None:
+        """Every byte goes on."""
+        with mirroring(stream="always", body_limit=10) as mirror:
+            made = flow(answer=response(content=b"x" * 1000))
+            mirror.addon.requestheaders(made)
+            mirror.addon.responseheaders(made)
+            assert made.response
+            assert stream(made.response, 64) == b"x" * 1000
+            mirror.addon.response(made)
+            assert mirror.entries()[0]["responsePayload"] == "x" * 10
+
+    def test_the_tee_is_gone_when_the_flow_has_ended(self) -> None:
+        """So that a flow can be saved and copied; a body that was kept whole is there to be seen."""
+        with mirroring(stream="always") as mirror:
+            made = flow()
+            mirror.pass_on(made, chunk=5)
+            assert made.response
+            assert made.response.raw_content == b'{"ok":true}'
+            assert not isinstance(made.response.stream, Tee)
+            assert not isinstance(made.request.stream, Tee)
+            made.copy()
+
+    @pytest.mark.parametrize("option", ["modify_body", "intercept"])
+    def test_whoever_needs_whole_bodies_gets_them(self, option: str) -> None:
+        """Options of mitmproxy that change bodies, or let people do so, end the streaming."""
+        with mirroring(stream="always") as mirror:
+            mirror.context.options.add_option(option, str, "", "")
+            mirror.context.configure(mirror.addon, **{option: "x"})
+            made = flow(answer=response(fields=CHUNKED))
+            mirror.addon.requestheaders(made)
+            mirror.addon.responseheaders(made)
+            assert made.response
+            assert (bool(made.request.stream), bool(made.response.stream)) == (False, False)
+
+    def test_without_usable_options_nothing_streams(self) -> None:
+        """A wrong configuration changes nothing about the traffic."""
+        with mirroring(running=False, url="nope") as mirror:
+            made = flow(answer=response(fields=CHUNKED))
+            assert mirror.pass_on(made) == "None"
+            assert made.response
+            assert not made.response.stream
+
+
+class TestChoice:
+    """Which exchanges are mirrored at all."""
+
+    def test_routes(self) -> None:
+        """By the host that the client asked for, scheme and path."""
+        with mirroring(routes=["*.example.com/api/*", "https://other.test/*"]) as mirror:
+            assert mirror.pass_on(flow(request(path=b"/api/x?y"))) == "captured"
+            assert mirror.pass_on(flow(request(path=b"/web"))) == "skipped: no route matches"
+            other = [(b"host", b"Other.Test:8443")]
+            assert mirror.pass_on(flow(request(fields=other))) == "skipped: no route matches"
+            encrypted = flow(request(fields=other))
+            encrypted.client_conn.tls = True
+            assert mirror.pass_on(encrypted) == "captured"
+
+    def test_routes_in_reverse_mode(self) -> None:
+        """The target's name, which mitmproxy puts into the Host, does not count."""
+        with mirroring(routes=["api.example.com/*"], mode=["reverse:http://target.internal:8080"]) as mirror:
+            assert mirror.pass_on(flow(mode="reverse:http://target.internal:8080")) == "captured"
+        with mirroring(routes=["target.internal/*"], mode=["reverse:http://target.internal:8080"]) as mirror:
+            made = flow(mode="reverse:http://target.internal:8080")
+            assert mirror.pass_on(made) == "skipped: no route matches"
+
+    def test_a_flow_filter(self) -> None:
+        """Mitmproxy's own language."""
+        with mirroring(filter="~m POST & ! ~u health") as mirror:
+            assert mirror.pass_on(flow(request(b"POST"))) == "captured"
+            assert mirror.pass_on(flow(request(b"GET"))) == "skipped: filtered out"
+            assert mirror.pass_on(flow(request(b"POST", b"/health"))) == "skipped: filtered out"
+
+    def test_routes_and_filter_count_for_websockets_too(self) -> None:
+        """Before the Worker's rules."""
+        with mirroring(routes=["other.test/*"]) as mirror:
+            assert mirror.pass_on(websocket()) == "skipped: no route matches"
+
+    @pytest.mark.parametrize("path", [b"/api/ingestData", b"/own?key=1"])
+    def test_calls_to_akto_are_not_mirrored(self, path: bytes) -> None:
+        """Neither this addon's nor another proxy's, which would go round for ever."""
+        fields = [(b"content-type", b"application/json"), (b"x-akto-mirror", b"0123")]
+        with mirroring(url="http://127.0.0.1:1/own?key=1", shutdown_s=0) as mirror:
+            assert mirror.pass_on(flow(request(b"POST", path, fields=fields))) == "skipped: own call to Akto"
+
+    def test_a_strangers_marker_hides_nothing(self) -> None:
+        """Only the way to Akto itself is left out."""
+        fields = [(b"x-akto-mirror", b"0123")]
+        with mirroring() as mirror:
+            assert mirror.pass_on(flow(request(b"POST", b"/pay", fields=fields))) == "captured"
+            assert mirror.pass_on(flow(request(b"POST", b"/api/ingestData"))) == "captured"
+
+
+class TestHost:
+    """Which host an entry reports."""
+
+    def shipped(self, made: http.HTTPFlow, **changes: Any) -> dict[str, str]:
+        """Return the request headers of the entry of a flow in reverse mode."""
+        with mirroring(mode=["reverse:http://target.internal:8080"], **changes) as mirror:
+            mirror.pass_on(made)
+            (entry,) = mirror.entries()
+        return dict(json.loads(entry["requestHeaders"]))
+
+    def test_in_reverse_mode_it_is_the_clients(self) -> None:
+        """The target still gets its own."""
+        made = flow(mode="reverse:http://target.internal:8080")
+        assert self.shipped(made)["host"] == "api.example.com"
+        assert made.request.headers["host"] == "target.internal:8080"
+
+    def test_a_fixed_one_wins(self) -> None:
+        """Over everything."""
+        made = flow(mode="reverse:http://target.internal:8080")
+        assert self.shipped(made, host="fixed.test")["host"] == "fixed.test"
+
+    def test_what_the_user_keeps_is_kept(self) -> None:
+        """With `keep_host_header` of the user's own nothing is replaced."""
+        made = flow(mode="reverse:http://target.internal:8080")
+        assert self.shipped(made, keeps_host=True)["host"] == "api.example.com"
+        assert made.request.headers["host"] == "api.example.com"
+
+    def test_http_2_has_an_authority(self) -> None:
+        """Which stands for the Host."""
+        made = flow(request(fields=[], authority=b"h2.example", version=b"HTTP/2.0"))
+        assert self.shipped(made)["host"] == "h2.example"
+
+
+class TestReplays:
+    """Saved flows and flows that are sent again."""
+
+    def test_a_saved_flow_keeps_its_time_and_host(self) -> None:
+        """It is not live, and the note about its host is in its metadata."""
+        made = flow(mode="reverse:http://target.internal:8080")
+        with mirroring(mode=["reverse:http://target.internal:8080"], url="") as mirror:
+            mirror.pass_on(made)
+        saved = flow()
+        saved.set_state(made.get_state())
+        saved.live = False
+        with mirroring() as mirror:
+            assert mirror.pass_on(saved) == "captured"
+            (shipped,) = mirror.entries()
+        assert shipped["time"] == "1700000000"
+        assert json.loads(shipped["requestHeaders"])["host"] == "api.example.com"
+
+    def test_a_saved_flow_is_not_touched(self) -> None:
+        """No tee, no other host: its bodies are there already."""
+        made = flow(answer=response(fields=CHUNKED), mode="reverse:http://target.internal:8080", live=False)
+        with mirroring(mode=["reverse:http://target.internal:8080"], stream="always") as mirror:
+            mirror.pass_on(made)
+            assert made.response
+            assert (made.request.headers["host"], made.response.stream) == ("api.example.com", False)
+            assert len(mirror.entries()) == 1
+
+    def test_an_old_verdict_does_not_count(self) -> None:
+        """A flow that comes again is judged again."""
+        made = flow(live=False)
+        made.metadata[VERDICT] = "skipped: status 500"
+        with mirroring() as mirror:
+            assert mirror.pass_on(made) == "captured"
+            assert mirror.pass_on(made) == "captured"
+            assert len(mirror.entries()) == 2
+
+
+class TestDryRun:
+    """Without an address."""
+
+    def test_verdicts_are_made_and_nothing_is_sent(self) -> None:
+        """So that rules can be tried."""
+        with mirroring(url="") as mirror:
+            assert mirror.pass_on(flow()) == "captured (dry run)"
+            assert mirror.pass_on(flow(answer=response(404))) == "skipped: status 404"
+
+    def test_the_address_may_come_later_and_go_again(self) -> None:
+        """While the proxy runs; what was captured before the end of sending is sent."""
+        with mirroring() as mirror:
+            url = mirror.context.options.akto_url
+            mirror.configure(url="")
+            assert mirror.pass_on(flow(request(path=b"/1"))) == "captured (dry run)"
+            mirror.configure(url=url)
+            assert mirror.pass_on(flow(request(path=b"/2"))) == "captured"
+            assert [entry["path"] for entry in mirror.entries()] == ["/2"]
+
+
+class TestChanges:
+    """Options that are changed while the proxy runs."""
+
+    def test_they_count_from_the_next_flow_on(self) -> None:
+        """Without a restart."""
+        with mirroring() as mirror:
+            mirror.pass_on(flow())
+            mirror.configure(account_id="42", include_query=True, body_limit=3)
+            mirror.pass_on(flow(request(path=b"/a?b=c")))
+            first, second = mirror.entries()
+        assert (first["akto_account_id"], second["akto_account_id"]) == ("1000000", "42")
+        assert (second["path"], second["responsePayload"]) == ("/a?b=c", '{"o')
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"url": "nope"},
+            {"tag": "[]"},
+            {"routes": ["a*b"]},
+            {"filter": "~nonsense"},
+            {"body_limit": -1},
+            {"fidelity": "both"},
+            {"token": "a\nb"},
+        ],
+    )
+    def test_a_wrong_value_leaves_the_old_one_in_force(self, change: dict[str, Any]) -> None:
+        """The change is refused with the line that names it, the option keeps its value, and mirroring goes on."""
+        (name,) = change
+        with mirroring() as mirror:
+            before = getattr(mirror.context.options, f"akto_{name}")
+            with pytest.raises(exceptions.OptionsError, match=f"akto_{name}|Invalid|choices|both") as caught:
+                mirror.configure(**change)
+            assert str(caught.value).isprintable()
+            assert getattr(mirror.context.options, f"akto_{name}") == before
+            assert mirror.pass_on(flow()) == "captured"
+            assert len(mirror.entries()) == 1
+
+    def test_another_file_takes_over(self) -> None:
+        """What comes after the change goes to the new one, and nothing is lost."""
+        with mirroring() as mirror:
+            mirror.pass_on(flow(request(path=b"/1")))
+            other = mirror.out.with_name("other.ndjson")
+            mirror.configure(url=f"file://{other}")
+            mirror.pass_on(flow(request(path=b"/2")))
+            mirror.finish()
+            shipped = [
+                json.loads(line)["path"] for file in (mirror.out, other) if file.exists() for line in file.open()
+            ]
+            assert sorted(shipped) == ["/1", "/2"]
+            assert "/2" in other.read_text()
+
+    def test_mitmproxys_other_options_do_no_harm(self) -> None:
+        """They come by the same hook."""
+        with mirroring() as mirror:
+            mirror.context.options.update(anticache=True) if "anticache" in mirror.context.options else None
+            mirror.addon.configure({"listen_port", "unheard_of"})
+            assert mirror.pass_on(flow()) == "captured"
+
+    def test_a_wrong_start_is_mended_later(self) -> None:
+        """In mitmweb the proxy may go on with wrong options; once they are right, mirroring begins."""
+        with mirroring(running=False, url="nope") as mirror:
+            mirror.addon.running()
+            assert mirror.pass_on(flow()) == "None"
+            mirror.configure(url=f"file://{mirror.out}")
+            assert mirror.pass_on(flow()) == "captured"
+            assert len(mirror.entries()) == 1
+
+
+class TestEnd:
+    """The last thing that the addon does."""
+
+    def test_without_any_flow_it_ends_at_once(self) -> None:
+        """Nothing was started, so that nothing is waited for."""
+        with mirroring(linger_ms=3_600_000) as mirror:
+            assert mirror.entries() == []
+
+    def test_entries_that_linger_are_sent(self) -> None:
+        """However young they are."""
+        with mirroring(linger_ms=3_600_000) as mirror:
+            mirror.pass_on(flow())
+            assert not mirror.out.exists()
+            assert len(mirror.entries()) == 1
+
+    def test_a_flow_that_comes_later_is_dropped(self) -> None:
+        """And does not make a hook fail."""
+        with mirroring() as mirror:
+            mirror.pass_on(flow())
+            mirror.finish()
+            assert mirror.pass_on(flow()).startswith("dropped")
+            assert len(mirror.entries()) == 1
+
+    def test_a_host_that_was_replaced_is_left_to_mitmproxy_again(self) -> None:
+        """A script that is unloaded leaves no trace in mitmproxy's options."""
+        with mirroring(mode=["reverse:http://target.internal:8080"]) as mirror:
+            assert mirror.context.options.keep_host_header is True
+            mirror.finish()
+            assert mirror.context.options.keep_host_header is False
+
+
+HOSTILE = b"/\r\nakto: sent 1 entries\x1b[2K\xff\xe2\x80\xae\\n"
+
+
+class TestLog:
+    """What people get to read."""
+
+    def test_the_start_says_what_is_done(self, caplog: pytest.LogCaptureFixture) -> None:
+        """And where to, without the token."""
+        caplog.set_level(logging.DEBUG)
+        with mirroring(url="http://127.0.0.1:1", token="hunter2", fidelity="worker", shutdown_s=0):
+            pass
+        assert "akto: mirroring to http://127.0.0.1:1/api/ingestData (fidelity worker)" in caplog.messages
+        assert "hunter2" not in caplog.text
+
+    def test_a_dry_run_warns(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It names what to set."""
+        with mirroring(url=""):
+            pass
+        (record,) = [record for record in caplog.records if "dry run" in record.message]
+        assert record.levelno == logging.WARNING
+        assert "akto_url" in record.message
+
+    def test_a_wrong_start_is_an_error(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Which ends mitmdump."""
+        with mirroring(running=False, url="nope"):
+            pass
+        errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+        assert errors == ["akto: akto_url=nope: it must begin with http://, https:// or file://"]
+
+    def test_a_skip_is_told_to_whoever_asks_for_debug_lines(self, caplog: pytest.LogCaptureFixture) -> None:
+        """With its reason; to others it costs nothing."""
+        caplog.set_level(logging.DEBUG)
+        with mirroring() as mirror:
+            mirror.pass_on(flow(answer=response(404)))
+            assert "skipped" not in caplog.text
+            mirror.context.options.add_option("termlog_verbosity", str, "debug", "")
+            mirror.addon.configure({"termlog_verbosity"})
+            mirror.pass_on(flow(request(b"DELETE"), response(404)))
+        (record,) = [record for record in caplog.records if record.message.startswith("akto: skipped")]
+        assert record.levelno == logging.DEBUG
+        assert record.message == "akto: skipped DELETE /api/items: status 404"
+
+    def test_what_is_sent_and_the_sum_are_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Each batch, and at the end how everything adds up."""
+        caplog.set_level(logging.INFO)
+        with mirroring() as mirror:
+            mirror.pass_on(flow())
+            mirror.pass_on(flow())
+            mirror.pass_on(flow(answer=response(404)))
+            mirror.finish()
+        assert any(line.startswith("akto: sent ") for line in caplog.messages)
+        (summary,) = [line for line in caplog.messages if line.startswith("akto: captured")]
+        assert "captured 2 = shipped 2 + " in summary
+        assert "skipped 1 (status 1)" in summary
+
+    def test_a_failure_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        """As a warning, and the entries are accounted for."""
+        caplog.set_level(logging.INFO)
+        with mirroring(url="http://127.0.0.1:1", shutdown_s=1) as mirror:
+            mirror.pass_on(flow())
+            mirror.finish()
+        assert any(record.levelno == logging.WARNING and "failed" in record.message for record in caplog.records)
+        assert "captured 1 = shipped 0 + " in caplog.text
+
+    def test_nobody_forges_a_line(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Paths, methods, content types and reasons of strangers stay on one printable line."""
+        caplog.set_level(logging.DEBUG)
+        with mirroring() as mirror:
+            mirror.context.options.add_option("termlog_verbosity", str, "debug", "")
+            mirror.addon.configure({"termlog_verbosity"})
+            hostile = request(b"GE\nT\x07", HOSTILE, fields=[(b"host", HOSTILE), (b"content-type", HOSTILE)])
+            assert mirror.pass_on(flow(hostile, response(200, HOSTILE, fields=[]))).isprintable()
+            mirror.pass_on(flow(hostile, response(200, HOSTILE)))
+            mirror.finish()
+        lines = [record.message for record in caplog.records if record.name.startswith("akto_mirror")]
+        assert any("skipped" in line for line in lines)
+        assert [line for line in lines if not line.isprintable()] == []
+        assert [line for line in lines if not line.startswith("akto: ")] == []
