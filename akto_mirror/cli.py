@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "demo", _demo)
     _add_sink(commands)
     _add_check(commands)
+    _add_spool(commands)
     _add(commands, "addon-path", _addon_path)
     return parser
 
@@ -222,6 +223,26 @@ def _check(args: argparse.Namespace) -> int:
         raise UserError(f"{shown}: {error}") from error
     steps = [checks.show(step, say) for step in checks.run(target, send=args.send)]
     return 0 if all(step.ok for step in steps) else 1
+
+
+def _add_spool(commands: Commands) -> None:
+    from akto_mirror import spool_cli  # noqa: PLC0415 - see the module's docstring
+
+    spool_cli.add_actions(_add(commands, "spool", _spool))
+
+
+def _spool(args: argparse.Namespace) -> int:
+    """Look after what waits on disk.
+
+    Shows what waits and what was refused for good, and lets the latter be sent again or deleted; a running proxy need
+    not be stopped for it.
+    """
+    from akto_mirror import spool_cli  # noqa: PLC0415 - see the module's docstring
+
+    try:
+        return spool_cli.run(args, say)
+    except spool_cli.Mistake as mistake:
+        raise UserError(str(mistake)) from mistake
 
 
 def _addon_path(_: argparse.Namespace) -> int:

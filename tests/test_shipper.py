@@ -233,26 +233,10 @@ def test_what_one_leaves_the_next_delivers(tmp_path: Path, durability: Durabilit
             assert second.stats.snapshot().recovered == left == (0 if durability is Durability.MEMORY else 200)
 
 
-@MODES
-def test_reopened_before_the_end(tmp_path: Path, durability: Durability) -> None:
-    """Line 7: a close that is undone, as at a reload of the script, loses nothing and leaves one pair of threads."""
-    with FaultServer(status(503)) as akto, shipping(akto.url, policy(tmp_path / "s", durability)) as shipper:
-        fill(shipper, 100)
-        wait_for(lambda: akto.seen.requests > 0)
-        ended = shipper.close()
-        assert shipper.reopen()
-        assert ended.cancelled()
-        fill(shipper, 100)
-        assert len(ours()) <= 2
-        akto.script = OK
-        wait_for(lambda: shipper.stats.snapshot().shipped == 200)
-
-
-def test_not_reopened_after_the_end() -> None:
-    """Line 7: a close that has ended cannot be undone, and says so; what comes later is dropped and counted."""
+def test_what_comes_after_the_end() -> None:
+    """Line 7: what is captured when all has ended is dropped and counted."""
     shipper = Shipper(policy(), HttpSink("http://127.0.0.1:9/"), Stats())
     shipper.close().result(5)
-    assert not shipper.reopen()
     assert not shipper.offer(entry(1))
     assert shipper.stats.snapshot().dropped == {Dropped.SHUTDOWN: 1}
 

@@ -305,9 +305,7 @@ def test_any_byte_flipped(tmp_path_factory: pytest.TempPathFactory, where: float
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(offset=st.integers(0, 100), value=st.integers(1, 255))
-def test_any_byte_of_the_header_flipped(
-    tmp_path_factory: pytest.TempPathFactory, offset: int, value: int
-) -> None:
+def test_any_byte_of_the_header_flipped(tmp_path_factory: pytest.TempPathFactory, offset: int, value: int) -> None:
     """Line 9: the same for the first hundred bytes, on which everything depends."""
     folder = tmp_path_factory.mktemp("head")
     with filled(folder) as file:
