@@ -1,4 +1,4 @@
-"""Issue 4, line 9: trouble with the disk, for real."""
+"""Delivery contract, line 9: trouble with the disk, for real."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from akto_mirror.retry import Durability
+from akto_mirror.shipper import Shipper
 from akto_mirror.sinks.http import HttpSink
 from akto_mirror.stats import Dropped, Stats
-from akto_mirror.shipper import Shipper
 from tests.faults.driver import Driver, always, ok
 from tests.faults.load import Api, Clients
 from tests.faults.server import OK, FaultServer, status, wait_for
@@ -137,7 +137,7 @@ assert driver.counts.shipped == kept and driver.counts.missing == 0, driver.coun
 
 @WRITING
 def test_writes_that_fail(tmp_path: Path, durability: Durability) -> None:
-    """An I/O error in a write: what the disk did not take goes through memory, what it took follows when it is mended."""
+    """An I/O error in a write: what the disk did not take goes through memory, the rest follows when it is mended."""
     code = LIMITED.replace("Durability.DISK", f"Durability.{durability.name}")
     if durability is Durability.SPILL:
         code = code.replace("driver.tend()", "driver.queue.flush() or driver.tend()", 1)

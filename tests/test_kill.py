@@ -1,4 +1,4 @@
-"""Issue 4, line 3: in `disk`, what is old enough survives `kill -9`."""
+"""Delivery contract, line 3: in `disk`, what is old enough survives `kill -9`."""
 
 from __future__ import annotations
 

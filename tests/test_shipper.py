@@ -1,4 +1,4 @@
-"""Issue 4, lines 1, 2, 4 and 7: the shipper's threads against real peers."""
+"""Delivery contract, lines 1, 2, 4 and 7: the shipper's threads against real peers."""
 
 from __future__ import annotations
 
@@ -274,10 +274,12 @@ class Broken:
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Raise."""
+        del entries, timeout_s
         raise RuntimeError("a fault of the sink")
 
     def is_healthy(self, timeout_s: float) -> bool:
         """Raise."""
+        del timeout_s
         raise RuntimeError("a fault of the sink")
 
     def abort(self) -> None:

@@ -1,4 +1,4 @@
-"""Issue 4, lines 7 and 8: how a real mitmdump ends and begins again, alone and beside another one."""
+"""Delivery contract, lines 7 and 8: how a real mitmdump ends and begins again, alone and beside another one."""
 
 from __future__ import annotations
 

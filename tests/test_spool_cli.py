@@ -1,4 +1,4 @@
-"""Issue 4, line 6: dead letters can be listed, sent again and deleted from the command line."""
+"""Delivery contract, line 6: dead letters can be listed, sent again and deleted from the command line."""
 
 from __future__ import annotations
 
