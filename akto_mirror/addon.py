@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
@@ -11,7 +12,6 @@ import signal
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, exceptions, http
@@ -59,8 +59,11 @@ WHOLE_RESPONSES = ("intercept", "modify_body")
 SAVES = ("save_stream_file", "hardump")
 
 
-# Shippers of instances that mitmproxy has removed while it goes on: of a script that it reloads.
-_legacies: WeakKeyDictionary[object, Shipper] = WeakKeyDictionary()
+# Shippers of instances that mitmproxy has removed while it goes on, by its master: of a script that it reloads.
+_parked: WeakKeyDictionary[object, Shipper] = WeakKeyDictionary()
+
+# Seconds within which the next instance takes a parked shipper over; it comes at once if it comes.
+PARK_S = 2.0
 
 
 class AktoMirror:
@@ -148,17 +151,20 @@ class AktoMirror:
         if self._shipper is None:
             return None
         replay = bool(getattr(ctx.options, "rfile", None))
-        if ctx.master.should_exit.is_set():
-            _on_signals(self._shipper.hurry)
-        else:
-            _legacies[ctx.master] = self._shipper
-        ended = self._shipper.close(patient=replay)
-        ended.add_done_callback(self._sum_up)
-        return _Wait(ended)
+        shipper = self._shipper
+        flush = _Flush(lambda: self._close(shipper, patient=replay))
+        if ctx.master.should_exit.is_set() or not _park(shipper, flush):
+            flush.begin()
+        return flush
 
-    def _sum_up(self, ended: Future[None]) -> None:
-        if not ended.cancelled():
-            logger.info("akto: %s", self._stats.snapshot())
+    def _close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
+        if ctx.master.should_exit.is_set():
+            _on_signals(shipper.hurry)
+        if _parked.get(ctx.master) is shipper:
+            del _parked[ctx.master]
+        ended = shipper.close(patient=patient)
+        ended.add_done_callback(lambda _: logger.info("akto: %s", shipper.stats.snapshot()))
+        return ended
 
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Mirror an exchange; one that becomes a WebSocket is left to `websocket_start`."""
@@ -271,13 +277,12 @@ class AktoMirror:
     def _begin(self, settings: Settings) -> Shipper:
         """Go on with the shipper that an instance before this one has left when the script was reloaded."""
         policy, sink = _policy(settings), self._sink(settings)
-        legacy = _legacies.pop(ctx.master, None)
-        if legacy is not None:
-            self._stats = legacy.stats
-            if legacy.reopen():
-                legacy.reconfigure(policy, sink)
-                return legacy
-        return Shipper(policy, sink, self._stats)
+        legacy = _parked.pop(ctx.master, None)
+        if legacy is None:
+            return Shipper(policy, sink, self._stats)
+        self._stats = legacy.stats
+        legacy.reconfigure(policy, sink)
+        return legacy
 
     def _stop(self) -> None:
         if self._shipper is not None:
@@ -340,13 +345,48 @@ def _on_signals(act: Callable[[], None]) -> None:
             loop.add_signal_handler(number, act)
 
 
-class _Wait:
-    """Awaits a thread's future; when nobody awaits it, nothing is left behind that would complain."""
+def _park(shipper: Shipper, flush: _Flush) -> bool:
+    """Leave a shipper as it runs to the next instance, and close it if there is none; False without an event loop."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    master = ctx.master
+    _parked[master] = shipper
 
-    def __init__(self, ended: Future[None]) -> None:
-        self._ended = ended
+    def close_if_left() -> None:
+        if _parked.get(master) is shipper:
+            flush.begin()
+
+    def end() -> None:
+        close_if_left()
+        flush.wait()
+
+    loop.call_later(PARK_S, close_if_left)
+    atexit.register(end)
+    return True
+
+
+class _Flush:
+    """A flush that begins at once or when somebody waits for it."""
+
+    def __init__(self, close: Callable[[], Future[None]]) -> None:
+        self._close = close
+        self._ended: Future[None] | None = None
+
+    def begin(self) -> None:
+        """Begin, if it has not begun."""
+        if self._ended is None:
+            self._ended = self._close()
+
+    def wait(self) -> None:
+        """Block until it has ended, if it has begun."""
+        if self._ended is not None:
+            self._ended.result()
 
     def __await__(self) -> Generator[Any, None, None]:
+        self.begin()
+        assert self._ended is not None  # noqa: S101 - for the type checker
         return asyncio.wrap_future(self._ended).__await__()
 
 
@@ -379,7 +419,7 @@ def _any_set(names: tuple[str, ...]) -> bool:
 
 def _policy(settings: Settings) -> Policy:
     limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
-    plan = SpoolPlan(settings.spool_dir, settings.spool_bytes, _target(settings))
+    plan = SpoolPlan(settings.spool_dir, settings.spool_bytes, options.spool_target(settings.destination, settings.uds))
     return Policy(
         limits,
         settings.queue_bytes,
@@ -387,17 +427,6 @@ def _policy(settings: Settings) -> Policy:
         settings.shutdown_s,
         durability=settings.durability,
         spool=None if settings.durability is Durability.MEMORY else plan,
-    )
-
-
-def _target(settings: Settings) -> str:
-    """Whom batches on disk are for: the server, so that a path that was mended gets what the wrong one did not."""
-    to = settings.destination
-    parts = urlsplit(to.url)
-    return (
-        to.url
-        if to.scheme == "file"
-        else f"{parts.scheme}://{parts.netloc}" + f" by {settings.uds}" * bool(settings.uds)
     )
 
 

@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sink(commands)
     _add_check(commands)
     _add_replay(commands)
+    _add_spool(commands)
     _add(commands, "addon-path", _addon_path)
     return parser
 
@@ -299,6 +300,26 @@ def _replay(args: argparse.Namespace) -> int:
         args.usage_error("a file is given twice")
     job = replay.Job(args.files, values, settings, rewrite_time=args.rewrite_time, resume=args.resume)
     return replay.run(job, say, dry_run=args.dry_run, quiet=args.quiet)
+
+
+def _add_spool(commands: Commands) -> None:
+    from akto_mirror import spool_cli  # noqa: PLC0415 - see the module's docstring
+
+    spool_cli.add_actions(_add(commands, "spool", _spool))
+
+
+def _spool(args: argparse.Namespace) -> int:
+    """Look after what waits on disk.
+
+    Shows what waits and what was refused for good, and lets the latter be sent again or deleted; a running proxy need
+    not be stopped for it.
+    """
+    from akto_mirror import spool_cli  # noqa: PLC0415 - see the module's docstring
+
+    try:
+        return spool_cli.run(args, say)
+    except spool_cli.Mistake as mistake:
+        raise UserError(str(mistake)) from mistake
 
 
 def _addon_path(_: argparse.Namespace) -> int:

@@ -303,7 +303,7 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         linger_ms=known["akto_linger_ms"],
         queue_bytes=known["akto_queue_bytes"],
         durability=Durability(known["akto_durability"]),
-        spool_dir=_parsed(known, "akto_spool_dir", lambda folder: _spool_dir(folder, environ)),
+        spool_dir=_parsed(known, "akto_spool_dir", lambda folder: spool_dir(folder, environ)),
         spool_bytes=known["akto_spool_bytes"],
         timeout_s=known["akto_timeout_s"],
         shutdown_s=known["akto_shutdown_s"],
@@ -426,6 +426,14 @@ def destination(url: str) -> Destination:
     raise ValueError("it must begin with http://, https:// or file://")
 
 
+def spool_target(to: Destination, uds: str) -> str:
+    """Name whom batches on disk are for: the server, so that a path that was mended gets what the wrong one did not."""
+    if to.scheme == "file":
+        return to.url
+    parts = urlsplit(to.url)
+    return f"{parts.scheme}://{parts.netloc}" + (f" by {uds}" if uds else "")
+
+
 def _http_destination(parts: SplitResult) -> Destination:
     if not parts.hostname:
         raise ValueError("it names no host; write http://HOST:PORT")
@@ -478,7 +486,12 @@ def _socket(path: str) -> str:
     return path
 
 
-def _spool_dir(folder: str, environ: Mapping[str, str]) -> Path:
+def spool_dir(folder: str, environ: Mapping[str, str]) -> Path:
+    """Return the spool's folder, the default one if `folder` is empty.
+
+    Raises:
+        ValueError: it is unfit; the text says why.
+    """
     given = _at_home(folder) if folder else private.default_folder(environ)
     if not given.is_absolute():
         raise ValueError("write an absolute path")

@@ -176,18 +176,6 @@ class Shipper:
             self._hurried = True
             self._changed.notify_all()
 
-    def reopen(self) -> bool:
-        """Undo a `close` that has not ended; False if it has."""
-        with self._changed:
-            if self._over:
-                return False
-            self._deadline = None
-            self._hurried = False
-            self._ended.cancel()
-            self._ended = Future()
-            self._changed.notify_all()
-            return True
-
     def _put(self, entry: bytes) -> None:
         self.stats.capture()
         matters = self._queue.put(entry, time.monotonic())

@@ -8,7 +8,9 @@ processes may share it. No token is ever written here.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import sqlite3
 import time
 import zlib
@@ -31,6 +33,13 @@ ROW_OVERHEAD = 256
 
 # The part of the spool's bytes that refused entries may take.
 DEAD_SHARE = 10
+
+# Bytes that are set aside on the disk, for SQLite cannot even delete on one that is full: to be given back, batches
+# that were shipped then need room for its log and index (32 KiB) and a few pages.
+RESERVE = 256 * 1024
+
+# Pages after which SQLite moves its log into the file; a long log is what fills a disk.
+LOG_PAGES = 64
 
 # Up to this size the file is checked as a whole when it is opened: a fraction of a second.
 CHECK_BYTES = 64 * 1024 * 1024
@@ -83,6 +92,10 @@ class SpoolError(Exception):
 
 class SpoolFull(SpoolError):  # noqa: N818 - a bound that is reached, no fault
     """The bound on the spool's bytes is reached."""
+
+
+class NoSpaceError(SpoolError):
+    """The disk itself is full."""
 
 
 class SpoolDamaged(SpoolError):  # noqa: N818 - the file is, not the call
@@ -177,6 +190,7 @@ class Spool:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.file = folder / private.FILE
+        self._reserve = folder / "reserve"
         self.target = target
         self.limit = limit
         self.lease_s = lease_s
@@ -295,8 +309,31 @@ class Spool:
         """Give the disk back what an outage took of it."""
         db = self._connection()
         with self._faults():
+            self.restore_reserve()
             if db.execute("PRAGMA freelist_count").fetchone()[0] > 1024:
                 db.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def free_reserve(self) -> bool:
+        """Give up the reserve, so that batches can be deleted on a full disk; False if it is used up already."""
+        self.close()
+        return self._drop_reserve()
+
+    def _drop_reserve(self) -> bool:
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
+
+    def restore_reserve(self) -> None:
+        """Set the reserve aside again if the disk has room for it and much more."""
+        if self._reserve.exists() or shutil.disk_usage(self.file.parent).free < 2 * RESERVE:
+            return
+        try:
+            private.make_file(self._reserve)
+            self._reserve.write_bytes(bytes(RESERVE))
+        except (OSError, ValueError):
+            self._drop_reserve()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -315,6 +352,8 @@ class Spool:
             SpoolError: it cannot be renamed.
         """
         self.close()
+        if not self.exists():
+            return None
         try:
             with _locked(self.file.parent):
                 known = self._identity
@@ -455,10 +494,13 @@ class Spool:
             self.close()
             if self._is_damage(fault):
                 raise SpoolDamaged(f"{self.file} is damaged: {_told(fault)}") from fault
+            if self._is_out_of_space(fault):
+                raise NoSpaceError(f"{self.file}: {_told(fault)}") from fault
             raise SpoolError(f"{self.file}: {_told(fault)}") from fault
         except OSError as fault:
             self.close()
-            raise SpoolError(f"{self.file}: {_told(fault)}") from fault
+            kind = NoSpaceError if fault.errno == errno.ENOSPC else SpoolError
+            raise kind(f"{self.file}: {_told(fault)}") from fault
         except (ValueError, OverflowError, TypeError) as fault:
             self.close()
             raise SpoolDamaged(f"{self.file} is damaged: {_told(fault)}") from fault
@@ -468,6 +510,15 @@ class Spool:
         if code == sqlite3.SQLITE_READONLY:
             return self._is_writable()
         return code not in PASSING
+
+    def _is_out_of_space(self, fault: sqlite3.Error) -> bool:
+        """Tell a full disk, also where SQLite speaks of an error of its log's index."""
+        if fault.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+            return True
+        try:
+            return shutil.disk_usage(self.file.parent).free < RESERVE // 2
+        except OSError:
+            return False
 
     def _is_writable(self) -> bool:
         """Tell whether the system would let the file be written: SQLite calls a damaged header read-only, too."""
@@ -494,13 +545,14 @@ class Spool:
         except ValueError as fault:
             raise SpoolError(f"{self.file.parent}: {fault}") from fault
         except OSError as fault:
-            raise SpoolError(_told(fault)) from fault
+            raise (NoSpaceError if fault.errno == errno.ENOSPC else SpoolError)(_told(fault)) from fault
         self._identity = _identity(self.file)
         self._touched = True
         with self._faults():
             self._db = sqlite3.connect(self.file, timeout=LOCK_S, isolation_level=None, check_same_thread=False)
             self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")
             self._prepare(self._db)
+            self.restore_reserve()
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         with _locked(self.file.parent):
@@ -508,6 +560,7 @@ class Spool:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA journal_size_limit = 4194304")
+            db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == 0 and not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")

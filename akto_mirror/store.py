@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 
-from akto_mirror.spool import Dead, Spool, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.spool import Dead, NoSpaceError, Spool, SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.stats import Dropped, Place, Stats
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Store:
         """Write a batch to disk; None if that is not possible."""
         if not self.can_keep(now):
             return None
-        number = self._attempt(now, lambda spool: spool.put(entries))
+        number = self._attempt(now, lambda spool: spool.put(entries), is_large=True)
         if number is None:
             return None
         self._stats.move(len(entries), start, Place.SPOOLED)
@@ -185,8 +185,13 @@ class Store:
         numbers = self._known(self._gone)
         if numbers and self._attempt(now, lambda spool: spool.remove(numbers)) is not None:
             self._gone.clear()
-            self._keep_at = float("-inf")
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Something has left the spool: a bound that was reached is so no more."""
+        if self._told_full:
             self._told_full = False
+            self._keep_at = float("-inf")
 
     def _count_buried(self, now: float) -> None:
         if self._spool is not None and self._spool.buried:
@@ -208,24 +213,33 @@ class Store:
         elif lost < 0:
             self._stats.recover(-lost)
 
-    def _attempt(self, now: float, action: Callable[[Spool], T]) -> T | None:
-        """Do something with the spool; None if the disk fails."""
+    def _attempt(self, now: float, action: Callable[[Spool], T], *, is_large: bool = False) -> T | None:
+        """Do something with the spool; None if the disk fails.
+
+        What is not large may use the reserve of a full disk.
+        """
         if self._spool is None or not self.is_usable(now):
             return None
         try:
-            try:
-                done = action(self._spool)
-            except SpoolDamaged as fault:
-                self._set_aside(self._spool, fault)
-                done = action(self._spool)
+            done = self._insist(self._spool, action, is_large=is_large)
         except SpoolFull as fault:
             self._be_full(fault, now)
             return None
         except SpoolError as fault:
-            self._be_troubled(fault, now)
+            self._be_troubled(fault, now, is_large=is_large)
             return None
-        self._recover()
+        self._recover(is_large=is_large)
         return done
+
+    def _insist(self, spool: Spool, action: Callable[[Spool], T], *, is_large: bool) -> T:
+        try:
+            return action(spool)
+        except SpoolDamaged as fault:
+            self._set_aside(spool, fault)
+        except NoSpaceError:
+            if is_large or not spool.free_reserve():
+                raise
+        return action(spool)
 
     def _set_aside(self, spool: Spool, fault: SpoolDamaged) -> None:
         aside = spool.set_aside()
@@ -234,7 +248,7 @@ class Store:
         lost = self._stats.count(Place.SPOOLED)
         self._stats.drop(lost, Place.SPOOLED, Dropped.DAMAGED)
         where = f"; it was renamed to {aside}" if aside else ""
-        logger.warning("akto: %s%s; %d entries were in it", fault, where, lost)
+        logger.warning("akto: %s%s; %d entries of this process were in it", fault, where, lost)
 
     def _be_full(self, fault: SpoolFull, now: float) -> None:
         self._keep_at = now + FULL_RETRY_S
@@ -242,13 +256,17 @@ class Store:
             self._told_full = True
             logger.warning("akto: %s (akto_spool_bytes); entries stay in memory from now on", fault)
 
-    def _be_troubled(self, fault: SpoolError, now: float) -> None:
-        self._retry_at = now + RETRY_S
+    def _be_troubled(self, fault: SpoolError, now: float, *, is_large: bool) -> None:
+        """Leave the disk alone; where it is only full it can still give back what is on it."""
+        if is_large and isinstance(fault, NoSpaceError):
+            self._keep_at = now + RETRY_S
+        else:
+            self._retry_at = now + RETRY_S
         if not self._troubled:
             self._troubled = True
             logger.warning("akto: the spool cannot be used: %s; entries stay in memory meanwhile", fault)
 
-    def _recover(self) -> None:
-        if self._troubled:
+    def _recover(self, *, is_large: bool) -> None:
+        if self._troubled and is_large:
             self._troubled = False
             logger.info("akto: the spool works again")

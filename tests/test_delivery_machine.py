@@ -1,4 +1,4 @@
-"""Issue 4, line 1: conservation, checked against a model in every order of events that hypothesis finds."""
+"""Delivery contract, line 1: conservation, checked against a model in every order of events that hypothesis finds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from akto_mirror.retry import Durability
 from akto_mirror.sinks.base import SendResult
 from akto_mirror.spool import Spool, SpoolError
 from akto_mirror.stats import Dropped
-from tests.faults.driver import Clock, Driver, ok
+from tests.faults.driver import Answer, Clock, Driver, ok
 
 STATUSES = [None, 200, 200, 200, 301, 400, 401, 404, 413, 422, 429, 500, 503]
 LIMITS = Limits(5, 2000, 1.0)
@@ -46,11 +46,13 @@ class Delivery(RuleBasedStateMachine):
 
     @initialize(durability=st.sampled_from(Durability), small=st.booleans())
     def start(self, durability: Durability, small: bool) -> None:
+        """Choose the durability and the size of the spool."""
         self.durability = durability
         self.spool_bytes = 4_000 if small else 1_000_000
         self.driver = self.new_driver()
 
     def new_driver(self) -> Driver:
+        """Begin a process."""
         return Driver(
             self.folder / "spool",
             self.durability,
@@ -62,6 +64,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(size=st.integers(10, 900), count=st.integers(1, 6))
     def capture(self, size: int, count: int) -> None:
+        """Capture some entries."""
         for _ in range(count):
             entry = b"%08d" % len(self.captured) + b"x" * size
             self.captured.add(entry)
@@ -69,27 +72,33 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 5.0, 31.0, 400.0]))
     def wait(self, seconds: float) -> None:
+        """Let time pass."""
         self.clock.now += seconds
 
     @rule()
     def tend(self) -> None:
+        """Do what is due between two sends."""
         self.driver.tend()
 
     @rule()
     def flush(self) -> None:
+        """Make all that is queued due."""
         self.driver.queue.flush()
 
     @rule()
     def begin(self) -> None:
+        """Start a send."""
         self.driver.begin()
 
     @precondition(lambda self: self.driver.in_flight)
     @rule(status=st.sampled_from(STATUSES), healthy=st.booleans())
     def finish(self, status: int | None, healthy: bool) -> None:
+        """End the send with an answer."""
         self.driver.finish(self.answering(status), healthy=healthy)
 
     @rule(status=st.sampled_from(STATUSES), steps=st.integers(1, 8), healthy=st.booleans())
     def several(self, status: int | None, steps: int, healthy: bool) -> None:
+        """Send several times with the same answer."""
         for _ in range(steps):
             self.driver.tend()
             if self.driver.begin():
@@ -125,6 +134,7 @@ class Delivery(RuleBasedStateMachine):
     @precondition(lambda self: self.driver.spool and not self.broken)
     @rule()
     def break_disk(self) -> None:
+        """Let the disk fail."""
         self.broken = True
 
         def fail() -> None:
@@ -148,25 +158,30 @@ class Delivery(RuleBasedStateMachine):
         self.rejected -= self.person().revive()
 
     def person(self) -> Spool:
+        """Return a person's view of the spool."""
         assert self.driver.spool
         return Spool(self.driver.spool.file.parent, target="t", limit=self.spool_bytes, owner="person")
 
     @rule()
     def mend(self) -> None:
+        """Let the disk work again."""
         if self.broken and self.driver.spool:
-            del self.driver.spool._open  # type: ignore[method-assign]
+            del self.driver.spool._open
         self.broken = False
 
     @precondition(lambda self: self.driver.spool and self.driver.spool.exists())
     @rule(offset=st.integers(0, 5000), value=st.integers(0, 255))
     def damage(self, offset: int, value: int) -> None:
+        """Overwrite some bytes of the file."""
         assert self.driver.spool
         self.damaged = True
         with self.driver.spool.file.open("r+b") as file:
             file.seek(offset)
             file.write(bytes([value] * 8))
 
-    def answering(self, status: int | None) -> object:
+    def answering(self, status: int | None) -> Answer:
+        """Return an answer that remembers what it took."""
+
         def answer(entries: Sequence[bytes]) -> SendResult:
             if status == 200:
                 self.arrived.update(entries)
@@ -175,6 +190,7 @@ class Delivery(RuleBasedStateMachine):
         return answer
 
     def settle(self) -> None:
+        """Keep the counts of a process that has ended."""
         counts = self.driver.counts
         self.dropped += sum(counts.dropped.values())
         self.rejected += counts.rejected
@@ -196,7 +212,7 @@ class Delivery(RuleBasedStateMachine):
             assert self.driver.queue.size <= 5_000 + self.driver.queue.held + 2 * 2_000
 
     def teardown(self) -> None:
-        """At last everything passes: what was captured has arrived, was refused for good or was dropped with a reason."""
+        """At last everything passes: what was captured has arrived, or was refused or dropped with a reason."""
         if hasattr(self, "driver"):
             self.mend()
             self.clock.now += 3600

@@ -1,4 +1,4 @@
-"""Issue 4, lines 4 to 6: what is refused, held, split and kept, with a scripted other side and no clock."""
+"""Delivery contract, lines 4 to 6: what is refused, held, split and kept, with a scripted other side and no clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issue 4, line 4: what every answer means, and how long the next try waits."""
+"""Delivery contract, line 4: what every answer means, and how long the next try waits."""
 
 from __future__ import annotations
 

@@ -50,6 +50,7 @@ class HttpSink:
         self._url = url
         self._uds = uds
         self._headers = {"content-type": "application/json", "user-agent": "akto-mirror", MARKER: marker}
+        self._token = token
         if token:
             self._headers["authorization"] = token
         self._client: httpx.Client | None = None
@@ -89,7 +90,7 @@ class HttpSink:
             return self._answer(method, url, content, timeout_s)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as fault:
             late = f"no answer within {timeout_s:g} s; " if self._aborted else ""
-            return SendResult(None, printable(f"{late}{type(fault).__name__}: {fault}"))
+            return SendResult(None, self._told(f"{late}{type(fault).__name__}: {fault}"))
         finally:
             watchdog.cancel()
 
@@ -101,7 +102,11 @@ class HttpSink:
         ) as response:
             headers = response.headers
             detail = f"to {headers['location']}" if response.is_redirect else _head(response)
-            return SendResult(response.status_code, printable(detail), headers.get("retry-after", ""))
+            return SendResult(response.status_code, self._told(detail), headers.get("retry-after", ""))
+
+    def _told(self, text: str) -> str:
+        """Make text fit for the log and the disk: an answer may quote the token."""
+        return printable(text.replace(self._token, "(token)") if self._token else text)
 
     def _connectable(self) -> httpx.Client:
         transport = httpx.HTTPTransport(

@@ -1,0 +1,148 @@
+"""`akto-mirror spool`: what waits on disk, and what was refused for good."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from akto_mirror.text import printable
+
+if TYPE_CHECKING:
+    from akto_mirror.spool import DeadLetter, Share, Spool
+
+Say = Callable[[str], None]
+
+
+class Mistake(Exception):  # noqa: N818 - it is the user's
+    """Something that the person at the keyboard can put right; the text says what and how."""
+
+
+def add_actions(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    parser.add_argument("--dir", default="", help="the spool's folder, as in akto_spool_dir (default: the user's own)")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("status", help="show how much waits, for whom, and how much was refused")
+    shown = actions.add_parser("list", help="show the entries that were refused for good")
+    shown.add_argument("--json", action="store_true", help="only the entries themselves, one JSON object a line")
+    again = actions.add_parser("retry", help="let refused entries be sent again")
+    again.add_argument("id", nargs="*", type=int, help="which of those that `list` shows (default: all)")
+    again.add_argument("--from", dest="start", metavar="TARGET", help="instead: what waits for TARGET goes elsewhere")
+    again.add_argument("--to", dest="end", metavar="URL", help="whom they are to be sent to, as in akto_url")
+    drop = actions.add_parser("drop", help="delete refused entries")
+    drop.add_argument("id", nargs="*", type=int, help="which of those that `list` shows")
+    drop.add_argument("--all", action="store_true", help="all of them")
+    drop.add_argument("--waiting", metavar="TARGET", help="instead: everything that waits for TARGET")
+
+
+def run(args: argparse.Namespace, say: Say) -> int:
+    """Do what was asked; returns the exit code.
+
+    Raises:
+        Mistake: it cannot be done.
+    """
+    from akto_mirror.spool import SpoolError  # noqa: PLC0415 - costs start-up time
+
+    actions = {"status": _status, "list": _list, "retry": _retry, "drop": _drop}
+    try:
+        spool = _open(args.dir)
+        if not spool.exists():
+            say(f"nothing is on disk: {printable(str(spool.file))} does not exist")
+            return 0
+        return actions[args.action](args, spool, say)
+    except SpoolError as fault:
+        raise Mistake(str(fault)) from fault
+
+
+def _open(folder: str) -> Spool:
+    from akto_mirror.options import spool_dir  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.spool import Spool  # noqa: PLC0415
+
+    try:
+        return Spool(spool_dir(folder, os.environ), target="", limit=0, owner=f"command {os.getpid()}")
+    except ValueError as fault:
+        raise Mistake(f"--dir {printable(folder)}: {fault}") from fault
+
+
+def _status(_: argparse.Namespace, spool: Spool, say: Say) -> int:
+    say(f"{printable(str(spool.file))}")
+    shares = spool.waiting()
+    for share in shares:
+        say(_share_line(share))
+    if not shares:
+        say("waiting: nothing")
+    letters = spool.dead_letters()
+    say(f"refused: {len(letters)} entries, {sum(len(letter.payload) for letter in letters)} bytes")
+    for aside in sorted(spool.file.parent.glob("damaged-*.db")):
+        say(f"set aside as damaged: {printable(str(aside))}")
+    return 0
+
+
+def _share_line(share: Share) -> str:
+    age = max(0, int(time.time() - share.oldest))
+    return (
+        f"waiting: {share.entries} entries in {share.batches} batches, {share.size} bytes, the oldest {age} s old, "
+        f"for {printable(share.target)}"
+    )
+
+
+def _list(args: argparse.Namespace, spool: Spool, say: Say) -> int:
+    for letter in spool.dead_letters():
+        say(letter.payload.decode("utf-8", "replace") if args.json else _letter_line(letter))
+    return 0
+
+
+def _letter_line(letter: DeadLetter) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(letter.created))
+    return f"{letter.id} {when} {_title(letter.payload)}: {printable(letter.reason)}"
+
+
+def _title(payload: bytes) -> str:
+    import msgspec  # noqa: PLC0415 - costs start-up time
+
+    try:
+        entry = msgspec.json.decode(payload, type=dict[str, str])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return f"({len(payload)} bytes that are no entry)"
+    return printable(f"{entry.get('method')} {entry.get('path')}", 100)
+
+
+def _retry(args: argparse.Namespace, spool: Spool, say: Say) -> int:
+    target = _target(args.end) if args.end else ""
+    if args.start is None:
+        say(f"{spool.revive(_chosen(args, spool), target)} entries are sent again by the next proxy that looks")
+    elif target:
+        say(f"{spool.redirect(args.start, target)} entries now wait for {printable(target)}")
+    else:
+        raise Mistake("--from needs --to URL")
+    return 0
+
+
+def _target(url: str) -> str:
+    from akto_mirror.options import destination, spool_target  # noqa: PLC0415 - costs start-up time
+
+    try:
+        return spool_target(destination(url), "")
+    except ValueError as fault:
+        raise Mistake(f"--to {printable(url)}: {fault}") from fault
+
+
+def _drop(args: argparse.Namespace, spool: Spool, say: Say) -> int:
+    if args.waiting is not None:
+        say(f"deleted {spool.drop_waiting(args.waiting)} entries that waited for {printable(args.waiting)}")
+    elif args.all or args.id:
+        say(f"deleted {spool.drop_dead(None if args.all else _chosen(args, spool))} refused entries")
+    else:
+        raise Mistake("name the entries to delete by their numbers in `akto-mirror spool list`, or give --all")
+    return 0
+
+
+def _chosen(args: argparse.Namespace, spool: Spool) -> Collection[int] | None:
+    if not args.id:
+        return None
+    unknown = set(args.id) - {letter.id for letter in spool.dead_letters()}
+    if unknown:
+        raise Mistake(f"there is no refused entry {min(unknown)}; see `akto-mirror spool list`")
+    return set(args.id)

@@ -1,0 +1,126 @@
+"""Kill the proxy at random moments under load, and ask the oracle what was lost: `python -m tests.faults.kills 100`."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.load import Api, Clients
+from tests.faults.server import OK, FaultServer, Reply, status, wait_for
+from tests.support.proxy import running_mitmdump
+
+LINGER_MS = 200
+BATCH = 100
+
+# What `disk` promises: everything captured longer ago than this survives.
+GRACE_S = LINGER_MS / 1000 + 1.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the oracle found.
+
+    Attributes:
+        kills: how often the proxy was killed.
+        requests: answered by the proxy.
+        owed: of these, answered long enough before a kill, or never followed by one.
+        delivered: different entries that arrived.
+        lost: owed, and never arrived.
+        late: not owed, and never arrived.
+        duplicated: deliveries beyond the first of each entry.
+        allowed: duplicates that batches in flight explain.
+        invented: arrived, but never requested.
+    """
+
+    kills: int
+    requests: int
+    owed: int
+    delivered: int
+    lost: int
+    late: int
+    duplicated: int
+    allowed: int
+    invented: int
+
+    def __str__(self) -> str:
+        return (
+            f"kills {self.kills}, requests {self.requests}, owed {self.owed}, delivered {self.delivered}, "
+            f"lost {self.lost}, captured in the last {GRACE_S} s before a kill and lost {self.late}, "
+            f"duplicated {self.duplicated} (batches in flight explain up to {self.allowed})"
+        )
+
+
+def run(kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0) -> Verdict:
+    """Kill the proxy so often, while Akto is now there and now not; then let everything arrive."""
+    draw = random.Random(seed)
+    moods: list[Reply] = [OK, OK, OK, status(503), Reply(status=None, hang_s=1.0), status(500)]
+    owed: set[str] = set()
+    with Api() as api, FaultServer() as akto, Clients(4, 0.005) as clients:
+        options = {
+            "akto_url": akto.url,
+            "akto_durability": "disk",
+            "akto_spool_dir": str(folder / "spool"),
+            "akto_linger_ms": str(LINGER_MS),
+            "akto_batch_entries": str(BATCH),
+            "akto_timeout_s": "5",
+        }
+        for _ in range(kills):
+            with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
+                akto.script = draw.choice(moods)
+                began = time.monotonic()
+                clients.port = proxy.port
+                time.sleep(draw.uniform(0.05, longest_s))  # The moment is what is random here, no synchronisation.
+                killed = time.monotonic()
+                proxy.process.kill()
+                proxy.process.wait()
+                owed |= {path for path in clients.before(killed - GRACE_S) if clients.answered[path] > began}
+                clients.port = 0
+        clients.stop()
+        akto.script = OK
+        with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options):
+            # A batch of the last one killed is free when its lease of 30 s is over.
+            wait_for(lambda: owed <= set(akto.taken) or not _waiting(folder), 90)
+            wait_for(lambda: not _waiting(folder), 90)
+        taken = akto.taken
+    return Verdict(
+        kills=kills,
+        requests=len(clients.answered),
+        owed=len(owed),
+        delivered=len(taken),
+        lost=len(owed - set(taken)),
+        late=len(set(clients.answered) - owed - set(taken)),
+        duplicated=sum(taken.values()) - len(taken),
+        allowed=kills * BATCH,
+        invented=len(set(taken) - clients.sent),
+    )
+
+
+def _waiting(folder: Path) -> bool:
+    from akto_mirror.spool import Spool  # noqa: PLC0415 - the module is also run as a program
+
+    spool = Spool(folder / "spool", target="", limit=1, owner="oracle")
+    try:
+        return bool(spool.waiting())
+    finally:
+        spool.close()
+
+
+def main() -> int:
+    """Run from the command line; 0 if nothing was lost."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.kills", description=__doc__)
+    parser.add_argument("kills", nargs="?", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        verdict = run(args.kills, Path(folder), args.seed)
+    sys.stdout.write(f"{verdict}\n")
+    return 1 if verdict.lost or verdict.invented or verdict.duplicated > verdict.allowed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

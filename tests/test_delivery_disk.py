@@ -1,0 +1,212 @@
+"""Delivery contract, line 9: trouble with the disk, for real."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from akto_mirror.retry import Durability
+from akto_mirror.shipper import Shipper
+from akto_mirror.sinks.http import HttpSink
+from akto_mirror.stats import Dropped, Stats
+from tests.faults.driver import Driver, always, ok
+from tests.faults.load import Api, Clients
+from tests.faults.server import OK, FaultServer, status, wait_for
+from tests.support.proxy import ROOT, running_mitmdump
+from tests.test_shipper import fill, policy, shipping
+
+WRITING = pytest.mark.parametrize("durability", [Durability.SPILL, Durability.DISK])
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mount(["-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(folder)])
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def mount(arguments: list[str]) -> None:
+    """Mount, or skip the test where that is not permitted."""
+    if not shutil.which("mount") or os.geteuid() != 0:
+        pytest.skip("mounting a file system takes root and the mount command")
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
+
+
+@WRITING
+def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptureFixture) -> None:
+    """A disk that is full in the middle: it is said once, entries wait in memory, and all arrives in the end."""
+    with FaultServer(status(503)) as akto, shipping(akto.url, policy(tiny / "s", durability)) as shipper:
+        shipper.offer(b'{"path":"/first"}')
+        wait_for(lambda: akto.seen.requests > 1)
+        fill(shipper, 300, 5000)
+        wait_for(lambda: any("spool cannot be used" in record.getMessage() for record in caplog.records))
+        counts = shipper.stats.snapshot()
+        assert counts.missing == 0
+        assert counts.pending + sum(counts.dropped.values()) == 301
+        assert set(counts.dropped) <= {Dropped.QUEUE_FULL}
+        kept = counts.pending
+        assert kept > 100
+        akto.script = OK
+        wait_for(lambda: shipper.stats.snapshot().queued == 0)
+        told = [record for record in caplog.records if "spool cannot be used" in record.getMessage()]
+        assert len(told) == 1
+        assert shipper.stats.snapshot().rejected == 0
+    with shipping(akto.url, policy(tiny / "s", durability)) as later:
+        with akto:
+            later.start()
+            wait_for(lambda: len(akto.taken) >= kept)
+        assert later.stats.snapshot().missing == 0
+
+
+def test_a_disk_that_was_always_full(tiny: Path) -> None:
+    """There is not even room for an empty spool: everything goes through memory."""
+    with contextlib.suppress(OSError), (tiny / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(b"x" * 4096)
+    with FaultServer() as akto, shipping(akto.url, policy(tiny / "s", Durability.DISK)) as shipper:
+        fill(shipper, 200)
+        wait_for(lambda: shipper.stats.snapshot().shipped == 200)
+
+
+@WRITING
+def test_a_read_only_disk(tiny: Path, durability: Durability) -> None:
+    """A file system that becomes read-only is trouble and no damage: nothing is renamed, all goes through memory."""
+    driver = Driver(tiny / "s", durability)
+    driver.offer(b"one")
+    driver.run(always(None), seconds=3)
+    assert driver.counts.spooled == 1
+    assert driver.spool
+    driver.spool.close()  # What is open for writing keeps the file system from changing.
+    mount(["-o", "remount,ro", str(tiny)])
+    driver.offer(b"two")
+    driver.run(ok, seconds=20)
+    assert driver.counts.missing == 0
+    assert [b"two"] in driver.requests
+    mount(["-o", "remount,rw", str(tiny)])
+    driver.run(ok)
+    assert driver.counts.pending == 0
+    assert {entry for request in driver.requests for entry in request} == {b"one", b"two"}
+    driver.close()
+    assert not list((tiny / "s").glob("damaged-*"))
+
+
+def test_a_read_only_disk_from_the_start(tiny: Path) -> None:
+    """The folder cannot even be made: memory."""
+    mount(["-o", "remount,ro", str(tiny)])
+    with FaultServer() as akto, shipping(akto.url, policy(tiny / "s", Durability.DISK)) as shipper:
+        fill(shipper, 200)
+        wait_for(lambda: shipper.stats.snapshot().shipped == 200)
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from tests.faults.driver import Driver, ok
+from akto_mirror.retry import Durability
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+driver = Driver(Path(sys.argv[1]), Durability.DISK)
+for number in range(2000):
+    driver.offer(b"%0500d" % number)
+    if number % 100 == 99:
+        driver.clock.now += 2
+        driver.tend()
+assert driver.counts.missing == 0 and driver.counts.spooled and driver.counts.queued, driver.counts
+kept = driver.counts.pending
+driver.run(ok, seconds=20)
+assert driver.counts.queued == driver.counts.in_flight == driver.counts.missing == 0, driver.counts
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+driver.run(ok)
+assert driver.counts.shipped == kept and driver.counts.missing == 0, driver.counts
+"""
+
+
+@WRITING
+def test_writes_that_fail(tmp_path: Path, durability: Durability) -> None:
+    """An I/O error in a write: what the disk did not take goes through memory, the rest follows when it is mended."""
+    code = LIMITED.replace("Durability.DISK", f"Durability.{durability.name}")
+    if durability is Durability.SPILL:
+        code = code.replace("driver.tend()", "driver.queue.flush() or driver.tend()", 1)
+        code = code.replace("for number", "driver.dispatcher.health.failed(Kind.TRANSIENT, 1e9, 1)\nfor number", 1)
+        code = code.replace("kept =", "driver.dispatcher.health.reset()\nkept =")
+        code = code.replace("import Durability", "import Durability, Kind")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "s")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("the spool cannot be used") <= 2
+
+
+def test_a_folder_that_vanishes(tmp_path: Path) -> None:
+    """Somebody deletes the folder: what was in it is counted as lost, and a new one is made."""
+    driver = Driver(tmp_path / "s", Durability.DISK)
+    driver.offer(b"one")
+    driver.clock.now += 2
+    driver.tend()
+    shutil.rmtree(tmp_path / "s")
+    driver.offer(b"two")
+    driver.run(ok)
+    assert driver.counts.missing == 0
+    assert driver.counts.dropped == {Dropped.DAMAGED: 1}
+    assert driver.requests[-1] == [b"two"]
+
+
+def test_a_refused_folder_degrades(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder that turned unfit after the start is not used; it is said once, with what to do."""
+    (tmp_path / "s").symlink_to(tmp_path)
+    with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", Durability.DISK)) as shipper:
+        fill(shipper, 200)
+        wait_for(lambda: shipper.stats.snapshot().shipped == 200)
+    told = [record.getMessage() for record in caplog.records if "spool cannot be used" in record.getMessage()]
+    assert len(told) == 1
+    assert "symbolic link" in told[0]
+
+
+def test_at_the_end_with_a_full_disk(tiny: Path) -> None:
+    """At the exit what neither Akto nor the disk takes is dropped with a reason; nothing hangs."""
+    with FaultServer(status(503)) as akto:
+        shipper = Shipper(policy(tiny / "s", Durability.SPILL, queue_bytes=10**7), HttpSink(akto.url), Stats())
+        fill(shipper, 500, 5000)
+        wait_for(lambda: akto.seen.requests > 0)
+        shipper.close().result(30)
+    counts = shipper.stats.snapshot()
+    assert counts.missing == counts.queued == counts.in_flight == 0
+    assert counts.spooled + counts.dropped[Dropped.SHUTDOWN] == 500
+    assert counts.spooled > 20
+
+
+@pytest.mark.e2e
+def test_the_proxy_serves_on_with_a_full_disk(tiny: Path) -> None:
+    """A real mitmdump on a full disk, Akto away: every request is answered, and what memory held arrives later."""
+    with Api() as api, FaultServer(status(503)) as akto, Clients(2) as clients:
+        options = {
+            "akto_url": akto.url,
+            "akto_durability": "disk",
+            "akto_spool_dir": str(tiny / "s"),
+            "akto_linger_ms": "20",
+        }
+        with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
+            clients.port = proxy.port
+            proxy.wait_for("spool cannot be used", 60)
+            answered = len(clients.answered)
+            wait_for(lambda: len(clients.answered) > answered + 500, 60)
+            clients.stop()
+            akto.script = OK
+            wait_for(lambda: set(clients.answered) <= set(akto.taken), 90)
+            proxy.stop()
+            assert sum("spool cannot be used" in line for line in proxy.log) == 1
+            assert not any("Traceback" in line for line in proxy.log)

@@ -1,0 +1,375 @@
+"""Delivery contract, lines 2, 6, 8 and 9: the spool itself, on a real disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from akto_mirror import private
+from akto_mirror.retry import Durability
+from akto_mirror.spool import Dead, Spool, SpoolDamaged, SpoolError, SpoolFull
+from tests.faults.driver import Clock, Driver, ok
+
+BATCH = [b'{"n":1}', b'{"n":2}', '{"n":"Grüße"}'.encode()]
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
+
+
+def spool(folder: Path, owner: str = "me", *, clock: Clock | None = None, limit: int = 10**6) -> Spool:
+    """Return a spool in a folder."""
+    return Spool(folder / "spool", target="t", limit=limit, owner=owner, clock=(clock or Clock()).wall)
+
+
+def test_a_batch_comes_back_as_it_was(tmp_path: Path) -> None:
+    """What is put is what is returned, byte for byte, until it is removed."""
+    mine = spool(tmp_path)
+    mine.put(BATCH)
+    stored = mine.next([])
+    assert stored
+    assert stored.entries == BATCH
+    mine.close()
+    again = mine.next([])
+    assert again == stored
+    mine.remove([stored.id])
+    assert mine.next([]) is None
+
+
+def test_oldest_first_and_refused_last(tmp_path: Path) -> None:
+    """Batches come in the order in which they were written, but one that was refused waits for the others."""
+    mine = spool(tmp_path)
+    for number in range(3):
+        mine.put([b"%d" % number])
+    first = mine.next([])
+    assert first
+    assert first.entries == [b"0"]
+    mine.blame(first.id)
+    order = []
+    while (stored := mine.next([])) is not None:
+        order.append(stored.entries[0])
+        mine.remove([stored.id])
+    assert order == [b"1", b"2", b"0"]
+
+
+def test_folder_and_files_are_private(tmp_path: Path) -> None:
+    """Line 6: the folder has mode 0700 and every file in it 0600, while it is open, whatever the umask."""
+    before = os.umask(0)
+    try:
+        mine = spool(tmp_path)
+        mine.put(BATCH)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "spool").iterdir()}
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o700
+    assert {"spool.db", "spool.db-wal", "spool.db-shm"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_folder_of_ours_is_closed_to_others(tmp_path: Path) -> None:
+    """Line 6: an empty folder, or one that holds a spool, gets mode 0700 if it had another."""
+    (tmp_path / "spool").mkdir(mode=0o755)
+    spool(tmp_path).put(BATCH)
+    assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o700
+
+
+def test_a_shared_folder_is_refused(tmp_path: Path) -> None:
+    """Line 6: a folder that others can read and that holds other files is left as it is."""
+    (tmp_path / "spool").mkdir(mode=0o755)
+    (tmp_path / "spool" / "other").touch()
+    with pytest.raises(SpoolError, match="chmod 700"):
+        spool(tmp_path).put(BATCH)
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["other"]
+
+
+def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    """Line 6: neither the folder nor the file may be a symbolic link; what it leads to stays as it was."""
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "spool").symlink_to(tmp_path / "real")
+    with pytest.raises(SpoolError, match="symbolic link"):
+        spool(tmp_path).put(BATCH)
+    (tmp_path / "spool").unlink()
+    (tmp_path / "spool").mkdir(mode=0o700)
+    (tmp_path / "spool" / "spool.db").symlink_to(tmp_path / "victim")
+    with pytest.raises(SpoolError, match="not a regular file"):
+        spool(tmp_path).put(BATCH)
+    assert not (tmp_path / "victim").exists()
+    assert list((tmp_path / "real").iterdir()) == []
+
+
+@needs_root
+def test_another_users_folder_is_refused(tmp_path: Path) -> None:
+    """Line 6: a folder or a file of another user is not used."""
+    folder = tmp_path / "spool"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 12345, 12345)
+    with pytest.raises(SpoolError, match="another user"):
+        spool(tmp_path).put(BATCH)
+    os.chown(folder, 0, 0)
+    (folder / "spool.db").touch(0o600)
+    os.chown(folder / "spool.db", 12345, 12345)
+    with pytest.raises(SpoolError, match="another user"):
+        spool(tmp_path).put(BATCH)
+
+
+@pytest.mark.parametrize("problem", ["symbolic link", "not a folder", "another user", "chmod 700"])
+def test_an_unfit_folder_is_told_before_it_is_used(tmp_path: Path, problem: str) -> None:
+    """Line 6: the option's value is checked when it is given, and the text says what is wrong."""
+    folder = tmp_path / "spool"
+    if problem == "symbolic link":
+        folder.symlink_to(tmp_path)
+    elif problem == "not a folder":
+        folder.touch()
+    else:
+        folder.mkdir(mode=0o755)
+        (folder / "other").touch()
+    if problem == "another user":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give files to other users")
+        os.chown(folder, 12345, 12345)
+    with pytest.raises(ValueError, match=problem):
+        private.check_folder(folder)
+
+
+def test_bound(tmp_path: Path) -> None:
+    """Line 2: the spool takes what its bound allows, says that it is full, and takes more when there is room again."""
+    mine = spool(tmp_path, limit=10_000)
+    fill_up(mine, [b"x" * 1000])
+    assert sum(share.size for share in mine.waiting()) <= 10_000
+    stored = mine.next([])
+    assert stored
+    mine.remove([stored.id])
+    mine.put([b"x" * 1000])
+
+
+def test_the_file_stays_near_its_bound(tmp_path: Path) -> None:
+    """Line 2: the bound holds for the disk, too, but for SQLite's own pages and log; an emptied spool is given back."""
+    mine = spool(tmp_path, limit=20 * 1024 * 1024)
+    fill_up(mine, [b"x" * 100_000] * 5)
+    assert disk(tmp_path) < 20 * 1024 * 1024 * 1.1 + 8 * 1024 * 1024
+    while (stored := mine.next([])) is not None:
+        mine.remove([stored.id])
+    mine.tidy()
+    mine.close()
+    assert disk(tmp_path) < 1024 * 1024
+
+
+def fill_up(mine: Spool, batch: list[bytes]) -> None:
+    """Put batches until the spool says that it is full."""
+    with contextlib.suppress(SpoolFull):
+        for _ in range(1000):
+            mine.put(batch)
+        pytest.fail("the spool is never full")
+
+
+def disk(folder: Path) -> int:
+    """Return the bytes of all files of the spool."""
+    return sum(path.stat().st_size for path in (folder / "spool").iterdir())
+
+
+def test_a_living_owner_keeps_its_batches(tmp_path: Path) -> None:
+    """Line 8: while its owner gives signs of life nobody else gets a batch, however long it takes."""
+    clock = Clock()
+    mine, other = spool(tmp_path, "me", clock=clock), spool(tmp_path, "other", clock=clock)
+    mine.put(BATCH)
+    for _ in range(100):
+        clock.now += 9
+        assert other.adopt() == 0
+        assert other.next([]) is None
+        mine.adopt()
+    assert mine.next([])
+
+
+def test_a_dead_owners_batches_are_taken_over(tmp_path: Path) -> None:
+    """Line 8: after the lease, and not before, exactly one of the others gets them."""
+    clock = Clock()
+    dead, second, third = (spool(tmp_path, name, clock=clock) for name in ("dead", "second", "third"))
+    dead.put(BATCH)
+    clock.now += 29
+    assert second.adopt() == 0
+    clock.now += 2
+    assert (second.adopt(), third.adopt()) == (3, 0)
+    assert second.next([])
+    assert third.next([]) is None
+    assert dead.next([]) is None
+
+
+def test_a_released_batch_is_free_at_once(tmp_path: Path) -> None:
+    """Line 8: a process that ends in good order does not keep the next one waiting."""
+    mine, other = spool(tmp_path, "me"), spool(tmp_path, "other")
+    mine.put(BATCH)
+    mine.release()
+    assert other.adopt() == 3
+
+
+def test_another_targets_batches_are_left_alone(tmp_path: Path) -> None:
+    """Line 8: what was captured for one Akto does not go to another."""
+    mine = spool(tmp_path)
+    mine.put(BATCH)
+    mine.release()
+    other = Spool(tmp_path / "spool", target="elsewhere", limit=10**6, owner="other")
+    assert other.adopt() == 0
+    assert [(share.target, share.entries) for share in other.waiting()] == [("t", 3)]
+
+
+def test_a_stalled_owner_learns_of_it(tmp_path: Path) -> None:
+    """Line 8: what was taken over from a process that only slept is no longer its own, and is counted as that."""
+    clock = Clock()
+    first = Driver(tmp_path / "spool", Durability.DISK, clock=clock)
+    first.offer(b"entry")
+    clock.now += 2
+    first.tend()
+    clock.now += 60
+    second = Driver(tmp_path / "spool", Durability.DISK, clock=clock)
+    second.run(ok)
+    first.run(ok)
+    assert (second.counts.recovered, second.counts.shipped) == (1, 1)
+    assert (first.counts.handed_over, first.counts.shipped, first.counts.missing) == (1, 0, 0)
+    assert first.requests == []
+
+
+def test_dead_letters(tmp_path: Path) -> None:
+    """Line 6: they are kept with reason and answer, can be sent again, and can be deleted."""
+    mine = spool(tmp_path)
+    assert mine.settle(None, [], [Dead(entry, "422 bad") for entry in BATCH]) == 3
+    letters = mine.dead_letters()
+    assert [letter.payload for letter in letters] == BATCH
+    assert {letter.reason for letter in letters} == {"422 bad"}
+    assert mine.revive([letters[0].id]) == 1
+    assert mine.adopt() == 1
+    stored = mine.next([])
+    assert stored
+    assert stored.entries == BATCH[:1]
+    assert mine.drop_dead([letters[1].id, 999]) == 1
+    assert mine.drop_dead() == 1
+    assert mine.dead_letters() == []
+
+
+def test_a_damaged_batch_is_kept_apart(tmp_path: Path) -> None:
+    """Line 9: a batch whose bytes have changed on disk is not sent; it is kept, and the others go on."""
+    driver = Driver(tmp_path / "spool", Durability.DISK)
+    driver.offer(b"one")
+    driver.clock.now += 2
+    driver.tend()
+    assert driver.spool
+    with sqlite3.connect(driver.spool.file) as db:
+        db.execute("UPDATE batches SET payload = 'onf'")
+    db.close()
+    driver.offer(b"two")
+    driver.run(ok)
+    counts = driver.counts
+    assert driver.requests == [[b"two"]]
+    assert (counts.shipped, sum(counts.dropped.values()), counts.missing) == (1, 1, 0)
+    assert [letter.reason for letter in driver.spool.dead_letters()] == ["damaged on disk"]
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[Path]:
+    """Leave the file of a spool with thirty batches and three dead letters, as a process does that ended."""
+    mine = spool(folder)
+    for number in range(30):
+        mine.put([b"%d-%d" % (number, part) + b"x" * 400 for part in range(5)])
+    mine.settle(None, [], [Dead(entry, "422 bad") for entry in BATCH])
+    mine.release()
+    yield mine.file
+
+
+def survives(folder: Path) -> None:
+    """Check that a process works with what is in the folder: raises nothing, counts, delivers, deletes nothing."""
+    driver = Driver(folder / "spool", Durability.DISK)
+    driver.offer(b"new")
+    driver.run(ok)
+    assert driver.counts.missing == 0
+    assert driver.counts.pending == 0
+    assert [b"new"] in driver.requests
+    sent = [entry for request in driver.requests for entry in request]
+    assert all(entry == b"new" or entry.endswith(b"x" * 400) for entry in sent), "damaged entries were sent"
+    driver.close()
+    kept = [path for path in (folder / "spool").iterdir() if path.suffix == ".db"]
+    assert len(kept) == 2 or driver.counts.recovered or driver.spool.dead_letters()  # type: ignore[union-attr]
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255))
+def test_any_byte_flipped(tmp_path_factory: pytest.TempPathFactory, where: float, value: int) -> None:
+    """Line 9: whichever byte of the file is changed, delivery goes on; the file is used or set aside, not deleted."""
+    folder = tmp_path_factory.mktemp("flip")
+    with filled(folder) as file:
+        data = bytearray(file.read_bytes())
+        data[int(where * len(data))] ^= value
+        file.write_bytes(data)
+    survives(folder)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(offset=st.integers(0, 100), value=st.integers(1, 255))
+def test_any_byte_of_the_header_flipped(tmp_path_factory: pytest.TempPathFactory, offset: int, value: int) -> None:
+    """Line 9: the same for the first hundred bytes, on which everything depends."""
+    folder = tmp_path_factory.mktemp("head")
+    with filled(folder) as file:
+        data = bytearray(file.read_bytes())
+        data[offset] ^= value
+        file.write_bytes(data)
+    survives(folder)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=st.floats(0.0001, 1))
+def test_truncated_anywhere(tmp_path_factory: pytest.TempPathFactory, where: float) -> None:
+    """Line 9: the same for a file that ends too early."""
+    folder = tmp_path_factory.mktemp("cut")
+    with filled(folder) as file:
+        os.truncate(file, int(where * file.stat().st_size))
+    survives(folder)
+
+
+def test_no_database_at_all(tmp_path: Path) -> None:
+    """Line 9: a file of something else is set aside, whole."""
+    (tmp_path / "spool").mkdir(mode=0o700)
+    (tmp_path / "spool" / "spool.db").write_bytes(b"my diary" * 1000)
+    survives(tmp_path)
+    aside = [path for path in (tmp_path / "spool").iterdir() if path.name.startswith("damaged-")]
+    assert [path.read_bytes() for path in aside if path.suffix == ".db"] == [b"my diary" * 1000]
+
+
+def test_two_processes_set_aside_once(tmp_path: Path) -> None:
+    """Line 9: of two that find the same damage one renames the file, and neither touches the new one."""
+    first, second = spool(tmp_path, "first"), spool(tmp_path, "second")
+    first.put(BATCH)
+    assert second.next([]) is None
+    assert first.set_aside()
+    first.put(BATCH)
+    with pytest.raises(SpoolDamaged):
+        second.next([])
+    assert second.set_aside() is None
+    assert first.next([])
+    assert len([path for path in (tmp_path / "spool").iterdir() if path.suffix == ".db"]) == 2
+
+
+def test_a_locked_file(tmp_path: Path) -> None:
+    """Line 9: a file that somebody keeps locked is trouble for now, and no damage."""
+    driver = Driver(tmp_path / "spool", Durability.DISK)
+    driver.offer(b"one")
+    driver.clock.now += 2
+    driver.tend()
+    assert driver.spool
+    blocker = sqlite3.connect(driver.spool.file, isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    driver.offer(b"two")
+    driver.clock.now += 2
+    driver.tend()
+    assert (driver.counts.spooled, driver.counts.queued) == (1, 1)
+    driver.run(ok, seconds=20)
+    assert driver.requests == [[b"two"]]
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    driver.run(ok)
+    assert driver.requests == [[b"two"], [b"one"]]
+    assert driver.counts.missing == 0

@@ -1,0 +1,95 @@
+"""Delivery contract, line 6: dead letters can be listed, sent again and deleted from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from akto_mirror import cli
+from akto_mirror.spool import Dead, Spool
+from tests.test_shipper import entry
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A spool with a batch that waits and three dead letters, one of them with hostile text."""
+    spool = Spool(tmp_path / "spool", target="http://akto", limit=10**6, owner="gone")
+    spool.put([entry(1), entry(2)])
+    spool.settle(None, [], [Dead(entry(n), "422 bad") for n in (3, 4)] + [Dead(b"\xff{", "500 \x1b[31m")])
+    spool.release()
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def spool(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command on it."""
+
+    def run(*args: str) -> tuple[int, str, str]:
+        code = cli.main(["spool", "--dir", str(folder), *args])
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+def test_status(spool: Run) -> None:
+    """It shows how much waits and for whom, and how much was refused."""
+    code, out, _ = spool("status")
+    assert code == 0
+    assert "waiting: 2 entries in 1 batches" in out
+    assert "for http://akto" in out
+    assert "refused: 3 entries" in out
+
+
+def test_list(spool: Run) -> None:
+    """A line for each refused entry with its number, request and the answer; nothing in it reaches the terminal raw."""
+    code, out, _ = spool("list")
+    assert code == 0
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == ["1", "2", "3"]
+    assert lines[0].endswith("GET /3: 422 bad")
+    assert "\x1b" not in out
+    assert len(spool("list", "--json")[1].splitlines()) == 3
+
+
+def test_retry(spool: Run, folder: Path) -> None:
+    """Those named, or all, are sent again by whoever looks next."""
+    assert spool("retry", "2")[:2] == (0, "1 entries are sent again by the next proxy that looks\n")
+    assert spool("retry")[0] == 0
+    other = Spool(folder, target="http://akto", limit=10**6, owner="next")
+    assert other.adopt() == 5
+    assert other.dead_letters() == []
+
+
+def test_retry_elsewhere(spool: Run, folder: Path) -> None:
+    """What waits for a server that is gone can be sent to another one."""
+    assert spool("retry", "--from", "http://akto", "--to", "https://new.example.com/x")[0] == 0
+    other = Spool(folder, target="https://new.example.com", limit=10**6, owner="next")
+    assert other.adopt() == 2
+
+
+def test_drop(spool: Run, folder: Path) -> None:
+    """Nothing is deleted that was not named."""
+    code, _, err = spool("drop")
+    assert code == 1
+    assert "--all" in err
+    assert spool("drop", "1")[1] == "deleted 1 refused entries\n"
+    assert spool("drop", "--all")[1] == "deleted 2 refused entries\n"
+    assert spool("drop", "--waiting", "http://akto")[1].startswith("deleted 2 entries")
+    assert Spool(folder, target="http://akto", limit=10**6, owner="next").adopt() == 0
+
+
+def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says what is wrong and what to do; a folder without a spool is no mistake, and stays as it is."""
+    for args in (["retry", "99"], ["drop", "99"], ["retry", "--from", "x"], ["retry", "--to", "ftp://x"]):
+        code, _, err = spool(*args)
+        assert (code, err.count("\n")) == (1, 1)
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert cli.main(["spool", "--dir", str(tmp_path / "link"), "status"]) == 1
+    assert "symbolic link" in capsys.readouterr().err
+    assert cli.main(["spool", "--dir", str(tmp_path / "none"), "status"]) == 0
+    assert not (tmp_path / "none").exists()
