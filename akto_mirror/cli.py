@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_replay(commands)
     _add_spool(commands)
+    _add_doctor(commands)
     _add(commands, "addon-path", _addon_path)
     return parser
 
@@ -320,6 +321,24 @@ def _spool(args: argparse.Namespace) -> int:
         return spool_cli.run(args, say)
     except spool_cli.Mistake as mistake:
         raise UserError(str(mistake)) from mistake
+
+
+def _add_doctor(commands: Commands) -> None:
+    parser = _add(commands, "doctor", _doctor)
+    parser.add_argument("--url", default="", help="the ingestion service to check (default: the configured one)")
+    _add_token(parser, "sent raw as Authorization, never shown")
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    """Gather what a bug report needs.
+
+    Versions, the platform, the options of the environment and of mitmproxy's config.yaml, whether the addon loads, and
+    the steps of `check`. Secrets are left out; look it over all the same before you paste it. Exit code 1 if something
+    is wrong.
+    """
+    from akto_mirror import doctor  # noqa: PLC0415 - see the module's docstring
+
+    return 0 if doctor.run(args.url, _token(args), addon_path(), say, os.environ) else 1
 
 
 def _addon_path(_: argparse.Namespace) -> int:

@@ -42,7 +42,7 @@ class Report:
             return
         self._failing, self._kind, self._told_at = True, kind, now
         what = f"answer {result.status} {result.detail}".rstrip() if result.status else result.detail
-        hint = retry.hint(result.status)
+        hint = retry.hint(result.status) if result.status else retry.network_hint(result.detail)
         logger.warning(
             "akto: cannot deliver: %s%s; entries wait %s and are sent later (%s)",
             what,

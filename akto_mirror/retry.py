@@ -51,6 +51,15 @@ HINTS = {
 }
 
 
+# What the text of a network fault tells about the mistake behind it: OpenSSL's and the system's own words.
+NETWORK_HINTS = (
+    ("CERTIFICATE_VERIFY_FAILED", "set SSL_CERT_FILE to a PEM file with the certificate of its issuer"),
+    ("WRONG_VERSION_NUMBER", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
+    ("record layer failure", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
+    ("Connection refused", "nothing listens there: start the service, or correct akto_url"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Seconds between tries, and how much it takes to blame an entry.
@@ -124,6 +133,12 @@ def hint(status: int | None) -> str:
     if 300 <= status < 400:
         return "akto_url redirects: set it to where it leads (https:// instead of http://?)"
     return HINTS.get(status, "akto_url does not lead to Akto's ingestion service: check it with `akto-mirror check`")
+
+
+def network_hint(detail: str) -> str:
+    """Name the likely mistake behind a fault of the network, or how to find it."""
+    found = (hint for mark, hint in NETWORK_HINTS if mark.lower() in detail.lower())
+    return next(found, "look at the way there with `akto-mirror check`")
 
 
 @dataclass

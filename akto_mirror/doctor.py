@@ -1,0 +1,241 @@
+"""What `akto-mirror doctor` gathers for a bug report: versions, options and whether things work, and no secret.
+
+Nothing but the standard library is imported at the head: a missing dependency is one of the findings.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from akto_mirror.text import printable
+
+PACKAGE = "akto-mirror"
+
+# Variables that change what the addon does, beside those of its options; none of them holds a secret.
+VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_STATE_HOME", "PYTHONPATH")
+
+# Seconds for a start of mitmdump that only loads the addon.
+LOAD_S = 60.0
+
+SOURCE = Path(__file__).resolve().parents[1]
+INSTALLABLE = f'"{SOURCE}"' if (SOURCE / "pyproject.toml").is_file() else PACKAGE
+REINSTALL = f'install it again: "{sys.executable}" -m pip install {INSTALLABLE}'
+
+
+class Findings:
+    """Writes the findings, and remembers whether one of them is a fault.
+
+    Args:
+        say: takes one line of the report.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.ok = True
+        self._say = say
+
+    def head(self, title: str) -> None:
+        """Begin a part of the report."""
+        self._say(f"\n{title}")
+
+    def note(self, name: str, detail: str) -> None:
+        """Write what is neither good nor bad."""
+        self._say(f"  {name:<24} {printable(detail, 300)}".rstrip())
+
+    def good(self, name: str, detail: str) -> None:
+        """Write what works."""
+        self._say(f"✓ {name:<24} {printable(detail, 300)}".rstrip())
+
+    def bad(self, name: str, detail: str, step: str) -> None:
+        """Write what does not work, and what to do."""
+        self.ok = False
+        self._say(f"✗ {name:<24} {printable(detail, 300)}\n{'':<26} → {printable(step, 300)}")
+
+
+def run(url: str, token: str, script: Path, say: Callable[[str], None], environ: Mapping[str, str]) -> bool:
+    """Write the report; tells whether all is well.
+
+    Args:
+        url: the ingestion service to check; empty takes the configured one.
+        token: sent to it, and never shown.
+        script: the addon.
+        say: takes one line of the report.
+        environ: the environment's variables.
+    """
+    found = Findings(say)
+    say(f"{PACKAGE} {metadata.version(PACKAGE)} in {printable(str(Path(__file__).parent))}")
+    _machine(found)
+    _dependencies(found)
+    values = _options(found, environ)
+    _programs(found, script)
+    configured = url or str(values.get("akto_url") or "") or environ.get("AKTO_DATA_INGESTION_URL", "")
+    _way(found, configured, token or str(values.get("akto_token") or ""), str(values.get("akto_uds") or ""), say)
+    return found.ok
+
+
+def _machine(found: Findings) -> None:
+    found.head("machine")
+    found.note("Python", f"{platform.python_version()} at {sys.executable}")
+    found.note("platform", platform.platform())
+    found.note("OpenSSL", ssl.OPENSSL_VERSION)
+
+
+def _dependencies(found: Findings) -> None:
+    found.head("packages")
+    for requirement in metadata.requires(PACKAGE) or ():
+        if "extra ==" in requirement:
+            continue
+        name, oldest = re.findall(r"[\w.-]+", requirement)[:2]
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found.bad(name, "missing", REINSTALL)
+            continue
+        if _numbers(version) < _numbers(oldest):
+            found.bad(name, f"{version} is too old, {oldest} or newer is needed", REINSTALL)
+        else:
+            found.good(name, version)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _options(found: Findings, environ: Mapping[str, str]) -> dict[str, Any]:
+    file = Path(environ.get("MITMPROXY_CONFDIR") or Path.home() / ".mitmproxy") / "config.yaml"
+    found.head(f"options, from {file} and the environment")
+    for name in VARIABLES:
+        if environ.get(name):
+            found.note(name, environ[name])
+    try:
+        values = _configured(file)
+        _show_options(found, values, environ)
+        _check_options(found, values, environ)
+    except ImportError as fault:
+        found.bad("options", f"{fault}", REINSTALL)
+    except (OSError, ValueError) as fault:
+        found.bad(file.name, str(fault), "correct the file, or its permissions")
+    else:
+        return values
+    return {}
+
+
+def _configured(file: Path) -> dict[str, Any]:
+    """Return the addon's options in mitmproxy's configuration file.
+
+    Raises:
+        ValueError: it is no YAML mapping.
+        OSError: it cannot be read.
+    """
+    from ruamel.yaml import YAML  # noqa: PLC0415 - mitmproxy's own dependency, which may be missing
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
+
+    if not file.exists():
+        return {}
+    try:
+        given = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except YAMLError as fault:
+        raise ValueError(f"it is not YAML ({' '.join(str(fault).split())})") from fault
+    if not isinstance(given, dict | None):
+        raise ValueError("it must be lines of the form `option: value`")
+    return {name: value for name, value in (given or {}).items() if str(name).startswith("akto_")}
+
+
+def _show_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    from akto_mirror import options  # noqa: PLC0415 - needs mitmproxy, which may be missing
+
+    for name, value in values.items():
+        found.note(str(name), _shown(name, value, secret=bool(options.SECRET.search(name))))
+    for option in options.OPTIONS:
+        if option.env and environ.get(option.env):
+            secret = bool(options.SECRET.search(option.name))
+            found.note(option.env, _shown(option.name, environ[option.env], secret=secret))
+
+
+def _shown(name: str, value: object, *, secret: bool) -> str:
+    """Write a value without what may be a secret in it: tokens, passwords and queries of URLs."""
+    if secret:
+        return "set" if value else "unset"
+    return re.sub(r"\?.*", "?(hidden)", re.sub("//.*@", "//(hidden)@", str(value))) if "url" in name else str(value)
+
+
+def _check_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    from akto_mirror import options  # noqa: PLC0415 - see above
+
+    mistakes = [str(mistake) for mistake in options.find_mistakes({}, values)]
+    if not mistakes:
+        try:
+            options.read({option.name: option.default for option in options.OPTIONS} | dict(values), environ)
+        except options.ConfigError as fault:
+            mistakes.append(str(fault))
+    for mistake in mistakes:
+        found.bad("option", mistake, "correct it; docs/options.md lists what each option takes")
+    if not mistakes:
+        found.good("options", f"{len(values)} in the file, all usable")
+
+
+def _programs(found: Findings, script: Path) -> None:
+    found.head("mitmproxy with the addon")
+    found.note("addon", str(script))
+    beside = Path(sysconfig.get_path("scripts")) / "mitmdump"
+    on_path = shutil.which("mitmdump")
+    if on_path is None:
+        found.note("mitmdump on the PATH", f"none; start {beside}")
+    elif Path(on_path).resolve() != beside.resolve():
+        found.bad("mitmdump on the PATH", f"{on_path} belongs to another installation", f"start {beside} instead")
+    else:
+        found.good("mitmdump on the PATH", on_path)
+    _load(found, beside, script)
+
+
+def _load(found: Findings, mitmdump: Path, script: Path) -> None:
+    try:
+        done = _start(mitmdump, script)
+    except (OSError, subprocess.SubprocessError) as fault:
+        found.bad("addon loads", f"no: {fault}", REINSTALL)
+        return
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "akto: " in line]
+    if any("dry run" in line for line in lines):
+        found.good("addon loads", f"in {mitmdump}")
+    else:
+        said = lines or (done.stdout + done.stderr).strip().splitlines() or ["nothing was said"]
+        found.bad("addon loads", f"no: {said[0]}", REINSTALL)
+
+
+def _start(mitmdump: Path, script: Path) -> subprocess.CompletedProcess[str]:
+    """Start mitmdump without a listener, with no flows and no options: it loads the addon and ends."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(mitmdump), "--set", f"confdir={folder}", "-s", str(script), "-nr", os.devnull]
+        return subprocess.run(  # noqa: S603 - the program beside this Python, its arguments fixed
+            command, env=kept, capture_output=True, text=True, errors="replace", timeout=LOAD_S, check=False
+        )
+
+
+def _way(found: Findings, url: str, token: str, uds: str, say: Callable[[str], None]) -> None:
+    found.head("way to Akto")
+    if not url or urlsplit(url).scheme == "file":
+        found.note("not checked", "give --url http://HOST:9091" if not url else "entries go to a file")
+        return
+    try:
+        from akto_mirror import checks  # noqa: PLC0415 - needs httpx, which may be missing
+
+        steps = [checks.show(step, say) for step in checks.run(checks.Target(url, token, uds), send=False)]
+    except ImportError as fault:
+        found.bad("not checked", str(fault), REINSTALL)
+    except ValueError as fault:
+        found.bad("address", str(fault), "write http://HOST:PORT")
+    else:
+        found.ok = found.ok and all(step.ok for step in steps)

@@ -1,0 +1,149 @@
+"""The errors that a new user meets: one clear line each, with the next step."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from akto_mirror import sample_api
+from akto_mirror.background import BackgroundServer
+from akto_mirror.receiver import Receiver
+from tests.support.certs import make_identity
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment, running_mitmdump
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    """The address of the sample API."""
+    with BackgroundServer(sample_api.make_app()) as server:
+        yield server.url
+
+
+def start(
+    folder: Path, prelude: str = "", script: Path = ADDON, listen: tuple[str, ...] = ("--mode", "regular@127.0.0.1:0")
+) -> subprocess.CompletedProcess[str]:
+    """Start mitmdump, which is to end by itself; its Python runs `prelude` before anything else."""
+    (folder / "sitecustomize.py").write_text(prelude)
+    command = [str(MITMDUMP), *listen, "-s", str(script), "--set", f"confdir={confdir()}"]
+    env = environment({"PYTHONPATH": str(folder), "XDG_STATE_HOME": str(folder)})
+    return subprocess.run(
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line by which the addon has ended the start."""
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if "akto: " in line]
+    return line.partition("akto: ")[2]
+
+
+@pytest.mark.parametrize("name", ["httpx", "brotlicffi", "ada_url", "prometheus_client"])
+def test_a_missing_dependency_is_named(tmp_path: Path, name: str) -> None:
+    """The line names the package and the command that installs it."""
+    line = refusal(start(tmp_path, f"import sys; sys.modules[{name!r}] = None"))
+    assert f"package {name} is missing" in line
+    assert f'-m pip install "{ADDON.parent}"' in line
+
+
+def test_the_script_alone_says_what_it_needs(tmp_path: Path) -> None:
+    """A copy of akto_addon.py without its package names the package."""
+    script = Path(shutil.copy(ADDON, tmp_path))
+    line = refusal(start(tmp_path, "import sys; sys.modules['akto_mirror'] = None", script))
+    assert "package akto_mirror is missing" in line
+    assert line.endswith("-m pip install akto-mirror")
+
+
+def test_a_standalone_binary_is_told_to_come_from_pypi(tmp_path: Path) -> None:
+    """It cannot load third-party packages at all, so that installing them would not help."""
+    line = refusal(start(tmp_path, "import sys; sys.frozen = True; sys.modules['httpx'] = None"))
+    assert "standalone binaries cannot load it" in line
+    assert "uv tool install mitmproxy --with" in line
+
+
+def test_an_old_mitmproxy_is_named(tmp_path: Path) -> None:
+    """The line names its version and the one that is needed."""
+    line = refusal(start(tmp_path, "import mitmproxy.version; mitmproxy.version.VERSION = '10.4.2'"))
+    assert "mitmproxy 10.4.2 is too old, 11.0.2 or newer is needed" in line
+    assert "pip install" in line
+
+
+def test_a_development_version_is_not_too_old(tmp_path: Path) -> None:
+    """Its version has letters in it."""
+    prelude = "import sys, mitmproxy.version; mitmproxy.version.VERSION = '13.0.0.dev'; sys.modules['httpx'] = None"
+    assert "httpx is missing" in refusal(start(tmp_path, prelude))
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    """The line is mitmproxy's own, says which port, and proposes another."""
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = start(tmp_path, listen=("-p", str(port)))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout
+    assert re.search(rf"failed to listen on .*:{port}.*address already in use", done.stdout)
+    assert "Try specifying a different port" in done.stdout
+
+
+def test_no_address_is_a_dry_run(api: str) -> None:
+    """Without akto_url the traffic passes, and a warning says what to set."""
+    with running_mitmdump(f"reverse:{api}") as proxy:
+        assert httpx.get(f"{proxy.url}/api/products").status_code == 200
+        proxy.wait_for(r"akto: dry run, nothing is sent; set akto_url=\S+ or AKTO_DATA_INGESTION_URL")
+
+
+def failure(api: str, akto_url: str) -> str:
+    """Return the addon's line about an address that does not take entries; the traffic passes all the same."""
+    with running_mitmdump(f"reverse:{api}", options={"akto_url": akto_url, "akto_linger_ms": "10"}) as proxy:
+        assert httpx.get(f"{proxy.url}/api/products").status_code == 200
+        return proxy.wait_for(r"akto: (cannot deliver: .*)")[1]
+
+
+def test_a_wrong_port_is_told(api: str) -> None:
+    """Connection refused: start the service or correct the address."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    line = failure(api, f"http://127.0.0.1:{port}")
+    assert "nothing listens there: start the service, or correct akto_url" in line
+
+
+def test_https_for_http_is_told(api: str) -> None:
+    """TLS to a port that speaks plain HTTP, as Akto's own does."""
+    with Receiver() as akto:
+        line = failure(api, akto.url.replace("http:", "https:"))
+    assert "write http:// instead of https:// in akto_url" in line
+
+
+def test_a_self_signed_certificate_is_told(api: str, tmp_path: Path) -> None:
+    """The line names the variable that makes it trusted."""
+    identity = make_identity(tmp_path)
+    context: ssl.SSLContext = identity.server_context()
+    with BackgroundServer(sample_api.make_app(), ssl_context=context) as server:
+        line = failure(api, server.url)
+    assert "CERTIFICATE_VERIFY_FAILED" in line
+    assert "set SSL_CERT_FILE" in line
+
+
+def test_a_refused_token_is_told(api: str) -> None:
+    """401: the line names the option and the variable."""
+    with Receiver(token="right") as akto:
+        line = failure(api, akto.url)
+    assert "answer 401" in line
+    assert "set akto_token or AKTO_API_TOKEN" in line
