@@ -55,6 +55,7 @@ HINTS = {
 NETWORK_HINTS = (
     ("CERTIFICATE_VERIFY_FAILED", "set SSL_CERT_FILE to a PEM file with the certificate of its issuer"),
     ("WRONG_VERSION_NUMBER", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
+    ("handshake operation timed out", "if the port speaks no TLS, write http:// instead of https:// in akto_url"),
     ("record layer failure", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
     ("Connection refused", "nothing listens there: start the service, or correct akto_url"),
 )
