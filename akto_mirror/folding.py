@@ -53,15 +53,16 @@ def fold(segment: str) -> str:
 
 @lru_cache(maxsize=16384)
 def _fold(segment: str) -> str:
-    if _is_id(segment):
-        return ID
+    without = UUID.sub(ID, segment)
+    if without != segment:
+        return without
     if (file := EXTENSION.fullmatch(segment)) and _is_id(file[1]):
         return ID + file[2]
-    return UUID.sub(ID, segment)
+    return ID if _is_id(segment) else segment
 
 
 def _is_id(text: str) -> bool:
-    return bool(UUID.fullmatch(text) or WHOLE.fullmatch(text)) or _is_token(text)
+    return WHOLE.fullmatch(text) is not None or _is_token(text)
 
 
 def _is_token(text: str) -> bool:
