@@ -20,6 +20,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from akto_mirror import capture, entry, host, metrics, options, tee
 from akto_mirror.batch import Limits
+from akto_mirror.commands import Commands
 from akto_mirror.entry import Exchange
 from akto_mirror.metrics import Metrics, Observation
 from akto_mirror.options import ConfigError, Settings
@@ -66,7 +67,7 @@ _parked: WeakKeyDictionary[object, Shipper] = WeakKeyDictionary()
 PARK_S = 2.0
 
 
-class AktoMirror:
+class AktoMirror(Commands):
     """Mirrors what passes the capture rules to Akto; see `akto_mirror.options` for what steers it."""
 
     name = "akto-mirror"

@@ -45,6 +45,13 @@ def decide(flow: http.HTTPFlow, response: http.Response, settings: Settings, mar
     return skip or _exchange(flow, response, settings, request_headers, response_headers)
 
 
+def snapshot(flow: http.HTTPFlow, response: http.Response, settings: Settings) -> Exchange:
+    """Take the snapshot of a flow whatever the rules say of it."""
+    request_headers = entry.header_map(flow.request.headers.fields, all_cookies=not settings.worker)
+    response_headers = entry.header_map(response.headers.fields, all_cookies=not settings.worker)
+    return _exchange(flow, response, settings, request_headers, response_headers)
+
+
 def _unwanted(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings, marker: str) -> Skip | None:
     if MARKER in headers and (headers[MARKER] == marker or _leads_to_akto(flow.request.path, settings)):
         return Skip(Reason.OWN_CALL)

@@ -1,0 +1,97 @@
+"""The `akto.` commands, for the command lines of mitmproxy and mitmweb and for key bindings."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+from mitmproxy import command, exceptions, flow, http, types
+
+from akto_mirror import capture, checks, entry
+from akto_mirror.options import Settings
+from akto_mirror.rules import Skip
+from akto_mirror.shipper import Shipper
+from akto_mirror.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+
+class Commands:
+    """What people can tell the addon to do; the addon itself is built on this."""
+
+    _stats: Stats
+    _settings: Settings | None
+    _shipper: Shipper | None
+    _marker: str
+
+    @command.command("akto.stats")
+    def stats(self) -> str:
+        """Show what became of every flow: the same counts as in the log and in the metrics."""
+        return str(self._stats.snapshot())
+
+    @command.command("akto.flush")
+    def flush(self) -> None:
+        """Send what waits now, without waiting for a batch to fill."""
+        self._sender().flush()
+
+    @command.command("akto.check")
+    def check(self) -> None:
+        """Check the way to Akto step by step; the answer goes to the event log."""
+        settings = self._configured()
+        if not settings.destination.scheme.startswith("http"):
+            raise exceptions.CommandError("akto_url names no service; there is nothing to check")
+        target = checks.Target(settings.destination.url, token=settings.token, uds=settings.uds)
+        threading.Thread(target=_check, args=(target,), name="akto-check", daemon=True).start()
+
+    @command.command("akto.preview")
+    def preview(self, flows: Sequence[flow.Flow]) -> types.Data:
+        """Show the entries that flows would become, and why a flow would be skipped."""
+        settings = self._configured()
+        rows = [row for each in _with_response(flows) for row in _preview(each, settings, self._marker)]
+        return cast(types.Data, rows)
+
+    @command.command("akto.ship")
+    def ship(self, flows: Sequence[flow.Flow]) -> None:
+        """Send flows now, whatever the capture rules say of them, and even if they were sent before."""
+        settings, sender = self._configured(), self._sender()
+        chosen = _with_response(flows)
+        for each in chosen:
+            assert each.response is not None  # noqa: S101 - chosen by it; for the type checker
+            exchange = capture.snapshot(each, each.response, settings)
+            sender.offer(entry.encode(entry.build(each, each.response, capture.shape(settings), exchange)))
+        sender.flush()
+        logger.info("akto: sending %d flows by hand", len(chosen))
+
+    def _configured(self) -> Settings:
+        if self._settings is None:
+            raise exceptions.CommandError("the akto_ options are not in order; see the event log")
+        return self._settings
+
+    def _sender(self) -> Shipper:
+        if self._shipper is None:
+            raise exceptions.CommandError("dry run: set akto_url first")
+        return self._shipper
+
+
+def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
+    chosen = [each for each in flows if isinstance(each, http.HTTPFlow) and each.response is not None]
+    if not chosen:
+        raise exceptions.CommandError("choose HTTP flows that have a response")
+    return chosen
+
+
+def _preview(chosen: http.HTTPFlow, settings: Settings, marker: str) -> list[list[str]]:
+    assert chosen.response is not None  # noqa: S101 - chosen by it; for the type checker
+    verdict = capture.decide(chosen, chosen.response, settings, marker)
+    exchange = capture.snapshot(chosen, chosen.response, settings) if isinstance(verdict, Skip) else verdict
+    made = entry.build(chosen, chosen.response, capture.shape(settings), exchange)
+    shown = f"skipped: {verdict}" if isinstance(verdict, Skip) else "captured"
+    return [["verdict", shown], *([name, value] for name, value in msgspec.structs.asdict(made).items())]
+
+
+def _check(target: checks.Target) -> None:
+    for step in checks.run(target, send=False):
+        checks.show(step, lambda line: logger.info("akto: %s", line))

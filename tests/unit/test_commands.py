@@ -1,0 +1,104 @@
+"""The akto. commands: what people see and steer from mitmproxy's command lines."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytest
+from mitmproxy import exceptions, http
+from mitmproxy.test import tflow
+
+from akto_mirror.receiver import Receiver
+from tests.unit.harness import Harness, mirroring
+
+
+def flow(path: str = "/x", content_type: str = "application/json", status: int = 200) -> http.HTTPFlow:
+    """Make a flow that has ended."""
+    made = tflow.tflow(resp=True)
+    made.request.path = path
+    assert made.response
+    made.response.status_code = status
+    made.response.headers["content-type"] = content_type
+    return made
+
+
+def call(running: Harness, name: str, *arguments: Any) -> Any:
+    """Call a command as mitmproxy does."""
+    return running.context.master.commands.call(name, *arguments)
+
+
+def test_stats_are_those_of_the_log() -> None:
+    """The command akto.stats shows the counts as one line."""
+    with mirroring() as running:
+        running.pass_on(flow())
+        running.pass_on(flow(status=404))
+        shown = call(running, "akto.stats")
+    assert shown.startswith("captured 1 = ")
+    assert shown.endswith("skipped 1 (status 1)")
+
+
+def test_flush_does_not_wait_for_the_linger() -> None:
+    """The command akto.flush sends what waits."""
+    with Receiver() as akto, mirroring(url=akto.url, linger_ms=600_000) as running:
+        running.pass_on(flow())
+        call(running, "akto.flush")
+        akto.wait_for(1, 30)
+
+
+def test_preview_shows_entry_and_verdict() -> None:
+    """The command akto.preview shows what would be shipped, also of a flow that is skipped, with the reason."""
+    with mirroring() as running:
+        rows = call(running, "akto.preview", [flow("/a"), flow("/b", content_type="text/html")])
+        assert running.entries() == []
+    assert [value for name, value in rows if name == "verdict"] == ["captured", "skipped: content type text/html"]
+    assert [value for name, value in rows if name == "path"] == ["/a", "/b"]
+    assert [value for name, value in rows if name == "statusCode"] == ["200", "200"]
+
+
+def test_ship_sends_whatever_the_rules_say() -> None:
+    """The command akto.ship sends chosen flows, those too that a rule would leave out."""
+    with Receiver() as akto, mirroring(url=akto.url, linger_ms=600_000) as running:
+        call(running, "akto.ship", [flow("/a", status=500), flow("/b")])
+        akto.wait_for(2, 30)
+        assert [entry["path"] for entry in akto.entries] == ["/a", "/b"]
+
+
+@pytest.mark.parametrize("name", ["akto.preview", "akto.ship"])
+def test_flows_without_a_response_are_told(name: str) -> None:
+    """A choice of flows that cannot be shipped is answered by what to choose."""
+    with mirroring() as running, pytest.raises(exceptions.CommandError, match="that have a response"):
+        call(running, name, [tflow.tflow(), tflow.ttcpflow()])
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("akto.flush", []), ("akto.ship", [[flow()]])])
+def test_a_dry_run_cannot_send(name: str, arguments: list[Any]) -> None:
+    """Without akto_url there is nowhere to send to, and the answer says so."""
+    with mirroring(url="") as running, pytest.raises(exceptions.CommandError, match="set akto_url first"):
+        call(running, name, *arguments)
+
+
+def test_check_tells_each_step(caplog: pytest.LogCaptureFixture) -> None:
+    """The command akto.check writes its steps to the event log, without holding mitmproxy up."""
+    caplog.set_level(logging.INFO)
+    with Receiver() as akto, mirroring(url=akto.url) as running:
+        call(running, "akto.check")
+        _wait_for(caplog, "✓ /api/auth-check", 30)
+    assert "akto: ✓ connect" in caplog.text
+
+
+def _wait_for(caplog: pytest.LogCaptureFixture, text: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while text not in caplog.text:
+        assert time.monotonic() < end, caplog.text
+        time.sleep(0.01)
+
+
+def test_every_command_has_a_help_text() -> None:
+    """People see a command's docstring in mitmproxy's help."""
+    with mirroring() as running:
+        commands = running.context.master.commands.commands
+        mine = {name: shown.help for name, shown in commands.items() if name.startswith("akto.")}
+    assert set(mine) == {"akto.stats", "akto.flush", "akto.check", "akto.preview", "akto.ship"}
+    assert all(mine.values())
