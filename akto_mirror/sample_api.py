@@ -68,3 +68,15 @@ class _Echo(WebSocketHandler):
 def make_app() -> Application:
     """Build the API's application."""
     return Application([("/live", _Echo)], default_handler_class=_Answer, log_function=lambda _: None)
+
+
+if __name__ == "__main__":
+    # For the recipe examples/compose.yaml: python -m akto_mirror.sample_api PORT
+    import asyncio
+    import sys
+
+    async def _serve(port: int) -> None:
+        make_app().listen(port)
+        await asyncio.Event().wait()
+
+    asyncio.run(_serve(int(sys.argv[1])))

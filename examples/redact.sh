@@ -1,0 +1,14 @@
+#!/bin/sh
+# Filter and redact: the login and everything under /internal/ is not mirrored at all, and secrets are replaced by
+# [redacted] before an entry is queued: in headers, JSON keys, form fields and the query.
+set -eu
+: "${TARGET:=http://127.0.0.1:3000}" "${LISTEN:=8080}"
+: "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
+export AKTO_DATA_INGESTION_URL
+
+exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" \
+    --set 'akto_filter=!(~u /login$) & !(~u /internal/)' \
+    --set akto_redact_headers=common --set akto_redact_headers=x-session \
+    --set akto_redact_fields=common --set akto_redact_fields=iban \
+    --set akto_include_query=true \
+    "$@"
