@@ -110,7 +110,7 @@ def _request(given: Mapping[str, Any], start: float) -> http.Request:
         host=url.hostname or "",
         port=_port(url.netloc) or HTTP_SCHEMES[url.scheme],
         method=_bytes(_text(given.get("method")) or "GET"),
-        scheme=_bytes(url.scheme),
+        scheme=b"https" if url.scheme in TLS_SCHEMES else b"http",
         authority=pseudo.get(b":authority") or _bytes(url.netloc.rpartition("@")[2]),
         path=_bytes(target if target.startswith("/") else f"/{target}"),
         http_version=_version(given.get("httpVersion")),

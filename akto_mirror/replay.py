@@ -27,6 +27,7 @@ from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
 from akto_mirror.options import ConfigError, Settings
 from akto_mirror.progress import Bar
 from akto_mirror.recording import Record, UnreadableError
+from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper
 from akto_mirror.sinks.base import Sink
@@ -49,7 +50,7 @@ DELIVERY = (
 
 
 def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all options, as mitmproxy's `--set` reads them.
+    """Return the values of all options, as mitmproxy's `--set` reads them; nothing is spooled, whatever they say.
 
     Args:
         specs: texts such as `akto_fidelity=worker`.
@@ -74,7 +75,7 @@ def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, A
         manager.update(**given)
     except (exceptions.OptionsError, TypeError) as fault:
         raise ConfigError(*_culprit(texts), printable(str(fault))) from fault
-    return {name: getattr(manager, name) for name in options.names()}
+    return {name: getattr(manager, name) for name in options.names()} | {"akto_durability": Durability.MEMORY.value}
 
 
 def _texts(specs: Sequence[str]) -> dict[str, list[str]]:
@@ -154,7 +155,7 @@ def entries(paths: Iterable[Path], given: Mapping[str, Any]) -> Entries:
                 continue
             verdict = verdicts.of(record.flow)
             if isinstance(verdict, Skip):
-                found.skipped.append(Skipped(record.flow.request.method, record.flow.request.url, str(verdict)))
+                found.skipped.append(Skipped(record.flow.request.method, record.flow.request.pretty_url, str(verdict)))
             else:
                 found.append(msgspec.structs.asdict(verdict))
     return found

@@ -68,7 +68,15 @@ def test_nothing_heavy_is_imported_for_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], ["demo", "--help"], ["sink", "--help"], ["check", "--help"], ["addon-path", "--help"]]
+    "argv",
+    [
+        ["--help"],
+        ["demo", "--help"],
+        ["sink", "--help"],
+        ["check", "--help"],
+        ["replay", "--help"],
+        ["addon-path", "--help"],
+    ],
 )
 def test_help_is_there(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Every command explains itself."""

@@ -1,0 +1,280 @@
+"""HAR files as makers write them, entry by entry."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mitmproxy import http
+
+from akto_mirror import har, recording, replay
+from akto_mirror.recording import UnreadableError
+from akto_mirror.replay import Entries
+
+DATA = Path(__file__).parents[1] / "data"
+JSON = {"name": "Content-Type", "value": "application/json"}
+
+
+def har_entry(request: dict[str, Any] | None = None, response: dict[str, Any] | None = None, **more: Any) -> Any:
+    """Make an entry of a HAR file."""
+    asked = {"method": "GET", "url": "https://api.example.com/a?b=1#c", "httpVersion": "HTTP/1.1", "headers": []}
+    answer = {
+        "status": 200,
+        "statusText": "Fine",
+        "httpVersion": "HTTP/1.1",
+        "headers": [JSON],
+        "content": {"text": '{"ok":1}'},
+    }
+    whole = {"startedDateTime": "2024-05-01T10:00:00.000Z", "time": 500, "request": asked | (request or {})}
+    return whole | {"response": answer | (response or {})} | more
+
+
+def read(*args: Any, **more: Any) -> http.HTTPFlow:
+    """Read an entry that is an HTTP exchange."""
+    found = har.read_entry(har_entry(*args, **more))
+    assert found
+    return found
+
+
+def shipped(name: str, **options: Any) -> Entries:
+    """Return what is shipped of a file of `tests/data`."""
+    return replay.entries([DATA / name], options)
+
+
+def fields(entry: dict[str, str], which: str) -> dict[str, str]:
+    """Return an entry's headers."""
+    return dict(json.loads(entry[which]))
+
+
+def test_chrome() -> None:
+    """Pseudo-headers name the host and vanish, decoded bodies stay decoded, missing ones are empty, forms come back."""
+    items, orders, photos, login, live = shipped("chrome.har")
+    assert fields(items, "requestHeaders") == {"accept": "application/json", "cookie": "sid=1", "host": "shop.example"}
+    assert (items["responsePayload"], items["time"]) == ('{"items":["tea","café"]}', "1714557600")
+    assert fields(items, "responseHeaders")["set-cookie"] == "a=1, b=2"
+    assert (orders["requestPayload"], orders["responsePayload"], orders["status"]) == (
+        '{"item":"tea"}',
+        '{"id":9}',
+        "OK",
+    )
+    assert photos["requestPayload"] == ""
+    assert login["requestPayload"] == "user=ann+smith&city=K%C3%B6ln"
+    assert (live["type"], live["statusCode"], live["path"]) == ("WebSocket", "101", "/live")
+
+
+def test_firefox() -> None:
+    """Times with a zone, zstd, forms with text and parameters, and bodies cut in the middle of a base64 group."""
+    items, login, report, grpc, old = shipped("firefox.har")
+    assert (items["responsePayload"], items["time"]) == ('{"items":["ü"]}', "1714557601")
+    assert login["requestPayload"] == "user=ann&remember=1"
+    assert report["responsePayload"] == '{"rows":[1,2,3'
+    assert base64.b64decode(grpc["requestPayload"]) == b"\0\0\0\0\x02\x08\x07"
+    assert base64.b64decode(grpc["responsePayload"]) == b"\0\0\0\0\x02\x08\x07"
+    assert old["responsePayload"] == ""
+
+
+def test_http_toolkit() -> None:
+    """Chained codings, joined values, binary requests and bodies that were left out."""
+    user, grpc, imported, live = shipped("http-toolkit.har")
+    assert (user["responsePayload"], fields(user, "requestHeaders")["host"]) == ('{"id": 7}\n', "api.example:8443")
+    assert (grpc["requestPayload"], grpc["responsePayload"]) == ("AAAAAAKWAQ==", "AAAAAAIIBw==")
+    assert fields(grpc, "requestHeaders") == {"content-type": "application/grpc", "host": "api.example:8443"}
+    assert (imported["requestPayload"], imported["responsePayload"], imported["status"]) == ("", "", "Accepted")
+    assert live["type"] == "WebSocket"
+
+
+@pytest.mark.parametrize("fidelity", ["akto", "worker"])
+def test_mitmproxys_own(fidelity: str) -> None:
+    """The HAR file of flows gives the entries of the flow file; only the client's address is not in it."""
+    by_har = shipped("mitmproxy.har", akto_fidelity=fidelity)
+    by_flows = shipped("flows.mitm", akto_fidelity=fidelity)
+    assert [entry | {"ip": ""} for entry in by_har] == [entry | {"ip": ""} for entry in by_flows]
+    assert len(by_har) == 2
+    assert [skipped.reason for skipped in by_har.skipped] == [skipped.reason for skipped in by_flows.skipped]
+
+
+@pytest.mark.parametrize("bom", ["utf-8-sig", "utf-16", "utf-32", "utf-8"])
+def test_a_byte_order_mark_is_no_harm(bom: str, tmp_path: Path) -> None:
+    """Fiddler writes one; all encodings that JSON has had are read, and white space in front too."""
+    (tmp_path / "a.har").write_bytes(("\n" * (bom == "utf-8") + (DATA / "chrome.har").read_text()).encode(bom))
+    assert replay.entries([tmp_path / "a.har"], {}) == shipped("chrome.har")
+
+
+def test_mitmproxys_compressed_file_is_read(tmp_path: Path) -> None:
+    """`save.har x.zhar` compresses with zlib."""
+    import zlib  # noqa: PLC0415 - for this test alone
+
+    (tmp_path / "a.zhar").write_bytes(zlib.compress((DATA / "chrome.har").read_bytes()))
+    assert replay.entries([tmp_path / "a.zhar"], {}) == shipped("chrome.har")
+
+
+@pytest.mark.parametrize("fidelity", ["akto", "worker"])
+@pytest.mark.parametrize("coding", ["gzip", "br", "GZIP", "identity", "aws-chunked", ""])
+def test_a_decoded_body_is_neither_decoded_again_nor_lost(coding: str, fidelity: str, tmp_path: Path) -> None:
+    """The text is what arrives, and the header stays as it was recorded."""
+    answer = {"headers": [JSON, {"name": "content-encoding", "value": coding}]}
+    (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [har_entry(response=answer)]}}))
+    (only,) = replay.entries([tmp_path / "a.har"], {"akto_fidelity": fidelity})
+    if coding != "GZIP" or fidelity == "akto":  # The Worker's platform decodes lower-case codings only.
+        assert only["responsePayload"] == '{"ok":1}'
+    assert fields(only, "responseHeaders")["content-encoding"] == coding
+
+
+def test_a_body_that_its_maker_could_not_decode_stays_as_it_is() -> None:
+    """Of a broken gzip body mitmproxy writes the raw bytes; they are not coded a second time."""
+    raw = gzip.compress(b'{"ok":1}')[:-4]
+    content = {"text": base64.b64encode(raw).decode(), "encoding": "base64"}
+    answer = {"headers": [JSON, {"name": "content-encoding", "value": "gzip"}], "content": content}
+    flow = read(response=answer)
+    assert flow.response
+    assert flow.response.raw_content == raw
+
+
+@pytest.mark.parametrize("status", [0, "0", None, -1, "", "x", 99, 1000])
+def test_no_status_is_no_response(status: object) -> None:
+    """Blocked and broken exchanges have none, whatever their maker writes."""
+    flow = read(response={"status": status, "_error": "net::ERR_BLOCKED_BY_CLIENT"})
+    assert flow.response is None
+    assert flow.error
+    assert flow.error.msg == "net::ERR_BLOCKED_BY_CLIENT"
+
+
+@pytest.mark.parametrize("response", [None, {}, "x"])
+def test_a_missing_response_is_no_response(response: object) -> None:
+    """A request that was never answered may have no response at all."""
+    flow = har.read_entry(har_entry() | {"response": response})
+    assert flow
+    assert flow.response is None
+
+
+@pytest.mark.parametrize(
+    ("start", "took", "end"),
+    [
+        ("2024-05-01T10:00:00.000Z", 500, 1714557600.5),
+        ("2024-05-01T12:00:00.1234567+02:00", 0, 1714557600.123456),
+        ("2024-05-01T05:30:00-0430", -1, 1714557600.0),
+        ("2024-05-01T10:00:00", None, 1714557600.0),
+        ("2024-05-01T10:00:00Z", math.nan, 1714557600.0),
+        ("2024-05-01T10:00:00Z", "5", 1714557600.0),
+    ],
+)
+def test_times(start: str, took: object, end: float) -> None:
+    """ISO 8601 with any zone, without one UTC; a duration only where it is known."""
+    flow = read(startedDateTime=start, time=took)
+    assert flow.response
+    assert flow.response.timestamp_end == pytest.approx(end, abs=1e-5)
+
+
+@pytest.mark.parametrize("start", [None, "", "yesterday", 5, "0000-00-00"])
+def test_a_missing_time_is_not_made_up(start: object) -> None:
+    """It is NaN, for which the entry gets the time of the replay."""
+    flow = read(startedDateTime=start)
+    assert math.isnan(flow.request.timestamp_start)
+
+
+@pytest.mark.parametrize(
+    "url", ["data:text/plain,abc", "blob:https://x/1", "about:blank", "chrome-extension://abc/x.js"]
+)
+def test_what_is_no_http_is_passed_over(url: str) -> None:
+    """Browsers list addresses of which nothing ever went over the network."""
+    assert har.read_entry(har_entry({"url": url})) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "host"),
+    [
+        ("https://api.example.com", b"/", "api.example.com"),
+        ("https://API.example.com:8443/a%2Fb/../c?d=é#e", "/a%2Fb/../c?d=é".encode(), "API.example.com:8443"),
+        ("http://[::1]:99999/x", b"/x", "[::1]:99999"),
+        ("https://ann:pw@bücher.example/ä", "/ä".encode(), "bücher.example"),
+    ],
+)
+def test_addresses(url: str, target: bytes, host: str) -> None:
+    """Path and query as recorded, without fragment and password; the host is the address's where no header has it."""
+    flow = read({"url": url})
+    assert flow.request.data.path == target
+    assert flow.request.data.authority == host.encode()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
+        [["A", "1"], ["A", "2"]],
+        [{"name": "A", "value": "1\n2"}],
+    ],
+)
+def test_headers_of_all_makers(headers: object) -> None:
+    """As objects, as Slack's lists of two, or joined by line breaks."""
+    assert read({"headers": headers}).request.headers.fields == ((b"A", b"1"), (b"A", b"2"))
+
+
+@pytest.mark.parametrize("headers", [None, {}, [None], [[]], [{"value": "x"}], [{"name": ""}]])
+def test_headers_that_are_none(headers: object) -> None:
+    """What names no header is passed over."""
+    assert read({"headers": headers}).request.headers.fields == ()
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    """JSON can spell it, UTF-8 cannot."""
+    flow = read(response={"content": {"text": "a\ud83d\ude00\ud83dz"}})
+    assert flow.response
+    assert flow.response.raw_content == "a😀\ufffdz".encode()
+
+
+@pytest.mark.parametrize("version", ["h2", "http/2.0", "HTTP/2", "HTTP/2.0"])
+def test_http2_has_one_name(version: str) -> None:
+    """Makers spell it in four ways."""
+    assert read({"httpVersion": version}).request.is_http2
+
+
+def test_what_is_wrong_is_told_by_its_number() -> None:
+    """One odd entry is an error of its own, and the next is read."""
+    found = list(har.flows([har_entry(), {"request": {}}, 7, har_entry()]))
+    assert [isinstance(item, http.HTTPFlow) for item in found] == [True, False, False, True]
+    assert [str(item) for item in found[1:3]] == [f"entry {n}: an entry without the request's url" for n in (2, 3)]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+spots = st.sampled_from(
+    [
+        *(("request", name) for name in ("url", "method", "headers", "httpVersion", "postData", "_content")),
+        *(("response", name) for name in ("status", "statusText", "headers", "content", "httpVersion", "_error")),
+        *((name,) for name in ("startedDateTime", "time", "request", "response")),
+        *(("response", "content", name) for name in ("text", "encoding")),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(spot=spots, value=json_values)
+def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> None:
+    """Whatever stands anywhere in an entry, it becomes a flow, is passed over, or is told to be unreadable."""
+    entry = har_entry()
+    place = entry
+    for name in spot[:-1]:
+        place = place[name]
+    place[spot[-1]] = value
+    (found,) = har.flows([entry])
+    assert found is None or isinstance(found, http.HTTPFlow | ValueError)
+
+
+@given(content=st.binary(max_size=200))
+def test_no_file_breaks_the_reader(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever a file holds, it is read or told to be unreadable."""
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.write_bytes(content)
+    with suppress(UnreadableError):
+        list(recording.read(path))
