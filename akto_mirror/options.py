@@ -303,12 +303,20 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         linger_ms=known["akto_linger_ms"],
         queue_bytes=known["akto_queue_bytes"],
         durability=Durability(known["akto_durability"]),
-        spool_dir=_parsed(known, "akto_spool_dir", lambda folder: spool_dir(folder, environ)),
+        spool_dir=_spool_dir_of(known, environ),
         spool_bytes=known["akto_spool_bytes"],
         timeout_s=known["akto_timeout_s"],
         shutdown_s=known["akto_shutdown_s"],
         metrics=_parsed(known, "akto_metrics", _listener),
     )
+
+
+def _spool_dir_of(known: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
+    """Return the spool's folder; where nothing is ever written to disk, it need not be fit for that."""
+    if known["akto_durability"] == Durability.MEMORY.value:
+        return Path()
+    folder: Path = _parsed(known, "akto_spool_dir", lambda text: spool_dir(text, environ))
+    return folder
 
 
 def find_mistakes(texts: Mapping[str, list[str]], values: Mapping[str, object]) -> Iterable[ConfigError]:
