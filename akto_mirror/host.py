@@ -21,10 +21,22 @@ def replace(flow: http.HTTPFlow) -> None:
     address = flow.server_conn.address
     if not isinstance(flow.client_conn.proxy_mode, ReverseMode) or address is None:
         return
-    flow.metadata[ASKED] = (
-        (flow.request.host_header or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    )
-    flow.request.host_header = url.hostport("https" if flow.server_conn.tls else "http", *address[:2])
+    target = url.hostport("https" if flow.server_conn.tls else "http", *address[:2])
+    flow.metadata[ASKED] = _exchange(flow.request, target.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+
+
+def _exchange(request: http.Request, target: bytes) -> bytes:
+    """Set the host header and return what it was, in the common case without mitmproxy's look-ups, which cost more."""
+    fields = request.headers.fields
+    places = [place for place, (name, _) in enumerate(fields) if len(name) == 4 and name.lower() == b"host"]
+    if len(places) != 1 or request.is_http2 or request.is_http3:
+        before = (request.host_header or "").encode("utf-8", "surrogateescape")
+        request.host_header = target
+        return before
+    place = places[0]
+    name, before = fields[place]
+    request.headers.fields = (*fields[:place], (name, target), *fields[place + 1 :])
+    return before
 
 
 def name_server(client: connection.Client, server: connection.Server) -> None:

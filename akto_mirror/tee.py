@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,6 +16,7 @@ Stream = Callable[[bytes], Iterable[bytes] | bytes] | bool
 
 # Content types whose parts are of use one by one, long before the whole has come.
 LIVE_TYPES = (b"text/event-stream", b"grpc", b"ndjson", b"jsonl", b"json-seq", b"multipart/x-mixed-replace")
+LIVE = re.compile(b"|".join(LIVE_TYPES))
 
 
 class Mode(StrEnum):
@@ -136,7 +138,7 @@ def _response_passes(request: http.Request, response: http.Response, limit: int)
 
 
 def _passes(framing: _Framing, limit: int) -> bool:
-    if framing.coded or framing.length is None or any(live in framing.content_type for live in LIVE_TYPES):
+    if framing.coded or framing.length is None or LIVE.search(framing.content_type):
         return True
     try:
         return int(framing.length) > limit
