@@ -26,8 +26,10 @@ MIN_PREFIX = 1024
 # More codings in a row than anybody uses; each costs a pass over the prefix.
 MAX_CODINGS = 4
 
-# Members of one gzip body: `cat a.gz b.gz` is legal (RFC 1952, section 2.2), thousands of empty ones are an attack.
-MAX_MEMBERS = 16
+# Members of one body: `cat a.gz b.gz` is legal (RFC 1952, section 2.2), some servers write one an event; thousands of
+# empty ones are an attack. The end of a br stream must be searched for, which costs a millisecond each.
+GZIP_MEMBERS = 256
+BR_MEMBERS = 8
 
 # How many times the limit is decoded in search of a fault for which the Worker would ship nothing.
 DRAIN = 16
@@ -81,10 +83,10 @@ def worker_payload(body: Body, coding: str, limit: int) -> str:
         coding: the `content-encoding` of a response; empty for a request, which the Worker never decodes.
         limit: bytes of the decoded body to keep.
     """
-    member = WORKER_MEMBERS.get(coding)
-    if member is None or not body.prefix or not limit:
+    decoder = WORKER_DECODERS.get(coding)
+    if decoder is None or not body.prefix or not limit:
         return text(body.prefix[:limit])
-    decoded = _decode_members(member, body.prefix, DRAIN * limit)
+    decoded = decoder(body.prefix, DRAIN * limit)
     sound = (decoded.ended and not decoded.rest) or not body.complete or len(decoded.data) >= DRAIN * limit
     return text(decoded.data[:limit]) if sound else ""
 
@@ -152,10 +154,10 @@ class Decoded:
 Member = Callable[[bytes, int], Decoded]
 
 
-def _decode_members(member: Member, data: bytes, bound: int) -> Decoded:
-    """Decode members that follow one another; a last one that is none at all is left in `rest`."""
+def _decode_members(member: Member, data: bytes, bound: int, most: int) -> Decoded:
+    """Decode up to `most` members that follow one another; a last one that is none at all is left in `rest`."""
     out, last = bytearray(), Decoded(b"", ended=False, rest=data)
-    for _ in range(MAX_MEMBERS):
+    for _ in range(most):
         part = member(last.rest, bound - len(out))
         if last.ended and not part.data and not part.ended:
             break
@@ -206,7 +208,7 @@ def _longest_sound(data: bytes, decode: Callable[[bytes], object], fault: type[E
 
 
 def _gzip(data: bytes, bound: int) -> Decoded:
-    return _decode_members(_inflate(GZIP), data, bound)
+    return _decode_members(_inflate(GZIP), data, bound, GZIP_MEMBERS)
 
 
 def _deflate(data: bytes, bound: int) -> Decoded:
@@ -223,7 +225,7 @@ def _deflate(data: bytes, bound: int) -> Decoded:
 
 
 def _br(data: bytes, bound: int) -> Decoded:
-    return _decode_members(_brotli, data, bound)
+    return _decode_members(_brotli, data, bound, BR_MEMBERS)
 
 
 def _zstd(data: bytes, bound: int) -> Decoded:
@@ -245,7 +247,7 @@ def _read_zstd(data: bytes, bound: int) -> bytes:
 # The kinds of stream that zlib tells apart by its `wbits`.
 GZIP, ZLIB, RAW = 31, 15, -15
 
-WORKER_MEMBERS: dict[str, Member] = {"gzip": _inflate(GZIP), "br": _brotli}
+WORKER_DECODERS: dict[str, Member] = {"gzip": _gzip, "br": _br}
 
 DECODERS: dict[str, Member] = {
     "gzip": _gzip,
