@@ -218,8 +218,10 @@ def text_type(text: str) -> int:
 
 def parse_pairs(text: str) -> list[tuple[str, str]]:
     """Return the first names and values of a query string or a form, decoded."""
-    head = "&".join(text[: MAX_PAIRS * 400].split("&", MAX_PAIRS)[:MAX_PAIRS])
-    return parse_qsl(head, keep_blank_values=True)
+    parts = text[: MAX_PAIRS * 400].split("&", MAX_PAIRS)[:MAX_PAIRS]
+    if "%" in text or "+" in text:
+        return parse_qsl("&".join(parts), keep_blank_values=True)
+    return [(name, value) for name, _, value in (part.partition("=") for part in parts) if name or value]
 
 
 def pair_fields(pairs: Iterable[tuple[str, str]]) -> Found:

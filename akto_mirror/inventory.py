@@ -31,7 +31,17 @@ MAX_PAGE = 500
 MAX_HOSTS_SHOWN = 200
 
 PLACES = ("query", "request", "response")
-SAMPLED = ("requestHeaders", "requestPayload", "responseHeaders", "responsePayload", "ip", "status")
+SAMPLED = (
+    "path",
+    "time",
+    "statusCode",
+    "requestHeaders",
+    "requestPayload",
+    "responseHeaders",
+    "responsePayload",
+    "ip",
+    "status",
+)
 
 
 @dataclass(slots=True)
@@ -219,7 +229,7 @@ class Inventory:
         return True
 
     def _keep_sample(self, endpoint: Endpoint, entry: Mapping[str, Any]) -> None:
-        sample = {name: _text(entry.get(name))[:MAX_SAMPLE_CHARS] for name in ("path", "time", "statusCode", *SAMPLED)}
+        sample = {name: _text(entry.get(name))[:MAX_SAMPLE_CHARS] for name in SAMPLED}
         if len(endpoint.samples) == MAX_SAMPLES:
             self._forget(endpoint.samples[0])
         endpoint.samples.append(self.total)

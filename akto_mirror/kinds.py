@@ -58,7 +58,7 @@ def recognise(entry_type: str, headers: Mapping[str, str], request: Payload, que
         return Kind(GRPC)
     if _is_graphql(query):
         return Kind(GRAPHQL, (_graphql(query),))
-    calls = list(islice(_calls(request.messages), MAX_CALLS))
+    calls = list(islice(_calls(request.messages), MAX_CALLS)) if request.messages else []
     if operations := [_graphql(call) for call in calls if _is_graphql(call)]:
         return Kind(GRAPHQL, tuple(operations))
     return _rpc(calls, headers)
