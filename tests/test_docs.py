@@ -1,0 +1,139 @@
+"""The docs say what is so; `python -m tests.test_docs` writes the list of options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.registry import CollectorRegistry
+
+from akto_mirror import metrics, options
+from akto_mirror.metrics import Observation
+from akto_mirror.options import KINDS, Option
+from akto_mirror.stats import Stats
+from tests.support.proxy import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+OPTIONS = DOCS / "options.md"
+HEAD = """# Options
+
+Set them with `--set name=value`, in mitmproxy's command line with `:set`, or in `~/.mitmproxy/config.yaml`. A list
+takes one `--set` for each of its values. A value that cannot be used ends the start with one line that names it; changed
+while mitmproxy runs, the old value stays in force.
+"""
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def section(option: Option) -> str:
+    """Return what the page of options says of one."""
+    default = option.default if isinstance(option.default, str) else str(option.default).lower()
+    kind = "a list of texts" if option.type == Sequence[str] else KINDS[option.type]
+    facts = [("Takes", kind), ("default", f"`{default}`" if default and default != "[]" else "empty")]
+    if option.choices:
+        facts.append(("one of", ", ".join(f"`{choice}`" for choice in option.choices)))
+    if option.bounds:
+        facts.append(("from", "{:,} to {:,}".format(*option.bounds)))
+    if option.env:
+        facts.append(("variable", f"`{option.env}`"))
+    return f"\n## `{option.name}`\n\n{option.help}\n\n" + "; ".join(" ".join(fact) for fact in facts) + ".\n"
+
+
+def test_options() -> None:
+    """The page of options is what the declarations say; `python -m tests.test_docs` writes it."""
+    assert OPTIONS.read_text() == HEAD + "".join(map(section, options.OPTIONS))
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Return the anchors of a page's headings, as Markdown renderers make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings)
+
+
+@each_page
+def test_links(page: Path) -> None:
+    """Every file and every heading that a page links to is there."""
+    for link, anchor in re.findall(r"\]\(([^):#]*)(?:#([^)]*))?\)", page.read_text()):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.resolve()), f"{link}#{anchor}"
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    """Nobody has to look through a folder."""
+    text = (ROOT / "README.md").read_text()
+    assert [page.name for page in PAGES if f"(docs/{page.name})" not in text] == []
+
+
+@each_page
+def test_every_option_that_is_named_exists(page: Path) -> None:
+    """A page that names an option that is gone, or misspells one, is noticed."""
+    named = set(re.findall(r"\bakto_[a-z_]+\b(?!\.py)", page.read_text()))
+    tests_own = {name for name in named if name.startswith("akto_mirror")}
+    assert named - tests_own - set(options.names()) == set()
+
+
+@cache
+def commands() -> frozenset[str]:
+    """Return the commands that `akto-mirror --help` lists."""
+    shown = subprocess.run([sys.executable, "-m", "akto_mirror", "--help"], capture_output=True, text=True, check=True)
+    return frozenset(re.findall(r"^ {4}([a-z-]+)(?: |$)", shown.stdout, re.MULTILINE))
+
+
+@each_page
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    """Of the command line and of its spool."""
+    found = re.findall(r"(?:^    |[`(])akto-mirror ([a-z-]+)", page.read_text(), re.MULTILINE)
+    assert set(found) <= commands()
+
+
+def alerts() -> list[str]:
+    """Return the expressions that the docs propose for alerts."""
+    return re.findall(r"```promql\n(.*?)\n```", (DOCS / "operations.md").read_text(), re.DOTALL)
+
+
+def served() -> frozenset[str]:
+    """Return the names of all series that a proxy with a spool serves."""
+    seen = Observation(Stats().snapshot(), 0, 1, spool_bytes=0, dead_bytes=0, oldest_s=0.0)
+    registry = CollectorRegistry()
+    registry.register(metrics._Collector(lambda: seen))
+    return frozenset(re.findall(r"^(\w+)", generate_latest(registry).decode(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("expression", alerts())
+def test_alerts(expression: str) -> None:
+    """Prometheus' grammar takes every alert, and every metric in it is served."""
+    promql = pytest.importorskip("promql_parser")
+    promql.parse(expression)
+    named = set(re.findall(r"akto_mirror_\w+", expression))
+    assert named
+    assert named <= served()
+
+
+def test_there_are_alerts() -> None:
+    """A walk that found none would prove nothing."""
+    assert len(alerts()) > 4
+
+
+def test_the_architecture_names_modules() -> None:
+    """What stands in a layer of the architecture is a module of the package."""
+    rows = re.findall(r"^\| [^|]*\| (`[^|]*) \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    package = ROOT / "akto_mirror"
+    modules = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/*.py")}
+    assert len(named) > 30
+    assert named <= modules
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description="Write docs/options.md.").parse_args()
+    OPTIONS.write_text(HEAD + "".join(map(section, options.OPTIONS)))
