@@ -1,0 +1,100 @@
+"""The benchmarks work; what they measure on a given day is not tested."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import table
+from benchmarks.load import Timing, percentile, summary
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_percentile_is_by_nearest_rank() -> None:
+    """A percentile is one of the values: the smallest that enough others do not exceed."""
+    values = [30.0, 10.0, 20.0, 40.0]
+    assert [percentile(values, share) for share in (0.25, 0.5, 0.51, 0.99, 1)] == [10, 20, 30, 40, 40]
+
+
+def test_summary_counts_over_the_whole_span() -> None:
+    """Requests a second are those between the first start and the last end; latencies are in milliseconds."""
+    load = summary([Timing(100.0, 0.5), Timing(100.25, 1.75)])
+    assert (load.per_s, load.p50_ms, load.p99_ms) == (1, 500, 1750)
+
+
+def test_table_is_markdown() -> None:
+    """Columns of figures are aligned to the right."""
+    assert table.render(["", "ms"], [["plain", "1"]]) == "|  | ms |\n| --- | ---: |\n| plain | 1 |"
+
+
+@pytest.mark.parametrize(("values", "shown"), [([2.0], "2.00"), ([1.0, 2.0, 3.0, 4.0, 5.0], "3.00 (2.00–4.00)")])  # noqa: RUF001 - a range
+def test_spread_shows_median_and_quartiles(values: list[float], shown: str) -> None:
+    """The spread of one value is that value."""
+    assert table.spread(values, 2) == shown
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("tools", ["all", "python only"])
+def test_throughput_prints_a_valid_table(tools: str, tmp_path: Path) -> None:
+    """A run shows each mode, in which every entry has arrived, with h2load and nginx and without them."""
+    out = tmp_path / "table.md"
+    printed = _run("throughput", "--rounds", "1", "--requests", "250", "--out", str(out), tools=tools)
+    assert out.read_text() == printed
+    rows = _rows(printed)
+    assert list(rows) == ["plain mitmdump", "with the addon", "one POST a flow"]
+    assert [row[-1] for row in rows.values()] == ["none, as it should be", "all 250", "all 250"]
+    assert all(math.isfinite(float(row[3])) for row in rows.values())
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_bodies_prints_a_valid_table() -> None:
+    """A body that the rules take arrives as an entry, cut to the limit, and no other does."""
+    printed = _run("bodies", "--megabytes", "1")
+    assert "figures void" not in printed
+    assert printed.count("| all 3 |") == 1
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_sse_prints_a_valid_table() -> None:
+    """All streams are alive with and without a proxy, and each becomes an entry."""
+    rows = _rows(_run("sse", "--streams", "5", "--seconds", "2"))
+    assert [row[2] for row in rows.values()] == ["5 of 5"] * 3
+    assert rows["with the addon"][-1] == "5 of 5"
+
+
+@pytest.mark.slow
+def test_hooks_prints_a_sum() -> None:
+    """The hooks are measured one by one and added up."""
+    *hooks, total = _python("-m", "benchmarks.hooks").splitlines()
+    times = [float(line.split()[-2]) for line in hooks]
+    assert [line.split()[0] for line in hooks] == ["requestheaders", "responseheaders", "response"]
+    assert float(total.split()[-2]) == pytest.approx(sum(times), abs=0.2)
+
+
+def _run(*args: str, tools: str = "all") -> str:
+    return _python("-m", "benchmarks", *args, path="" if tools == "python only" else os.environ["PATH"])
+
+
+def _python(*args: str, path: str | None = None) -> str:
+    environment = os.environ if path is None else os.environ | {"PATH": path}
+    run = subprocess.run(
+        [sys.executable, *args], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def _rows(printed: str) -> dict[str, list[str]]:
+    """Return the rows of a table by the name in their first column."""
+    lines = [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith("| ")]
+    return {line[0]: line for line in lines[2:]}
