@@ -27,7 +27,7 @@ MODULES = {name: path for path in PACKAGE.rglob("*.py") if (name := _module(path
 CHAIN = (("addon", "cli"), ("commands",), ("shipper",), ("spool", "sinks", "batch", "retry", "stats"))
 
 # Modules that only compute: they take the clock and randomness as arguments and open nothing.
-PURE = ("rules", "routes", "body", "batch", "retry", "text", "entry", "host", "redact", "tee")
+PURE = ("rules", "routes", "body", "batch", "retry", "text", "entry", "host", "redact", "tee", "inventory")
 
 EFFECT = re.compile(
     r"(asyncio|builtins|concurrent|datetime|fcntl|http\.client|httpx|io|logging|multiprocessing|os|pathlib|queue|random"
