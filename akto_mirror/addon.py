@@ -18,9 +18,10 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import capture, entry, host, options, tee
+from akto_mirror import capture, entry, host, metrics, options, tee
 from akto_mirror.batch import Limits
 from akto_mirror.entry import Exchange
+from akto_mirror.metrics import Metrics, Observation
 from akto_mirror.options import ConfigError, Settings
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
@@ -79,6 +80,7 @@ class AktoMirror:
         self._replaces_host = False
         self._needs_whole_requests = False
         self._needs_whole_responses = False
+        self._metrics: Metrics | None = None
         self._streams: dict[str, http.HTTPFlow] = {}
         self._marker = secrets.token_hex(8)
 
@@ -144,6 +146,7 @@ class AktoMirror:
         if self._replaces_host and not ctx.master.should_exit.is_set():
             ctx.options.update(keep_host_header=False)
             self._replaces_host = False
+        self._end_metrics()
         self._mirror_streams()
         if self._shipper is None:
             return None
@@ -220,6 +223,7 @@ class AktoMirror:
     def _read_options(self) -> None:
         try:
             settings = options.read({name: getattr(ctx.options, name) for name in options.names()}, os.environ)
+            self._serve_metrics(settings.metrics)
         except ConfigError as fault:
             self._refuse(fault)
         else:
@@ -241,6 +245,34 @@ class AktoMirror:
                 self._shipper.start()
         else:
             self._reconfigure(self._shipper, before, settings)
+
+    def _serve_metrics(self, address: tuple[str, int] | None) -> None:
+        before = self._settings.metrics if self._settings else None
+        if address == before:
+            return
+        served = self._new_metrics(*address) if address else None
+        self._end_metrics()
+        self._metrics = served
+
+    def _new_metrics(self, host_name: str, port: int) -> Metrics:
+        try:
+            served = Metrics(host_name, port, self._observe)
+        except OSError as fault:
+            raise ConfigError(
+                "akto_metrics", f"{host_name}:{port}", f"{fault.strerror}; choose another address"
+            ) from fault
+        logger.info("akto: metrics at http://%s:%d/metrics", host_name, served.port)
+        return served
+
+    def _end_metrics(self) -> None:
+        if self._metrics is not None:
+            self._metrics.close()
+            self._metrics = None
+
+    def _observe(self) -> Observation:
+        settings = self._settings
+        folder = settings.spool_dir if settings and settings.durability is not Durability.MEMORY else None
+        return metrics.observe(self._stats, self._shipper, settings.queue_bytes if settings else 0, folder)
 
     def _begin(self, settings: Settings) -> Shipper:
         """Go on with the shipper that an instance before this one has left when the script was reloaded."""

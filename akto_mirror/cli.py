@@ -75,9 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="akto-mirror", description="Mirror API traffic to Akto.")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
-    _add(commands, "demo", _demo)
+    _add_demo(commands)
     _add_sink(commands)
     _add_check(commands)
+    _add_replay(commands)
     _add_spool(commands)
     _add(commands, "addon-path", _addon_path)
     return parser
@@ -110,7 +111,12 @@ def _token(args: argparse.Namespace) -> str:
     return token
 
 
-def _demo(_: argparse.Namespace) -> int:
+def _add_demo(commands: Commands) -> None:
+    parser = _add(commands, "demo", _demo)
+    parser.add_argument("--open", action="store_true", help="end on the inventory of what arrived, in a browser")
+
+
+def _demo(args: argparse.Namespace) -> int:
     """Show what is mirrored, with a sample API.
 
     Starts the API, a local ingestion service and mitmdump between them, sends varied requests through, and shows what
@@ -120,10 +126,24 @@ def _demo(_: argparse.Namespace) -> int:
 
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
+    look: Callable[[str], None] = _look if args.open else lambda _: None
     try:
-        return 0 if demo.run(say, addon_path()) else 1
+        return 0 if demo.run(say, addon_path(), look) else 1
     except demo.DemoError as error:
         raise UserError(str(error)) from error
+
+
+def _look(url: str) -> None:
+    """Open the inventory in a browser, and wait for Ctrl-C."""
+    import webbrowser  # noqa: PLC0415 - see the module's docstring
+
+    try:
+        say(f"\nThe inventory is at {url} until you press Ctrl-C.")
+        if not webbrowser.open(url):
+            say("There is no browser here that could be opened: open that address in yours.")
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        say("stopped")
 
 
 def _interrupt(*_: object) -> None:
@@ -148,18 +168,28 @@ def _sink(args: argparse.Namespace) -> int:
     """Run a local ingestion service.
 
     It answers as Akto's data-ingestion service does, with its limits and status codes. The newest 100,000 entries (at
-    most 256 MiB of text) stay in memory.
+    most 256 MiB of text) stay in memory, and its address shows their inventory in a browser: with the token, or without
+    one only on this machine.
     """
     stop = threading.Event()
     for number in INTERRUPTS:
         signal.signal(number, lambda *_: stop.set())
     receiver = _receiver(args)
-    say(f"listening on {receiver.url}; entries go to {printable(str(args.out)) if args.out else 'memory'}")
+    where = printable(str(args.out)) if args.out else "memory"
+    say(f"listening on {receiver.url}; entries go to {where}; {_shown(args)}")
     stop.wait()
     receiver.stop()
     say(_summary(receiver.store))
     receiver.store.close()
     return 0
+
+
+def _shown(args: argparse.Namespace) -> str:
+    from akto_mirror.receiver import is_loopback  # noqa: PLC0415 - see the module's docstring
+
+    if _token(args) or is_loopback(args.host):
+        return "open that address in a browser to look at them"
+    return "start it with a token to look at them in a browser, as it listens beyond this machine"
 
 
 def _receiver(args: argparse.Namespace) -> Receiver:
@@ -223,6 +253,53 @@ def _check(args: argparse.Namespace) -> int:
         raise UserError(f"{shown}: {error}") from error
     steps = [checks.show(step, say) for step in checks.run(target, send=args.send)]
     return 0 if all(step.ok for step in steps) else 1
+
+
+def _add_replay(commands: Commands) -> None:
+    parser = _add(commands, "replay", _replay)
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="flow files (mitmdump -w, mitmweb) and HAR files"
+    )
+    parser.add_argument("--to", metavar="URL", help=f"the ingestion service, as in akto_url (default: ${URL_VARIABLE})")
+    _add_token(parser, "sent raw as Authorization")
+    parser.add_argument("--filter", metavar="EXPRESSION", help="only flows that match, as in akto_filter")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="OPTION=VALUE", help="any akto_ option, as for mitmdump"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show each flow's verdict, send nothing")
+    parser.add_argument(
+        "--rewrite-time",
+        action="store_true",
+        help="give each entry the time at which it is replayed, instead of the recorded one; distances are not kept",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where the same replay was interrupted or left something over"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(usage_error=parser.error)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    """Ship recorded flows.
+
+    The rules, the entries and the options are the addon's. Exit code 0: all was read and shipped. 1: something was not.
+    2: the command line is wrong. 130: interrupted; --resume goes on there. An entry whose arrival was not confirmed is
+    sent again, so that it can arrive twice. Nothing is spooled: the recording is there still.
+    """
+    from akto_mirror import options, replay  # noqa: PLC0415 - see the module's docstring
+
+    given = {"akto_url": args.to, "akto_token": args.token, "akto_filter": args.filter}
+    try:
+        values = replay.parse_options(args.set, {name: value for name, value in given.items() if value is not None})
+        settings = options.read(values, os.environ)
+    except options.ConfigError as error:
+        args.usage_error(str(error))
+    if not (settings.destination.url or args.dry_run):
+        args.usage_error(f"give --to URL, set {URL_VARIABLE}, or look first with --dry-run")
+    if len({path.resolve() for path in args.files}) < len(args.files):
+        args.usage_error("a file is given twice")
+    job = replay.Job(args.files, values, settings, rewrite_time=args.rewrite_time, resume=args.resume)
+    return replay.run(job, say, dry_run=args.dry_run, quiet=args.quiet)
 
 
 def _add_spool(commands: Commands) -> None:

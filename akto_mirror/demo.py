@@ -97,12 +97,13 @@ CASES = (
 )
 
 
-def run(say: Callable[[str], None], addon: Path) -> bool:
+def run(say: Callable[[str], None], addon: Path, look: Callable[[str], None] = lambda _: None) -> bool:
     """Run the demo from beginning to end; nothing of it stays behind.
 
     Args:
         say: Called with each line to show.
         addon: The path of the script for mitmproxy.
+        look: Called at the end with the address of the inventory, which is served until it returns.
 
     Returns:
         Whether every exchange got the verdict that the rules must come to, and every entry arrived.
@@ -125,7 +126,9 @@ def run(say: Callable[[str], None], addon: Path) -> bool:
         rows = _rows(flows, receiver.entries)
         show(say, rows)
         _show_entries(say, receiver)
-        return judge(say, rows, len(receiver.entries))
+        good = judge(say, rows, len(receiver.entries))
+        look(receiver.url)
+        return good
 
 
 def _send_all(port: int) -> None:

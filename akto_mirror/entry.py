@@ -81,14 +81,15 @@ def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
     """Return header names and values as the Worker's `Object.fromEntries(headers)` orders and joins them.
 
     Names are lower-case and sorted; bytes are read as UTF-8; values of one name are joined with `, `, but of several
-    `set-cookie` only the last is kept unless `all_cookies`.
+    `set-cookie` only the last is kept unless `all_cookies`; then those of `cookie` are joined as RFC 9113, section
+    8.2.3, puts together again what HTTP/2 clients send in pieces.
     """
     joined: HeaderMap = {}
     for raw_name, raw_value in fields:
         name = _name(raw_name)
         value = raw_value.decode("utf-8", "replace")
         if name in joined and (all_cookies or name != "set-cookie"):
-            value = f"{joined[name]}, {value}"
+            value = f"{joined[name]}{'; ' if all_cookies and name == 'cookie' else ', '}{value}"
         joined[name] = value
     return _ordered(joined)
 

@@ -44,7 +44,7 @@ class ConfigError(ValueError):
         self.value = value
         self.problem = problem
         shown = "(hidden)" if SECRET.search(option) else re.sub("//.*@", "//(hidden)@", str(value), flags=re.DOTALL)
-        super().__init__(f"{option}={printable(shown)}: {problem}")
+        super().__init__(f"{option}={printable(shown)}: {problem if problem.isprintable() else printable(problem)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,12 @@ OPTIONS: tuple[Option, ...] = (
         "Akto refused for good.",
         bounds=(1, 2**50),
     ),
+    Option(
+        "akto_metrics",
+        str,
+        "",
+        "HOST:PORT that serves Prometheus metrics at /metrics and the state at /healthz. Empty: none.",
+    ),
     Option("akto_timeout_s", int, 10, "Seconds that one request to Akto may take in all.", bounds=(1, 3600)),
     Option("akto_shutdown_s", int, 5, "Seconds that the flush at exit may take.", bounds=(0, 3600)),
 )
@@ -241,6 +247,7 @@ class Settings:
     spool_bytes: int
     timeout_s: int
     shutdown_s: int
+    metrics: tuple[str, int] | None
 
 
 # What a value must be, by the type of its option.
@@ -300,6 +307,7 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         spool_bytes=known["akto_spool_bytes"],
         timeout_s=known["akto_timeout_s"],
         shutdown_s=known["akto_shutdown_s"],
+        metrics=_parsed(known, "akto_metrics", _listener),
     )
 
 
@@ -461,6 +469,15 @@ def _file_destination(parts: SplitResult) -> Destination:
     return Destination("file", parts.geturl(), str(path))
 
 
+def _listener(address: str) -> tuple[str, int] | None:
+    if not address:
+        return None
+    host, mark, port = address.rpartition(":")
+    if not (mark and host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError("write HOST:PORT, such as 127.0.0.1:9464")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 def _socket(path: str) -> str:
     if path and not Path(path).parent.is_dir():
         raise ValueError(f"the folder {Path(path).parent} does not exist; start the service that listens there first")
@@ -475,11 +492,18 @@ def spool_dir(folder: str, environ: Mapping[str, str]) -> Path:
     Raises:
         ValueError: it is unfit; the text says why.
     """
-    given = Path(folder).expanduser() if folder else private.default_folder(environ)
+    given = _at_home(folder) if folder else private.default_folder(environ)
     if not given.is_absolute():
         raise ValueError("write an absolute path")
     private.check_folder(given)
     return given
+
+
+def _at_home(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as fault:
+        raise ValueError("there is no such user; write an absolute path") from fault
 
 
 def _token(token: str) -> str:
@@ -520,8 +544,20 @@ def _filter(expression: str) -> flowfilter.TFilter | None:
     if not expression:
         return None
     try:
-        return flowfilter.parse(expression)
+        parsed = flowfilter.parse(expression)
     except Exception as fault:
         raise ValueError(
             f"it is no flow filter ({printable(str(fault), 80)}); see mitmproxy's help on filters"
         ) from fault
+    if _looks_at_bodies(parsed):
+        raise ValueError("~b, ~bq and ~bs cannot be used: mitmproxy decodes bodies for them without a limit")
+    return parsed
+
+
+def _looks_at_bodies(part: object) -> bool:
+    """Walk a parsed filter: AND and OR hold a list, NOT holds one item."""
+    if isinstance(part, flowfilter.FBod | flowfilter.FBodRequest | flowfilter.FBodResponse):
+        return True
+    return any(
+        map(_looks_at_bodies, getattr(part, "lst", [getattr(part, "itm", None)] if hasattr(part, "itm") else []))
+    )

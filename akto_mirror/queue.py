@@ -62,8 +62,9 @@ class Queue:
         return len(self._entries) == 1 or before != (self.is_full(), self.is_brimming())
 
     def is_full(self) -> bool:
-        """Tell whether a batch is due by its size."""
-        return bool(self._entries) and batch.is_full(len(self._entries), self.size - self.held, self.limits)
+        """Tell whether a batch is due by its size, or because what waits takes half of the memory."""
+        waiting = self.size - self.held
+        return waiting > self.limit // 2 or batch.is_full(len(self._entries), waiting, self.limits)
 
     def is_crowded(self) -> bool:
         """Tell whether half of the memory is in use."""
@@ -80,6 +81,10 @@ class Queue:
         if self._flushing or self.is_full():
             return 0.0
         return max(0.0, self._since + self.limits.linger_s - now)
+
+    def age(self, now: float) -> float:
+        """Return the seconds that the batch that comes next has waited for."""
+        return now - self._since if self._entries else 0.0
 
     def flush(self) -> None:
         """Let everything that waits now be due."""

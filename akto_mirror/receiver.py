@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
+import secrets
 import ssl
 import threading
 from collections import Counter, deque
@@ -10,18 +12,24 @@ from collections.abc import Callable
 from io import FileIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import tornado.web
 
-from akto_mirror import intake
+from akto_mirror import intake, inventory, page
 from akto_mirror.background import BackgroundServer
 from akto_mirror.intake import Refusal
+from akto_mirror.inventory import Inventory
 
 KEEP_ENTRIES = 100_000
 KEEP_CHARS = 256 * 1024 * 1024
 PAGE_ENTRIES = 1_000
+
+NOT_LOCAL = "it listens beyond this machine without a token; start it with one (AKTO_API_TOKEN) to look at entries"
+NOT_LOOPBACK = "without a token entries are shown under the names localhost and 127.0.0.1 only"
+
+T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -53,6 +61,9 @@ class Store:
         self.total = 0
         self.batches: deque[int] = deque(maxlen=KEEP_ENTRIES)
         self.answers: Counter[int] = Counter()
+        # Tells the page that this is not the run that it has asked before.
+        self.run = secrets.token_hex(4)
+        self._inventory = Inventory()
         self._keep = keep
         self._entries: deque[dict[str, Any]] = deque()
         self._chars = 0
@@ -75,7 +86,13 @@ class Store:
             while self._entries and (len(self._entries) > self._keep or self._chars > KEEP_CHARS):
                 self._chars -= _chars(self._entries.popleft())
             self.total += 1
+            self._inventory.add(entry)
             self._changed.notify_all()
+
+    def look(self, read: Callable[[Inventory], T]) -> T:
+        """Read the inventory while nothing changes it."""
+        with self._changed:
+            return read(self._inventory)
 
     def note(self, answer: Answer) -> None:
         """Count one answered request."""
@@ -130,7 +147,8 @@ class Receiver(BackgroundServer):
     Args:
         host: The address to listen on.
         port: The TCP port; 0 takes a free one, which a later start takes again.
-        token: What `Authorization` must hold everywhere but at `/healthCheck`; empty: no authentication.
+        token: What `Authorization` must hold everywhere but at `/healthCheck` and for the page without its data; empty:
+            no authentication, and entries are shown only on this machine.
         out: A file to which entries are appended, one JSON object a line.
         keep: How many of the newest entries stay in memory.
         on_answer: Called on the server's thread after each `POST /api/ingestData`.
@@ -154,7 +172,7 @@ class Receiver(BackgroundServer):
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.store = Store(keep, out)
-        app = make_app(self.store, token, on_answer)
+        app = make_app(self.store, token, on_answer, local=uds is not None or is_loopback(host))
         super().__init__(app, host=host, port=port, uds=uds, ssl_context=ssl_context)
 
     @property
@@ -180,11 +198,21 @@ class Receiver(BackgroundServer):
         return self.entries
 
 
-def make_app(store: Store, token: str, on_answer: Callable[[Answer], None]) -> tornado.web.Application:
-    """Build the service's application; `Receiver` describes the arguments."""
-    shared = {"store": store, "token": token}
+def make_app(store: Store, token: str, on_answer: Callable[[Answer], None], *, local: bool) -> tornado.web.Application:
+    """Build the service's application; `Receiver` describes the arguments.
+
+    Args:
+        store: Where entries go.
+        token: What `Authorization` must hold.
+        on_answer: Called after each batch.
+        local: Whether it listens where only this machine can connect.
+    """
+    shared = {"store": store, "token": token, "local": local}
     return tornado.web.Application(
         [
+            ("/", _Page, shared),
+            ("/api/inventory", _Inventory, shared),
+            ("/api/inventory/endpoint", _Endpoint, shared),
             ("/healthCheck", _Health, shared),
             ("/api/auth-check", _AuthCheck, shared),
             ("/api/entries", _Entries, shared),
@@ -211,24 +239,57 @@ def ingest(store: Store, body: bytes, content_type: str) -> Answer:
     return Answer(200, taken, "")
 
 
+def is_loopback(host: str) -> bool:
+    """Say whether a name or address means this machine only; `localhost` does by RFC 6761."""
+    name = host.lower().strip("[]")
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
 def _chars(entry: dict[str, Any]) -> int:
     return sum(len(value) for value in entry.values() if isinstance(value, str))
 
 
 class _Handler(tornado.web.RequestHandler):
-    def initialize(self, store: Store, token: str) -> None:
+    def initialize(self, store: Store, token: str, local: bool) -> None:
         self.store = store
         self.token = token
+        self.local = local
 
     def reply(self, status: int, **fields: object) -> None:
         self.set_status(status)
         self.set_header("Content-Type", "application/json;charset=utf-8")
+        self.set_header("X-Content-Type-Options", "nosniff")
         self.finish(msgspec.json.encode({"success": status == 200, **fields}))
 
     def authorize(self) -> None:
         given = self.request.headers.get("Authorization", "")
         if self.token and not hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
             raise tornado.web.HTTPError(401)
+
+    def authorize_reader(self) -> None:
+        """Show entries only to who has the token or, without one, on this machine.
+
+        The name in `Host` is looked at as well: a web site can make a name of its own mean 127.0.0.1 and would else
+        read entries through the browser of whoever visits it (DNS rebinding).
+        """
+        if self.token:
+            self.authorize()
+        elif not self.local:
+            raise tornado.web.HTTPError(403, reason=NOT_LOCAL)
+        elif not is_loopback(self.request.host_name):
+            raise tornado.web.HTTPError(403, reason=NOT_LOOPBACK)
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.get_query_argument(name, default) or ""
+
+    def number(self, name: str, default: int) -> int:
+        text = self.text(name, str(default))
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
+            raise tornado.web.HTTPError(400, reason=f"{name} is not a number")
+        return int(text)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002 - tornado's signature
         self.reply(status_code, error=self._reason)
@@ -254,18 +315,54 @@ class _NotFound(_Handler):
 
 class _Entries(_Handler):
     def get(self) -> None:
-        self.authorize()
-        since = self.get_query_argument("since", "0") or ""
-        if not (since.isascii() and since.isdigit() and len(since) < 20):
-            raise tornado.web.HTTPError(400, reason="since is not a number")
-        first, entries = self.store.since(int(since), PAGE_ENTRIES)
+        self.authorize_reader()
+        first, entries = self.store.since(self.number("since", 0), PAGE_ENTRIES)
         self.reply(200, first=first, next=first + len(entries), total=self.store.total, entries=entries)
+
+
+class _Page(_Handler):
+    def get(self) -> None:
+        """Serve the page, which holds no data: it asks for them as anyone else has to."""
+        loaded = page.load()
+        for name, value in loaded.headers.items():
+            self.set_header(name, value)
+        self.finish(loaded.body)
+
+
+class _Inventory(_Handler):
+    def get(self) -> None:
+        self.authorize_reader()
+        version = f"{self.store.run}-{self.store.total}"
+        if self.text("version") == version:
+            self.set_status(204)
+            return
+        words, host, order = map(self.text, ("q", "host", "order"))
+        start, limit = self.number("start", 0), self.number("limit", inventory.MAX_PAGE)
+        told = self.store.look(lambda all_: inventory.listing(all_, all_.search(words, host, order, start, limit)))
+        self.reply(200, version=version, **told)
+
+
+class _Endpoint(_Handler):
+    def get(self) -> None:
+        self.authorize_reader()
+        number = self.number("id", 0)
+        endpoint = self.store.look(lambda all_: all_.endpoint(number))
+        if endpoint is None:
+            raise tornado.web.HTTPError(404, reason="there is no such endpoint")
+        version = f"{self.store.run}-{endpoint.seen}"
+        if self.text("version") == version:
+            self.set_status(204)
+            return
+        told = self.store.look(lambda all_: inventory.detail(endpoint, all_.samples(endpoint)))
+        self.reply(200, version=version, **told)
 
 
 @tornado.web.stream_request_body
 class _Ingest(_Handler):
-    def initialize(self, store: Store, token: str, on_answer: Callable[[Answer], None]) -> None:  # type: ignore[override]  # tornado passes the route's own arguments
-        super().initialize(store, token)
+    def initialize(  # type: ignore[override]  # tornado passes the route's own arguments
+        self, store: Store, token: str, local: bool, on_answer: Callable[[Answer], None]
+    ) -> None:
+        super().initialize(store, token, local)
         self.on_answer = on_answer
         self.body = bytearray()
 

@@ -128,6 +128,11 @@ class Shipper:
         """Bytes that the entries in memory hold there."""
         return self._queue.size
 
+    @property
+    def queue_age_s(self) -> float:
+        """Seconds that the batch that comes next has waited for in memory."""
+        return self._queue.age(time.monotonic())
+
     def reconfigure(self, policy: Policy, sink: Sink | None) -> None:
         """Use another policy and, unless None, another sink from the next batch on."""
         with self._changed:

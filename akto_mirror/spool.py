@@ -141,6 +141,29 @@ class Share:
     oldest: float
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of what waits and of dead letters, of all processes, and when the oldest batch was written, or None."""
+
+    waiting: int
+    dead: int
+    oldest: float | None
+
+
+def measure(folder: Path) -> Sizes | None:
+    """Look at a spool from outside, without a lock or a change; None if there is none, or it cannot be read."""
+    file = folder / private.FILE
+    if not file.exists():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=LOCK_S)) as db:
+            (oldest,) = db.execute("SELECT MIN(created) FROM batches").fetchone()
+            waiting, dead = db.execute("SELECT waiting, dead FROM totals").fetchone()
+            return Sizes(waiting, dead, oldest)
+    except (sqlite3.Error, OSError):
+        return None
+
+
 class Spool:
     """One process's view of the spool; used by one thread at a time.
 

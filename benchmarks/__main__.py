@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import throughput
+from benchmarks import bodies, sse, throughput
+
+SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
 
 
 def main() -> None:
     """Measure what was asked for and print Markdown tables."""
     args = _parse(sys.argv[1:])
-    sections = []
-    if args.what in ("throughput", "all"):
-        sections.append(throughput.report(args.rounds, args.requests, dict(args.script)))
-    text = "\n\n".join(sections) + "\n"
+    sections: dict[str, Callable[[], str]] = {
+        "throughput": lambda: throughput.report(args.rounds, args.requests, dict(args.script)),
+        "bodies": lambda: bodies.report(args.megabytes),
+        "sse": lambda: sse.report(args.streams, args.seconds),
+    }
+    wanted = [measure() for name, measure in sections.items() if args.what in (name, "all")]
+    text = "\n\n".join(wanted) + "\n"
     sys.stdout.write(text)
     if args.out:
         args.out.write_text(text)
@@ -23,11 +30,15 @@ def main() -> None:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = functools.partial(parser.add_argument, type=int)
     parser.add_argument("what", nargs="?", default="all", choices=["throughput", "bodies", "sse", "all"])
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of the throughput (default: %(default)s)")
-    parser.add_argument("--requests", type=int, default=4000, help="requests a run (default: %(default)s)")
-    parser.add_argument("--script", type=_named, action="append", default=[], metavar="NAME=PATH")
-    parser.add_argument("--out", type=Path, metavar="FILE.md", help="write the tables there, too")
+    add("--rounds", default=4, help="throughput: how often each mode gets a fresh process (default: %(default)s)")
+    add("--requests", default=4000, help="throughput: requests a mode in a round (default: %(default)s)")
+    add("--megabytes", nargs="+", default=[10, 200], help="bodies: sizes (default: 10 200)")
+    add("--streams", default=1000, help="sse: how many at once (default: %(default)s)")
+    add("--seconds", default=20, help="sse: how long (default: %(default)s)")
+    add("--script", type=_named, action="append", default=[], metavar="NAME=PATH", help=SCRIPT)
+    add("--out", type=Path, metavar="FILE.md", help="write the tables there, too")
     return parser.parse_args(argv)
 
 

@@ -51,9 +51,9 @@ class Exchange:
     """The exchange of the throughput benchmark, which can be had anew at little cost."""
 
     def __init__(self) -> None:
-        request = http.Request.make("GET", "http://127.0.0.1:3000/api/v1/items/1234", headers=load.HEADERS)
-        request.headers["host"] = "127.0.0.1:8080"
-        request.headers["user-agent"] = "h2load nghttp2/1.52.0"
+        asked = {"host": "127.0.0.1:8080", "user-agent": "h2load nghttp2/1.52.0", **load.HEADERS}
+        fields = [(name.encode(), value.encode()) for name, value in asked.items()]
+        request = http.Request.make("GET", "http://127.0.0.1:3000/api/v1/items/1234", headers=fields)
         answer = {
             "Server": "nginx/1.22.1",
             "Date": "Sat, 01 Aug 2026 12:00:00 GMT",
@@ -85,7 +85,7 @@ class Exchange:
 def loaded_addon() -> Generator[AktoMirror]:
     """Load the addon as in reverse mode, with a sink that costs nothing."""
     addon = AktoMirror()
-    no_network = mock.patch.object(addon_module, "HttpSink", lambda *_, **__: NoSink())
+    no_network = mock.patch.object(addon_module, "HttpSink", return_value=NoSink())
     with taddons.context(Proxyserver(), loadcore=False) as context, no_network:
         context.options.update(mode=["reverse:http://127.0.0.1:3000"])
         context.master.addons.add(addon)
@@ -117,7 +117,7 @@ def _round(exchange: Exchange, hooks: dict[str, Callable[[http.HTTPFlow], object
 
 def _check(addon: AktoMirror) -> None:
     """Make sure that what is measured is the mirroring of a flow, and not its refusal."""
-    counts = addon._stats.snapshot()  # noqa: SLF001 - no screen is there to show them
+    counts = addon._stats.snapshot()
     if counts.dropped or counts.skipped or not counts.captured:
         raise RuntimeError(f"the figures are void: {counts}")
 

@@ -25,7 +25,6 @@ JSON_BODY = b'{"items":[' + b",".join(b'{"id":%d,"name":"bench"}' % n for n in r
 JSON_BODY += b',"next":"%s"}' % (b"x" * (700 - len(JSON_BODY) - 11))
 
 CHUNK = b'{"bench":"0123456789abcdef"},\n' * 2185
-PER_SECOND = 1_000_000_000
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
@@ -63,7 +62,7 @@ def head(content_type: str, length: int | None) -> bytes:
 
 
 async def serve_target(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer `/json`, `/bytes?n=…&type=…` and `/events?n=…&every_ms=…&after_ms=…`."""
+    """Answer `/json`, `/bytes?n=…&type=…` and `/events?every_ms=…&after_ms=…`."""
     try:
         while (request := await read_request(reader)) is not None:
             if request.path == "/bytes":
@@ -87,15 +86,18 @@ async def _send_bytes(writer: asyncio.StreamWriter, count: int, content_type: st
 
 
 async def _send_events(writer: asyncio.StreamWriter, query: dict[str, str]) -> None:
-    """Send events that hold the clock's reading; `after_ms` spreads the streams over the interval."""
-    writer.write(head("text/event-stream", None))
+    """Send events that hold the clock's reading until the client leaves; `after_ms` is the wait after the first."""
+    writer.write(head("text/event-stream", None) + _event())
     due = time.monotonic() + int(query["after_ms"]) / 1000
-    for _ in range(int(query["n"])):
+    while True:
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        writer.write(b"data: %d\n\n" % time.monotonic_ns())
+        writer.write(_event())
         await writer.drain()
         due += int(query["every_ms"]) / 1000
-    await asyncio.sleep(600)
+
+
+def _event() -> bytes:
+    return b"data: %d\n\n" % time.monotonic_ns()
 
 
 class _Entry(msgspec.Struct):

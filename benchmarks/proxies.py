@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -33,8 +32,10 @@ class Mode:
 
 PLAIN = Mode("plain mitmdump")
 
+MIRRORING = "with the addon"
 
-def with_addon(url: str, script: Path = ADDON, name: str = "with the addon", args: Sequence[str] = ()) -> Mode:
+
+def with_addon(url: str, script: Path = ADDON, name: str = MIRRORING, args: Sequence[str] = ()) -> Mode:
     """Load the addon, or another version of it, and send entries to `url`."""
     return Mode(name, ("-s", str(script), "--set", f"akto_url={url}", *args))
 
@@ -79,7 +80,9 @@ def running_proxy(mode: Mode, target_port: int, ingestion_url: str) -> Generator
         try:
             yield Proxy(process.pid, _wait_for_port(process, port_file, mode))
         finally:
-            _stop(process)
+            # What was to be measured has been, and an orderly end takes long.
+            process.kill()
+            process.wait()
 
 
 def _command(target_port: int, folder: str) -> list[str]:
@@ -100,15 +103,6 @@ def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, mode: Mode
     until = time.monotonic() + 60
     while not port_file.exists():
         if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"mitmdump did not start: {mode.name}: {' '.join(map(str, process.args))}")
+            raise RuntimeError(f"mitmdump did not start: {mode.name}, with {' '.join(mode.args)}")
         time.sleep(0.02)
     return int(port_file.read_text())
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -21,8 +21,15 @@ WARM_UP = 400
 RUNS = 5
 
 HEAD = (
-    "", "CPU a request, ms (least)", "times plain", "requests/s", "p50, ms", "p99, ms", "peak memory, MiB", "entries received"
-)  # fmt: skip
+    "",
+    "CPU a request, ms (least)",
+    "times plain",
+    "requests/s",
+    "p50, ms",
+    "p99, ms",
+    "peak memory, MiB",
+    "entries received",
+)
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,13 @@ def report(rounds: int, requests: int, scripts: dict[str, Path]) -> str:
         requests: how many each mode gets in a round, in `RUNS` runs.
         scripts: other versions of the addon to measure in the place of one POST a flow, by name.
     """
-    with tempfile.TemporaryDirectory() as folder, peers.running_ingestion() as ingestion:
-        with peers.running_json_target(Path(folder)) as (port, target):
-            modes = _modes(ingestion, scripts)
-            runs = [row for turn in range(rounds) for row in _round(modes, turn, port, ingestion, requests // RUNS)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        peers.running_ingestion() as ingestion,
+        peers.running_json_target(Path(folder)) as (port, target),
+    ):
+        modes = _modes(ingestion, scripts)
+        runs = [row for turn in range(rounds) for row in _round(modes, turn, port, ingestion, requests // RUNS)]
     return _section(runs, modes, target)
 
 

@@ -19,6 +19,8 @@ from tests.support.proxy import DEADLINE, confdir, running_mitmdump
 
 pytestmark = pytest.mark.e2e
 
+LIMIT = 65_536
+
 # Seconds that a message is given to come through a proxy which is expected to hold it back.
 HELD = 1.0
 
@@ -145,6 +147,32 @@ def test_bidirectional(setup: Setup) -> None:
     assert answers.code() is grpc.StatusCode.OK
     entry = setup.mirror.entry(path("Echo"))
     assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(b"one", b"two", b"three")
+
+
+def test_many_calls_at_once(setup: Setup) -> None:
+    """Calls that share a connection each go on at their own pace, and are mirrored one by one."""
+    outboxes = [Outbox() for _ in range(20)]
+    calls = [setup.channel.stream_stream(path("Chat"))(iter(outbox), timeout=DEADLINE) for outbox in outboxes]
+    for message in (b"one", b"two"):
+        for number, outbox in reversed(list(enumerate(outboxes))):
+            outbox.send(b"%d %s" % (number, message))
+        for number, answers in enumerate(calls):
+            assert next(answers) == b"%d %s" % (number, message)
+    for outbox, answers in zip(outboxes, calls, strict=True):
+        outbox.close()
+        assert list(answers) == []
+    entries = setup.mirror.entries(path("Chat"), len(calls))
+    expected = {frames(b"%d one" % number, b"%d two" % number) for number in range(len(calls))}
+    assert {payload(entry, "requestPayload") for entry in entries} == expected
+    assert {payload(entry, "responsePayload") for entry in entries} == expected
+
+
+def test_large_message(setup: Setup) -> None:
+    """A message much longer than HTTP/2's windows passes whole, and its first 64 KiB are mirrored."""
+    message = b"0123456789abcdef" * 200_000
+    assert setup.channel.unary_unary(path("Large"))(message, timeout=DEADLINE) == message
+    entry = setup.mirror.entry(path("Large"))
+    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(message)[:LIMIT]
 
 
 def test_bidirectional_deadlocks_without_the_addon(identity: Identity) -> None:

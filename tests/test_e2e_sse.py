@@ -47,6 +47,9 @@ class _Events(RequestHandler):
     def prepare(self) -> None:
         self.feed: Feed = self.settings["feeds"][self.request.path]
 
+    async def get(self) -> None:
+        await self.post()
+
     async def post(self) -> None:
         self.set_header("content-type", "text/event-stream")
         await self.flush()
@@ -113,6 +116,22 @@ def test_each_event_arrives_before_the_next_is_sent(mirror: Mirror, target: Targ
     assert entry["responsePayload"].encode() == b"".join(map(event, range(25)))
     assert entry["requestPayload"] == '{"prompt":"tell me"}'
     assert headers(entry, "responseHeaders")["content-type"] == "text/event-stream"
+
+
+def test_a_stream_that_is_not_mirrored_is_live_too(mirror: Mirror, target: Target) -> None:
+    """A stream that the capture rules leave out reaches the client as it is sent, and Akto not at all."""
+    with httpx.stream("GET", f"{mirror.proxy.url}/plain", timeout=DEADLINE, trust_env=False) as response:
+        pieces = response.iter_raw()
+        for number in range(3):
+            target.feeds["/plain"].events.put(event(number))
+            assert next(pieces) == event(number)
+        target.feeds["/plain"].events.put(END)
+        assert list(pieces) == []
+    target.feeds["/fence"].events.put(END)
+    with ask(mirror.proxy, "/fence") as response:
+        response.read()
+    mirror.entry("/fence")
+    assert mirror.entries("/plain", 0) == []
 
 
 def test_first_64_kib_are_captured(mirror: Mirror, target: Target) -> None:

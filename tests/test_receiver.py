@@ -228,7 +228,7 @@ def test_a_chunked_body_is_read(server: Receiver) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("GET", "/api/none", 404), ("GET", "/api/ingestData", 405), ("POST", "/healthCheck", 405)],
+    [("GET", "/none", 404), ("GET", "/api/none", 404), ("GET", "/api/ingestData", 405), ("POST", "/healthCheck", 405)],
 )
 def test_other_requests_get_an_error_as_json(server: Receiver, method: str, path: str, status: int) -> None:
     """Unknown paths and methods are refused with JSON, as everything here."""

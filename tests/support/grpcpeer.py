@@ -67,11 +67,13 @@ class EchoService:
         """Return the calls as grpc takes them."""
         methods = {
             "Unary": grpc.unary_unary_rpc_method_handler(self.unary),
+            "Large": grpc.unary_unary_rpc_method_handler(self.unary),
             "Fail": grpc.unary_unary_rpc_method_handler(self.fail),
             "Count": grpc.unary_stream_rpc_method_handler(self.count),
             "Endless": grpc.unary_stream_rpc_method_handler(self.endless),
             "Join": grpc.stream_unary_rpc_method_handler(self.join),
             "Echo": grpc.stream_stream_rpc_method_handler(self.echo),
+            "Chat": grpc.stream_stream_rpc_method_handler(self.echo),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
@@ -79,7 +81,7 @@ class EchoService:
 @contextmanager
 def serving_grpc(service: EchoService, identity: Identity) -> Iterator[int]:
     """Serve over TLS on a free port, which is yielded."""
-    server = grpc.server(ThreadPoolExecutor(max_workers=8))
+    server = grpc.server(ThreadPoolExecutor(max_workers=32))
     server.add_generic_rpc_handlers((service.handler(),))
     credentials = grpc.ssl_server_credentials([(identity.key.read_bytes(), identity.cert.read_bytes())])
     port = server.add_secure_port("127.0.0.1:0", credentials)

@@ -127,7 +127,7 @@ def mirroring(
     ):
         out = Path(folder) / "out.ndjson"
         context.options.update(mode=list(mode), keep_host_header=keeps_host)
-        given = {"url": f"file://{out}"} | changes
+        given = {"url": f"file://{out}", "spool_dir": f"{folder}/spool"} | changes
         context.options.update_defer(**{f"akto_{name}": value for name, value in given.items()})
         harness = Harness(_load(context), context, out)
         if running:

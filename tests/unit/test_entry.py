@@ -82,7 +82,12 @@ class TestHeaders:
         """By a comma and a blank, empty ones too, in their order and whatever the case of their name."""
         fields = [(b"x", b""), (b"X", b"a"), (b"x", b"")]
         assert header_map(fields, all_cookies=False) == {"x": ", a, "}
-        assert header_map([(b"cookie", b"a=1"), (b"Cookie", b"b=2")], all_cookies=False) == {"cookie": "a=1, b=2"}
+
+    def test_cookies_in_pieces_are_put_together_as_in_one_header(self) -> None:
+        """HTTP/2 clients send one field a cookie; the Worker's platform joins them like any other."""
+        fields = [(b"cookie", b"a=1"), (b"Cookie", b"b=2")]
+        assert header_map(fields, all_cookies=True) == {"cookie": "a=1; b=2"}
+        assert header_map(fields, all_cookies=False) == {"cookie": "a=1, b=2"}
 
     def test_of_several_set_cookies_the_worker_keeps_the_last(self) -> None:
         """And `akto` keeps all."""
@@ -109,7 +114,9 @@ class TestHeaders:
         st.lists(
             st.tuples(
                 st.one_of(
-                    st.sampled_from([b"Set-Cookie", b"set-cookie", b"Host", b"HOST", b"7", b"07", b"x" * 65]),
+                    st.sampled_from(
+                        [b"Set-Cookie", b"set-cookie", b"cookie", b"Cookie", b"Host", b"HOST", b"7", b"07", b"x" * 65]
+                    ),
                     st.binary(max_size=6),
                     st.integers(0, 2**33).map(lambda n: str(n).encode()),
                 ),
@@ -132,7 +139,8 @@ def naive(fields: list[tuple[bytes, bytes]], every: bool) -> list[tuple[str, str
     whole: HeaderMap = {}
     for name in dict.fromkeys(name for name, _ in lowered):
         values = [value for other, value in lowered if other == name]
-        whole[name] = ", ".join(values[-1:] if name == "set-cookie" and not every else values)
+        joint = "; " if name == "cookie" and every else ", "
+        whole[name] = joint.join(values[-1:] if name == "set-cookie" and not every else values)
     indices = [name for name in whole if re.fullmatch("0|[1-9][0-9]*", name) and int(name) <= 4294967294]
     others = sorted(set(whole) - set(indices))
     return [(name, whole[name]) for name in sorted(indices, key=int) + others]

@@ -1,0 +1,72 @@
+"""Paths with their ids folded together, so that `/orders/17` and `/orders/18` are one endpoint (pure)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+ID = "{id}"
+REST = "…"
+MAX_SEGMENTS = 32
+MAX_SEGMENT_CHARS = 100
+
+# RFC 9562, section 4; any version and variant.
+UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+
+# Each alternative is one kind of id; none of them can match in two ways, so that long segments cost no more.
+WHOLE = re.compile(
+    r"""
+      [+-]?\d+(?:,\d+)*                           # an integer, or a list of them
+    | [0-9a-f]{16,}                               # a hash, a trace id, a UUID without hyphens
+    | [0-7][0-9a-hjkmnp-tv-z]{25}                 # a ULID: 26 characters of Crockford's base 32
+    | [a-z]{2,8}_(?=[a-z]*\d)[0-9a-z]{12,}        # a token with a prefix, such as cus_NffrFeUfNV2Hib
+    | [^@/]+(?:@|%40)[^@/]+\.[^@/]+               # an e-mail address
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+EXTENSION = re.compile(r"(.+)(\.[a-z]{2,5})", re.IGNORECASE)
+TOKEN = re.compile(r"[\w.~+=:%-]+", re.ASCII)
+
+
+def fold_path(path: str) -> str:
+    """Return a path with `{id}` in place of segments that look like ids.
+
+    Segments behind the first `MAX_SEGMENTS` become one `…`.
+
+    Args:
+        path: A path without its query string.
+    """
+    segments = path.split("/", MAX_SEGMENTS + 1)
+    if len(segments) > MAX_SEGMENTS:
+        segments[MAX_SEGMENTS:] = [REST]
+    return "/".join([segment if segment.isalpha() and len(segment) < 16 else fold(segment) for segment in segments])
+
+
+def fold(segment: str) -> str:
+    """Return `{id}` for what looks like an id, with a file's extension kept, and anything else as it is.
+
+    Integers, UUIDs, hexadecimal text from 16 digits on, ULIDs, e-mail addresses and long tokens full of digits are
+    ids, and so is everything of more than `MAX_SEGMENT_CHARS` characters.
+    """
+    return ID if len(segment) > MAX_SEGMENT_CHARS else _fold(segment)
+
+
+@lru_cache(maxsize=16384)
+def _fold(segment: str) -> str:
+    if _is_id(segment):
+        return ID
+    if (file := EXTENSION.fullmatch(segment)) and _is_id(file[1]):
+        return ID + file[2]
+    return UUID.sub(ID, segment)
+
+
+def _is_id(text: str) -> bool:
+    return bool(UUID.fullmatch(text) or WHOLE.fullmatch(text)) or _is_token(text)
+
+
+def _is_token(text: str) -> bool:
+    """Tell random tokens, dates and numbers with punctuation from words: by the share of digits."""
+    if len(text) < 8 or not TOKEN.fullmatch(text):
+        return False
+    digits = sum(map(str.isdigit, text))
+    return 2 * digits >= len(text) or (len(text) >= 16 and digits >= 3 and 8 * digits >= len(text))

@@ -1,0 +1,549 @@
+"""Ships recorded flows by the addon's own rules, entries and shipper, without a proxy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from mitmproxy import exceptions, http
+from mitmproxy.optmanager import OptManager
+
+from akto_mirror import bookmark, capture, entry, options, recording, retry
+from akto_mirror.batch import Limits
+from akto_mirror.bookmark import Bookmark, Edition
+from akto_mirror.entry import Entry
+from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
+from akto_mirror.options import ConfigError, Settings
+from akto_mirror.progress import Bar
+from akto_mirror.recording import Record, UnreadableError
+from akto_mirror.rules import Reason, Skip
+from akto_mirror.shipper import Policy, Shipper
+from akto_mirror.sinks.base import Sink
+from akto_mirror.sinks.file import FileSink
+from akto_mirror.sinks.http import HttpSink
+from akto_mirror.stats import Dropped, Stats
+from akto_mirror.text import printable
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+
+# Seconds between two looks at the shipper, and between two bookmarks.
+LOOK_S = 0.02
+SAVE_S = 2.0
+
+# Options that do not decide which flows are shipped, nor what their entries hold.
+DELIVERY = (
+    *("akto_url", "akto_uds", "akto_token", "akto_batch_", "akto_linger_", "akto_queue_", "akto_durability"),
+    *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark"),
+)
+
+
+def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of all options, as mitmproxy's `--set` reads them.
+
+    Args:
+        specs: texts such as `akto_fidelity=worker`.
+        given: values by option name.
+
+    Raises:
+        ConfigError: for the first one that is misspelt or of a wrong type.
+    """
+    texts = _texts(specs)
+    for name in texts:
+        if not name.startswith("akto_"):
+            raise ConfigError(name, ", ".join(texts[name]), "a replay takes options of this addon only, akto_…")
+        if name in given:
+            raise ConfigError(name, ", ".join(texts[name]), "it is given more than once")
+    for mistake in options.find_mistakes(texts, given):
+        raise mistake
+    manager = OptManager()
+    for option in options.OPTIONS:
+        manager.add_option(option.name, option.type, option.default, option.help)
+    try:
+        manager.set(*specs)
+        manager.update(**given)
+    except (exceptions.OptionsError, TypeError) as fault:
+        raise ConfigError(*_culprit(texts), printable(str(fault))) from fault
+    return {name: getattr(manager, name) for name in options.names()}
+
+
+def _texts(specs: Sequence[str]) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for spec in specs:
+        name, mark, value = spec.partition("=")
+        texts.setdefault(name, []).extend([value] if mark else [])
+    return texts
+
+
+def _culprit(texts: Mapping[str, list[str]]) -> tuple[str, str]:
+    name = next(iter(texts), "akto_url")
+    return name, ", ".join(texts.get(name, []))
+
+
+class Verdicts:
+    """Decides about recorded flows as the addon decides about them when they pass.
+
+    Args:
+        settings: all options.
+        rewrite_time: give each entry the time at which it is replayed, instead of its own.
+    """
+
+    def __init__(self, settings: Settings, *, rewrite_time: bool = False) -> None:
+        self.marker = secrets.token_hex(8)
+        self._settings = settings
+        self._shape = capture.shape(settings)
+        self._rewrite_time = rewrite_time
+
+    def of(self, flow: http.HTTPFlow) -> Entry | Skip:
+        """Return a flow's entry, or why it has none."""
+        if flow.response is None:
+            return Skip(Reason.NO_RESPONSE)
+        if self._rewrite_time:
+            flow.response.timestamp_end = time.time()
+        verdict = capture.decide(flow, flow.response, self._settings, self.marker)
+        return verdict if isinstance(verdict, Skip) else entry.build(flow, flow.response, self._shape, verdict)
+
+
+class Skipped(NamedTuple):
+    """A recorded flow that makes no entry: its method, its URL, and the reason as the addon words it."""
+
+    method: str
+    url: str
+    reason: str
+
+
+class Entries(list[dict[str, str]]):
+    """The entries of recorded flows, in their order.
+
+    Attributes:
+        skipped: the flows that make none, in their order.
+    """
+
+    def __init__(self, entries: Iterable[dict[str, str]] = (), skipped: Iterable[Skipped] = ()) -> None:
+        super().__init__(entries)
+        self.skipped = list(skipped)
+
+
+def entries(paths: Iterable[Path], given: Mapping[str, Any]) -> Entries:
+    """Return what would be shipped of recorded files; the environment does not matter.
+
+    Args:
+        paths: flow files and HAR files.
+        given: values by option name.
+
+    Raises:
+        ConfigError: an option is misspelt or its value cannot be used.
+        UnreadableError: a file cannot be read to its end; the text names it.
+        OSError: a file cannot be opened.
+    """
+    verdicts = Verdicts(options.read(parse_options([], given), {}))
+    found = Entries()
+    for path in paths:
+        for record in _whole(path):
+            if record.flow is None:
+                continue
+            verdict = verdicts.of(record.flow)
+            if isinstance(verdict, Skip):
+                found.skipped.append(Skipped(record.flow.request.method, record.flow.request.url, str(verdict)))
+            else:
+                found.append(msgspec.structs.asdict(verdict))
+    return found
+
+
+def _whole(path: Path) -> Iterable[Record]:
+    try:
+        for record in recording.read(path):
+            if record.fault:
+                raise UnreadableError(record.fault)
+            yield record
+    except UnreadableError as fault:
+        raise UnreadableError(f"{path}: {fault}") from fault
+
+
+class GiveUpError(Exception):
+    """The destination takes nothing; the text says why."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to replay.
+
+    Attributes:
+        files: flow files and HAR files, in their order.
+        values: the options' values, by their names.
+        settings: the same, read.
+        rewrite_time: give each entry the time at which it is shipped.
+        resume: go on where an earlier replay of the same files to the same destination was.
+    """
+
+    files: Sequence[Path]
+    values: Mapping[str, Any]
+    settings: Settings
+    rewrite_time: bool = False
+    resume: bool = False
+
+    def fingerprint(self) -> str:
+        """Return what decides which flows are shipped and what their entries hold, as a short text."""
+        known = {name: value for name, value in self.values.items() if not name.startswith(DELIVERY)}
+        return hashlib.sha256(json.dumps(known, sort_keys=True, default=list).encode()).hexdigest()[:16]
+
+
+@dataclass
+class Tally:
+    """What became of the flows read; what is neither here nor shipped was not shipped."""
+
+    flows: int = 0
+    before: int = 0
+    foreign: int = 0
+    unreadable: int = 0
+    faults: int = 0
+    captured: int = 0
+    skipped: Counter[Reason] = field(default_factory=Counter)
+
+
+class Replay:
+    """Reads files and decides; what is done with the entries is up to `take`.
+
+    Args:
+        job: what to replay.
+        bar: where progress and faults are shown.
+    """
+
+    def __init__(self, job: Job, bar: Bar) -> None:
+        self.tally = Tally()
+        self.complete = True
+        self._job = job
+        self._bar = bar
+        self._verdicts = Verdicts(job.settings, rewrite_time=job.rewrite_time)
+        self._sizes = [_size(path) for path in job.files]
+        self._share = 0.0
+
+    @property
+    def settled(self) -> int:
+        """The number of flows with which nothing more will happen."""
+        return self.tally.flows
+
+    def complain(self, text: str) -> None:
+        """Tell of something that makes the replay incomplete."""
+        self.complete = False
+        self._bar.tell(f"akto-mirror replay: {text}")
+
+    def read_all(self) -> None:
+        """Go through all files; what cannot be read is told, and the rest is read all the same."""
+        for number, path in enumerate(self._job.files):
+            try:
+                self._read(number, path)
+            except UnreadableError as fault:
+                self.complain(f"{printable(str(path))}: {fault}")
+            except OSError as fault:
+                self.complain(f"cannot read {printable(str(path))}: {fault.strerror or fault}")
+
+    def _read(self, number: int, path: Path) -> None:
+        ledger = self.ledger_of(path)
+        before, whole = sum(self._sizes[:number]), max(1, sum(self._sizes))
+        for index, record in enumerate(recording.read(path)):
+            self._share = (before + self._sizes[number] * record.share) / whole
+            self.tally.flows += 1
+            if ledger.is_done(index):
+                self.tally.before += 1
+                continue
+            ledger.begin(index)
+            self._look_at(record, path, ledger, index)
+            self.tick()
+
+    def _look_at(self, record: Record, path: Path, ledger: Ledger, index: int) -> None:
+        if record.fault:
+            self.tally.unreadable += 1
+            return self.complain(f"{printable(str(path))}: {record.fault}")
+        if record.flow is None:
+            self.tally.foreign += 1
+            return ledger.settle(index)
+        try:
+            verdict = self._verdicts.of(record.flow)
+        except Exception as fault:  # noqa: BLE001 - one odd flow is counted and told, and the others are shipped
+            self.tally.faults += 1
+            what = printable(f"{type(fault).__name__}: {fault}")
+            return self.complain(f"{printable(str(path))}: flow {index + 1}: {what}; please report this")
+        return self._follow(record.flow, verdict, ledger, index)
+
+    def _follow(self, flow: http.HTTPFlow, verdict: Entry | Skip, ledger: Ledger, index: int) -> None:
+        self.show(flow, verdict)
+        if isinstance(verdict, Skip):
+            self.tally.skipped[verdict.reason] += 1
+            ledger.settle(index)
+        else:
+            self.tally.captured += 1
+            self.take(entry.encode(verdict), ledger, index)
+
+    def ledger_of(self, path: Path) -> Ledger:
+        """Return the ledger of a file."""
+        del path
+        return Ledger()
+
+    def show(self, flow: http.HTTPFlow, verdict: Entry | Skip) -> None:
+        """Show a verdict to people."""
+
+    def take(self, encoded: bytes, ledger: Ledger, index: int) -> None:
+        """Do with an entry what is to be done with it."""
+
+    def tick(self) -> None:
+        """Do what is due from time to time."""
+        whole = max(1, self.tally.flows)
+        self._bar.show(self._share * self.settled / whole, self.settled)
+
+
+class DryRun(Replay):
+    """Shows every verdict, and ships nothing.
+
+    Args:
+        job: what to replay.
+        bar: where faults are shown.
+        say: shows a line.
+    """
+
+    def __init__(self, job: Job, bar: Bar, say: Callable[[str], None]) -> None:
+        super().__init__(job, bar)
+        self._say = say
+
+    def show(self, flow: http.HTTPFlow, verdict: Entry | Skip) -> None:
+        """Show one line of the table of verdicts."""
+        shown = f"skipped: {printable(str(verdict), 60)}" if isinstance(verdict, Skip) else "captured"
+        status = flow.response.status_code if flow.response else "-"
+        request = printable(f"{flow.request.method:<7} {flow.request.pretty_url}")
+        self._say(f"{shown:<40} {status:>3} {request}")
+
+    def tick(self) -> None:
+        """Show nothing: the table grows instead."""
+
+    def run(self) -> int:
+        """Show the table and its sum; the exit code is 1 if something could not be read."""
+        self.read_all()
+        self._say(f"dry run, nothing is sent: {_sum(self.tally, f'{self.tally.captured} to ship')}")
+        return 0 if self.complete else 1
+
+
+class Shipping(Replay):
+    """Ships the entries.
+
+    The recording is what survives a failure: entries wait in memory only, and a replay that is resumed makes anew those
+    that had not arrived. One whose arrival was not confirmed in time is shipped twice.
+
+    Args:
+        job: what to replay.
+        bar: where progress is shown.
+    """
+
+    def __init__(self, job: Job, bar: Bar) -> None:
+        super().__init__(job, bar)
+        settings = job.settings
+        self._stats = Stats()
+        self._manifest = Manifest()
+        self._sink = ReceiptSink(_sink(settings, self._verdicts.marker), self._manifest)
+        self._shipper = Shipper(_policy(settings), self._sink, self._stats)
+        self._patience_s = settings.timeout_s + settings.shutdown_s
+        self._room = settings.queue_bytes // 2
+        self._places: list[tuple[Bookmark, Edition, Ledger]] = []
+        self._folder = self._bookmarks()
+        self._save_at = time.monotonic() + SAVE_S
+
+    @property
+    def settled(self) -> int:
+        """The number of flows that were skipped or have arrived."""
+        return self.tally.flows - self.tally.captured + self._manifest.shipped
+
+    def run(self) -> int:
+        """Ship all there is; 0 if all has arrived, 1 if not, 130 if interrupted."""
+        code = 0
+        self._bar.show(0.0, 0)
+        try:
+            self.read_all()
+            self._wait(lambda: not self._stats.snapshot().pending)
+        except GiveUpError as fault:
+            self.complain(f"given up: {fault}")
+            self._shipper.hurry()
+        except KeyboardInterrupt:
+            code = 130
+            self._bar.tell("akto-mirror replay: interrupted; sending what has been read (again to stop at once)")
+        self._close()
+        self._save()
+        if code or self._left():
+            self._bar.tell("akto-mirror replay: not all has arrived; the same command with --resume goes on from here")
+        return code or (0 if self.complete and not self._left() else 1)
+
+    def summary(self) -> str:
+        """Return what became of all flows, in one line that adds up."""
+        return _sum(self.tally, f"{self._manifest.shipped} shipped", self._lost())
+
+    def ledger_of(self, path: Path) -> Ledger:
+        """Return the ledger of a file, from its bookmark if the replay goes on."""
+        edition = Edition.of(path, self._job.fingerprint())
+        if self._folder is None:
+            return Ledger()
+        place = Bookmark(self._folder, path, f"{self._job.settings.destination.url} {self._job.settings.uds}")
+        ledger = (place.load(edition) if self._job.resume else None) or Ledger()
+        self._places.append((place, edition, ledger))
+        return ledger
+
+    def take(self, encoded: bytes, ledger: Ledger, index: int) -> None:
+        """Offer an entry to the shipper, when it has room."""
+        if not self._has_room(len(encoded)):
+            self._wait(lambda: self._has_room(len(encoded)))
+        self._manifest.add(encoded, ledger, index)
+        if not self._shipper.offer(encoded):
+            self._manifest.remove(encoded)
+
+    def tick(self) -> None:
+        """Show progress, and save the bookmarks."""
+        super().tick()
+        if time.monotonic() >= self._save_at:
+            self._save()
+            self._save_at = time.monotonic() + SAVE_S
+
+    def _has_room(self, size: int) -> bool:
+        waiting = self._shipper.queue_bytes
+        return not waiting or waiting + size <= self._room
+
+    def _bookmarks(self) -> Path | None:
+        try:
+            return bookmark.folder(os.environ)
+        except (OSError, ValueError) as fault:
+            self._bar.tell(f"akto-mirror replay: an interrupt could not be resumed: {printable(str(fault))}")
+            return None
+
+    def _save(self) -> None:
+        try:
+            for place, edition, ledger in self._places:
+                place.save(edition, ledger)
+        except OSError as fault:
+            self._bar.tell(f"akto-mirror replay: an interrupt could not be resumed: {printable(str(fault))}")
+            self._places.clear()
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        """Wait for the shipper.
+
+        Raises:
+            GiveUpError: the destination refuses everything, or nothing has arrived for a time.
+        """
+        self._shipper.flush()
+        until, settled = time.monotonic() + self._patience_s, -1
+        while not ready():
+            if (refusal := self._sink.refusal) is not None:
+                hint = retry.hint(refusal.status)
+                raise GiveUpError(f"answer {refusal.status} {refusal.detail}".rstrip() + f"; {hint}" * bool(hint))
+            if settled != self.settled:
+                until, settled = time.monotonic() + self._patience_s, self.settled
+            if time.monotonic() > until:
+                raise GiveUpError(f"nothing was taken for {self._patience_s} s")
+            self.tick()
+            time.sleep(LOOK_S)
+
+    def _close(self) -> None:
+        """Wait until the shipper has sent what it can, as long as nobody interrupts."""
+        try:
+            ended = self._shipper.close()
+            while not ended.done():
+                self.tick()
+                time.sleep(LOOK_S)
+        except KeyboardInterrupt:
+            self._shipper.hurry()
+        self._bar.clear()
+
+    def _left(self) -> int:
+        return self.tally.captured - self._manifest.shipped
+
+    def _lost(self) -> Counter[str]:
+        """Return how many captured entries did not arrive, by the reason."""
+        now = self._stats.snapshot()
+        lost = Counter({str(reason): count for reason, count in now.dropped.items() if reason is not Dropped.SHUTDOWN})
+        lost["refused for good"] = now.rejected
+        lost["not sent"] = self._left() - lost.total()
+        return +lost
+
+
+def _sum(tally: Tally, shipped: str, lost: Counter[str] | None = None) -> str:
+    parts = [shipped, f"{tally.skipped.total()} skipped{_reasons(tally.skipped)}"]
+    if tally.before:
+        parts.append(f"{tally.before} done before")
+    if tally.foreign:
+        parts.append(f"{tally.foreign} not HTTP")
+    if tally.unreadable + tally.faults:
+        parts.append(f"{tally.unreadable + tally.faults} unreadable")
+    if lost:
+        parts.append(f"{lost.total()} not shipped{_reasons(lost)}")
+    return f"{tally.flows} {'flow' if tally.flows == 1 else 'flows'} = {' + '.join(parts)}"
+
+
+def _reasons(counts: Mapping[Any, int]) -> str:
+    return f" ({', '.join(f'{reason} {count}' for reason, count in counts.items())})" if counts else ""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _policy(settings: Settings) -> Policy:
+    limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
+    return Policy(limits, settings.queue_bytes, settings.timeout_s, settings.shutdown_s)
+
+
+def _sink(settings: Settings, marker: str) -> Sink:
+    to = settings.destination
+    if to.scheme == "file":
+        return FileSink(to.path)
+    return HttpSink(to.url, token=settings.token, uds=settings.uds, marker=marker)
+
+
+class _Warnings(logging.Handler):
+    """Shows what the shipper warns of above the bar."""
+
+    def __init__(self, bar: Bar) -> None:
+        super().__init__(logging.WARNING)
+        self._bar = bar
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._bar.tell(f"akto-mirror replay: {record.getMessage().removeprefix('akto: ')}")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def run(job: Job, say: Callable[[str], None], *, dry_run: bool, quiet: bool) -> int:
+    """Replay files.
+
+    Args:
+        job: what to replay.
+        say: shows a line of the result.
+        dry_run: show verdicts, send nothing.
+        quiet: no progress bar.
+
+    Returns:
+        0 if all was read and shipped, 1 if not, 130 after an interrupt.
+    """
+    bar = Bar(quiet=quiet)
+    if dry_run:
+        return DryRun(job, bar, say).run()
+    for number in INTERRUPTS:
+        signal.signal(number, _interrupt)
+    log, warnings = logging.getLogger("akto_mirror"), _Warnings(bar)
+    log.addHandler(warnings)
+    try:
+        shipping = Shipping(job, bar)
+        code = shipping.run()
+        say(f"replayed {shipping.summary()}")
+    finally:
+        log.removeHandler(warnings)
+    return code

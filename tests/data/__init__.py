@@ -1,0 +1,1 @@
+"""Recorded traffic, made by hand to the shape that each maker documents."""

@@ -1,0 +1,148 @@
+"""The only place that says what streaming may change, and why. Everything else must be the same to the byte.
+
+With `akto_stream=auto` and `always` bodies pass through the proxy as they come, where plain mitmdump holds each until it
+is complete. That changes how bodies are framed, and what one side sees of a message that the other never finished. With
+`akto_stream=never` nothing is allowed.
+
+Each allowance turns what was seen of an exchange into a form in which the permitted difference is gone. It is applied to
+both runs alike, and looks at nothing beyond what its reason names.
+
+Three things are never compared, because two runs of plain mitmdump differ in them: the sizes of HTTP/2 DATA frames,
+which follow the flow control of the moment; whether TCP ended with FIN or RST at the target, which depends on what the
+proxy had left unread; and the proxy's own port, which it writes into `Alt-Svc`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tests.differential.plan import Exchange, Half, Twist
+from tests.differential.record import Arrival
+from tests.differential.wire import COMPLETE, CUT, FIELD, Message, dechunk, is_chunked, lines_of
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What was seen of one exchange: the answers at the client, and the request at the target."""
+
+    answers: tuple[Message, ...] | None
+    arrivals: tuple[Arrival, ...]
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """A difference that streaming may make."""
+
+    reason: str
+    apply: Callable[[Exchange, Sighting], Sighting]
+
+
+def chunk_sizes(_: Exchange, seen: Sighting) -> Sighting:
+    """Forget the sizes of chunks."""
+    return _each_message(seen, lambda message: _framed(message, "chunked"))
+
+
+def end_of_stream(_: Exchange, seen: Sighting) -> Sighting:
+    """Forget which frame ended an HTTP/2 stream."""
+    return _each_message(seen, lambda message: _framed(message, "ended"))
+
+
+def cut_answer(exchange: Exchange, seen: Sighting) -> Sighting:
+    """Take mitmproxy's error page, and all that the target sent before it left, for the same thing."""
+    if exchange.twist is not Twist.CUT_ANSWER or not seen.answers or len(seen.answers) != 1:
+        return seen
+    message = seen.answers[0]
+    if not (_is_error_page(message) or _is_begun_answer(message, exchange)):
+        return seen
+    return replace(seen, answers=(Message((b"cut answer",)),))
+
+
+def cut_request(exchange: Exchange, seen: Sighting) -> Sighting:
+    """Take a request that never reached the target, and one of which a part did, for the same thing."""
+    if exchange.twist is not Twist.CUT_REQUEST:
+        return seen
+    return replace(
+        seen, arrivals=tuple(each for each in seen.arrivals if not _is_begun_request(each.message, exchange))
+    )
+
+
+ALLOWED = (
+    Allowance(
+        "A buffered body is sent on as one chunk, a passing one as the chunks in which it was read.", chunk_sizes
+    ),
+    Allowance(
+        "A buffered HTTP/2 message that turns out to have no body is ended by its HEADERS frame; of a passing one that "
+        "is not known yet, and an empty DATA frame ends it.",
+        end_of_stream,
+    ),
+    Allowance(
+        "The target breaks off in mid-body: mitmdump throws away what it holds and answers 502; of a passing body the "
+        "client has got all that the target sent, and the break itself, as without a proxy.",
+        cut_answer,
+    ),
+    Allowance(
+        "The client breaks off in mid-body: mitmdump throws away what it holds; of a passing body the target gets what "
+        "was sent, and the break itself, as without a proxy.",
+        cut_request,
+    ),
+)
+
+
+def hide_own_port(seen: Sighting, ports: tuple[int, ...]) -> Sighting:
+    """Replace the proxy's port where mitmproxy writes it: in reverse mode `Alt-Svc` leads back to the proxy."""
+    own = re.compile(b":(%b)\\b" % b"|".join(b"%d" % port for port in ports))
+    hide = lambda line: own.sub(b":OWN", line) if line.lower().startswith(b"alt-svc") else line  # noqa: E731 - one use
+    return _each_message(seen, lambda message: replace(message, head=tuple(map(hide, message.head))))
+
+
+def allow(exchange: Exchange, seen: Sighting) -> Sighting:
+    """Apply all allowances."""
+    for allowance in ALLOWED:
+        seen = allowance.apply(exchange, seen)
+    return seen
+
+
+def _each_message(seen: Sighting, change: Callable[[Message], Message]) -> Sighting:
+    answers = None if seen.answers is None else tuple(change(message) for message in seen.answers)
+    return Sighting(answers, tuple(replace(each, message=change(each.message)) for each in seen.arrivals))
+
+
+def _framed(message: Message, family: str) -> Message:
+    return replace(message, framing=family) if message.framing.startswith(family) else message
+
+
+def _is_error_page(message: Message) -> bool:
+    """Tell mitmproxy's own answer in place of one that it could not complete."""
+    ours = message.head[:1] and message.head[0] in (b"HTTP/1.1 502 Bad Gateway", b":status" + FIELD + b"502")
+    return ours and any(line.lower().startswith((b"server: mitmproxy", b"server" + FIELD)) for line in message.head)
+
+
+def _is_begun_answer(message: Message, exchange: Exchange) -> bool:
+    """Tell the answer's own head and the part of its body that was sent, followed by a break."""
+    sent = _begun(exchange.answer)
+    if exchange.answer.fields:
+        part = message.head == sent.head and sent.body.startswith(message.body)
+        return part and message.end.startswith("reset") and not message.trailers
+    return message == replace(sent, framing=message.framing)
+
+
+def _is_begun_request(message: Message, exchange: Exchange) -> bool:
+    """Tell a part of the request: its head, but for the Host that mitmproxy writes, and some of its body."""
+    sent = _begun(exchange.request)
+    same_head = _without_host(message.head) == _without_host(sent.head)
+    return same_head and sent.body.startswith(message.body) and message.end != COMPLETE and not message.trailers
+
+
+def _begun(half: Half) -> Message:
+    """What there is of a message whose sender left, by the bytes that it had written."""
+    if half.fields:
+        return Message(tuple(name + FIELD + value for name, value in half.fields), half.body, end=CUT)
+    lines = lines_of(half.head)
+    return Message(lines, dechunk(half.body) if is_chunked(half.head) else half.body, end=CUT)
+
+
+def _without_host(head: tuple[bytes, ...]) -> list[bytes]:
+    hosts = (b"host:", b":authority" + FIELD)
+    return sorted(line for line in head if not line.lower().startswith(hosts))

@@ -1,0 +1,70 @@
+"""Makes plans from a seed: every kind of exchange comes up again and again, its details are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+
+from tests.differential import http1_kinds, http2_kinds
+from tests.differential.drawing import Maker
+from tests.differential.plan import Connection, Exchange, Plan, Protocol
+
+Kind = Callable[[Maker], Exchange]
+
+SERVER_NAMES = ("api.example.test", "www.example.test", "API.Example.TEST", "localhost")
+
+# The connections of one round; rounds are made until there are enough exchanges.
+ROUND = (
+    *[Protocol.HTTP1] * 7,
+    Protocol.HTTP1_TLS,
+    Protocol.HTTP2,
+    Protocol.HTTP2,
+    Protocol.HTTP2_TO_1,
+)
+
+
+def generate(seed: int, count: int) -> Plan:
+    """Make a plan of at least `count` exchanges; the same seed and count give the same plan."""
+    random = Random(seed)
+    decks = Decks(random)
+    connections: list[Connection] = []
+    while sum(len(connection.exchanges) for connection in connections) < count:
+        for protocol in ROUND:
+            connections.append(_connection(random, decks, protocol, f"c{len(connections)}"))
+    return Plan(tuple(connections))
+
+
+class Decks:
+    """Kinds as shuffled decks of cards: each comes up once before any comes up again."""
+
+    def __init__(self, random: Random) -> None:
+        self.plain = _deal(random, http1_kinds.PLAIN)
+        self.small = _deal(random, http1_kinds.SMALL)
+        self.last = _deal(random, http1_kinds.LAST)
+        self.streams = _deal(random, http2_kinds.STREAMS)
+        self.alone = _deal(random, http2_kinds.ALONE)
+        self.translated = _deal(random, http2_kinds.TRANSLATED)
+
+
+def _deal(random: Random, kinds: Sequence[Kind]) -> Iterator[Kind]:
+    while True:
+        yield from random.sample(kinds, len(kinds))
+
+
+def _connection(random: Random, decks: Decks, protocol: Protocol, name: str) -> Connection:
+    pipelined = protocol is Protocol.HTTP1 and random.random() < 0.25
+    kinds = _kinds(random, decks, protocol, pipelined=pipelined)
+    exchanges = tuple(kind(Maker(random, f"{name}.{number}")) for number, kind in enumerate(kinds))
+    return Connection(name, protocol, exchanges, pipelined, random.choice(SERVER_NAMES))
+
+
+def _kinds(random: Random, decks: Decks, protocol: Protocol, *, pipelined: bool) -> list[Kind]:
+    many = random.randint(2, 5)
+    if pipelined:
+        return [next(decks.small) for _ in range(many)]
+    if protocol is Protocol.HTTP2:
+        alone = random.random() < 0.15
+        return [next(decks.alone)] if alone else [next(decks.streams) for _ in range(2 * many)]
+    if protocol is Protocol.HTTP2_TO_1:
+        return [next(decks.translated) for _ in range(many)]
+    return [*(next(decks.plain) for _ in range(many)), next(decks.last)]

@@ -1,0 +1,107 @@
+"""What is sent: connections and the exchanges on them, as data. `generate` makes them from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+ID_HEADER = b"x-exchange"
+
+Field = tuple[bytes, bytes]
+
+
+class Twist(Enum):
+    """How an exchange goes, beyond request and answer."""
+
+    NONE = "request, then answer"
+    EARLY = "the target answers before it reads the body"
+    CONTINUE = "the client sends the body once it was told to continue"
+    INTERIM = "the target sends an interim response first"
+    LEAVES = "the client leaves once the target has sent what it will send"
+    CUT_REQUEST = "the client leaves in the middle of its request"
+    CUT_ANSWER = "the target leaves in the middle of its answer"
+
+
+class Protocol(Enum):
+    """What client and target speak with the proxy."""
+
+    HTTP1 = "HTTP/1 in plain text"
+    HTTP1_TLS = "HTTP/1 over TLS"
+    HTTP2 = "HTTP/2 on both sides"
+    HTTP2_TO_1 = "HTTP/2 from the client, HTTP/1 to the target"
+
+
+@dataclass(frozen=True)
+class Half:
+    """A request or an answer, as its sender puts it on the wire.
+
+    Attributes:
+        head: HTTP/1: the bytes of the head.
+        fields: HTTP/2: the header fields, pseudo-headers first.
+        body: the body's bytes; in HTTP/1 with the chunked coding, if it has one.
+        trailers: HTTP/2: the trailing fields.
+        pieces: the body is written in this many pieces.
+        lone_end: HTTP/2: the stream is ended by an empty DATA frame of its own.
+    """
+
+    head: bytes = b""
+    fields: tuple[Field, ...] = ()
+    body: bytes = b""
+    trailers: tuple[Field, ...] = ()
+    pieces: int = 1
+    lone_end: bool = False
+
+    def split(self) -> list[bytes]:
+        """The body in its pieces."""
+        step = max(1, -(-len(self.body) // self.pieces))
+        return [self.body[start : start + step] for start in range(0, len(self.body), step)]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and the answer to it.
+
+    Attributes:
+        id: found in the request's `ID_HEADER`, by which the target knows what to answer.
+        kind: what it tries, for reports.
+        interim: an HTTP/1 response, or HTTP/2 fields, sent before the answer.
+        closes: the target ends the connection after the answer.
+        last: nothing can follow on the client's connection.
+    """
+
+    id: str
+    kind: str
+    method: str
+    request: Half
+    answer: Half
+    twist: Twist = Twist.NONE
+    interim: Half | None = None
+    closes: bool = False
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One connection of the client.
+
+    Attributes:
+        pipelined: HTTP/1: all requests are written at once, before any answer is read.
+        server_name: what the client's TLS handshake asks for.
+    """
+
+    id: str
+    protocol: Protocol
+    exchanges: tuple[Exchange, ...]
+    pipelined: bool = False
+    server_name: str = "api.example.test"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All connections of a run."""
+
+    connections: tuple[Connection, ...] = field(default=())
+
+    def exchanges(self) -> dict[str, Exchange]:
+        """Every exchange by its id."""
+        return {exchange.id: exchange for connection in self.connections for exchange in connection.exchanges}

@@ -1,0 +1,206 @@
+"""The target: answers each exchange as the plan says, and records what reached it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from h2.errors import ErrorCodes
+
+from tests.differential.http2 import Peer
+from tests.differential.plan import ID_HEADER, Exchange, Plan, Twist
+from tests.differential.record import Arrival, Record
+from tests.differential.wire import CUT, FIELD, HEAD_END, Message, Stream, read_head, read_request
+from tests.support.proxy import confdir
+
+# Seconds until a connection that does not end is given up; generous, because a machine that is busy is not a fault.
+DEADLINE = 45.0
+
+# Whether TCP shows it as FIN or RST is up to the kernel: a socket closed before all was read from it sends an RST.
+PROXY = "ended by the proxy"
+
+ID = re.compile(rb"(?im)^" + ID_HEADER + rb"(?:: *|" + FIELD + rb")([\w.]+)")
+
+
+@dataclass
+class Sockets:
+    """The listening sockets, which outlive a run: plain mitmdump and the addon's talk to the same ports."""
+
+    plain: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
+    tls: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
+
+    def modes(self) -> tuple[str, str]:
+        """The modes of a proxy in front of them."""
+        return f"reverse:http://127.0.0.1:{_port(self.plain)}", f"reverse:https://localhost:{_port(self.tls)}"
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.plain.close()
+        self.tls.close()
+
+
+@dataclass
+class Upstream:
+    """A connection that the target accepted; `several`: its streams have no order."""
+
+    server_name: str = ""
+    protocol: str = ""
+    several: bool = False
+    requests: list[tuple[str, Message]] = field(default_factory=list)
+    stray: bytes = b""
+    end: str = ""
+
+    def note(self, record: Record) -> None:
+        """Add what came to the record of the run."""
+        for position, (name, message) in enumerate(self.requests):
+            place = 0 if self.several else position
+            arrival = Arrival(message, place, self.server_name, self.protocol, self.end)
+            record.arrivals[name].append(arrival)
+        record.strays.append(self.stray)
+
+
+class Target:
+    """Serves one run of a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._exchanges = plan.exchanges()
+        self._upstreams: list[Upstream] = []
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
+        # Set once the target has sent what it will send and, if the client stays, has read the whole request.
+        self.reached = {name: asyncio.Event() for name in self._exchanges}
+        # Set once an HTTP/2 stream that the client left has ended here.
+        self.left = {name: asyncio.Event() for name in self._exchanges}
+
+    @asynccontextmanager
+    async def serving(self, sockets: Sockets) -> AsyncIterator[None]:
+        """Accept connections until the block ends."""
+        plain = await asyncio.start_server(self._accept, sock=sockets.plain.dup())
+        tls = await asyncio.start_server(self._accept, sock=sockets.tls.dup(), ssl=self._tls())
+        async with plain, tls:
+            yield
+
+    async def finish(self, record: Record) -> None:
+        """Wait until the proxy has ended every connection, and add what came to the record."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=DEADLINE)
+            record.hung.extend("a connection to the target" for _ in late)
+        for upstream in self._upstreams:
+            upstream.note(record)
+        record.strays.sort()
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(confdir() / "mitmproxy-ca.pem")
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        context.sni_callback = lambda tls, name, _: self._named(tls, name)
+        return context
+
+    def _named(self, tls: object, name: str | None) -> None:
+        if isinstance(tls, ssl.SSLObject):
+            self._names[tls] = name or ""
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task:
+            self._tasks.add(task)
+        tls = writer.get_extra_info("ssl_object")
+        upstream = Upstream(self._names.get(tls, "") if tls else "", (tls and tls.selected_alpn_protocol()) or "")
+        self._upstreams.append(upstream)
+        stream = Stream(reader, writer)
+        await (self._serve_http2 if upstream.protocol == "h2" else self._serve_http1)(stream, upstream)
+        writer.close()
+        with suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
+
+    async def _serve_http1(self, stream: Stream, upstream: Upstream) -> None:
+        while not upstream.end:
+            await self._serve_one(stream, upstream)
+
+    async def _serve_one(self, stream: Stream, upstream: Upstream) -> None:
+        head = await read_head(stream)
+        exchange = self._find(head) if head.endswith(HEAD_END) else None
+        if exchange is None:
+            upstream.stray = head + await stream.rest()
+            upstream.end = PROXY
+            return
+        if exchange.twist is Twist.EARLY:
+            await _answer(stream, exchange)
+        message = await read_request(stream, head)
+        upstream.requests.append((exchange.id, message))
+        if message.end == CUT:
+            upstream.end = PROXY
+            return
+        if exchange.twist is not Twist.EARLY:
+            await _answer(stream, exchange)
+        await self._after(stream, upstream, exchange)
+
+    async def _after(self, stream: Stream, upstream: Upstream, exchange: Exchange) -> None:
+        self.reached[exchange.id].set()
+        if exchange.twist is Twist.LEAVES:
+            upstream.stray = await stream.rest()
+            upstream.end = PROXY
+        elif exchange.closes:
+            upstream.end = "ended by the target"
+
+    def _find(self, head: bytes) -> Exchange | None:
+        found = ID.search(head)
+        return self._exchanges.get(found[1].decode()) if found else None
+
+    async def _serve_http2(self, stream: Stream, upstream: Upstream) -> None:
+        upstream.several = True
+        peer = Peer(stream, client=False)
+        async with asyncio.TaskGroup() as streams:
+            await peer.pump(lambda stream_id: _start(streams, self._serve_stream(peer, stream_id, upstream)))
+        upstream.end = PROXY
+
+    async def _serve_stream(self, peer: Peer, stream_id: int, upstream: Upstream) -> None:
+        seen = peer.seen[stream_id]
+        exchange = self._find(b"\n".join(seen.head))
+        if exchange is None:
+            upstream.stray += b"\n".join(seen.head)
+            return
+        if exchange.twist is not Twist.EARLY:
+            await peer.until(lambda: seen.over)
+        if not seen.reset and not seen.lost:
+            await _answer_stream(peer, stream_id, exchange)
+        if exchange.twist is Twist.LEAVES:
+            self.reached[exchange.id].set()
+            await peer.until(lambda: seen.lost or bool(seen.reset))
+        await peer.until(lambda: seen.over)
+        self.reached[exchange.id].set()
+        self.left[exchange.id].set()
+        upstream.requests.append((exchange.id, seen.message()))
+
+
+def _start(group: asyncio.TaskGroup, work: object) -> None:
+    group.create_task(work)  # type: ignore[arg-type]
+
+
+async def _answer(stream: Stream, exchange: Exchange) -> None:
+    """Write the answer; the interim response comes in the same piece as the head behind it."""
+    interim = exchange.interim.head if exchange.interim else b""
+    await stream.send(interim + exchange.answer.head)
+    for piece in exchange.answer.split():
+        await stream.send(piece)
+        await asyncio.sleep(0)
+
+
+async def _answer_stream(peer: Peer, stream_id: int, exchange: Exchange) -> None:
+    if exchange.interim:
+        peer.connection.send_headers(stream_id, list(exchange.interim.fields))
+    partial = exchange.twist in (Twist.LEAVES, Twist.CUT_ANSWER)
+    if exchange.answer.fields:
+        await peer.send(stream_id, exchange.answer, finish=not partial)
+    if exchange.twist is Twist.CUT_ANSWER:
+        peer.reset(stream_id, ErrorCodes.INTERNAL_ERROR)
+
+
+def _port(listening: socket.socket) -> int:
+    return int(listening.getsockname()[1])

@@ -1,0 +1,108 @@
+"""A real mitmdump with a wrong configuration ends at once, with one line that says what to mend."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+from mitmproxy import version
+
+from tests.support.proxy import ADDON, DEADLINE, FOREIGN
+
+pytestmark = pytest.mark.e2e
+
+
+def mitmdump(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run mitmdump with the addon until it ends by itself."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN)}
+    command = [str(Path(sysconfig.get_path("scripts")) / "mitmdump"), "--set", f"confdir={folder}", "-p", "0"]
+    return subprocess.run(
+        [*command, "-s", str(ADDON), *arguments],
+        env=kept | (env or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def akto_lines(output: str) -> list[str]:
+    """Return the addon's lines, without mitmproxy's clock before them."""
+    return [found[1] for line in output.splitlines() if (found := re.match(r"(?:\[[\d:.]+\] )?akto: (.*)", line))]
+
+
+def check_refusal(done: subprocess.CompletedProcess[str], option: str, value: str) -> str:
+    """Check that mitmdump ended by exactly one line of the addon that names option and value, and return that."""
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stdout
+    (line,) = akto_lines(done.stdout)
+    assert line.startswith(f"{option}={value}: "), line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "shown"),
+    [
+        ("akto_url", "http://[::1", "http://[::1"),
+        ("akto_url", "ftp://ingest.example.com", "ftp://ingest.example.com"),
+        ("akto_url", "file:///no-such-folder/out.ndjson", "file:///no-such-folder/out.ndjson"),
+        ("akto_routes", "*.example.*/api", "*.example.*/api"),
+        ("akto_filter", "~nonsense", "~nonsense"),
+        ("akto_body_limit", "-1", "-1"),
+        ("akto_linger_ms", "soon", "soon"),
+        ("akto_bodylimit", "1", "1"),
+        ("akto_stream", "sometimes", "sometimes"),
+        ("akto_tag", "[1]", "[1]"),
+        ("akto_uds", "/no-such-folder/akto.sock", "/no-such-folder/akto.sock"),
+        ("akto_token", "hunter2\nhunter2", "(hidden)"),
+    ],
+)
+def test_a_wrong_option_ends_the_start(tmp_path: Path, option: str, value: str, shown: str) -> None:
+    """By one line with option and value, exit code 1 and no traceback; a secret is not shown."""
+    done = mitmdump(tmp_path, "--set", f"{option}={value}")
+    check_refusal(done, option, shown)
+    assert "hunter2" not in done.stdout
+
+
+def test_a_wrong_variable_ends_the_start(tmp_path: Path) -> None:
+    """The line names the variable, so that nobody searches the command line for it."""
+    done = mitmdump(tmp_path, env={"AKTO_API_TOKEN": "hunter2\n"})
+    assert "AKTO_API_TOKEN" in check_refusal(done, "akto_token", "(hidden)")
+    assert "hunter2" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "shown"),
+    [
+        ('akto_body_limit: "many"', "akto_body_limit", "many"),
+        ('akto_routes: "*.example.com/*"', "akto_routes", "*.example.com/*"),
+        ("akto_url: [http://127.0.0.1:9091]", "akto_url", "http://127.0.0.1:9091"),
+    ],
+)
+def test_a_wrong_configuration_file_ends_the_start(tmp_path: Path, text: str, option: str, shown: str) -> None:
+    """Also where mitmproxy itself would fall over a value of another type."""
+    (tmp_path / "config.yaml").write_text(text + "\n", encoding="utf-8")
+    check_refusal(mitmdump(tmp_path), option, shown)
+
+
+def test_mitmdump_still_lists_its_options(tmp_path: Path) -> None:
+    """From version 12 on with those of scripts among them."""
+    done = mitmdump(tmp_path, "--options")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stdout
+    assert ("akto_url: ''" in done.stdout) is (int(version.VERSION.partition(".")[0]) >= 12)
+
+
+def test_mitmdump_still_lists_its_commands(tmp_path: Path) -> None:
+    """The addon does not need a running proxy to be loaded."""
+    done = mitmdump(tmp_path, "--commands")
+    assert done.returncode == 0
+    assert "set option" in done.stdout
+    assert "Traceback" not in done.stdout

@@ -1,0 +1,120 @@
+"""Metrics are what the counters say, by names that Prometheus' rules allow, and `/healthz` tells a backlog."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from akto_mirror import sample_api
+from akto_mirror.background import BackgroundServer
+from akto_mirror.metrics import STALE_S, Metrics, Observation
+from akto_mirror.rules import Reason
+from akto_mirror.stats import Dropped, Place, Stats
+from tests.support.mirror import mirroring
+from tests.support.proxy import ADDON, DEADLINE, ROOT, confdir
+
+NAME = re.compile(r"akto_mirror_[a-z_]+")
+
+
+@contextmanager
+def serving(stats: Stats, *, oldest_s: float = 0.0, spool_bytes: int | None = 7) -> Iterator[str]:
+    """Serve the metrics of some counts."""
+
+    def observe() -> Observation:
+        return Observation(stats.snapshot(), 11, 64, spool_bytes, spool_bytes, oldest_s)
+
+    metrics = Metrics("127.0.0.1", 0, observe)
+    try:
+        yield f"http://127.0.0.1:{metrics.port}"
+    finally:
+        metrics.close()
+
+
+def samples(url: str) -> dict[str, float]:
+    """Scrape, and return each sample by name and label value."""
+    families = text_string_to_metric_families(httpx.get(f"{url}/metrics", trust_env=False).text)
+    return {" ".join([sample.name, *sample.labels.values()]): sample.value for f in families for sample in f.samples}
+
+
+def test_every_count_is_told() -> None:
+    """What was captured, shipped, dropped and skipped is in the metrics as it is in the counts, and adds up."""
+    stats = Stats()
+    for _ in range(5):
+        stats.capture()
+    stats.lose(Dropped.QUEUE_FULL)
+    stats.skip(Reason.STATUS)
+    stats.move(3, Place.QUEUED, Place.IN_FLIGHT)
+    stats.ship(3, 900)
+    stats.attempt(0.5, ok=True)
+    with serving(stats) as url:
+        seen = samples(url)
+    assert seen["akto_mirror_entries_captured_total"] == 6
+    assert seen["akto_mirror_entries_ended_total shipped"] == 3
+    assert seen["akto_mirror_entries_waiting queued"] == 2
+    assert seen["akto_mirror_entries_dropped_total queue full"] == 1
+    assert seen["akto_mirror_flows_skipped_total status"] == 1
+    assert seen["akto_mirror_sent_bytes_total"] == 900
+    assert seen["akto_mirror_request_duration_seconds_count"] == 1
+    assert seen["akto_mirror_request_duration_seconds_sum"] == 0.5
+    assert seen["akto_mirror_queue_bytes"] == 11
+    assert seen["akto_mirror_spool_bytes"] == 7
+
+
+def test_without_a_spool_there_is_no_size_of_it() -> None:
+    """A size that nobody knows is left out, not told as 0."""
+    with serving(Stats(), spool_bytes=None) as url:
+        assert "akto_mirror_spool_bytes" not in samples(url)
+
+
+@pytest.mark.parametrize(("oldest_s", "status"), [(0.0, 200), (STALE_S - 1, 200), (STALE_S + 1, 503)])
+def test_health(oldest_s: float, status: int) -> None:
+    """The state is bad once entries have waited for too long."""
+    with serving(Stats(), oldest_s=oldest_s) as url:
+        answer = httpx.get(f"{url}/healthz", trust_env=False)
+    assert answer.status_code == status
+    assert answer.json()["healthy"] is (status == 200)
+
+
+def test_every_metric_is_documented() -> None:
+    """The README's list of metrics names exactly those that are served."""
+    with serving(Stats()) as url:
+        text = httpx.get(f"{url}/metrics", trust_env=False).text
+    served = {NAME.match(line.removeprefix("# HELP "))[0] for line in text.splitlines() if line.startswith("# HELP ")}  # type: ignore[index]
+    section = (ROOT / "README.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
+    assert served == set(NAME.findall(section))
+
+
+@pytest.mark.e2e
+def test_a_proxy_serves_its_metrics() -> None:
+    """With akto_metrics a running proxy tells what it has mirrored."""
+    with BackgroundServer(sample_api.make_app()) as api:
+        with mirroring(f"reverse:{api.url}", options={"akto_metrics": "127.0.0.1:0"}) as mirror:
+            url = mirror.proxy.wait_for(r"metrics at (http://127\.0\.0\.1:\d+)/metrics")[1]
+            httpx.get(f"{mirror.proxy.url}/api/products", trust_env=False)
+            httpx.get(f"{mirror.proxy.url}/logo.png", trust_env=False)
+            mirror.entry("/api/products")
+            seen = samples(url)
+        assert seen["akto_mirror_entries_captured_total"] == 1
+        assert seen["akto_mirror_flows_skipped_total content type"] == 1
+
+
+@pytest.mark.e2e
+def test_an_address_in_use_ends_the_start() -> None:
+    """A port that is taken is told in one line that names option and value."""
+    with serving(Stats()) as url:
+        address = url.removeprefix("http://")
+        mitmdump = Path(sysconfig.get_path("scripts")) / "mitmdump"
+        given = [f"akto_metrics={address}", f"confdir={confdir()}", "listen_port=0"]
+        command = [str(mitmdump), "-s", str(ADDON), *(word for value in given for word in ("--set", value))]
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DEADLINE)
+    assert ended.returncode == 1
+    assert f"akto_metrics={address}: Address already in use; choose another address" in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
