@@ -5,8 +5,9 @@ VENV ?= .venv/$(VERSION)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 4
+MINUTES ?= 10
 
-.PHONY: test test-all test-lowest demo bench parity lint types check clean install
+.PHONY: test test-all test-lowest demo bench soak kills parity lint types check clean install
 
 install: $(STAMP)
 
@@ -42,6 +43,12 @@ bench: $(STAMP)
 parity: $(STAMP)
 	@# 3: no node or no seed document here; the recorder has said so.
 	$(BIN)/python -m tests.parity.record || test $$? -eq 3
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+kills: $(STAMP)
+	$(BIN)/python -m tests.faults.kills 100
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -84,8 +84,8 @@ def run(kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0) -> Verd
         akto.script = OK
         with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options):
             # A batch of the last one killed is free when its lease of 30 s is over.
-            wait_for(lambda: owed <= set(akto.taken) or not _waiting(folder), 90)
-            wait_for(lambda: not _waiting(folder), 90)
+            wait_for(lambda: owed <= set(akto.taken) or not waiting(folder), 90)
+            wait_for(lambda: not waiting(folder), 90)
         taken = akto.taken
     return Verdict(
         kills=kills,
@@ -100,7 +100,8 @@ def run(kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0) -> Verd
     )
 
 
-def _waiting(folder: Path) -> bool:
+def waiting(folder: Path) -> bool:
+    """Tell whether anything waits in the spool."""
     from akto_mirror.spool import Spool  # noqa: PLC0415 - the module is also run as a program
 
     spool = Spool(folder / "spool", target="", limit=1, owner="oracle")

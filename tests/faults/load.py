@@ -12,14 +12,19 @@ from types import TracebackType
 from typing import Self
 
 BODY = b'{"items":[' + b",".join(b'{"id":%d}' % number for number in range(20)) + b"]}"
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
 
 class Api:
-    """Answers every GET with JSON, on a thread of its own; also a context manager."""
+    """Answers every GET with JSON, on a thread of its own; also a context manager.
 
-    def __init__(self) -> None:
+    Args:
+        padding: bytes that are added to each answer.
+    """
+
+    def __init__(self, padding: int = 0) -> None:
         self.port = 0
+        self._body = BODY[:-1] + b',"padding":"' + b"x" * padding + b'"}' if padding else BODY
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -38,7 +43,7 @@ class Api:
 
     async def _serve(self) -> None:
         self._loop, self._halt = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(_answer, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._halt.wait()
@@ -46,12 +51,12 @@ class Api:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
 
-
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-        while await reader.readuntil(b"\r\n\r\n"):
-            writer.write(ANSWER)
-    writer.close()
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answer = HEAD % len(self._body) + self._body
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(answer)
+        writer.close()
 
 
 class Clients:
@@ -108,7 +113,7 @@ class Clients:
                 self.sent.add(path)
                 connection.request("GET", path)
                 answer = connection.getresponse()
-                if answer.status == 200 and answer.read() == BODY:
+                if answer.status == 200 and answer.read().startswith(BODY[:-1]):
                     self.answered[path] = time.monotonic()
                 if self._pause_s:
                     self._stopped.wait(self._pause_s)

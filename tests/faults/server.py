@@ -64,11 +64,12 @@ def status(code: int, *headers: tuple[str, str], body: bytes = b'{"success":fals
 
 @dataclass
 class _Seen:
-    """What arrived; `taken` counts each entry by its path."""
+    """What arrived: `taken` counts each entry by its path, `unanswered` those taken without a proper answer."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     taken: Counter[str] = field(default_factory=Counter)
     requests: int = 0
+    unanswered: int = 0
     health_checks: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
     at: list[float] = field(default_factory=list)
@@ -179,6 +180,7 @@ class FaultServer:
             self.seen.tokens[headers.get("authorization", "")] += 1
             if reply.takes:
                 self.seen.taken.update(entry["path"] for entry in entries)
+                self.seen.unanswered += len(entries) if reply != OK else 0
         return self._act(connection, reply)
 
     def _act(self, connection: socket.socket, reply: Reply) -> bool:

@@ -1,0 +1,175 @@
+"""Minutes of random faults under load, with an oracle: `python -m tests.soak --minutes 10`, or `make soak`.
+
+Akto answers, refuses, hangs, resets, drips, answers garbage or takes a batch and loses the answer, and is away for
+seconds at a time; now and then the proxy is ended, killed, or its script reloaded. The oracle knows every request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.kills import BATCH, GRACE_S, LINGER_MS, waiting
+from tests.faults.load import Api, Clients
+from tests.faults.server import OK, FaultServer, wait_for, weather
+from tests.support.proxy import ADDON, Proxy, running_mitmdump
+
+# Seconds between two events.
+EVERY_S = (2.0, 8.0)
+
+
+@dataclass
+class Tally:
+    """What happened, and what the oracle found.
+
+    Attributes:
+        owed: paths of requests whose entries must arrive.
+        kills: how often the proxy was killed.
+        ends: how often it was ended in good order.
+        reloads: how often its script was reloaded.
+        outages: how often Akto was away.
+        peak_mib: the most resident memory of any proxy.
+        lost_answers: entries of batches that were taken while the answer was lost.
+    """
+
+    owed: set[str] = field(default_factory=set)
+    kills: int = 0
+    ends: int = 0
+    reloads: int = 0
+    outages: int = 0
+    peak_mib: float = 0.0
+    requests: int = 0
+    delivered: int = 0
+    duplicated: int = 0
+    allowed: int = 0
+    lost: int = 0
+    invented: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"requests {self.requests}, owed {len(self.owed)}, delivered {self.delivered}, "
+            f"duplicated {self.duplicated} (explained: up to {self.allowed}), lost {self.lost}; "
+            f"kills {self.kills}, ends {self.ends}, reloads {self.reloads}, outages {self.outages}, "
+            f"peak memory {self.peak_mib:.0f} MiB"
+        )
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether nothing was lost or invented, and duplicates are explained."""
+        return not self.lost and not self.invented and self.duplicated <= self.allowed
+
+
+def run(seconds: float, folder: Path, seed: int) -> Tally:
+    """Let it rain for so long; then let everything arrive."""
+    draw = random.Random(seed)
+    tally = Tally()
+    script = folder / "addon.py"
+    shutil.copy(ADDON, script)
+    with Api() as api, FaultServer() as akto, Clients(4, 0.004) as clients:
+        options = {
+            "akto_url": akto.url,
+            "akto_durability": "disk",
+            "akto_spool_dir": str(folder / "spool"),
+            "akto_linger_ms": str(LINGER_MS),
+            "akto_timeout_s": "2",
+        }
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options, scripts=[script]) as proxy:
+                _life(proxy, akto, clients, script, draw, tally, end)
+        clients.stop()
+        akto.script = OK
+        with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options, scripts=[script]):
+            wait_for(lambda: not waiting(folder), 120)
+        _judge(tally, clients, akto)
+    return tally
+
+
+def _life(  # noqa: PLR0917 - all that one life touches
+    proxy: Proxy, akto: FaultServer, clients: Clients, script: Path, draw: random.Random, tally: Tally, end: float
+) -> None:
+    """Let one proxy live until it is killed or ended, and note what it owes."""
+    began = time.monotonic()
+    clients.port = proxy.port
+    while True:
+        time.sleep(draw.uniform(*EVERY_S))
+        akto.script = weather(draw.randrange(2**32))
+        event = draw.choice(["outage", "outage", "reload", "kill", "end"])
+        tally.peak_mib = max(tally.peak_mib, _peak_mib(proxy))
+        if time.monotonic() > end or event == "end":
+            return _end(proxy, clients, tally, began)
+        if event == "kill":
+            return _kill(proxy, clients, tally, began)
+        if event == "outage":
+            _be_away(akto, draw, tally)
+        else:
+            tally.reloads += 1
+            stamp = time.time() + tally.reloads
+            os.utime(script, (stamp, stamp))
+
+
+def _kill(proxy: Proxy, clients: Clients, tally: Tally, began: float) -> None:
+    tally.kills += 1
+    killed = time.monotonic()
+    proxy.process.kill()
+    proxy.process.wait()
+    tally.owed |= {path for path in clients.before(killed - GRACE_S) if clients.answered[path] > began}
+    clients.port = 0
+
+
+def _end(proxy: Proxy, clients: Clients, tally: Tally, began: float) -> None:
+    """End it in good order: everything that was answered before is owed."""
+    tally.ends += 1
+    tally.owed |= {path for path in clients.before(time.monotonic()) if clients.answered[path] > began}
+    clients.port = 0
+    proxy.process.send_signal(signal.SIGTERM)
+    proxy.process.wait(60)
+
+
+def _be_away(akto: FaultServer, draw: random.Random, tally: Tally) -> None:
+    tally.outages += 1
+    akto.stop()
+    time.sleep(draw.uniform(0.5, 5.0))
+    akto.start()
+
+
+def _peak_mib(proxy: Proxy) -> float:
+    status = Path(f"/proc/{proxy.process.pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
+def _judge(tally: Tally, clients: Clients, akto: FaultServer) -> None:
+    taken = akto.taken
+    tally.requests = len(clients.answered)
+    tally.delivered = len(taken)
+    tally.duplicated = sum(taken.values()) - len(taken)
+    # A batch is sent again whose answer was lost, or that was in flight at a kill or an end.
+    tally.allowed = akto.seen.unanswered + BATCH * (tally.kills + tally.ends + tally.outages)
+    tally.lost = len(tally.owed - set(taken))
+    tally.invented = len(set(taken) - clients.sent)
+
+
+def main() -> int:
+    """Run from the command line; 0 if nothing was lost."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    args = parser.parse_args()
+    sys.stdout.write(f"seed {args.seed}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        tally = run(args.minutes * 60, Path(folder), args.seed)
+    sys.stdout.write(f"{tally}\n")
+    return 0 if tally.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

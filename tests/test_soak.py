@@ -1,0 +1,19 @@
+"""Delivery contract, lines 1, 3, 4 and 7 together: random faults under load, with an oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import soak
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_minutes(tmp_path: Path) -> None:
+    """Nothing that is owed is lost, and what is duplicated is explained; `make soak` runs ten minutes."""
+    tally = soak.run(120, tmp_path, seed=1)
+    assert len(tally.owed) > 5000, tally
+    assert tally.is_good, tally
