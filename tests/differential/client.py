@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from h2.errors import ErrorCodes
 
@@ -20,6 +21,9 @@ Address = tuple[str, int]
 # Connections at once: enough to keep both processes busy.
 CONCURRENCY = 8
 
+# mitmproxy answers this itself, with 400.
+REFUSED = b"GET no-slash HTTP/1.1\r\n\r\n"
+
 
 def play(plan: Plan, proxy: Sequence[Address], sockets: Sockets) -> Record:
     """Run a plan through a proxy whose two addresses lead to the two sockets."""
@@ -27,34 +31,63 @@ def play(plan: Plan, proxy: Sequence[Address], sockets: Sockets) -> Record:
 
 
 async def _play(plan: Plan, proxy: Sequence[Address], sockets: Sockets) -> Record:
-    record, target, gate = Record(tuple(port for _, port in proxy)), Target(plan), asyncio.Semaphore(CONCURRENCY)
-    async with target.serving(sockets):
+    run = Run(proxy, Target(plan), Record(tuple(port for _, port in proxy)))
+    gate = asyncio.Semaphore(CONCURRENCY)
+    async with run.target.serving(sockets):
         async with asyncio.TaskGroup() as group:
             for connection in plan.connections:
-                group.create_task(_limited(gate, connection, proxy, target, record))
-        await target.finish(record)
-    return record
+                group.create_task(_limited(gate, run, connection))
+        await run.target.finish(run.record)
+    return run.record
 
 
-async def _limited(
-    gate: asyncio.Semaphore, connection: Connection, proxy: Sequence[Address], target: Target, record: Record
-) -> None:
+@dataclass
+class Run:
+    """What the connections of a run share."""
+
+    proxy: Sequence[Address]
+    target: Target
+    record: Record
+
+    async def connect(self, connection: Connection) -> Stream:
+        """Connect to the proxy as the connection's protocol asks."""
+        behind_tls = connection.protocol in (Protocol.HTTP1_TLS, Protocol.HTTP2)
+        host, port = self.proxy[1] if behind_tls else self.proxy[0]
+        context = None if connection.protocol is Protocol.HTTP1 else _tls(connection.protocol)
+        name = connection.server_name if context else None
+        return Stream(*await asyncio.open_connection(host, port, ssl=context, server_hostname=name))
+
+    async def settle(self) -> None:
+        """Wait until the proxy has dealt with all that it was sent.
+
+        When a client leaves while mitmproxy runs hooks for it, mitmproxy may not tell the target, so that two runs of
+        it differ. A request on another connection takes it far more turns of its event loop than a hook.
+        """
+        stream = Stream(*await asyncio.open_connection(*self.proxy[0]))
+        await stream.send(REFUSED)
+        await stream.rest()
+        await _close(stream)
+
+
+async def _limited(gate: asyncio.Semaphore, run: Run, connection: Connection) -> None:
     async with gate:
         try:
             async with asyncio.timeout(DEADLINE):
-                await _connect(connection, proxy, target, record)
+                await _serve(run, connection)
         except TimeoutError:
-            record.hung.append(f"the client's connection {connection.id}")
+            run.record.hung.append(f"the client's connection {connection.id}")
 
 
-async def _connect(connection: Connection, proxy: Sequence[Address], target: Target, record: Record) -> None:
-    behind_tls = connection.protocol in (Protocol.HTTP1_TLS, Protocol.HTTP2)
-    host, port = proxy[1] if behind_tls else proxy[0]
-    context = None if connection.protocol is Protocol.HTTP1 else _tls(connection.protocol)
-    name = connection.server_name if context else None
-    stream = Stream(*await asyncio.open_connection(host, port, ssl=context, server_hostname=name))
-    run = _run_http1 if connection.protocol in (Protocol.HTTP1, Protocol.HTTP1_TLS) else _run_http2
-    await run(connection, stream, target, record)
+async def _serve(run: Run, connection: Connection) -> None:
+    stream = await run.connect(connection)
+    if connection.protocol in (Protocol.HTTP1, Protocol.HTTP1_TLS):
+        await Http1(run, connection, stream).run()
+    else:
+        await Http2(run, connection, stream).run()
+    await _close(stream)
+
+
+async def _close(stream: Stream) -> None:
     stream.writer.close()
     with suppress(ConnectionError, ssl.SSLError):
         await stream.writer.wait_closed()
@@ -68,103 +101,122 @@ def _tls(protocol: Protocol) -> ssl.SSLContext:
     return context
 
 
-async def _run_http1(connection: Connection, stream: Stream, target: Target, record: Record) -> None:
-    if connection.pipelined:
-        await stream.send(b"".join(each.request.head + each.request.body for each in connection.exchanges))
-    for exchange in connection.exchanges:
-        messages = await _one(exchange, stream, target, sent=connection.pipelined)
-        if messages is None:
-            return
-        record.answers[exchange.id] = messages
-        if stream.ended or not messages or messages[-1].end == CUT or closes(messages[-1]):
-            break
-    if connection.protocol is Protocol.HTTP1:
-        record.ends[connection.id] = await _finish(stream)
+class Http1:
+    """One connection of HTTP/1."""
 
+    def __init__(self, run: Run, connection: Connection, stream: Stream) -> None:
+        self._run = run
+        self._connection = connection
+        self._stream = stream
 
-async def _one(exchange: Exchange, stream: Stream, target: Target, *, sent: bool) -> tuple[Message, ...] | None:
-    """Do one exchange; None if the client leaves in it."""
-    proceed = asyncio.Event()
-    if exchange.twist is not Twist.CONTINUE:
-        proceed.set()
-    sender = None if sent else asyncio.create_task(_send(exchange, stream, proceed))
-    if exchange.twist in (Twist.CUT_REQUEST, Twist.LEAVES):
-        if sender:
-            await sender
-        await _ready_to_leave(exchange, target)
-        return None
-    messages = await _answers(exchange, stream, proceed)
-    if sender and not proceed.is_set():
-        sender.cancel()
-    elif sender:
-        await sender
-    if exchange.twist is Twist.EARLY and not stream.ended:
-        await target.reached[exchange.id].wait()
-    return messages
+    async def run(self) -> None:
+        """Do the exchanges one after the other, until nothing can follow."""
+        if self._connection.pipelined:
+            await self._stream.send(
+                b"".join(each.request.head + each.request.body for each in self._connection.exchanges)
+            )
+        for exchange in self._connection.exchanges:
+            if exchange.twist in (Twist.CUT_REQUEST, Twist.LEAVES):
+                await self._leave(exchange)
+                return
+            messages = await (self._answers(exchange) if self._connection.pipelined else self._exchange(exchange))
+            self._run.record.answers[exchange.id] = messages
+            if self._stream.ended or not messages or messages[-1].end == CUT or closes(messages[-1]):
+                break
+        await self._finish()
 
-
-async def _send(exchange: Exchange, stream: Stream, proceed: asyncio.Event) -> None:
-    await stream.send(exchange.request.head)
-    await proceed.wait()
-    for piece in exchange.request.split():
-        await stream.send(piece)
-        await asyncio.sleep(0)
-
-
-async def _ready_to_leave(exchange: Exchange, target: Target) -> None:
-    if exchange.twist is Twist.LEAVES:
-        await target.reached[exchange.id].wait()
-
-
-async def _answers(exchange: Exchange, stream: Stream, proceed: asyncio.Event) -> tuple[Message, ...]:
-    messages: list[Message] = []
-    while head := await read_head(stream):
-        messages.append(await read_response(stream, head, exchange.method))
-        if status(head) != 100 or exchange.twist is Twist.INTERIM:
-            break
-        proceed.set()
-    return tuple(messages)
-
-
-async def _finish(stream: Stream) -> tuple[bytes, str]:
-    """End the client's side and collect what else comes; TLS in asyncio cannot be ended on one side only."""
-    with suppress(OSError):
-        stream.writer.write_eof()
-    return await stream.rest(), stream.ended
-
-
-async def _run_http2(connection: Connection, stream: Stream, target: Target, record: Record) -> None:
-    peer = Peer(stream, client=True)
-    pump = asyncio.create_task(peer.pump())
-    async with asyncio.TaskGroup() as group:
-        for exchange in connection.exchanges:
-            group.create_task(_stream(exchange, peer, target, record))
-    stream.writer.close()
-    await pump
-
-
-async def _stream(exchange: Exchange, peer: Peer, target: Target, record: Record) -> None:
-    finish = exchange.twist is not Twist.CUT_REQUEST
-    stream_id = peer.open(exchange.request, finish=finish)
-    seen = peer.seen[stream_id]
-    sender = asyncio.create_task(peer.send_rest(stream_id, exchange.request, finish=finish))
-    if exchange.twist in (Twist.CUT_REQUEST, Twist.LEAVES):
-        await sender
-        await _first(peer.until(lambda: seen.lost), _ready_to_leave(exchange, target))
-        peer.reset(stream_id, ErrorCodes.CANCEL)
+    async def _leave(self, exchange: Exchange) -> None:
+        await self._send(exchange)
         if exchange.twist is Twist.LEAVES:
-            await _first(peer.until(lambda: seen.lost), target.left[exchange.id].wait())
-        return
-    await peer.until(lambda: seen.over)
-    record.answers[exchange.id] = (*seen.interim, seen.message())
-    await sender
-    if exchange.twist is Twist.EARLY:
-        await _first(peer.until(lambda: seen.lost), target.reached[exchange.id].wait())
+            await self._run.target.reached[exchange.id].wait()
+        await self._run.settle()
+
+    async def _exchange(self, exchange: Exchange) -> tuple[Message, ...]:
+        """Send and receive at the same time: a target may answer early."""
+        proceed = asyncio.Event()
+        if exchange.twist is not Twist.CONTINUE:
+            proceed.set()
+        sender = asyncio.create_task(self._send(exchange, proceed))
+        messages = await self._answers(exchange, proceed)
+        if not proceed.is_set():
+            sender.cancel()
+            return messages
+        await sender
+        if exchange.twist is Twist.EARLY and not self._stream.ended:
+            await self._run.target.reached[exchange.id].wait()
+        return messages
+
+    async def _send(self, exchange: Exchange, proceed: asyncio.Event | None = None) -> None:
+        await self._stream.send(exchange.request.head)
+        if proceed:
+            await proceed.wait()
+        for piece in exchange.request.split():
+            await self._stream.send(piece)
+            await asyncio.sleep(0)
+
+    async def _answers(self, exchange: Exchange, proceed: asyncio.Event | None = None) -> tuple[Message, ...]:
+        messages: list[Message] = []
+        while head := await read_head(self._stream):
+            messages.append(await read_response(self._stream, head, exchange.method))
+            if status(head) != 100 or exchange.twist is Twist.INTERIM:
+                break
+            if proceed:
+                proceed.set()
+        return tuple(messages)
+
+    async def _finish(self) -> None:
+        """End the client's side and note what else comes; TLS in asyncio cannot be ended on one side only."""
+        if self._connection.protocol is not Protocol.HTTP1:
+            return
+        with suppress(OSError):
+            self._stream.writer.write_eof()
+        self._run.record.ends[self._connection.id] = (await self._stream.rest(), self._stream.ended)
 
 
-async def _first(*works: Coroutine[object, object, object]) -> None:
-    """Wait until one of them is done, and give up the others."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    _, late = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in late:
-        task.cancel()
+class Http2:
+    """One connection of HTTP/2."""
+
+    def __init__(self, run: Run, connection: Connection, stream: Stream) -> None:
+        self._run = run
+        self._connection = connection
+        self._stream = stream
+        self._peer = Peer(stream, client=True)
+
+    async def run(self) -> None:
+        """Do all exchanges at once, a stream each."""
+        pump = asyncio.create_task(self._peer.pump())
+        async with asyncio.TaskGroup() as group:
+            for exchange in self._connection.exchanges:
+                group.create_task(self._exchange(exchange))
+        self._stream.writer.close()
+        await pump
+
+    async def _exchange(self, exchange: Exchange) -> None:
+        finish = exchange.twist is not Twist.CUT_REQUEST
+        stream_id = self._peer.open(exchange.request, finish=finish)
+        sender = asyncio.create_task(self._peer.send_rest(stream_id, exchange.request, finish=finish))
+        if exchange.twist in (Twist.CUT_REQUEST, Twist.LEAVES):
+            await sender
+            await self._leave(exchange, stream_id)
+            return
+        seen = self._peer.seen[stream_id]
+        await self._peer.until(lambda: seen.over)
+        self._run.record.answers[exchange.id] = (*seen.interim, seen.message())
+        await sender
+        if exchange.twist is Twist.EARLY:
+            await self._unless_lost(self._run.target.reached[exchange.id].wait())
+
+    async def _leave(self, exchange: Exchange, stream_id: int) -> None:
+        if exchange.twist is Twist.LEAVES:
+            await self._unless_lost(self._run.target.reached[exchange.id].wait())
+        await self._run.settle()
+        self._peer.reset(stream_id, ErrorCodes.CANCEL)
+        if exchange.twist is Twist.LEAVES:
+            await self._unless_lost(self._run.target.left[exchange.id].wait())
+
+    async def _unless_lost(self, work: Coroutine[object, object, object]) -> None:
+        """Wait for something that never comes if the connection is lost."""
+        tasks = [asyncio.ensure_future(each) for each in (work, self._peer.until_lost())]
+        _, late = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in late:
+            task.cancel()

@@ -1,11 +1,11 @@
 """The only place that says what streaming may change, and why. Everything else must be the same to the byte.
 
-With `akto_stream=auto` and `always` bodies pass through the proxy as they come, where plain mitmdump holds each until it
-is complete. That changes how bodies are framed, and what one side sees of a message that the other never finished. With
-`akto_stream=never` nothing is allowed.
+With `akto_stream=auto` and `always` bodies pass through the proxy as they come, where plain mitmdump holds each until
+it is complete. That changes how bodies are framed, and what one side sees of a message that the other never finished.
+With `akto_stream=never` nothing is allowed.
 
-Each allowance turns what was seen of an exchange into a form in which the permitted difference is gone. It is applied to
-both runs alike, and looks at nothing beyond what its reason names.
+Each allowance turns what was seen of an exchange into a form in which the permitted difference is gone. It is applied
+to both runs alike, and looks at nothing beyond what its reason names.
 
 Three things are never compared, because two runs of plain mitmdump differ in them: the sizes of HTTP/2 DATA frames,
 which follow the flow control of the moment; whether TCP ended with FIN or RST at the target, which depends on what the
@@ -115,8 +115,9 @@ def _framed(message: Message, family: str) -> Message:
 
 def _is_error_page(message: Message) -> bool:
     """Tell mitmproxy's own answer in place of one that it could not complete."""
-    ours = message.head[:1] and message.head[0] in (b"HTTP/1.1 502 Bad Gateway", b":status" + FIELD + b"502")
-    return ours and any(line.lower().startswith((b"server: mitmproxy", b"server" + FIELD)) for line in message.head)
+    if message.head[:1] not in ((b"HTTP/1.1 502 Bad Gateway",), (b":status" + FIELD + b"502",)):
+        return False
+    return any(line.startswith((b"Server: mitmproxy", b"server" + FIELD + b"mitmproxy")) for line in message.head)
 
 
 def _is_begun_answer(message: Message, exchange: Exchange) -> bool:

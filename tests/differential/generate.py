@@ -40,7 +40,8 @@ class Decks:
     def __init__(self, random: Random) -> None:
         self.plain = _deal(random, http1_kinds.PLAIN)
         self.small = _deal(random, http1_kinds.SMALL)
-        self.last = _deal(random, http1_kinds.LAST)
+        self.last = _deal(random, http1_kinds.LAST + http1_kinds.FAILING)
+        self.last_behind_tls = _deal(random, http1_kinds.LAST)
         self.streams = _deal(random, http2_kinds.STREAMS)
         self.alone = _deal(random, http2_kinds.ALONE)
         self.translated = _deal(random, http2_kinds.TRANSLATED)
@@ -67,4 +68,5 @@ def _kinds(random: Random, decks: Decks, protocol: Protocol, *, pipelined: bool)
         return [next(decks.alone)] if alone else [next(decks.streams) for _ in range(2 * many)]
     if protocol is Protocol.HTTP2_TO_1:
         return [next(decks.translated) for _ in range(many)]
-    return [*(next(decks.plain) for _ in range(many)), next(decks.last)]
+    last = decks.last_behind_tls if protocol is Protocol.HTTP1_TLS else decks.last
+    return [*(next(decks.plain) for _ in range(many)), next(last)]

@@ -68,6 +68,7 @@ class Peer:
         self.connection = H2Connection(config)
         self.seen: dict[int, Seen] = {}
         self._turn = asyncio.Event()
+        self._lost = False
         self.connection.initiate_connection()
         self.flush()
 
@@ -86,9 +87,7 @@ class Peer:
             self._note(events, opened)
             self.flush()
             self._wake()
-        for seen in self.seen.values():
-            seen.lost = True
-        self._wake()
+        self._lose()
 
     async def until(self, ready: Callable[[], bool]) -> None:
         """Wait for a condition, which is looked at whenever something came."""
@@ -101,6 +100,10 @@ class Peer:
         self.seen[stream_id] = Seen()
         self._send_head(stream_id, half, finish=finish)
         return stream_id
+
+    async def until_lost(self) -> None:
+        """Wait for the connection to end."""
+        await self.until(lambda: self._lost)
 
     async def send(self, stream_id: int, half: Half, *, finish: bool = True) -> None:
         """Send an answer; a stream that the peer has ended meanwhile is left as it is."""
@@ -151,6 +154,12 @@ class Peer:
     def _room(self, stream_id: int) -> int:
         return min(self.connection.local_flow_control_window(stream_id), self.connection.max_outbound_frame_size)
 
+    def _lose(self) -> None:
+        self._lost = True
+        for seen in self.seen.values():
+            seen.lost = True
+        self._wake()
+
     def _wake(self) -> None:
         self._turn.set()
         self._turn = asyncio.Event()
@@ -158,8 +167,7 @@ class Peer:
     def _note(self, events: Iterable[Event], opened: Callable[[int], None]) -> None:
         for event in events:
             if isinstance(event, ConnectionTerminated):
-                for seen in self.seen.values():
-                    seen.lost = True
+                self._lose()
             elif handler := HANDLERS.get(type(event)):
                 stream_id = _stream_id(event)
                 handler(self, self.seen.setdefault(stream_id, Seen()), event)

@@ -70,8 +70,7 @@ class Target:
 
     def __init__(self, plan: Plan) -> None:
         self._exchanges = plan.exchanges()
-        self._upstreams: list[Upstream] = []
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._upstreams: dict[asyncio.Task[None], Upstream] = {}
         self._names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
         # Set once the target has sent what it will send and, if the client stays, has read the whole request.
         self.reached = {name: asyncio.Event() for name in self._exchanges}
@@ -88,10 +87,11 @@ class Target:
 
     async def finish(self, record: Record) -> None:
         """Wait until the proxy has ended every connection, and add what came to the record."""
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=DEADLINE)
-            record.hung.extend("a connection to the target" for _ in late)
-        for upstream in self._upstreams:
+        for task, upstream in self._upstreams.items():
+            try:
+                await asyncio.wait_for(task, DEADLINE)
+            except TimeoutError:
+                record.hung.append(f"the connection to the target with {[name for name, _ in upstream.requests]}")
             upstream.note(record)
         record.strays.sort()
 
@@ -106,18 +106,17 @@ class Target:
         if isinstance(tls, ssl.SSLObject):
             self._names[tls] = name or ""
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task:
-            self._tasks.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tls = writer.get_extra_info("ssl_object")
         upstream = Upstream(self._names.get(tls, "") if tls else "", (tls and tls.selected_alpn_protocol()) or "")
-        self._upstreams.append(upstream)
-        stream = Stream(reader, writer)
+        task = asyncio.create_task(self._serve(Stream(reader, writer), upstream))
+        self._upstreams[task] = upstream
+
+    async def _serve(self, stream: Stream, upstream: Upstream) -> None:
         await (self._serve_http2 if upstream.protocol == "h2" else self._serve_http1)(stream, upstream)
-        writer.close()
+        stream.writer.close()
         with suppress(ConnectionError, ssl.SSLError):
-            await writer.wait_closed()
+            await stream.writer.wait_closed()
 
     async def _serve_http1(self, stream: Stream, upstream: Upstream) -> None:
         while not upstream.end:
