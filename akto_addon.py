@@ -37,4 +37,4 @@ else:
     except ModuleNotFoundError as missing:
         _refuse(f"the Python package {(missing.name or '?').partition('.')[0]} is missing")
     else:
-        addons.append(AktoMirror())
+        addons = [AktoMirror()]

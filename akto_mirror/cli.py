@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_spool(commands)
     _add_doctor(commands)
+    completion = _add(commands, "completion", _completion)
+    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell that is to complete")
     _add(commands, "addon-path", _addon_path)
     return parser
 
@@ -339,6 +341,34 @@ def _doctor(args: argparse.Namespace) -> int:
     from akto_mirror import doctor  # noqa: PLC0415 - see the module's docstring
 
     return 0 if doctor.run(args.url, _token(args), addon_path(), say, os.environ) else 1
+
+
+def _completion(args: argparse.Namespace) -> int:
+    """Print a script that completes commands and options.
+
+    Use it so, in ~/.bashrc: eval "$(akto-mirror completion bash)", and in ~/.zshrc after compinit:
+    eval "$(akto-mirror completion zsh)".
+    """
+    try:
+        import shtab  # noqa: PLC0415 - an optional dependency
+    except ModuleNotFoundError as fault:
+        raise UserError(f'shtab is missing; install it with: "{sys.executable}" -m pip install shtab') from fault
+    parser = _parser()
+    for each in _parsers(parser):
+        for action in each._actions:
+            if action.metavar in ("FILE", "DIR", "PATH"):
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    say(shtab.complete(parser, args.shell))
+    return 0
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Walk a parser and those of its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _parsers(command)
 
 
 def _addon_path(_: argparse.Namespace) -> int:

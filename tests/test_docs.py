@@ -26,8 +26,8 @@ OPTIONS = DOCS / "options.md"
 HEAD = """# Options
 
 Set them with `--set name=value`, in mitmproxy's command line with `:set`, or in `~/.mitmproxy/config.yaml`. A list
-takes one `--set` for each of its values. A value that cannot be used ends the start with one line that names it; changed
-while mitmproxy runs, the old value stays in force.
+takes one `--set` for each of its values. A value that cannot be used ends the start with one line that names it;
+changed while mitmproxy runs, the old value stays in force.
 """
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,0 +1,123 @@
+"""`akto-mirror doctor` gathers what a bug report needs, finds what is wrong, and shows no secret."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from mitmproxy import version
+
+from akto_mirror.doctor import Findings, _options
+from akto_mirror.receiver import Receiver
+from tests.support.proxy import DEADLINE, MITMDUMP, environment
+
+pytestmark = pytest.mark.e2e
+
+SECRET = "hunter2"
+
+
+class Report(NamedTuple):
+    """What a run of `doctor` came to; it left nothing on standard error."""
+
+    code: int
+    text: str
+
+
+def doctor(
+    home: Path, *arguments: str, config: str = "", prelude: str = "", env: dict[str, str] | None = None
+) -> Report:
+    """Run it for a user with this home and this config.yaml; its Python runs `prelude` before anything else."""
+    (home / ".mitmproxy").mkdir()
+    (home / ".mitmproxy" / "config.yaml").write_text(config)
+    (home / "sitecustomize.py").write_text(prelude)
+    path = f"{MITMDUMP.parent}{os.pathsep}{os.environ['PATH']}"
+    known = {"HOME": str(home), "PYTHONPATH": str(home), "PATH": path, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-m", "akto_mirror", "doctor", *arguments],
+        env=environment(known | (env or {})),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=2 * DEADLINE,
+        check=False,
+    )
+    assert done.stderr == ""
+    return Report(done.returncode, done.stdout)
+
+
+def test_all_is_well(tmp_path: Path) -> None:
+    """Versions, options with where they come from, a mitmdump that loads the addon, and the steps of check."""
+    with Receiver(token=SECRET) as akto:
+        env = {"AKTO_API_TOKEN": SECRET, "AKTO_DATA_INGESTION_URL": akto.url}
+        report = doctor(tmp_path, config="akto_body_limit: 1000\nmode: [regular]\n", env=env)
+    assert report.code == 0, report.text
+    assert re.search(rf"✓ mitmproxy +{re.escape(version.VERSION)}$", report.text, re.MULTILINE)
+    assert re.search(r"Python +3\.\d+\.\d+ at ", report.text)
+    assert re.search(r"AKTO_API_TOKEN +set$", report.text, re.MULTILINE)
+    assert re.search(r"akto_body_limit +1000$", report.text, re.MULTILINE)
+    assert f"✓ addon loads              in {MITMDUMP}" in report.text
+    assert re.search(r"✓ /api/auth-check .*the token is accepted", report.text)
+    assert "✗" not in report.text
+    assert SECRET not in report.text
+
+
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    """Not a token in the file, nor a password or query in an address, nor the value of a misspelt option."""
+    config = f"akto_token: {SECRET}\nakto_tokn: {SECRET}\nakto_url: http://user:{SECRET}@127.0.0.1:9/x?key={SECRET}\n"
+    report = doctor(tmp_path, config=config)
+    assert report.code == 1
+    assert SECRET not in report.text
+    assert re.search(r"akto_token +set$", report.text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("config", "finding"),
+    [
+        ("akto_body_limit: many\n", "akto_body_limit=many: it must be a whole number"),
+        ("akto_bodylimit: 1\n", "no such option; is akto_body_limit meant?"),
+        ("akto_url: ftp://x\n", "akto_url=ftp://x: it must begin with http://, https:// or file://"),
+        ("- akto_url\n", "it must be lines of the form"),
+        ("akto_url: [\n", "it is not YAML"),
+    ],
+)
+def test_a_wrong_configuration_is_found(tmp_path: Path, config: str, finding: str) -> None:
+    """The finding names the option and what it takes."""
+    (tmp_path / "config.yaml").write_text(config)
+    lines: list[str] = []
+    found = Findings(lines.append)
+    _options(found, {"MITMPROXY_CONFDIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)})
+    assert not found.ok
+    assert finding in "\n".join(lines)
+
+
+def test_a_missing_dependency_is_found(tmp_path: Path) -> None:
+    """Without a traceback, with the command that installs it, both here and in mitmdump."""
+    report = doctor(tmp_path, prelude="import sys; sys.modules['httpx'] = None")
+    assert report.code == 1
+    assert re.search(r"✗ addon loads +no: .*the Python package httpx is missing", report.text)
+    assert "-m pip install" in report.text
+
+
+def test_another_mitmdump_on_the_path_is_found(tmp_path: Path) -> None:
+    """Such as the standalone binary, which would not load the addon."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    other = folder / "mitmdump"
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    report = doctor(tmp_path, env={"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"})
+    assert report.code == 1
+    assert f"{other} belongs to another installation" in report.text
+    assert f"start {MITMDUMP} instead" in report.text
+
+
+def test_the_way_to_akto_is_checked(tmp_path: Path) -> None:
+    """With the address that is given, before the configured one."""
+    with Receiver() as akto:
+        report = doctor(tmp_path, "--url", akto.url, config="akto_url: http://127.0.0.1:9\n")
+    assert report.code == 0, report.text
+    assert "✓ /healthCheck" in report.text
