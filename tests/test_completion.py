@@ -50,7 +50,7 @@ def test_zsh_takes_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     """It loads without a complaint and is bound to the command."""
     source = tmp_path / "completion.zsh"
     source.write_text(script("zsh", capsys))
-    command = f"autoload -Uz compinit; compinit -D -u; eval "$(<{source})"; print ${{_comps[akto-mirror]}}"
+    command = f'autoload -Uz compinit; compinit -D -u; eval "$(<{source})"; print ${{_comps[akto-mirror]}}'
     done = subprocess.run(["zsh", "-f", "-c", command], capture_output=True, text=True, timeout=DEADLINE, check=True)
     assert (done.stdout.strip(), done.stderr) == ("_shtab_akto_mirror", "")
 
