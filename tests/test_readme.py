@@ -48,7 +48,7 @@ def test_recipes() -> None:
     assert [path.name for path in (ROOT / "examples").iterdir() if path.is_file() and path.name not in text] == []
 
 
-@pytest.mark.parametrize("command", ["sink", "check", "replay", "demo", "addon-path"])
+@pytest.mark.parametrize("command", ["sink", "check", "replay", "demo", "doctor", "addon-path"])
 def test_commands(command: str) -> None:
     """Every command that the README names has a help text."""
     shown = subprocess.run(
