@@ -38,13 +38,22 @@ def test_one_entry_over_the_limit_still_goes_out() -> None:
     st.integers(1, 12),
     st.integers(1, 200),
 )
-def test_batches_hold_every_entry_once_and_keep_the_limits(entries: list[bytes], count: int, size: int) -> None:
-    """Taken one after another, batches are the queue in order; only a lone entry may be larger than the limit."""
+def test_batches_are_as_large_as_the_limits_allow(entries: list[bytes], count: int, size: int) -> None:
+    """Taken one after another, they are the queue in order; only a lone entry may be larger than the limit."""
     queue, limits, taken = deque(entries), Limits(count, size, 0.0), []
     while queue:
         part = batch.take(queue, limits)
         assert 1 <= len(part) <= count
         assert len(part) == 1 or len(batch.body(part)) <= size
+        assert not queue or len(part) == count or len(batch.body([*part, queue[0]])) > size
         assert len(json.loads(batch.body(part))["batchData"]) == len(part)
         taken += part
     assert taken == entries
+
+
+@given(st.lists(st.binary(max_size=3), min_size=2, max_size=20))
+def test_a_split_batch_is_two_smaller_ones(entries: list[bytes]) -> None:
+    """Both halves hold something, and together they are the batch."""
+    first, second = batch.split(entries)
+    assert [*first, *second] == entries
+    assert abs(len(first) - len(second)) <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import random
 import zlib
 
 import brotlicffi
@@ -103,6 +104,16 @@ class TestAkto:
     def test_coded_bytes_under_a_wrong_label_are_left_out(self, label: str, real: str) -> None:
         """Bytes that nothing can read would only be noise."""
         assert akto(encode(LONG, real), label) == ""
+
+    def test_binary_bytes_under_a_wrong_label_are_left_out(self) -> None:
+        """Neither text nor coded as they say."""
+        assert akto(b"\xff\xfe\xfd\xfc", "gzip") == ""
+        assert akto(b"text\x00", "gzip") == ""
+
+    def test_a_chain_may_swell_in_the_middle(self) -> None:
+        """What cannot be compressed grows a little with each coding, and is whole in the end."""
+        noise = random.Random(0).randbytes(LIMIT)
+        assert body.decode(encode(noise, "gzip, br"), "gzip, br", LIMIT) == noise
 
     def test_more_codings_than_anybody_uses_are_not_followed(self) -> None:
         """Each coding costs a pass; five of them are an attack."""

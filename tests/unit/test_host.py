@@ -62,6 +62,7 @@ def test_without_a_host_header_the_authority_stands_in() -> None:
     assert host.asked(made, "") == "h2.example"
     host.replace(made)
     assert host.asked(made, "") == "h2.example"
+    assert host.asked(flow(request(fields=[], authority=b"\xff.example")), "") == "\ufffd.example"
 
 
 def test_a_request_without_any_host_reports_what_was_sent() -> None:

@@ -51,6 +51,8 @@ OWN = [
     ("*", "http anything.test /", True),
     ("*", "http anything.test /a", False),
     ("HTTPS://example.com/*", "https example.com /", True),
+    ("http://example.com/*", "http example.com /", True),
+    ("http://example.com/*", "https example.com /", False),
     (" example.com/* ", "https example.com /", True),
     ("example.com./*", "https example.com /", True),
     ("[::1]/*", "http [::1] /a", True),

@@ -143,6 +143,11 @@ class TestResponses:
             ([(b"content-length", b"nonsense")], False),
             ([(b"content-length", b"-1")], False),
             ([(b"content-length", b"9" * 40)], True),
+            ([(b"Content-Length", b"10"), (b"x-live-typed", b"text/event-stream")], False),
+            ([(b"CONTENT-LENGTH", b"10"), (b"x-other-length", b"99999")], False),
+            ([(b"content-length", b"10"), (b"x-transfer-codings", b"chunked")], False),
+            ([(b"content-length", b"10"), (b"x-transfer-coding", b"chunked")], False),
+            ([(b"Content-Length", b"10"), (b"Transfer-Encoding", b"chunked")], True),
         ],
     )
     def test_auto_lets_long_and_live_ones_pass(self, fields: list[tuple[bytes, bytes]], passes: bool) -> None:
@@ -220,6 +225,14 @@ class TestRequests:
         made.response = None
         tee.attach_to_request(made, Mode.AUTO, LIMIT)
         assert isinstance(made.request.stream, Tee) is passes
+
+    def test_what_another_addon_streams_is_wrapped(self) -> None:
+        """Its callable stays in force."""
+        made = flow(request(b"POST", fields=SHORT, content=None))
+        made.request.stream = theirs = bytes.upper
+        tee.attach_to_request(made, Mode.NEVER, LIMIT)
+        assert isinstance(made.request.stream, Tee)
+        assert made.request.stream.inner is theirs
 
     def test_an_answer_of_another_addon_ends_the_streaming(self) -> None:
         """No proxy can both stream a request and answer it by itself."""
