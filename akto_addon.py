@@ -6,6 +6,7 @@ Usage:
 """
 
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def _refuse(problem: str) -> None:
     logging.getLogger(__name__).error("akto: %s; %s", problem, step)
 
 
-if tuple(int(part) for part in version.VERSION.split(".")[:3]) < OLDEST:
+if tuple(map(int, re.findall(r"\d+", version.VERSION)[:3])) < OLDEST:
     _refuse(f"mitmproxy {version.VERSION} is too old, {'.'.join(map(str, OLDEST))} or newer is needed")
 else:
     try:

@@ -115,7 +115,7 @@ def test_the_addon_path_is_the_script(capsys: pytest.CaptureFixture[str]) -> Non
     path = Path(capsys.readouterr().out.removesuffix("\n"))
     assert path.is_absolute()
     assert path.name == "akto_addon.py"
-    assert "addons = [" in path.read_text()
+    assert "addons = [AktoMirror()]" in path.read_text()
 
 
 def one_error(capsys: pytest.CaptureFixture[str]) -> str:
