@@ -110,6 +110,8 @@ def is_grpc(content_type: str) -> bool:
 
 def decode(data: bytes, coding: str, limit: int) -> bytes:
     """Undo the codings of a `content-encoding` value, last one first, and return at most `limit` bytes."""
+    if not coding:
+        return data[:limit]
     codings = [name for part in coding.lower().split(",") if (name := part.strip()) not in ("", "identity")]
     if len(codings) > MAX_CODINGS or not limit:
         return b""

@@ -86,7 +86,7 @@ def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
     """
     joined: HeaderMap = {}
     for raw_name, raw_value in fields:
-        name = _name(raw_name)
+        name = _short_name(raw_name) if len(raw_name) <= SHORT else _lower(raw_name)
         value = raw_value.decode("utf-8", "replace")
         if name in joined and (all_cookies or name != "set-cookie"):
             value = f"{joined[name]}{'; ' if all_cookies and name == 'cookie' else ', '}{value}"
@@ -102,13 +102,11 @@ def _ordered(headers: HeaderMap) -> HeaderMap:
     return {name: headers[name] for name in names}
 
 
-def _name(raw: bytes) -> str:
-    return _short_name(raw) if len(raw) <= SHORT else raw.decode("utf-8", "replace").lower()
-
-
-@lru_cache(maxsize=4096)
-def _short_name(raw: bytes) -> str:
+def _lower(raw: bytes) -> str:
     return raw.decode("utf-8", "replace").lower()
+
+
+_short_name = lru_cache(maxsize=4096)(_lower)
 
 
 def _order(name: str) -> tuple[int, str]:
