@@ -12,6 +12,8 @@ from benchmarks import bodies, sse, throughput
 
 SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
 
+START, END = "<!-- bench -->", "<!-- /bench -->"
+
 
 def main() -> None:
     """Measure what was asked for and print Markdown tables."""
@@ -26,6 +28,21 @@ def main() -> None:
     sys.stdout.write(text)
     if args.out:
         args.out.write_text(text)
+    if args.into:
+        args.into.write_text(between_marks(args.into.read_text(), text))
+
+
+def between_marks(document: str, text: str) -> str:
+    """Return a document with `text` in the place of what stood between the marks.
+
+    Raises:
+        ValueError: the document has no marks.
+    """
+    before, start, rest = document.partition(START)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"the file holds no {START} and {END}")
+    return f"{before}{start}\n{text}{end}{after}"
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -39,6 +56,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--seconds", default=20, help="sse: how long (default: %(default)s)")
     add("--script", type=_named, action="append", default=[], metavar="NAME=PATH", help=SCRIPT)
     add("--out", type=Path, metavar="FILE.md", help="write the tables there, too")
+    add("--into", type=Path, metavar="FILE.md", help=f"write the tables there between {START} and {END}")
     return parser.parse_args(argv)
 
 

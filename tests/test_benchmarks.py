@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import table
+from benchmarks.__main__ import between_marks
 from benchmarks.load import Timing, percentile, summary
 
 ROOT = Path(__file__).parent.parent
@@ -31,6 +32,14 @@ def test_summary_counts_over_the_whole_span() -> None:
 def test_table_is_markdown() -> None:
     """Columns of figures are aligned to the right."""
     assert table.render(["", "ms"], [["plain", "1"]]) == "|  | ms |\n| --- | ---: |\n| plain | 1 |"
+
+
+def test_tables_go_between_the_marks() -> None:
+    """What stood between the marks is replaced, and nothing else; a file without marks is an error."""
+    document = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n"
+    assert between_marks(document, "new\n") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb\n"
+    with pytest.raises(ValueError, match="the file holds no <!-- bench -->"):
+        between_marks("nothing here", "new\n")
 
 
 @pytest.mark.parametrize(("values", "shown"), [([2.0], "2.00"), ([1.0, 2.0, 3.0, 4.0, 5.0], "3.00 (2.00–4.00)")])  # noqa: RUF001 - a range
