@@ -40,10 +40,14 @@ class Harness:
         """Run the hooks of a flow in mitmproxy's order, and return its verdict.
 
         Args:
-            flow: with its bodies in place.
+            flow: with its bodies in place; a live one has no response before that comes.
             chunk: bytes of a piece, where the addon lets a body pass while it comes.
         """
-        for event in eventsequence.iterate(flow):
+        response, events = flow.response, list(eventsequence.iterate(flow))
+        flow.response = None if flow.live else response
+        for event in events:
+            if event.name == "responseheaders":
+                flow.response = response
             self.context.master.addons.invoke_addon_sync(self.addon, event)
             message = {"requestheaders": flow.request, "responseheaders": flow.response}.get(event.name)
             if message is not None and chunk:

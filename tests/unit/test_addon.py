@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from mitmproxy.test import tflow
 
 from akto_mirror.addon import VERDICT
 from akto_mirror.tee import Tee
+from tests.support.proxy import DEADLINE
 from tests.unit.flows import flow, request, response
 from tests.unit.harness import Harness, mirroring, stream
 
@@ -133,6 +135,28 @@ class TestVerdicts:
             assert len(mirror.entries()) == 1
 
 
+class TestDrops:
+    """What is captured and cannot be kept is counted, with its reason."""
+
+    def test_an_entry_that_no_service_would_take(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Headers of megabytes cannot be cut; the next entry is not held up."""
+        caplog.set_level(logging.INFO)
+        with mirroring() as mirror:
+            huge = request(fields=[(b"x", b"a" * 5_000_000)])
+            assert mirror.pass_on(flow(huge)).startswith("dropped")
+            assert mirror.pass_on(flow()) == "captured"
+            assert len(mirror.entries()) == 1
+        assert "dropped 1 (larger than 4 MiB 1)" in caplog.text
+
+    def test_a_queue_that_is_full(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What does not fit into the memory is dropped, and the traffic goes on."""
+        caplog.set_level(logging.INFO)
+        with mirroring(queue_bytes=1) as mirror:
+            assert mirror.pass_on(flow()).startswith("dropped")
+            assert mirror.entries() == []
+        assert "dropped 1 (queue full 1)" in caplog.text
+
+
 class TestBrokenExchanges:
     """What became of exchanges that did not come to their end."""
 
@@ -219,13 +243,19 @@ class TestStreaming:
     def test_what_passes_is_untouched(self) -> None:
         """Every byte goes on."""
         with mirroring(stream="always", body_limit=10) as mirror:
-            made = flow(answer=response(content=b"x" * 1000))
+            made = flow(request(b"PUT", content=b"y" * 999), response(content=b"x" * 1000))
+            made.response, answer = None, made.response
             mirror.addon.requestheaders(made)
+            assert isinstance(made.request.stream, Tee)
+            assert stream(made.request, 64) == b"y" * 999
+            made.response = answer
             mirror.addon.responseheaders(made)
             assert made.response
+            assert isinstance(made.response.stream, Tee)
             assert stream(made.response, 64) == b"x" * 1000
             mirror.addon.response(made)
-            assert mirror.entries()[0]["responsePayload"] == "x" * 10
+            (shipped,) = mirror.entries()
+        assert (shipped["requestPayload"], shipped["responsePayload"]) == ("y" * 10, "x" * 10)
 
     def test_the_tee_is_gone_when_the_flow_has_ended(self) -> None:
         """So that a flow can be saved and copied; a body that was kept whole is there to be seen."""
@@ -390,11 +420,15 @@ class TestDryRun:
         """While the proxy runs; what was captured before the end of sending is sent."""
         with mirroring() as mirror:
             url = mirror.context.options.akto_url
+            assert mirror.pass_on(flow(request(path=b"/0"))) == "captured"
             mirror.configure(url="")
             assert mirror.pass_on(flow(request(path=b"/1"))) == "captured (dry run)"
+            deadline = time.monotonic() + DEADLINE
+            while not mirror.out.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
             mirror.configure(url=url)
             assert mirror.pass_on(flow(request(path=b"/2"))) == "captured"
-            assert [entry["path"] for entry in mirror.entries()] == ["/2"]
+            assert [entry["path"] for entry in mirror.entries()] == ["/0", "/2"]
 
 
 class TestChanges:
