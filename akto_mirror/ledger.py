@@ -93,22 +93,21 @@ class ReceiptSink:
         manifest: where arrivals are noted.
 
     Attributes:
-        refusal: the last answer, if it tells of a mistake that waiting does not mend, such as a wrong token.
+        trouble: how the last try failed; None if it did not.
     """
 
     def __init__(self, sink: Sink, manifest: Manifest) -> None:
-        self.refusal: SendResult | None = None
+        self.trouble: SendResult | None = None
         self._sink = sink
         self._manifest = manifest
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Send on, and note the outcome."""
         result = self._sink.send(entries, timeout_s)
-        kind = retry.judge(result.status)
-        if kind is Kind.SHIPPED:
+        passed = retry.judge(result.status) is Kind.SHIPPED
+        if passed:
             self._manifest.arrive(entries)
-        lasting = kind in (Kind.AUTH, Kind.SETUP) and not retry.blames_entries(result.status)
-        self.refusal = result if lasting else None
+        self.trouble = None if passed else result
         return result
 
     def is_healthy(self, timeout_s: float) -> bool:

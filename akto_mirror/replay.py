@@ -27,10 +27,10 @@ from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
 from akto_mirror.options import ConfigError, Settings
 from akto_mirror.progress import Bar
 from akto_mirror.recording import Record, UnreadableError
-from akto_mirror.retry import Durability
+from akto_mirror.retry import Durability, Kind
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper
-from akto_mirror.sinks.base import Sink
+from akto_mirror.sinks.base import SendResult, Sink
 from akto_mirror.sinks.file import FileSink
 from akto_mirror.sinks.http import HttpSink
 from akto_mirror.stats import Dropped, Stats
@@ -211,6 +211,10 @@ class Tally:
     captured: int = 0
     skipped: Counter[Reason] = field(default_factory=Counter)
 
+    def eligible(self) -> int:
+        """Return the number of flows that are to be shipped, one under way at an interrupt included."""
+        return self.flows - self.before - self.foreign - self.unreadable - self.faults - self.skipped.total()
+
 
 class Replay:
     """Reads files and decides; what is done with the entries is up to `take`.
@@ -353,6 +357,7 @@ class Shipping(Replay):
         self._shipper = Shipper(_policy(settings), self._sink, self._stats)
         self._patience_s = settings.timeout_s + settings.shutdown_s
         self._room = settings.queue_bytes // 2
+        self._told = False
         self._places: list[tuple[Bookmark, Edition, Ledger]] = []
         self._folder = self._bookmarks()
         self._save_at = time.monotonic() + SAVE_S
@@ -438,15 +443,24 @@ class Shipping(Replay):
         self._shipper.flush()
         until, settled = time.monotonic() + self._patience_s, -1
         while not ready():
-            if (refusal := self._sink.refusal) is not None:
-                hint = retry.hint(refusal.status)
-                raise GiveUpError(f"answer {refusal.status} {refusal.detail}".rstrip() + f"; {hint}" * bool(hint))
+            self._look_at_trouble(self._sink.trouble)
             if settled != self.settled:
                 until, settled = time.monotonic() + self._patience_s, self.settled
             if time.monotonic() > until:
                 raise GiveUpError(f"nothing was taken for {self._patience_s} s")
             self.tick()
             time.sleep(LOOK_S)
+
+    def _look_at_trouble(self, trouble: SendResult | None) -> None:
+        """Tell of the first failed try in a row, and give up where waiting does not mend it, as with a wrong token."""
+        if trouble is None:
+            self._told = False
+            return
+        if retry.judge(trouble.status) in (Kind.AUTH, Kind.SETUP) and not retry.blames_entries(trouble.status):
+            raise GiveUpError(_why(trouble))
+        if not self._told:
+            self._told = True
+            self._bar.tell(f"akto-mirror replay: cannot deliver: {_why(trouble)}; trying again")
 
     def _close(self) -> None:
         """Wait until the shipper has sent what it can, as long as nobody interrupts."""
@@ -460,10 +474,10 @@ class Shipping(Replay):
         self._bar.clear()
 
     def _left(self) -> int:
-        return self.tally.captured - self._manifest.shipped
+        return self.tally.eligible() - self._manifest.shipped
 
     def _lost(self) -> Counter[str]:
-        """Return how many captured entries did not arrive, by the reason."""
+        """Return how many flows were to be shipped and were not, by the reason."""
         now = self._stats.snapshot()
         lost = Counter({str(reason): count for reason, count in now.dropped.items() if reason is not Dropped.SHUTDOWN})
         lost["refused for good"] = now.rejected
@@ -488,6 +502,13 @@ def _reasons(counts: Mapping[Any, int]) -> str:
     return f" ({', '.join(f'{reason} {count}' for reason, count in counts.items())})" if counts else ""
 
 
+def _why(trouble: SendResult) -> str:
+    if trouble.status is None:
+        return f"{trouble.detail}; {retry.network_hint(trouble.detail)}"
+    hint = retry.hint(trouble.status)
+    return f"answer {trouble.status} {trouble.detail}".rstrip() + (f"; {hint}" if hint else "")
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -508,14 +529,16 @@ def _sink(settings: Settings, marker: str) -> Sink:
 
 
 class _Warnings(logging.Handler):
-    """Shows what the shipper warns of above the bar."""
+    """Shows above the bar what the shipper warns of, but for failed tries, which a replay tells in its own words."""
 
     def __init__(self, bar: Bar) -> None:
         super().__init__(logging.WARNING)
         self._bar = bar
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._bar.tell(f"akto-mirror replay: {record.getMessage().removeprefix('akto: ')}")
+        text = record.getMessage().removeprefix("akto: ")
+        if not text.startswith("cannot deliver"):
+            self._bar.tell(f"akto-mirror replay: {text}")
 
 
 def _interrupt(*_: object) -> None:
