@@ -100,7 +100,7 @@ def free_port() -> int:
 
 @contextmanager
 def balancer(command: Sequence[str], port: int) -> Iterator[None]:
-    """Run a load balancer until the block ends, from the moment on that it listens."""
+    """Run a load balancer, or another server, until the block ends, from the moment on that it listens."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         deadline = time.monotonic() + DEADLINE
@@ -281,6 +281,18 @@ def test_the_containers_command_mirrors(api: str) -> None:
         with running([*entrypoint, *command, *CONFDIR], ["127.0.0.1"], env) as proxy:
             httpx.get(f"{proxy.url}/api/products")
             assert Mirror(proxy, akto).entry("/api/products")["method"] == "GET"
+
+
+@pytest.mark.e2e
+def test_the_containers_beside_it_serve() -> None:
+    """The commands of the target and of the sink in compose.yaml serve; only ports are replaced."""
+    found = services()
+    target = [sys.executable, *found["target"]["entrypoint"][1:-1], str(port := free_port())]
+    with balancer(target, port):
+        assert httpx.get(f"http://127.0.0.1:{port}/api/products").json()[0]["name"] == "lamp"
+    sink = [str(SCRIPTS / found["sink"]["entrypoint"][0]), *found["sink"]["entrypoint"][1:-1], str(port := free_port())]
+    with balancer(sink, port):
+        assert httpx.get(f"http://127.0.0.1:{port}/healthCheck").status_code == 200
 
 
 def objects() -> dict[str, Any]:
