@@ -382,6 +382,25 @@ def test_an_interrupted_replay_can_be_resumed(number: signal.Signals, tmp_path: 
         assert numbers(akto) == Counter(range(1000))
 
 
+def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
+    """Whoever cannot wait for the flush need not; what has arrived is kept in mind all the same."""
+    path, slow = many(tmp_path / "flows.mitm", 1000), Slow(after=5)
+    patient = ("--set", "akto_timeout_s=3600", "--set", "akto_shutdown_s=3600")
+    with Receiver(on_answer=slow) as akto:
+        words = [str(path), "--to", akto.url, *NARROW]
+        process = subprocess.Popen([*COMMAND, *words, *patient], stderr=subprocess.PIPE, text=True, env=os.environ)
+        assert process.stderr
+        assert slow.reached.wait(DEADLINE)
+        process.send_signal(signal.SIGINT)
+        assert "interrupted" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 130
+        process.stderr.close()
+        slow.go_on.set()
+        assert replay(*words, "--resume").returncode == 0
+        assert set(numbers(akto)) == set(range(1000))
+
+
 def test_a_killed_replay_can_be_resumed(tmp_path: Path) -> None:
     """Even without a good-bye nothing is missing in the end, though some may arrive twice."""
     path, slow = many(tmp_path / "flows.mitm", 1000), Slow(after=5)
