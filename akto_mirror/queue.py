@@ -62,17 +62,17 @@ class Queue:
         return len(self._entries) == 1 or before != (self.is_full(), self.is_brimming())
 
     def is_full(self) -> bool:
-        """Tell whether a batch is due by its size, or because what waits takes half of the memory."""
+        """Tell whether a batch is due by its size, or because whoever can wait does."""
         waiting = self.size - self.held
-        return waiting > self.limit // 2 or batch.is_full(len(self._entries), waiting, self.limits)
+        return waiting > self.limit // 4 or batch.is_full(len(self._entries), waiting, self.limits)
 
     def is_crowded(self) -> bool:
-        """Tell whether half of the memory is in use."""
-        return self.size > self.limit // 2
+        """Tell whether a quarter of the memory is in use."""
+        return self.size > self.limit // 4
 
     def is_brimming(self) -> bool:
-        """Tell whether three quarters of the memory are in use: more than whoever can wait ever fills."""
-        return self.size > self.limit // 4 * 3
+        """Tell whether half of the memory is in use: more than whoever can wait ever fills."""
+        return self.size > self.limit // 2
 
     def due_in(self, now: float) -> float:
         """Return the seconds until a batch is due; infinity if there is none."""

@@ -120,7 +120,7 @@ class Shipper:
         return False
 
     def is_crowded(self) -> bool:
-        """Tell whether half of the queue's memory is in use: time for whoever can wait to wait."""
+        """Tell whether a quarter of the queue's memory is in use: time for whoever can wait to wait."""
         return self._queue.is_crowded()
 
     @property

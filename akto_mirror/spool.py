@@ -311,7 +311,7 @@ class Spool:
         with self._faults():
             self.restore_reserve()
             if db.execute("PRAGMA freelist_count").fetchone()[0] > 1024:
-                db.execute("PRAGMA incremental_vacuum").fetchall()
+                db.executescript("PRAGMA incremental_vacuum")  # One step frees one page; this takes all.
 
     def free_reserve(self) -> bool:
         """Give up the reserve, so that batches can be deleted on a full disk; False if it is used up already."""

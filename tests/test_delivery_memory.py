@@ -52,4 +52,4 @@ def test_an_outage_is_bounded(tmp_path: Path, durability: str) -> None:
             found = proxy.stop() or proxy.wait_for(r"akto: captured (\d+).*spooled (\d+).*dropped (\d+)")
             captured, spooled, dropped = (int(number) for number in found.groups())
             assert captured == spooled + dropped
-            assert (dropped > 0) == (durability == "memory")
+            assert dropped > 0 if durability == "memory" else spooled > captured // 2
