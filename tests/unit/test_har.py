@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from akto_mirror import har, recording, replay
+from akto_mirror import har, options, recording, replay
+from akto_mirror.entry import Entry
 from akto_mirror.recording import UnreadableError
-from akto_mirror.replay import Entries
+from akto_mirror.replay import Entries, Verdicts
+from akto_mirror.rules import Skip
 
 DATA = Path(__file__).parents[1] / "data"
 JSON = {"name": "Content-Type", "value": "application/json"}
@@ -44,9 +46,9 @@ def read(*args: Any, **more: Any) -> http.HTTPFlow:
     return found
 
 
-def shipped(name: str, **options: Any) -> Entries:
+def shipped(name: str, **given: Any) -> Entries:
     """Return what is shipped of a file of `tests/data`."""
-    return replay.entries([DATA / name], options)
+    return replay.entries([DATA / name], given)
 
 
 def fields(entry: dict[str, str], which: str) -> dict[str, str]:
@@ -243,6 +245,8 @@ def test_what_is_wrong_is_told_by_its_number() -> None:
     assert [str(item) for item in found[1:3]] == [f"entry {n}: an entry without the request's url" for n in (2, 3)]
 
 
+VERDICTS = Verdicts(options.read(replay.parse_options(["akto_filter=~u x | ~hq y", "akto_routes=*/*"], {}), {}))
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -258,8 +262,11 @@ spots = st.sampled_from(
 )
 
 
+odd_urls = st.text(max_size=20).map("https://{}".format) | st.text(max_size=20).map("http://h/{}".format)
+
+
 @settings(max_examples=300, deadline=None)
-@given(spot=spots, value=json_values)
+@given(spot=spots, value=json_values | odd_urls)
 def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> None:
     """Whatever stands anywhere in an entry, it becomes a flow, is passed over, or is told to be unreadable."""
     entry = har_entry()
@@ -269,6 +276,9 @@ def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> Non
     place[spot[-1]] = value
     (found,) = har.flows([entry])
     assert found is None or isinstance(found, http.HTTPFlow | ValueError)
+    if isinstance(found, http.HTTPFlow):
+        assert isinstance(VERDICTS.of(found), Entry | Skip)
+        assert isinstance(found.request.pretty_url, str)
 
 
 @given(content=st.binary(max_size=200))
