@@ -72,7 +72,7 @@ def test_addon_changes_nothing(bench: Bench, mode: str, tmp_path: Path) -> None:
     """Client and target receive the same through the addon, save for what `framing` lists where bodies pass."""
     entries = tmp_path / "entries.ndjson"
     options = {"akto_url": entries.as_uri(), "akto_stream": mode}
-    record, proxy = bench.run(options, (ADDON,))
+    record, _ = bench.run(options, (ADDON,))
     assert_same(compare(bench.plan, bench.plain({}), record, streams=mode != "never"))
     assert entries.stat().st_size > 0
 

@@ -96,7 +96,7 @@ class Peer:
 
     def open(self, half: Half, *, finish: bool = True) -> int:
         """Open a stream with the head of a request, and return its id; `send_rest` does the rest."""
-        stream_id = self.connection.get_next_available_stream_id()
+        stream_id = int(self.connection.get_next_available_stream_id())
         self.seen[stream_id] = Seen()
         self._send_head(stream_id, half, finish=finish)
         return stream_id
@@ -152,7 +152,7 @@ class Peer:
             data = data[size:]
 
     def _room(self, stream_id: int) -> int:
-        return min(self.connection.local_flow_control_window(stream_id), self.connection.max_outbound_frame_size)
+        return int(min(self.connection.local_flow_control_window(stream_id), self.connection.max_outbound_frame_size))
 
     def _lose(self) -> None:
         self._lost = True
