@@ -54,7 +54,7 @@ def _imported(tree: ast.AST) -> Iterator[str]:
 def own(module: str) -> set[str]:
     """Return the modules of this package that a module imports."""
     names = [name.removeprefix("akto_mirror.") for name in imported(module) if name.startswith("akto_mirror.")]
-    return {name if name in MODULES else name.rpartition(".")[0] for name in names}
+    return {name if name in MODULES else name.rpartition(".")[0] for name in names} - {""}
 
 
 def reached(module: str) -> set[str]:
