@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mitmproxy import http
 from mitmproxy.flow import Error
@@ -171,7 +171,7 @@ def check(line: bytes) -> None:
     assert entry["tag"] == DEFAULT_TAG or "cloudflare" in entry["tag"]
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 @given(st.lists(exchanges(), min_size=1, max_size=4), shapes)
 def test_every_eligible_exchange_arrives(made: list[Exchange], shape: dict[str, Any]) -> None:
     """No hook raises, each flow has a verdict, and exactly the eligible ones are in the file, each valid JSON."""
@@ -186,7 +186,7 @@ def test_every_eligible_exchange_arrives(made: list[Exchange], shape: dict[str, 
         check(line)
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(
     exchanges(),
     st.sampled_from(
@@ -200,7 +200,7 @@ def test_no_exchange_makes_a_filter_fail(made: Exchange, expression: str) -> Non
         assert verdict.startswith(("captured", "skipped"))
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(exchanges(), st.sampled_from(["*example/*", "*/api/*", "https://a.example/", "[::1]/*", "*.example/*"]))
 def test_no_exchange_makes_a_route_fail(made: Exchange, pattern: str) -> None:
     """Hosts and paths of any bytes can be compared."""
