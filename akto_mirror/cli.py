@@ -289,11 +289,11 @@ def _replay(args: argparse.Namespace) -> int:
     2: the command line is wrong. 130: interrupted; --resume goes on there. An entry whose arrival was not confirmed is
     sent again, so that it can arrive twice. Nothing is spooled: the recording is there still.
     """
-    from akto_mirror import options, replay  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror import options, replay, verdicts  # noqa: PLC0415 - see the module's docstring
 
     given = {"akto_url": args.to, "akto_token": args.token, "akto_filter": args.filter}
     try:
-        values = replay.parse_options(args.set, {name: value for name, value in given.items() if value is not None})
+        values = verdicts.parse_options(args.set, {name: value for name, value in given.items() if value is not None})
         settings = options.read(values, os.environ)
     except options.ConfigError as error:
         args.usage_error(str(error))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from akto_mirror.replay import Entries
+    from akto_mirror.verdicts import Entries
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def akto_entries(request: pytest.FixtureRequest) -> Callable[..., Entries]:
     """
 
     def entries(*files: str | Path, **options: Any) -> Entries:
-        from akto_mirror import replay  # noqa: PLC0415 - see the module's docstring
+        from akto_mirror import verdicts  # noqa: PLC0415 - see the module's docstring
 
-        return replay.entries([_find(file, request.path.parent) for file in files], options)
+        return verdicts.entries([_find(file, request.path.parent) for file in files], options)
 
     return entries
 

@@ -6,28 +6,25 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
-from mitmproxy import exceptions, http
-from mitmproxy.optmanager import OptManager
+from mitmproxy import http
 
-from akto_mirror import bookmark, capture, entry, options, recording, retry
+from akto_mirror import bookmark, entry, recording, retry
 from akto_mirror.batch import Limits
 from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.entry import Entry
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
-from akto_mirror.options import ConfigError, Settings
+from akto_mirror.options import Settings
 from akto_mirror.progress import Bar
 from akto_mirror.recording import Record, UnreadableError
-from akto_mirror.retry import Durability, Kind
+from akto_mirror.retry import Kind
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper
 from akto_mirror.sinks.base import SendResult, Sink
@@ -35,6 +32,7 @@ from akto_mirror.sinks.file import FileSink
 from akto_mirror.sinks.http import HttpSink
 from akto_mirror.stats import Dropped, Stats
 from akto_mirror.text import printable
+from akto_mirror.verdicts import Verdicts
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
@@ -47,128 +45,6 @@ DELIVERY = (
     *("akto_url", "akto_uds", "akto_token", "akto_batch_", "akto_linger_", "akto_queue_", "akto_durability"),
     *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark"),
 )
-
-
-def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all options, as mitmproxy's `--set` reads them; nothing is spooled, whatever they say.
-
-    Args:
-        specs: texts such as `akto_fidelity=worker`.
-        given: values by option name.
-
-    Raises:
-        ConfigError: for the first one that is misspelt or of a wrong type.
-    """
-    texts = _texts(specs)
-    for name in texts:
-        if not name.startswith("akto_"):
-            raise ConfigError(name, ", ".join(texts[name]), "a replay takes options of this addon only, akto_…")
-        if name in given:
-            raise ConfigError(name, ", ".join(texts[name]), "it is given more than once")
-    for mistake in options.find_mistakes(texts, given):
-        raise mistake
-    manager = OptManager()
-    for option in options.OPTIONS:
-        manager.add_option(option.name, option.type, option.default, option.help)
-    try:
-        manager.set(*specs)
-        manager.update(**given)
-    except (exceptions.OptionsError, TypeError) as fault:
-        raise ConfigError(*_culprit(texts), printable(str(fault))) from fault
-    return {name: getattr(manager, name) for name in options.names()} | {"akto_durability": Durability.MEMORY.value}
-
-
-def _texts(specs: Sequence[str]) -> dict[str, list[str]]:
-    texts: dict[str, list[str]] = {}
-    for spec in specs:
-        name, mark, value = spec.partition("=")
-        texts.setdefault(name, []).extend([value] if mark else [])
-    return texts
-
-
-def _culprit(texts: Mapping[str, list[str]]) -> tuple[str, str]:
-    name = next(iter(texts), "akto_url")
-    return name, ", ".join(texts.get(name, []))
-
-
-class Verdicts:
-    """Decides about recorded flows as the addon decides about them when they pass.
-
-    Args:
-        settings: all options.
-        rewrite_time: give each entry the time at which it is replayed, instead of its own.
-    """
-
-    def __init__(self, settings: Settings, *, rewrite_time: bool = False) -> None:
-        self.marker = secrets.token_hex(8)
-        self._settings = settings
-        self._shape = capture.shape(settings)
-        self._rewrite_time = rewrite_time
-
-    def of(self, flow: http.HTTPFlow) -> Entry | Skip:
-        """Return a flow's entry, or why it has none."""
-        if flow.response is None:
-            return Skip(Reason.NO_RESPONSE)
-        if self._rewrite_time:
-            flow.response.timestamp_end = time.time()
-        verdict = capture.decide(flow, flow.response, self._settings, self.marker)
-        return verdict if isinstance(verdict, Skip) else entry.build(flow, flow.response, self._shape, verdict)
-
-
-class Skipped(NamedTuple):
-    """A recorded flow that makes no entry: its method, its URL, and the reason as the addon words it."""
-
-    method: str
-    url: str
-    reason: str
-
-
-class Entries(list[dict[str, str]]):
-    """The entries of recorded flows, in their order.
-
-    Attributes:
-        skipped: the flows that make none, in their order.
-    """
-
-    def __init__(self, entries: Iterable[dict[str, str]] = (), skipped: Iterable[Skipped] = ()) -> None:
-        super().__init__(entries)
-        self.skipped = list(skipped)
-
-
-def entries(paths: Iterable[Path], given: Mapping[str, Any]) -> Entries:
-    """Return what would be shipped of recorded files; the environment does not matter.
-
-    Args:
-        paths: flow files and HAR files.
-        given: values by option name.
-
-    Raises:
-        ConfigError: an option is misspelt or its value cannot be used.
-        UnreadableError: a file cannot be read to its end; the text names it.
-        OSError: a file cannot be opened.
-    """
-    verdicts = Verdicts(options.read(parse_options([], given), {}))
-    found = Entries()
-    for path in paths:
-        for record in _whole(path):
-            if record.flow is None:
-                continue
-            verdict = verdicts.of(record.flow)
-            if isinstance(verdict, Skip):
-                found.skipped.append(Skipped(record.flow.request.method, record.flow.request.pretty_url, str(verdict)))
-            else:
-                found.append(msgspec.structs.asdict(verdict))
-    return found
-
-
-def _whole(path: Path) -> Iterable[Record]:
-    try:
-        for record in recording.read(path):
-            if record.fault:
-                raise UnreadableError(record.fault)
-            yield record
-    except UnreadableError as fault:
-        raise UnreadableError(f"{path}: {fault}") from fault
 
 
 class GiveUpError(Exception):

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from akto_mirror import har, options, recording, replay
+from akto_mirror import har, options, recording, verdicts
 from akto_mirror.entry import Entry
 from akto_mirror.recording import UnreadableError
-from akto_mirror.replay import Entries, Verdicts
 from akto_mirror.rules import Skip
+from akto_mirror.verdicts import Entries, Verdicts
 
 DATA = Path(__file__).parents[1] / "data"
 JSON = {"name": "Content-Type", "value": "application/json"}
@@ -48,7 +48,7 @@ def read(*args: Any, **more: Any) -> http.HTTPFlow:
 
 def shipped(name: str, **given: Any) -> Entries:
     """Return what is shipped of a file of `tests/data`."""
-    return replay.entries([DATA / name], given)
+    return verdicts.entries([DATA / name], given)
 
 
 def fields(entry: dict[str, str], which: str) -> dict[str, str]:
@@ -107,7 +107,7 @@ def test_mitmproxys_own(fidelity: str) -> None:
 def test_a_byte_order_mark_is_no_harm(bom: str, tmp_path: Path) -> None:
     """Fiddler writes one; all encodings that JSON has had are read, and white space in front too."""
     (tmp_path / "a.har").write_bytes(("\n" * (bom == "utf-8") + (DATA / "chrome.har").read_text()).encode(bom))
-    assert replay.entries([tmp_path / "a.har"], {}) == shipped("chrome.har")
+    assert verdicts.entries([tmp_path / "a.har"], {}) == shipped("chrome.har")
 
 
 def test_mitmproxys_compressed_file_is_read(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_mitmproxys_compressed_file_is_read(tmp_path: Path) -> None:
     import zlib  # noqa: PLC0415 - for this test alone
 
     (tmp_path / "a.zhar").write_bytes(zlib.compress((DATA / "chrome.har").read_bytes()))
-    assert replay.entries([tmp_path / "a.zhar"], {}) == shipped("chrome.har")
+    assert verdicts.entries([tmp_path / "a.zhar"], {}) == shipped("chrome.har")
 
 
 @pytest.mark.parametrize("fidelity", ["akto", "worker"])
@@ -124,7 +124,7 @@ def test_a_decoded_body_is_neither_decoded_again_nor_lost(coding: str, fidelity:
     """The text is what arrives, and the header stays as it was recorded."""
     answer = {"headers": [JSON, {"name": "content-encoding", "value": coding}]}
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [har_entry(response=answer)]}}))
-    (only,) = replay.entries([tmp_path / "a.har"], {"akto_fidelity": fidelity})
+    (only,) = verdicts.entries([tmp_path / "a.har"], {"akto_fidelity": fidelity})
     if coding != "GZIP" or fidelity == "akto":  # The Worker's platform decodes lower-case codings only.
         assert only["responsePayload"] == '{"ok":1}'
     assert fields(only, "responseHeaders")["content-encoding"] == coding
@@ -177,7 +177,7 @@ def test_times(start: str, took: object, end: float) -> None:
 
 @pytest.mark.parametrize("start", [None, "", "yesterday", 5, "0000-00-00"])
 def test_a_missing_time_is_not_made_up(start: object) -> None:
-    """It is NaN, for which the entry gets the time of the replay."""
+    """It is NaN, for which the entry gets the time of the verdicts."""
     flow = read(startedDateTime=start)
     assert math.isnan(flow.request.timestamp_start)
 
@@ -245,7 +245,7 @@ def test_what_is_wrong_is_told_by_its_number() -> None:
     assert [str(item) for item in found[1:3]] == [f"entry {n}: an entry without the request's url" for n in (2, 3)]
 
 
-VERDICTS = Verdicts(options.read(replay.parse_options(["akto_filter=~u x | ~hq y", "akto_routes=*/*"], {}), {}))
+VERDICTS = Verdicts(options.read(verdicts.parse_options(["akto_filter=~u x | ~hq y", "akto_routes=*/*"], {}), {}))
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
