@@ -45,7 +45,10 @@ class Bench:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(120, id="120-exchanges"), pytest.param(600, id="600-exchanges", marks=pytest.mark.slow)],
+    params=[
+        pytest.param(120, id="120-exchanges"),
+        pytest.param(600, id="600-exchanges", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+    ],
 )
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """A bench for so many exchanges."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from h2.errors import ErrorCodes
 
 from tests.differential.http2 import Peer
-from tests.differential.plan import Connection, Exchange, Plan, Protocol, Twist
+from tests.differential.plan import SETTLE, Connection, Exchange, Plan, Protocol, Twist
 from tests.differential.record import Record
 from tests.differential.target import DEADLINE, Sockets, Target
 from tests.differential.wire import CUT, Message, Stream, closes, read_head, read_response, status
@@ -206,10 +206,15 @@ class Http2:
         if exchange.twist is Twist.EARLY:
             await self._unless_lost(self._run.target.reached[exchange.id].wait())
 
+    async def _settle(self) -> None:
+        """As `Run.settle`, on the same connection: its hooks wait for those of the other streams."""
+        seen = self._peer.seen[self._peer.open(SETTLE.request)]
+        await self._peer.until(lambda: seen.over)
+
     async def _leave(self, exchange: Exchange, stream_id: int) -> None:
         if exchange.twist is Twist.LEAVES:
             await self._unless_lost(self._run.target.reached[exchange.id].wait())
-        await self._run.settle()
+        await self._settle()
         self._peer.reset(stream_id, ErrorCodes.CANCEL)
         if exchange.twist is Twist.LEAVES:
             await self._unless_lost(self._run.target.left[exchange.id].wait())

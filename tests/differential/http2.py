@@ -97,8 +97,9 @@ class Peer:
     def open(self, half: Half, *, finish: bool = True) -> int:
         """Open a stream with the head of a request, and return its id; `send_rest` does the rest."""
         stream_id = int(self.connection.get_next_available_stream_id())
-        self.seen[stream_id] = Seen()
-        self._send_head(stream_id, half, finish=finish)
+        self.seen[stream_id] = Seen(lost=self._lost)
+        if not self._lost:
+            self._send_head(stream_id, half, finish=finish)
         return stream_id
 
     async def until_lost(self) -> None:

@@ -105,3 +105,21 @@ class Plan:
     def exchanges(self) -> dict[str, Exchange]:
         """Every exchange by its id."""
         return {exchange.id: exchange for connection in self.connections for exchange in connection.exchanges}
+
+
+# An exchange over HTTP/2 that belongs to no plan, and shows that the proxy has done what came before it.
+SETTLE = Exchange(
+    "settle",
+    "settle",
+    "GET",
+    Half(
+        fields=(
+            (b":method", b"GET"),
+            (b":scheme", b"https"),
+            (b":path", b"/"),
+            (b":authority", b"api.example.test"),
+            (ID_HEADER, b"settle"),
+        )
+    ),
+    Half(fields=((b":status", b"204"),)),
+)

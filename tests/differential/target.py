@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from h2.errors import ErrorCodes
 
 from tests.differential.http2 import Peer
-from tests.differential.plan import ID_HEADER, Exchange, Plan, Twist
+from tests.differential.plan import ID_HEADER, SETTLE, Exchange, Plan, Twist
 from tests.differential.record import Arrival, Record
 from tests.differential.wire import CUT, FIELD, HEAD_END, Message, Stream, read_head, read_request
 from tests.support.proxy import confdir
@@ -69,7 +69,7 @@ class Target:
     """Serves one run of a plan."""
 
     def __init__(self, plan: Plan) -> None:
-        self._exchanges = plan.exchanges()
+        self._exchanges = plan.exchanges() | {SETTLE.id: SETTLE}
         self._upstreams: dict[asyncio.Task[None], Upstream] = {}
         self._names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
         # Set once the target has sent what it will send and, if the client stays, has read the whole request.
@@ -113,8 +113,10 @@ class Target:
         self._upstreams[task] = upstream
 
     async def _serve(self, stream: Stream, upstream: Upstream) -> None:
-        await (self._serve_http2 if upstream.protocol == "h2" else self._serve_http1)(stream, upstream)
-        stream.writer.close()
+        try:
+            await (self._serve_http2 if upstream.protocol == "h2" else self._serve_http1)(stream, upstream)
+        finally:
+            stream.writer.close()
         with suppress(ConnectionError, ssl.SSLError):
             await stream.writer.wait_closed()
 
@@ -164,6 +166,9 @@ class Target:
         exchange = self._find(b"\n".join(seen.head))
         if exchange is None:
             upstream.stray += b"\n".join(seen.head)
+            return
+        if exchange is SETTLE:
+            await peer.send(stream_id, exchange.answer)
             return
         if exchange.twist is not Twist.EARLY:
             await peer.until(lambda: seen.over)
