@@ -97,7 +97,7 @@ class Clients:
 
     def before(self, moment: float) -> set[str]:
         """Return the paths whose answers were complete before a moment, in monotonic seconds."""
-        return {path for path, at in list(self.answered.items()) if at < moment}
+        return {path for path, at in self.answered.copy().items() if at < moment}
 
     def _run(self) -> None:
         while not self._stopped.is_set():
