@@ -20,7 +20,7 @@ import msgspec
 
 from akto_mirror.entry import Entry
 from akto_mirror.options import DEFAULT_TAG, INGEST_PATH, destination
-from akto_mirror.sinks.http import _tls
+from akto_mirror.sinks.http import tls_context
 from akto_mirror.text import printable
 
 TEST_PATH = "/akto-mirror/test-entry"
@@ -241,7 +241,7 @@ def _handshake(target: Target) -> str:
         # Some plain HTTP servers just wait for the end of what they take for a request: time must be left to ask them.
         plain.settimeout(target.timeout / 2)
         try:
-            with _tls().wrap_socket(plain, server_hostname=target.host) as secure:
+            with tls_context().wrap_socket(plain, server_hostname=target.host) as secure:
                 return f"{secure.version()}, certificate valid until {_expiry(secure)}"
         except ssl.SSLCertVerificationError as error:
             default = (f"the certificate is not trusted ({error.verify_message})", f"mend it, or {TRUST_THE_ISSUER}")
@@ -260,7 +260,7 @@ def _expiry(secure: ssl.SSLSocket) -> str:
 
 
 def _client(target: Target) -> httpx.Client:
-    transport = httpx.HTTPTransport(verify=_tls(), uds=target.uds or None)
+    transport = httpx.HTTPTransport(verify=tls_context(), uds=target.uds or None)
     return httpx.Client(transport=transport, timeout=target.timeout, trust_env=False, follow_redirects=False)
 
 
@@ -370,7 +370,7 @@ def _speaks_tls(target: Target) -> bool:
     try:
         with _open(target) as plain:
             plain.settimeout(target.timeout / 4)
-            _tls().wrap_socket(plain, server_hostname=target.host).close()
+            tls_context().wrap_socket(plain, server_hostname=target.host).close()
     except ssl.SSLCertVerificationError:
         return True
     except (OSError, Fault):

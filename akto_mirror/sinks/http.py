@@ -110,7 +110,7 @@ class HttpSink:
 
     def _connectable(self) -> httpx.Client:
         transport = httpx.HTTPTransport(
-            verify=_tls() if self._url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            verify=tls_context() if self._url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             uds=self._uds or None,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60),
         )
@@ -123,7 +123,7 @@ class HttpSink:
                 self._shut_down()
 
 
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """Trust what the system trusts (or `SSL_CERT_FILE` names), and the well-known authorities where it has none."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
@@ -137,4 +137,4 @@ def _head(response: httpx.Response) -> str:
         head += piece
         if len(head) > MAX_ANSWER:
             break
-    return head[:400].decode("utf-8", "replace")
+    return head.decode("utf-8", "replace")

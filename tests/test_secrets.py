@@ -1,0 +1,75 @@
+"""Delivery contract, line 11: the token is in no log, no listing of options and no file; log lines cannot be forged."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from tornado.web import Application, RequestHandler
+
+from akto_mirror import sample_api
+from akto_mirror.background import BackgroundServer
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment, running_mitmdump
+
+pytestmark = pytest.mark.e2e
+
+TOKEN = "eyJ0-very-secret-token"
+
+
+class _Echo(RequestHandler):
+    """Refuses, and says with what words it was asked, over several lines."""
+
+    def post(self) -> None:
+        self.set_status(401)
+        self.write(f"bad token {self.request.headers.get('Authorization')}\r\n[00:00:00] akto: forged \x1b[31m line")
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What a proxy leaves behind whose token is refused, by an answer that repeats it: its log, and its spool."""
+    spool = tmp_path_factory.mktemp("state") / "spool"
+    options = {"akto_spool_dir": str(spool), "akto_linger_ms": "10", "akto_durability": "disk", "akto_shutdown_s": "1"}
+    with (
+        BackgroundServer(Application([(".*", _Echo)])) as akto,
+        BackgroundServer(sample_api.make_app()) as api,
+        running_mitmdump(
+            f"reverse:{api.url}", options=options | {"akto_url": akto.url}, env={"AKTO_API_TOKEN": TOKEN}
+        ) as proxy,
+    ):
+        httpx.get(f"{proxy.url}/api/products", trust_env=False)
+        httpx.get(f"{proxy.url}/api/products/%0d%0aakto:%20forged", trust_env=False)
+        proxy.wait_for("401")
+    return "\n".join(proxy.log), spool
+
+
+def test_the_log_holds_no_token(traces: tuple[str, Path]) -> None:
+    """A token is not even shown where the other side repeats it in its answer."""
+    log, _ = traces
+    assert "401" in log
+    assert TOKEN not in log
+
+
+def test_the_spool_holds_no_token(traces: tuple[str, Path]) -> None:
+    """Nothing on disk holds the token."""
+    _, spool = traces
+    files = [path for path in spool.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) > 0
+    assert not any(TOKEN.encode() in path.read_bytes() for path in files)
+
+
+def test_no_line_of_the_log_is_forged(traces: tuple[str, Path]) -> None:
+    """Line breaks and colours of a stranger stay within the line that quotes them."""
+    log, _ = traces
+    assert "\x1b[31m" not in log
+    assert not any(line.lstrip().startswith(("akto: forged", "[00:00:00]")) for line in log.splitlines())
+
+
+def test_the_list_of_options_holds_no_token() -> None:
+    """A token from the environment is not among the values that --options prints."""
+    command = [str(MITMDUMP), "--options", "-s", str(ADDON), "--set", f"confdir={confdir()}"]
+    given = environment({"AKTO_API_TOKEN": TOKEN})
+    shown = subprocess.run(command, env=given, capture_output=True, text=True, timeout=DEADLINE, check=True)
+    assert "connection_strategy" in shown.stdout  # mitmproxy 11 does not load scripts for this; 12 does.
+    assert TOKEN not in shown.stdout + shown.stderr
