@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ START, END = "<!-- bench -->", "<!-- /bench -->"
 def main() -> None:
     """Measure what was asked for and print Markdown tables."""
     args = _parse(sys.argv[1:])
+    # As an interrupt does, so that target, ingestion service and proxies end as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sections: dict[str, Callable[[], str]] = {
         "throughput": lambda: throughput.report(args.rounds, args.requests, dict(args.script)),
         "bodies": lambda: bodies.report(args.megabytes),
