@@ -134,7 +134,7 @@ class Http1:
     async def _exchange(self, exchange: Exchange) -> tuple[Message, ...]:
         """Send and receive at the same time: a target may answer early."""
         proceed = asyncio.Event()
-        if exchange.twist is not Twist.CONTINUE:
+        if exchange.twist not in (Twist.CONTINUE, Twist.UPGRADE):
             proceed.set()
         sender = asyncio.create_task(self._send(exchange, proceed))
         messages = await self._answers(exchange, proceed)
@@ -158,10 +158,12 @@ class Http1:
         messages: list[Message] = []
         while head := await read_head(self._stream):
             messages.append(await read_response(self._stream, head, exchange.method))
+            if proceed and status(head) in (100, 101):
+                proceed.set()
+            if status(head) == 101:
+                messages.append(Message((), await self._stream.rest(), framing="tunnel"))
             if status(head) != 100 or exchange.twist is Twist.INTERIM:
                 break
-            if proceed:
-                proceed.set()
         return tuple(messages)
 
     async def _finish(self) -> None:

@@ -153,7 +153,7 @@ def hosts(maker: Maker) -> Exchange:
 def absolute(maker: Maker) -> Exchange:
     """A request target in absolute form, whose host may contradict the field."""
     path = maker.one(
-        (b"http://api.example.test/x?y", b"HTTP://Other.test:8080/", b"https://api.test", b"http://[::1]/")
+        (b"http://api.example.test/x?y", b"http://Other.test:8080/", b"https://api.test", b"http://[::1]/")
     )
     asked = request(maker, typed(maker), method=b"GET", path=path, host=maker.one(HOSTS))
     return exchange(maker, "absolute form", asked, plain_answer(maker))
@@ -324,6 +324,17 @@ def interim(maker: Maker) -> Exchange:
     given = answer(maker, [b"Content-Length: 2"], b"ok")
     asked = request(maker, method=b"GET")
     return exchange(maker, "interim", asked, given, twist=Twist.INTERIM, interim=first, last=True)
+
+
+def upgrade(maker: Maker) -> Exchange:
+    """A protocol of its own on the same connection; it must not begin with an empty line, which mitmproxy drops."""
+    asked = request(maker, [b"Connection: Upgrade", b"Upgrade: " + maker.one((b"custom", b"h2c"))], method=b"GET")
+    given = answer(
+        maker, [b"Connection: upgrade", b"Upgrade: custom", *typed(maker)], status=b"101 Switching Protocols"
+    )
+    up, down = b">" + maker.body(maker.size()), b"<" + maker.body(maker.size())
+    asked, given = replace(asked, body=up), replace(given, body=down)
+    return exchange(maker, "upgrade", asked, given, twist=Twist.UPGRADE, closes=True, last=True)
 
 
 def client_leaves(maker: Maker) -> Exchange:
@@ -500,6 +511,7 @@ LAST = (
     unknown_length,
     http10,
     interim,
+    upgrade,
     client_leaves,
     cut_request,
     cut_answer,

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 from h2.errors import ErrorCodes
@@ -20,7 +20,7 @@ from tests.differential.wire import CUT, FIELD, HEAD_END, Message, Stream, read_
 from tests.support.proxy import confdir
 
 # Seconds until a connection that does not end is given up; generous, because a machine that is busy is not a fault.
-DEADLINE = 45.0
+DEADLINE = 30.0
 
 # Whether TCP shows it as FIN or RST is up to the kernel: a socket closed before all was read from it sends an RST.
 PROXY = "ended by the proxy"
@@ -87,11 +87,13 @@ class Target:
 
     async def finish(self, record: Record) -> None:
         """Wait until the proxy has ended every connection, and add what came to the record."""
-        for task, upstream in self._upstreams.items():
-            try:
-                await asyncio.wait_for(task, DEADLINE)
-            except TimeoutError:
-                record.hung.append(f"the connection to the target with {[name for name, _ in upstream.requests]}")
+        if self._upstreams:
+            _, late = await asyncio.wait(self._upstreams, timeout=DEADLINE)
+            for task in late:
+                task.cancel()
+                reached = [name for name, _ in self._upstreams[task].requests]
+                record.hung.append(f"a connection to the target, after {reached}")
+        for upstream in self._upstreams.values():
             upstream.note(record)
         record.strays.sort()
 
@@ -134,6 +136,9 @@ class Target:
         if exchange.twist is Twist.EARLY:
             await _answer(stream, exchange)
         message = await read_request(stream, head)
+        if exchange.twist is Twist.UPGRADE:
+            await stream.send(exchange.answer.head)
+            message = replace(message, body=await stream.exactly(len(exchange.request.body)), framing="tunnel")
         upstream.requests.append((exchange.id, message))
         if message.end == CUT:
             upstream.end = PROXY
@@ -190,7 +195,8 @@ def _start(group: asyncio.TaskGroup, work: object) -> None:
 async def _answer(stream: Stream, exchange: Exchange) -> None:
     """Write the answer; the interim response comes in the same piece as the head behind it."""
     interim = exchange.interim.head if exchange.interim else b""
-    await stream.send(interim + exchange.answer.head)
+    if exchange.twist is not Twist.UPGRADE:
+        await stream.send(interim + exchange.answer.head)
     for piece in exchange.answer.split():
         await stream.send(piece)
         await asyncio.sleep(0)

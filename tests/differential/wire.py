@@ -72,6 +72,12 @@ class Stream:
         del self.buffer[:size]
         return taken
 
+    async def exactly(self, size: int) -> bytes:
+        """Read so many bytes, or what comes of them before the end."""
+        while len(self.buffer) < size and await self.more():
+            pass
+        return self.take(size)
+
     async def rest(self) -> bytes:
         """Read to the end of the connection."""
         parts = [self.take(len(self.buffer))]
@@ -146,9 +152,7 @@ async def _read_body(stream: Stream, head: bytes) -> Message:
     length = _length(head)
     if length is None:
         return Message(lines_of(head), await stream.rest(), framing="close", end=COMPLETE)
-    while len(stream.buffer) < length and await stream.more():
-        pass
-    body = stream.take(length)
+    body = await stream.exactly(length)
     return Message(lines_of(head), body, framing="length", end=COMPLETE if len(body) == length else CUT)
 
 
@@ -156,11 +160,9 @@ async def _read_chunked(stream: Stream, head: bytes) -> Message:
     chunks: list[bytes] = []
     whole = True
     while whole and (size := await _read_size(stream)):
-        while len(stream.buffer) < size + 2 and await stream.more():
-            pass
-        whole = len(stream.buffer) >= size + 2
-        chunks.append(stream.take(size))
-        stream.take(2)
+        chunk = await stream.exactly(size + 2)
+        whole = len(chunk) == size + 2
+        chunks.append(chunk[:size])
     framing = " ".join(["chunked", *(str(len(chunk)) for chunk in chunks)])
     if not whole or size is None:
         return Message(lines_of(head), b"".join(chunks), framing=framing, end=CUT)
