@@ -17,10 +17,10 @@ $(STAMP): pyproject.toml
 	touch $@
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not parity'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not long and not parity'
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not parity'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not long and not parity'
 
 # The oldest releases that pyproject.toml allows, on the chosen interpreter.
 LOWEST := .venv/$(VERSION)-lowest
@@ -32,7 +32,7 @@ $(LOWEST)/.installed: pyproject.toml
 	touch $@
 
 test-lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not parity'
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not long and not parity'
 
 demo: $(STAMP)
 	$(BIN)/akto-mirror demo

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.kills import BATCH, GRACE_S, LINGER_MS, waiting
+from tests.faults.kills import BATCH, GRACE_S, LINGER_MS, Stalls, waiting
 from tests.faults.load import Api, Clients
 from tests.faults.server import OK, FaultServer, wait_for, weather
 from tests.support.proxy import ADDON, Proxy, running_mitmdump
@@ -73,7 +73,7 @@ def run(seconds: float, folder: Path, seed: int) -> Tally:
     tally = Tally()
     script = folder / "addon.py"
     shutil.copy(ADDON, script)
-    with Api() as api, FaultServer() as akto, Clients(4, 0.004) as clients:
+    with Api() as api, FaultServer() as akto, Clients(4, 0.004) as clients, Stalls(folder) as stalls:
         options = {
             "akto_url": akto.url,
             "akto_durability": "disk",
@@ -84,7 +84,7 @@ def run(seconds: float, folder: Path, seed: int) -> Tally:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options, scripts=[script]) as proxy:
-                _life(proxy, akto, clients, script, draw, tally, end)
+                _life(proxy, akto, clients, script, draw, tally, end, stalls)
         clients.stop()
         akto.script = OK
         with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options, scripts=[script]):
@@ -94,7 +94,14 @@ def run(seconds: float, folder: Path, seed: int) -> Tally:
 
 
 def _life(  # noqa: PLR0917 - all that one life touches
-    proxy: Proxy, akto: FaultServer, clients: Clients, script: Path, draw: random.Random, tally: Tally, end: float
+    proxy: Proxy,
+    akto: FaultServer,
+    clients: Clients,
+    script: Path,
+    draw: random.Random,
+    tally: Tally,
+    end: float,
+    stalls: Stalls,
 ) -> None:
     """Let one proxy live until it is killed or ended, and note what it owes."""
     began = time.monotonic()
@@ -107,7 +114,7 @@ def _life(  # noqa: PLR0917 - all that one life touches
         if time.monotonic() > end or event == "end":
             return _end(proxy, clients, tally, began)
         if event == "kill":
-            return _kill(proxy, clients, tally, began)
+            return _kill(proxy, clients, tally, began, stalls)
         if event == "outage":
             _be_away(akto, draw, tally)
         else:
@@ -116,12 +123,13 @@ def _life(  # noqa: PLR0917 - all that one life touches
             os.utime(script, (stamp, stamp))
 
 
-def _kill(proxy: Proxy, clients: Clients, tally: Tally, began: float) -> None:
+def _kill(proxy: Proxy, clients: Clients, tally: Tally, began: float, stalls: Stalls) -> None:
     tally.kills += 1
     killed = time.monotonic()
     proxy.process.kill()
     proxy.process.wait()
-    tally.owed |= {path for path in clients.before(killed - GRACE_S) if clients.answered[path] > began}
+    due = killed - GRACE_S - stalls.before(killed)
+    tally.owed |= {path for path in clients.before(due) if clients.answered[path] > began}
     clients.port = 0
 
 

@@ -25,7 +25,7 @@ def test_a_few_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3000)
 def test_a_hundred_kills(tmp_path: Path) -> None:
     """Line 3: neither do a hundred; `python -m tests.faults.kills 100` prints the figures."""
