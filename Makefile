@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 4
 MINUTES ?= 10
 
-.PHONY: test test-all test-lowest demo bench soak kills parity lint types check clean install
+.PHONY: test test-all test-lowest again demo bench soak kills parity lint types check clean install
 
 install: $(STAMP)
 
@@ -22,8 +22,12 @@ test: $(STAMP)
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not long and not parity'
 
+# The tests that failed the last time, one after another.
+again:
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m 'not long and not parity'
+
 # The oldest releases that pyproject.toml allows, on the chosen interpreter.
-LOWEST := .venv/$(VERSION)-lowest
+LOWEST := .venv/lowest
 
 $(LOWEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)
