@@ -144,6 +144,8 @@ class Http1:
         await sender
         if exchange.twist is Twist.EARLY and not self._stream.ended:
             await self._run.target.reached[exchange.id].wait()
+        if exchange.twist is Twist.IDLE_CLOSE:
+            await self._run.settle()
         return messages
 
     async def _send(self, exchange: Exchange, proceed: asyncio.Event | None = None) -> None:

@@ -10,6 +10,9 @@ to both runs alike, and looks at nothing beyond what its reason names.
 Three things are never compared, because two runs of plain mitmdump differ in them: the sizes of HTTP/2 DATA frames,
 which follow the flow control of the moment; whether TCP ended with FIN or RST at the target, which depends on what the
 proxy had left unread; and the proxy's own port, which it writes into `Alt-Svc`.
+
+One thing is not generated, because it has no like in plain mitmdump: a client that goes by an answer which comes before
+its request is complete. A request that mitmdump holds is not answered before that.
 """
 
 from __future__ import annotations

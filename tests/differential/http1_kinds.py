@@ -275,7 +275,15 @@ def early(maker: Maker) -> Exchange:
         asked = request(maker, [*typed(maker), sized(body)], body)
     else:
         asked = request(maker, [*typed(maker), CHUNKED], chunked(maker, body))
-    return exchange(maker, "early answer", asked, plain_answer(maker), twist=Twist.EARLY)
+    given = answer(maker, [*typed(maker), CHUNKED], chunked(maker, maker.json(KIB)))
+    return exchange(maker, "early answer", asked, maker.one((plain_answer(maker), given)), twist=Twist.EARLY)
+
+
+def idle_close(maker: Maker) -> Exchange:
+    """A target that ends a connection which it said it would keep."""
+    return exchange(
+        maker, "closed while idle", plain_request(maker), plain_answer(maker), twist=Twist.IDLE_CLOSE, closes=True
+    )
 
 
 def kept_alive_http10(maker: Maker) -> Exchange:
@@ -483,6 +491,7 @@ PLAIN = (
     event_stream,
     grpc,
     early,
+    idle_close,
     kept_alive_http10,
 )
 

@@ -17,6 +17,7 @@ class Twist(Enum):
     EARLY = "the target answers before it reads the body"
     CONTINUE = "the client sends the body once it was told to continue"
     UPGRADE = "after the answer's head, client and target exchange bytes that are not HTTP"
+    IDLE_CLOSE = "the target ends its connection after the answer, which did not say so"
     INTERIM = "the target sends an interim response first"
     LEAVES = "the client leaves once the target has sent what it will send"
     CUT_REQUEST = "the client leaves in the middle of its request"
