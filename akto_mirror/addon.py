@@ -9,21 +9,25 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
+from mitmproxy.flow import Flow
+from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import capture, entry, host, metrics, options, tee
+from akto_mirror import capture, entry, entry_view, host, metrics, options, tee
 from akto_mirror.batch import Limits
 from akto_mirror.commands import Commands
 from akto_mirror.entry import Exchange
+from akto_mirror.marks import VERDICT, Mark, Marks
 from akto_mirror.metrics import Metrics, Observation
 from akto_mirror.options import ConfigError, Settings
+from akto_mirror.outcome import Outcome, verdict
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper, SpoolPlan
@@ -35,9 +39,6 @@ from akto_mirror.tee import Mode
 from akto_mirror.text import printable
 
 logger = logging.getLogger(__name__)
-
-# Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
-VERDICT = "akto"
 
 # Options whose addons answer or change a request in the `request` hook, after a streamed one has left.
 WHOLE_REQUESTS = (
@@ -63,6 +64,9 @@ SAVES = ("save_stream_file", "hardump")
 # Shippers of instances that mitmproxy has removed while it goes on, by its master: of a script that it reloads.
 _parked: WeakKeyDictionary[object, Shipper] = WeakKeyDictionary()
 
+# What follows the flows of a master, over reloads.
+_marks: WeakKeyDictionary[object, Marks] = WeakKeyDictionary()
+
 # Seconds within which the next instance takes a parked shipper over; it comes at once if it comes.
 PARK_S = 2.0
 
@@ -82,6 +86,7 @@ class AktoMirror(Commands):
         self._needs_whole_requests = False
         self._needs_whole_responses = False
         self._metrics: Metrics | None = None
+        self._marks: Marks | None = None
         self._streams: dict[str, http.HTTPFlow] = {}
         self._marker = secrets.token_hex(8)
 
@@ -148,6 +153,8 @@ class AktoMirror(Commands):
             ctx.options.update(keep_host_header=False)
             self._replaces_host = False
         self._end_metrics()
+        if self._marks is not None:
+            entry_view.offer(None)
         self._mirror_streams()
         if self._shipper is None:
             return None
@@ -217,7 +224,7 @@ class AktoMirror(Commands):
 
     def _keep_bodies_for_people(self) -> None:
         """Have streamed bodies kept where somebody looks at them or saves them; mitmproxy 11 cannot."""
-        watched = ctx.master.addons.get("view") is not None or _any_set(SAVES)
+        watched = _has_screen() or _any_set(SAVES)
         if watched and getattr(ctx.options, "store_streamed_bodies", None) is False:
             ctx.options.update(store_streamed_bodies=True)
 
@@ -238,14 +245,25 @@ class AktoMirror(Commands):
     def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
         self._shape = capture.shape(settings)
+        self._set_marks(settings.mark)
         if not settings.destination.url:
             self._stop()
         elif self._shipper is None:
             self._shipper = self._begin(settings)
+            if self._marks is not None:
+                self._shipper.observe(self._marks.tell)
             if self._running:
                 self._shipper.start()
         else:
             self._reconfigure(self._shipper, before, settings)
+
+    def _set_marks(self, mark: Mark) -> None:
+        """Show verdicts where people look at flows; an instance that was there before has left its own."""
+        if self._marks is None and _has_screen():
+            self._marks = _marks.setdefault(ctx.master, Marks(_soon, _refresh))
+            entry_view.offer(self._explain)
+        if self._marks is not None:
+            self._marks.mark = mark
 
     def _serve_metrics(self, address: tuple[str, int] | None) -> None:
         before = self._settings.metrics if self._settings else None
@@ -308,28 +326,42 @@ class AktoMirror(Commands):
         except Exception:
             # Traffic goes on whatever is wrong here, but the loss is counted and seen.
             self._stats.lose(Dropped.FAULT)
-            flow.metadata[VERDICT] = f"dropped: {Dropped.FAULT}"
+            self._show(flow, Outcome.DROPPED, Dropped.FAULT)
             logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
 
     def _decide(self, flow: http.HTTPFlow, response: http.Response, settings: Settings) -> None:
-        verdict = capture.decide(flow, response, settings, self._marker)
-        if isinstance(verdict, Skip):
-            self._skip(flow, verdict)
+        decision = capture.decide(flow, response, settings, self._marker)
+        if isinstance(decision, Skip):
+            self._skip(flow, decision)
         elif self._shipper is None:
-            flow.metadata[VERDICT] = "captured (dry run)"
+            self._show(flow, Outcome.DRY_RUN)
         else:
-            self._capture(flow, response, verdict, self._shipper)
+            self._capture(flow, response, decision, self._shipper)
+
+    def _show(self, flow: http.HTTPFlow, outcome: Outcome, reason: str = "") -> None:
+        flow.metadata[VERDICT] = verdict(outcome, reason)
+        if self._marks is not None:
+            self._marks.show(flow, outcome, reason)
 
     def _skip(self, flow: http.HTTPFlow, skip: Skip) -> None:
-        flow.metadata[VERDICT] = f"skipped: {printable(str(skip))}"
+        self._show(flow, Outcome.SKIPPED, str(skip))
         self._stats.skip(skip.reason)
         if self._chatty:
             request = printable(f"{flow.request.method} {flow.request.path}")
             logger.debug("akto: skipped %s: %s", request, printable(str(skip)))
 
     def _capture(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, shipper: Shipper) -> None:
-        encoded = entry.encode(entry.build(flow, response, self._shape, exchange))
-        flow.metadata[VERDICT] = "captured" if shipper.offer(encoded) else "dropped"
+        encoded = self._encode(entry.build(flow, response, self._shape, exchange))
+        self._ship(flow, encoded, shipper)
+
+    def _ship(self, flow: http.HTTPFlow, encoded: bytes, shipper: Shipper) -> None:
+        refusal = shipper.offer(encoded)
+        if refusal is not None:
+            self._show(flow, Outcome.DROPPED, refusal)
+            return
+        self._show(flow, Outcome.CAPTURED)
+        if self._marks is not None:
+            self._marks.follow(flow, encoded)
 
     def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Make a replay of a file, which nobody waits for, wait for room in the queue; live traffic never does."""
@@ -405,7 +437,23 @@ class _Room:
 def _shows_debug_lines() -> bool:
     """Tell whether anybody would see a debug line: mitmproxy's screens keep them all, mitmdump only if asked to."""
     verbose = getattr(ctx.options, "termlog_verbosity", "") == "debug"
-    return verbose or ctx.master.addons.get("view") is not None
+    return verbose or _has_screen()
+
+
+def _has_screen() -> bool:
+    """Tell whether people look at flows: in mitmproxy and mitmweb, not in mitmdump."""
+    return ctx.master.addons.get("view") is not None
+
+
+def _soon(seconds: float, act: Callable[[], None]) -> None:
+    """Have a function called on the event loop, unless that has ended."""
+    loop = ctx.master.event_loop
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(loop.call_later, seconds, act)
+
+
+def _refresh(flows: Sequence[Flow]) -> None:
+    ctx.master.addons.trigger(UpdateHook(flows))
 
 
 def _rewrites_hosts() -> bool:

@@ -10,11 +10,15 @@ from typing import cast
 import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
-from akto_mirror import capture, checks, entry
+from akto_mirror import capture, checks, entry, entry_view, outcome
+from akto_mirror.entry import Entry
+from akto_mirror.marks import VERDICT
 from akto_mirror.options import Settings
+from akto_mirror.outcome import Outcome
 from akto_mirror.rules import Skip
 from akto_mirror.shipper import Shipper
 from akto_mirror.stats import Stats
+from akto_mirror.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -61,19 +65,46 @@ class Commands:
         for each in chosen:
             assert each.response is not None  # noqa: S101 - chosen by it; for the type checker
             exchange = capture.snapshot(each, each.response, settings)
-            sender.offer(entry.encode(entry.build(each, each.response, capture.shape(settings), exchange)))
+            self._ship(each, self._encode(entry.build(each, each.response, capture.shape(settings), exchange)), sender)
         sender.flush()
         logger.info("akto: sending %d flows by hand", len(chosen))
+
+    def _encode(self, made: Entry) -> bytes:
+        """Encode an entry; one that is too large for Akto has its payloads cut, which is counted and told."""
+        encoded = entry.encode(made)
+        if len(encoded) <= entry.MAX_ENTRY_BYTES:
+            return encoded
+        count = self._stats.shorten()
+        if _is_round(count):
+            request = printable(f"{made.method} {made.path}")
+            logger.warning("akto: shortened the payloads of %s to 4 MiB (%d entries so far)", request, count)
+        return entry.shorten(made)
+
+    def _explain(self, chosen: http.HTTPFlow) -> str:
+        """Return the text of the content view: what became of a flow, or would, and its entry."""
+        if self._settings is None:
+            return "# akto: the akto_ options are not in order; see the event log"
+        verdict, made = _foresee(chosen, self._settings, self._marker)
+        return entry_view.render(made, str(chosen.metadata.get(VERDICT, verdict)))
 
     def _configured(self) -> Settings:
         if self._settings is None:
             raise exceptions.CommandError("the akto_ options are not in order; see the event log")
         return self._settings
 
+    def _ship(self, flow: http.HTTPFlow, encoded: bytes, shipper: Shipper) -> None:
+        """Send an entry, and let its flow show what becomes of it."""
+        raise NotImplementedError
+
     def _sender(self) -> Shipper:
         if self._shipper is None:
             raise exceptions.CommandError("dry run: set akto_url first")
         return self._shipper
+
+
+def _is_round(count: int) -> bool:
+    """Tell 1, 10, 100 and so on: often enough to be told again."""
+    return str(count).rstrip("0") == "1"
 
 
 def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
@@ -84,12 +115,18 @@ def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
 
 
 def _preview(chosen: http.HTTPFlow, settings: Settings, marker: str) -> list[list[str]]:
+    verdict, made = _foresee(chosen, settings, marker)
+    return [["verdict", verdict], *([name, value] for name, value in msgspec.structs.asdict(made).items())]
+
+
+def _foresee(chosen: http.HTTPFlow, settings: Settings, marker: str) -> tuple[str, Entry]:
+    """Return what the rules say of a flow that has a response, and its entry whatever they say."""
     assert chosen.response is not None  # noqa: S101 - chosen by it; for the type checker
-    verdict = capture.decide(chosen, chosen.response, settings, marker)
-    exchange = capture.snapshot(chosen, chosen.response, settings) if isinstance(verdict, Skip) else verdict
+    decision = capture.decide(chosen, chosen.response, settings, marker)
+    skipped = isinstance(decision, Skip)
+    exchange = capture.snapshot(chosen, chosen.response, settings) if isinstance(decision, Skip) else decision
     made = entry.build(chosen, chosen.response, capture.shape(settings), exchange)
-    shown = f"skipped: {verdict}" if isinstance(verdict, Skip) else "captured"
-    return [["verdict", shown], *([name, value] for name, value in msgspec.structs.asdict(made).items())]
+    return (outcome.verdict(Outcome.SKIPPED, str(decision)) if skipped else str(Outcome.CAPTURED)), made
 
 
 def _check(target: checks.Target) -> None:

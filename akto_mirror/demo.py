@@ -88,12 +88,12 @@ CASES = (
     Case("POST", "/mcp", CAPTURED, "application/json", b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'),
     Case("GET", "/live", CAPTURED, upgrade=True),
     Case("GET", "/private", CAPTURED, upgrade=True),
-    Case("GET", "/", "skipped: content type text/html"),
-    Case("GET", "/logo.png", "skipped: content type image/png"),
-    Case("GET", "/old", "skipped: content type text/html"),
-    Case("DELETE", "/api/products/7", "skipped: no content type"),
-    Case("GET", "/api/missing", "skipped: status 404"),
-    Case("GET", "/api/broken", "skipped: status 500"),
+    Case("GET", "/", "skipped (content type text/html)"),
+    Case("GET", "/logo.png", "skipped (content type image/png)"),
+    Case("GET", "/old", "skipped (content type text/html)"),
+    Case("DELETE", "/api/products/7", "skipped (no content type)"),
+    Case("GET", "/api/missing", "skipped (status 404)"),
+    Case("GET", "/api/broken", "skipped (status 500)"),
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from akto_mirror import batch, retry
+from akto_mirror.outcome import Outcome
 from akto_mirror.queue import Queue, cost
 from akto_mirror.report import Report
 from akto_mirror.retry import Durability, Health, Kind, Pace
@@ -20,6 +21,9 @@ from akto_mirror.stats import Dropped, Place, Stats
 from akto_mirror.store import Row, Store
 from akto_mirror.text import printable
 
+# Is told entries, what became of them, and why.
+Observer = Callable[[Sequence[bytes], Outcome, str], None]
+
 # So many refusals in a row, and even a batch that others have passed by has to wait.
 ROW_OF_REFUSALS = 8
 
@@ -27,6 +31,10 @@ ROW_OF_REFUSALS = 8
 LOOK_AGAIN_S = 0.1
 
 NEVER = float("inf")
+
+
+def _nobody(_entries: Sequence[bytes], _outcome: Outcome, _reason: str) -> None:
+    """Take no notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,9 @@ class Dispatcher:
         durability: when batches are written to disk.
         pace: how long to wait between tries.
         chance: returns random numbers from 0 to 1.
+
+    Attributes:
+        observe: is told what became of entries, and why; called on the shipper's thread.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it stands between
@@ -111,6 +122,8 @@ class Dispatcher:
         self._stats = stats
         self._report = report
         self._chance = chance
+        self.observe: Observer = _nobody
+        self._trouble = ""
         self._passes = 0
         self._refusals = 0
         self._held: list[Parcel] = []
@@ -126,6 +139,7 @@ class Dispatcher:
             if self.store.keep(entries, Place.QUEUED, now) is None:
                 self._queue.put_back(entries)
                 return
+            self.observe(entries, Outcome.SPOOLED, self._trouble)
 
     def next(self, now: float) -> Parcel | None:
         """Choose what is sent now; None if there is nothing, or if it is too early for another try."""
@@ -152,6 +166,7 @@ class Dispatcher:
             wall: epoch seconds, for an answer that names a date.
         """
         kind = retry.judge(result.status)
+        self._trouble = "" if kind is Kind.SHIPPED else result.told
         self._stats.attempt(seconds, ok=kind is Kind.SHIPPED)
         if kind is Kind.SHIPPED:
             self._passed(parcel, seconds, now)
@@ -285,6 +300,7 @@ class Dispatcher:
         size = sum(map(len, parcel.entries))
         self._stats.ship(len(parcel.entries), size)
         self._report.shipped(len(parcel.entries), size, seconds)
+        self.observe(parcel.entries, Outcome.SHIPPED, "")
         if parcel.case is not None:
             self._part_is_done(parcel.case, now)
         elif parcel.row is not None:
@@ -344,7 +360,7 @@ class Dispatcher:
         return self._case
 
     def _condemn(self, parcel: Parcel, result: SendResult, now: float) -> None:
-        dead = Dead(parcel.entries[0], printable(f"{result.status} {result.detail}"))
+        dead = Dead(parcel.entries[0], printable(result.told))
         self._report.condemned(dead.reason, now)
         if parcel.case is None:
             self._bury(parcel.row, [], [dead], now)
@@ -367,12 +383,23 @@ class Dispatcher:
         """Keep the dead letters; without a disk they are told of and forgotten."""
         if row is not None:
             self._blames.pop(row, None)
-        if self.store.settle(row, rest, dead, now):
+        settled = self.store.settle(row, rest, dead, now)
+        if settled is not None:
+            self._tell_of_settled(rest, dead, settled.kept)
             return
         if self.durability is Durability.MEMORY:
             self._stats.move(len(dead), Place.IN_FLIGHT, Place.REJECTED)
+            self._tell_of_settled([], dead, len(dead))
             dead = []
         self._remember(row, rest, dead, now)
+
+    def _tell_of_settled(self, rest: Sequence[bytes], dead: Sequence[Dead], kept: int | None) -> None:
+        if kept is None:
+            return
+        self.observe(rest, Outcome.SPOOLED, self._trouble)
+        for letter in dead[:kept]:
+            self.observe([letter.entry], Outcome.REJECTED, letter.reason)
+        self.observe([letter.entry for letter in dead[kept:]], Outcome.DROPPED, Dropped.DEAD_FULL)
 
     def _remember(self, row: Row | None, rest: list[bytes], dead: list[Dead], now: float) -> None:
         """Keep in memory what the disk does not take now: the guilty are found guilty again later."""
@@ -392,7 +419,9 @@ class Dispatcher:
             row = self._spill(parcel, now)
         if row is None:
             self._hold(parcel)
-        elif refused:
+            return
+        self.observe(parcel.entries, Outcome.SPOOLED, self._trouble)
+        if refused:
             self._blames[row] = parcel.blame
 
     def _spill(self, parcel: Parcel, now: float) -> Row | None:
@@ -405,7 +434,11 @@ class Dispatcher:
         self._stats.move(len(parcel.entries), Place.IN_FLIGHT, Place.QUEUED)
         self._queue.hold(cost(parcel.entries))
         self._held.append(parcel)
+        self.observe(parcel.entries, Outcome.QUEUED, self._trouble)
 
     def _keep_or_drop(self, entries: Sequence[bytes], now: float) -> None:
         if self.durability is Durability.MEMORY or self.store.keep(entries, Place.QUEUED, now) is None:
             self._stats.drop(len(entries), Place.QUEUED, Dropped.SHUTDOWN)
+            self.observe(entries, Outcome.DROPPED, Dropped.SHUTDOWN)
+        else:
+            self.observe(entries, Outcome.SPOOLED, self._trouble)

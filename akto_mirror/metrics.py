@@ -151,6 +151,9 @@ def _outcomes(counts: Snapshot) -> Iterable[Metric]:
     yield flows
     yield CounterMetricFamily("akto_mirror_entries_captured", "Entries made of flows.", counts.captured)
     yield CounterMetricFamily(
+        "akto_mirror_entries_shortened", "Entries over 4 MiB whose payloads were cut.", counts.shortened
+    )
+    yield CounterMetricFamily(
         "akto_mirror_entries_recovered", "Entries found in the spool that another process left.", counts.recovered
     )
     ended = CounterMetricFamily("akto_mirror_entries_ended", "Entries by how they ended.", labels=["outcome"])

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from mitmproxy import flowfilter
 
 from akto_mirror import private, redact, routes
+from akto_mirror.marks import Mark
 from akto_mirror.redact import Redaction
 from akto_mirror.retry import Durability
 from akto_mirror.tee import Mode
@@ -199,6 +200,14 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "HOST:PORT that serves Prometheus metrics at /metrics and the state at /healthz. Empty: none.",
     ),
+    Option(
+        "akto_mark",
+        str,
+        Mark.AUTO.value,
+        "In mitmproxy and mitmweb, show what became of each flow: auto puts a mark and a comment on it, comment only a"
+        " comment, never neither. What you have put there yourself stays.",
+        choices=tuple(mark.value for mark in Mark),
+    ),
     Option("akto_timeout_s", int, 10, "Seconds that one request to Akto may take in all.", bounds=(1, 3600)),
     Option("akto_shutdown_s", int, 5, "Seconds that the flush at exit may take.", bounds=(0, 3600)),
 )
@@ -248,6 +257,7 @@ class Settings:
     timeout_s: int
     shutdown_s: int
     metrics: tuple[str, int] | None
+    mark: Mark
 
 
 # What a value must be, by the type of its option.
@@ -308,6 +318,7 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         timeout_s=known["akto_timeout_s"],
         shutdown_s=known["akto_shutdown_s"],
         metrics=_parsed(known, "akto_metrics", _listener),
+        mark=Mark(known["akto_mark"]),
     )
 
 

@@ -16,12 +16,13 @@ from typing import Any
 
 from mitmproxy import http
 
-from akto_mirror import bookmark, entry, recording, retry
+from akto_mirror import bookmark, entry, outcome, recording, retry
 from akto_mirror.batch import Limits
 from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.entry import Entry
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
 from akto_mirror.options import Settings
+from akto_mirror.outcome import Outcome
 from akto_mirror.progress import Bar
 from akto_mirror.recording import Record, UnreadableError
 from akto_mirror.retry import Kind
@@ -85,6 +86,7 @@ class Tally:
     unreadable: int = 0
     faults: int = 0
     captured: int = 0
+    shortened: int = 0
     skipped: Counter[Reason] = field(default_factory=Counter)
 
     def eligible(self) -> int:
@@ -164,7 +166,14 @@ class Replay:
             ledger.settle(index)
         else:
             self.tally.captured += 1
-            self.take(entry.encode(verdict), ledger, index)
+            self.take(self._encode(verdict), ledger, index)
+
+    def _encode(self, made: Entry) -> bytes:
+        encoded = entry.encode(made)
+        if len(encoded) <= entry.MAX_ENTRY_BYTES:
+            return encoded
+        self.tally.shortened += 1
+        return entry.shorten(made)
 
     def ledger_of(self, path: Path) -> Ledger:
         """Return the ledger of a file."""
@@ -198,7 +207,7 @@ class DryRun(Replay):
 
     def show(self, flow: http.HTTPFlow, verdict: Entry | Skip) -> None:
         """Show one line of the table of verdicts."""
-        shown = f"skipped: {printable(str(verdict), 60)}" if isinstance(verdict, Skip) else "captured"
+        shown = outcome.verdict(Outcome.SKIPPED, str(verdict)) if isinstance(verdict, Skip) else str(Outcome.CAPTURED)
         status = flow.response.status_code if flow.response else "-"
         request = printable(f"{flow.request.method:<7} {flow.request.pretty_url}")
         self._say(f"{shown:<40} {status:>3} {request}")
@@ -281,7 +290,7 @@ class Shipping(Replay):
         if not self._has_room(len(encoded)):
             self._wait(lambda: self._has_room(len(encoded)))
         self._manifest.add(encoded, ledger, index)
-        if not self._shipper.offer(encoded):
+        if self._shipper.offer(encoded) is not None:
             self._manifest.remove(encoded)
 
     def tick(self) -> None:
@@ -371,7 +380,8 @@ def _sum(tally: Tally, shipped: str, lost: Counter[str] | None = None) -> str:
         parts.append(f"{tally.unreadable + tally.faults} unreadable")
     if lost:
         parts.append(f"{lost.total()} not shipped{_reasons(lost)}")
-    return f"{tally.flows} {'flow' if tally.flows == 1 else 'flows'} = {' + '.join(parts)}"
+    shortened = f"; shortened to 4 MiB: {tally.shortened}" if tally.shortened else ""
+    return f"{tally.flows} {'flow' if tally.flows == 1 else 'flows'} = {' + '.join(parts)}{shortened}"
 
 
 def _reasons(counts: Mapping[Any, int]) -> str:

@@ -41,7 +41,7 @@ class Report:
         if now - self._told_at < self._pause(kind):
             return
         self._failing, self._kind, self._told_at = True, kind, now
-        what = f"answer {result.status} {result.detail}".rstrip() if result.status else result.detail
+        what = f"answer {result.told}" if result.status else result.told
         hint = retry.hint(result.status) if result.status else retry.network_hint(result.detail)
         logger.warning(
             "akto: cannot deliver: %s%s; entries wait %s and are sent later (%s)",

@@ -20,13 +20,13 @@ from pathlib import Path
 
 from akto_mirror.batch import Limits
 from akto_mirror.courier import Courier, Job
-from akto_mirror.dispatch import Dispatcher, Parcel
+from akto_mirror.dispatch import Dispatcher, Observer, Parcel
 from akto_mirror.queue import Queue
 from akto_mirror.report import Report
 from akto_mirror.retry import Durability, Pace
 from akto_mirror.sinks.base import Sink
 from akto_mirror.spool import Spool
-from akto_mirror.stats import Place, Stats
+from akto_mirror.stats import Dropped, Place, Stats
 from akto_mirror.store import Store
 
 logger = logging.getLogger(__name__)
@@ -109,15 +109,19 @@ class Shipper:
             if self._thread is None and not self._over and self._policy.spool is not None:
                 self._start()
 
-    def offer(self, entry: bytes) -> bool:
-        """Queue one encoded entry; False if there is no room for it, which is then counted as dropped."""
+    def observe(self, observer: Observer) -> None:
+        """Have somebody told what becomes of entries, on the shipper's thread."""
+        self._dispatcher.observe = observer
+
+    def offer(self, entry: bytes) -> Dropped | None:
+        """Queue one encoded entry; returns why it is dropped, and counts it, if it cannot be."""
         with self._changed:
             refusal = self._queue.refusal(len(entry))
             if refusal is None:
                 self._put(entry)
-                return True
+                return None
         self.stats.lose(refusal)
-        return False
+        return refusal
 
     def is_crowded(self) -> bool:
         """Tell whether a quarter of the queue's memory is in use: time for whoever can wait to wait."""

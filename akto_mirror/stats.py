@@ -49,6 +49,7 @@ class Snapshot:
         places: where both of them are now; `handed over` are those that somebody else took out of the spool.
         dropped: entries lost, by reason.
         skipped: flows that a rule left out, by reason; they were never captured.
+        shortened: entries whose payloads were cut because they were larger than 4 MiB.
         batches: batches shipped.
         failures: failed tries to send a batch.
         sent_bytes: bytes of the entries shipped.
@@ -60,6 +61,7 @@ class Snapshot:
     places: Mapping[Place, int]
     dropped: Mapping[Dropped, int]
     skipped: Mapping[Reason, int]
+    shortened: int
     batches: int
     failures: int
     sent_bytes: int
@@ -111,7 +113,7 @@ class Snapshot:
         shown = [f"{place} {count}" for place, count in places if count or place in ALWAYS_SHOWN]
         return (
             f"captured {self.captured}{recovered} = {' + '.join(shown)} + dropped {_sum(self.dropped)};"
-            f" skipped {_sum(self.skipped)}"
+            f" skipped {_sum(self.skipped)}{f'; shortened {self.shortened}' if self.shortened else ''}"
         )
 
 
@@ -131,6 +133,7 @@ class Stats:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _captured: int = 0
     _recovered: int = 0
+    _shortened: int = 0
     _batches: int = 0
     _failures: int = 0
     _sent_bytes: int = 0
@@ -143,6 +146,12 @@ class Stats:
         """Count a flow that a rule left out."""
         with self._lock:
             self._skipped[reason] += 1
+
+    def shorten(self) -> int:
+        """Count an entry whose payloads were cut; returns how many there are now."""
+        with self._lock:
+            self._shortened += 1
+            return self._shortened
 
     def capture(self) -> None:
         """Count an entry that was made and queued."""
@@ -202,6 +211,7 @@ class Stats:
                 places=dict(self._places),
                 dropped=dict(self._dropped),
                 skipped=dict(self._skipped),
+                shortened=self._shortened,
                 batches=self._batches,
                 failures=self._failures,
                 sent_bytes=self._sent_bytes,

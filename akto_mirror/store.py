@@ -31,6 +31,12 @@ class Row(NamedTuple):
     id: int
 
 
+class Settled(NamedTuple):
+    """How many dead letters found room, the first ones; None if somebody else has taken the batch over."""
+
+    kept: int | None
+
+
 class Store:
     """Keeps batches on disk and counts them; trouble is told once and leaves them where they were.
 
@@ -123,16 +129,16 @@ class Store:
             self._gone.add(row)
             self._remove_gone(now)
 
-    def settle(self, row: Row | None, rest: Sequence[bytes], dead: Sequence[Dead], now: float) -> bool:
-        """Put `rest` and the dead letters, all in flight, in the place of a batch; False if the disk fails."""
+    def settle(self, row: Row | None, rest: Sequence[bytes], dead: Sequence[Dead], now: float) -> Settled | None:
+        """Put `rest` and the dead letters, all in flight, in the place of a batch; None if the disk fails."""
         known = row.id if row is not None and row.file == self._file else None
         done = self._attempt(now, lambda spool: (spool.settle(known, rest, dead),))
         if done is None:
-            return False
+            return None
         if row is not None:
             self._busy.discard(row)
         self._count_settled(len(rest), len(dead), done[0])
-        return True
+        return Settled(done[0])
 
     def _count_settled(self, rest: int, dead: int, kept: int | None) -> None:
         if kept is None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from akto_mirror.batch import Limits
+from akto_mirror.outcome import Outcome
 from akto_mirror.retry import Durability
 from akto_mirror.sinks.base import SendResult
 from akto_mirror.spool import Spool, SpoolError
@@ -204,6 +205,17 @@ class Delivery(RuleBasedStateMachine):
         assert counts.missing == 0
         assert min(counts.places.values()) >= 0
         assert counts.in_flight == 0 or self.driver.in_flight or self.driver.dispatcher._case
+
+    @invariant()
+    def what_is_told_adds_up(self) -> None:
+        """Whoever follows single entries is told of as many ends as are counted."""
+        if not hasattr(self, "driver"):
+            return
+        counts, told = self.driver.counts, Counter(outcome for _, outcome, _ in self.driver.told)
+        assert told[Outcome.SHIPPED] == counts.shipped
+        assert told[Outcome.REJECTED] == counts.rejected
+        dropped = counts.dropped.get(Dropped.SHUTDOWN, 0) + counts.dropped.get(Dropped.DEAD_FULL, 0)
+        assert told[Outcome.DROPPED] == dropped
 
     @invariant()
     def memory_is_bounded(self) -> None:

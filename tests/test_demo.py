@@ -110,7 +110,7 @@ def test_a_run_as_expected_is_good() -> None:
 @pytest.mark.parametrize(
     ("path", "verdict", "arrived", "finding"),
     [
-        (CASES[0].path, "skipped: status 500", False, "skipped: status 500 instead of mirrored"),
+        (CASES[0].path, "skipped (status 500)", False, "skipped (status 500) instead of mirrored"),
         (CASES[0].path, demo.CAPTURED, False, "captured, but it did not arrive instead of mirrored"),
         ("/other", demo.CAPTURED, True, "not seen instead of mirrored"),
     ],

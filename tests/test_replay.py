@@ -148,7 +148,7 @@ def test_a_dry_run_sends_nothing(name: str) -> None:
     *table, summary = done.stdout.splitlines()
     assert summary.startswith("dry run, nothing is sent: ")
     captured = [line for line in table if line.startswith("captured ")]
-    skipped = [line for line in table if line.startswith("skipped: ")]
+    skipped = [line for line in table if line.startswith("skipped (")]
     assert len(captured) + len(skipped) == len(table)
     assert f" = {len(captured)} to ship + {len(skipped)} skipped" in summary
 
@@ -157,8 +157,8 @@ def test_a_dry_run_shows_why() -> None:
     """The table has verdict, status, method and address of each flow."""
     lines = replay(DATA / "chrome.har", "--dry-run").stdout.splitlines()
     assert re.fullmatch(r"captured +200 GET +https://shop\.example/api/items\?page=1", lines[0])
-    assert re.fullmatch(r"skipped: no response +- GET +https://ads\.example/track", lines[4])
-    assert re.fullmatch(r"skipped: content type image/png +200 GET +https://shop\.example/logo\.png", lines[6])
+    assert re.fullmatch(r"skipped \(no response\) +- GET +https://ads\.example/track", lines[4])
+    assert re.fullmatch(r"skipped \(content type image/png\) +200 GET +https://shop\.example/logo\.png", lines[6])
 
 
 def test_what_was_recorded_cannot_forge_a_line(tmp_path: Path) -> None:

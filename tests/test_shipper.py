@@ -162,7 +162,7 @@ def test_memory_never_writes(tmp_path: Path) -> None:
 def test_a_huge_entry_is_dropped_by_name() -> None:
     """Line 2: an entry over 4 MiB, which should have been shortened before, is not queued, and is counted."""
     with FaultServer() as akto, shipping(akto.url, policy(None, queue_bytes=10**8)) as shipper:
-        assert not shipper.offer(b"x" * (4 * 1024 * 1024 + 1))
+        assert shipper.offer(b"x" * (4 * 1024 * 1024 + 1)) is Dropped.TOO_LARGE
         assert shipper.stats.snapshot().dropped == {Dropped.TOO_LARGE: 1}
 
 
@@ -237,7 +237,7 @@ def test_what_comes_after_the_end() -> None:
     """Line 7: what is captured when all has ended is dropped and counted."""
     shipper = Shipper(policy(), HttpSink("http://127.0.0.1:9/"), Stats())
     shipper.close().result(5)
-    assert not shipper.offer(entry(1))
+    assert shipper.offer(entry(1)) is Dropped.SHUTDOWN
     assert shipper.stats.snapshot().dropped == {Dropped.SHUTDOWN: 1}
 
 

@@ -23,6 +23,11 @@ class SendResult:
     retry_after: str = ""
     healthy: bool | None = None
 
+    @property
+    def told(self) -> str:
+        """The status, if there is one, and the detail."""
+        return self.detail if self.status is None else f"{self.status} {self.detail}".rstrip()
+
 
 class Sink(Protocol):
     """A destination. It never raises for what the other side does."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from akto_mirror.batch import Limits
 from akto_mirror.dispatch import Dispatcher, Parcel
+from akto_mirror.outcome import Outcome, verdict
 from akto_mirror.queue import Queue
 from akto_mirror.report import Report
 from akto_mirror.retry import Durability, Pace, blames_entries
@@ -77,6 +78,8 @@ class Driver:
             pace=pace,
             chance=lambda: chance,
         )
+        self.told: list[tuple[bytes, Outcome, str]] = []
+        self.dispatcher.observe = self._observe
         self.in_flight: Parcel | None = None
         self.requests: list[Sequence[bytes]] = []
         self.health_checks = 0
@@ -85,6 +88,13 @@ class Driver:
     def counts(self) -> Snapshot:
         """The counts as of now."""
         return self.stats.snapshot()
+
+    def _observe(self, entries: Sequence[bytes], outcome: Outcome, reason: str) -> None:
+        self.told += [(entry, outcome, reason) for entry in entries]
+
+    def became(self, entry: bytes) -> list[str]:
+        """Return what was told of an entry, in order."""
+        return [verdict(outcome, reason) for told, outcome, reason in self.told if told == entry]
 
     def offer(self, entry: bytes) -> bool:
         """Capture an entry, as the shipper does."""

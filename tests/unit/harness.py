@@ -16,7 +16,8 @@ from mitmproxy import eventsequence, hooks, http
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons
 
-from akto_mirror.addon import VERDICT, AktoMirror
+from akto_mirror.addon import AktoMirror
+from akto_mirror.marks import VERDICT
 
 Entry = dict[str, Any]
 
@@ -114,20 +115,26 @@ def _no_addon_errors() -> Iterator[None]:
 
 @contextmanager
 def mirroring(
-    *, running: bool = True, mode: Sequence[str] = ("regular",), keeps_host: bool = False, **changes: Any
+    *,
+    running: bool = True,
+    mode: Sequence[str] = ("regular",),
+    keeps_host: bool = False,
+    screen: object = None,
+    **changes: Any,
 ) -> Iterator[Harness]:
     """Load the addon; after the block it has ended.
 
     Args:
         running: tell it that the proxy runs.
         mode: mitmproxy's modes.
+        screen: mitmproxy's list of flows, as its interfaces have one.
         keeps_host: mitmproxy's `keep_host_header`, set by the user.
         changes: options, without their `akto_`; `url` is a file unless given.
     """
     with (
         _no_addon_errors(),
         tempfile.TemporaryDirectory() as folder,
-        taddons.context(Proxyserver()) as context,
+        taddons.context(Proxyserver(), *([screen] if screen is not None else [])) as context,
     ):
         out = Path(folder) / "out.ndjson"
         context.options.update(mode=list(mode), keep_host_header=keeps_host)

@@ -13,7 +13,7 @@ from mitmproxy import exceptions, http
 from mitmproxy.flow import Error
 from mitmproxy.test import tflow
 
-from akto_mirror.addon import VERDICT
+from akto_mirror.marks import VERDICT
 from akto_mirror.tee import Tee
 from tests.support.proxy import DEADLINE
 from tests.unit.flows import flow, request, response
@@ -73,10 +73,10 @@ class TestVerdicts:
     @pytest.mark.parametrize(
         ("answer", "verdict"),
         [
-            (response(404), "skipped: status 404"),
-            (response(fields=[]), "skipped: no content type"),
-            (response(fields=HTML), "skipped: content type text/html"),
-            (response(fields=[(b"content-type", b"\n\x1b[31m")]), r"skipped: content type \n\x1b[31m"),
+            (response(404), "skipped (status 404)"),
+            (response(fields=[]), "skipped (no content type)"),
+            (response(fields=HTML), "skipped (content type text/html)"),
+            (response(fields=[(b"content-type", b"\n\x1b[31m")]), r"skipped (content type \n\x1b[31m)"),
         ],
     )
     def test_a_skip_has_its_reason(self, answer: http.Response, verdict: str) -> None:
@@ -143,10 +143,21 @@ class TestDrops:
         caplog.set_level(logging.INFO)
         with mirroring() as mirror:
             huge = request(fields=[(b"x", b"a" * 5_000_000)])
-            assert mirror.pass_on(flow(huge)).startswith("dropped")
+            assert mirror.pass_on(flow(huge)) == "dropped (larger than 4 MiB)"
             assert mirror.pass_on(flow()) == "captured"
             assert len(mirror.entries()) == 1
         assert "dropped 1 (larger than 4 MiB 1)" in caplog.text
+
+    def test_long_payloads_are_cut_and_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Line 5: an entry over 4 MiB is shipped with less of its payloads; the log and the counts say so."""
+        caplog.set_level(logging.INFO)
+        with mirroring(body_limit=4_000_000) as mirror:
+            for _ in range(2):
+                assert mirror.pass_on(flow(answer=response(content=b'"' * 3_000_000))) == "captured"
+            sizes = [len(line) for line in mirror.lines()]
+        assert [3_900_000 < size <= 4 * 1024 * 1024 for size in sizes] == [True, True]
+        assert caplog.text.count("shortened the payloads of GET /") == 1
+        assert "; shortened 2" in caplog.text
 
     def test_a_queue_that_is_full(self, caplog: pytest.LogCaptureFixture) -> None:
         """What does not fit into the memory is dropped, and the traffic goes on."""
@@ -163,7 +174,7 @@ class TestBrokenExchanges:
     def test_without_a_response_there_is_nothing_to_ship(self) -> None:
         """It is counted as skipped."""
         with mirroring() as mirror:
-            assert cut(mirror, broken(answered=False)) == "skipped: no response"
+            assert cut(mirror, broken(answered=False)) == "skipped (no response)"
             assert mirror.entries() == []
 
     def test_what_was_seen_of_a_stream_is_shipped(self) -> None:
@@ -176,7 +187,7 @@ class TestBrokenExchanges:
     def test_the_worker_ships_nothing_of_a_stream_that_its_client_left(self) -> None:
         """It never sees the end of the body."""
         with mirroring(fidelity="worker") as mirror:
-            assert cut(mirror, broken()) == "skipped: cut short by the client"
+            assert cut(mirror, broken()) == "skipped (cut short by the client)"
             assert mirror.entries() == []
 
     def test_the_worker_ships_an_empty_payload_if_the_target_broke_off(self) -> None:
@@ -192,7 +203,7 @@ class TestBrokenExchanges:
             made = broken()
             assert made.response
             made.response.status_code = 500
-            assert cut(mirror, made) == "skipped: status 500"
+            assert cut(mirror, made) == "skipped (status 500)"
 
     def test_streams_that_are_live_at_the_end_are_shipped(self) -> None:
         """Mitmproxy cuts them only after the addon is done."""
@@ -296,9 +307,9 @@ class TestChoice:
         """By the host that the client asked for, scheme and path."""
         with mirroring(routes=["*.example.com/api/*", "https://other.test/*"]) as mirror:
             assert mirror.pass_on(flow(request(path=b"/api/x?y"))) == "captured"
-            assert mirror.pass_on(flow(request(path=b"/web"))) == "skipped: no route matches"
+            assert mirror.pass_on(flow(request(path=b"/web"))) == "skipped (no route matches)"
             other = [(b"host", b"Other.Test:8443")]
-            assert mirror.pass_on(flow(request(fields=other))) == "skipped: no route matches"
+            assert mirror.pass_on(flow(request(fields=other))) == "skipped (no route matches)"
             encrypted = flow(request(fields=other))
             encrypted.client_conn.tls = True
             assert mirror.pass_on(encrypted) == "captured"
@@ -309,26 +320,26 @@ class TestChoice:
             assert mirror.pass_on(flow(mode="reverse:http://target.internal:8080")) == "captured"
         with mirroring(routes=["target.internal/*"], mode=["reverse:http://target.internal:8080"]) as mirror:
             made = flow(mode="reverse:http://target.internal:8080")
-            assert mirror.pass_on(made) == "skipped: no route matches"
+            assert mirror.pass_on(made) == "skipped (no route matches)"
 
     def test_a_flow_filter(self) -> None:
         """Mitmproxy's own language."""
         with mirroring(filter="~m POST & ! ~u health") as mirror:
             assert mirror.pass_on(flow(request(b"POST"))) == "captured"
-            assert mirror.pass_on(flow(request(b"GET"))) == "skipped: filtered out"
-            assert mirror.pass_on(flow(request(b"POST", b"/health"))) == "skipped: filtered out"
+            assert mirror.pass_on(flow(request(b"GET"))) == "skipped (filtered out)"
+            assert mirror.pass_on(flow(request(b"POST", b"/health"))) == "skipped (filtered out)"
 
     def test_routes_and_filter_count_for_websockets_too(self) -> None:
         """Before the Worker's rules."""
         with mirroring(routes=["other.test/*"]) as mirror:
-            assert mirror.pass_on(websocket()) == "skipped: no route matches"
+            assert mirror.pass_on(websocket()) == "skipped (no route matches)"
 
     @pytest.mark.parametrize("path", [b"/api/ingestData", b"/own?key=1"])
     def test_calls_to_akto_are_not_mirrored(self, path: bytes) -> None:
         """Neither this addon's nor another proxy's, which would go round for ever."""
         fields = [(b"content-type", b"application/json"), (b"x-akto-mirror", b"0123")]
         with mirroring(url="http://127.0.0.1:1/own?key=1", shutdown_s=0) as mirror:
-            assert mirror.pass_on(flow(request(b"POST", path, fields=fields))) == "skipped: own call to Akto"
+            assert mirror.pass_on(flow(request(b"POST", path, fields=fields))) == "skipped (own call to Akto)"
 
     def test_a_strangers_marker_hides_nothing(self) -> None:
         """Only the way to Akto itself is left out."""
@@ -400,7 +411,7 @@ class TestReplays:
     def test_an_old_verdict_does_not_count(self) -> None:
         """A flow that comes again is judged again."""
         made = flow(live=False)
-        made.metadata[VERDICT] = "skipped: status 500"
+        made.metadata[VERDICT] = "skipped (status 500)"
         with mirroring() as mirror:
             assert mirror.pass_on(made) == "captured"
             assert mirror.pass_on(made) == "captured"
@@ -414,7 +425,7 @@ class TestDryRun:
         """So that rules can be tried."""
         with mirroring(url="") as mirror:
             assert mirror.pass_on(flow()) == "captured (dry run)"
-            assert mirror.pass_on(flow(answer=response(404))) == "skipped: status 404"
+            assert mirror.pass_on(flow(answer=response(404))) == "skipped (status 404)"
 
     def test_the_address_may_come_later_and_go_again(self) -> None:
         """While the proxy runs; what was captured before the end of sending is sent."""

@@ -52,7 +52,7 @@ def test_preview_shows_entry_and_verdict() -> None:
     with mirroring() as running:
         rows = call(running, "akto.preview", [flow("/a"), flow("/b", content_type="text/html")])
         assert running.entries() == []
-    assert [value for name, value in rows if name == "verdict"] == ["captured", "skipped: content type text/html"]
+    assert [value for name, value in rows if name == "verdict"] == ["captured", "skipped (content type text/html)"]
     assert [value for name, value in rows if name == "path"] == ["/a", "/b"]
     assert [value for name, value in rows if name == "statusCode"] == ["200", "200"]
 

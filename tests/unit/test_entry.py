@@ -393,25 +393,38 @@ class TestEncoding:
     def test_an_entry_over_the_bound_is_cut_to_fit(self, char: str) -> None:
         """Escapes make a text six times as long; the payloads are shortened until the entry fits, the rest stays."""
         made = replace_payloads(build(AKTO), char * entry.MAX_ENTRY_BYTES, char * 2000)
-        encoded = entry.encode(made)
-        assert entry.MAX_ENTRY_BYTES // 8 < len(encoded) <= entry.MAX_ENTRY_BYTES
+        encoded = entry.shorten(made)
+        assert 0.9 * entry.MAX_ENTRY_BYTES < len(encoded) <= entry.MAX_ENTRY_BYTES
         shipped = json.loads(encoded)
         assert shipped["path"] == made.path
         assert made.requestPayload.startswith(shipped["requestPayload"])
         assert len(shipped["requestPayload"]) > 1000
+
+    def test_base64_stays_base64(self) -> None:
+        """What is left of a gRPC payload can be decoded."""
+        made = replace_payloads(build(AKTO), "QUJD" * (entry.MAX_ENTRY_BYTES // 4), "QUJD")
+        shipped = json.loads(entry.shorten(made))
+        assert set(base64.b64decode(shipped["requestPayload"], validate=True)) == set(b"ABC")
+
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_escapes_in_one_half(self, turned: bool) -> None:
+        """A text whose escapes all stand at one end still fits."""
+        halves = ["\x01" * entry.MAX_ENTRY_BYTES, "a" * entry.MAX_ENTRY_BYTES]
+        made = replace_payloads(build(AKTO), "".join(reversed(halves) if turned else halves), "")
+        assert len(entry.shorten(made)) <= entry.MAX_ENTRY_BYTES
 
     def test_one_that_fits_is_not_touched(self) -> None:
         """Exactly the bound is within it."""
         room = entry.MAX_ENTRY_BYTES - len(entry.encode(replace_payloads(build(AKTO), "", "")))
         whole = replace_payloads(build(AKTO), "a" * room, "")
         assert len(entry.encode(whole)) == entry.MAX_ENTRY_BYTES
-        assert json.loads(entry.encode(whole))["requestPayload"] == whole.requestPayload
-        assert len(entry.encode(replace_payloads(whole, "a" * (room + 1), ""))) < entry.MAX_ENTRY_BYTES
+        assert json.loads(entry.shorten(whole))["requestPayload"] == whole.requestPayload
+        assert len(entry.shorten(replace_payloads(whole, "a" * (room + 1), ""))) < entry.MAX_ENTRY_BYTES
 
     def test_what_cannot_be_cut_is_left_too_long(self) -> None:
         """Headers of megabytes stay, and the queue refuses the entry and counts it."""
         huge = build(AKTO, flow(request(fields=[(b"x", b"a" * (entry.MAX_ENTRY_BYTES + 1))])))
-        assert len(entry.encode(huge)) > entry.MAX_ENTRY_BYTES
+        assert len(entry.shorten(huge)) > entry.MAX_ENTRY_BYTES
 
     @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
     def test_any_text_survives(self, text: str) -> None:

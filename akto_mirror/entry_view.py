@@ -1,0 +1,78 @@
+"""The content view "Akto entry" of mitmproxy 12: a flow as Akto would see it, beside its bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from mitmproxy import contentviews, http
+
+from akto_mirror.entry import Entry
+
+NAME = "Akto entry"
+
+# Fields that hold JSON as a string; shown parsed, because people read them.
+NESTED = ("requestHeaders", "responseHeaders", "requestPayload", "responsePayload", "tag")
+
+
+def render(entry: Entry, verdict: str) -> str:
+    """Return an entry for reading: the verdict, then its fields; JSON in a string is shown as what it says."""
+    fields = msgspec.structs.asdict(entry)
+    shown = {name: _parsed(value) if name in NESTED else value for name, value in fields.items()}
+    return f"# akto: {verdict}\n{json.dumps(shown, indent=2, ensure_ascii=False)}"
+
+
+def _parsed(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict | list) else text
+
+
+class EntryView:
+    """A content view by mitmproxy's protocol (mitmproxy.contentviews.Contentview).
+
+    Attributes:
+        explain: returns the text for a flow; None as long as nobody can.
+    """
+
+    name = NAME
+    syntax_highlight = "yaml"
+    explain: Callable[[http.HTTPFlow], str] | None = None
+
+    def prettify(self, data: bytes, metadata: Any) -> str:
+        """Return the entry that the flow of a body becomes; the body itself does not matter."""
+        del data
+        if self.explain is None:
+            return "# akto: the addon is not running"
+        if not isinstance(metadata.flow, http.HTTPFlow) or metadata.flow.response is None:
+            return "# akto: there is an entry when there is a response"
+        return self.explain(metadata.flow)
+
+    def render_priority(self, data: bytes, metadata: Any) -> float:
+        """Return that nobody gets this view without asking for it."""
+        del data, metadata
+        return -1.0
+
+    def __lt__(self, other: Any) -> bool:
+        """Sort by name, as the protocol asks."""
+        return bool(self.name < other.name)
+
+
+# One for the process: mitmproxy keeps it when the script is reloaded.
+VIEW = EntryView()
+
+
+def offer(explain: Callable[[http.HTTPFlow], str] | None) -> None:
+    """Let people choose the view, where mitmproxy has views of this kind.
+
+    Args:
+        explain: returns the text for a flow; None where the addon ends.
+    """
+    registry: Any = getattr(contentviews, "registry", None)
+    if registry is not None and NAME.lower() not in registry:
+        registry.register(VIEW)
+    VIEW.explain = explain

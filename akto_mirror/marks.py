@@ -1,0 +1,163 @@
+"""Marks and comments: each flow's verdict, where people look at flows.
+
+What became of an entry is known on the shipper's thread, long after its flow has passed; here both meet again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import NamedTuple
+from weakref import ref
+
+from mitmproxy import flow, http
+
+from akto_mirror.outcome import UNDER_WAY, Outcome, verdict
+
+# Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
+VERDICT = "akto"
+
+# Key of the mark and the comment that were last put on a flow: what differs from them is somebody else's.
+SHOWN = "akto_shown"
+
+# Names that mitmproxy knows as flow markers (mitmproxy.utils.emoji).
+SIGNS = {
+    Outcome.SKIPPED: ":heavy_minus_sign:",
+    Outcome.DRY_RUN: ":hourglass:",
+    Outcome.CAPTURED: ":hourglass:",
+    Outcome.QUEUED: ":hourglass:",
+    Outcome.SPOOLED: ":floppy_disk:",
+    Outcome.SHIPPED: ":heavy_check_mark:",
+    Outcome.REJECTED: ":x:",
+    Outcome.DROPPED: ":warning:",
+}
+
+# Flows that may wait for their outcome; beyond, the oldest keep the verdict that they have.
+MOST = 50_000
+
+# Flows that are shown anew in one turn of the event loop, and the seconds between turns: an interface redraws each.
+TURN = 100
+PAUSE_S = 0.05
+
+
+class Mark(Enum):
+    """What is put on flows: a mark and a comment, only the comment, or neither."""
+
+    AUTO = "auto"
+    COMMENT = "comment"
+    NEVER = "never"
+
+
+class News(NamedTuple):
+    """What became of one entry."""
+
+    key: int
+    outcome: Outcome
+    reason: str
+
+
+def put(each: flow.Flow, outcome: Outcome, reason: str, mark: Mark) -> None:
+    """Put a verdict on a flow, but never over a mark or a comment that somebody else has set or removed.
+
+    Args:
+        each: the flow.
+        outcome: what became of it.
+        reason: why.
+        mark: what is wanted.
+    """
+    if mark is Mark.NEVER:
+        return
+    old_sign, old_comment = _last_shown(each)
+    sign, comment = SIGNS[outcome] if mark is Mark.AUTO else "", f"akto: {verdict(outcome, reason)}"
+    if each.marked == old_sign:
+        each.marked = old_sign = sign
+    if each.comment == old_comment:
+        each.comment = old_comment = comment
+    each.metadata[SHOWN] = [old_sign, old_comment]
+
+
+def _last_shown(each: flow.Flow) -> tuple[str, str]:
+    """Return the mark and the comment that were put on a flow; it may come from a file of a stranger."""
+    match each.metadata.get(SHOWN):
+        case [str(sign), str(comment)]:
+            return sign, comment
+    return "", ""
+
+
+class Marks:
+    """Shows each flow's verdict as it changes.
+
+    Flows are known by their encoded entries, so that an entry that comes back from the disk finds its flow; of equal
+    entries any is as good as the other.
+
+    Args:
+        soon: has a function called on the event loop after so many seconds; used from any thread.
+        refresh: has the interface show changed flows anew; called on the event loop.
+    """
+
+    def __init__(
+        self, soon: Callable[[float, Callable[[], None]], None], refresh: Callable[[Sequence[flow.Flow]], None]
+    ) -> None:
+        self.mark = Mark.AUTO
+        self._soon = soon
+        self._refresh = refresh
+        self._lock = threading.Lock()
+        self._followed: dict[int, list[ref[http.HTTPFlow]]] = {}
+        self._keys: dict[str, int] = {}
+        self._news: deque[News] = deque()
+        self._awake = False
+
+    def show(self, each: flow.Flow, outcome: Outcome, reason: str = "") -> None:
+        """Put a verdict on a flow that passes now; mitmproxy itself shows it then."""
+        put(each, outcome, reason, self.mark)
+
+    def follow(self, each: http.HTTPFlow, entry: bytes) -> None:
+        """Take note of the entry that a flow became; what becomes of an earlier one of this flow counts no more."""
+        self._forget(each.id)
+        key = hash(entry)
+        self._followed.setdefault(key, []).append(ref(each))
+        self._keys[each.id] = key
+        if len(self._keys) > MOST:
+            self._forget(next(iter(self._keys)))
+
+    def tell(self, entries: Sequence[bytes], outcome: Outcome, reason: str = "") -> None:
+        """Take note of what became of entries; called on any thread, and never waits."""
+        with self._lock:
+            self._news.extend(News(hash(entry), outcome, reason) for entry in entries)
+            asleep, self._awake = not self._awake, True
+        if asleep:
+            self._soon(PAUSE_S, self._turn)
+
+    def _turn(self) -> None:
+        with self._lock:
+            news = [self._news.popleft() for _ in range(min(TURN, len(self._news)))]
+            self._awake = bool(self._news)
+            more = self._awake
+        changed = {each.id: each for item in news for each in self._apply(item)}
+        if changed:
+            self._refresh(list(changed.values()))
+        if more:
+            self._soon(PAUSE_S, self._turn)
+
+    def _apply(self, item: News) -> list[http.HTTPFlow]:
+        flows = [found for each in self._followed.get(item.key, ()) if (found := each()) is not None]
+        if not flows:
+            self._followed.pop(item.key, None)
+        if item.outcome not in UNDER_WAY:
+            flows = flows[:1]
+            for each in flows:
+                self._forget(each.id)
+        for each in flows:
+            each.metadata[VERDICT] = verdict(item.outcome, item.reason)
+            put(each, item.outcome, item.reason, self.mark)
+        return flows
+
+    def _forget(self, flow_id: str) -> None:
+        key = self._keys.pop(flow_id, None)
+        if key is None:
+            return
+        left = [each for each in self._followed.pop(key, []) if (found := each()) is not None and found.id != flow_id]
+        if left:
+            self._followed[key] = left
