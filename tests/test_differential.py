@@ -121,7 +121,7 @@ def test_full_plan_has_every_kind() -> None:
 
 
 ALL_KINDS = (
-    *(*http1_kinds.PLAIN, *http1_kinds.SMALL, *http1_kinds.LAST, *http1_kinds.FAILING),
+    *(*http1_kinds.PLAIN, *http1_kinds.IDLE, *http1_kinds.SMALL, *http1_kinds.LAST, *http1_kinds.FAILING),
     *(*http2_kinds.STREAMS, *http2_kinds.ALONE, *http2_kinds.TRANSLATED),
 )
 

@@ -142,7 +142,7 @@ class Http1:
             sender.cancel()
             return messages
         await sender
-        if exchange.twist is Twist.EARLY and not self._stream.ended:
+        if exchange.twist in (Twist.EARLY, Twist.IDLE_CLOSE) and not self._stream.ended:
             await self._run.target.reached[exchange.id].wait()
         if exchange.twist is Twist.IDLE_CLOSE:
             await self._run.settle()

@@ -38,7 +38,8 @@ class Decks:
     """Kinds as shuffled decks of cards: each comes up once before any comes up again."""
 
     def __init__(self, random: Random) -> None:
-        self.plain = _deal(random, http1_kinds.PLAIN)
+        self.plain = _deal(random, http1_kinds.PLAIN + http1_kinds.IDLE)
+        self.plain_behind_tls = _deal(random, http1_kinds.PLAIN)
         self.small = _deal(random, http1_kinds.SMALL)
         self.last = _deal(random, http1_kinds.LAST + http1_kinds.FAILING)
         self.last_behind_tls = _deal(random, http1_kinds.LAST)
@@ -68,5 +69,6 @@ def _kinds(random: Random, decks: Decks, protocol: Protocol, *, pipelined: bool)
         return [next(decks.alone)] if alone else [next(decks.streams) for _ in range(2 * many)]
     if protocol is Protocol.HTTP2_TO_1:
         return [next(decks.translated) for _ in range(many)]
-    last = decks.last_behind_tls if protocol is Protocol.HTTP1_TLS else decks.last
-    return [*(next(decks.plain) for _ in range(many)), next(last)]
+    if protocol is Protocol.HTTP1_TLS:
+        return [*(next(decks.plain_behind_tls) for _ in range(many)), next(decks.last_behind_tls)]
+    return [*(next(decks.plain) for _ in range(many)), next(decks.last)]

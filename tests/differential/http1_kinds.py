@@ -491,9 +491,11 @@ PLAIN = (
     event_stream,
     grpc,
     early,
-    idle_close,
     kept_alive_http10,
 )
+
+# May come in the middle of a connection, but not behind TLS, whose own end takes its time.
+IDLE = (idle_close,)
 
 # Can be written all at once without waiting for answers.
 SMALL = (
