@@ -31,9 +31,7 @@ from akto_mirror.outcome import Outcome, verdict
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper, SpoolPlan
-from akto_mirror.sinks.base import Sink
-from akto_mirror.sinks.file import FileSink
-from akto_mirror.sinks.http import HttpSink
+from akto_mirror.sinks import choose
 from akto_mirror.stats import Dropped, Stats
 from akto_mirror.tee import Mode
 from akto_mirror.text import printable
@@ -295,7 +293,7 @@ class AktoMirror(Commands):
 
     def _begin(self, settings: Settings) -> Shipper:
         """Go on with the shipper that an instance before this one has left when the script was reloaded."""
-        policy, sink = _policy(settings), self._sink(settings)
+        policy, sink = _policy(settings), choose.sink(settings, self._marker)
         legacy = _parked.pop(ctx.master, None)
         if legacy is None:
             return Shipper(policy, sink, self._stats)
@@ -310,13 +308,7 @@ class AktoMirror(Commands):
 
     def _reconfigure(self, shipper: Shipper, before: Settings | None, settings: Settings) -> None:
         same = before is not None and _sink_key(before) == _sink_key(settings)
-        shipper.reconfigure(_policy(settings), None if same else self._sink(settings))
-
-    def _sink(self, settings: Settings) -> Sink:
-        to = settings.destination
-        if to.scheme == "file":
-            return FileSink(to.path)
-        return HttpSink(to.url, token=settings.token, uds=settings.uds, marker=self._marker)
+        shipper.reconfigure(_policy(settings), None if same else choose.sink(settings, self._marker))
 
     def _mirror(self, flow: http.HTTPFlow) -> None:
         if self._settings is None or flow.response is None or VERDICT in flow.metadata:

@@ -260,6 +260,9 @@ class Settings:
     mark: Mark
 
 
+# Labels of 1 to 63 characters with dots between them, and perhaps one behind (RFC 1035, section 2.3.4).
+HOST_NAME = re.compile(r"(?:[^.\s]{1,63}\.)*[^.\s]{1,63}\.?")
+
 # What a value must be, by the type of its option.
 KINDS = {str: "a text", int: "a whole number", bool: "true or false"}
 
@@ -458,7 +461,7 @@ def _http_destination(parts: SplitResult) -> Destination:
         raise ValueError("it names no host; write http://HOST:PORT")
     if parts.username or parts.password:
         raise ValueError("it must not hold a user or password; use akto_token")
-    if not parts.netloc.isprintable() or " " in parts.netloc:
+    if not parts.netloc.isprintable() or not HOST_NAME.fullmatch(parts.hostname) or len(parts.hostname) > 254:
         raise ValueError("its host is not a host name")
     _check_port(parts)
     path = parts.path.rstrip("/") or INGEST_PATH

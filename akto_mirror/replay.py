@@ -28,9 +28,8 @@ from akto_mirror.recording import Record, UnreadableError
 from akto_mirror.retry import Kind
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper
-from akto_mirror.sinks.base import SendResult, Sink
-from akto_mirror.sinks.file import FileSink
-from akto_mirror.sinks.http import HttpSink
+from akto_mirror.sinks import choose
+from akto_mirror.sinks.base import SendResult
 from akto_mirror.stats import Dropped, Stats
 from akto_mirror.text import printable
 from akto_mirror.verdicts import Verdicts
@@ -238,7 +237,7 @@ class Shipping(Replay):
         settings = job.settings
         self._stats = Stats()
         self._manifest = Manifest()
-        self._sink = ReceiptSink(_sink(settings, self._verdicts.marker), self._manifest)
+        self._sink = ReceiptSink(choose.sink(settings, self._verdicts.marker), self._manifest)
         self._shipper = Shipper(_policy(settings), self._sink, self._stats)
         self._patience_s = settings.timeout_s + settings.shutdown_s
         self._room = settings.queue_bytes // 2
@@ -405,13 +404,6 @@ def _size(path: Path) -> int:
 def _policy(settings: Settings) -> Policy:
     limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
     return Policy(limits, settings.queue_bytes, settings.timeout_s, settings.shutdown_s)
-
-
-def _sink(settings: Settings, marker: str) -> Sink:
-    to = settings.destination
-    if to.scheme == "file":
-        return FileSink(to.path)
-    return HttpSink(to.url, token=settings.token, uds=settings.uds, marker=marker)
 
 
 class _Warnings(logging.Handler):

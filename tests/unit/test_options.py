@@ -67,6 +67,7 @@ def test_every_option_is_declared_as_mitmproxy_and_people_need_it() -> None:
         ("https://h/x#part", "https://h/x"),
         ("http://[::1]:9091", f"http://[::1]:9091{INGEST}"),
         ("http://bücher.example", f"http://bücher.example{INGEST}"),
+        ("http://example.com.:81", f"http://example.com.:81{INGEST}"),
         ("http://h:65535", f"http://h:65535{INGEST}"),
     ],
 )
@@ -99,6 +100,10 @@ def test_a_file_url_names_a_file(tmp_path: Path) -> None:
         ("http://h:0", "its port must be a number from 1 to 65535"),
         ("http://h:-1", "its port must be a number from 1 to 65535"),
         ("http://a b/", "not a host name"),
+        ("http://a..b/", "not a host name"),
+        ("http://.example/", "not a host name"),
+        (f"http://{'a' * 64}.example/", "not a host name"),
+        (f"http://{'a.' * 128}example/", "not a host name"),
         ("http://h/\x1b[31m", "control character"),
         ("http://h/\nx", "control character"),
         ("http://h/\udcff", "valid UTF-8"),
