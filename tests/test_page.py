@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -22,14 +19,11 @@ from akto_mirror.receiver import Receiver
 
 # Without playwright there is nothing to drive; it is in the dev extra.
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright  # noqa: E402 - only if it is there
+from playwright.sync_api import Browser, expect  # noqa: E402 - only if it is there
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DEADLINE_MS = 60_000
+from tests.support.browser import DEADLINE_MS, Watched, needs_chromium, running_chromium, watch  # noqa: E402 - as above
+
 TOKEN = "eyJ.secret.token"
-
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here (Debian: apt install chromium)")
-expect.set_options(timeout=DEADLINE_MS)
 
 
 def entry(path: str, method: str = "GET", host: str = "shop.example", **changes: str) -> dict[str, str]:
@@ -59,38 +53,11 @@ def post(server: Receiver, *entries: dict[str, str], token: str = "") -> None:
     assert answer.status_code == 200, answer.text
 
 
-@dataclass
-class Watched:
-    """A page, and everything that it did.
-
-    Attributes:
-        tab: the page.
-        asked: the addresses that it asked for.
-        said: errors and warnings of its console, uncaught exceptions and dialogs.
-    """
-
-    tab: Page
-    asked: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-
-    def dismiss(self, dialog: Dialog) -> None:
-        """Note what a dialog says, and close it."""
-        self.said.append(dialog.message)
-        dialog.dismiss()
-
-    def row(self, path: str) -> Locator:
-        """The row of an endpoint, by the folded path."""
-        return self.tab.locator("tr.row").filter(has=self.tab.get_by_role("link", name=path, exact=True))
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Run one headless Chromium for this file."""
-    with sync_playwright() as driver:
-        flags = ["--no-sandbox", "--disable-dev-shm-usage"]
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=DEADLINE_MS)
+    with running_chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
@@ -103,27 +70,15 @@ def server() -> Iterator[Receiver]:
 @pytest.fixture
 def look(browser: Browser) -> Iterator[Callable[..., Watched]]:
     """Open an address; at the end, no page may have asked another origin or complained."""
-    opened: list[tuple[str, Watched]] = []
+    opened: list[Watched] = []
 
     def opener(url: str, **options: Any) -> Watched:
-        watched = Watched(browser.new_page(**options))
-        tab = watched.tab
-        tab.set_default_timeout(DEADLINE_MS)
-        tab.on("request", lambda request: watched.asked.append(request.url))
-        tab.on("console", lambda message: watched.said.append(message.text) if message.type != "log" else None)
-        tab.on("pageerror", lambda error: watched.said.append(str(error)))
-        tab.on("dialog", watched.dismiss)
-        opened.append((url, watched))
-        tab.goto(url)
-        return watched
+        opened.append(watch(browser, url, **options))
+        return opened[-1]
 
     yield opener
-    for url, watched in opened:
-        watched.tab.close()
-        assert {urlsplit(asked).netloc for asked in watched.asked if not asked.startswith("data:")} == {
-            urlsplit(url).netloc
-        }
-        assert watched.said == []
+    for watched in opened:
+        watched.close()
 
 
 pytestmark = [needs_chromium, pytest.mark.e2e]

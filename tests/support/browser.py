@@ -1,0 +1,85 @@
+"""Chromium, driven by playwright; what imports this skips first where playwright is missing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DEADLINE_MS = 60_000
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here (Debian: apt install chromium)")
+expect.set_options(timeout=DEADLINE_MS)
+
+
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """Run a headless Chromium until the block ends."""
+    with sync_playwright() as driver:
+        flags = ["--no-sandbox", "--disable-dev-shm-usage"]
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=DEADLINE_MS)
+        yield running
+        running.close()
+
+
+@dataclass
+class Watched:
+    """A page, and everything that it did.
+
+    Attributes:
+        tab: the page.
+        url: the address that was opened.
+        asked: the addresses that it asked for.
+        said: errors and warnings of its console, uncaught exceptions and dialogs.
+    """
+
+    tab: Page
+    url: str
+    asked: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        """Note what a dialog says, and close it."""
+        self.said.append(dialog.message)
+        dialog.dismiss()
+
+    def row(self, path: str) -> Locator:
+        """The row of an endpoint of the inventory, by the folded path."""
+        return self.tab.locator("tr.row").filter(has=self.tab.get_by_role("link", name=path, exact=True))
+
+    def close(self) -> None:
+        """Close it.
+
+        Raises:
+            AssertionError: it has asked another origin, or complained.
+        """
+        self.tab.close()
+        asked = {urlsplit(address).netloc for address in self.asked if not address.startswith("data:")}
+        assert asked == {urlsplit(self.url).netloc}
+        assert self.said == []
+
+
+def watch(browser: Browser, url: str, **options: Any) -> Watched:
+    """Open an address.
+
+    Args:
+        browser: where.
+        url: the address.
+        options: playwright's, for the new page.
+    """
+    watched = Watched(browser.new_page(**options), url)
+    tab = watched.tab
+    tab.set_default_timeout(DEADLINE_MS)
+    tab.on("request", lambda request: watched.asked.append(request.url))
+    tab.on("console", lambda message: watched.said.append(message.text) if message.type != "log" else None)
+    tab.on("pageerror", lambda error: watched.said.append(str(error)))
+    tab.on("dialog", watched.dismiss)
+    tab.goto(url)
+    return watched

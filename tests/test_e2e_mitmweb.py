@@ -1,0 +1,220 @@
+"""What people see in mitmweb, in a real browser: verdicts as they change, commands, and strangers' text as text."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from mitmproxy import contentviews
+from mitmproxy.utils.emoji import emoji
+from tornado.web import Application, RequestHandler
+
+from akto_mirror.background import BackgroundServer
+from akto_mirror.marks import SIGNS
+from akto_mirror.outcome import Outcome
+from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
+from tests.support.mitmweb import Web, running_mitmweb
+
+# Without playwright there is nothing to drive; it is in the dev extra.
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Browser, Locator, expect  # noqa: E402 - only if it is there
+
+from tests.support.browser import Watched, needs_chromium, running_chromium, watch  # noqa: E402 - as above
+
+EVIL = "<img/src=x/onerror=alert(1)><script>alert(2)</script>"
+FLOWS = 3_000
+
+pytestmark = [needs_chromium, pytest.mark.e2e]
+
+
+class _Api(RequestHandler):
+    """Answers with the content type that is asked for, and a body that holds markup."""
+
+    def get(self) -> None:
+        self.set_header("Content-Type", self.request.headers.get("accept", ""))
+        self.write(json.dumps({EVIL: EVIL}))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A mitmweb between an API and Akto, and its page in a browser."""
+
+    web: Web
+    akto: FaultServer
+    page: Watched
+
+    def ask(self, path: str, accept: str = "application/json") -> None:
+        """Send a request through the proxy, its path and header unchanged."""
+        address = urlsplit(self.web.proxy.url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        connection.request("GET", path, headers={"accept": accept})
+        connection.getresponse().read()
+        connection.close()
+
+    def row(self, path: str) -> Locator:
+        """The row of a flow in the list."""
+        return self.page.tab.locator(".flow-table tbody tr").filter(has_text=path)
+
+    def expect_verdict(self, path: str, outcome: Outcome, comment: str) -> None:
+        """Wait until a flow has its mark and comment."""
+        expect(self.row(path).locator(".marker")).to_have_text(emoji[SIGNS[outcome]])
+        expect(self.row(path).locator(".col-comment")).to_contain_text(comment)
+
+    def open_command_bar(self) -> Locator:
+        """Show the command bar, and return where commands are typed."""
+        self.page.tab.get_by_role("link", name="Options", exact=True).click()
+        self.page.tab.get_by_text("Display Command Bar").click()
+        return self.page.tab.get_by_placeholder("Enter command")
+
+    def command(self, line: str) -> Locator:
+        """Type a command, and return where answers are shown."""
+        bar = self.page.tab.get_by_placeholder("Enter command")
+        bar.fill(line)
+        bar.press("Enter")
+        return self.page.tab.locator(".command-result")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run one headless Chromium for this file."""
+    with running_chromium() as running:
+        yield running
+
+
+@contextmanager
+def staged(browser: Browser, script: Callable[[Entries], Reply] | Reply = OK) -> Iterator[Stage]:
+    """Run everything; at the end the page may not have asked another origin or complained."""
+    with (
+        BackgroundServer(Application([("/.*", _Api)])) as api,
+        FaultServer(script) as akto,
+        running_mitmweb(api.url, {"akto_url": akto.url, "akto_linger_ms": "10"}) as web,
+    ):
+        page = watch(browser, web.url, viewport={"width": 1400, "height": 900})
+        yield Stage(web, akto, page)
+        page.close()
+
+
+@pytest.fixture
+def stage(browser: Browser) -> Iterator[Stage]:
+    """Run everything with an Akto that works."""
+    with staged(browser) as running:
+        yield running
+
+
+def test_a_flow_shows_what_became_of_it(stage: Stage) -> None:
+    """What was sent shows that it was, and what a rule left out shows the rule."""
+    stage.ask("/lamps")
+    stage.ask("/page", "text/html")
+    stage.expect_verdict("/lamps", Outcome.SHIPPED, "akto: shipped")
+    stage.expect_verdict("/page", Outcome.SKIPPED, "akto: skipped (content type text/html)")
+
+
+def test_a_verdict_changes_and_leaves_people_their_own(stage: Stage) -> None:
+    """While Akto refuses connections a flow shows that it waits, and later that it was sent; not over own words."""
+    stage.akto.stop()
+    for path in ("/plain", "/noted", "/marked"):
+        stage.ask(path)
+        stage.expect_verdict(path, Outcome.SPOOLED, "akto: spooled (")
+    tab = stage.page.tab
+    stage.row("/noted").click()
+    tab.get_by_role("link", name="Comment", exact=True).click()
+    tab.locator("section .kv-value").click()
+    tab.keyboard.press("Control+A")
+    tab.keyboard.type("ask Ann about it")
+    tab.keyboard.press("Enter")
+    stage.row("/marked").click()
+    tab.get_by_role("link", name="Flow", exact=True).click()
+    tab.get_by_text("Mark▾").click()
+    tab.get_by_text("🔴").first.click()
+    expect(stage.row("/noted").locator(".col-comment")).to_have_text("ask Ann about it")
+    stage.akto.start()
+    stage.expect_verdict("/plain", Outcome.SHIPPED, "akto: shipped")
+    stage.expect_verdict("/noted", Outcome.SHIPPED, "ask Ann about it")
+    expect(stage.row("/marked").locator(".col-comment")).to_have_text("akto: shipped")
+    expect(stage.row("/marked").locator(".marker")).to_have_text("🔴")
+
+
+def test_a_rejected_flow_shows_the_answer(browser: Browser) -> None:
+    """An entry that Akto refuses again and again while it takes others ends as rejected, with Akto's words as text."""
+
+    def refuse_bad(entries: Entries) -> Reply:
+        bad = any(entry["path"] == "/bad" for entry in entries)
+        return status(422, body=json.dumps({"error": EVIL}).encode()) if bad else OK
+
+    with staged(browser, refuse_bad) as stage:
+        stage.ask("/bad")
+
+        def is_rejected() -> bool:
+            stage.ask("/good")
+            return "rejected" in str(stage.web.flows()["/bad"]["comment"])
+
+        wait_for(is_rejected, 60)
+        stage.expect_verdict("/bad", Outcome.REJECTED, "akto: rejected (422")
+
+
+def test_commands_are_completed_and_answer(stage: Stage) -> None:
+    """The command bar knows the commands with their help, and shows what they answer."""
+    stage.ask("/lamps")
+    stage.expect_verdict("/lamps", Outcome.SHIPPED, "akto: shipped")
+    bar = stage.open_command_bar()
+    bar.press_sequentially("akto.st")
+    expect(stage.page.tab.locator(".available-commands")).to_have_text('["akto.stats"]')
+    bar.press("Tab")
+    expect(bar).to_have_value("akto.stats")
+    expect(stage.page.tab.locator(".argument-suggestion")).to_contain_text("Show what became of every flow")
+    expect(stage.command("akto.stats")).to_contain_text("captured 1 = shipped 1 + spooled 0 + rejected 0 + dropped 0")
+    for chosen in ("@focus", "@shown", '"~u /lamps"'):
+        expect(stage.command(f"akto.preview {chosen}")).to_contain_text('["verdict","captured"]')
+    expect(stage.command('akto.preview "~u /none"')).to_contain_text("choose HTTP flows that have a response")
+
+
+def test_markup_of_strangers_stays_text(stage: Stage) -> None:
+    """Markup in a path, a content type, a payload and so in a comment and a preview runs nothing in mitmweb."""
+    stage.ask(f"/{EVIL}", f"text/plain;{EVIL}")
+    expect(stage.row(EVIL).locator(".col-comment")).to_have_text(f"akto: skipped (content type text/plain;{EVIL})")
+    stage.open_command_bar()
+    expect(stage.command("akto.preview @shown")).to_contain_text("alert(2)")
+    stage.row(EVIL).click()
+    for part in ("Request", "Response", "Comment"):
+        stage.page.tab.get_by_role("link", name=part, exact=True).click()
+        expect(stage.page.tab.locator(".flow-detail")).to_contain_text("alert(2)")
+    assert stage.page.tab.locator("[onerror]").count() == 0
+    assert stage.page.tab.locator("script", has_text="alert").count() == 0
+
+
+@pytest.mark.skipif(not hasattr(contentviews, "registry"), reason="mitmproxy 11 has no content views of this kind")
+def test_the_entry_is_a_content_view(stage: Stage) -> None:
+    """A body can be looked at as the entry that its flow becomes; markup in it stays text."""
+    stage.ask("/lamps")
+    stage.row("/lamps").click()
+    tab = stage.page.tab
+    tab.get_by_role("link", name="Response", exact=True).click()
+    tab.get_by_text("View:").click()
+    tab.get_by_text("akto entry").click()
+    expect(tab.locator(".flow-detail")).to_contain_text("# akto: shipped")
+    expect(tab.locator(".flow-detail")).to_contain_text("akto_account_id")
+    assert tab.locator("[onerror]").count() == 0
+
+
+def test_thousands_of_flows_leave_the_interface_quick(stage: Stage) -> None:
+    """With 3,000 flows that have their verdicts, a command and a new flow's verdict need less than 20 seconds."""
+    bar = stage.open_command_bar()
+    kind = {"accept": "application/json"}
+    with ThreadPoolExecutor(8) as clients, httpx.Client(base_url=stage.web.proxy.url, headers=kind) as client:
+        list(clients.map(lambda number: client.get(f"/many/{number}", timeout=60), range(FLOWS)))
+    wait_for(lambda: stage.akto.taken.total() == FLOWS, 60)
+    wait_for(lambda: all(flow["comment"] == "akto: shipped" for flow in stage.web.flows().values()), 60)
+    assert len(stage.web.flows()) == FLOWS
+    expect(bar).to_be_visible()
+    expect(stage.command("akto.stats")).to_contain_text(f"shipped {FLOWS} +", timeout=20_000)
+    stage.ask("/late")
+    wait_for(lambda: stage.web.flows()["/late"]["comment"] == "akto: shipped", 20)
+    stage.page.tab.locator(".flow-table").evaluate("list => { list.scrollTop = list.scrollHeight }")
+    expect(stage.row("/late").locator(".col-comment")).to_have_text("akto: shipped", timeout=20_000)
