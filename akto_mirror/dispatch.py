@@ -254,11 +254,14 @@ class Dispatcher:
         return waits
 
     def _from_case(self, now: float) -> Parcel | None:
+        """Choose the part that is the most likely to pass, for a pass proves that the other side works."""
         parts = self._case.parts if self._case else []
-        for number, part in enumerate(parts):
-            if part.blame.not_before <= now:
-                return parts.pop(number)
-        return None
+        due = [part for part in parts if part.blame.not_before <= now]
+        if not due:
+            return None
+        part = min(due, key=lambda each: (each.blame.refusals, len(each.entries)))
+        parts.remove(part)
+        return part
 
     def _from_stock(self, now: float) -> Parcel | None:
         return self._from_memory(now) or self._from_disk(now)
@@ -317,12 +320,12 @@ class Dispatcher:
 
     def _refused(self, parcel: Parcel, result: SendResult, now: float, wall: float) -> None:
         pause = retry.wait_s(parcel.blame.refusals + 1, self._chance(), self.health.pace)
+        is_suspect = parcel.blame.refusals > 0
         parcel.blame = parcel.blame.again(self._passes, now, pause)
-        self._refusals += 1
         too_large = result.status == retry.TOO_LARGE
         others_pass = self._passes > (parcel.blame.passes or 0)
-        if not (too_large or others_pass) or self._refusals > ROW_OF_REFUSALS:
-            self._fail(result, now, wall)
+        if not (is_suspect and others_pass and result.healthy and self.health.is_up):
+            self._take_as_news(result, now, wall, is_excused=too_large or others_pass)
         if len(parcel.entries) > 1:
             ripe = parcel.blame.refusals > 1 or parcel.case is not None
             if too_large or (ripe and (others_pass or result.healthy)):
@@ -330,6 +333,12 @@ class Dispatcher:
         elif too_large or self._is_guilty(parcel.blame, result, now):
             return self._condemn(parcel, result, now)
         return self._put_back(parcel, now)
+
+    def _take_as_news(self, result: SendResult, now: float, wall: float, *, is_excused: bool) -> None:
+        """Doubt the other side after a refusal; that what is under suspicion is refused once more tells nothing."""
+        self._refusals += 1
+        if not is_excused or self._refusals > ROW_OF_REFUSALS:
+            self._fail(result, now, wall)
 
     def _is_guilty(self, blame: Blame, result: SendResult, now: float) -> bool:
         """An entry is to blame if it is refused again and again while others pass.

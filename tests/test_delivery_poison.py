@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from akto_mirror import retry
 from akto_mirror.batch import Limits
-from akto_mirror.retry import Durability
+from akto_mirror.retry import Durability, Kind
 from akto_mirror.sinks.base import SendResult
 from tests.faults.driver import Driver, always, ok, picky
 
@@ -108,6 +110,43 @@ def test_others_go_on_beside_poison(tmp_path: Path, durability: Durability) -> N
         driver.offer(entry)
     driver.run(picky(is_bad), seconds=60)
     assert (driver.counts.shipped, driver.counts.rejected) == (999, 1)
+
+
+@pytest.mark.parametrize("status", [code for code in range(100, 600) if code != 413])
+def test_what_becomes_of_entries_at_every_status(status: int) -> None:
+    """Line 4: only 2xx ships; any other answer but 413 keeps everything, tried again by its kind soon or slowly."""
+    driver = Driver(None, Durability.MEMORY)
+    for entry in entries(10):
+        driver.offer(entry)
+    driver.run(always(status), seconds=1200, healthy=False)
+    counts, kind = driver.counts, retry.judge(status)
+    if kind is Kind.SHIPPED:
+        assert (counts.shipped, counts.pending, len(driver.requests)) == (10, 0, 1)
+        return
+    assert (counts.pending, counts.rejected, counts.missing) == (10, 0, 0)
+    tried = len(driver.requests)
+    # In 1,200 s: one each 30 s, after eight shorter waits; or one a minute, sooner where an entry may be to blame.
+    assert 40 <= tried <= 50 if kind is Kind.TRANSIENT else 20 <= tried <= 40 or retry.blames_entries(status)
+    driver.run(ok)
+    assert (driver.counts.shipped, driver.counts.pending) == (10, 0)
+
+
+@MODES
+@pytest.mark.parametrize("layout", ["every second", "at random", "one in each batch"])
+def test_half_poisoned_batches_take_minutes(tmp_path: Path, durability: Durability, layout: str) -> None:
+    """Line 5: where no batch of ten passes whole and half of all entries are bad, all is settled within 20 minutes."""
+    halves = {
+        "every second": range(0, 1000, 2),
+        "at random": random.Random(1).sample(range(1000), 500),
+        "one in each batch": range(50, 1000, 100),
+    }
+    bad = list(halves[layout])
+    driver = Driver(tmp_path / "spool", durability, chance=0.5)
+    for number in range(1000):
+        driver.offer(b"%s-%03d" % (b"bad" if number in bad else b"good", number))
+    driver.run(picky(is_bad), seconds=1200)
+    assert (driver.counts.shipped, driver.counts.rejected, driver.counts.pending) == (1000 - len(bad), len(bad), 0)
+    assert len(driver.requests) < 10 * (2 * 100 + 2 * len(bad) / 10 + 20)
 
 
 @MODES
