@@ -10,9 +10,11 @@ from typing import cast
 import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
-from akto_mirror import capture, checks, entry, entry_view, outcome
+from akto_mirror import capture, checks, entry, entry_view, offloop, outcome
 from akto_mirror.entry import Entry
+from akto_mirror.letter_commands import LetterCommands
 from akto_mirror.marks import VERDICT
+from akto_mirror.metrics import Observation
 from akto_mirror.options import Settings
 from akto_mirror.outcome import Outcome
 from akto_mirror.rules import Skip
@@ -23,7 +25,7 @@ from akto_mirror.text import printable
 logger = logging.getLogger(__name__)
 
 
-class Commands:
+class Commands(LetterCommands):
     """What people can tell the addon to do; the addon itself is built on this."""
 
     _stats: Stats
@@ -33,8 +35,12 @@ class Commands:
 
     @command.command("akto.stats")
     def stats(self) -> str:
-        """Show what became of every flow: the same counts as in the log and in the metrics."""
-        return str(self._stats.snapshot())
+        """Show what became of every flow, and how the delivery does: the same numbers as in the metrics."""
+        try:
+            seen = offloop.within(offloop.PATIENCE_S, self._observe)
+        except TimeoutError:
+            return f"{self._stats.snapshot()}; the disk is slow"
+        return f"{seen.counts}; {_delivery(seen)}"
 
     @command.command("akto.flush")
     def flush(self) -> None:
@@ -96,6 +102,10 @@ class Commands:
         """Send an entry, and let its flow show what becomes of it."""
         raise NotImplementedError
 
+    def _observe(self) -> Observation:
+        """Look at everything that is to be told."""
+        raise NotImplementedError
+
     def _sender(self) -> Shipper:
         if self._shipper is None:
             raise exceptions.CommandError("dry run: set akto_url first")
@@ -105,6 +115,17 @@ class Commands:
 def _is_round(count: int) -> bool:
     """Tell 1, 10, 100 and so on: often enough to be told again."""
     return str(count).rstrip("0") == "1"
+
+
+def _delivery(seen: Observation) -> str:
+    """Write the numbers of the delivery, which the counts of entries leave out."""
+    counts = seen.counts
+    disk = f", spool {seen.spool_bytes} bytes, dead letters {seen.dead_bytes} bytes"
+    return (
+        f"batches {counts.batches}, failed tries {counts.failures}, requests took {counts.send_seconds:.3f} s,"
+        f" sent {counts.sent_bytes} bytes; queue {seen.queue_bytes} of {seen.queue_limit} bytes"
+        f"{disk if seen.spool_bytes is not None else ''}, oldest unshipped {seen.oldest_s:.1f} s"
+    )
 
 
 def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:

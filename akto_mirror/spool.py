@@ -46,6 +46,9 @@ CHECK_BYTES = 64 * 1024 * 1024
 
 VERSION = 1
 
+# The columns of a `DeadLetter`.
+LETTER = "id, created, target, reason, count, payload"
+
 # The longest wait for another process that writes, opens the spool or sets it aside.
 LOCK_S = 2.0
 
@@ -156,12 +159,35 @@ def measure(folder: Path) -> Sizes | None:
     if not file.exists():
         return None
     try:
-        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=LOCK_S)) as db:
+        with contextlib.closing(_reader(file)) as db:
             (oldest,) = db.execute("SELECT MIN(created) FROM batches").fetchone()
             waiting, dead = db.execute("SELECT waiting, dead FROM totals").fetchone()
             return Sizes(waiting, dead, oldest)
     except (sqlite3.Error, OSError):
         return None
+
+
+def newest_dead(folder: Path, count: int) -> Iterator[DeadLetter]:
+    """Read the newest dead letters, newest first, from outside: without a lock or a change, one after another.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    file = folder / private.FILE
+    if not file.exists():
+        raise SpoolError(f"nothing is on disk: {file} does not exist")
+    try:
+        with contextlib.closing(_reader(file)) as db:
+            rows = db.execute(f"SELECT {LETTER} FROM dead ORDER BY id DESC LIMIT ?", (count,))  # noqa: S608 - constant
+            yield from (DeadLetter(*row) for row in rows)
+    except (sqlite3.Error, OSError, ValueError, OverflowError, TypeError) as fault:
+        raise SpoolError(f"{file}: {_told(fault)}") from fault
+
+
+def _reader(file: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=LOCK_S)
+    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return db
 
 
 class Spool:
@@ -372,20 +398,27 @@ class Spool:
     def dead_letters(self) -> list[DeadLetter]:
         """List the entries that were refused for good, oldest first."""
         with self._transaction() as db:
-            rows = db.execute("SELECT id, created, target, reason, count, payload FROM dead ORDER BY id")
+            rows = db.execute(f"SELECT {LETTER} FROM dead ORDER BY id")  # noqa: S608 - constant
             return [DeadLetter(*row) for row in rows]
+
+    def dead_targets(self) -> dict[int, str]:
+        """Tell whom the dead letters were for, by their ids."""
+        with self._transaction() as db:
+            return dict(db.execute("SELECT id, target FROM dead ORDER BY id").fetchall())
 
     def revive(self, numbers: Collection[int] | None = None, target: str = "") -> int:
         """Let dead letters be sent again, all of them or those named; returns how many."""
-        revived = 0
         with self._transaction() as db:
-            for row in db.execute("SELECT id, target, payload FROM dead ORDER BY id").fetchall():
-                number, own_target, payload = row
-                if numbers is None or number in numbers:
-                    self._insert(db, "", payload.split(b"\n"), payload, target or own_target)
-                    db.execute("DELETE FROM dead WHERE id = ?", (number,))
-                    revived += 1
-        return revived
+            dead = [number for (number,) in db.execute("SELECT id FROM dead ORDER BY id").fetchall()]
+            chosen = [number for number in dead if numbers is None or number in numbers]
+            for number in chosen:
+                self._revive(db, number, target)
+        return len(chosen)
+
+    def _revive(self, db: sqlite3.Connection, number: int, target: str) -> None:
+        own_target, payload = db.execute("SELECT target, payload FROM dead WHERE id = ?", (number,)).fetchone()
+        self._insert(db, "", payload.split(b"\n"), payload, target or own_target)
+        db.execute("DELETE FROM dead WHERE id = ?", (number,))
 
     def drop_dead(self, numbers: Collection[int] | None = None) -> int:
         """Delete dead letters, all of them or those named; returns how many."""

@@ -95,18 +95,10 @@ def _list(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 
 def _letter_line(letter: DeadLetter) -> str:
+    from akto_mirror import letters  # noqa: PLC0415 - costs start-up time
+
     when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(letter.created))
-    return f"{letter.id} {when} {_title(letter.payload)}: {printable(letter.reason)}"
-
-
-def _title(payload: bytes) -> str:
-    import msgspec  # noqa: PLC0415 - costs start-up time
-
-    try:
-        entry = msgspec.json.decode(payload, type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return f"({len(payload)} bytes that are no entry)"
-    return printable(f"{entry.get('method')} {entry.get('path')}", 100)
+    return f"{letter.id} {when} {letters.title(letter.payload)}: {printable(letter.reason)}"
 
 
 def _retry(args: argparse.Namespace, spool: Spool, say: Say) -> int:
@@ -140,9 +132,11 @@ def _drop(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 
 def _chosen(args: argparse.Namespace, spool: Spool) -> Collection[int] | None:
+    from akto_mirror import letters  # noqa: PLC0415 - costs start-up time
+
     if not args.id:
         return None
-    unknown = set(args.id) - {letter.id for letter in spool.dead_letters()}
-    if unknown:
-        raise Mistake(f"there is no refused entry {min(unknown)}; see `akto-mirror spool list`")
-    return set(args.id)
+    try:
+        return letters.named(spool, args.id)
+    except letters.UnknownLetterError as fault:
+        raise Mistake(f"{fault}; see `akto-mirror spool list`") from fault

@@ -17,7 +17,7 @@ from prometheus_client.registry import CollectorRegistry
 from akto_mirror import metrics, options
 from akto_mirror.metrics import Observation
 from akto_mirror.options import KINDS, Option
-from akto_mirror.stats import Stats
+from akto_mirror.stats import Dropped, Stats
 from tests.support.proxy import ROOT
 
 DOCS = ROOT / "docs"
@@ -122,6 +122,28 @@ def test_alerts(expression: str) -> None:
 def test_there_are_alerts() -> None:
     """A walk that found none would prove nothing."""
     assert len(alerts()) > 4
+
+
+def test_every_loss_is_documented() -> None:
+    """Line 2: what happens at each bound stands in one table, with the reason under which it is counted."""
+    rows = re.findall(r"^\| .*\| .*\| (.*) \|$", page_section("operations.md", "Bounds"), re.MULTILINE)
+    text = " ".join(rows)
+    assert [reason for reason in Dropped if f"`{reason}`" not in text] == []
+    bounds = ("akto_queue_bytes", "akto_spool_bytes", "akto_batch_entries", "akto_batch_bytes", "akto_shutdown_s")
+    assert [name for name in bounds if f"`{name}`" not in page_section("operations.md", "Bounds")] == []
+
+
+def test_the_guarantee_for_a_power_failure_is_stated() -> None:
+    """Line 3: what SQLite promises, by which settings, and what it does not."""
+    said = page_section("operations.md", "Bounds").partition("Power failure")[2]
+    assert all(word in said for word in ("WAL", "synchronous=FULL", "SQLite's own guarantee"))
+
+
+def page_section(page: str, heading: str) -> str:
+    """Return what a page says under a heading."""
+    text = (DOCS / page).read_text()
+    assert f"\n## {heading}\n" in text
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def test_the_architecture_names_modules() -> None:

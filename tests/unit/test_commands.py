@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Any
 
 import pytest
 from mitmproxy import exceptions, http
 from mitmproxy.test import tflow
+from prometheus_client.registry import CollectorRegistry
 
+from akto_mirror import metrics
+from akto_mirror.metrics import Observation
 from akto_mirror.receiver import Receiver
+from akto_mirror.rules import Reason
+from akto_mirror.stats import Dropped, Place, Stats
 from tests.unit.harness import Harness, mirroring
 
 
@@ -30,13 +36,45 @@ def call(running: Harness, name: str, *arguments: Any) -> Any:
 
 
 def test_stats_are_those_of_the_log() -> None:
-    """The command akto.stats shows the counts as one line."""
+    """The command akto.stats shows the counts as one line, beginning as the log's last line."""
     with mirroring() as running:
         running.pass_on(flow())
         running.pass_on(flow(status=404))
         shown = call(running, "akto.stats")
     assert shown.startswith("captured 1 = ")
-    assert shown.endswith("skipped 1 (status 1)")
+    assert "; skipped 1 (status 1); " in shown
+
+
+def test_stats_are_those_of_the_metrics() -> None:
+    """Line 12: each number that the metrics serve is in akto.stats, too."""
+    stats = Stats()
+    for _ in range(11):
+        stats.capture()
+    stats.recover(12)
+    stats.skip(Reason.STATUS)
+    stats.shorten()
+    stats.lose(Dropped.QUEUE_FULL)
+    stats.move(8, Place.QUEUED, Place.IN_FLIGHT)
+    stats.ship(6, 901)
+    stats.move(4, Place.SPOOLED, Place.REJECTED)
+    stats.move(5, Place.SPOOLED, Place.HANDED_OVER)
+    stats.attempt(70.25, ok=True)
+    seen = Observation(stats.snapshot(), 1001, 1002, 1003, 1004, 1005.0)
+    with mirroring() as running:
+        running.addon._observe = lambda: seen  # type: ignore[method-assign]
+        shown = call(running, "akto.stats")
+    registry = CollectorRegistry()
+    registry.register(metrics._Collector(lambda: seen))
+    served = {sample.value for family in registry.collect() for sample in family.samples}
+    assert len(served) > 12
+    assert served <= {float(number) for number in re.findall(r"[\d.]*\d", shown)} | {0.0}
+
+
+def test_stats_do_not_wait_for_the_disk() -> None:
+    """Line 12: where the disk takes long, akto.stats shows the counts without the sizes."""
+    with mirroring() as running:
+        running.addon._observe = lambda: time.sleep(60)  # type: ignore[method-assign, assignment, return-value]
+        assert call(running, "akto.stats").endswith("; the disk is slow")
 
 
 def test_flush_does_not_wait_for_the_linger() -> None:
@@ -100,5 +138,9 @@ def test_every_command_has_a_help_text() -> None:
     with mirroring() as running:
         commands = running.context.master.commands.commands
         mine = {name: shown.help for name, shown in commands.items() if name.startswith("akto.")}
-    assert set(mine) == {"akto.stats", "akto.flush", "akto.check", "akto.preview", "akto.ship"}
+    assert set(mine) == {"akto.stats", "akto.flush", "akto.check", "akto.preview", "akto.ship"} | {
+        "akto.dead",
+        "akto.dead.retry",
+        "akto.dead.drop",
+    }
     assert all(mine.values())

@@ -1,0 +1,126 @@
+"""The `akto.dead` commands: entries that Akto refused for good, from mitmproxy's command lines.
+
+None of them may hold up the event loop, for a disk can take long and another process can hold the lock on the spool.
+To list, a thread reads, which in SQLite's WAL mode waits for no writer, and the loop gives it a moment. To change
+something the lock is needed: that happens on a thread, and its answer goes to the event log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from mitmproxy import command, exceptions, types
+
+from akto_mirror import letters, offloop, options
+from akto_mirror.letters import UnknownLetterError
+from akto_mirror.options import Settings
+from akto_mirror.retry import Durability
+from akto_mirror.spool import DeadLetter, Spool, SpoolError, newest_dead
+from akto_mirror.text import printable
+
+logger = logging.getLogger(__name__)
+
+# How many dead letters are listed, the newest.
+SHOWN = 100
+
+HEAD = ["number", "age", "target", "reason", "request"]
+
+
+class LetterCommands:
+    """The part of the commands that looks after dead letters."""
+
+    _settings: Settings | None
+
+    @command.command("akto.dead")
+    def list_dead(self) -> types.Data:
+        """List the newest hundred entries that Akto refused for good, with their numbers."""
+        folder = _folder(self._settings)
+        try:
+            rows = offloop.within(offloop.PATIENCE_S, lambda: [_row(letter) for letter in newest_dead(folder, SHOWN)])
+        except TimeoutError as fault:
+            raise exceptions.CommandError("the disk is slow; try again, or use `akto-mirror spool list`") from fault
+        except SpoolError as fault:
+            raise exceptions.CommandError(printable(str(fault))) from fault
+        return cast(types.Data, [HEAD, *rows])
+
+    @command.command("akto.dead.retry")
+    def retry_dead(self, *numbers: int) -> None:
+        """Send refused entries again: those with the numbers, or all of the present akto_url."""
+        spool = _open(self._settings)
+        _in_the_background(lambda: _retry(spool, set(numbers)))
+
+    @command.command("akto.dead.drop")
+    def drop_dead(self, *numbers: str) -> None:
+        """Delete refused entries: those with the numbers, or `all`."""
+        chosen = _numbers(numbers)
+        spool = _open(self._settings)
+        _in_the_background(lambda: _drop(spool, chosen))
+
+
+def _folder(settings: Settings | None) -> Path:
+    if settings is None:
+        raise exceptions.CommandError("the akto_ options are not in order; see the event log")
+    if settings.durability is Durability.MEMORY:
+        raise exceptions.CommandError("akto_durability=memory keeps nothing on disk, refused entries neither")
+    return settings.spool_dir
+
+
+def _open(settings: Settings | None) -> Spool:
+    folder = _folder(settings)
+    assert settings is not None  # noqa: S101 - for the type checker
+    target = options.spool_target(settings.destination, settings.uds)
+    spool = Spool(folder, target=target, limit=0, owner=f"command {os.getpid()}")
+    if not spool.exists():
+        raise exceptions.CommandError(f"nothing is on disk: {printable(str(spool.file))} does not exist")
+    return spool
+
+
+def _numbers(given: tuple[str, ...]) -> set[int] | None:
+    """Return the numbers that were given; None for all, which has to be written out."""
+    if given == ("all",):
+        return None
+    if not given or not all(each.isascii() and each.isdigit() for each in given):
+        raise exceptions.CommandError("name the entries to delete by their numbers in akto.dead, or write all")
+    return set(map(int, given))
+
+
+def _row(letter: DeadLetter) -> list[str]:
+    age = f"{max(0, int(time.time() - letter.created))} s"
+    return [str(letter.id), age, printable(letter.target), printable(letter.reason), letters.title(letter.payload)]
+
+
+def _retry(spool: Spool, numbers: set[int]) -> str:
+    with contextlib.closing(spool):
+        targets = spool.dead_targets()
+        own = {number for number, target in targets.items() if target == spool.target}
+        revived = spool.revive(letters.named(spool, numbers) if numbers else own)
+    others = len(numbers - own) if numbers else len(targets) - len(own)
+    told = f"{revived} refused entries are sent again"
+    if not others:
+        return told
+    return f"{told}; {others} {'of them wait' if numbers else 'more are'} for another target than akto_url's"
+
+
+def _drop(spool: Spool, numbers: set[int] | None) -> str:
+    with contextlib.closing(spool):
+        chosen = None if numbers is None else letters.named(spool, numbers)
+        return f"deleted {spool.drop_dead(chosen)} refused entries"
+
+
+def _in_the_background(act: Callable[[], str]) -> None:
+    offloop.later(lambda: _tell(act))
+
+
+def _tell(act: Callable[[], str]) -> None:
+    try:
+        logger.info("akto: %s", act())
+    except UnknownLetterError as fault:
+        logger.warning("akto: %s; see akto.dead", fault)
+    except SpoolError as fault:
+        logger.warning("akto: nothing was done: %s", fault)
