@@ -1,4 +1,4 @@
-"""Metrics are what the counters say, by names that Prometheus' rules allow, and `/healthz` tells a backlog."""
+"""Delivery contract, line 12: metrics are what is counted, under names by Prometheus' rules; `/healthz` shows delay."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def samples(url: str) -> dict[str, float]:
 
 
 def test_every_count_is_told() -> None:
-    """What was captured, shipped, dropped and skipped is in the metrics as it is in the counts, and adds up."""
+    """Line 12: what was captured, shipped, dropped and skipped is in the metrics as in the counts, and adds up."""
     stats = Stats()
     for _ in range(5):
         stats.capture()
@@ -69,22 +69,36 @@ def test_every_count_is_told() -> None:
 
 
 def test_without_a_spool_there_is_no_size_of_it() -> None:
-    """A size that nobody knows is left out, not told as 0."""
+    """Line 12: a size that nobody knows is left out, not told as 0."""
     with serving(Stats(), spool_bytes=None) as url:
         assert "akto_mirror_spool_bytes" not in samples(url)
 
 
 @pytest.mark.parametrize(("oldest_s", "status"), [(0.0, 200), (STALE_S - 1, 200), (STALE_S + 1, 503)])
 def test_health(oldest_s: float, status: int) -> None:
-    """The state is bad once entries have waited for too long."""
+    """Line 12: the state is bad once entries have waited for too long."""
     with serving(Stats(), oldest_s=oldest_s) as url:
         answer = httpx.get(f"{url}/healthz", trust_env=False)
     assert answer.status_code == status
     assert answer.json()["healthy"] is (status == 200)
 
 
+def test_names_follow_the_rules() -> None:
+    """Line 12: counters end in _total and nothing else does; times are seconds, sizes bytes; each has a help text."""
+    with serving(Stats()) as url:
+        families = list(text_string_to_metric_families(httpx.get(f"{url}/metrics", trust_env=False).text))
+    assert len(families) > 12
+    for family in families:
+        names = {sample.name for sample in family.samples}
+        assert all(NAME.fullmatch(name) for name in names)
+        assert all(name.endswith("_total") is (family.type == "counter") for name in names), names
+        assert not re.search(r"_(ms|millis|kb|mb|mib|minutes|count|total_.*)$", family.name)
+        assert family.documentation.endswith(".")
+        assert family.type != "untyped"
+
+
 def test_every_metric_is_documented() -> None:
-    """The README's list of metrics names exactly those that are served."""
+    """Line 12: the README's list of metrics names exactly those that are served."""
     with serving(Stats()) as url:
         text = httpx.get(f"{url}/metrics", trust_env=False).text
     served = {NAME.match(line.removeprefix("# HELP "))[0] for line in text.splitlines() if line.startswith("# HELP ")}  # type: ignore[index]
@@ -94,7 +108,7 @@ def test_every_metric_is_documented() -> None:
 
 @pytest.mark.e2e
 def test_a_proxy_serves_its_metrics() -> None:
-    """With akto_metrics a running proxy tells what it has mirrored."""
+    """Line 12: with akto_metrics a running proxy tells what it has mirrored."""
     with BackgroundServer(sample_api.make_app()) as api:
         with mirroring(f"reverse:{api.url}", options={"akto_metrics": "127.0.0.1:0"}) as mirror:
             url = mirror.proxy.wait_for(r"metrics at (http://127\.0\.0\.1:\d+)/metrics")[1]
@@ -108,7 +122,7 @@ def test_a_proxy_serves_its_metrics() -> None:
 
 @pytest.mark.e2e
 def test_an_address_in_use_ends_the_start() -> None:
-    """A port that is taken is told in one line that names option and value."""
+    """Line 12: a port that is taken is told in one line that names option and value."""
     with serving(Stats()) as url:
         address = url.removeprefix("http://")
         mitmdump = Path(sysconfig.get_path("scripts")) / "mitmdump"

@@ -28,18 +28,18 @@ def expected(status: int) -> Kind:
 
 @pytest.mark.parametrize("status", range(100, 600))
 def test_every_status(status: int) -> None:
-    """Each status from 100 to 599 has the meaning that the contract gives it."""
+    """Line 4: each status from 100 to 599 has the meaning that the contract gives it."""
     assert retry.judge(status) is expected(status)
 
 
 def test_no_answer_is_transient() -> None:
-    """Trouble with the network passes."""
+    """Line 4: trouble with the network passes."""
     assert retry.judge(None) is Kind.TRANSIENT
 
 
 @pytest.mark.parametrize("status", range(100, 600))
 def test_every_mistake_has_a_hint(status: int) -> None:
-    """What waiting does not mend comes with the likely mistake, on one line; nothing else does."""
+    """Line 4: what waiting does not mend comes with the likely mistake, on one line; nothing else does."""
     hint = retry.hint(status)
     assert bool(hint) == (expected(status) in (Kind.AUTH, Kind.SETUP))
     assert hint.isprintable()
@@ -50,25 +50,25 @@ def test_every_mistake_has_a_hint(status: int) -> None:
     [(401, "akto_token"), (403, "akto_token"), (404, "path"), (308, "redirects"), (413, "batch_bytes")],
 )
 def test_hints_name_the_mistake(status: int, word: str) -> None:
-    """The message names the option to look at."""
+    """Line 4: the message names the option to look at."""
     assert word in retry.hint(status)
 
 
 def test_what_may_be_the_entries_fault() -> None:
-    """400, 413, 422 and 500 can be due to an entry; tokens, addresses, rates and gateways cannot."""
+    """Line 4: 400, 413, 422 and 500 can be due to an entry; tokens, addresses, rates and gateways cannot."""
     assert all(map(retry.blames_entries, (400, 413, 422, 500)))
     assert not any(map(retry.blames_entries, (None, 200, 301, 401, 403, 404, 405, 408, 429, 502, 503, 504)))
 
 
 @given(failures=st.integers(1, 10_000), chance=st.floats(0, 1))
 def test_waits_are_bounded(failures: int, chance: float) -> None:
-    """Full jitter: from 0 to a bound that doubles up to 30 s, however often it failed."""
+    """Line 4: full jitter: from 0 to a bound that doubles up to 30 s, however often it failed."""
     wait = retry.wait_s(failures, chance, PACE)
     assert 0 <= wait <= min(30.0, 0.25 * 2.0 ** min(failures - 1, 20))
 
 
 def test_waits_reach_their_bound() -> None:
-    """The whole range is used."""
+    """Line 4: the whole range is used."""
     assert [retry.wait_s(n, 1.0, PACE) for n in (1, 2, 3, 7, 8, 9)] == [0.25, 0.5, 1.0, 16.0, 30.0, 30.0]
     assert retry.wait_s(9, 0.0, PACE) == 0
 
@@ -96,19 +96,19 @@ NOW = 1_700_000_000.0
     ],
 )
 def test_retry_after(header: str, seconds: float | None) -> None:
-    """Both forms are understood and clamped to five minutes; anything else counts for nothing."""
+    """Line 4: both forms are understood and clamped to five minutes; anything else counts for nothing."""
     assert retry.retry_after_s(header, NOW) == seconds
 
 
 @given(st.text())
 def test_any_retry_after(header: str) -> None:
-    """No header raises, and none makes the wait longer than five minutes."""
+    """Line 4: no header raises, and none makes the wait longer than five minutes."""
     found = retry.retry_after_s(header, NOW)
     assert found is None or 0 <= found <= 300
 
 
 def test_health_waits_and_recovers() -> None:
-    """One try at a time while the other side is down, each after a longer wait; at once when it is up again."""
+    """Line 4: one try at a time while the other side is down, each after a longer wait; at once when it is up again."""
     health = Health(PACE)
     assert health.due_in(0) == 0
     health.failed(Kind.TRANSIENT, 0, 1.0)
@@ -122,7 +122,7 @@ def test_health_waits_and_recovers() -> None:
 
 
 def test_there_is_no_limit_on_tries() -> None:
-    """The ten thousandth try comes as the tenth does."""
+    """Line 4: the ten thousandth try comes as the tenth does."""
     health = Health(PACE)
     for _ in range(10_000):
         health.failed(Kind.TRANSIENT, 0, 1.0)
@@ -131,14 +131,14 @@ def test_there_is_no_limit_on_tries() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.AUTH, Kind.SETUP])
 def test_a_person_is_waited_for_slowly(kind: Kind) -> None:
-    """A refused token or a wrong address is probed once a minute, jitter or not."""
+    """Line 4: a refused token or a wrong address is probed once a minute, jitter or not."""
     health = Health(PACE)
     health.failed(kind, 0, 0.0)
     assert health.due_in(0) == 60
 
 
 def test_the_longer_wait_wins() -> None:
-    """What the other side asks for is granted, and one's own wait where it asks for less."""
+    """Line 4: what the other side asks for is granted, and one's own wait where it asks for less."""
     health = Health(PACE)
     health.failed(Kind.TRANSIENT, 0, 1.0, retry_after=120)
     assert health.due_in(0) == 120

@@ -45,14 +45,14 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 
 def test_the_log_holds_no_token(traces: tuple[str, Path]) -> None:
-    """A token is not even shown where the other side repeats it in its answer."""
+    """Line 11: a token is not even shown where the other side repeats it in its answer."""
     log, _ = traces
     assert "401" in log
     assert TOKEN not in log
 
 
 def test_the_spool_holds_no_token(traces: tuple[str, Path]) -> None:
-    """Nothing on disk holds the token."""
+    """Line 11: nothing on disk holds the token."""
     _, spool = traces
     files = [path for path in spool.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) > 0
@@ -60,14 +60,14 @@ def test_the_spool_holds_no_token(traces: tuple[str, Path]) -> None:
 
 
 def test_no_line_of_the_log_is_forged(traces: tuple[str, Path]) -> None:
-    """Line breaks and colours of a stranger stay within the line that quotes them."""
+    """Line 11: line breaks and colours of a stranger stay within the line that quotes them."""
     log, _ = traces
     assert "\x1b[31m" not in log
     assert not any(line.lstrip().startswith(("akto: forged", "[00:00:00]")) for line in log.splitlines())
 
 
 def test_the_list_of_options_holds_no_token() -> None:
-    """A token from the environment is not among the values that --options prints."""
+    """Line 11: a token from the environment is not among the values that --options prints."""
     command = [str(MITMDUMP), "--options", "-s", str(ADDON), "--set", f"confdir={confdir()}"]
     given = environment({"AKTO_API_TOKEN": TOKEN})
     shown = subprocess.run(command, env=given, capture_output=True, text=True, timeout=DEADLINE, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from akto_mirror.sinks.base import SendResult
 from akto_mirror.sinks.file import FileSink
 from akto_mirror.sinks.http import HttpSink
 from akto_mirror.stats import Dropped, Stats
-from tests.faults.server import GARBAGE, HANG, OK, RESET, FaultServer, Reply, Script, status, wait_for
+from tests.faults.server import GARBAGE, HANG, OK, RESET, FaultServer, Reply, Script, status, wait_for, weather
 
 FAST = Pace(first_s=0.01, longest_s=0.1, slow_s=0.2)
 
@@ -113,6 +114,52 @@ def test_every_fault_passes(tmp_path: Path, durability: Durability, fault: str) 
         akto.script = OK
         wait_for(lambda: shipper.stats.snapshot().shipped == 200)
         assert set(akto.taken) == {f"/{number}" for number in range(200)}
+
+
+@pytest.mark.timeout(500)
+def test_the_counts_add_up_at_every_moment(tmp_path: Path) -> None:
+    """Line 1: whoever looks, while entries come and every fault goes on, finds captured equal to the sum of places."""
+    given = policy(tmp_path / "s", Durability.DISK, timeout_s=0.3, queue_bytes=20_000)
+    seen: list[tuple[int, int]] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            counts = shipper.stats.snapshot()
+            seen.append((counts.missing, min(counts.places.values())))
+
+    with FaultServer(weather(7)) as akto, shipping(akto.url, given) as shipper:
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            for _ in range(4):
+                fill(shipper, 750)
+                asked = akto.seen.requests
+                wait_for(lambda asked=asked: akto.seen.requests > asked + 2, 90)  # type: ignore[misc]
+            akto.script = OK
+            wait_for(lambda: shipper.stats.snapshot().pending == 0, 90)
+        finally:
+            over.set()
+            watcher.join(30)
+        counts = shipper.stats.snapshot()
+    assert len(seen) > 100
+    assert {missing for missing, _ in seen} == {0}
+    assert min(least for _, least in seen) >= 0
+    assert counts.shipped + counts.rejected + sum(counts.dropped.values()) == counts.captured == 3000
+
+
+def test_every_status_is_told_as_it_came() -> None:
+    """Line 4: of each answer from 200 to 599 the sink tells the status, and no redirect is followed."""
+    codes = itertools.count(200)
+    elsewhere = ("Location", "http://127.0.0.1:9/elsewhere")
+    with FaultServer(lambda _: status(next(codes), elsewhere, body=b"")) as akto:
+        sink = HttpSink(akto.url)
+        try:
+            told = [sink.send([entry(number)], 10.0).status for number in range(400)]
+        finally:
+            sink.close()
+        assert akto.seen.requests == 400
+    assert told == list(range(200, 600))
 
 
 @MODES

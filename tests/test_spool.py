@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -136,6 +137,17 @@ def test_an_unfit_folder_is_told_before_it_is_used(tmp_path: Path, problem: str)
         os.chown(folder, 12345, 12345)
     with pytest.raises(ValueError, match=problem):
         private.check_folder(folder)
+
+
+def test_what_is_confirmed_is_on_the_disk(tmp_path: Path) -> None:
+    """Line 3: the settings that SQLite's guarantee for a power failure asks for, on every connection."""
+    mine = spool(tmp_path)
+    for _ in range(2):
+        mine.put(BATCH)
+        assert mine._db
+        assert mine._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: the log is synced at each commit.
+        assert mine._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        mine.close()
 
 
 def test_bound(tmp_path: Path) -> None:
@@ -328,6 +340,34 @@ def test_truncated_anywhere(tmp_path_factory: pytest.TempPathFactory, where: flo
     with filled(folder) as file:
         os.truncate(file, int(where * file.stat().st_size))
     survives(folder)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255), cut=st.booleans())
+def test_any_byte_of_the_log_flipped(
+    tmp_path_factory: pytest.TempPathFactory, where: float, value: int, cut: bool
+) -> None:
+    """Line 9: the same for SQLite's log, which a killed process leaves: what is damaged in it is not sent."""
+    folder = tmp_path_factory.mktemp("log")
+    (folder / "spool").mkdir(mode=0o700)
+    with contextlib.closing(spool(folder / "running", "killed")) as mine:
+        for number in range(5):
+            mine.put([b"%d-%d" % (number, part) + b"x" * 400 for part in range(5)])
+        for end in ("", "-wal"):
+            shutil.copy(f"{mine.file}{end}", folder / "spool")
+    log = folder / "spool" / "spool.db-wal"
+    data = bytearray(log.read_bytes())
+    data[int(where * len(data))] ^= value
+    log.write_bytes(data[: int(where * len(data))] if cut else data)
+    driver = Driver(folder / "spool", Durability.DISK)
+    driver.clock.now += 60  # The killed one's lease is over.
+    driver.offer(b"new")
+    driver.run(ok)
+    sent = [entry for request in driver.requests for entry in request]
+    assert b"new" in sent
+    assert all(entry == b"new" or entry.endswith(b"x" * 400) for entry in sent), "damaged entries were sent"
+    assert (driver.counts.missing, driver.counts.pending) == (0, 0)
+    driver.close()
 
 
 def test_no_database_at_all(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def spool(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_status(spool: Run) -> None:
-    """It shows how much waits and for whom, and how much was refused."""
+    """Line 6: it shows how much waits and for whom, and how much was refused."""
     code, out, _ = spool("status")
     assert code == 0
     assert "waiting: 2 entries in 1 batches" in out
@@ -46,7 +46,7 @@ def test_status(spool: Run) -> None:
 
 
 def test_list(spool: Run) -> None:
-    """A line for each refused entry with its number, request and the answer; nothing in it reaches the terminal raw."""
+    """Line 6: a line for each refused entry with its number, request and the answer, and none of it raw."""
     code, out, _ = spool("list")
     assert code == 0
     lines = out.splitlines()
@@ -57,7 +57,7 @@ def test_list(spool: Run) -> None:
 
 
 def test_retry(spool: Run, folder: Path) -> None:
-    """Those named, or all, are sent again by whoever looks next."""
+    """Line 6: those named, or all, are sent again by whoever looks next."""
     assert spool("retry", "2")[:2] == (0, "1 entries are sent again by the next proxy that looks\n")
     assert spool("retry")[0] == 0
     other = Spool(folder, target="http://akto", limit=10**6, owner="next")
@@ -66,14 +66,14 @@ def test_retry(spool: Run, folder: Path) -> None:
 
 
 def test_retry_elsewhere(spool: Run, folder: Path) -> None:
-    """What waits for a server that is gone can be sent to another one."""
+    """Line 6: what waits for a server that is gone can be sent to another one."""
     assert spool("retry", "--from", "http://akto", "--to", "https://new.example.com/x")[0] == 0
     other = Spool(folder, target="https://new.example.com", limit=10**6, owner="next")
     assert other.adopt() == 2
 
 
 def test_drop(spool: Run, folder: Path) -> None:
-    """Nothing is deleted that was not named."""
+    """Line 6: nothing is deleted that was not named."""
     code, _, err = spool("drop")
     assert code == 1
     assert "--all" in err
@@ -84,7 +84,7 @@ def test_drop(spool: Run, folder: Path) -> None:
 
 
 def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line says what is wrong and what to do; a folder without a spool is no mistake, and stays as it is."""
+    """Line 6: one line says what is wrong and what to do; a folder without a spool is no mistake, and stays."""
     for args in (["retry", "99"], ["drop", "99"], ["retry", "--from", "x"], ["retry", "--to", "ftp://x"]):
         code, _, err = spool(*args)
         assert (code, err.count("\n")) == (1, 1)

@@ -35,7 +35,7 @@ FORM = "application/x-www-form-urlencoded; charset=utf-8"
     ],
 )
 def test_json(text: str, expected: str) -> None:
-    """Values of named keys are replaced, whatever their type and wherever the text ends."""
+    """Line 11: values of named keys are replaced, whatever their type and wherever the text ends."""
     assert redact.payload(text, "application/json", HIDDEN) == expected
 
 
@@ -48,13 +48,13 @@ def test_json(text: str, expected: str) -> None:
     ],
 )
 def test_forms(text: str, expected: str) -> None:
-    """Fields of forms and parameters of queries are found under any spelling that a server would accept."""
+    """Line 11: fields of forms and parameters of queries are found under any spelling that a server would accept."""
     assert redact.payload(text, FORM, HIDDEN) == expected
     assert redact.path(f"/login?{text}", HIDDEN) == f"/login?{expected}"
 
 
 def test_multipart() -> None:
-    """A part of a multipart form is replaced by its name, the others stay."""
+    """Line 11: a part of a multipart form is replaced by its name, the others stay."""
     part = '--b\r\nContent-Disposition: form-data; name="{}"\r\nContent-Type: text/plain\r\n\r\n{}\r\n'
     text = part.format("secret", "s1\r\ns2") + part.format("note", "kept") + "--b--"
     expected = part.format("secret", MASK) + part.format("note", "kept") + "--b--"
@@ -62,7 +62,7 @@ def test_multipart() -> None:
 
 
 def test_headers() -> None:
-    """The preset and the names beside it hide headers; nothing named, nothing changed."""
+    """Line 11: the preset and the names beside it hide headers; nothing named, nothing changed."""
     values = {"authorization": "Bearer x", "x-mine": "y", "accept": "z"}
     assert redact.headers(values, HIDDEN) == {"authorization": MASK, "x-mine": MASK, "accept": "z"}
     assert redact.headers(values, Redaction()) is values
@@ -86,14 +86,14 @@ def hidden(value: object) -> object:
 
 @given(JSON, st.booleans(), st.sampled_from([None, 2]))
 def test_any_json_is_redacted_as_a_parser_would(document: object, ascii_only: bool, indent: int | None) -> None:
-    """Searching the text comes to the same as parsing, redacting and writing."""
+    """Line 11: searching the text comes to the same as parsing, redacting and writing."""
     text = json.dumps(document, ensure_ascii=ascii_only, indent=indent)
     assert json.loads(redact.payload(text, "application/json", HIDDEN)) == hidden(document)
 
 
 @given(JSON, st.integers(0, 300))
 def test_a_cut_never_shows_a_secret(document: object, cut: int) -> None:
-    """However a document is cut off, no value of a named key is left in it."""
+    """Line 11: however a document is cut off, no value of a named key is left in it."""
     text = json.dumps({"token": "SECRET", "x": document, "pin": ["SECRET"]})[:cut]
     assert "SECRET" not in redact.payload(text, "application/json", HIDDEN)
 
@@ -103,7 +103,7 @@ def test_a_cut_never_shows_a_secret(document: object, cut: int) -> None:
 )
 @pytest.mark.parametrize("content_type", ["application/json", FORM, "multipart/form-data"])
 def test_hostile_text_takes_linear_time(unit: str, content_type: str) -> None:
-    """Twice the text takes about twice as long; quadratic searching would take minutes for this."""
+    """Line 11: twice the text takes about twice as long; quadratic searching would take minutes for this."""
     started = time.process_time()
     redact.payload(unit * (1_000_000 // len(unit)), content_type, HIDDEN)
     assert time.process_time() - started < 10
