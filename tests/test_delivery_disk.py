@@ -48,7 +48,7 @@ def mount(arguments: list[str]) -> None:
 
 @WRITING
 def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptureFixture) -> None:
-    """A disk that is full in the middle: it is said once, entries wait in memory, and all arrives in the end."""
+    """Line 9: a disk that is full in the middle is told once, entries wait in memory, and all arrives in the end."""
     with FaultServer(status(503)) as akto, shipping(akto.url, policy(tiny / "s", durability)) as shipper:
         shipper.offer(b'{"path":"/first"}')
         wait_for(lambda: akto.seen.requests > 1)
@@ -73,7 +73,7 @@ def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptu
 
 
 def test_a_disk_that_was_always_full(tiny: Path) -> None:
-    """There is not even room for an empty spool: everything goes through memory."""
+    """Line 9: there is not even room for an empty spool: everything goes through memory."""
     with contextlib.suppress(OSError), (tiny / "ballast").open("wb", buffering=0) as ballast:
         while True:
             ballast.write(b"x" * 4096)
@@ -84,7 +84,7 @@ def test_a_disk_that_was_always_full(tiny: Path) -> None:
 
 @WRITING
 def test_a_read_only_disk(tiny: Path, durability: Durability) -> None:
-    """A file system that becomes read-only is trouble and no damage: nothing is renamed, all goes through memory."""
+    """Line 9: a disk that becomes read-only is trouble and no damage: nothing is renamed, all goes through memory."""
     driver = Driver(tiny / "s", durability)
     driver.offer(b"one")
     driver.run(always(None), seconds=3)
@@ -105,7 +105,7 @@ def test_a_read_only_disk(tiny: Path, durability: Durability) -> None:
 
 
 def test_a_read_only_disk_from_the_start(tiny: Path) -> None:
-    """The folder cannot even be made: memory."""
+    """Line 9: the folder cannot even be made: memory."""
     mount(["-o", "remount,ro", str(tiny)])
     with FaultServer() as akto, shipping(akto.url, policy(tiny / "s", Durability.DISK)) as shipper:
         fill(shipper, 200)
@@ -137,7 +137,7 @@ assert driver.counts.shipped == kept and driver.counts.missing == 0, driver.coun
 
 @WRITING
 def test_writes_that_fail(tmp_path: Path, durability: Durability) -> None:
-    """An I/O error in a write: what the disk did not take goes through memory, the rest follows when it is mended."""
+    """Line 9: an I/O error in a write: what the disk did not take goes through memory, the rest follows later."""
     code = LIMITED.replace("Durability.DISK", f"Durability.{durability.name}")
     if durability is Durability.SPILL:
         code = code.replace("driver.tend()", "driver.queue.flush() or driver.tend()", 1)
@@ -152,7 +152,7 @@ def test_writes_that_fail(tmp_path: Path, durability: Durability) -> None:
 
 
 def test_a_folder_that_vanishes(tmp_path: Path) -> None:
-    """Somebody deletes the folder: what was in it is counted as lost, and a new one is made."""
+    """Line 9: somebody deletes the folder: what was in it is counted as lost, and a new one is made."""
     driver = Driver(tmp_path / "s", Durability.DISK)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -166,7 +166,7 @@ def test_a_folder_that_vanishes(tmp_path: Path) -> None:
 
 
 def test_a_refused_folder_degrades(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A folder that turned unfit after the start is not used; it is said once, with what to do."""
+    """Line 9: a folder that turned unfit after the start is not used; it is said once, with what to do."""
     (tmp_path / "s").symlink_to(tmp_path)
     with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", Durability.DISK)) as shipper:
         fill(shipper, 200)
@@ -177,7 +177,7 @@ def test_a_refused_folder_degrades(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 
 def test_at_the_end_with_a_full_disk(tiny: Path) -> None:
-    """At the exit what neither Akto nor the disk takes is dropped with a reason; nothing hangs."""
+    """Line 9: at the exit what neither Akto nor the disk takes is dropped with a reason; nothing hangs."""
     with FaultServer(status(503)) as akto:
         shipper = Shipper(policy(tiny / "s", Durability.SPILL, queue_bytes=10**7), HttpSink(akto.url), Stats())
         fill(shipper, 500, 5000)
@@ -191,7 +191,7 @@ def test_at_the_end_with_a_full_disk(tiny: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_proxy_serves_on_with_a_full_disk(tiny: Path) -> None:
-    """A real mitmdump on a full disk, Akto away: every request is answered, and what memory held arrives later."""
+    """Line 9: mitmdump on a full disk, Akto away: every request is answered, and what memory held arrives later."""
     with Api() as api, FaultServer(status(503)) as akto, Clients(2) as clients:
         options = {
             "akto_url": akto.url,
@@ -210,3 +210,23 @@ def test_the_proxy_serves_on_with_a_full_disk(tiny: Path) -> None:
             proxy.stop()
             assert sum("spool cannot be used" in line for line in proxy.log) == 1
             assert not any("Traceback" in line for line in proxy.log)
+
+
+@pytest.mark.e2e
+def test_a_damaged_spool_is_no_reason_to_end(tmp_path: Path) -> None:
+    """Line 9: on a damaged spool a proxy starts, serves, delivers and says it once; the next one finds no damage."""
+    folder = tmp_path / "s"
+    folder.mkdir(mode=0o700)
+    (folder / "spool.db").write_bytes(b"SQLite format 3\x00" + b"\xff" * 8000)
+    with Api() as api, FaultServer() as akto:
+        options = {"akto_url": akto.url, "akto_durability": "disk", "akto_spool_dir": str(folder)}
+        for told in (1, 0):
+            with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy, Clients(1) as load:
+                load.port = proxy.port
+                wait_for(lambda load=load: len(load.answered) > 20)  # type: ignore[misc]
+                load.stop()
+                assert proxy.stop() == 0
+            assert len([line for line in proxy.log if "it was renamed to" in line]) == told
+            assert not any("Traceback" in line for line in proxy.log)
+            assert load.answered.keys() <= akto.taken.keys()
+    assert [path.read_bytes()[:20] for path in folder.glob("damaged-*.db")] == [b"SQLite format 3\x00" + b"\xff" * 4]

@@ -115,9 +115,10 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
     """Line 7: the script is reloaded under load, Akto there or away: all arrives, once, from one pair of threads."""
     script = tmp_path / "addon.py"
     shutil.copy(ADDON, script)
+    (tmp_path / "spy.py").write_text(SPY)
     with FaultServer(status(503) if away else status(200)) as akto, Clients(2, 0.005) as clients:
         given = options(akto, tmp_path, akto_durability=durability, akto_linger_ms="100")
-        with running_mitmdump(reverse(api), options=given, scripts=[script]) as proxy:
+        with running_mitmdump(reverse(api), options=given, scripts=[script, tmp_path / "spy.py"]) as proxy:
             clients.port = proxy.port
             for times in range(1, 4):
                 wait_for(lambda times=times: len(clients.answered) >= 40 * times)  # type: ignore[misc]
@@ -125,7 +126,7 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
                 os.utime(script, (stamp, stamp))
                 wait_for(lambda times=times: sum("Loading script" in line for line in proxy.log) > times)  # type: ignore[misc]
             clients.stop()
-            assert threads(proxy) <= {("akto-shipper", 1), ("akto-courier", 1)}
+            wait_for(lambda: threads(proxy) == ["akto-courier", "akto-shipper"])
             akto.script = status(200)
             wait_for(lambda: set(clients.answered) <= set(akto.taken))
             proxy.stop()
@@ -134,10 +135,29 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
         assert set(akto.taken.values()) == {1}
 
 
-def threads(proxy: Proxy) -> set[tuple[str, int]]:
-    """Return our threads and how many there are of each, as the kernel names them (Python 3.14 sets the names)."""
-    names = [path.read_text().strip() for path in Path(f"/proc/{proxy.process.pid}/task").glob("*/comm")]
-    return {(name, names.count(name)) for name in names if name.startswith("akto-")}
+# Tells of the threads of its process, a line whenever SIGUSR1 comes.
+SPY = """
+import signal, threading
+def tell(*_):
+    names = sorted(each.name for each in threading.enumerate() if each.name.startswith("akto-"))
+    print("threads:", *names, flush=True)
+def running():
+    signal.signal(signal.SIGUSR1, tell)
+    print("threads:", flush=True)
+"""
+
+
+def threads(proxy: Proxy) -> list[str]:
+    """Return the names of our threads in a proxy that runs the spy."""
+    before = len(told(proxy))
+    proxy.process.send_signal(signal.SIGUSR1)
+    wait_for(lambda: len(told(proxy)) > before)
+    return told(proxy)[-1].split()[1:]
+
+
+def told(proxy: Proxy) -> list[str]:
+    """Return the spy's lines."""
+    return [line for line in list(proxy.log) if line.startswith("threads:")]
 
 
 def test_two_proxies_share_a_spool(api: Api, tmp_path: Path) -> None:
