@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from mitmproxy.http import Headers
+from mitmproxy.test import tflow
 from tornado.web import Application, RequestHandler
 
 from akto_mirror import sample_api
 from akto_mirror.background import BackgroundServer
+from tests.faults.server import FaultServer, status
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment, running_mitmdump
+from tests.unit.harness import mirroring
 
 pytestmark = pytest.mark.e2e
 
@@ -57,6 +63,31 @@ def test_the_spool_holds_no_token(traces: tuple[str, Path]) -> None:
     files = [path for path in spool.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) > 0
     assert not any(TOKEN.encode() in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("hidden", [[], ["common"]])
+def test_redacted_values_are_nowhere_on_disk(tmp_path: Path, hidden: list[str]) -> None:
+    """Line 11: values are replaced before anything is queued or written; without the options all is kept, for Akto."""
+    flow = tflow.tflow(resp=True)
+    flow.request.path = "/login?token=SECRET-query"
+    flow.request.headers = Headers(
+        authorization="Bearer SECRET-header", content_type="application/x-www-form-urlencoded"
+    )
+    flow.request.content = b"user=me&password=SECRET-form"
+    assert flow.response
+    flow.response.headers = Headers(content_type="application/json", set_cookie="id=SECRET-cookie")
+    flow.response.content = b'{"access_token": "SECRET-json", "name": "me"}'
+    given: dict[str, Any] = {"redact_headers": hidden, "redact_fields": hidden, "include_query": True}
+    with FaultServer(status(503)) as akto:
+        with mirroring(
+            url=akto.url, durability="disk", spool_dir=str(tmp_path / "s"), shutdown_s=0, **given
+        ) as running:
+            assert running.pass_on(flow) == "captured"
+            running.finish()
+        disk = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
+    kept = set(re.findall(rb"SECRET-([a-z]+)", disk))
+    assert kept == (set() if hidden else {b"query", b"header", b"form", b"cookie", b"json"})
+    assert b"name" in disk
 
 
 def test_no_line_of_the_log_is_forged(traces: tuple[str, Path]) -> None:

@@ -139,7 +139,7 @@ class TestDrops:
     """What is captured and cannot be kept is counted, with its reason."""
 
     def test_an_entry_that_no_service_would_take(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Headers of megabytes cannot be cut; the next entry is not held up."""
+        """Line 2: headers of megabytes cannot be cut; the next entry is not held up."""
         caplog.set_level(logging.INFO)
         with mirroring() as mirror:
             huge = request(fields=[(b"x", b"a" * 5_000_000)])
@@ -160,7 +160,7 @@ class TestDrops:
         assert "; shortened 2" in caplog.text
 
     def test_a_queue_that_is_full(self, caplog: pytest.LogCaptureFixture) -> None:
-        """What does not fit into the memory is dropped, and the traffic goes on."""
+        """Line 2: what does not fit into the memory is dropped, and the traffic goes on."""
         caplog.set_level(logging.INFO)
         with mirroring(queue_bytes=1) as mirror:
             assert mirror.pass_on(flow()).startswith("dropped")

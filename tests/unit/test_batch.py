@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror import batch
+from akto_mirror import batch, intake, options
 from akto_mirror.batch import Limits
+from akto_mirror.entry import MAX_ENTRY_BYTES
 
 
 def test_a_body_is_one_json_document_of_what_was_given() -> None:
@@ -39,7 +40,7 @@ def test_one_entry_over_the_limit_still_goes_out() -> None:
     st.integers(1, 200),
 )
 def test_batches_are_as_large_as_the_limits_allow(entries: list[bytes], count: int, size: int) -> None:
-    """Taken one after another, they are the queue in order; only a lone entry may be larger than the limit."""
+    """Line 5: taken one after another, they are the queue in order; only a lone entry may be larger than the limit."""
     queue, limits, taken = deque(entries), Limits(count, size, 0.0), []
     while queue:
         part = batch.take(queue, limits)
@@ -49,6 +50,15 @@ def test_batches_are_as_large_as_the_limits_allow(entries: list[bytes], count: i
         assert len(json.loads(batch.body(part))["batchData"]) == len(part)
         taken += part
     assert taken == entries
+
+
+def test_no_limit_allows_more_than_the_service_takes() -> None:
+    """Line 5: whatever the options say, bodies, arrays and strings stay within what Akto's service reads."""
+    bounds = {option.name: option.bounds for option in options.OPTIONS}
+    assert bounds["akto_batch_bytes"] == (1, 8 * 1024 * 1024)
+    assert bounds["akto_batch_entries"] == (1, intake.MAX_ARRAY_ITEMS)
+    assert 8 * 1024 * 1024 < intake.MAX_BODY_CHARS
+    assert MAX_ENTRY_BYTES < intake.MAX_STRING_CHARS
 
 
 @given(st.lists(st.binary(max_size=3), min_size=2, max_size=20))

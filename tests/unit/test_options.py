@@ -139,7 +139,7 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str) ->
 
 
 def test_a_token_is_in_no_representation_of_the_settings() -> None:
-    """Whoever logs settings does not log it."""
+    """Line 11: whoever logs settings does not log it."""
     settings = read(token="hunter2")
     assert settings.token == "hunter2"
     assert "hunter2" not in repr(settings)
