@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import multiprocessing
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -141,6 +143,7 @@ class Ingestion:
     """A running ingestion service."""
 
     port: int
+    pid: int
     counts: Counts
 
     @property
@@ -158,6 +161,10 @@ class Ingestion:
         """Characters of all response payloads received so far."""
         return int(self.counts.characters.value)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send its process a signal."""
+        os.kill(self.pid, number)
+
     def wait_for(self, entries: int, deadline_s: float = 60) -> int:
         """Wait until so many entries have arrived in all, or the time is up; returns how many have."""
         until = time.monotonic() + deadline_s
@@ -170,14 +177,14 @@ class Ingestion:
 def running_ingestion() -> Generator[Ingestion]:
     """Run the ingestion service."""
     counts = Counts(*(SPAWN.Value(c_longlong, 0, lock=False) for _ in range(3)))
-    with _running(functools.partial(serve_ingestion, counts)) as port:
-        yield Ingestion(port, counts)
+    with _running(functools.partial(serve_ingestion, counts)) as (port, pid):
+        yield Ingestion(port, pid, counts)
 
 
 @contextmanager
 def running_target() -> Generator[int]:
     """Run the asyncio target; yields its port."""
-    with _running(serve_target) as port:
+    with _running(serve_target) as (port, _):
         yield port
 
 
@@ -194,14 +201,15 @@ def running_json_target(folder: Path) -> Generator[tuple[int, str]]:
 
 
 @contextmanager
-def _running(handler: Handler) -> Generator[int]:
+def _running(handler: Handler) -> Generator[tuple[int, int]]:
+    """Run a server; yields its port and process id."""
     ours, theirs = SPAWN.Pipe()
     process = SPAWN.Process(target=_serve, args=(handler, theirs), daemon=True)
     process.start()
     try:
         if not ours.poll(60):
             raise TimeoutError("a server of the benchmark did not start")
-        yield ours.recv()
+        yield ours.recv(), process.pid or 0
     finally:
         process.kill()
         process.join()

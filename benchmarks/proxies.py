@@ -64,6 +64,10 @@ class Proxy:
         """The most resident memory there ever was."""
         return self._status("VmHWM")
 
+    def forget_peak(self) -> None:
+        """Let the most there ever was begin with what there is now; see proc_pid_clear_refs(5)."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
     def _status(self, name: str) -> float:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) / 1024

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from benchmarks import table
 from benchmarks.__main__ import between_marks
 from benchmarks.load import Timing, percentile, summary
+from benchmarks.memory import Run
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,6 +90,51 @@ def test_hooks_prints_a_sum() -> None:
     times = [float(line.split()[-2]) for line in hooks]
     assert [line.split()[0] for line in hooks] == ["requestheaders", "responseheaders", "response"]
     assert float(total.split()[-2]) == pytest.approx(sum(times), abs=0.2)
+
+
+@pytest.mark.parametrize(("peak", "verdict"), [(150_000_000, "ok"), (150_000_001, "**over**")])
+def test_memory_has_a_bound(peak: int, verdict: str) -> None:
+    """Line 2: idle, the queue's limit and 40 MB, to the byte."""
+    run = Run("hanging", "spill", 10_000_000, 500.0, idle=100_000_000, peak=peak)
+    assert run.is_ok is (verdict == "ok")
+    assert run.row()[-1] == verdict
+    assert replace(run, limit=None).is_ok
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_memory_in_a_short_outage() -> None:
+    """Line 2: some seconds at full load, Akto refusing and hanging, fill a small queue or the disk within the bound."""
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in _python("-m", "benchmarks.memory", "0.05", "--queue-bytes", "500000").splitlines()
+        if line.startswith("| ")
+    ][2:]
+    assert [row[:2] for row in rows[1:]] == [[a, d] for a in ("refusing", "hanging") for d in ("spill", "memory")]
+    for row in rows[1:]:
+        queue, disk = float(row[7]), float(row[8])
+        assert queue > 0.4 if row[1] == "memory" else disk > 0.4
+        assert row[9] == "ok"
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_outage_prints_a_valid_table() -> None:
+    """Line 10: the benchmark that compares clients' throughput and p99 runs through every kind of trouble."""
+    rows = _rows(_python("-m", "benchmarks.outage", "--rounds", "1", "--requests", "300"))
+    assert list(rows) == [
+        "healthy",
+        "hanging",
+        "resetting",
+        "1 byte/s",
+        "healthy again",
+        "500",
+        "refusing",
+        "dead name",
+    ]
+    assert all(float(each) > 0 for row in rows.values() for each in row[1:])
 
 
 def _run(*args: str, tools: str = "all") -> str:
