@@ -391,7 +391,7 @@ class TestEncoding:
 
     @pytest.mark.parametrize("char", ["\x01", '"', "é", "😀", "a"])
     def test_an_entry_over_the_bound_is_cut_to_fit(self, char: str) -> None:
-        """Line 5: escapes make a text six times as long; payloads are shortened until the entry fits, the rest stays."""
+        """Line 5: escapes make a text six times as long; payloads are cut until the entry fits, the rest stays."""
         made = replace_payloads(build(AKTO), char * entry.MAX_ENTRY_BYTES, char * 2000)
         encoded = entry.shorten(made)
         assert 0.9 * entry.MAX_ENTRY_BYTES < len(encoded) <= entry.MAX_ENTRY_BYTES
