@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 4
 MINUTES ?= 10
 
-.PHONY: test test-all test-lowest again demo bench soak kills parity lint types check clean install
+.PHONY: test test-all test-lowest again demo bench soak kills parity screenshots lint types check clean install
 
 install: $(STAMP)
 
@@ -53,6 +53,10 @@ soak: $(STAMP)
 
 kills: $(STAMP)
 	$(BIN)/python -m tests.faults.kills 100
+
+# The docs' pictures; needs chromium and a font with emoji (Debian: chromium fonts-noto-color-emoji).
+screenshots: $(STAMP)
+	$(BIN)/python -m tests.screenshots
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

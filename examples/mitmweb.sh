@@ -1,9 +1,10 @@
 #!/bin/sh
-# Debugging: watch the flows in the browser while they are mirrored. The filter ~meta finds verdicts, for example
-# `~meta "skipped: content type"`.
+# Debugging: watch in the browser what becomes of each flow. The search box finds verdicts by the comment, for example
+# `~comment "skipped .content type"`.
 set -eu
 : "${TARGET:=http://127.0.0.1:3000}" "${LISTEN:=8080}"
 : "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
 export AKTO_DATA_INGESTION_URL
 
-exec mitmweb --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" "$@"
+exec mitmweb --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" \
+    --set web_columns=method --set web_columns=path --set web_columns=status --set web_columns=comment "$@"

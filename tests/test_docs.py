@@ -68,6 +68,15 @@ def test_links(page: Path) -> None:
         assert not anchor or anchor in anchors(target.resolve()), f"{link}#{anchor}"
 
 
+def test_pictures() -> None:
+    """Every picture is used, is there, says in words what it shows, and is small; `make screenshots` makes them."""
+    text = (DOCS / "guide.md").read_text()
+    shown = re.findall(r"!\[[^\]]{40,}\]\(([^)]*)\)", text)
+    shown += re.findall(r'<img src="([^"]*)" alt="[^"]{40,}"', text) + re.findall(r'srcset="([^"]*)"', text)
+    assert {DOCS / name for name in shown} == set((DOCS / "images").iterdir())
+    assert [name for name in shown if (DOCS / name).stat().st_size > 200_000] == []
+
+
 def test_the_readme_leads_to_every_page() -> None:
     """Nobody has to look through a folder."""
     text = (ROOT / "README.md").read_text()

@@ -172,7 +172,21 @@ def test_commands_are_completed_and_answer(stage: Stage) -> None:
     expect(stage.command("akto.stats")).to_contain_text("captured 1 = shipped 1 + spooled 0 + rejected 0 + dropped 0")
     for chosen in ("@focus", "@shown", '"~u /lamps"'):
         expect(stage.command(f"akto.preview {chosen}")).to_contain_text('["verdict","captured"]')
+    stage.ask("/chairs")
+    stage.expect_verdict("/chairs", Outcome.SHIPPED, "akto: shipped")
+    expect(stage.command("akto.preview @focus").locator("> div").nth(4)).to_contain_text('["path","/lamps"]')
+    expect(stage.command("akto.preview @shown").locator("> div").nth(5)).to_contain_text('["path","/chairs"]')
     expect(stage.command('akto.preview "~u /none"')).to_contain_text("choose HTTP flows that have a response")
+
+
+def test_a_search_finds_verdicts(stage: Stage) -> None:
+    """The search box finds flows by their verdict: it knows filters of comments, though none of metadata."""
+    stage.ask("/lamps")
+    stage.ask("/page", "text/html")
+    stage.expect_verdict("/lamps", Outcome.SHIPPED, "akto: shipped")
+    stage.page.tab.get_by_placeholder("Search").fill('~comment "skipped .content type"')
+    expect(stage.row("/lamps")).to_have_count(0)
+    expect(stage.row("/page")).to_have_count(1)
 
 
 def test_markup_of_strangers_stays_text(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from tests.support.proxy import ADDON, Proxy, confdir, running
 
 MITMWEB = Path(sysconfig.get_path("scripts")) / "mitmweb"
 PASSWORD = "let-me-in"
-COLUMNS = ("method", "path", "status", "size", "comment")
+COLUMNS = ("method", "path", "status", "comment")
 
 # From version 11.1.2 on.
 HAS_PASSWORDS = hasattr(webaddons, "WebAuth")
