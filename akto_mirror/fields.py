@@ -132,6 +132,8 @@ def _decode(text: str) -> Any:
         return msgspec.json.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except msgspec.DecodeError as error:  # A ValueError only in newer releases.
+        raise ValueError(str(error)) from error
 
 
 def _is_json(text: str) -> bool:

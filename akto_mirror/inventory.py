@@ -248,7 +248,7 @@ def read_headers(text: object) -> dict[str, str]:
     """Read headers as an entry holds them: JSON text; names are lower-cased, and what is no string is left out."""
     try:
         headers = msgspec.json.decode(text if isinstance(text, str) else "{}")
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return {}
     if not isinstance(headers, dict):
         return {}
