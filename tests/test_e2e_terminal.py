@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from akto_mirror.receiver import Receiver
+from tests.faults.server import HANG, FaultServer
 from tests.support.api import serving_api
 from tests.support.proxy import ADDON, confdir
 from tests.support.terminal import Terminal, needs_tmux, on_terminal
@@ -101,3 +102,13 @@ def test_mitmproxy_quits_and_flushes() -> None:
         program.terminal.type("qy")
         assert program.terminal.exit_code() == 0
         assert [entry["path"] for entry in program.akto.entries] == ["/lamps"]
+
+
+def test_mitmproxy_quits_although_akto_hangs() -> None:
+    """The key q does not wait for Akto longer than akto_shutdown_s."""
+    patience = {"akto_shutdown_s": "1", "akto_timeout_s": "600", "akto_linger_ms": "10"}
+    with FaultServer(HANG) as hanging, mitmproxy(akto_url=hanging.url, **patience) as program:
+        httpx.get(f"{program.url}/lamps")
+        hanging.wait_for(lambda: hanging.seen.requests > 0)
+        program.terminal.type("qy")
+        assert program.terminal.exit_code() == 0

@@ -18,8 +18,7 @@ from tests.support.proxy import DEADLINE, environment
 
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux here (Debian: apt install tmux)")
 
-# What a program leaves on its screen is to be seen after its end.
-CONFIGURATION = "set -g remain-on-exit on\nset -g default-terminal tmux-256color\n"
+CONFIGURATION = "set -g default-terminal tmux-256color\n"
 
 
 class Terminal:
@@ -77,8 +76,8 @@ def on_terminal(command: Sequence[str]) -> Iterator[Terminal]:
     with tempfile.TemporaryDirectory(prefix="akto-mirror-tmux-") as name:
         folder = Path(name)
         (folder / "tmux.conf").write_text(CONFIGURATION)
-        # tmux 3.3 now and then knows of a dead program, but not its exit code.
-        script = f"{shlex.join(command)}; echo $? > {shlex.quote(str(folder / 'ended'))}"
+        # As in a shell, the terminal outlives the program: what that leaves on the screen is to be seen.
+        script = f"{shlex.join(command)}; echo $? > {shlex.quote(str(folder / 'ended'))}; exec cat"
         tmux = ["tmux", "-u", "-S", str(folder / "socket"), "-f", str(folder / "tmux.conf")]
         env = environment({"XDG_STATE_HOME": name, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"})
         subprocess.run([*tmux, "new-session", "-d", "-x160", "-y40", script], env=env, check=True)
