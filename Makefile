@@ -26,8 +26,9 @@ test-all: $(STAMP)
 again:
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m 'not long and not parity'
 
-# The oldest releases that pyproject.toml allows, on the chosen interpreter.
+# The oldest releases that pyproject.toml allows, on the chosen interpreter, and which tests run with them.
 LOWEST := .venv/lowest
+LOWEST_TESTS ?= not slow and not long and not parity
 
 $(LOWEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)
@@ -36,7 +37,7 @@ $(LOWEST)/.installed: pyproject.toml
 	touch $@
 
 test-lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not long and not parity'
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m '$(LOWEST_TESTS)'
 
 demo: $(STAMP)
 	$(BIN)/akto-mirror demo

@@ -22,6 +22,9 @@ from tests.faults.server import OK, FaultServer, status, wait_for
 from tests.support.proxy import ROOT, running_mitmdump
 from tests.test_shipper import fill, policy, shipping
 
+# The disk is left alone for 30 s after trouble with it.
+AFTER_TROUBLE_S = 90.0
+
 WRITING = pytest.mark.parametrize("durability", [Durability.SPILL, Durability.DISK])
 
 
@@ -47,6 +50,7 @@ def mount(arguments: list[str]) -> None:
 
 
 @WRITING
+@pytest.mark.timeout(300)
 def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptureFixture) -> None:
     """Line 9: a disk that is full in the middle is told once, entries wait in memory, and all arrives in the end."""
     with FaultServer(status(503)) as akto, shipping(akto.url, policy(tiny / "s", durability)) as shipper:
@@ -61,14 +65,14 @@ def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptu
         kept = counts.pending
         assert kept > 100
         akto.script = OK
-        wait_for(lambda: shipper.stats.snapshot().queued == 0)
+        wait_for(lambda: shipper.stats.snapshot().queued == 0, AFTER_TROUBLE_S)
         told = [record for record in caplog.records if "spool cannot be used" in record.getMessage()]
         assert len(told) == 1
         assert shipper.stats.snapshot().rejected == 0
     with shipping(akto.url, policy(tiny / "s", durability)) as later:
         with akto:
             later.start()
-            wait_for(lambda: len(akto.taken) >= kept)
+            wait_for(lambda: len(akto.taken) >= kept, AFTER_TROUBLE_S)
         assert later.stats.snapshot().missing == 0
 
 

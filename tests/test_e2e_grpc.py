@@ -17,7 +17,7 @@ from tests.support.grpcpeer import SERVICE, EchoService, channel, serving_grpc
 from tests.support.mirror import Mirror, headers, mirroring
 from tests.support.proxy import DEADLINE, confdir, running_mitmdump
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
 LIMIT = 65_536
 

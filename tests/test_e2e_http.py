@@ -20,7 +20,7 @@ from tests.support.http2 import serving_http2
 from tests.support.mirror import Entry, headers, mirroring, trust_proxy
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
 # A time in the past, which no clock of the test can give.
 LONG_AGO = 1_000_000_000

@@ -16,7 +16,7 @@ from tests.support.mcppeer import Forecast, serving_mcp
 from tests.support.mirror import Entry, headers, mirroring
 from tests.support.proxy import DEADLINE
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
 
 async def converse(url: str, tool: Forecast) -> tuple[list[str], str]:

@@ -32,7 +32,7 @@ from tests.support.certs import make_identity
 from tests.support.mirror import Entry, Mirror, headers, mirroring, trust_proxy
 from tests.support.proxy import DEADLINE
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
 FENCE = "/fence"
 CHAT = Subprotocol("chat")
