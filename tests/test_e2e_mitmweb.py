@@ -157,6 +157,8 @@ def test_a_rejected_flow_shows_the_answer(browser: Browser) -> None:
 
         wait_for(is_rejected, 60)
         stage.expect_verdict("/bad", Outcome.REJECTED, "akto: rejected (422")
+        expect(stage.row("/bad").locator(".col-comment")).to_contain_text("alert(2)")
+        assert stage.page.tab.locator("[onerror]").count() == 0
 
 
 def test_commands_are_completed_and_answer(stage: Stage) -> None:
@@ -177,6 +179,14 @@ def test_commands_are_completed_and_answer(stage: Stage) -> None:
     expect(stage.command("akto.preview @focus").locator("> div").nth(4)).to_contain_text('["path","/lamps"]')
     expect(stage.command("akto.preview @shown").locator("> div").nth(5)).to_contain_text('["path","/chairs"]')
     expect(stage.command('akto.preview "~u /none"')).to_contain_text("choose HTTP flows that have a response")
+
+
+def test_check_answers_in_the_event_log(stage: Stage) -> None:
+    """The command akto.check tells its steps where mitmweb shows its log."""
+    stage.open_command_bar()
+    stage.page.tab.get_by_text("Display Event Log").click()
+    stage.command("akto.check")
+    expect(stage.page.tab.locator(".eventlog")).to_contain_text("akto: ✓ connect")
 
 
 def test_a_search_finds_verdicts(stage: Stage) -> None:
@@ -217,14 +227,15 @@ def test_the_entry_is_a_content_view(stage: Stage) -> None:
     assert tab.locator("[onerror]").count() == 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_thousands_of_flows_leave_the_interface_quick(stage: Stage) -> None:
     """With 3,000 flows that have their verdicts, a command and a new flow's verdict need less than 20 seconds."""
     bar = stage.open_command_bar()
     kind = {"accept": "application/json"}
     with ThreadPoolExecutor(8) as clients, httpx.Client(base_url=stage.web.proxy.url, headers=kind) as client:
         list(clients.map(lambda number: client.get(f"/many/{number}", timeout=60), range(FLOWS)))
-    wait_for(lambda: stage.akto.taken.total() == FLOWS, 60)
-    wait_for(lambda: all(flow["comment"] == "akto: shipped" for flow in stage.web.flows().values()), 60)
+    wait_for(lambda: all(flow["comment"] == "akto: shipped" for flow in stage.web.flows().values()), 120)
     assert len(stage.web.flows()) == FLOWS
     expect(bar).to_be_visible()
     expect(stage.command("akto.stats")).to_contain_text(f"shipped {FLOWS} +", timeout=20_000)

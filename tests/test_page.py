@@ -16,6 +16,8 @@ import httpx
 import pytest
 
 from akto_mirror.receiver import Receiver
+from tests.support.api import serving_api
+from tests.support.mirror import mirroring
 
 # Without playwright there is nothing to drive; it is in the dev extra.
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -24,6 +26,7 @@ from playwright.sync_api import Browser, expect  # noqa: E402 - only if it is th
 from tests.support.browser import DEADLINE_MS, Watched, needs_chromium, running_chromium, watch  # noqa: E402 - as above
 
 TOKEN = "eyJ.secret.token"
+EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>"
 
 
 def entry(path: str, method: str = "GET", host: str = "shop.example", **changes: str) -> dict[str, str]:
@@ -99,6 +102,20 @@ def test_an_empty_inventory_tells_the_next_step_and_fills_by_itself(server: Rece
     expect(page.tab.locator("#totals")).to_have_text("3 entries · 2 endpoints · 1 host")
 
 
+def test_a_request_through_the_proxy_appears(look: Look) -> None:
+    """What passes a mitmdump with the addon shows up on the open page by itself, hostile parts as text."""
+    with serving_api() as api, mirroring(f"reverse:{api.url}") as mirror:
+        page = look(mirror.akto.url)
+        headers = {"host": "shop.example"}
+        httpx.post(f"{mirror.proxy.url}/api/orders/17", json={EVIL: EVIL}, headers=headers, trust_env=False)
+        expect(page.row("/api/orders/{id}")).to_be_visible()
+        expect(page.tab.get_by_text("shop.example").first).to_be_visible()
+        page.row("/api/orders/{id}").click()
+        expect(page.tab.locator("#samples pre").first).to_contain_text("<script>alert(2)</script>")
+        assert page.tab.locator("img, svg, iframe, object, script:not(body > script)").count() == 0
+        page.tab.close()
+
+
 def test_search_and_hosts_narrow_the_list(server: Receiver, look: Look) -> None:
     """Words are looked for in fields too, a host restricts the list, and no match says so."""
     post(server, entry("/a", requestPayload='{"password":"x"}'), entry("/b"), entry("/c", host="other.example"))
@@ -166,9 +183,6 @@ def test_kinds_are_marked(server: Receiver, look: Look) -> None:
     expect(page.row("/shop.Stock/Check")).to_contain_text("gRPC")
     page.row("/shop.Stock/Check").click()
     expect(page.tab.locator("#samples")).to_contain_text("3 messages, 6 bytes")
-
-
-EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>"
 
 
 def hostile() -> dict[str, str]:
