@@ -261,7 +261,7 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "akto_mirror")
 
 
-TestDelivery = Delivery.TestCase
+TestDelivery = pytest.mark.timeout(600)(Delivery.TestCase)
 
 
 def test_the_machine_can_fail(tmp_path: Path) -> None:
