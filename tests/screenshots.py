@@ -6,6 +6,7 @@ Needs playwright (in the dev extra), Debian's chromium, and a font with emoji, w
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,8 +59,8 @@ def _missing() -> str:
         return "there is no chromium here (Debian: apt install chromium)"
     if not hasattr(contentviews, "registry"):
         return "mitmproxy 11 has no content view for the entry; use Python 3.12 or newer and mitmproxy 12"
-    emoji = subprocess.run(["fc-list", ":lang=und-zsye"], capture_output=True, text=True, check=False)
-    if not emoji.stdout.strip():
+    lister = shutil.which("fc-list")
+    if lister and not subprocess.run([lister, ":lang=und-zsye"], capture_output=True, check=False).stdout.strip():
         return "there is no font with emoji here (Debian: apt install fonts-noto-color-emoji)"
     return ""
 
