@@ -33,13 +33,14 @@ ALLOWED = 40_000_000
 
 MB = 1_000_000
 
-WARM_UP = 3000
+# Requests of the warm-up, in parts after each of which all entries have arrived, so that the smallest queue holds one.
+WARM_UP = range(300, 3001, 300)
 
 # Requests that the load generator is started with; between two of its runs the proxy rests for some milliseconds.
 PORTION = 4000
 
 # Until what the warm-up left behind is sent and freed.
-SETTLE_S = 3.0
+SETTLE_S = 2.0
 
 HEAD = ("Akto", "durability", "requests/s", "idle, MB", "peak, MB", "more", "bound", "queue, MB", "on disk, MB", "")
 
@@ -98,7 +99,8 @@ def _megabytes(size: int) -> str:
 def measure_plain(target: int, seconds: float) -> Run:
     """Load a mitmdump without the addon."""
     with proxies.running_proxy(PLAIN, target, "") as proxy:
-        load.run(proxy.port, WARM_UP)
+        for _ in WARM_UP:
+            load.run(proxy.port, WARM_UP.step)
         return Run("", "", None, *_under_load(proxy, seconds))
 
 
@@ -109,21 +111,23 @@ def measure(akto: str, durability: str, limit: int, target: int, seconds: float)
         options = {
             "akto_durability": durability,
             "akto_queue_bytes": str(limit),
+            "akto_linger_ms": "100",
             "akto_spool_dir": f"{folder}/spool",
             "akto_metrics": f"127.0.0.1:{metrics}",
         }
         args = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
         with proxies.running_proxy(proxies.with_addon(ingestion.url, args=args), target, ingestion.url) as proxy:
-            load.run(proxy.port, WARM_UP)
-            _take_away(ingestion, OUTAGES[akto])
+            _warm_up(proxy, ingestion)
+            ingestion.send_signal(OUTAGES[akto])
             seen = _under_load(proxy, seconds)
             return Run(akto, durability, limit, *seen, *_held(metrics))
 
 
-def _take_away(ingestion: Ingestion, how: signal.Signals) -> None:
-    if ingestion.wait_for(WARM_UP) < WARM_UP:
-        raise RuntimeError(f"of {WARM_UP} entries of the warm-up {ingestion.entries} arrived")
-    ingestion.send_signal(how)
+def _warm_up(proxy: Proxy, ingestion: Ingestion) -> None:
+    for sent in WARM_UP:
+        load.run(proxy.port, WARM_UP.step)
+        if ingestion.wait_for(sent) < sent:
+            raise RuntimeError(f"of {sent} entries of the warm-up {ingestion.entries} arrived")
 
 
 def _under_load(proxy: Proxy, seconds: float) -> tuple[float, int, int]:
