@@ -14,8 +14,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application
 
-# Handlers that read large bodies do so in pieces and keep their own limit.
-_MAX_BODY_BYTES = 1 << 40
+# A body that no handler asked to read in pieces is held in memory as a whole, before any handler sees it.
+MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 class BackgroundServer:
@@ -27,9 +27,10 @@ class BackgroundServer:
         port: The TCP port; 0 takes a free one, which a later start takes again.
         uds: Path of a Unix socket to listen on instead.
         ssl_context: Serves TLS with this server context.
+        max_body_bytes: The longest request body; a handler that reads in pieces may allow itself more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
         self,
         app: Application,
         *,
@@ -37,12 +38,14 @@ class BackgroundServer:
         port: int = 0,
         uds: Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.host = host
         self.port = port
         self.uds = uds
         self._app = app
         self._ssl_context = ssl_context
+        self._max_body_bytes = max_body_bytes
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._halt: asyncio.Event | None = None
@@ -95,7 +98,7 @@ class BackgroundServer:
         return sockets
 
     async def _serve(self, sockets: list[socket.socket], ready: threading.Event) -> None:
-        server = HTTPServer(self._app, ssl_options=self._ssl_context, max_body_size=_MAX_BODY_BYTES)
+        server = HTTPServer(self._app, ssl_options=self._ssl_context, max_body_size=self._max_body_bytes)
         server.add_sockets(sockets)
         self._loop = asyncio.get_running_loop()
         self._halt = asyncio.Event()

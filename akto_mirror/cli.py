@@ -171,7 +171,7 @@ def _sink(args: argparse.Namespace) -> int:
     """Run a local ingestion service.
 
     It answers as Akto's data-ingestion service does, with its limits and status codes. The newest 100,000 entries (at
-    most 256 MiB of text) stay in memory, and its address shows their inventory in a browser: with the token, or without
+    most 256 MiB) stay in memory, and its address shows their inventory in a browser: with the token, or without
     one only on this machine.
     """
     stop = threading.Event()

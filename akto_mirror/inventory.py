@@ -29,6 +29,8 @@ MAX_SAMPLE_CHARS = 65_536  # of one text in a sample
 MAX_ALL_SAMPLE_CHARS = 64 * 1024 * 1024
 MAX_PAGE = 500
 MAX_HOSTS_SHOWN = 200
+MAX_WORDS = 16  # of a search
+MAX_WORD_CHARS = 100
 
 PLACES = ("query", "request", "response")
 SAMPLED = (
@@ -140,13 +142,14 @@ class Inventory:
         """Find the endpoints that hold every word, in any case.
 
         Args:
-            words: Words to look for in host, method, path, marks, operations, statuses and fields' names.
+            words: Words to look for in host, method, path, marks, operations, statuses and fields' names; the first
+                `MAX_WORDS` different ones count, by their first `MAX_WORD_CHARS` characters.
             host: The host to which the endpoints are restricted; the list of hosts is not. Empty: all.
             order: A name of `ORDERS`: the most entries or the latest first; anything else: by host, path and method.
             start: How many of the matching endpoints are left out.
             limit: How many endpoints to return, at most `MAX_PAGE`.
         """
-        wanted = words.lower().split()
+        wanted = _words(words)
         matching = [endpoint for endpoint in self._ordered if all(word in endpoint.text for word in wanted)]
         shown = [endpoint for endpoint in matching if endpoint.host == host] if host else matching
         if order in ORDERS:
@@ -320,6 +323,11 @@ def sample_detail(sample: Mapping[str, str]) -> dict[str, Any]:
             frames = payload.frames._asdict()
             told[f"{place}Frames"] = {name: frames[name] for name in ("messages", "size", "compressed", "cut")}
     return told
+
+
+def _words(text: str) -> list[str]:
+    different = dict.fromkeys(word[:MAX_WORD_CHARS] for word in text.lower().split())
+    return list(islice(different, MAX_WORDS))
 
 
 def _by_host(endpoints: Iterable[Endpoint]) -> list[tuple[str, int, int]]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import tornado.web
+from tornado.http1connection import HTTP1Connection
 
 from akto_mirror import intake, inventory, page
 from akto_mirror.background import BackgroundServer
@@ -23,8 +24,15 @@ from akto_mirror.intake import Refusal
 from akto_mirror.inventory import Inventory
 
 KEEP_ENTRIES = 100_000
-KEEP_CHARS = 256 * 1024 * 1024
+KEEP_BYTES = 256 * 1024 * 1024
 PAGE_ENTRIES = 1_000
+
+# Of the bodies that are arriving on all connections together: more than Akto's limit for each of four.
+ARRIVING_BYTES = 128 * 1024 * 1024
+# No handler but the one of entries has use for a body.
+SMALL_BODY_BYTES = 65_536
+# What is read of a body of entries, so that its sender hears the answer; only `intake.MAX_BODY_BYTES` are kept.
+READ_BODY_BYTES = 1 << 40
 
 NOT_LOCAL = "it listens beyond this machine without a token; start it with one (AKTO_API_TOKEN) to look at entries"
 NOT_LOOPBACK = "without a token entries are shown under the names localhost and 127.0.0.1 only"
@@ -47,7 +55,9 @@ class Answer(NamedTuple):
 
 
 class Store:
-    """Keeps the newest entries in memory, at most `keep` and `KEEP_CHARS` of text, and appends all to a file if given.
+    """Keeps the newest entries in memory, at most `keep` and `KEEP_BYTES`, and appends all to a file if given.
+
+    They are kept encoded: decoded, a few bytes of brackets would take many times their size.
 
     Every method may be called from any thread.
     """
@@ -59,14 +69,15 @@ class Store:
             OSError: If `out` cannot be written.
         """
         self.total = 0
+        self.arriving = 0
         self.batches: deque[int] = deque(maxlen=KEEP_ENTRIES)
         self.answers: Counter[int] = Counter()
         # Tells the page that this is not the run that it has asked before.
         self.run = secrets.token_hex(4)
         self._inventory = Inventory()
         self._keep = keep
-        self._entries: deque[dict[str, Any]] = deque()
-        self._chars = 0
+        self._entries: deque[bytes] = deque()
+        self._bytes = 0
         # Unbuffered, so that what the disk refused is not written later.
         self._out: FileIO | None = out.open("ab", buffering=0) if out else None
         self._torn = False
@@ -78,13 +89,14 @@ class Store:
         Raises:
             OSError: If the file cannot take it; the entry then counts as not taken.
         """
+        encoded = msgspec.json.encode(entry)
         with self._changed:
             if self._out is not None:
-                self._write(self._out, msgspec.json.encode(entry) + b"\n")
-            self._entries.append(entry)
-            self._chars += _chars(entry)
-            while self._entries and (len(self._entries) > self._keep or self._chars > KEEP_CHARS):
-                self._chars -= _chars(self._entries.popleft())
+                self._write(self._out, encoded + b"\n")
+            self._entries.append(encoded)
+            self._bytes += len(encoded)
+            while self._entries and (len(self._entries) > self._keep or self._bytes > KEEP_BYTES):
+                self._bytes -= len(self._entries.popleft())
             self.total += 1
             self._inventory.add(entry)
             self._changed.notify_all()
@@ -101,11 +113,11 @@ class Store:
             if answer.status == 200:
                 self.batches.append(answer.taken)
 
-    def since(self, number: int, limit: int | None = None) -> tuple[int, list[dict[str, Any]]]:
+    def since(self, number: int, limit: int | None = None) -> tuple[int, list[bytes]]:
         """Return entries in order of arrival, the first having number 0, from `number` or the oldest kept one on.
 
         Returns:
-            The number of the first entry returned, and at most `limit` entries.
+            The number of the first entry returned, and at most `limit` entries, each as JSON.
         """
         with self._changed:
             oldest = self.total - len(self._entries)
@@ -173,12 +185,12 @@ class Receiver(BackgroundServer):
     ) -> None:
         self.store = Store(keep, out)
         app = make_app(self.store, token, on_answer, local=uds is not None or is_loopback(host))
-        super().__init__(app, host=host, port=port, uds=uds, ssl_context=ssl_context)
+        super().__init__(app, host=host, port=port, uds=uds, ssl_context=ssl_context, max_body_bytes=SMALL_BODY_BYTES)
 
     @property
     def entries(self) -> list[dict[str, Any]]:
         """The entries kept, oldest first, each as it was sent."""
-        return self.store.since(0)[1]
+        return [msgspec.json.decode(entry) for entry in self.store.since(0)[1]]
 
     @property
     def batches(self) -> list[int]:
@@ -248,10 +260,6 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
-def _chars(entry: dict[str, Any]) -> int:
-    return sum(len(value) for value in entry.values() if isinstance(value, str))
-
-
 class _Handler(tornado.web.RequestHandler):
     def initialize(self, store: Store, token: str, local: bool) -> None:
         self.store = store
@@ -317,7 +325,8 @@ class _Entries(_Handler):
     def get(self) -> None:
         self.authorize_reader()
         first, entries = self.store.since(self.number("since", 0), PAGE_ENTRIES)
-        self.reply(200, first=first, next=first + len(entries), total=self.store.total, entries=entries)
+        raw = [msgspec.Raw(entry) for entry in entries]
+        self.reply(200, first=first, next=first + len(raw), total=self.store.total, entries=raw)
 
 
 class _Page(_Handler):
@@ -365,13 +374,31 @@ class _Ingest(_Handler):
         super().initialize(store, token, local)
         self.on_answer = on_answer
         self.body = bytearray()
+        self.refusal: Answer | None = None
+
+    def prepare(self) -> None:
+        """Refuse a wrong token before the body comes, all of which is read all the same: its sender may not listen."""
+        assert isinstance(self.request.connection, HTTP1Connection)  # noqa: S101 - for the type checker
+        self.request.connection.set_max_body_size(READ_BODY_BYTES)
+        try:
+            self.authorize()
+        except tornado.web.HTTPError as error:
+            self.refusal = Answer(error.status_code, 0, "the token is missing or wrong")
 
     def data_received(self, chunk: bytes) -> None:
+        if self.refusal is not None:
+            return
+        if self.store.arriving + len(chunk) > ARRIVING_BYTES:
+            self.refusal = Answer(503, 0, "too many large requests at once")
+            self.let_go()
+            return
         # One byte over the limit is kept of a body that is too long, so that it is seen to be too long.
-        self.body += chunk[: intake.MAX_BODY_BYTES + 1 - len(self.body)]
+        kept = chunk[: intake.MAX_BODY_BYTES + 1 - len(self.body)]
+        self.body += kept
+        self.store.arriving += len(kept)
 
     def post(self) -> None:
-        answer = self.take()
+        answer = self.refusal or ingest(self.store, bytes(self.body), self.request.headers.get("Content-Type", ""))
         self.store.note(answer)
         if answer.status == 200:
             self.reply(200, taken=answer.taken)
@@ -379,9 +406,13 @@ class _Ingest(_Handler):
             self.reply(answer.status, actionErrors=[answer.reason])
         self.on_answer(answer)
 
-    def take(self) -> Answer:
-        try:
-            self.authorize()
-        except tornado.web.HTTPError as error:
-            return Answer(error.status_code, 0, "the token is missing or wrong")
-        return ingest(self.store, bytes(self.body), self.request.headers.get("Content-Type", ""))
+    def let_go(self) -> None:
+        self.store.arriving -= len(self.body)
+        self.body = bytearray()
+
+    def on_finish(self) -> None:
+        self.let_go()
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        self.let_go()

@@ -109,7 +109,10 @@ def notes() -> Notes:
 def mirror(notes: Notes) -> Iterator[Mirror]:
     """Run a target and mitmdump with the addon, which has served a small request."""
     app = Application([("/.*", _Bodies, {"notes": notes})], log_function=lambda _: None)
-    with BackgroundServer(app) as target, mirroring(f"reverse:{target.url}") as running:
+    with (
+        BackgroundServer(app, max_body_bytes=2**40) as target,
+        mirroring(f"reverse:{target.url}") as running,
+    ):
         httpx.post(f"{running.proxy.url}/small", json={}, timeout=DEADLINE, trust_env=False).raise_for_status()
         running.entry("/small")
         notes.upload = Sum()

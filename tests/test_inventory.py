@@ -422,3 +422,27 @@ def test_mended_json_is_json_or_nothing(value: object, end: int) -> None:
     """Text that is cut anywhere is either given up or becomes JSON."""
     mended = fields.mend(json.dumps(value)[:end])
     assert mended == "" or json.loads(mended) is not None
+
+
+def test_a_search_of_many_words_takes_no_longer_than_one_of_a_few() -> None:
+    """Words that are repeated, too many or too long count once, not, and by their beginning."""
+    made = folded(entry("/needle"))
+    (endpoint,) = made.search().endpoints
+    looked: list[str] = []
+
+    class Text(str):
+        __slots__ = ()
+
+        def __contains__(self, word: object) -> bool:
+            looked.append(str(word))
+            return str.__contains__(self, str(word))
+
+    endpoint.text = Text(endpoint.text + "n" * 200)
+    assert made.search("needle " * 10_000).total == 1
+    assert looked == ["needle"]
+    looked.clear()
+    made.search(" ".join("n" * count for count in range(1, 60)))
+    assert len(looked) == inventory.MAX_WORDS
+    looked.clear()
+    made.search("n" * 5_000)
+    assert looked == ["n" * inventory.MAX_WORD_CHARS]

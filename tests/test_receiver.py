@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -266,11 +268,60 @@ def test_memory_is_bounded_by_entries() -> None:
         assert server.store.total == 5
 
 
-def test_memory_is_bounded_by_characters(monkeypatch: pytest.MonkeyPatch, server: Receiver, post: Post) -> None:
-    """Long entries push out old ones before there are many."""
-    monkeypatch.setattr(receiver, "KEEP_CHARS", 2_500)
+def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, server: Receiver, post: Post) -> None:
+    """Long entries push out old ones before there are many, wherever in them the length is."""
+    monkeypatch.setattr(receiver, "KEEP_BYTES", 2_500)
     post({"batchData": [entry(path=f"/{number}", responsePayload="x" * 1_000) for number in range(5)]})
     assert [kept["path"] for kept in server.entries] == ["/3", "/4"]
+    post({"batchData": [entry(path=f"/{number}", mystery=[{}] * 400) for number in range(5, 10)]})
+    assert [kept["path"] for kept in server.entries] == ["/9"]
+
+
+def test_a_body_that_nobody_asked_for_is_not_read() -> None:
+    """A long body elsewhere than at the entries' path ends the connection, however long it says that it is."""
+    with Receiver() as server:
+        for path in ("/", "/healthCheck", "/api/entries", "/none"):
+            assert b" 400 " in begin(server, path, 10**10, b"").recv(1_000).partition(b"\r\n")[0]
+
+
+def begin(server: Receiver, path: str, length: int, part: bytes) -> socket.socket:
+    """Send a request up to some part of its body."""
+    connection = socket.create_connection((server.host, server.port), timeout=60)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}"
+    connection.sendall(f"{head}\r\n\r\n".encode() + part)
+    return connection
+
+
+def test_without_the_token_no_body_is_kept() -> None:
+    """The token is looked at before the body, none of which is kept of a stranger's."""
+    with Receiver(token=TOKEN) as server:
+        connection = begin(server, "/api/ingestData", 30_000_001, b"x" * 30_000_000)
+        assert server.store.arriving == 0  # Most of that was read: no buffer of the system's takes it.
+        connection.sendall(b"x")
+        assert b" 401 " in connection.recv(1_000)
+
+
+def test_bodies_on_many_connections_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What arrives beyond the bound is a 503; room is there again when the others have ended, by whatever end."""
+    monkeypatch.setattr(receiver, "ARRIVING_BYTES", 1_000_000)
+    with Receiver() as server, client_of(server) as client:
+        waiting = begin(server, "/api/ingestData", 900_000, b" " * 800_000)
+        until(lambda: server.store.arriving == 800_000)
+        batch = json.dumps({"batchData": [entry(responsePayload="x" * 300_000)]}).encode()
+        headers = {"content-type": "application/json"}
+        assert client.post("/api/ingestData", content=batch, headers=headers).status_code == 503
+        waiting.close()
+        until(lambda: server.store.arriving == 0)
+        assert client.post("/api/ingestData", content=batch, headers=headers).status_code == 200
+        until(lambda: server.store.arriving == 0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens on the server's thread."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_scripts_page_through_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
