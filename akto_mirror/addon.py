@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -169,7 +170,7 @@ class AktoMirror(Commands):
         if _parked.get(ctx.master) is shipper:
             del _parked[ctx.master]
         ended = shipper.close(patient=patient)
-        ended.add_done_callback(lambda _: logger.info("akto: %s", shipper.stats.snapshot()))
+        ended.add_done_callback(lambda _: _sum_up(f"akto: {shipper.stats.snapshot()}"))
         return ended
 
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
@@ -360,6 +361,13 @@ class AktoMirror(Commands):
         if flow.live or self._shipper is None or not self._shipper.is_crowded():
             return None
         return _Room(self._shipper)
+
+
+def _sum_up(line: str) -> None:
+    """Log the counts; at the terminal program's end nobody sees the log any more, but the terminal itself is free."""
+    logger.info("%s", line)
+    if ctx.master.should_exit.is_set() and ctx.master.addons.get("consoleaddon") is not None:
+        sys.stderr.write(f"{line}\n")
 
 
 def _on_signals(act: Callable[[], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from urllib.parse import urljoin
 
 from mitmproxy import http
 
@@ -12,7 +13,7 @@ from akto_mirror.body import Body
 from akto_mirror.entry import Exchange, HeaderMap, Shape
 from akto_mirror.options import Settings
 from akto_mirror.rules import Reason, Skip
-from akto_mirror.sinks.http import MARKER
+from akto_mirror.sinks.http import HEALTH_PATH, MARKER
 
 
 def shape(settings: Settings) -> Shape:
@@ -41,7 +42,11 @@ def decide(flow: http.HTTPFlow, response: http.Response, settings: Settings, mar
     """
     request_headers = entry.header_map(flow.request.headers.fields, all_cookies=not settings.worker)
     response_headers = entry.header_map(response.headers.fields, all_cookies=not settings.worker)
-    skip = _unwanted(flow, request_headers, settings, marker) or _judge(response, request_headers, response_headers)
+    skip = _unwanted(flow, request_headers, settings, marker)
+    if skip is None and not rules.is_websocket(request_headers.get("upgrade", "")):
+        skip = rules.judge(
+            response.status_code, request_headers.get("content-type", ""), response_headers.get("content-type", "")
+        )
     return skip or _exchange(flow, response, settings, request_headers, response_headers)
 
 
@@ -53,7 +58,7 @@ def snapshot(flow: http.HTTPFlow, response: http.Response, settings: Settings) -
 
 
 def _unwanted(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings, marker: str) -> Skip | None:
-    if MARKER in headers and (headers[MARKER] == marker or _leads_to_akto(flow.request.path, settings)):
+    if MARKER in headers and _leads_to_akto(flow.request.path, settings, is_own=headers[MARKER] == marker):
         return Skip(Reason.OWN_CALL)
     if settings.routes and not _on_route(flow, headers, settings):
         return Skip(Reason.ROUTE)
@@ -62,26 +67,33 @@ def _unwanted(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings, marke
     return None
 
 
-def _leads_to_akto(path: str, settings: Settings) -> bool:
-    """Tell the calls of another proxy's addon: two that mirror each other would never end.
+def _leads_to_akto(path: str, settings: Settings, *, is_own: bool) -> bool:
+    """Tell calls to Akto, those of another proxy's addon too: two that mirror each other would never end.
 
-    A stranger who adds the header hides nothing but the way to Akto itself.
+    A stranger who adds the header hides nothing but the way to Akto itself, even one who has seen its value.
     """
-    return path in (options.INGEST_PATH, settings.destination.path)
+    ways = {options.INGEST_PATH, settings.destination.path}
+    if is_own:
+        ways.add(urljoin(settings.destination.path, HEALTH_PATH))
+    return path in ways
 
 
 def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
+    """Match the path as it was sent and as it is reported, so that no spelling of it leads past a route."""
     asked = host.asked(flow, headers.get("host", "")) or flow.request.host
     scheme = "https" if flow.client_conn.tls else "http"
-    return routes.any_matches(settings.routes, scheme, routes.host_name(asked), flow.request.path)
-
-
-def _judge(response: http.Response, request_headers: HeaderMap, response_headers: HeaderMap) -> Skip | None:
-    if rules.is_websocket(request_headers.get("upgrade", "")):
-        return None
-    return rules.judge(
-        response.status_code, request_headers.get("content-type", ""), response_headers.get("content-type", "")
+    shown = entry.path_of(flow.request.data.path, include_query=True)
+    return any(
+        routes.any_matches(settings.routes, scheme, routes.host_name(asked), path)
+        for path in {flow.request.path, shown, routes.plain(shown)}
     )
+
+
+def _is_websocket(flow: http.HTTPFlow, response: http.Response, headers: HeaderMap, settings: Settings) -> bool:
+    """Tell whether the exchange has no payloads; the Worker believes whoever says so."""
+    if not rules.is_websocket(headers.get("upgrade", "")):
+        return False
+    return settings.worker or rules.is_handshake(flow.request.method, response.status_code)
 
 
 def _exchange(
@@ -96,7 +108,7 @@ def _exchange(
         response_headers,
         tee.body_of(flow.request, settings.body_limit),
         _response_body(flow, response, settings),
-        is_websocket=rules.is_websocket(request_headers.get("upgrade", "")),
+        is_websocket=_is_websocket(flow, response, request_headers, settings),
         host=settings.host or host.asked(flow, request_headers.get("host", "")),
         time=_when(flow),
     )

@@ -17,6 +17,7 @@ from akto_mirror.marks import VERDICT
 from akto_mirror.metrics import Observation
 from akto_mirror.options import Settings
 from akto_mirror.outcome import Outcome
+from akto_mirror.report import is_round
 from akto_mirror.rules import Skip
 from akto_mirror.shipper import Shipper
 from akto_mirror.stats import Stats
@@ -76,14 +77,14 @@ class Commands(LetterCommands):
         logger.info("akto: sending %d flows by hand", len(chosen))
 
     def _encode(self, made: Entry) -> bytes:
-        """Encode an entry; one that is too large for Akto has its payloads cut, which is counted and told."""
+        """Encode an entry; one that is too large is cut, which is counted and told."""
         encoded = entry.encode(made)
-        if len(encoded) <= entry.MAX_ENTRY_BYTES:
+        if not entry.is_oversized(made, encoded):
             return encoded
         count = self._stats.shorten()
-        if _is_round(count):
+        if is_round(count):
             request = printable(f"{made.method} {made.path}")
-            logger.warning("akto: shortened the payloads of %s to 4 MiB (%d entries so far)", request, count)
+            logger.warning("akto: shortened the entry of %s, which is too large (%d so far)", request, count)
         return entry.shorten(made)
 
     def _explain(self, chosen: http.HTTPFlow) -> str:
@@ -110,11 +111,6 @@ class Commands(LetterCommands):
         if self._shipper is None:
             raise exceptions.CommandError("dry run: set akto_url first")
         return self._shipper
-
-
-def _is_round(count: int) -> bool:
-    """Tell 1, 10, 100 and so on: often enough to be told again."""
-    return str(count).rstrip("0") == "1"
 
 
 def _delivery(seen: Observation) -> str:

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple
 
 import ada_url
@@ -26,6 +27,15 @@ MAX_ENTRY_BYTES = 4 * 1024 * 1024
 
 # The fetch standard's null body statuses: workerd gives such a response no body, even if one was sent.
 BODILESS = frozenset({101, 103, 204, 205, 304})
+
+# The most characters of both header fields, of one header where there are more, and of any other field then.
+# Cloudflare, before the Worker, takes 128 KB of request headers and as much of response headers.
+MAX_HEADERS = 256 * 1024
+MAX_HEADER = 8 * 1024
+MAX_FIELD = 64 * 1024
+
+# Characters of an IPv6 address with an IPv4 one in it.
+LONGEST_ADDRESS = 45
 
 NOTHING = Redaction()
 
@@ -84,14 +94,18 @@ def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
     `set-cookie` only the last is kept unless `all_cookies`; then those of `cookie` are joined as RFC 9113, section
     8.2.3, puts together again what HTTP/2 clients send in pieces.
     """
-    joined: HeaderMap = {}
+    single: HeaderMap = {}
+    several: dict[str, list[str]] = {}
     for raw_name, raw_value in fields:
         name = _short_name(raw_name) if len(raw_name) <= SHORT else _lower(raw_name)
         value = raw_value.decode("utf-8", "replace")
-        if name in joined and (all_cookies or name != "set-cookie"):
-            value = f"{joined[name]}{'; ' if all_cookies and name == 'cookie' else ', '}{value}"
-        joined[name] = value
-    return _ordered(joined)
+        if name in single and (all_cookies or name != "set-cookie"):
+            several.setdefault(name, [single[name]]).append(value)
+        else:
+            single[name] = value
+    for name, values in several.items():
+        single[name] = ("; " if all_cookies and name == "cookie" else ", ").join(values)
+    return _ordered(single)
 
 
 def _ordered(headers: HeaderMap) -> HeaderMap:
@@ -222,8 +236,24 @@ def _client_ip(flow: http.HTTPFlow, shape: Shape, headers: HeaderMap) -> str:
     given = headers.get(shape.client_ip_header, "")
     if shape.worker:
         return given or "127.0.0.1"
+    first = given.partition(",")[0].strip()
+    if first and _is_address(first):
+        return first
     peer = flow.client_conn.peername
-    return given.partition(",")[0].strip() or (peer[0] if peer else "127.0.0.1")
+    return peer[0] if peer else "127.0.0.1"
+
+
+def _is_address(text: str) -> bool:
+    return len(text) <= LONGEST_ADDRESS and _is_short_address(text)
+
+
+@lru_cache(maxsize=4096)
+def _is_short_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 _encoder = msgspec.json.Encoder()
@@ -234,6 +264,11 @@ def to_json(headers: HeaderMap) -> str:
     return _encoder.encode(headers).decode("utf-8")
 
 
+def is_oversized(entry: Entry, encoded: bytes) -> bool:
+    """Tell whether an entry has to be cut before it is sent."""
+    return len(encoded) > MAX_ENTRY_BYTES or len(entry.requestHeaders) + len(entry.responseHeaders) > MAX_HEADERS
+
+
 def encode(entry: Entry) -> bytes:
     """Encode an entry for the wire."""
     # A copy: what msgspec returns keeps the buffer that it grew, up to half as much again, while the entry waits.
@@ -241,19 +276,47 @@ def encode(entry: Entry) -> bytes:
 
 
 def shorten(entry: Entry) -> bytes:
-    """Encode an entry that is over `MAX_ENTRY_BYTES` with payloads that are cut until it fits.
+    """Encode an entry that is oversized, cut until it fits: long headers and other fields first, then the payloads.
 
-    Each loses the same share. Escapes can make a payload six times as long as its text, and stand in one part of it
+    Each payload loses the same share. Escapes can make one six times as long as its text, and stand in one part of it
     only, so that one cut may not be enough.
     """
-    while len(encoded := encode(entry)) > MAX_ENTRY_BYTES and (entry.requestPayload or entry.responsePayload):
-        share = 0.98 * MAX_ENTRY_BYTES / len(encoded)
+    entry = _with_short_fields(entry)
+    fixed = len(encode(msgspec.structs.replace(entry, requestPayload="", responsePayload="")))
+    while len(encoded := encode(entry)) > MAX_ENTRY_BYTES:
+        share = 0.98 * (MAX_ENTRY_BYTES - fixed) / (len(encoded) - fixed)
         entry = msgspec.structs.replace(
             entry,
             requestPayload=_cut(entry.requestPayload, share),
             responsePayload=_cut(entry.responsePayload, share),
         )
     return encoded
+
+
+def _with_short_fields(entry: Entry) -> Entry:
+    return msgspec.structs.replace(
+        entry,
+        path=entry.path[:MAX_FIELD],
+        method=entry.method[:MAX_FIELD],
+        ip=entry.ip[:MAX_FIELD],
+        status=entry.status[:MAX_FIELD],
+        requestHeaders=_short_headers(entry.requestHeaders),
+        responseHeaders=_short_headers(entry.responseHeaders),
+    )
+
+
+def _short_headers(text: str) -> str:
+    """Keep of headers the beginning of each, and the first of them, as many as `MAX_HEADERS` has room for."""
+    if len(text) <= MAX_HEADERS // 2:
+        return text
+    kept: HeaderMap = {}
+    room = MAX_HEADERS // 2
+    for name, value in msgspec.json.decode(text, type=HeaderMap).items():
+        kept[name[:MAX_HEADER]] = value[:MAX_HEADER]
+        room -= min(len(name), MAX_HEADER) + min(len(value), MAX_HEADER)
+        if room < 0:
+            break
+    return to_json(kept)
 
 
 def _cut(payload: str, share: float) -> str:

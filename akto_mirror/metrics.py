@@ -151,7 +151,7 @@ def _outcomes(counts: Snapshot) -> Iterable[Metric]:
     yield flows
     yield CounterMetricFamily("akto_mirror_entries_captured", "Entries made of flows.", counts.captured)
     yield CounterMetricFamily(
-        "akto_mirror_entries_shortened", "Entries over 4 MiB whose payloads were cut.", counts.shortened
+        "akto_mirror_entries_shortened", "Entries that were cut because they were too large.", counts.shortened
     )
     yield CounterMetricFamily(
         "akto_mirror_entries_recovered", "Entries found in the spool that another process left.", counts.recovered

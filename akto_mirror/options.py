@@ -488,6 +488,8 @@ def _file_destination(parts: SplitResult) -> Destination:
         raise ValueError(f"the folder {path.parent} does not exist; create it first")
     if path.is_dir():
         raise ValueError("it is a folder; name a file in it")
+    if path.is_fifo() or path.is_socket():
+        raise ValueError("it is a pipe or a socket, whose reader could stop the mirror; name a file")
     return Destination("file", parts.geturl(), str(path))
 
 

@@ -72,6 +72,23 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
+def check_file(file: Path) -> None:
+    """Check that a file, if it is there, is fit to hold captured traffic; nothing is changed.
+
+    Raises:
+        ValueError: it is a symbolic link, no file or another user's.
+        OSError: it cannot be looked at.
+    """
+    try:
+        found = file.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{file} is not a regular file; remove it")
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise ValueError(f"{file} belongs to another user; remove it")
+
+
 def make_file(file: Path) -> None:
     """Create the file with mode 0600, or check the one that is there.
 
@@ -82,10 +99,24 @@ def make_file(file: Path) -> None:
     try:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600))
     except FileExistsError:
-        found = file.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{file} is not a regular file; remove it") from None
-        if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
-            raise ValueError(f"{file} belongs to another user; remove it") from None
-        if os.name == "posix" and found.st_mode & OTHERS:
+        check_file(file)
+        if os.name == "posix" and file.stat().st_mode & OTHERS:
             file.chmod(0o600)
+
+
+def open_to_append(path: str, flags: int = 0) -> int:
+    """Open a file that a user named, for appending; one that is made has mode 0600, another one keeps its mode.
+
+    Where every user may create files, no symbolic link is followed. A pipe that nobody reads does not block.
+
+    Args:
+        path: the file.
+        flags: more flags of `os.open`.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    flags |= os.O_APPEND | os.O_CREAT | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    if Path(path).absolute().parent.stat().st_mode & stat.S_IWOTH:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    return os.open(path, flags, 0o600)

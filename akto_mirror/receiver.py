@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import os
 import secrets
 import ssl
 import threading
@@ -79,7 +80,7 @@ class Store:
         self._entries: deque[bytes] = deque()
         self._bytes = 0
         # Unbuffered, so that what the disk refused is not written later.
-        self._out: FileIO | None = out.open("ab", buffering=0) if out else None
+        self._out: FileIO | None = FileIO(out, "ab", opener=_create_private) if out else None
         self._torn = False
         self._changed = threading.Condition()
 
@@ -249,6 +250,10 @@ def ingest(store: Store, body: bytes, content_type: str) -> Answer:
     except OSError as error:
         return Answer(422, taken, f"cannot write the entry: {error.strerror or error}")
     return Answer(200, taken, "")
+
+
+def _create_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def is_loopback(host: str) -> bool:

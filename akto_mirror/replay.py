@@ -169,7 +169,7 @@ class Replay:
 
     def _encode(self, made: Entry) -> bytes:
         encoded = entry.encode(made)
-        if len(encoded) <= entry.MAX_ENTRY_BYTES:
+        if not entry.is_oversized(made, encoded):
             return encoded
         self.tally.shortened += 1
         return entry.shorten(made)
@@ -379,7 +379,7 @@ def _sum(tally: Tally, shipped: str, lost: Counter[str] | None = None) -> str:
         parts.append(f"{tally.unreadable + tally.faults} unreadable")
     if lost:
         parts.append(f"{lost.total()} not shipped{_reasons(lost)}")
-    shortened = f"; shortened to 4 MiB: {tally.shortened}" if tally.shortened else ""
+    shortened = f"; shortened because too large: {tally.shortened}" if tally.shortened else ""
     return f"{tally.flows} {'flow' if tally.flows == 1 else 'flows'} = {' + '.join(parts)}{shortened}"
 
 

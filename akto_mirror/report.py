@@ -19,6 +19,11 @@ NEW_EVERY_S = 30.0
 OTHER_EVERY_S = 1.0
 
 
+def is_round(count: int) -> bool:
+    """Tell 1, 10, 100 and so on: often enough to tell of something again."""
+    return str(count).rstrip("0") == "1"
+
+
 class Report:
     """Writes to the log, in measure.
 

@@ -51,8 +51,12 @@ HINTS = {
 }
 
 
-# What the text of a network fault tells about the mistake behind it: OpenSSL's and the system's own words.
+# How a fault of a file begins.
+UNWRITABLE = "cannot write"
+
+# What the text of a fault tells about the mistake behind it: OpenSSL's, the system's and httpx's own words.
 NETWORK_HINTS = (
+    (UNWRITABLE, "make it writable, make room, or name another file in akto_url"),
     ("CERTIFICATE_VERIFY_FAILED", "set SSL_CERT_FILE to a PEM file with the certificate of its issuer"),
     ("WRONG_VERSION_NUMBER", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
     ("handshake operation timed out", "if the port speaks no TLS, write http:// instead of https:// in akto_url"),

@@ -9,10 +9,15 @@ cannot hold one; paths are case-sensitive. There is no zone here that would boun
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 SCHEMES = ("http", "https")
 HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.:[]")
+
+UNRESERVED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
+ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
+SLASHES = re.compile("//+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,20 @@ def parse(pattern: str) -> Route:
 def any_matches(routes: tuple[Route, ...], scheme: str, host: str, target: str) -> bool:
     """Tell whether a request falls under one of the routes; no routes at all stand for every request."""
     return not routes or any(route.matches(scheme, host, target) for route in routes)
+
+
+def plain(target: str) -> str:
+    """Return a target as servers commonly read it: no doubled slashes, no escapes of characters that need none.
+
+    Those are the unreserved ones of RFC 3986, section 2.3; Cloudflare normalizes URLs alike before it matches routes.
+    """
+    path, mark, query = target.partition("?")
+    return SLASHES.sub("/", ESCAPE.sub(_unescape, path)) + mark + query
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    char = chr(int(escape[1], 16))
+    return char if char in UNRESERVED else escape[0]
 
 
 def host_name(authority: str) -> str:

@@ -39,6 +39,14 @@ def is_websocket(upgrade: str) -> bool:
     return upgrade.lower() == "websocket"
 
 
+def is_handshake(method: str, status: int) -> bool:
+    """Tell whether what asks for a WebSocket is a handshake: a GET (RFC 6455, section 4.1) that no 2xx answers.
+
+    Otherwise whoever adds the header to an ordinary request would hide its payloads.
+    """
+    return method == "GET" and not 200 <= status < 300
+
+
 def is_target(content_type: str) -> bool:
     """Tell whether a content type is one of those that Akto reads; it is enough that it contains a target."""
     return ANY_TARGET.search(content_type.lower()) is not None

@@ -22,7 +22,7 @@ from akto_mirror.batch import Limits
 from akto_mirror.courier import Courier, Job
 from akto_mirror.dispatch import Dispatcher, Observer, Parcel
 from akto_mirror.queue import Queue
-from akto_mirror.report import Report
+from akto_mirror.report import Report, is_round
 from akto_mirror.retry import Durability, Pace
 from akto_mirror.sinks.base import Sink
 from akto_mirror.spool import Spool
@@ -120,7 +120,9 @@ class Shipper:
             if refusal is None:
                 self._put(entry)
                 return None
-        self.stats.lose(refusal)
+        count = self.stats.lose(refusal)
+        if is_round(count):
+            logger.warning("akto: dropped an entry: %s (%d so far)", refusal, count)
         return refusal
 
     def is_crowded(self) -> bool:

@@ -46,6 +46,9 @@ CHECK_BYTES = 64 * 1024 * 1024
 
 VERSION = 1
 
+# The end of the year 9999, after which no date can be told.
+LAST_SECOND = 253_402_300_799
+
 # The columns of a `DeadLetter`.
 LETTER = "id, created, target, reason, count, payload"
 
@@ -162,7 +165,7 @@ def measure(folder: Path) -> Sizes | None:
         with contextlib.closing(_reader(file)) as db:
             (oldest,) = db.execute("SELECT MIN(created) FROM batches").fetchone()
             waiting, dead = db.execute("SELECT waiting, dead FROM totals").fetchone()
-            return Sizes(waiting, dead, oldest)
+            return Sizes(waiting, dead, None if oldest is None else _epoch(oldest))
     except (sqlite3.Error, OSError):
         return None
 
@@ -179,7 +182,7 @@ def newest_dead(folder: Path, count: int) -> Iterator[DeadLetter]:
     try:
         with contextlib.closing(_reader(file)) as db:
             rows = db.execute(f"SELECT {LETTER} FROM dead ORDER BY id DESC LIMIT ?", (count,))  # noqa: S608 - constant
-            yield from (DeadLetter(*row) for row in rows)
+            yield from map(_letter, rows)
     except (sqlite3.Error, OSError, ValueError, OverflowError, TypeError) as fault:
         raise SpoolError(f"{file}: {_told(fault)}") from fault
 
@@ -393,13 +396,13 @@ class Spool:
             rows = db.execute(
                 "SELECT target, COUNT(*), SUM(count), SUM(size), MIN(created) FROM batches GROUP BY target"
             )
-            return [Share(*row) for row in rows]
+            return [Share(*row[:4], _epoch(row[4])) for row in rows]
 
     def dead_letters(self) -> list[DeadLetter]:
         """List the entries that were refused for good, oldest first."""
         with self._transaction() as db:
             rows = db.execute(f"SELECT {LETTER} FROM dead ORDER BY id")  # noqa: S608 - constant
-            return [DeadLetter(*row) for row in rows]
+            return [_letter(row) for row in rows]
 
     def dead_targets(self) -> dict[int, str]:
         """Tell whom the dead letters were for, by their ids."""
@@ -573,6 +576,8 @@ class Spool:
 
     def _open(self) -> None:
         try:
+            private.check_folder(self.file.parent)
+            private.check_file(self.file)
             private.make_folder(self.file.parent)
             private.make_file(self.file)
         except ValueError as fault:
@@ -626,6 +631,18 @@ class Spool:
                 Path(f"{self.file}{end}").rename(f"{aside}{end}")
         self._identity = None
         return aside
+
+
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    """Read a row as it should be, whatever a damaged or tampered file holds."""
+    number, created, target, reason, count, payload = row
+    raw = payload if isinstance(payload, bytes) else str(payload).encode()
+    return DeadLetter(number, _epoch(created), str(target), str(reason), count, raw)
+
+
+def _epoch(seconds: object) -> float:
+    """Return a time that can be told; 0 for what is none."""
+    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= LAST_SECOND else 0.0
 
 
 def _marks(values: Collection[int]) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from akto_mirror.text import printable
+from akto_mirror.text import as_json, printable
 
 if TYPE_CHECKING:
     from akto_mirror.spool import DeadLetter, Share, Spool
@@ -90,7 +90,10 @@ def _share_line(share: Share) -> str:
 
 def _list(args: argparse.Namespace, spool: Spool, say: Say) -> int:
     for letter in spool.dead_letters():
-        say(letter.payload.decode("utf-8", "replace") if args.json else _letter_line(letter))
+        for line in letter.payload.split(b"\n") if args.json else ():
+            say(as_json(line.decode("utf-8", "replace")))
+        if not args.json:
+            say(_letter_line(letter))
     return 0
 
 

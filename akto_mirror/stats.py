@@ -49,7 +49,7 @@ class Snapshot:
         places: where both of them are now; `handed over` are those that somebody else took out of the spool.
         dropped: entries lost, by reason.
         skipped: flows that a rule left out, by reason; they were never captured.
-        shortened: entries whose payloads were cut because they were larger than 4 MiB.
+        shortened: entries that were cut because they were too large.
         batches: batches shipped.
         failures: failed tries to send a batch.
         sent_bytes: bytes of the entries shipped.
@@ -159,11 +159,12 @@ class Stats:
             self._captured += 1
             self._places[Place.QUEUED] += 1
 
-    def lose(self, reason: Dropped) -> None:
-        """Count an entry that was captured and lost at once."""
+    def lose(self, reason: Dropped) -> int:
+        """Count an entry that was captured and lost at once; returns how many are for this reason."""
         with self._lock:
             self._captured += 1
             self._dropped[reason] += 1
+            return self._dropped[reason]
 
     def recover(self, count: int) -> None:
         """Count entries found in the spool that another process left there."""

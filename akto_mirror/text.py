@@ -17,6 +17,16 @@ def printable(text: str, limit: int = 200) -> str:
     return "".join(map(_escape, shown))
 
 
+def as_json(text: str) -> str:
+    """Return JSON on one line with everything unprintable escaped as JSON does it, so that it means the same."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _json(char) for char in text)
+
+
+def _json(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def _escape(char: str) -> str:
     if char == "\\":
         return "\\\\"

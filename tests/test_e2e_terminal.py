@@ -102,13 +102,15 @@ def test_mitmproxy_quits_and_flushes() -> None:
         program.terminal.type("qy")
         assert program.terminal.exit_code() == 0
         assert [entry["path"] for entry in program.akto.entries] == ["/lamps"]
+        program.terminal.wait_for(r"(?m)^akto: captured 1 = shipped 1 \+ spooled 0 \+ rejected 0")
 
 
 def test_mitmproxy_quits_although_akto_hangs() -> None:
-    """The key q does not wait for Akto longer than akto_shutdown_s."""
+    """The key q does not wait for Akto longer than akto_shutdown_s, and counts what it has not taken as spooled."""
     patience = {"akto_shutdown_s": "1", "akto_timeout_s": "600", "akto_linger_ms": "10"}
     with FaultServer(HANG) as hanging, mitmproxy(akto_url=hanging.url, **patience) as program:
         httpx.get(f"{program.url}/lamps")
         hanging.wait_for(lambda: hanging.seen.requests > 0)
         program.terminal.type("qy")
         assert program.terminal.exit_code() == 0
+        program.terminal.wait_for(r"(?m)^akto: captured 1 = shipped 0 \+ spooled 1 ")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 
+from akto_mirror import private, retry
 from akto_mirror.sinks.base import SendResult
 from akto_mirror.text import printable
 
@@ -19,10 +22,13 @@ class FileSink:
         """Append a batch, wholly or not at all."""
         del timeout_s
         try:
-            with open(self._path, "ab", buffering=0) as out:  # noqa: PTH123 - Path.open is the same at twice the length
-                _append(out.fileno(), b"".join(entry + b"\n" for entry in entries))
+            file = private.open_to_append(self._path)
+            try:
+                _append(file, b"".join(entry + b"\n" for entry in entries))
+            finally:
+                os.close(file)
         except OSError as fault:
-            return SendResult(None, printable(f"{type(fault).__name__}: {fault}"))
+            return SendResult(None, printable(f"{retry.UNWRITABLE} {self._path}: {fault.strerror or fault}"))
         return SendResult(200)
 
     def is_healthy(self, timeout_s: float) -> bool:
@@ -39,11 +45,14 @@ class FileSink:
 
 def _append(file: int, data: bytes) -> None:
     """Write all; what a full disk took of it is taken back, so that a later try does not repeat it."""
-    size = os.fstat(file).st_size
+    found = os.fstat(file)
+    if stat.S_ISFIFO(found.st_mode):
+        raise OSError(errno.ESPIPE, "it is a pipe, which a reader could stop")
+    size = found.st_size
     left = memoryview(data)
     try:
         while left:
             left = left[os.write(file, left) :]
     except OSError:
-        os.truncate(file, size)
+        os.ftruncate(file, size)
         raise

@@ -103,9 +103,10 @@ class TestVerdicts:
             mirror.addon.websocket_start(made)
             assert len(mirror.entries()) == 1
 
-    @pytest.mark.parametrize("status", [101, 200, 403, 404])
-    @pytest.mark.parametrize("fidelity", ["akto", "worker"])
-    def test_a_websocket_is_shipped_once(self, status: int, fidelity: str) -> None:
+    @pytest.mark.parametrize(
+        ("fidelity", "status"), [("akto", 101), ("akto", 302), ("akto", 403), ("worker", 101), ("worker", 200)]
+    )
+    def test_a_websocket_is_shipped_once(self, fidelity: str, status: int) -> None:
         """Accepted or refused, whatever its content type, and without payloads."""
         with mirroring(fidelity=fidelity) as mirror:
             made = websocket(status)
@@ -115,6 +116,16 @@ class TestVerdicts:
             (shipped,) = mirror.entries()
         assert (shipped["type"], shipped["statusCode"]) == ("WebSocket", str(status))
         assert (shipped["requestPayload"], shipped["responsePayload"]) == ("", "")
+
+    @pytest.mark.parametrize(("method", "status"), [(b"GET", 200), (b"POST", 200), (b"POST", 403)])
+    def test_a_header_hides_no_payload(self, method: bytes, status: int) -> None:
+        """What only says that it wants a WebSocket is mirrored as the ordinary exchange that it is."""
+        with mirroring() as mirror:
+            asked = request(method, fields=UPGRADE, content=b'{"a":1}')
+            assert mirror.pass_on(flow(asked, response(status, content=b'{"b":2}'))) == "captured"
+            (shipped,) = mirror.entries()
+        assert shipped["type"] == "HTTP/1.1"
+        assert (shipped["requestPayload"], shipped["responsePayload"]) == ('{"a":1}', '{"b":2}')
 
     def test_an_accepted_websocket_waits_for_its_start(self) -> None:
         """The response hook comes first and leaves it alone."""
@@ -138,15 +149,14 @@ class TestVerdicts:
 class TestDrops:
     """What is captured and cannot be kept is counted, with its reason."""
 
-    def test_an_entry_that_no_service_would_take(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Line 2: headers of megabytes cannot be cut; the next entry is not held up."""
-        caplog.set_level(logging.INFO)
+    def test_headers_that_no_service_would_take(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Line 5: headers of megabytes are cut, so that nobody hides behind them, and the log says so."""
         with mirroring() as mirror:
             huge = request(fields=[(b"x", b"a" * 5_000_000)])
-            assert mirror.pass_on(flow(huge)) == "dropped (larger than 4 MiB)"
-            assert mirror.pass_on(flow()) == "captured"
-            assert len(mirror.entries()) == 1
-        assert "dropped 1 (larger than 4 MiB 1)" in caplog.text
+            assert mirror.pass_on(flow(huge)) == "captured"
+            (shipped,) = mirror.entries()
+        assert json.loads(shipped["requestHeaders"]) == {"x": "a" * 8192}
+        assert "akto: shortened the entry of GET /api/items, which is too large" in caplog.text
 
     def test_long_payloads_are_cut_and_told(self, caplog: pytest.LogCaptureFixture) -> None:
         """Line 5: an entry over 4 MiB is shipped with less of its payloads; the log and the counts say so."""
@@ -156,7 +166,7 @@ class TestDrops:
                 assert mirror.pass_on(flow(answer=response(content=b'"' * 3_000_000))) == "captured"
             sizes = [len(line) for line in mirror.lines()]
         assert [3_900_000 < size <= 4 * 1024 * 1024 for size in sizes] == [True, True]
-        assert caplog.text.count("shortened the payloads of GET /") == 1
+        assert caplog.text.count("shortened the entry of GET /") == 1
         assert "; shortened 2" in caplog.text
 
     def test_a_queue_that_is_full(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -165,7 +175,15 @@ class TestDrops:
         with mirroring(queue_bytes=1) as mirror:
             assert mirror.pass_on(flow()).startswith("dropped")
             assert mirror.entries() == []
+        assert "akto: dropped an entry: queue full (1 so far)" in caplog.text
         assert "dropped 1 (queue full 1)" in caplog.text
+
+    def test_many_drops_are_told_now_and_then(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Line 2: not each drop is a line in the log."""
+        with mirroring(queue_bytes=1) as mirror:
+            for _ in range(99):
+                mirror.pass_on(flow())
+        assert caplog.text.count("dropped an entry") == 2
 
 
 class TestBrokenExchanges:
@@ -314,6 +332,12 @@ class TestChoice:
             encrypted.client_conn.tls = True
             assert mirror.pass_on(encrypted) == "captured"
 
+    @pytest.mark.parametrize("path", [b"/./api/x", b"/a/../api/x", b"//api/x", b"/%61pi/x", b"/%2E/api/x", b"/api//x"])
+    def test_no_spelling_leads_past_a_route(self, path: bytes) -> None:
+        """A path that servers read as one on the route is mirrored, however it is written."""
+        with mirroring(routes=["*.example.com/api/*"]) as mirror:
+            assert mirror.pass_on(flow(request(path=path))) == "captured"
+
     def test_routes_in_reverse_mode(self) -> None:
         """The target's name, which mitmproxy puts into the Host, does not count."""
         with mirroring(routes=["api.example.com/*"], mode=["reverse:http://target.internal:8080"]) as mirror:
@@ -342,9 +366,11 @@ class TestChoice:
             assert mirror.pass_on(flow(request(b"POST", path, fields=fields))) == "skipped (own call to Akto)"
 
     def test_a_strangers_marker_hides_nothing(self) -> None:
-        """Only the way to Akto itself is left out."""
+        """Only the way to Akto itself is left out, even for somebody who has seen the marker there."""
         fields = [(b"x-akto-mirror", b"0123")]
         with mirroring() as mirror:
+            seen = [(b"x-akto-mirror", mirror.addon._marker.encode())]
+            assert mirror.pass_on(flow(request(b"POST", b"/pay", fields=seen))) == "captured"
             assert mirror.pass_on(flow(request(b"POST", b"/pay", fields=fields))) == "captured"
             assert mirror.pass_on(flow(request(b"POST", b"/api/ingestData"))) == "captured"
 

@@ -313,12 +313,14 @@ class TestFields:
             ([(b"cf-connecting-ip", b"1.1.1.1, 2.2.2.2")], None, "1.1.1.1, 2.2.2.2", "1.1.1.1"),
             ([(b"cf-connecting-ip", b"1.1.1.1"), (b"cf-connecting-ip", b"2")], None, "1.1.1.1, 2", "1.1.1.1"),
             ([(b"cf-connecting-ip", b" , 2.2.2.2")], ("192.0.2.7", 1), " , 2.2.2.2", "192.0.2.7"),
-            ([(b"cf-connecting-ip", b"\xff")], None, "\ufffd", "\ufffd"),
+            ([(b"cf-connecting-ip", b"\xff")], None, "\ufffd", "127.0.0.1"),
+            ([(b"cf-connecting-ip", b"<b>8.8.8.8")], ("192.0.2.7", 1), "<b>8.8.8.8", "192.0.2.7"),
+            ([(b"cf-connecting-ip", b"1" * 9000)], ("192.0.2.7", 1), "1" * 9000, "192.0.2.7"),
             ([(b"x-forwarded-for", b"203.0.113.9")], None, "127.0.0.1", "127.0.0.1"),
         ],
     )  # fmt: skip
     def test_the_clients_address(self, fields: Fields, peer: object, worker: str, akto: str) -> None:
-        """From the header as it is, else 127.0.0.1; in `akto` the first of a list, else the peer's."""
+        """From the header as it is, else 127.0.0.1; in `akto` the first of a list if it is one, else the peer's."""
         made = flow(request(fields=fields), peer=peer)
         assert build(WORKER, made).ip == worker
         assert build(AKTO, made).ip == akto
@@ -421,10 +423,21 @@ class TestEncoding:
         assert json.loads(entry.shorten(whole))["requestPayload"] == whole.requestPayload
         assert len(entry.shorten(replace_payloads(whole, "a" * (room + 1), ""))) < entry.MAX_ENTRY_BYTES
 
-    def test_what_cannot_be_cut_is_left_too_long(self) -> None:
-        """Headers of megabytes stay, and the queue refuses the entry and counts it."""
-        huge = build(AKTO, flow(request(fields=[(b"x", b"a" * (entry.MAX_ENTRY_BYTES + 1))])))
-        assert len(entry.shorten(huge)) > entry.MAX_ENTRY_BYTES
+    @pytest.mark.parametrize("byte", [b'"', b"\\", b"\x01", b"\xff", b"a"])
+    def test_whatever_is_too_long_is_cut(self, byte: bytes) -> None:
+        """Headers, their names, the path, method and reason of megabytes leave an entry that fits."""
+        long = byte * 2_000_000
+        fields = [(b"a", long), (long, b"b"), *((b"x%d" % number, byte * 9000) for number in range(100))]
+        made = build(AKTO, flow(request(long, b"/" + long, fields=fields), response(reason=long, fields=fields)))
+        shipped = json.loads(entry.shorten(made))
+        assert entry.is_oversized(made, b"")
+        assert json.loads(shipped["requestHeaders"])["a"] == json.loads(made.requestHeaders)["a"][: entry.MAX_HEADER]
+        assert len(entry.shorten(made)) <= entry.MAX_ENTRY_BYTES
+
+    def test_repeated_headers_take_linear_time(self) -> None:
+        """One name a hundred thousand times is joined once; joined one by one, it would take minutes."""
+        fields = [(b"a", b"b" * 100)] * 100_000
+        assert len(entry.header_map(fields, all_cookies=True)["a"]) == 102 * 100_000 - 2
 
     @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
     def test_any_text_survives(self, text: str) -> None:

@@ -18,7 +18,7 @@ from mitmproxy.utils.emoji import emoji
 from akto_mirror import marks
 from akto_mirror.marks import SIGNS, VERDICT, Mark, Marks
 from akto_mirror.outcome import Outcome
-from tests.unit.flows import flow, request, response
+from tests.unit.flows import flow, response
 from tests.unit.harness import mirroring
 
 DONE = SIGNS[Outcome.SHIPPED]
@@ -187,10 +187,10 @@ class TestInMitmproxy:
 
     def test_a_drop_says_why(self) -> None:
         """Dropped flows show the reason."""
-        with mirroring(screen=View()) as mirror:
-            made = flow(request(fields=[(b"x", b"a" * 5_000_000)]))
+        with mirroring(screen=View(), queue_bytes=1) as mirror:
+            made = flow()
             mirror.pass_on(made)
-        assert shown(made) == (SIGNS[Outcome.DROPPED], "akto: dropped (larger than 4 MiB)")
+        assert shown(made) == (SIGNS[Outcome.DROPPED], "akto: dropped (queue full)")
 
     @pytest.mark.parametrize(("mark", "sign"), [("auto", SIGNS[Outcome.CAPTURED]), ("comment", "")])
     def test_the_option_chooses(self, mark: str, sign: str) -> None:
