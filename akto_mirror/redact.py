@@ -1,16 +1,19 @@
 """Redaction: secrets leave an entry before it is queued.
 
-Payloads are searched as text, not parsed: they may be cut off in the middle, be one JSON document a line, or sit in the
-`data:` lines of an event stream, and what is not redacted must stay as it was.
+Payloads are searched as text, not parsed: they may be cut off in the middle, be one JSON document a line, sit in the
+`data:` lines of an event stream or come under a wrong type, and what is not redacted must stay as it was. Where a text
+can be read in two ways, more is hidden rather than less.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import unquote_plus
+from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
+from urllib.parse import quote_plus, unquote, unquote_plus
 
 MASK = "[redacted]"
 PRESET = "common"
@@ -20,58 +23,126 @@ COMMON_HEADERS = frozenset(
         "api-key",
         "authorization",
         "cookie",
+        "private-token",
         "proxy-authorization",
         "set-cookie",
         "x-access-token",
         "x-amz-security-token",
         "x-api-key",
+        "x-auth-key",
         "x-auth-token",
         "x-csrf-token",
         "x-goog-api-key",
+        "x-session-token",
+        "x-vault-token",
         "x-xsrf-token",
     }
 )
 
+# Without `-` and `_`, as names are compared: `accesstoken` stands for `access_token`, `accessToken` and `Access-Token`.
 COMMON_FIELDS = frozenset(
     {
-        "access_token",
-        "api_key",
+        "accesskey",
+        "accesstoken",
         "apikey",
+        "apisecret",
+        "apitoken",
+        "appsecret",
+        "authenticitytoken",
         "authorization",
-        "card_number",
-        "client_secret",
-        "credit_card",
+        "authtoken",
+        "awssecretaccesskey",
+        "bearertoken",
+        "cardcvc",
+        "cardcvv",
+        "cardnumber",
+        "ccnumber",
+        "clientassertion",
+        "clientsecret",
+        "codeverifier",
+        "confirmpassword",
+        "consumersecret",
+        "creditcard",
+        "creditcardnumber",
+        "csrfmiddlewaretoken",
+        "csrftoken",
+        "currentpassword",
         "cvc",
         "cvv",
-        "id_token",
+        "cvv2",
+        "idtoken",
+        "jwt",
+        "mfacode",
+        "newpassword",
+        "oldpassword",
         "otp",
+        "passcode",
         "passphrase",
         "passwd",
         "password",
-        "private_key",
+        "passwordagain",
+        "passwordconfirm",
+        "passwordconfirmation",
+        "passwordhash",
+        "passwordrepeat",
+        "privatekey",
         "pwd",
-        "refresh_token",
+        "refreshtoken",
+        "repeatpassword",
+        "resettoken",
         "secret",
-        "secret_key",
-        "session_token",
+        "secretaccesskey",
+        "secretkey",
+        "securitycode",
+        "sessionid",
+        "sessiontoken",
+        "signingkey",
+        "socialsecuritynumber",
         "ssn",
         "token",
+        "totp",
+        "userpassword",
+        "verifypassword",
+        "xapikey",
+        "xauthtoken",
+        "xsrftoken",
     }
 )
 
-# Every expression is possessive or without choice, so that no text of a stranger makes it backtrack.
-STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)', re.DOTALL)
-COLON = re.compile(r"\s*+:\s*+")
-SCALAR = re.compile(r"[^\s,}\]\"{\[]++")
-NESTED = re.compile(r'[^"{}\[\]]++')
-BOUNDARY = re.compile(r"(\r?\n--)")
+IGNORED = str.maketrans("", "", "-_")
+
+# Longer keys are nobody's field names, even with every character spelt as \u0061 in JSON in a string.
+MAX_KEY = 512
+
+# Backslashes before a quote: 2^depth - 1 in JSON inside so many JSON strings, here at most four.
+MAX_RUN = 15
+
+# Every expression is possessive, and can begin only where the part before it ended, so that no text takes longer than
+# in proportion to its length.
+GAP = r"(?:[\s\ufeff]|\\++[nrt]|(?<=\n)data:|/\*[^*]{0,99}+\*/|//[^\n]{0,99}+\n)*+"
+KEY = re.compile(rf"(?:(?<![:{{}},\"'])([\"'])|(^|[{{,\r])[ \t\ufeff-]*+([\w.$-]++)){GAP}:{GAP}", re.MULTILINE)
+DELIMITER = re.compile(r"\\*+[\"']")
+UNTIL_QUOTE = {
+    '"': re.compile(r'(?:[^"\\]++|\\++(?!"))*+(\\*+)"'),
+    "'": re.compile(r"(?:[^'\\]++|\\++(?!'))*+(\\*+)'"),
+}
+STRUCTURE = re.compile(r"(?:[^\"'{}\[\]\\\n]++|\\++(?![\"']))*+(\\*+)([\"'{}\[\]\n])")
+SCALAR = re.compile(r"[^,}\]\"\\\r\n]++")
+LINE = re.compile(r"[^\r\n]++")
+ESCAPED = re.compile(r"\\++u([0-9a-fA-F]{4})")
+SUBSCRIPTS = re.compile(r"[\[\].]")
+PARAMETER = re.compile(r"(^|[?&;#\s\"'])([^=?&;#\s\"'<>{}]++)=[^&#\s\"'<>\\]++")
+BOUNDARY = re.compile(r"boundary\s*+=\s*+(?:\"([^\"]*+)|([^\s;,\"]++))", re.IGNORECASE)
+DELIMITER_LINE = re.compile(r"(?:\A|\r?\n)--([^\r\n]*+)")
 BLANK_LINE = re.compile(r"\r?\n\r?\n")
-PART_NAME = re.compile(r'\bname="?([^"\r\n;]*)')
+PART_NAME = re.compile(r"(?<![\w-])name\*?+\s*+=\s*+(?:\"([^\"\r\n]*+)|([^;\s\"]++))", re.IGNORECASE)
+ELEMENT = re.compile(r"<((?:[\w.-]++:)?+([\w.-]++))(?=[\s/>])[^<>]*+>")
+ATTRIBUTE = re.compile(r"(?<![\w.-])(([\w.-]++)\s*+=\s*+)(?:(\")[^\"]*+|(')[^']*+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What is to be hidden: lower-case names of headers, and of JSON keys, form fields and query parameters."""
+    """What is to be hidden: lower-case names of headers, and by `field_names` those of keys, fields and parameters."""
 
     headers: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
@@ -79,36 +150,47 @@ class Redaction:
 
 def header_names(given: Iterable[str]) -> frozenset[str]:
     """Return the header names of an option, `common` standing for `COMMON_HEADERS`."""
-    return _names(given, COMMON_HEADERS)
+    names = frozenset(name.strip().lower() for name in given)
+    return (names - {PRESET}) | COMMON_HEADERS if PRESET in names else names
 
 
 def field_names(given: Iterable[str]) -> frozenset[str]:
-    """Return the field names of an option, `common` standing for `COMMON_FIELDS`."""
-    return _names(given, COMMON_FIELDS)
+    """Return the field names of an option as they are compared, `common` standing for `COMMON_FIELDS`."""
+    names = frozenset(map(_plain, given)) - {""}
+    return (names - {PRESET}) | COMMON_FIELDS if PRESET in names else names
 
 
-def _names(given: Iterable[str], common: frozenset[str]) -> frozenset[str]:
-    names = frozenset(name.strip().lower() for name in given)
-    return (names - {PRESET}) | common if PRESET in names else names
+def _plain(name: str) -> str:
+    return name.strip().lower().translate(IGNORED)
 
 
 def headers(values: dict[str, str], redaction: Redaction) -> dict[str, str]:
-    """Hide the values of headers; names are lower-case."""
+    """Hide the values of headers, and of parameters in those that hold an address; names are lower-case."""
+    if redaction.fields:
+        values = {name: _address(value, redaction) for name, value in values.items()}
     if redaction.headers.isdisjoint(values):
         return values
     return {name: MASK if name in redaction.headers else value for name, value in values.items()}
 
 
+def _address(value: str, redaction: Redaction) -> str:
+    start = min((at for mark in "?#" if (at := value.find(mark)) >= 0), default=len(value))
+    return value[:start] + _parameters(value[start:], redaction)
+
+
 def payload(text: str, content_type: str, redaction: Redaction) -> str:
-    """Hide the values of fields in a payload: JSON of any kind, a form by its content type."""
+    """Hide the values of fields in a payload: JSON, form, multipart or XML, by what it is as much as by its type."""
     if not redaction.fields or not text:
         return text
-    lowered = content_type.lower()
-    if "x-www-form-urlencoded" in lowered:
-        return pairs(text, redaction)
-    if "multipart/" in lowered:
-        text = _parts(text, redaction)
-    return _json(text, redaction)
+    kind = content_type.lower()
+    begin = text[:256].lstrip("\ufeff \t\r\n")
+    if "multipart/" in kind or begin.startswith("--"):
+        text = _multipart(text, content_type, redaction)
+    if "x-www-form-urlencoded" in kind and not begin.startswith(("{", "[", '"')):
+        text = pairs(text, redaction)
+    if begin.startswith("<") or "xml" in kind or "html" in kind:
+        text = _xml(text, redaction)
+    return _parameters(_json(text, redaction), redaction)
 
 
 def path(target: str, redaction: Redaction) -> str:
@@ -118,71 +200,177 @@ def path(target: str, redaction: Redaction) -> str:
 
 
 def pairs(text: str, redaction: Redaction) -> str:
-    """Hide values in `name=value&name=value`; of `user[password]` the last name counts too."""
-    return "&".join(_pair(pair, redaction) for pair in text.split("&"))
+    """Hide values in `name=value&name=value`; of `user[password]` every name counts."""
+    return "&".join(_semicolons(pair, redaction) for pair in text.split("&"))
 
 
-def _pair(pair: str, redaction: Redaction) -> str:
-    name, mark, _ = pair.partition("=")
-    return f"{name}={MASK}" if mark and _is_field(unquote_plus(name), redaction) else pair
+def _semicolons(text: str, redaction: Redaction) -> str:
+    """A `;` parts pairs for some servers, and belongs to the value for others: behind a secret all is hidden."""
+    out: list[str] = []
+    for pair in text.split(";"):
+        name, mark, value = pair.partition("=")
+        if mark and _is_field(unquote_plus(name), redaction):
+            return ";".join([*out, f"{name}={MASK}"])
+        out.append(name + mark + _json_value(value, redaction))
+    return ";".join(out)
+
+
+def _json_value(value: str, redaction: Redaction) -> str:
+    if not value.lower().startswith(("{", "[", "%7b", "%5b")):
+        return value
+    plain = unquote_plus(value)
+    hidden = _json(plain, redaction)
+    return value if hidden == plain else quote_plus(hidden)
+
+
+def _parameters(text: str, redaction: Redaction) -> str:
+    """Hide parameters wherever they stand: in a form of another type, in the query of an address in any text."""
+    return PARAMETER.sub(partial(_parameter, redaction=redaction), text) if "=" in text else text
+
+
+def _parameter(found: re.Match[str], redaction: Redaction) -> str:
+    return f"{found[1]}{found[2]}={MASK}" if _is_field(unquote_plus(found[2]), redaction) else found[0]
 
 
 def _is_field(name: str, redaction: Redaction) -> bool:
-    lowered = name.lower()
-    last = lowered.removesuffix("]").rpartition("[")[2]
-    return lowered in redaction.fields or last in redaction.fields
+    plain = _plain(name)
+    return plain in redaction.fields or (
+        ("[" in plain or "." in plain) and not redaction.fields.isdisjoint(SUBSCRIPTS.split(plain))
+    )
 
 
-def _parts(text: str, redaction: Redaction) -> str:
-    return "".join(_part(part, redaction) for part in BOUNDARY.split(text))
+def _multipart(text: str, content_type: str, redaction: Redaction) -> str:
+    given = BOUNDARY.search(content_type)
+    boundary = (given[1] or given[2] or "").rstrip() if given else ""
+    if not boundary or f"--{boundary}" not in text:
+        line = DELIMITER_LINE.search(text)
+        boundary = line[1].rstrip(" \t") if line else boundary
+    ends = (boundary, f"{boundary}--")
+    starts = [line.start() for line in DELIMITER_LINE.finditer(text) if line[1].rstrip(" \t") in ends]
+    return "".join(_part(text[start:end], redaction) for start, end in pairwise([0, *starts, len(text)]))
 
 
 def _part(part: str, redaction: Redaction) -> str:
     blank = BLANK_LINE.search(part)
-    name = PART_NAME.search(part, 0, blank.start()) if blank else None
-    if blank and name and _is_field(name[1], redaction):
+    names = PART_NAME.findall(part, 0, blank.start()) if blank else ()
+    if blank and any(_is_field(_part_name(quoted or token), redaction) for quoted, token in names):
         return part[: blank.end()] + MASK
     return part
 
 
+def _part_name(given: str) -> str:
+    """Return the name of `password` and of `utf-8''password` (RFC 8187)."""
+    return unquote(given.rpartition("'")[2].replace("\\", ""))
+
+
+def _xml(text: str, redaction: Redaction) -> str:
+    out, done = [], 0
+    while element := ELEMENT.search(text, done):
+        out.append(text[done : element.end()])
+        done = element.end()
+        if _is_field(element[2], redaction) and not element[0].endswith("/>"):
+            end = text.find(f"</{element[1]}", done)
+            out.append(MASK)
+            done = end if end >= 0 else len(text)
+    return ATTRIBUTE.sub(partial(_attribute, redaction=redaction), "".join([*out, text[done:]]))
+
+
+def _attribute(found: re.Match[str], redaction: Redaction) -> str:
+    return f"{found[1]}{found[3] or found[4]}{MASK}" if _is_field(found[2], redaction) else found[0]
+
+
+class Key(NamedTuple):
+    """What stands before a value.
+
+    Attributes:
+        value: where the value begins.
+        delimiter: what the key is quoted by, backslashes of JSON in a string included; empty for a bare key.
+        line: the value of a bare key that begins a line, which goes on to its end.
+    """
+
+    value: int
+    delimiter: str
+    line: bool
+
+
 def _json(text: str, redaction: Redaction) -> str:
+    """Hide values behind their keys.
+
+    Each quote with a colon behind it may end a key, wherever strings before it began: text before a document, comments
+    and broken strings do not matter. In whole JSON nothing but a key looks so.
+    """
     out, done, position = [], 0, 0
-    while string := STRING.search(text, position):
-        position = string.end()
-        colon = COLON.match(text, position)
-        if colon and _is_field(_unescaped(string[1]), redaction):
-            position = _value_end(text, colon.end())
-            if position > colon.end():
-                out += [text[done : colon.end()], f'"{MASK}"']
-                done = position
+    while found := KEY.search(text, position):
+        position = found.end() if found[3] else found.start() + 1
+        key = _key(text, found, redaction)
+        if key and key.value >= done:
+            end, mask = _value(text, key)
+            if end > key.value:
+                out += [text[done : key.value], mask]
+                # The quote that ends a value may as well begin the next key, if one before it was missing.
+                done, position = end, max(position, end - 1)
     return "".join([*out, text[done:]])
 
 
-def _unescaped(key: str) -> str:
-    if "\\" not in key:
-        return key
-    try:
-        return str(json.loads(f'"{key}"', strict=False))
-    except ValueError:
-        return key
+def _key(text: str, found: re.Match[str], redaction: Redaction) -> Key | None:
+    if found[3]:
+        return Key(found.end(), "", not found[2]) if _is_field(found[3], redaction) else None
+    close = found.start()
+    run = _run(text, close)
+    start = text.rfind(found[1], max(0, close - MAX_KEY), close - run)
+    if start < 0 or run > MAX_RUN or _run(text, start) != run:
+        return None
+    name = text[start + 1 : close - run]
+    if "\\" in name:
+        name = ESCAPED.sub(lambda code: chr(int(code[1], 16)), name)
+    return Key(found.end(), "\\" * run + found[1], line=False) if _is_field(name, redaction) else None
 
 
-def _value_end(text: str, start: int) -> int:
-    """Return where the JSON value that begins at `start` ends, or the text, if it ends before."""
-    if text[start : start + 1] in ("{", "["):
-        return _nested_end(text, start)
-    value = STRING.match(text, start) or SCALAR.match(text, start)
-    return value.end() if value else start
+def _run(text: str, position: int) -> int:
+    """Count the backslashes before a position, as far as they matter."""
+    if text[position - 1 : position] != "\\":
+        return 0
+    before = text[max(0, position - MAX_RUN - 1) : position]
+    return len(before) - len(before.rstrip("\\"))
 
 
-def _nested_end(text: str, start: int) -> int:
-    depth, position = 0, start
-    while position < len(text):
-        if skipped := NESTED.match(text, position) or STRING.match(text, position):
-            position = skipped.end()
-            continue
-        depth += 1 if text[position] in "{[" else -1
-        position += 1
-        if depth == 0:
-            return position
-    return position
+def _value(text: str, key: Key) -> tuple[int, str]:
+    """Return where a value ends, or the text, if it ends before, and what to put in its place."""
+    if opened := DELIMITER.match(text, key.value):
+        return _string_end(text, opened), f"{opened[0]}{MASK}{opened[0]}"
+    mask = f"{key.delimiter}{MASK}{key.delimiter}"
+    if text[key.value : key.value + 1] in ("{", "["):
+        return _nested_end(text, key.value, max(0, len(key.delimiter) - 1)), mask
+    scalar = (LINE if key.line else SCALAR).match(text, key.value)
+    return key.value + len(scalar[0].rstrip()) if scalar else key.value, mask
+
+
+def _string_end(text: str, opened: re.Match[str]) -> int:
+    """Return where a string ends: behind its closing quote, or before one of the string that it stands in."""
+    until, level, position = UNTIL_QUOTE[opened[0][-1]], len(opened[0]) - 1, opened.end()
+    while quote := until.match(text, position):
+        position = quote.end()
+        run = len(quote[1]) % (2 * level + 2)
+        if run <= level:
+            return position if run == level else quote.start(1)
+    return len(text)
+
+
+def _nested_end(text: str, position: int, level: int) -> int:
+    """Return where an object or a list ends; `level` counts the backslashes before its quotes."""
+    depth, inside = 0, ""
+    while token := STRUCTURE.match(text, position):
+        position, mark = token.end(), token[2]
+        if mark in "\"'":
+            run = len(token[1]) % (2 * level + 2)
+            if mark == '"' and run < level:
+                return token.start(1)
+            if run == level or (mark == "'" and not run):
+                inside = "" if inside == mark else inside or mark
+        elif mark == "\n":
+            inside = ""
+        elif not inside:
+            depth += 1 if mark in "{[" else -1
+            if depth == 0:
+                return position
+    return len(text)
