@@ -21,7 +21,7 @@ import msgspec
 from akto_mirror.entry import Entry
 from akto_mirror.options import DEFAULT_TAG, INGEST_PATH, destination
 from akto_mirror.sinks.http import tls_context
-from akto_mirror.text import printable
+from akto_mirror.text import hide, printable
 
 TEST_PATH = "/akto-mirror/test-entry"
 TEST_HOST = "akto-mirror.invalid"
@@ -171,7 +171,7 @@ def _asking(target: Target, client: httpx.Client, *, send: bool) -> Iterator[tup
 
 def _attempt(target: Target, name: str, action: Callable[[], str]) -> Step:
     def clean(text: str) -> str:
-        return printable(text.replace(target.token, "(token)") if target.token else text, 300)
+        return printable(hide(text, target.token), 300)
 
     try:
         return Step(name, ok=True, detail=clean(_within(target.timeout, action)))

@@ -150,25 +150,23 @@ def _configured(file: Path) -> dict[str, Any]:
         raise ValueError(f"it is not YAML ({' '.join(str(fault).split())})") from fault
     if not isinstance(given, dict | None):
         raise ValueError("it must be lines of the form `option: value`")
-    return {name: value for name, value in (given or {}).items() if str(name).startswith("akto_")}
+    return {name: value for name, value in (given or {}).items() if str(name).casefold().startswith("akto")}
 
 
 def _show_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     from akto_mirror import options  # noqa: PLC0415 - needs mitmproxy, which may be missing
 
     for name, value in values.items():
-        found.note(str(name), _shown(name, value, secret=bool(options.SECRET.search(name))))
+        found.note(str(name), _set_or_unset(value, options.shown_value(name, value)))
     for option in options.OPTIONS:
         if option.env and environ.get(option.env):
-            secret = bool(options.SECRET.search(option.name))
-            found.note(option.env, _shown(option.name, environ[option.env], secret=secret))
+            value = environ[option.env]
+            found.note(option.env, _set_or_unset(value, options.shown_value(option.name, value)))
 
 
-def _shown(name: str, value: object, *, secret: bool) -> str:
-    """Write a value without what may be a secret in it: tokens, passwords and queries of URLs."""
-    if secret:
-        return "set" if value else "unset"
-    return re.sub(r"\?.*", "?(hidden)", re.sub("//.*@", "//(hidden)@", str(value))) if "url" in name else str(value)
+def _set_or_unset(value: object, shown: str) -> str:
+    """Tell of a secret only whether there is one."""
+    return shown if shown != "(hidden)" else "set" if value else "unset"
 
 
 def _check_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:

@@ -31,21 +31,21 @@ MAX_BATCH_ENTRIES = 10_000
 
 
 # What in the name of an option, even of a misspelt one, tells that its value is nobody's business.
-SECRET = re.compile("tok|key|secret|pass|auth")
+SECRET = re.compile("tok|key|secret|pass|auth", re.IGNORECASE)
 
 
 class ConfigError(ValueError):
     """An option's value cannot be used; the text names the option, the value, the fault and what would do.
 
-    A token is not shown, nor a user and password in a URL.
+    A token is not shown, nor a user, a password and a query in a URL.
     """
 
     def __init__(self, option: str, value: object, problem: str) -> None:
         self.option = option
         self.value = value
         self.problem = problem
-        shown = "(hidden)" if SECRET.search(option) else re.sub("//.*@", "//(hidden)@", str(value), flags=re.DOTALL)
-        super().__init__(f"{option}={printable(shown)}: {problem if problem.isprintable() else printable(problem)}")
+        shown = printable(shown_value(option, value))
+        super().__init__(f"{option}={shown}: {problem if problem.isprintable() else printable(problem)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +227,11 @@ class Destination:
     url: str = ""
     path: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The address as it may be logged: printable, and without its query, which may hold a key."""
+        return printable(shown_url(self.url))
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -270,6 +275,30 @@ KINDS = {str: "a text", int: "a whole number", bool: "true or false"}
 def names() -> tuple[str, ...]:
     """Return the names of all options."""
     return tuple(option.name for option in OPTIONS)
+
+
+def shown_value(name: str, value: object) -> str:
+    """Return an option's value as it may be shown: no token, nor what may be a secret in a URL.
+
+    Args:
+        name: the option, which may be misspelt.
+        value: as it was given.
+    """
+    if SECRET.search(name) or _nearest(name) == "akto_token":
+        return "(hidden)"
+    if name == "akto_url" or name not in names():
+        return shown_url(str(value))
+    return re.sub("//.*@", "//(hidden)@", str(value), flags=re.DOTALL)
+
+
+def shown_url(url: str) -> str:
+    """Hide a URL's user and password, however its slashes are misspelt, and its query."""
+    bare = re.sub(r"^(\s*[a-z]+:[/\\]+)?.*@", r"\1(hidden)@", url, flags=re.DOTALL | re.IGNORECASE)
+    return re.sub(r"\?.*", "?(hidden)", bare, flags=re.DOTALL)
+
+
+def _nearest(name: str) -> str:
+    return next(iter(difflib.get_close_matches(name.casefold(), names(), n=1)), "")
 
 
 def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -345,7 +374,7 @@ def find_mistakes(texts: Mapping[str, list[str]], values: Mapping[str, object]) 
     known = {option.name: option for option in OPTIONS}
     for name, given in {**texts, **values}.items():
         if name not in known:
-            if name.startswith("akto_"):
+            if name.casefold().startswith("akto"):
                 yield ConfigError(name, _shown(given), _no_such_option(name))
         elif name in values:
             yield from _type_mistakes(known[name], values[name])
@@ -354,8 +383,8 @@ def find_mistakes(texts: Mapping[str, list[str]], values: Mapping[str, object]) 
 
 
 def _no_such_option(name: str) -> str:
-    close = difflib.get_close_matches(name, names(), n=1)
-    return f"no such option{f'; is {close[0]} meant?' if close else ''}"
+    close = _nearest(name)
+    return f"no such option{f'; is {close} meant?' if close else ''}"
 
 
 def _type_mistakes(option: Option, value: object) -> Iterable[ConfigError]:

@@ -396,7 +396,7 @@ class Spool:
             rows = db.execute(
                 "SELECT target, COUNT(*), SUM(count), SUM(size), MIN(created) FROM batches GROUP BY target"
             )
-            return [Share(*row[:4], _epoch(row[4])) for row in rows]
+            return [Share(to, batches, count, size, _epoch(oldest)) for to, batches, count, size, oldest in rows]
 
     def dead_letters(self) -> list[DeadLetter]:
         """List the entries that were refused for good, oldest first."""

@@ -116,12 +116,12 @@ def _retry(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 
 def _target(url: str) -> str:
-    from akto_mirror.options import destination, spool_target  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.options import destination, shown_url, spool_target  # noqa: PLC0415 - costs start-up time
 
     try:
         return spool_target(destination(url), "")
     except ValueError as fault:
-        raise Mistake(f"--to {printable(url)}: {fault}") from fault
+        raise Mistake(f"--to {printable(shown_url(url))}: {fault}") from fault
 
 
 def _drop(args: argparse.Namespace, spool: Spool, say: Say) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 ELLIPSIS = "…"
 
 
@@ -15,6 +18,21 @@ def printable(text: str, limit: int = 200) -> str:
     if shown.isprintable() and "\\" not in shown:
         return shown
     return "".join(map(_escape, shown))
+
+
+def hide(text: str, secret: str) -> str:
+    """Replace a secret in what somebody answered, also where it is quoted as JSON, URLs or HTML quote."""
+    if not secret:
+        return text
+    return re.sub("".join(map(_quoted, secret)), "(token)", text)
+
+
+def _quoted(char: str) -> str:
+    """Match a character of ASCII escaped or as it is, the longest way first."""
+    code = ord(char)
+    ways = [rf"\\u(?i:{code:04x})", f"%(?i:{code:02x})", f"&#(?i:x0*{code:x}|0*{code});", re.escape(html.escape(char))]
+    ways += [rf"\\{re.escape(char)}", re.escape(char)] + [r"\+"] * (char == " ")
+    return f"(?:{'|'.join(ways)})"
 
 
 def as_json(text: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -249,6 +251,19 @@ def test_out_gets_one_entry_a_line_behind_what_is_there(tmp_path: Path) -> None:
         lines = out.read_bytes().split(b"\n")
     assert [json.loads(line) for line in lines[:-1]] == [{"old": 1}, *sent]
     assert lines[-1] == b""
+
+
+def test_out_is_private_if_it_is_new(tmp_path: Path) -> None:
+    """Captured traffic is for its owner; a file that was there keeps its mode."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    before = os.umask(0)
+    try:
+        old.touch(0o644)
+        for out in (old, new):
+            Receiver(out=out).store.close()
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(out.stat().st_mode) for out in (old, new)] == [0o644, 0o600]
 
 
 def test_an_entry_that_cannot_be_written_is_refused() -> None:

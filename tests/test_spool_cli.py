@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +96,37 @@ def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "symbolic link" in capsys.readouterr().err
     assert cli.main(["spool", "--dir", str(tmp_path / "none"), "status"]) == 0
     assert not (tmp_path / "none").exists()
+
+
+def test_nothing_unprintable_is_shown_as_json(spool: Run, folder: Path) -> None:
+    """Line 6: what captured traffic holds cannot steer the terminal, and each line stays the entry that it was."""
+    hostile = "\x07\x1b[31m\x9b\u202e\U000e0001é"
+    sent = entry(9).decode().replace("/9", "/9" + hostile)
+    owner = Spool(folder, target="http://akto", limit=10**6, owner="other")
+    owner.settle(None, [], [Dead(sent.encode(), "422")])
+    owner.release()
+    line = spool("list", "--json")[1].split("\n")[-2]
+    assert line.isprintable()
+    assert json.loads(line)["path"] == "/9" + hostile
+
+
+@pytest.mark.parametrize("created", ["1e300", "-1e300", "9e999", "'x'", "x'ff'"])
+def test_a_time_that_is_none(spool: Run, folder: Path, created: str) -> None:
+    """Line 6: times and texts that no clock and no service gave are shown as something, not as a traceback."""
+    with sqlite3.connect(folder / "spool.db") as db:
+        db.execute(f"UPDATE dead SET created = {created}, reason = 7, target = x'ff'")
+        db.execute(f"UPDATE batches SET created = {created}")
+    db.close()
+    for args in (["list"], ["list", "--json"], ["status"]):
+        assert spool(*args)[0] == 0
+
+
+def test_a_folder_is_left_alone_where_its_file_is_refused(spool: Run, folder: Path) -> None:
+    """Line 6: a folder whose spool cannot be used keeps its mode."""
+    (folder / "spool.db").rename(folder / "real.db")
+    (folder / "spool.db").symlink_to(folder / "real.db")
+    folder.chmod(0o777)
+    code, _, err = spool("status")
+    assert code == 1
+    assert "spool.db is not a regular file" in err
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o777

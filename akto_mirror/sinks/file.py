@@ -28,7 +28,9 @@ class FileSink:
             finally:
                 os.close(file)
         except OSError as fault:
-            return SendResult(None, printable(f"{retry.UNWRITABLE} {self._path}: {fault.strerror or fault}"))
+            return SendResult(
+                None, f"{retry.UNWRITABLE} {printable(self._path)}: {printable(fault.strerror or str(fault))}"
+            )
         return SendResult(200)
 
     def is_healthy(self, timeout_s: float) -> bool:

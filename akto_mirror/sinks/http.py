@@ -16,7 +16,7 @@ import httpx
 
 from akto_mirror import batch
 from akto_mirror.sinks.base import SendResult
-from akto_mirror.text import printable
+from akto_mirror.text import hide, printable
 
 # The header that tells the addon's own calls when they come back to a proxy that loads it.
 MARKER = "x-akto-mirror"
@@ -106,7 +106,7 @@ class HttpSink:
 
     def _told(self, text: str) -> str:
         """Make text fit for the log and the disk: an answer may quote the token."""
-        return printable(text.replace(self._token, "(token)") if self._token else text)
+        return printable(hide(text, self._token))
 
     def _connectable(self) -> httpx.Client:
         transport = httpx.HTTPTransport(

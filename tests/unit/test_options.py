@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,36 @@ def test_every_option_is_declared_as_mitmproxy_and_people_need_it() -> None:
 def test_a_url_without_a_path_means_akto_s_own(url: str, shipped_to: str) -> None:
     """The path of the data-ingestion service is filled in; one that is given stays."""
     assert read(url=url).destination.url == shipped_to
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("user:hunter2@host:9091", "(hidden)@host:9091"),
+        ("http:/user:hunter2@host", "http:/(hidden)@host"),
+        ("HTTP:\\\\user:hunter2@host", r"HTTP:\\\\(hidden)@host"),
+        ("http://user:hunter2@host", "http://(hidden)@host"),
+        ("http://user:hunter2@x@host/?a", "http://(hidden)@host/?(hidden)"),
+        ("ftp://host/?token=hunter2", "ftp://host/?(hidden)"),
+    ],
+)
+def test_what_may_be_secret_in_a_url_is_not_shown(url: str, shown: str) -> None:
+    """Neither user and password nor the query is in the line, wherever the slashes are."""
+    line = fault(url=url)
+    assert "hunter2" not in line
+    assert line.startswith(f"akto_url={shown}: ")
+
+
+def test_a_query_is_not_logged() -> None:
+    """A destination has a text for the log, without the query, in which there may be a key."""
+    assert read(url="https://h/x?token=hunter2").destination.shown == "https://h/x?(hidden)"
+    assert read(url="https://h/x").destination.shown == "https://h/x"
+
+
+def test_a_pipe_is_no_file_for_entries(tmp_path: Path) -> None:
+    """A pipe that nobody reads would stop the sending for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is a pipe" in fault(url=f"file://{tmp_path}/pipe")
 
 
 def test_a_file_url_names_a_file(tmp_path: Path) -> None:
@@ -293,6 +324,10 @@ class TestMistakes:
             ({"akto_": []}, "akto_=: no such option"),
             ({"akto_zzzzzzzz": ["1", "2"]}, "akto_zzzzzzzz=1, 2: no such option"),
             ({"akto_tokn": ["hunter2"]}, "akto_tokn=(hidden): no such option; is akto_token meant?"),
+            ({"akto_toekn": ["hunter2"]}, "akto_toekn=(hidden): no such option; is akto_token meant?"),
+            ({"AKTO_TOKEN": ["hunter2"]}, "AKTO_TOKEN=(hidden): no such option; is akto_token meant?"),
+            ({"Akto_url": ["http://h"]}, "Akto_url=http://h: no such option; is akto_url meant?"),
+            ({"aktourl": ["u:hunter2@h"]}, "aktourl=(hidden)@h: no such option; is akto_url meant?"),
             ({"akto_api_key": ["hunter2"]}, "akto_api_key=(hidden): no such option"),
             ({"akto_body_limit": ["abc"]}, "akto_body_limit=abc: it must be a whole number"),
             ({"akto_body_limit": ["1.5"]}, "akto_body_limit=1.5: it must be a whole number"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from html import escape
+from urllib.parse import quote, quote_plus
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.text import ELLIPSIS, printable
+from akto_mirror.text import ELLIPSIS, as_json, hide, printable
 
 
 @pytest.mark.parametrize(
@@ -55,3 +59,28 @@ def test_any_text_becomes_one_printable_line(text: str, limit: int) -> None:
 def test_different_texts_are_shown_differently(one: str, other: str) -> None:
     """Escaping is unambiguous: nobody can pass for somebody else."""
     assert (printable(one) == printable(other)) is (one == other)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_json_stays_json(text: str) -> None:
+    """What is unprintable in JSON becomes JSON's own escapes: nothing raw is left, and it means what it meant."""
+    shown = as_json(json.dumps(text, ensure_ascii=False))
+    assert shown.isprintable()
+    assert json.loads(shown) == text
+
+
+TOKENS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="\\"), min_size=3, max_size=12)
+
+
+@given(TOKENS)
+def test_a_secret_is_hidden_however_it_is_quoted(token: str) -> None:
+    """A service may answer with the token inside JSON, a URL or HTML."""
+    spelt = "".join(f"\\u{ord(char):04X}" for char in token)
+    for quoted in (token, json.dumps(token)[1:-1], quote(token, safe=""), quote_plus(token), escape(token), spelt):
+        assert hide(f"\n{quoted}\n", token) == "\n(token)\n"
+        assert hide(quoted.replace("/", r"\/"), token) == "(token)"
+
+
+def test_without_a_secret_nothing_is_hidden() -> None:
+    """An empty token is none."""
+    assert hide("no token", "") == "no token"
