@@ -7,6 +7,7 @@ Nothing here ever holds more than a small multiple of the body limit, whatever a
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ MIN_PREFIX = 1024
 
 # More codings in a row than anybody uses; each costs a pass over the prefix.
 MAX_CODINGS = 4
+
+# Media types of gRPC frames, without what tells how their messages are written (`+proto`, `+json`).
+GRPC = frozenset({"application/grpc", "application/grpc-web"})
+ESSENCE_END = re.compile("[;,+]")
 
 # Members of one body: `cat a.gz b.gz` is legal (RFC 1952, section 2.2), some servers write one an event; thousands of
 # empty ones are an attack. The end of a br stream must be searched for, which costs a millisecond each.
@@ -103,18 +108,23 @@ def akto_payload(body: Body, content_type: str, coding: str, limit: int) -> str:
 
 
 def is_grpc(content_type: str) -> bool:
-    """Tell whether a payload consists of gRPC frames; `grpc-web-text` is base64 already."""
-    lowered = content_type.lower()
-    return "grpc" in lowered and "grpc-web-text" not in lowered
+    """Tell by the essence of a media type whether a payload consists of gRPC frames; `grpc-web-text` is base64."""
+    return ESSENCE_END.split(content_type, maxsplit=1)[0].strip().lower() in GRPC
+
+
+def content_codings(value: str) -> list[str]:
+    """Return the names in a `content-encoding` value, in lower case and without `identity`, which changes nothing."""
+    return [name for part in value.lower().split(",") if (name := part.strip()) not in ("", "identity")]
 
 
 def decode(data: bytes, coding: str, limit: int) -> bytes:
-    """Undo the codings of a `content-encoding` value, last one first, and return at most `limit` bytes."""
-    if not coding:
-        return data[:limit]
-    codings = [name for part in coding.lower().split(",") if (name := part.strip()) not in ("", "identity")]
+    """Undo the codings of a `content-encoding` value, last one first, and return at most `limit` bytes.
+
+    More codings than `MAX_CODINGS` are not undone: the bytes stay as they came, so that no header hides them.
+    """
+    codings = content_codings(coding) if coding else []
     if len(codings) > MAX_CODINGS or not limit:
-        return b""
+        return data[:limit]
     for position, name in enumerate(reversed(codings), start=1):
         bound = limit if position == len(codings) else prefix_bound(limit)
         data = _decode_one(data, name, bound)

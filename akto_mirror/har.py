@@ -26,6 +26,8 @@ import brotlicffi
 import zstandard
 from mitmproxy import connection, flow, http
 
+from akto_mirror.body import MAX_CODINGS, content_codings
+
 Headers = list[tuple[bytes, bytes]]
 
 # What else than HTTP browsers list: addresses of which nothing ever goes over the network.
@@ -164,10 +166,13 @@ def _unbase64(text: str) -> bytes:
 
 
 def _coded(content: bytes | None, fields: Headers) -> bytes | None:
-    """Put a body back into the codings that its headers name: HAR files hold bodies decoded."""
-    if not content:
-        return content
+    """Put a body back into the codings that its headers name: HAR files hold bodies decoded.
+
+    More codings than are undone later would only cost time.
+    """
     codings = _codings(fields)
+    if not content or len(codings) > MAX_CODINGS:
+        return content
     magic = MAGIC.get(codings[-1]) if codings else None
     if magic and content.startswith(magic):
         return content
@@ -178,7 +183,7 @@ def _coded(content: bytes | None, fields: Headers) -> bytes | None:
 
 def _codings(fields: Headers) -> list[str]:
     value = b",".join(value for name, value in fields if name.lower() == b"content-encoding").decode("latin-1")
-    return [part.strip().removeprefix("x-") for part in value.lower().split(",")]
+    return [name.removeprefix("x-") for name in content_codings(value)]
 
 
 def _headers(given: Any) -> tuple[Headers, dict[bytes, bytes]]:
@@ -212,15 +217,28 @@ def _start(given: Any) -> float:
 
 
 def _seconds(given: Any) -> float:
-    """Return how long an exchange took; makers write -1 or null where they do not know."""
+    """Return how long an exchange took; makers write -1 or null where they do not know.
+
+    Raises:
+        ValueError: no computer could have measured it.
+    """
     known = isinstance(given, int | float) and 0 < given < math.inf
-    return given / 1000 if known else 0.0
+    try:
+        return given / 1000 if known else 0.0
+    except OverflowError:
+        raise ValueError("a time that is no number of milliseconds") from None
 
 
 def _status(response: Mapping[str, Any]) -> int:
-    """Return the status code; 0, as makers write it for a blocked or broken exchange, if there is none."""
+    """Return the status code; 0, as makers write it for a blocked or broken exchange, if there is none.
+
+    Raises:
+        ValueError: it is infinite.
+    """
     try:
         status = int(response.get("status") or 0)
+    except OverflowError:
+        raise ValueError("a status that is no number") from None
     except (TypeError, ValueError):
         return 0
     return status if 100 <= status <= 999 else 0
@@ -258,5 +276,5 @@ def flows(entries: list[Any]) -> Iterator[http.HTTPFlow | ValueError | None]:
     for number, entry in enumerate(entries, start=1):
         try:
             yield read_entry(entry)
-        except (ValueError, TypeError, AttributeError, LookupError) as fault:
-            yield ValueError(f"entry {number}: {fault}")
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as fault:
+            yield ValueError(f"entry {number}: {_brief(fault)}")

@@ -13,6 +13,9 @@ from mitmproxy import flow, http, io
 from akto_mirror import har
 from akto_mirror.text import printable
 
+# What a compressed HAR file may become: a small one can be made to fill any memory.
+MAX_INFLATED = 128 * 1024 * 1024
+
 BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
@@ -82,9 +85,19 @@ def _damage(fault: Exception, number: int) -> str:
     return f"damaged or cut short after flow {number} ({why})" if number else f"not a flow file of mitmproxy ({why})"
 
 
+def _inflated(data: bytes) -> bytes:
+    inner = zlib.decompressobj()
+    inflated = inner.decompress(data, MAX_INFLATED)
+    if not inner.eof and len(inflated) == MAX_INFLATED:
+        raise UnreadableError(f"over {MAX_INFLATED >> 20} MiB when decompressed; unpack it and replay the .har file")
+    if not inner.eof:
+        raise zlib.error("incomplete")
+    return inflated
+
+
 def _har(data: bytes, *, compressed: bool) -> Iterator[Record]:
     try:
-        entries = har.parse(zlib.decompress(data) if compressed else data)
+        entries = har.parse(_inflated(data) if compressed else data)
     except zlib.error as fault:
         raise UnreadableError("neither a flow file of mitmproxy nor a HAR file") from fault
     except (ValueError, MemoryError) as fault:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,6 @@ def test_a_byte_order_mark_is_no_harm(bom: str, tmp_path: Path) -> None:
 
 def test_mitmproxys_compressed_file_is_read(tmp_path: Path) -> None:
     """`save.har x.zhar` compresses with zlib."""
-    import zlib  # noqa: PLC0415 - for this test alone
-
     (tmp_path / "a.zhar").write_bytes(zlib.compress((DATA / "chrome.har").read_bytes()))
     assert verdicts.entries([tmp_path / "a.zhar"], {}) == shipped("chrome.har")
 
@@ -243,6 +242,47 @@ def test_what_is_wrong_is_told_by_its_number() -> None:
     found = list(har.flows([har_entry(), {"request": {}}, 7, har_entry()]))
     assert [isinstance(item, http.HTTPFlow) for item in found] == [True, False, False, True]
     assert [str(item) for item in found[1:3]] == [f"entry {n}: an entry without the request's url" for n in (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("status", "1e999", "entry 2: a status that is no number"),
+        ("time", "1" + "0" * 400, "entry 2: a time that is no number of milliseconds"),
+    ],
+)
+def test_numbers_that_no_float_holds_cost_one_entry(place: str, value: str, told: str, tmp_path: Path) -> None:
+    """JSON can spell any number; the entry is told as unreadable, and the rest goes on."""
+    good = json.dumps(har_entry())
+    odd = good.replace(f'"{place}": {200 if place == "status" else 500}', f'"{place}": {value}')
+    (tmp_path / "a.har").write_text(f'{{"log":{{"entries":[{good},{odd},{good}]}}}}')
+    records = list(recording.read(tmp_path / "a.har"))
+    assert [record.fault for record in records] == ["", told, ""]
+
+
+def test_a_list_of_many_codings_is_not_followed() -> None:
+    """A hundred thousand codings would take hours; the body stays as the file holds it."""
+    answer = {"headers": [JSON, {"name": "content-encoding", "value": ",".join(["gzip", "br"] * 50_000)}]}
+    flow = read(response=answer)
+    assert flow.response
+    assert flow.response.raw_content == b'{"ok":1}'
+
+
+def test_a_compressed_file_may_not_fill_the_memory(tmp_path: Path) -> None:
+    """Half a megabyte can become any size; beyond the bound one line says what to do."""
+    bomb = zlib.compressobj(1)
+    parts = [bomb.compress(b'{"log":{"entries":[')]
+    parts += [bomb.compress(bytes(1024 * 1024).replace(b"\0", b" ")) for _ in range(recording.MAX_INFLATED >> 20)]
+    (tmp_path / "a.zhar").write_bytes(b"".join([*parts, bomb.compress(b"]}}"), bomb.flush()]))
+    with pytest.raises(UnreadableError, match=r"over 128 MiB when decompressed; unpack it and replay the \.har file"):
+        list(recording.read(tmp_path / "a.zhar"))
+
+
+def test_a_cut_compressed_file_is_refused(tmp_path: Path) -> None:
+    """Half of a compressed HAR file is none."""
+    (tmp_path / "a.zhar").write_bytes(zlib.compress((DATA / "chrome.har").read_bytes())[:-9])
+    with pytest.raises(UnreadableError, match="neither a flow file of mitmproxy nor a HAR file"):
+        list(recording.read(tmp_path / "a.zhar"))
 
 
 VERDICTS = Verdicts(options.read(verdicts.parse_options(["akto_filter=~u x | ~hq y", "akto_routes=*/*"], {}), {}))
