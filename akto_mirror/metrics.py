@@ -6,7 +6,11 @@ place that counts, so that nothing is counted twice and nothing costs a request 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,9 +27,16 @@ from akto_mirror import spool
 from akto_mirror.rules import Reason
 from akto_mirror.shipper import Shipper
 from akto_mirror.stats import Dropped, Place, Snapshot, Stats
+from akto_mirror.text import printable
 
 # Waiting for longer than this makes `/healthz` answer 503.
 STALE_S = 300.0
+
+# Who scrapes does so at once and seldom: these keep strangers from holding threads.
+MAX_CLIENTS = 16
+CLIENT_S = 10.0
+
+logger = logging.getLogger(__name__)
 
 WAITING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
 ENDED = (Place.SHIPPED, Place.REJECTED, Place.HANDED_OVER)
@@ -104,15 +115,48 @@ class Metrics:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """Answers scrapes that overlap."""
+    """Answers scrapes that overlap, `MAX_CLIENTS` at a time, each within `CLIENT_S`; others find the door shut."""
 
     daemon_threads = True
 
+    def __init__(self, *args: Any) -> None:
+        self._places = threading.BoundedSemaphore(MAX_CLIENTS)
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin a thread, if there is a place for one."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a client, however slowly it sends and reads, for no longer than its time."""
+        clock = threading.Timer(CLIENT_S, _hang_up, [request])
+        clock.daemon = True
+        try:
+            clock.start()
+            super().process_request_thread(request, client_address)
+        finally:
+            clock.cancel()
+            self._places.release()
+
+    def handle_error(self, *_: Any) -> None:
+        """Leave a client alone that went away or said nothing: it is no fault of this program's."""
+        logger.debug("akto: a client of the metrics failed: %s", printable(repr(sys.exception())))
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
 
 class _Handler(WSGIRequestHandler):
-    """Leaves no line a scrape in the log, and no thread to a client that says nothing."""
-
-    timeout = 10
+    """Leaves no line a scrape in the log."""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the standard library
         """Do nothing."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import subprocess
 import sysconfig
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +17,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from akto_mirror import sample_api
+from akto_mirror import metrics, sample_api
 from akto_mirror.background import BackgroundServer
 from akto_mirror.metrics import STALE_S, Metrics, Observation
 from akto_mirror.rules import Reason
@@ -31,11 +35,11 @@ def serving(stats: Stats, *, oldest_s: float = 0.0, spool_bytes: int | None = 7)
     def observe() -> Observation:
         return Observation(stats.snapshot(), 11, 64, spool_bytes, spool_bytes, oldest_s)
 
-    metrics = Metrics("127.0.0.1", 0, observe)
+    served = Metrics("127.0.0.1", 0, observe)
     try:
-        yield f"http://127.0.0.1:{metrics.port}"
+        yield f"http://127.0.0.1:{served.port}"
     finally:
-        metrics.close()
+        served.close()
 
 
 def samples(url: str) -> dict[str, float]:
@@ -104,6 +108,41 @@ def test_every_metric_is_documented() -> None:
     served = {NAME.match(line.removeprefix("# HELP "))[0] for line in text.splitlines() if line.startswith("# HELP ")}  # type: ignore[index]
     section = (ROOT / "README.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
     assert served == set(NAME.findall(section))
+
+
+def test_silent_clients_hold_no_more_than_their_places(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Clients that say nothing get a few threads for a while, then scrapes are served again; none of it is printed."""
+    monkeypatch.setattr(metrics, "CLIENT_S", 2.0)
+    before = threading.active_count()
+    with serving(Stats()) as url, contextlib.ExitStack() as kept:
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        for _ in range(60):
+            connection = kept.enter_context(socket.create_connection(address, DEADLINE))
+            with contextlib.suppress(OSError):
+                connection.sendall(b"GET /metr")
+        healthy(url)  # They are accepted in their order.
+        # A thread and a timer for each place, and the one that listens.
+        assert threading.active_count() - before <= 2 * metrics.MAX_CLIENTS + 1
+        until(lambda: healthy(url))
+    assert capfd.readouterr().err == ""
+
+
+def healthy(url: str) -> bool:
+    """Tell whether the server has a place for one more client."""
+    try:
+        return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens in another thread."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.e2e
