@@ -36,8 +36,8 @@ ESSENCE_END = re.compile("[;,+]")
 GZIP_MEMBERS = 256
 BR_MEMBERS = 8
 
-# How many times the limit is decoded in search of a fault for which the Worker would ship nothing.
-DRAIN = 16
+# Decoded bytes behind the limit that are searched for a fault for which the Worker would ship nothing.
+DRAIN = 1024 * 1024
 
 
 class Body(NamedTuple):
@@ -80,8 +80,8 @@ def worker_payload(body: Body, coding: str, limit: int) -> str:
     """Return the payload that the Worker ships.
 
     A response in `gzip` or `br`, spelt exactly so, is decoded by the platform, and gives an empty text if anything in
-    it is broken; every other coding stays as it is. A fault that shows only in bytes that were not kept, or behind
-    more than `DRAIN` times the limit, goes unnoticed here.
+    it is broken; every other coding stays as it is. A fault that shows only in bytes that were not kept, or more than
+    `DRAIN` bytes behind the limit, goes unnoticed here.
 
     Args:
         body: the body's prefix.
@@ -91,8 +91,9 @@ def worker_payload(body: Body, coding: str, limit: int) -> str:
     decoder = WORKER_DECODERS.get(coding)
     if decoder is None or not body.prefix or not limit:
         return text(body.prefix[:limit])
-    decoded = decoder(body.prefix, DRAIN * limit)
-    sound = (decoded.ended and not decoded.rest) or not body.complete or len(decoded.data) >= DRAIN * limit
+    bound = limit + DRAIN
+    decoded = decoder(body.prefix, bound)
+    sound = (decoded.ended and not decoded.rest) or not body.complete or len(decoded.data) >= bound
     return text(decoded.data[:limit]) if sound else ""
 
 
@@ -168,16 +169,18 @@ Member = Callable[[bytes, int], Decoded]
 
 def _decode_members(member: Member, data: bytes, bound: int, most: int) -> Decoded:
     """Decode up to `most` members that follow one another; a last one that is none at all is left in `rest`."""
-    out, last = bytearray(), Decoded(b"", ended=False, rest=data)
+    out, left, last = list[bytes](), bound, Decoded(b"", ended=False, rest=data)
     for _ in range(most):
-        part = member(last.rest, bound - len(out))
+        part = member(last.rest, left)
         if last.ended and not part.data and not part.ended:
             break
-        out += part.data
+        out.append(part.data)
+        left -= len(part.data)
         last = part
-        if not part.ended or not part.rest or len(out) >= bound:
+        if not part.ended or not part.rest or left <= 0:
             break
-    return Decoded(bytes(out), last.ended, last.rest)
+    # Joining copies nothing where one member is all there is, as nearly always.
+    return Decoded(b"".join(filter(None, out)), last.ended, last.rest)
 
 
 def _inflate(wbits: int) -> Member:

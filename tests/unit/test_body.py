@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import random
+import tracemalloc
 import zlib
 
 import brotlicffi
@@ -203,6 +204,25 @@ class TestWorker:
         coded = gzip.compress(bytes(10 * LIMIT))
         assert worker(coded, "gzip") == "\x00" * LIMIT
         assert worker(coded[:-1], "gzip") == ""
+
+    @pytest.mark.parametrize("coding", ["gzip", "br"])
+    @pytest.mark.parametrize("limit", [LIMIT, 1 << 22])
+    def test_the_search_for_a_fault_is_bounded(self, coding: str, limit: int) -> None:
+        """It ends a fixed way behind the limit, and takes no multiple of the limit that a stranger may choose."""
+        coded = encode(bytes(16 * (1 << 22)), coding)[:-1]
+        wire = Body(coded[: body.prefix_bound(limit)])
+        tracemalloc.start()
+        found = body.worker_payload(wire, coding, limit)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(found) == limit
+        assert peak < 4 * (limit + body.DRAIN)
+
+    @pytest.mark.parametrize("coding", ["gzip", "br"])
+    def test_members_do_not_lengthen_the_search(self, coding: str) -> None:
+        """All members and what is behind them share one bound."""
+        wire = Body(encode(bytes(LIMIT + body.DRAIN), coding) * 3 + b"\xff" * 1000)
+        assert body.worker_payload(wire, coding, LIMIT) == "\0" * LIMIT
 
     def test_a_prefix_that_was_kept_of_a_longer_body_is_no_fault(self) -> None:
         """What was not kept cannot be judged; the part that was is decoded."""
