@@ -143,7 +143,10 @@ def run(target: Target, *, send: bool) -> Iterator[Step]:
             return
     with _client(target) as client:
         for name, action in _asking(target, client, send=send):
-            yield _attempt(target, name, action)
+            step = _attempt(target, name, action)
+            yield step
+            if step.hint == WRITE_HTTPS:  # The others would say the same.
+                return
 
 
 def show(step: Step, say: Callable[[str], None]) -> Step:

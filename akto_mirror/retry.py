@@ -51,6 +51,12 @@ HINTS = {
 }
 
 
+_MAYBE_TLS = (
+    "if the port speaks TLS, write https:// instead of http:// in akto_url; else look at the way there with "
+    "`akto-mirror check`"
+)
+_UNKNOWN_HOST = "check the spelling of the host in akto_url, or this machine's name resolution"
+
 # How a fault of a file begins.
 UNWRITABLE = "cannot write"
 
@@ -61,6 +67,13 @@ NETWORK_HINTS = (
     ("WRONG_VERSION_NUMBER", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
     ("handshake operation timed out", "if the port speaks no TLS, write http:// instead of https:// in akto_url"),
     ("record layer failure", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
+    ("Connection reset by peer", _MAYBE_TLS),
+    ("Server disconnected without sending a response", _MAYBE_TLS),
+    ("illegal status line", _MAYBE_TLS),
+    ("Name or service not known", _UNKNOWN_HOST),
+    ("No address associated with hostname", _UNKNOWN_HOST),
+    ("nodename nor servname provided", _UNKNOWN_HOST),
+    ("Temporary failure in name resolution", _UNKNOWN_HOST),
     ("Connection refused", "nothing listens there: start the service, or correct akto_url"),
 )
 

@@ -98,7 +98,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     "line",
     [
         *("", "none", "sink --port x", "sink --port 65536", "check", "check a b", "demo x"),
-        *("check --timeout 0 http://x", "check --timeout nan http://x"),
+        *("check --timeout 0 http://x", "check --timeout nan http://x", "check --timeout soon http://x"),
     ],
 )
 def test_wrong_usage_exits_with_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +106,9 @@ def test_wrong_usage_exits_with_2(line: str, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as ended:
         cli.main(line.split())
     assert ended.value.code == 2
-    assert "usage: akto-mirror" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "usage: akto-mirror" in told
+    assert " invalid _" not in told  # A name of this program's own.
 
 
 def test_the_addon_path_is_the_script(capsys: pytest.CaptureFixture[str]) -> None:

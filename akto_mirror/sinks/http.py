@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import certifi
 import httpx
@@ -90,7 +90,7 @@ class HttpSink:
             return self._answer(method, url, content, timeout_s)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as fault:
             late = f"no answer within {timeout_s:g} s; " if self._aborted else ""
-            return SendResult(None, self._told(f"{late}{type(fault).__name__}: {fault}"))
+            return SendResult(None, self._told(f"{late}{type(fault).__name__}{self._place(fault)}: {fault}"))
         finally:
             watchdog.cancel()
 
@@ -103,6 +103,12 @@ class HttpSink:
             headers = response.headers
             detail = f"to {headers['location']}" if response.is_redirect else _head(response)
             return SendResult(response.status_code, self._told(detail), headers.get("retry-after", ""))
+
+    def _place(self, fault: Exception) -> str:
+        """Name what could not be connected to, which the fault's own text leaves out."""
+        if not isinstance(fault, httpx.ConnectError):
+            return ""
+        return f" at {self._uds or urlsplit(self._url).netloc}"
 
     def _told(self, text: str) -> str:
         """Make text fit for the log and the disk: an answer may quote the token."""
