@@ -131,7 +131,8 @@ SCALAR = re.compile(r"[^,}\]\"\\\r\n]++")
 LINE = re.compile(r"[^\r\n]++")
 ESCAPED = re.compile(r"\\++u([0-9a-fA-F]{4})")
 SUBSCRIPTS = re.compile(r"[\[\].]")
-PARAMETER = re.compile(r"(^|[?&;#\s\"'])([^=?&;#\s\"'<>{}]++)=[^&#\s\"'<>\\]++")
+PARAMETER = re.compile(r"(^|[?&;#\s\"']|\\u0026)([^=?&;#\s\"'<>{}\\]++)=[^&#\s\"'<>\\]++")
+PATH_PARAMETER = re.compile(r"(;)([^=;/]++)=[^;/]++")
 BOUNDARY = re.compile(r"boundary\s*+=\s*+(?:\"([^\"]*+)|([^\s;,\"]++))", re.IGNORECASE)
 DELIMITER_LINE = re.compile(r"(?:\A|\r?\n)--([^\r\n]*+)")
 BLANK_LINE = re.compile(r"\r?\n\r?\n")
@@ -194,9 +195,13 @@ def payload(text: str, content_type: str, redaction: Redaction) -> str:
 
 
 def path(target: str, redaction: Redaction) -> str:
-    """Hide the values of query parameters in a path that has its query string."""
+    """Hide the values of query parameters in a path that may have its query string, and of `;name=value` in it."""
+    if not redaction.fields:
+        return target
     before, mark, query = target.partition("?")
-    return before + mark + pairs(query, redaction) if mark and redaction.fields else target
+    if ";" in before:
+        before = PATH_PARAMETER.sub(partial(_parameter, redaction=redaction), before)
+    return before + mark + pairs(query, redaction)
 
 
 def pairs(text: str, redaction: Redaction) -> str:
@@ -341,8 +346,17 @@ def _value(text: str, key: Key) -> tuple[int, str]:
     mask = f"{key.delimiter}{MASK}{key.delimiter}"
     if text[key.value : key.value + 1] in ("{", "["):
         return _nested_end(text, key.value, max(0, len(key.delimiter) - 1)), mask
+    return _scalar_end(text, key), mask
+
+
+def _scalar_end(text: str, key: Key) -> int:
     scalar = (LINE if key.line else SCALAR).match(text, key.value)
-    return key.value + len(scalar[0].rstrip()) if scalar else key.value, mask
+    if not scalar:
+        return key.value
+    opened = DELIMITER.match(text, scalar.end())
+    if opened and opened[0] == key.delimiter:
+        return _string_end(text, opened)  # Python's b"…"; in JSON a comma would stand between.
+    return key.value + len(scalar[0].rstrip())
 
 
 def _string_end(text: str, opened: re.Match[str]) -> int:

@@ -79,6 +79,7 @@ def test_a_form_is_found_under_any_type(content_type: str) -> None:
         ('{"password"\ufeff: "S"}', '{"password"\ufeff: "[redacted]"}'),
         ("{'password':'S\"S','x':'y'}", "{'password':'[redacted]','x':'y'}"),
         ("{'token':{'a':'}','b':'S'},'x':1}", "{'token':'[redacted]','x':1}"),
+        ('{"password": b"S", "token":1 "pin":"S"}', '{"password": "[redacted]", "token":"[redacted]":"[redacted]"}'),
         ('password: "S"\nx: y', 'password: "[redacted]"\nx: y'),
         ("- password: S, S\n  x: y", "- password: [redacted]\n  x: y"),
         ("{x:1, password:S, y:2}", "{x:1, password:[redacted], y:2}"),
@@ -173,10 +174,18 @@ def test_addresses_in_headers(value: str, expected: str) -> None:
     assert redact.headers({"referer": value}, HIDDEN) == {"referer": expected}
 
 
+def test_parameters_of_path_segments() -> None:
+    """`;name=value` in a path is a parameter too (RFC 3986, section 3.3), and ends with its segment."""
+    assert redact.path("/a;token=S;b=1/c?x", HIDDEN) == "/a;token=[redacted];b=1/c?x"
+    assert redact.path("/a;b=1/token=1", HIDDEN) == "/a;b=1/token=1"
+
+
 def test_addresses_in_payloads() -> None:
     """A query is hidden wherever an address stands, and the JSON around it stays whole."""
-    text = '{"next":"https://x/?a=1&token=S","form":"token=S&x"}'
-    expected = '{"next":"https://x/?a=1&token=[redacted]","form":"token=[redacted]&x"}'
+    text = '{"next":"https://x/?a=1&token=S","form":"token=S&x","go":"x\\u0026pin=S\\u0026y"}'
+    expected = (
+        '{"next":"https://x/?a=1&token=[redacted]","form":"token=[redacted]&x","go":"x\\u0026pin=[redacted]\\u0026y"}'
+    )
     assert redact.payload(text, "application/json", HIDDEN) == expected
 
 
@@ -222,11 +231,13 @@ def test_json_in_strings_is_redacted_as_a_parser_would(document: object, depth: 
     assert json.loads(text) == {"token": MASK, "x": hidden(document)}
 
 
-@given(JSON, st.integers(0, 300))
-def test_a_cut_never_shows_a_secret(document: object, cut: int) -> None:
+@given(JSON, st.integers(0, 300), st.integers(0, 2))
+def test_a_cut_never_shows_a_secret(document: object, cut: int, depth: int) -> None:
     """Line 11: however a document is cut off, no value of a named key is left in it."""
-    text = json.dumps({"token": "SECRET", "x": document, "pin": ["SECRET"]})[:cut]
-    assert "SECRET" not in redact.payload(text, "application/json", HIDDEN)
+    text = json.dumps({"token": "SECRET", "x": document, "pin": ["SECRET", {"x": 'SECRET"}'}]})
+    for _ in range(depth):
+        text = json.dumps([text])
+    assert "SECRET" not in redact.payload(text[:cut], "application/json", HIDDEN)
 
 
 PLAIN_UNITS = [
