@@ -111,6 +111,9 @@ COMMON_FIELDS = frozenset(
 
 IGNORED = str.maketrans("", "", "-_")
 
+# What stands between keys, so that a quote behind it begins a string; the expression `KEY` knows it too.
+ENDS_NO_KEY = frozenset(":{},\"'")
+
 # Longer keys are nobody's field names, even with every character spelt as \u0061 in JSON in a string.
 MAX_KEY = 512
 
@@ -322,8 +325,10 @@ def _key(text: str, found: re.Match[str], redaction: Redaction) -> Key | None:
         return Key(found.end(), "", not found[2]) if _is_field(found[3], redaction) else None
     close = found.start()
     run = _run(text, close)
+    if run > MAX_RUN or text[close - run - 1 : close - run] in ENDS_NO_KEY:
+        return None
     start = text.rfind(found[1], max(0, close - MAX_KEY), close - run)
-    if start < 0 or run > MAX_RUN or _run(text, start) != run:
+    if start < 0 or _run(text, start) != run:
         return None
     name = text[start + 1 : close - run]
     if "\\" in name:
