@@ -102,7 +102,7 @@ class AktoMirror(Commands):
 
     def configure(self, updated: set[str]) -> None:
         """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
-        if self._settings is None or set(updated).intersection(options.names()):
+        if set(updated).intersection(options.names()):
             self._read_options()
         self._observe_mitmproxy()
 
@@ -120,7 +120,7 @@ class AktoMirror(Commands):
             )
         else:
             fidelity = "worker" if settings.worker else "akto"
-            logger.info("akto: mirroring to %s (fidelity %s)", printable(settings.destination.url), fidelity)
+            logger.info("akto: mirroring to %s (fidelity %s)", settings.destination.shown, fidelity)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Note the host that the client asked for, and let a long request pass while it comes."""

@@ -146,6 +146,13 @@ class TestVerdicts:
             assert len(mirror.entries()) == 1
 
 
+def test_a_mistake_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the addon itself changes an option of mitmproxy, which configures it again."""
+    with mirroring(mode=["reverse:http://target.internal:8080"], tag="no JSON"):
+        pass
+    assert caplog.text.count("akto: akto_tag=no JSON: ") == 1
+
+
 class TestDrops:
     """What is captured and cannot be kept is counted, with its reason."""
 
