@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
@@ -16,6 +19,31 @@ from tornado.web import Application
 
 # A body that no handler asked to read in pieces is held in memory as a whole, before any handler sees it.
 MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+# Seconds between two lines about connections that cannot be taken, and between two tries to take them.
+_CROWD_LINE_S = 60.0
+_CROWD_TRY_S = 0.02
+
+logger = logging.getLogger(__name__)
+
+
+class _Crowd:
+    """Handles what the event loop does not: more connections than descriptors are told of once in a while."""
+
+    def __init__(self) -> None:
+        self._told_at = float("-inf")
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        fault = context.get("exception")
+        if not isinstance(fault, OSError) or fault.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+            return
+        if time.monotonic() - self._told_at >= _CROWD_LINE_S:
+            self._told_at = time.monotonic()
+            logger.error("no more connections can be taken (%s); raise the limit with ulimit -n", fault.strerror)
+        # The loop would try again at once.
+        time.sleep(_CROWD_TRY_S)
 
 
 class BackgroundServer:
@@ -101,6 +129,7 @@ class BackgroundServer:
         server = HTTPServer(self._app, ssl_options=self._ssl_context, max_body_size=self._max_body_bytes)
         server.add_sockets(sockets)
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_Crowd())
         self._halt = asyncio.Event()
         ready.set()
         await self._halt.wait()

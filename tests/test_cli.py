@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -203,6 +205,25 @@ def test_the_sink_serves_until_a_signal_and_sums_up(number: signal.Signals) -> N
         "422 1 entry; refused: path is missing (after 1 good entries)",
         "stopped: 3 entries in 1 batch; refused: 1 with 422",
     ]
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_more_connections_than_descriptors_are_one_line() -> None:
+    """Out of descriptors the sink says so once, and serves again when connections have gone."""
+    with sink() as (process, url), ExitStack() as kept:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (32, 32))
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        for _ in range(60):
+            kept.enter_context(socket.create_connection(address, DEADLINE))
+        assert process.stderr
+        line = process.stderr.readline()
+        assert "no more connections can be taken (Too many open files); raise the limit" in line
+        kept.close()
+        assert httpx.get(f"{url}/healthCheck", trust_env=False, timeout=DEADLINE).status_code == 200
+        process.terminate()
+        _, err = process.communicate(timeout=DEADLINE)
+    assert err == ""
 
 
 @pytest.mark.e2e
