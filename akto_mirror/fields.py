@@ -78,7 +78,7 @@ def read_payload(text: str, content_type: str) -> Payload:
     if not text:
         return Payload("", {})
     kind = content_type.lower()
-    if "grpc" in kind:
+    if is_grpc(content_type):
         return _grpc(text)
     if "event-stream" in kind:
         return _json_lines("events", _event_data(text))
@@ -87,6 +87,11 @@ def read_payload(text: str, content_type: str) -> Payload:
     if kind.startswith("multipart/"):
         return Payload("multipart", _parts(text))
     return _by_first_character(text, kind)
+
+
+def is_grpc(content_type: str) -> bool:
+    """Tell a media type of gRPC frames, those of `grpc-web-text`, which come as base64, included."""
+    return content_type.lstrip().lower().startswith("application/grpc")
 
 
 def _by_first_character(text: str, kind: str) -> Payload:

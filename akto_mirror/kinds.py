@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from akto_mirror.fields import Payload
+from akto_mirror.fields import Payload, is_grpc
 
 WEBSOCKET = "WebSocket"
 GRPC = "gRPC"
@@ -54,7 +54,7 @@ def recognise(entry_type: str, headers: Mapping[str, str], request: Payload, que
     """
     if entry_type == WEBSOCKET or headers.get("upgrade", "").lower() == "websocket":
         return Kind(WEBSOCKET)
-    if "grpc" in headers.get("content-type", "").lower():
+    if is_grpc(headers.get("content-type", "")):
         return Kind(GRPC)
     if _is_graphql(query):
         return Kind(GRAPHQL, (_graphql(query),))

@@ -131,8 +131,9 @@ OPTIONS: tuple[Option, ...] = (
         "akto_redact_fields",
         Sequence[str],
         [],
-        "JSON keys, form fields and query parameters whose values are replaced before anything is queued; common "
-        "stands for the usual ones (password, token, secret, card_number and their like).",
+        "JSON keys, form fields, query parameters and XML elements whose values are replaced before anything is "
+        "queued; names are compared without case, - and _. common stands for the usual ones (password, token, secret, "
+        "card_number and their like).",
     ),
     Option(
         "akto_stream",

@@ -176,6 +176,11 @@ def test_grpc_bodies_that_are_cut_or_compressed_say_so() -> None:
     assert (packed.messages, packed.compressed, packed.fields) == (1, True, ())
 
 
+def test_a_parameter_makes_no_grpc() -> None:
+    """What only has gRPC's name in its content type is what it is."""
+    assert fields.read_payload('{"a":1}', "application/json; v=grpc")[0] == "json"
+
+
 @pytest.mark.parametrize("payload", ["", "\0\0\0\0\2\x08\x07", "not base64!", b64encode(b"ab").decode(), "é"])
 def test_grpc_text_that_is_no_base64_of_frames_is_not_read(payload: str) -> None:
     """The Worker's UTF-8 text of a gRPC body tells nothing."""
