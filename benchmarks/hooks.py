@@ -19,8 +19,8 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow
 
-from akto_mirror import addon as addon_module
 from akto_mirror.addon import AktoMirror
+from akto_mirror.sinks import choose
 from akto_mirror.sinks.base import SendResult
 from benchmarks import load, peers
 
@@ -84,7 +84,7 @@ class Exchange:
 def loaded_addon() -> Generator[AktoMirror]:
     """Load the addon as in reverse mode, with a sink that costs nothing."""
     addon = AktoMirror()
-    no_network = mock.patch.object(addon_module, "HttpSink", return_value=NoSink())
+    no_network = mock.patch.object(choose, "HttpSink", return_value=NoSink())
     with taddons.context(Proxyserver(), loadcore=False) as context, no_network:
         context.options.update(mode=["reverse:http://127.0.0.1:3000"])
         context.master.addons.add(addon)

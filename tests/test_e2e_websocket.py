@@ -36,7 +36,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
 FENCE = "/fence"
 CHAT = Subprotocol("chat")
-REFUSALS = {"/refused-200": 200, "/refused-403": 403, "/refused-404": 404}
+SERVED = "/served"
+REFUSALS = {"/refused-403": 403, "/refused-404": 404, "/refused-500": 500}
 
 
 def echo(connection: ServerConnection) -> None:
@@ -47,7 +48,7 @@ def echo(connection: ServerConnection) -> None:
 
 def answer(connection: ServerConnection, request: Request) -> Response | None:
     """Refuse some paths, answer the fence with JSON, and accept every other upgrade."""
-    status = 200 if request.path == FENCE else REFUSALS.get(request.path)
+    status = 200 if request.path in (FENCE, SERVED) else REFUSALS.get(request.path)
     if status is None:
         return None
     response = connection.respond(http.HTTPStatus(status), json.dumps({"status": status}))
@@ -117,6 +118,15 @@ def test_refused(mirror: Mirror, path: str) -> None:
     entry = the_entry(mirror, path)
     assert (entry["type"], entry["statusCode"]) == ("WebSocket", str(REFUSALS[path]))
     assert entry["requestPayload"] == entry["responsePayload"] == ""
+
+
+def test_ignored(mirror: Mirror) -> None:
+    """An upgrade that the target passes over and serves with 200 is mirrored as the ordinary exchange that it is."""
+    with pytest.raises(InvalidStatus), connect(address(mirror, SERVED), proxy=None):
+        pytest.fail("the upgrade was accepted")
+    entry = the_entry(mirror, SERVED)
+    assert (entry["type"], entry["statusCode"]) == ("HTTP/1.1", "200")
+    assert json.loads(entry["responsePayload"]) == {"status": 200}
 
 
 def test_subprotocol(mirror: Mirror) -> None:
