@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from urllib.parse import urljoin
 
 from mitmproxy import http
@@ -79,14 +80,17 @@ def _leads_to_akto(path: str, settings: Settings, *, is_own: bool) -> bool:
 
 
 def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
-    """Match the path as it was sent and as it is reported, so that no spelling of it leads past a route."""
     asked = host.asked(flow, headers.get("host", "")) or flow.request.host
-    scheme = "https" if flow.client_conn.tls else "http"
-    shown = entry.path_of(flow.request.data.path, include_query=True)
-    return any(
-        routes.any_matches(settings.routes, scheme, routes.host_name(asked), path)
-        for path in {flow.request.path, shown, routes.plain(shown)}
-    )
+    scheme, name = "https" if flow.client_conn.tls else "http", routes.host_name(asked)
+    return any(routes.any_matches(settings.routes, scheme, name, path) for path in _spellings(flow.request))
+
+
+def _spellings(request: http.Request) -> Iterator[str]:
+    """Give a request's path as it was sent and, if that leads to no route, as it is reported and as servers read it."""
+    yield request.path
+    shown = entry.path_of(request.data.path, include_query=True)
+    yield shown
+    yield routes.plain(shown)
 
 
 def _is_websocket(flow: http.HTTPFlow, response: http.Response, headers: HeaderMap, settings: Settings) -> bool:

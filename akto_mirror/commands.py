@@ -16,7 +16,6 @@ from akto_mirror.letter_commands import LetterCommands
 from akto_mirror.marks import VERDICT
 from akto_mirror.metrics import Observation
 from akto_mirror.options import Settings
-from akto_mirror.outcome import Outcome
 from akto_mirror.report import is_round
 from akto_mirror.rules import Skip
 from akto_mirror.shipper import Shipper
@@ -78,14 +77,11 @@ class Commands(LetterCommands):
 
     def _encode(self, made: Entry) -> bytes:
         """Encode an entry; one that is too large is cut, which is counted and told."""
-        encoded = entry.encode(made)
-        if not entry.is_oversized(made, encoded):
-            return encoded
-        count = self._stats.shorten()
-        if is_round(count):
+        encoded, is_cut = entry.fit(made)
+        if is_cut and is_round(count := self._stats.shorten()):
             request = printable(f"{made.method} {made.path}")
             logger.warning("akto: shortened the entry of %s, which is too large (%d so far)", request, count)
-        return entry.shorten(made)
+        return encoded
 
     def _explain(self, chosen: http.HTTPFlow) -> str:
         """Return the text of the content view: what became of a flow, or would, and its entry."""
@@ -140,10 +136,9 @@ def _foresee(chosen: http.HTTPFlow, settings: Settings, marker: str) -> tuple[st
     """Return what the rules say of a flow that has a response, and its entry whatever they say."""
     assert chosen.response is not None  # noqa: S101 - chosen by it; for the type checker
     decision = capture.decide(chosen, chosen.response, settings, marker)
-    skipped = isinstance(decision, Skip)
     exchange = capture.snapshot(chosen, chosen.response, settings) if isinstance(decision, Skip) else decision
     made = entry.build(chosen, chosen.response, capture.shape(settings), exchange)
-    return (outcome.verdict(Outcome.SKIPPED, str(decision)) if skipped else str(Outcome.CAPTURED)), made
+    return outcome.foreseen(decision), made
 
 
 def _check(target: checks.Target) -> None:

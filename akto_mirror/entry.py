@@ -275,6 +275,12 @@ def encode(entry: Entry) -> bytes:
     return bytes(memoryview(_encoder.encode(entry)))
 
 
+def fit(entry: Entry) -> tuple[bytes, bool]:
+    """Encode an entry for the wire, cut if it is oversized; tells whether it was."""
+    encoded = encode(entry)
+    return (shorten(entry), True) if is_oversized(entry, encoded) else (encoded, False)
+
+
 def shorten(entry: Entry) -> bytes:
     """Encode an entry that is oversized, cut until it fits: long headers and other fields first, then the payloads.
 

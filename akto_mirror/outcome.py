@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from akto_mirror.rules import Skip
 from akto_mirror.text import printable
 
 
@@ -27,3 +28,8 @@ UNDER_WAY = frozenset({Outcome.CAPTURED, Outcome.QUEUED, Outcome.SPOOLED})
 def verdict(outcome: Outcome, reason: str = "") -> str:
     """Return an outcome with its reason, as one short line that nothing in the reason can break."""
     return f"{outcome} ({printable(reason, 100)})" if reason else str(outcome)
+
+
+def foreseen(decision: object) -> str:
+    """Return what a decision of the rules makes of a flow, before anything is sent: a `Skip`, or else a capture."""
+    return verdict(Outcome.SKIPPED, str(decision)) if isinstance(decision, Skip) else str(Outcome.CAPTURED)

@@ -22,7 +22,6 @@ from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.entry import Entry
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
 from akto_mirror.options import Settings
-from akto_mirror.outcome import Outcome
 from akto_mirror.progress import Bar
 from akto_mirror.recording import Record, UnreadableError
 from akto_mirror.retry import Kind
@@ -165,14 +164,9 @@ class Replay:
             ledger.settle(index)
         else:
             self.tally.captured += 1
-            self.take(self._encode(verdict), ledger, index)
-
-    def _encode(self, made: Entry) -> bytes:
-        encoded = entry.encode(made)
-        if not entry.is_oversized(made, encoded):
-            return encoded
-        self.tally.shortened += 1
-        return entry.shorten(made)
+            encoded, is_cut = entry.fit(verdict)
+            self.tally.shortened += is_cut
+            self.take(encoded, ledger, index)
 
     def ledger_of(self, path: Path) -> Ledger:
         """Return the ledger of a file."""
@@ -206,7 +200,7 @@ class DryRun(Replay):
 
     def show(self, flow: http.HTTPFlow, verdict: Entry | Skip) -> None:
         """Show one line of the table of verdicts."""
-        shown = outcome.verdict(Outcome.SKIPPED, str(verdict)) if isinstance(verdict, Skip) else str(Outcome.CAPTURED)
+        shown = outcome.foreseen(verdict)
         status = flow.response.status_code if flow.response else "-"
         request = printable(f"{flow.request.method:<7} {flow.request.pretty_url}")
         self._say(f"{shown:<40} {status:>3} {request}")
