@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 # How many dead letters are listed, the newest.
 SHOWN = 100
 
+RETRY_WHICH = "name the entries to send again by their numbers in akto.dead, or none of them for all"
+DROP_WHICH = "name the entries to delete by their numbers in akto.dead, or write all"
+
 HEAD = ["number", "age", "target", "reason", "request"]
 
 
@@ -50,15 +53,16 @@ class LetterCommands:
         return cast(types.Data, [HEAD, *rows])
 
     @command.command("akto.dead.retry")
-    def retry_dead(self, *numbers: int) -> None:
+    def retry_dead(self, *numbers: str) -> None:
         """Send refused entries again: those with the numbers, or all of the present akto_url."""
+        chosen = _numbers(numbers, RETRY_WHICH) if numbers else set()
         spool = _open(self._settings)
-        _in_the_background(lambda: _retry(spool, set(numbers)))
+        _in_the_background(lambda: _retry(spool, chosen))
 
     @command.command("akto.dead.drop")
     def drop_dead(self, *numbers: str) -> None:
         """Delete refused entries: those with the numbers, or `all`."""
-        chosen = _numbers(numbers)
+        chosen = None if numbers == ("all",) else _numbers(numbers, DROP_WHICH)
         spool = _open(self._settings)
         _in_the_background(lambda: _drop(spool, chosen))
 
@@ -81,12 +85,10 @@ def _open(settings: Settings | None) -> Spool:
     return spool
 
 
-def _numbers(given: tuple[str, ...]) -> set[int] | None:
-    """Return the numbers that were given; None for all, which has to be written out."""
-    if given == ("all",):
-        return None
-    if not given or not all(each.isascii() and each.isdigit() for each in given):
-        raise exceptions.CommandError("name the entries to delete by their numbers in akto.dead, or write all")
+def _numbers(given: tuple[str, ...], advice: str) -> set[int]:
+    """Return the numbers that were given; what is none is answered by the advice."""
+    if not given or not all(each.isascii() and each.isdigit() and len(each) < 19 for each in given):
+        raise exceptions.CommandError(advice)
     return set(map(int, given))
 
 
