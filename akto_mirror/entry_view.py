@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +12,9 @@ from mitmproxy import contentviews, http
 from akto_mirror.entry import Entry
 
 NAME = "Akto entry"
+
+# What is nested deeper stays a string: indented line by line, its size would grow with the square of its depth.
+DEEPEST = 64
 
 # Fields that hold JSON as a string; shown parsed, because people read them.
 NESTED = ("requestHeaders", "responseHeaders", "requestPayload", "responsePayload", "tag")
@@ -29,7 +32,22 @@ def _parsed(text: str) -> Any:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return found if isinstance(found, dict | list) else text
+    return found if isinstance(found, dict | list) and not _is_deep(found) else text
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 class EntryView:

@@ -38,6 +38,18 @@ def test_the_entry_can_be_read() -> None:
 
 
 @has_views
+def test_what_is_nested_deeply_stays_a_string() -> None:
+    """A body of brackets, 64 KiB of them on one line, must not become lines of up to as many spaces."""
+    with mirroring(screen=View()) as mirror:
+        mirror.context.options.add_option("protobuf_definitions", str, "", "")
+        deep = b"[" * 900 + b"]" * 900
+        shallow = b"[" * 60 + b"]" * 60
+        for body, kind in ((deep, str), (shallow, list)):
+            made = flow(answer=response(content=body))
+            assert type(json.loads(shown(made).partition("\n")[2])["responsePayload"]) is kind
+
+
+@has_views
 def test_a_skipped_flow_has_one_too() -> None:
     """The view shows the entry that a flow would become, and why it does not."""
     with mirroring(screen=View()) as mirror:
