@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bodies, sse, throughput
+from benchmarks import bodies, outage, sse, throughput
 
 SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
 
@@ -25,6 +25,7 @@ def main() -> None:
         "throughput": lambda: throughput.report(args.rounds, args.requests, dict(args.script)),
         "bodies": lambda: bodies.report(args.megabytes),
         "sse": lambda: sse.report(args.streams, args.seconds),
+        "outage": lambda: outage.report(args.turns, args.burst),
     }
     wanted = [measure() for name, measure in sections.items() if args.what in (name, "all")]
     text = "\n\n".join(wanted) + "\n"
@@ -51,12 +52,14 @@ def between_marks(document: str, text: str) -> str:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = functools.partial(parser.add_argument, type=int)
-    parser.add_argument("what", nargs="?", default="all", choices=["throughput", "bodies", "sse", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["throughput", "bodies", "sse", "outage", "all"])
     add("--rounds", default=4, help="throughput: how often each mode gets a fresh process (default: %(default)s)")
     add("--requests", default=4000, help="throughput: requests a mode in a round (default: %(default)s)")
     add("--megabytes", nargs="+", default=[10, 200], help="bodies: sizes (default: 10 200)")
     add("--streams", default=1000, help="sse: how many at once (default: %(default)s)")
     add("--seconds", default=20, help="sse: how long (default: %(default)s)")
+    add("--turns", default=24, help="outage: bursts to each proxy (default: %(default)s)")
+    add("--burst", default=3000, help="outage: requests of a burst (default: %(default)s)")
     add("--script", type=_named, action="append", default=[], metavar="NAME=PATH", help=SCRIPT)
     add("--out", type=Path, metavar="FILE.md", help="write the tables there, too")
     add("--into", type=Path, metavar="FILE.md", help=f"write the tables there between {START} and {END}")

@@ -1,34 +1,36 @@
-"""What clients of the proxy notice of trouble at Akto's side: `python -m benchmarks.outage`.
+"""What clients of the proxy notice of trouble at Akto's side.
 
-Each round runs one proxy for every kind of trouble and two for none, one after another in a rotated order, and compares
-each with the mean of the two healthy ones; the table shows the medians and quartiles of these ratios. How far the
-healthy ones are from one another is the noise.
+A proxy for every kind of trouble and two for none run side by side; bursts of load go to them in turns, each turn in an
+order of its own. A burst is compared with the mean of the two healthy ones of its turn, so that a machine that slows
+down slows both down; the table shows the medians of these ratios and how sure they are. How far the healthy ones are
+from one another is the noise.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import signal
+import random
 import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks import load, peers, proxies, table
 from benchmarks.load import Load
+from benchmarks.proxies import Proxy
 from tests.faults.server import HANG, OK, RESET, SLOW, FaultServer, Reply, status
 
 WARM_UP = 500
 
 SCRIPTS: dict[str, Reply] = {"healthy": OK, "hanging": HANG, "resetting": RESET, "1 byte/s": SLOW, "500": status(500)}
 
-# The two healthy runs stand as far apart as can be, so that a machine that slows down slows one of them down.
 KINDS = ("healthy", "hanging", "resetting", "1 byte/s", "healthy again", "500", "refusing", "dead name")
 HEALTHY = ("healthy", "healthy again")
+
+# What the clients of each proxy saw of one burst.
+Turn = dict[str, Load]
 
 
 def _serve(script: Reply, port: multiprocessing.Queue[int]) -> None:
@@ -59,54 +61,57 @@ def _akto(kind: str) -> Iterator[str]:
         server.join()
 
 
-def measure(kind: str, target_port: int, requests: int, durability: str) -> Load:
-    """Run a proxy with this kind of trouble, and load on it."""
+@contextmanager
+def _mirroring(kind: str, target_port: int) -> Iterator[Proxy]:
+    """Run a proxy with this kind of trouble, warmed up: the first entries have met it."""
     with _akto(kind) as url, tempfile.TemporaryDirectory() as folder:
-        options = {"akto_durability": durability, "akto_spool_dir": f"{folder}/spool", "akto_shutdown_s": "0"}
-        args = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+        args = ("--set", f"akto_spool_dir={folder}/spool")
         with proxies.running_proxy(proxies.with_addon(url, args=args), target_port, url) as proxy:
             load.run(proxy.port, WARM_UP)
-            return load.summary(load.run(proxy.port, requests))
+            yield proxy
 
 
-def report(rounds: int, requests: int, durability: str) -> str:
-    """Measure and return the table."""
-    ratios: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
-    with tempfile.TemporaryDirectory() as folder, peers.running_json_target(Path(folder)) as (port, _):
-        for number in range(rounds):
-            seen = {kind: measure(kind, port, requests, durability) for kind in _rotated(number)}
-            per_s = sum(seen[kind].per_s for kind in HEALTHY) / 2
-            p99_ms = sum(seen[kind].p99_ms for kind in HEALTHY) / 2
-            for kind, run in seen.items():
-                ratios[kind].append((run.per_s / per_s, run.p99_ms / p99_ms))
-            sys.stderr.write(f"round {number + 1}: {per_s:.0f}/s, p99 {p99_ms:.1f} ms when healthy\n")
-    rows = [_row(kind, ratios[kind]) for kind in KINDS]
-    return table.render(("Akto", "throughput", "p99"), rows)
+def report(turns: int, requests: int) -> str:
+    """Measure and return the section."""
+    return _section(_measure(turns, requests), requests)
 
 
-def _rotated(by: int) -> Sequence[str]:
-    start = by % len(KINDS)
-    return KINDS[start:] + KINDS[:start]
+def _measure(turns: int, requests: int) -> list[Turn]:
+    """Return what the clients of each proxy saw in each turn."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        port, _ = stack.enter_context(peers.running_json_target(Path(folder)))
+        running = {kind: stack.enter_context(_mirroring(kind, port)) for kind in KINDS}
+        return [
+            {kind: load.summary(load.run(running[kind].port, requests)) for kind in _shuffled(turn)}
+            for turn in range(turns)
+        ]
 
 
-def _row(kind: str, ratios: Sequence[tuple[float, float]]) -> tuple[str, str, str]:
-    return kind, _told([per_s for per_s, _ in ratios]), _told([p99 for _, p99 in ratios])
+def _section(turns: Sequence[Turn], requests: int) -> str:
+    rows = [(kind, _told(turns, kind, "per_s"), _told(turns, kind, "p99_ms")) for kind in KINDS]
+    return "\n\n".join(
+        [
+            "### Trouble at Akto's side",
+            f"{table.machine()}. {len(turns)} bursts of {requests} requests to each proxy, in turns; load: "
+            f"{load.tool()}, {load.CONNECTIONS} connections. Ratios to the healthy proxies in the same turn: medians, "
+            "in brackets the interval that holds the true median with 95 % confidence.",
+            table.render(("Akto", "throughput", "p99"), rows),
+        ]
+    )
 
 
-def _told(ratios: Sequence[float]) -> str:
-    return table.spread(ratios, 3)
+def _shuffled(turn: int) -> list[str]:
+    """Let none always follow the same other one, whose last entries may still be under way; the same in every run."""
+    return random.Random(turn).sample(KINDS, len(KINDS))  # noqa: S311 - an order, no secret
 
 
-def main() -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.outage", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--durability", choices=["memory", "spill", "disk"], default="spill")
-    args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.stdout.write(report(args.rounds, args.requests, args.durability) + "\n")
+def _told(turns: Sequence[Turn], kind: str, figure: str) -> str:
+    return table.confident(ratios(turns, kind, figure), 3)
 
 
-if __name__ == "__main__":
-    main()
+def ratios(turns: Sequence[Turn], kind: str, figure: str) -> list[float]:
+    """Compare a figure of each turn with its mean in the two healthy bursts of that turn."""
+    return [
+        getattr(turn[kind], figure) * len(HEALTHY) / sum(getattr(turn[healthy], figure) for healthy in HEALTHY)
+        for turn in turns
+    ]

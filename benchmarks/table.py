@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from statistics import quantiles
+from statistics import NormalDist, median, quantiles
 
 
 def render(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -29,3 +30,15 @@ def spread(values: Sequence[float], digits: int) -> str:
         return f"{values[0]:.{digits}f}"
     low, middle, high = quantiles(values, n=4, method="inclusive")
     return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"  # noqa: RUF001 - a range
+
+
+def confident(values: Sequence[float], digits: int) -> str:
+    """Return the median and, if there are enough values to tell, the bounds of the true one's 95 % confidence interval.
+
+    The bounds are values themselves, chosen by the sign test, so that nothing is assumed of how the values are spread.
+    """
+    ordered = sorted(values)
+    rank = math.floor(len(values) / 2 - NormalDist().inv_cdf(0.975) * math.sqrt(len(values)) / 2)
+    if rank < 1:
+        return f"{median(values):.{digits}f}"
+    return f"{median(values):.{digits}f} ({ordered[rank - 1]:.{digits}f}–{ordered[-rank]:.{digits}f})"  # noqa: RUF001 - a range

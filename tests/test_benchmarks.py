@@ -123,7 +123,7 @@ def test_memory_in_a_short_outage() -> None:
 @pytest.mark.timeout(300)
 def test_outage_prints_a_valid_table() -> None:
     """Line 10: the benchmark that compares clients' throughput and p99 runs through every kind of trouble."""
-    rows = _rows(_python("-m", "benchmarks.outage", "--rounds", "1", "--requests", "300"))
+    rows = _rows(_run("outage", "--turns", "1", "--burst", "300"))
     assert list(rows) == [
         "healthy",
         "hanging",
