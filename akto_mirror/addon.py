@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import contextlib
 import logging
 import os
 import secrets
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, exceptions, http
@@ -21,13 +17,27 @@ from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import capture, entry, entry_view, host, metrics, options, tee
+from akto_mirror import (
+    capture,
+    declarations,
+    destination,
+    entry,
+    entry_view,
+    handover,
+    host,
+    metrics,
+    mistakes,
+    options,
+    tee,
+)
 from akto_mirror.batch import Limits
 from akto_mirror.commands import Commands
+from akto_mirror.declarations import OPTIONS, ConfigError
 from akto_mirror.entry import Exchange
+from akto_mirror.handover import Flush, Room
 from akto_mirror.marks import VERDICT, Mark, Marks
 from akto_mirror.metrics import Metrics, Observation
-from akto_mirror.options import ConfigError, Settings
+from akto_mirror.options import Settings
 from akto_mirror.outcome import Outcome, verdict
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
@@ -60,14 +70,8 @@ WHOLE_RESPONSES = ("intercept", "modify_body")
 SAVES = ("save_stream_file", "hardump")
 
 
-# Shippers of instances that mitmproxy has removed while it goes on, by its master: of a script that it reloads.
-_parked: WeakKeyDictionary[object, Shipper] = WeakKeyDictionary()
-
 # What follows the flows of a master, over reloads.
 _marks: WeakKeyDictionary[object, Marks] = WeakKeyDictionary()
-
-# Seconds within which the next instance takes a parked shipper over; it comes at once if it comes.
-PARK_S = 2.0
 
 
 class AktoMirror(Commands):
@@ -91,18 +95,18 @@ class AktoMirror(Commands):
 
     def load(self, loader: Loader) -> None:
         """Declare the options, and report given values that mitmproxy would pass over in silence."""
-        for option in options.OPTIONS:
+        for option in OPTIONS:
             loader.add_option(option.name, option.type, option.default, option.help, option.choices)
         deferred = ctx.options.deferred
         texts = {name: value.val for name, value in deferred.items() if hasattr(value, "val")}
         values = {name: value for name, value in deferred.items() if name not in texts}
-        for mistake in options.find_mistakes(texts, values):
+        for mistake in mistakes.find(texts, values):
             logger.error("akto: %s", mistake)
             deferred.pop(mistake.option, None)
 
     def configure(self, updated: set[str]) -> None:
         """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
-        if set(updated).intersection(options.names()):
+        if set(updated).intersection(declarations.names()):
             self._read_options()
         self._observe_mitmproxy()
 
@@ -159,16 +163,15 @@ class AktoMirror(Commands):
             return None
         replay = bool(getattr(ctx.options, "rfile", None))
         shipper = self._shipper
-        flush = _Flush(lambda: self._close(shipper, patient=replay))
-        if ctx.master.should_exit.is_set() or not _park(shipper, flush):
+        flush = Flush(lambda: self._close(shipper, patient=replay))
+        if ctx.master.should_exit.is_set() or not handover.park(ctx.master, shipper, flush):
             flush.begin()
         return flush
 
     def _close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
         if ctx.master.should_exit.is_set():
-            _on_signals(shipper.hurry)
-        if _parked.get(ctx.master) is shipper:
-            del _parked[ctx.master]
+            handover.on_signals(shipper.hurry)
+        handover.forget(ctx.master, shipper)
         ended = shipper.close(patient=patient)
         ended.add_done_callback(lambda _: _sum_up(f"akto: {shipper.stats.snapshot()}"))
         return ended
@@ -229,7 +232,7 @@ class AktoMirror(Commands):
 
     def _read_options(self) -> None:
         try:
-            settings = options.read({name: getattr(ctx.options, name) for name in options.names()}, os.environ)
+            settings = options.read({name: getattr(ctx.options, name) for name in declarations.names()}, os.environ)
             self._serve_metrics(settings.metrics)
         except ConfigError as fault:
             self._refuse(fault)
@@ -295,7 +298,7 @@ class AktoMirror(Commands):
     def _begin(self, settings: Settings) -> Shipper:
         """Go on with the shipper that an instance before this one has left when the script was reloaded."""
         policy, sink = _policy(settings), choose.sink(settings, self._marker)
-        legacy = _parked.pop(ctx.master, None)
+        legacy = handover.claim(ctx.master)
         if legacy is None:
             return Shipper(policy, sink, self._stats)
         self._stats = legacy.stats
@@ -360,7 +363,7 @@ class AktoMirror(Commands):
         """Make a replay of a file, which nobody waits for, wait for room in the queue; live traffic never does."""
         if flow.live or self._shipper is None or not self._shipper.is_crowded():
             return None
-        return _Room(self._shipper)
+        return Room(self._shipper)
 
 
 def _sum_up(line: str) -> None:
@@ -368,70 +371,6 @@ def _sum_up(line: str) -> None:
     logger.info("%s", line)
     if ctx.master.should_exit.is_set() and ctx.master.addons.get("consoleaddon") is not None:
         sys.stderr.write(f"{line}\n")
-
-
-def _on_signals(act: Callable[[], None]) -> None:
-    """Have a further signal act, where mitmproxy would pass over it: it has begun to end already."""
-    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, act)
-
-
-def _park(shipper: Shipper, flush: _Flush) -> bool:
-    """Leave a shipper as it runs to the next instance, and close it if there is none; False without an event loop."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    master = ctx.master
-    _parked[master] = shipper
-
-    def close_if_left() -> None:
-        if _parked.get(master) is shipper:
-            flush.begin()
-
-    def end() -> None:
-        close_if_left()
-        flush.wait()
-
-    loop.call_later(PARK_S, close_if_left)
-    atexit.register(end)
-    return True
-
-
-class _Flush:
-    """A flush that begins at once or when somebody waits for it."""
-
-    def __init__(self, close: Callable[[], Future[None]]) -> None:
-        self._close = close
-        self._ended: Future[None] | None = None
-
-    def begin(self) -> None:
-        """Begin, if it has not begun."""
-        if self._ended is None:
-            self._ended = self._close()
-
-    def wait(self) -> None:
-        """Block until it has ended, if it has begun."""
-        if self._ended is not None:
-            self._ended.result()
-
-    def __await__(self) -> Generator[Any, None, None]:
-        self.begin()
-        assert self._ended is not None  # noqa: S101 - for the type checker
-        return asyncio.wrap_future(self._ended).__await__()
-
-
-class _Room:
-    """Awaits room in the queue."""
-
-    def __init__(self, shipper: Shipper) -> None:
-        self._shipper = shipper
-
-    def __await__(self) -> Generator[Any, None, None]:
-        while self._shipper.is_crowded():
-            yield from asyncio.sleep(0.01).__await__()
 
 
 def _shows_debug_lines() -> bool:
@@ -468,7 +407,9 @@ def _any_set(names: tuple[str, ...]) -> bool:
 
 def _policy(settings: Settings) -> Policy:
     limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
-    plan = SpoolPlan(settings.spool_dir, settings.spool_bytes, options.spool_target(settings.destination, settings.uds))
+    plan = SpoolPlan(
+        settings.spool_dir, settings.spool_bytes, destination.spool_target(settings.destination, settings.uds)
+    )
     return Policy(
         limits,
         settings.queue_bytes,

@@ -9,8 +9,9 @@ from urllib.parse import urljoin
 
 from mitmproxy import http
 
-from akto_mirror import body, entry, host, options, routes, rules, tee
+from akto_mirror import body, entry, host, routes, rules, tee
 from akto_mirror.body import Body
+from akto_mirror.destination import INGEST_PATH
 from akto_mirror.entry import Exchange, HeaderMap, Shape
 from akto_mirror.options import Settings
 from akto_mirror.rules import Reason, Skip
@@ -73,7 +74,7 @@ def _leads_to_akto(path: str, settings: Settings, *, is_own: bool) -> bool:
 
     A stranger who adds the header hides nothing but the way to Akto itself, even one who has seen its value.
     """
-    ways = {options.INGEST_PATH, settings.destination.path}
+    ways = {INGEST_PATH, settings.destination.path}
     if is_own:
         ways.add(urljoin(settings.destination.path, HEALTH_PATH))
     return path in ways

@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from akto_mirror import destination
+from akto_mirror.declarations import DEFAULT_TAG
+from akto_mirror.destination import INGEST_PATH
 from akto_mirror.entry import Entry
-from akto_mirror.options import DEFAULT_TAG, INGEST_PATH, destination
 from akto_mirror.sinks.http import tls_context
 from akto_mirror.text import hide, printable
 
@@ -99,7 +101,7 @@ class Target:
     timeout: float = 10
 
     def __post_init__(self) -> None:
-        if destination(self.url).scheme not in ("http", "https"):
+        if destination.parse(self.url).scheme not in ("http", "https"):
             raise ValueError("only http:// and https:// can be checked")
 
     @property
@@ -120,7 +122,7 @@ class Target:
     @property
     def ingest_url(self) -> str:
         """Where entries are posted."""
-        return destination(self.url).url
+        return destination.parse(self.url).url
 
     def beside(self, path: str) -> str:
         """Return the URL of another path of the service: what stands before `/api/ingestData` is its prefix."""

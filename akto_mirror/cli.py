@@ -290,12 +290,13 @@ def _replay(args: argparse.Namespace) -> int:
     sent again, so that it can arrive twice. Nothing is spooled: the recording is there still.
     """
     from akto_mirror import options, replay, verdicts  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.declarations import ConfigError  # noqa: PLC0415
 
     given = {"akto_url": args.to, "akto_token": args.token, "akto_filter": args.filter}
     try:
         values = verdicts.parse_options(args.set, {name: value for name, value in given.items() if value is not None})
         settings = options.read(values, os.environ)
-    except options.ConfigError as error:
+    except ConfigError as error:
         args.usage_error(str(error))
     if not (settings.destination.url or args.dry_run):
         args.usage_error(f"give --to URL, set {URL_VARIABLE}, or look first with --dry-run")

@@ -24,7 +24,7 @@ from mitmproxy.io import FlowReader
 
 from akto_mirror import sample_api
 from akto_mirror.background import BackgroundServer
-from akto_mirror.options import INGEST_PATH
+from akto_mirror.destination import INGEST_PATH
 from akto_mirror.receiver import Receiver
 from akto_mirror.text import printable
 

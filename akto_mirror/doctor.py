@@ -154,14 +154,14 @@ def _configured(file: Path) -> dict[str, Any]:
 
 
 def _show_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    from akto_mirror import options  # noqa: PLC0415 - needs mitmproxy, which may be missing
+    from akto_mirror import declarations  # noqa: PLC0415 - needs mitmproxy, which may be missing
 
     for name, value in values.items():
-        found.note(str(name), _set_or_unset(value, options.shown_value(name, value)))
-    for option in options.OPTIONS:
+        found.note(str(name), _set_or_unset(value, declarations.shown_value(name, value)))
+    for option in declarations.OPTIONS:
         if option.env and environ.get(option.env):
             value = environ[option.env]
-            found.note(option.env, _set_or_unset(value, options.shown_value(option.name, value)))
+            found.note(option.env, _set_or_unset(value, declarations.shown_value(option.name, value)))
 
 
 def _set_or_unset(value: object, shown: str) -> str:
@@ -170,15 +170,15 @@ def _set_or_unset(value: object, shown: str) -> str:
 
 
 def _check_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    from akto_mirror import options  # noqa: PLC0415 - see above
+    from akto_mirror import declarations, mistakes, options  # noqa: PLC0415 - see above
 
-    mistakes = [str(mistake) for mistake in options.find_mistakes({}, values)]
-    if not mistakes:
+    told = [str(mistake) for mistake in mistakes.find({}, values)]
+    if not told:
         try:
-            options.read({option.name: option.default for option in options.OPTIONS} | dict(values), environ)
-        except options.ConfigError as fault:
-            mistakes.append(str(fault))
-    for mistake in mistakes:
+            options.read({option.name: option.default for option in declarations.OPTIONS} | dict(values), environ)
+        except declarations.ConfigError as fault:
+            told.append(str(fault))
+    for mistake in told:
         found.bad("option", mistake, "correct it; docs/options.md lists what each option takes")
     if not mistakes:
         found.good("options", f"{len(values)} in the file, all usable")

@@ -17,11 +17,13 @@ from typing import cast
 
 from mitmproxy import command, exceptions, types
 
-from akto_mirror import letters, offloop, options
+from akto_mirror import destination, letters, offloop
 from akto_mirror.letters import UnknownLetterError
 from akto_mirror.options import Settings
 from akto_mirror.retry import Durability
-from akto_mirror.spool import DeadLetter, Spool, SpoolError, newest_dead
+from akto_mirror.spool import Spool
+from akto_mirror.spool_file import SpoolError
+from akto_mirror.spool_view import DeadLetter, newest_dead
 from akto_mirror.text import printable
 
 logger = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ def _folder(settings: Settings | None) -> Path:
 def _open(settings: Settings | None) -> Spool:
     folder = _folder(settings)
     assert settings is not None  # noqa: S101 - for the type checker
-    target = options.spool_target(settings.destination, settings.uds)
+    target = destination.spool_target(settings.destination, settings.uds)
     spool = Spool(folder, target=target, limit=0, owner=f"command {os.getpid()}")
     if not spool.exists():
         raise exceptions.CommandError(f"nothing is on disk: {printable(str(spool.file))} does not exist")

@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
-from akto_mirror import spool
+from akto_mirror import spool_view
 from akto_mirror.rules import Reason
 from akto_mirror.shipper import Shipper
 from akto_mirror.stats import Dropped, Place, Snapshot, Stats
@@ -71,7 +71,7 @@ def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Pat
         queue_limit: bytes that the queue may hold.
         folder: of the spool; None if nothing goes to disk.
     """
-    sizes = spool.measure(folder) if folder else None
+    sizes = spool_view.measure(folder) if folder else None
     ages = [shipper.queue_age_s if shipper else 0.0]
     if sizes and sizes.oldest is not None:
         ages.append(time.time() - sizes.oldest)

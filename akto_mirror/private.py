@@ -29,6 +29,26 @@ def default_folder(environ: Mapping[str, str]) -> Path:
         raise ValueError("this user has no home directory; name a folder, or set XDG_STATE_HOME") from fault
 
 
+def spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
+    """Return the spool's folder, the default one if `folder` is empty.
+
+    Raises:
+        ValueError: it is unfit; the text says why.
+    """
+    given = _at_home(folder) if folder else default_folder(environ)
+    if not given.is_absolute():
+        raise ValueError("write an absolute path")
+    check_folder(given)
+    return given
+
+
+def _at_home(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as fault:
+        raise ValueError("there is no such user; write an absolute path") from fault
+
+
 def check_folder(folder: Path) -> None:
     """Check that a folder, if it is there, is fit to hold captured traffic; nothing is changed.
 

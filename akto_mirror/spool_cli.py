@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from akto_mirror.text import as_json, printable
 
 if TYPE_CHECKING:
-    from akto_mirror.spool import DeadLetter, Share, Spool
+    from akto_mirror.spool import Spool
+    from akto_mirror.spool_view import DeadLetter, Share
 
 Say = Callable[[str], None]
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace, say: Say) -> int:
     Raises:
         Mistake: it cannot be done.
     """
-    from akto_mirror.spool import SpoolError  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.spool_file import SpoolError  # noqa: PLC0415 - costs start-up time
 
     actions = {"status": _status, "list": _list, "retry": _retry, "drop": _drop}
     try:
@@ -57,11 +58,11 @@ def run(args: argparse.Namespace, say: Say) -> int:
 
 
 def _open(folder: str) -> Spool:
-    from akto_mirror.options import spool_dir  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.private import spool_folder  # noqa: PLC0415 - costs start-up time
     from akto_mirror.spool import Spool  # noqa: PLC0415
 
     try:
-        return Spool(spool_dir(folder, os.environ), target="", limit=0, owner=f"command {os.getpid()}")
+        return Spool(spool_folder(folder, os.environ), target="", limit=0, owner=f"command {os.getpid()}")
     except ValueError as fault:
         raise Mistake(f"--dir {printable(folder)}: {fault}") from fault
 
@@ -116,12 +117,12 @@ def _retry(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 
 def _target(url: str) -> str:
-    from akto_mirror.options import destination, shown_url, spool_target  # noqa: PLC0415 - costs start-up time
+    from akto_mirror import destination  # noqa: PLC0415 - costs start-up time
 
     try:
-        return spool_target(destination(url), "")
+        return destination.spool_target(destination.parse(url), "")
     except ValueError as fault:
-        raise Mistake(f"--to {printable(shown_url(url))}: {fault}") from fault
+        raise Mistake(f"--to {printable(destination.shown_url(url))}: {fault}") from fault
 
 
 def _drop(args: argparse.Namespace, spool: Spool, say: Say) -> int:

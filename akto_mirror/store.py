@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 
-from akto_mirror.spool import Dead, NoSpaceError, Spool, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.spool import Dead, Spool
+from akto_mirror.spool_file import NoSpaceError, SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.stats import Dropped, Place, Stats
 
 logger = logging.getLogger(__name__)

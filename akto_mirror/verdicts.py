@@ -12,9 +12,10 @@ import msgspec
 from mitmproxy import exceptions, http
 from mitmproxy.optmanager import OptManager
 
-from akto_mirror import capture, entry, options, recording
+from akto_mirror import capture, declarations, entry, mistakes, options, recording
+from akto_mirror.declarations import OPTIONS, ConfigError
 from akto_mirror.entry import Entry
-from akto_mirror.options import ConfigError, Settings
+from akto_mirror.options import Settings
 from akto_mirror.recording import Record, UnreadableError
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
@@ -37,17 +38,19 @@ def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, A
             raise ConfigError(name, ", ".join(texts[name]), "a replay takes options of this addon only, akto_…")
         if name in given:
             raise ConfigError(name, ", ".join(texts[name]), "it is given more than once")
-    for mistake in options.find_mistakes(texts, given):
+    for mistake in mistakes.find(texts, given):
         raise mistake
     manager = OptManager()
-    for option in options.OPTIONS:
+    for option in OPTIONS:
         manager.add_option(option.name, option.type, option.default, option.help)
     try:
         manager.set(*specs)
         manager.update(**given)
     except (exceptions.OptionsError, TypeError) as fault:
         raise ConfigError(*_culprit(texts), printable(str(fault))) from fault
-    return {name: getattr(manager, name) for name in options.names()} | {"akto_durability": Durability.MEMORY.value}
+    return {name: getattr(manager, name) for name in declarations.names()} | {
+        "akto_durability": Durability.MEMORY.value
+    }
 
 
 def _texts(specs: Sequence[str]) -> dict[str, list[str]]:

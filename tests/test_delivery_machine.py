@@ -19,7 +19,8 @@ from akto_mirror.batch import Limits
 from akto_mirror.outcome import Outcome
 from akto_mirror.retry import Durability
 from akto_mirror.sinks.base import SendResult
-from akto_mirror.spool import Spool, SpoolError
+from akto_mirror.spool import Spool
+from akto_mirror.spool_file import SpoolError
 from akto_mirror.stats import Dropped
 from tests.faults.driver import Answer, Clock, Driver, ok
 

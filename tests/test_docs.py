@@ -14,9 +14,9 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
-from akto_mirror import metrics, options
+from akto_mirror import declarations, metrics
+from akto_mirror.declarations import KINDS, Option
 from akto_mirror.metrics import Observation
-from akto_mirror.options import KINDS, Option
 from akto_mirror.stats import Dropped, Stats
 from tests.support.proxy import ROOT
 
@@ -49,7 +49,7 @@ def section(option: Option) -> str:
 
 def test_options() -> None:
     """The page of options is what the declarations say; `python -m tests.test_docs` writes it."""
-    assert OPTIONS.read_text() == HEAD + "".join(map(section, options.OPTIONS))
+    assert OPTIONS.read_text() == HEAD + "".join(map(section, declarations.OPTIONS))
 
 
 @cache
@@ -88,7 +88,7 @@ def test_every_option_that_is_named_exists(page: Path) -> None:
     """A page that names an option that is gone, or misspells one, is noticed."""
     named = set(re.findall(r"\bakto_[a-z_]+\b(?!\.py)", page.read_text()))
     tests_own = {name for name in named if name.startswith("akto_mirror")}
-    assert named - tests_own - set(options.names()) == set()
+    assert named - tests_own - set(declarations.names()) == set()
 
 
 @cache
@@ -167,4 +167,4 @@ def test_the_architecture_names_modules() -> None:
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description="Write docs/options.md.").parse_args()
-    OPTIONS.write_text(HEAD + "".join(map(section, options.OPTIONS)))
+    OPTIONS.write_text(HEAD + "".join(map(section, declarations.OPTIONS)))

@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-from akto_mirror import options
-from akto_mirror.options import Option
+from akto_mirror.declarations import OPTIONS, Option
 from tests.support.proxy import ROOT
 
 README = ROOT / "README.md"
@@ -26,7 +25,7 @@ def row(option: Option) -> str:
 
 def table() -> str:
     """Return the table of all options."""
-    return "| option | default | meaning |\n|---|---|---|\n" + "".join(map(row, options.OPTIONS))
+    return "| option | default | meaning |\n|---|---|---|\n" + "".join(map(row, OPTIONS))
 
 
 def test_options_table() -> None:

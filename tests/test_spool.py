@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from akto_mirror import private
 from akto_mirror.retry import Durability
-from akto_mirror.spool import Dead, Spool, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.spool import Dead, Spool
+from akto_mirror.spool_file import SpoolDamaged, SpoolError, SpoolFull
 from tests.faults.driver import Clock, Driver, ok
 
 BATCH = [b'{"n":1}', b'{"n":2}', '{"n":"Grüße"}'.encode()]

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror import batch, intake, options
+from akto_mirror import batch, intake
 from akto_mirror.batch import Limits
+from akto_mirror.declarations import OPTIONS
 from akto_mirror.entry import MAX_ENTRY_BYTES
 
 
@@ -54,7 +55,7 @@ def test_batches_are_as_large_as_the_limits_allow(entries: list[bytes], count: i
 
 def test_no_limit_allows_more_than_the_service_takes() -> None:
     """Line 5: whatever the options say, bodies, arrays and strings stay within what Akto's service reads."""
-    bounds = {option.name: option.bounds for option in options.OPTIONS}
+    bounds = {option.name: option.bounds for option in OPTIONS}
     assert bounds["akto_batch_bytes"] == (1, 8 * 1024 * 1024)
     assert bounds["akto_batch_entries"] == (1, intake.MAX_ARRAY_ITEMS)
     assert intake.MAX_BODY_CHARS > 8 * 1024 * 1024

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror import options
-from akto_mirror.options import OPTIONS, WORKER_TAG, ConfigError, Destination, Settings, find_mistakes
+from akto_mirror import mistakes, options
+from akto_mirror.declarations import OPTIONS, ConfigError, Option
+from akto_mirror.destination import Destination
+from akto_mirror.options import WORKER_TAG, Settings
 from akto_mirror.tee import Mode
 
 DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}
@@ -309,9 +311,9 @@ class TestEnvironment:
         assert "AKTO_" not in fault({"AKTO_DATA_INGESTION_URL": "http://h"}, url="nope")
 
 
-def mistakes(texts: dict[str, list[str]] | None = None, values: dict[str, object] | None = None) -> list[str]:
+def mistaken(texts: dict[str, list[str]] | None = None, values: dict[str, object] | None = None) -> list[str]:
     """Return the lines about what was given before the addon was loaded."""
-    return [str(found) for found in find_mistakes(texts or {}, values or {})]
+    return [str(found) for found in mistakes.find(texts or {}, values or {})]
 
 
 class TestMistakes:
@@ -341,7 +343,7 @@ class TestMistakes:
     )
     def test_on_the_command_line(self, texts: dict[str, list[str]], line: str) -> None:
         """Unknown names, numbers that are none, and values that are given twice."""
-        (found,) = mistakes(texts)
+        (found,) = mistaken(texts)
         assert found.startswith(line)
 
     @pytest.mark.parametrize(
@@ -359,7 +361,7 @@ class TestMistakes:
     )
     def test_what_mitmproxy_can_parse_is_left_to_later(self, texts: dict[str, list[str]]) -> None:
         """Whether a value makes sense is another question, and other addons' options are not ours."""
-        assert mistakes(texts) == []
+        assert mistaken(texts) == []
 
     @pytest.mark.parametrize(
         ("name", "value", "kind"),
@@ -381,19 +383,19 @@ class TestMistakes:
     )
     def test_a_value_of_a_wrong_type_in_a_configuration_file(self, name: str, value: object, kind: str) -> None:
         """YAML knows types, and each option has one."""
-        (line,) = mistakes(values={name: value})
+        (line,) = mistaken(values={name: value})
         assert line.startswith(f"{name}=")
         assert line.endswith(f"it must be {kind}")
 
     @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-    def test_defaults_in_a_configuration_file_are_no_mistake(self, option: options.Option) -> None:
+    def test_defaults_in_a_configuration_file_are_no_mistake(self, option: Option) -> None:
         """What `mitmdump --options` prints can be used."""
-        assert mistakes(values={option.name: option.default}) == []
+        assert mistaken(values={option.name: option.default}) == []
 
     @given(st.dictionaries(st.sampled_from([*DEFAULTS, "akto_x", "other"]), st.lists(st.text(max_size=5), max_size=3)))
     def test_any_text_gives_lines_or_nothing(self, texts: dict[str, list[str]]) -> None:
         """It never raises, and each option is complained about once at most."""
-        lines = mistakes(texts)
+        lines = mistaken(texts)
         assert all(line.isprintable() for line in lines)
         assert len({line.partition("=")[0] for line in lines}) == len(lines)
 
@@ -408,7 +410,7 @@ def refusal(changes: dict[str, Any]) -> str:
 
 
 @given(st.sampled_from([option for option in OPTIONS if option.type is str]), st.text(st.characters(), max_size=40))
-def test_any_text_is_read_or_refused(option: options.Option, value: str) -> None:
+def test_any_text_is_read_or_refused(option: Option, value: str) -> None:
     """No text makes an option fail otherwise than by the one line that names it."""
     line = refusal({option.name: value})
     assert line.isprintable()

@@ -1,0 +1,233 @@
+"""The declarations of the addon's options, and the one error that a value of theirs can cause."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from akto_mirror import destination
+from akto_mirror.marks import Mark
+from akto_mirror.retry import Durability
+from akto_mirror.text import printable
+
+DEFAULT_TAG = '{"service": "mitmproxy"}'
+
+# Akto's service takes strings of 5,242,880 characters and bodies of 10,485,760 (its JSON interceptor).
+MAX_BODY_LIMIT = 4 * 1024 * 1024
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+MAX_BATCH_ENTRIES = 10_000
+
+# What in the name of an option, even of a misspelt one, tells that its value is nobody's business.
+SECRET = re.compile("tok|key|secret|pass|auth", re.IGNORECASE)
+
+
+class ConfigError(ValueError):
+    """An option's value cannot be used; the text names the option, the value, the fault and what would do.
+
+    A token is not shown, nor a user, a password and a query in a URL.
+    """
+
+    def __init__(self, option: str, value: object, problem: str) -> None:
+        self.option = option
+        self.value = value
+        self.problem = problem
+        shown = printable(shown_value(option, value))
+        super().__init__(f"{option}={shown}: {problem if problem.isprintable() else printable(problem)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One declaration for mitmproxy; `env` names the variable that stands in for an empty value."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+    choices: Sequence[str] | None = None
+    bounds: tuple[int, int] | None = None
+    env: str = ""
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "akto_url",
+        str,
+        "",
+        "Where entries go: http(s)://host[/path] of Akto's data-ingestion service (without a path: /api/ingestData), "
+        "or file:///path.ndjson. Empty: the variable AKTO_DATA_INGESTION_URL; if that is empty too, nothing is sent "
+        "and only verdicts are made.",
+        env="AKTO_DATA_INGESTION_URL",
+    ),
+    Option("akto_uds", str, "", "Connect to akto_url through this Unix socket."),
+    Option(
+        "akto_token",
+        str,
+        "",
+        "Token sent raw as the Authorization header. Empty: the variable AKTO_API_TOKEN, which other users of the "
+        "machine cannot see in the process list.",
+        env="AKTO_API_TOKEN",
+    ),
+    Option("akto_account_id", str, "1000000", "The entries' akto_account_id."),
+    Option("akto_vxlan_id", str, "0", "The entries' akto_vxlan_id: the API collection of traffic without a host name."),
+    Option(
+        "akto_tag",
+        str,
+        DEFAULT_TAG,
+        "The entries' tag, a JSON object that labels the API collection. With akto_fidelity=worker the default is the "
+        "Worker's own tag.",
+    ),
+    Option(
+        "akto_fidelity",
+        str,
+        "akto",
+        "akto: entries as Akto's runtime can use them best. worker: exactly what Akto's Cloudflare Worker would send, "
+        "its losses included.",
+        choices=("akto", "worker"),
+    ),
+    Option(
+        "akto_routes",
+        Sequence[str],
+        [],
+        "Cloudflare route patterns such as *.example.com/api/*; only requests that match one are mirrored. Empty: all.",
+    ),
+    Option("akto_filter", str, "", "A mitmproxy flow filter; only flows that match are mirrored. Empty: all."),
+    Option("akto_host", str, "", "A fixed host name to report. Empty: the one that the client asked for."),
+    Option(
+        "akto_client_ip_header",
+        str,
+        "cf-connecting-ip",
+        "The request header that holds the client's address. Where it is absent, the peer's address is reported.",
+    ),
+    Option("akto_include_query", bool, False, "Append the query string to the reported path."),
+    Option(
+        "akto_body_limit",
+        int,
+        65536,
+        "Bytes of each decoded body that are kept.",
+        bounds=(0, MAX_BODY_LIMIT),
+    ),
+    Option(
+        "akto_redact_headers",
+        Sequence[str],
+        [],
+        "Headers whose values are replaced before anything is queued; common stands for the usual ones (authorization, "
+        "cookie, set-cookie, x-api-key and their like). Akto finds authentication types by these headers, so that it "
+        "learns less.",
+    ),
+    Option(
+        "akto_redact_fields",
+        Sequence[str],
+        [],
+        "JSON keys, form fields, query parameters and XML elements whose values are replaced before anything is "
+        "queued; names are compared without case, - and _. common stands for the usual ones (password, token, secret, "
+        "card_number and their like).",
+    ),
+    Option(
+        "akto_stream",
+        str,
+        "auto",
+        "auto: bodies that are longer than akto_body_limit, of unknown length, event streams or gRPC pass through as "
+        "they come, and the rest is buffered as mitmproxy does. always: every body passes through. never: only what "
+        "mitmproxy streams anyway.",
+        choices=("auto", "always", "never"),
+    ),
+    Option(
+        "akto_batch_entries",
+        int,
+        100,
+        "Send a batch when it has this many entries.",
+        bounds=(1, MAX_BATCH_ENTRIES),
+    ),
+    Option(
+        "akto_batch_bytes",
+        int,
+        1024 * 1024,
+        "Send a batch when it has this many bytes.",
+        bounds=(1, MAX_BATCH_BYTES),
+    ),
+    Option(
+        "akto_linger_ms",
+        int,
+        1000,
+        "Send a batch at the latest this many milliseconds after its first entry.",
+        bounds=(0, 3_600_000),
+    ),
+    Option(
+        "akto_queue_bytes",
+        int,
+        64 * 1024 * 1024,
+        "Bytes of entries that may wait in memory; what comes on top is dropped and counted.",
+        bounds=(1, 2**40),
+    ),
+    Option(
+        "akto_durability",
+        str,
+        "spill",
+        "memory: nothing is ever written to disk. spill: what cannot be delivered now goes to disk. disk: every batch "
+        "is on disk before it is sent, so that a crash loses at most the last akto_linger_ms and a second.",
+        choices=tuple(durability.value for durability in Durability),
+    ),
+    Option(
+        "akto_spool_dir",
+        str,
+        "",
+        "The folder of batches on disk; several proxies may share one. Empty: akto-mirror in the user's state "
+        "directory ($XDG_STATE_HOME or ~/.local/state).",
+    ),
+    Option(
+        "akto_spool_bytes",
+        int,
+        1024 * 1024 * 1024,
+        "Bytes that batches on disk may take; what comes on top stays in memory. A tenth of them is for entries that "
+        "Akto refused for good.",
+        bounds=(1, 2**50),
+    ),
+    Option(
+        "akto_metrics",
+        str,
+        "",
+        "HOST:PORT that serves Prometheus metrics at /metrics and the state at /healthz. Empty: none.",
+    ),
+    Option(
+        "akto_mark",
+        str,
+        Mark.AUTO.value,
+        "In mitmproxy and mitmweb, show what became of each flow: auto puts a mark and a comment on it, comment only a"
+        " comment, never neither. What you have put there yourself stays.",
+        choices=tuple(mark.value for mark in Mark),
+    ),
+    Option("akto_timeout_s", int, 10, "Seconds that one request to Akto may take in all.", bounds=(1, 3600)),
+    Option("akto_shutdown_s", int, 5, "Seconds that the flush at exit may take.", bounds=(0, 3600)),
+)
+
+
+# What a value must be, by the type of its option.
+KINDS = {str: "a text", int: "a whole number", bool: "true or false"}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all options."""
+    return tuple(option.name for option in OPTIONS)
+
+
+def shown_value(name: str, value: object) -> str:
+    """Return an option's value as it may be shown: no token, nor what may be a secret in a URL.
+
+    Args:
+        name: the option, which may be misspelt.
+        value: as it was given.
+    """
+    if SECRET.search(name) or nearest(name) == "akto_token":
+        return "(hidden)"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if name == "akto_url" or name not in names():
+        return destination.shown_url(text)
+    return re.sub("//.*@", "//(hidden)@", text, flags=re.DOTALL)
+
+
+def nearest(name: str) -> str:
+    """Return the option that a misspelt name is most like, or an empty text."""
+    return next(iter(difflib.get_close_matches(name.casefold(), names(), n=1)), "")

@@ -1,0 +1,90 @@
+"""Parsers of single options' values. All raise a `ValueError` that says what is wrong and what would do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mitmproxy import flowfilter
+
+from akto_mirror.text import printable
+
+
+def listener(address: str) -> tuple[str, int] | None:
+    """Return host and port to listen at; None for an empty text."""
+    if not address:
+        return None
+    host, mark, port = address.rpartition(":")
+    if not (mark and host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError("write HOST:PORT, such as 127.0.0.1:9464")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def socket(path: str) -> str:
+    """Return the path of a Unix socket, which need not be there yet."""
+    if path and not Path(path).parent.is_dir():
+        raise ValueError(f"the folder {Path(path).parent} does not exist; start the service that listens there first")
+    if path and Path(path).is_dir():
+        raise ValueError("it is a folder; name the socket in it")
+    return path
+
+
+def token(text: str) -> str:
+    """Return what can stand in a header as it is."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("a token consists of printable ASCII characters; check for a line break at its end")
+    return text
+
+
+def header_name(name: str) -> str:
+    """Return a header's name in lower case; by RFC 9110, section 5.6.2, it is a token."""
+    if not all(char.isascii() and (char.isalnum() or char in "!#$%&'*+-.^_`|~") for char in name):
+        raise ValueError("it is not a header's name")
+    return name.lower()
+
+
+def host(text: str) -> str:
+    """Return a host name as it is to be reported."""
+    if not text.isprintable() or not set(text).isdisjoint(" /?#@"):
+        raise ValueError("it must be a host name such as api.example.com, without scheme and path")
+    return text
+
+
+def tag(text: str) -> str:
+    """Return the text of a JSON object as it is."""
+    try:
+        parsed = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise ValueError('it must be a JSON object such as {"service": "mitmproxy"}')
+    return text
+
+
+def _no_constant(name: str) -> None:
+    """Python reads NaN and Infinity, which JSON does not have."""
+    raise ValueError(name)
+
+
+def flow_filter(expression: str) -> flowfilter.TFilter | None:
+    """Return mitmproxy's filter; None for an empty text."""
+    if not expression:
+        return None
+    try:
+        parsed = flowfilter.parse(expression)
+    except Exception as fault:
+        raise ValueError(
+            f"it is no flow filter ({printable(str(fault), 80)}); see mitmproxy's help on filters"
+        ) from fault
+    if _looks_at_bodies(parsed):
+        raise ValueError("~b, ~bq and ~bs cannot be used: mitmproxy decodes bodies for them without a limit")
+    return parsed
+
+
+def _looks_at_bodies(part: object) -> bool:
+    """Walk a parsed filter: AND and OR hold a list, NOT holds one item."""
+    if isinstance(part, flowfilter.FBod | flowfilter.FBodRequest | flowfilter.FBodResponse):
+        return True
+    return any(
+        map(_looks_at_bodies, getattr(part, "lst", [getattr(part, "itm", None)] if hasattr(part, "itm") else []))
+    )
