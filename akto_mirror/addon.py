@@ -44,7 +44,7 @@ from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.sinks import choose
 from akto_mirror.stats import Dropped, Stats
-from akto_mirror.tee import Mode
+from akto_mirror.tee import Mode, Rule
 from akto_mirror.text import printable
 
 logger = logging.getLogger(__name__)
@@ -85,9 +85,10 @@ class AktoMirror(Commands):
         self._settings: Settings | None = None
         self._running = False
         self._chatty = False
-        self._replaces_host = False
+        self._host_replacer: host.HostReplacer | None = None
         self._needs_whole_requests = False
         self._needs_whole_responses = False
+        self._bounded = False
         self._metrics: Metrics | None = None
         self._marks: Marks | None = None
         self._streams: dict[str, http.HTTPFlow] = {}
@@ -127,34 +128,30 @@ class AktoMirror(Commands):
             logger.info("akto: mirroring to %s (fidelity %s)", settings.destination.shown, fidelity)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Note the host that the client asked for, and let a long request pass while it comes."""
+        """Let a long request pass while it comes."""
         flow.metadata.pop(VERDICT, None)
         if not flow.live:
             return
-        if self._replaces_host:
-            host.replace(flow)
         if self._settings is not None and flow.response is None:
-            mode = Mode.NEVER if self._needs_whole_requests else self._settings.stream
-            tee.attach_to_request(flow, mode, self._settings.body_limit)
+            tee.attach_to_request(flow, self._rule(self._settings, needs_whole=self._needs_whole_requests))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Let a long response pass while it comes."""
         if flow.live and self._settings is not None and flow.response is not None:
-            mode = Mode.NEVER if self._needs_whole_responses else self._settings.stream
-            tee.attach_to_response(flow, flow.response, mode, self._settings.body_limit)
+            rule = self._rule(self._settings, needs_whole=self._needs_whole_responses)
+            tee.attach_to_response(flow, flow.response, rule)
             if flow.response.stream:
                 self._streams[flow.id] = flow
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """Name the server as mitmproxy would, had this addon not asked it to leave the host alone."""
-        if self._replaces_host:
+        if self._host_replacer is not None:
             host.name_server(data.client, data.server)
 
     def done(self) -> Awaitable[None] | None:
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
-        if self._replaces_host and not ctx.master.should_exit.is_set():
-            ctx.options.update(keep_host_header=False)
-            self._replaces_host = False
+        if not ctx.master.should_exit.is_set():
+            self._leave_hosts_alone()
         self._end_metrics()
         if self._marks is not None:
             entry_view.offer(None)
@@ -177,14 +174,15 @@ class AktoMirror(Commands):
         return ended
 
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """Mirror an exchange; one that becomes a WebSocket is left to `websocket_start`."""
-        if flow.websocket is None:
-            self._mirror(flow)
+        """Mirror an exchange, one that becomes a WebSocket too: its client may leave before `websocket_start`."""
+        self._mirror(flow)
+        if flow.live and flow.response is not None:
+            tee.end_early(flow, flow.response)
         self._let_go(flow)
         return self._backpressure(flow)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
-        """Mirror an accepted WebSocket upgrade."""
+        """Mirror an accepted WebSocket upgrade whose `response` hook nobody called."""
         self._mirror(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
@@ -220,9 +218,23 @@ class AktoMirror(Commands):
         self._needs_whole_requests = _any_set(WHOLE_REQUESTS)
         self._needs_whole_responses = _any_set(WHOLE_RESPONSES)
         self._keep_bodies_for_people()
-        if not self._replaces_host and _rewrites_hosts():
-            self._replaces_host = True
-            ctx.options.update(keep_host_header=True)
+        self._bounded = bool(getattr(ctx.options, "body_size_limit", None))
+        if self._host_replacer is None and _rewrites_hosts():
+            self._replace_hosts()
+
+    def _replace_hosts(self) -> None:
+        self._host_replacer = host.HostReplacer()
+        host.stand_first(ctx.master.addons, self._host_replacer)
+        ctx.options.update(keep_host_header=True)
+
+    def _leave_hosts_alone(self) -> None:
+        if self._host_replacer is not None:
+            host.stand_back(ctx.master.addons, self._host_replacer)
+            ctx.options.update(keep_host_header=False)
+            self._host_replacer = None
+
+    def _rule(self, settings: Settings, *, needs_whole: bool) -> Rule:
+        return Rule(Mode.NEVER if needs_whole else settings.stream, settings.body_limit, self._bounded)
 
     def _keep_bodies_for_people(self) -> None:
         """Have streamed bodies kept where somebody looks at them or saves them; mitmproxy 11 cannot."""
@@ -398,7 +410,7 @@ def _refresh(flows: Sequence[Flow]) -> None:
 def _rewrites_hosts() -> bool:
     """Tell whether mitmproxy puts the target's host into requests; without its proxy server it has no such option."""
     keeps = getattr(ctx.options, "keep_host_header", True)
-    return not keeps and any(mode.startswith("reverse:") for mode in ctx.options.mode)
+    return not keeps and any(mode.lower().startswith("reverse:") for mode in ctx.options.mode)
 
 
 def _any_set(names: tuple[str, ...]) -> bool:

@@ -34,6 +34,9 @@ MAX_HEADERS = 256 * 1024
 MAX_HEADER = 8 * 1024
 MAX_FIELD = 64 * 1024
 
+# What stands for a method of no characters, which HTTP/2 can send and Akto's service cannot take.
+NO_METHOD = "OTHER"
+
 # Characters of an IPv6 address with an IPv4 one in it.
 LONGEST_ADDRESS = 45
 
@@ -146,7 +149,7 @@ def _parsed_path(target: bytes, *, include_query: bool) -> str:
     except ValueError:
         return shown
     # The URL standard has encoded ^ in paths since 2023; ada-url below version 2.8 of its core does not.
-    path = url.pathname.replace("^", "%5E")
+    path = url.pathname.replace("^", "%5E") or "/"
     return path + url.search if include_query else path
 
 
@@ -181,7 +184,7 @@ def build(flow: http.HTTPFlow, response: http.Response, shape: Shape, exchange: 
     response_type = exchange.response_headers.get("content-type", "")
     return Entry(
         path=redact.path(path_of(request.data.path, include_query=shape.include_query), hidden),
-        method=request.data.method.decode("utf-8", "replace"),
+        method=request.data.method.decode("utf-8", "replace") or NO_METHOD,
         requestHeaders=to_json(redact.headers(request_headers, hidden)),
         responseHeaders=to_json(redact.headers(exchange.response_headers, hidden)),
         requestPayload=redact.payload(_request_payload(exchange, shape), request_type, hidden),

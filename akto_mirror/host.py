@@ -1,12 +1,13 @@
 """The host that the client asked for, which mitmproxy's reverse mode replaces before any addon sees it.
 
 With the option `keep_host_header` mitmproxy leaves it alone; the addon then puts in what mitmproxy would have: the
-same value at the same place, and the same server name (SNI) for TLS.
+same value at the same place, before any other addon looks, and the same server name (SNI) for TLS.
 """
 
 from __future__ import annotations
 
 from mitmproxy import connection, http
+from mitmproxy.addonmanager import AddonManager
 from mitmproxy.net.http import url
 from mitmproxy.proxy.mode_specs import ReverseMode
 
@@ -16,13 +17,37 @@ ASKED = "akto_host"
 TLS_SCHEMES = frozenset({"http3", "quic", "https", "tls", "dtls"})
 
 
+class HostReplacer:
+    """An addon that stands before all others, scripts that were loaded earlier included."""
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Do what mitmproxy would have done before this hook."""
+        if flow.live:
+            replace(flow)
+
+
+def stand_first(addons: AddonManager, replacer: HostReplacer) -> None:
+    """Put the replacer at the head of mitmproxy's chain, in a new list: the old one may just be walked through."""
+    addons.chain = [replacer, *addons.chain]
+
+
+def stand_back(addons: AddonManager, replacer: HostReplacer) -> None:
+    """Take the replacer out of mitmproxy's chain."""
+    addons.chain = [addon for addon in addons.chain if addon is not replacer]
+
+
 def replace(flow: http.HTTPFlow) -> None:
-    """Note the client's host and put the target's in its place, as mitmproxy's HTTP layer does in reverse mode."""
-    address = flow.server_conn.address
-    if not isinstance(flow.client_conn.proxy_mode, ReverseMode) or address is None:
+    """Note the client's host and put the target's in its place, as mitmproxy's HTTP layer does in reverse mode.
+
+    The host of a flow that is replayed was replaced when it was live.
+    """
+    if not isinstance(flow.client_conn.proxy_mode, ReverseMode):
         return
-    target = url.hostport("https" if flow.server_conn.tls else "http", *address[:2])
-    flow.metadata[ASKED] = _exchange(flow.request, target.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+    request = flow.request
+    target = url.hostport(request.scheme, request.host, request.port)
+    before = _exchange(request, target.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+    if not (flow.is_replay and ASKED in flow.metadata):
+        flow.metadata[ASKED] = before
 
 
 def _exchange(request: http.Request, target: bytes) -> bytes:

@@ -71,7 +71,21 @@ class Tee:
             yield chunk
 
 
-def attach_to_request(flow: http.HTTPFlow, mode: Mode, limit: int) -> None:
+class Rule(NamedTuple):
+    """Which bodies pass while they come.
+
+    Attributes:
+        mode: what `akto_stream` is.
+        limit: bytes of a body that are kept; in `auto`, shorter ones need not pass.
+        bounded: mitmproxy refuses bodies that are too long: one of unknown length has to come to it whole.
+    """
+
+    mode: Mode
+    limit: int
+    bounded: bool = False
+
+
+def attach_to_request(flow: http.HTTPFlow, rule: Rule) -> None:
     """Put a tee on a request's body if it is to pass while it comes, or if somebody else streams it already.
 
     An answer that another addon gives in `requestheaders` ends the streaming: mitmproxy cannot have both.
@@ -79,19 +93,28 @@ def attach_to_request(flow: http.HTTPFlow, mode: Mode, limit: int) -> None:
     request = flow.request
     if _is_refused(request):
         return
-    if request.stream or (mode is not Mode.NEVER and (mode is Mode.ALWAYS or _request_passes(request, limit))):
+    if request.stream or (rule.mode is not Mode.NEVER and _request_passes(request, rule)):
         inner = request.stream or True
-        request.stream = Tee(body.prefix_bound(limit), inner, wanted=lambda: flow.response is None)
+        request.stream = Tee(body.prefix_bound(rule.limit), inner, wanted=lambda: flow.response is None)
 
 
-def attach_to_response(flow: http.HTTPFlow, response: http.Response, mode: Mode, limit: int) -> None:
+def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule) -> None:
     """Put a tee on a response's body if it is to pass while it comes, or if somebody else streams it already."""
     if _is_refused(response):
         return
-    if response.stream or (
-        mode is not Mode.NEVER and (mode is Mode.ALWAYS or _response_passes(flow.request, response, limit))
-    ):
-        response.stream = Tee(body.prefix_bound(limit), response.stream or True)
+    if response.stream or (rule.mode is not Mode.NEVER and _response_passes(flow.request, response, rule)):
+        response.stream = Tee(body.prefix_bound(rule.limit), response.stream or True)
+
+
+def end_early(flow: http.HTTPFlow, response: http.Response) -> None:
+    """Announce the length of a chunked answer that has come whole before its HTTP/1 request has.
+
+    mitmproxy ends no answer before its request, so that a client that stops its upload would wait for the last chunk.
+    """
+    if not _is_early(flow.request) or response.stream or response.raw_content is None or response.trailers:
+        return
+    if response.headers.pop("transfer-encoding", None) is not None:
+        response.headers["content-length"] = str(len(response.raw_content))
 
 
 def _is_refused(message: http.Message) -> bool:
@@ -100,16 +123,30 @@ def _is_refused(message: http.Message) -> bool:
 
 
 class _Framing(NamedTuple):
-    """What headers say of a body: its type, its length if announced, and whether a transfer coding hides that."""
+    """What headers say of a body: its type, its length if announced, and whether a transfer coding hides that.
+
+    `upgrade` tells whether another protocol is to follow.
+    """
 
     content_type: bytes
     length: bytes | None
     coded: bool
+    upgrade: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether nothing says how long the body is."""
+        return self.coded or self.length is None
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether the body's parts are of use one by one."""
+        return LIVE.search(self.content_type) is not None
 
 
 def _framing(fields: Iterable[tuple[bytes, bytes]]) -> _Framing:
-    """Read the three headers in one pass: by mitmproxy's look-ups they took most of a hook's time."""
-    content_type, length, coded = b"", None, False
+    """Read the headers in one pass: by mitmproxy's look-ups they took most of a hook's time."""
+    content_type, length, coded, upgrade = b"", None, False, False
     for name, value in fields:
         size = len(name)
         if size == 12 and name.lower() == b"content-type":
@@ -118,27 +155,47 @@ def _framing(fields: Iterable[tuple[bytes, bytes]]) -> _Framing:
             length = value
         elif size == 17 and name.lower() == b"transfer-encoding":
             coded = True
-    return _Framing(content_type, length, coded)
+        elif size == 7 and name.lower() == b"upgrade":
+            upgrade = True
+    return _Framing(content_type, length, coded, upgrade)
 
 
-def _request_passes(request: http.Request, limit: int) -> bool:
-    """RFC 9112, section 6.3: a request of HTTP/1 that announces no body has none; HTTP/2 and 3 need not announce it."""
+def _request_passes(request: http.Request, rule: Rule) -> bool:
+    """RFC 9112, section 6.3: a request of HTTP/1 that announces no body has none; HTTP/2 and 3 need not announce it.
+
+    One that asks for another protocol stays with mitmproxy, which in its `request` hook forbids HTTP/2 in clear text:
+    the connection would turn into a tunnel that nobody looks into.
+    """
     framing = _framing(request.headers.fields)
+    if framing.upgrade or (rule.bounded and framing.is_open):
+        return False
+    if rule.mode is Mode.ALWAYS:
+        return True
     if framing.length is None and not framing.coded:
         return request.is_http2 or request.is_http3
-    return _passes(framing, limit)
+    return _passes(framing, rule.limit)
 
 
-def _response_passes(request: http.Request, response: http.Response, limit: int) -> bool:
+def _response_passes(request: http.Request, response: http.Response, rule: Rule) -> bool:
     """RFC 9112, section 6.3: a response of unknown length goes on to the end of the connection."""
+    framing = _framing(response.headers.fields)
+    if framing.is_open and (rule.bounded or (framing.coded and _is_early(request) and not framing.is_live)):
+        return False
+    if rule.mode is Mode.ALWAYS:
+        return True
     status, method = response.status_code, request.data.method
     if status < 200 or status in (204, 304) or method == b"HEAD" or (method == b"CONNECT" and status < 300):
         return False
-    return _passes(_framing(response.headers.fields), limit)
+    return _passes(framing, rule.limit)
+
+
+def _is_early(request: http.Request) -> bool:
+    """Tell whether a request of HTTP/1 is still under way: only one that streams can be when its answer comes."""
+    return request.timestamp_end is None and not (request.is_http2 or request.is_http3)
 
 
 def _passes(framing: _Framing, limit: int) -> bool:
-    if framing.coded or framing.length is None or LIVE.search(framing.content_type):
+    if framing.coded or framing.length is None or framing.is_live:
         return True
     try:
         return int(framing.length) > limit

@@ -17,6 +17,7 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons
 
 from akto_mirror.addon import AktoMirror
+from akto_mirror.host import HostReplacer
 from akto_mirror.marks import VERDICT
 
 Entry = dict[str, Any]
@@ -49,11 +50,15 @@ class Harness:
         for event in events:
             if event.name == "responseheaders":
                 flow.response = response
-            self.context.master.addons.invoke_addon_sync(self.addon, event)
+            for addon in (*self._first(), self.addon):
+                self.context.master.addons.invoke_addon_sync(addon, event)
             message = {"requestheaders": flow.request, "responseheaders": flow.response}.get(event.name)
             if message is not None and chunk:
                 stream(message, chunk)
         return str(flow.metadata.get(VERDICT))
+
+    def _first(self) -> list[HostReplacer]:
+        return [addon for addon in self.context.master.addons.chain if isinstance(addon, HostReplacer)]
 
     def configure(self, **changes: Any) -> None:
         """Change options; names are without their `akto_`."""

@@ -127,22 +127,18 @@ class TestVerdicts:
         assert shipped["type"] == "HTTP/1.1"
         assert (shipped["requestPayload"], shipped["responsePayload"]) == ('{"a":1}', '{"b":2}')
 
-    def test_an_accepted_websocket_waits_for_its_start(self) -> None:
-        """The response hook comes first and leaves it alone."""
+    def test_an_accepted_websocket_does_not_wait_for_its_start(self) -> None:
+        """Where the client leaves during the response hook, mitmproxy calls neither `websocket_start` nor `error`."""
         with mirroring() as mirror:
             made = websocket()
             mirror.addon.response(made)
-            assert VERDICT not in made.metadata
-            mirror.addon.websocket_start(made)
             assert made.metadata[VERDICT] == "captured"
+            assert len(mirror.entries()) == 1
 
-    def test_a_websocket_that_breaks_before_its_start_is_shipped(self) -> None:
-        """It was accepted."""
+    def test_one_hook_is_enough_for_a_websocket(self) -> None:
+        """Whichever comes."""
         with mirroring() as mirror:
-            made = websocket()
-            mirror.addon.response(made)
-            made.error = Error("gone")
-            mirror.addon.error(made)
+            mirror.addon.websocket_start(websocket())
             assert len(mirror.entries()) == 1
 
 

@@ -28,7 +28,8 @@ def test_in_reverse_mode_the_targets_host_takes_the_clients_place(
 ) -> None:
     """The same value that mitmproxy writes, with the port only where it is not the scheme's own."""
     made = flow(request(fields=[(b"A", b"1"), (b"hOST", b"asked.example"), (b"b", b"2")]), mode=REVERSE)
-    made.server_conn.address, made.server_conn.tls = address, tls
+    made.request.data.host, made.request.data.port = address[:2]
+    made.request.data.scheme = b"https" if tls else b"http"
     host.replace(made)
     assert made.request.headers["host"] == sent
     assert [name.lower() for name, _ in made.request.headers.fields] == [b"a", b"host", b"b"]
@@ -43,6 +44,18 @@ def test_in_other_modes_nothing_is_touched(mode: str) -> None:
     assert made.request.headers["host"] == "api.example.com"
     assert host.asked(made, "api.example.com") == "api.example.com"
     assert made.metadata == {}
+
+
+def test_a_replayed_flow_reports_what_its_first_client_asked_for() -> None:
+    """Its Host was the target's already; the target that it now goes to gets its own."""
+    made = flow(mode=REVERSE)
+    made.request.data.host, made.request.data.port = "target.internal", 80
+    host.replace(made)
+    made.is_replay = "request"
+    made.request.data.port = 8081
+    host.replace(made)
+    assert made.request.headers["host"] == "target.internal:8081"
+    assert host.asked(made, "") == "api.example.com"
 
 
 @pytest.mark.parametrize(

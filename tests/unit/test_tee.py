@@ -11,7 +11,7 @@ from mitmproxy import http
 
 from akto_mirror import tee
 from akto_mirror.body import Body
-from akto_mirror.tee import Mode, Tee
+from akto_mirror.tee import Mode, Rule, Tee
 from tests.unit.flows import flow, request, response
 
 LIMIT = 65536
@@ -154,7 +154,7 @@ class TestResponses:
         """Longer than the limit, of unknown length, or of a kind that is of use part by part."""
         made = flow(answer=response(fields=fields, content=None))
         assert made.response
-        tee.attach_to_response(made, made.response, Mode.AUTO, LIMIT)
+        tee.attach_to_response(made, made.response, Rule(Mode.AUTO, LIMIT))
         assert isinstance(made.response.stream, Tee) is passes
 
     @pytest.mark.parametrize(
@@ -164,8 +164,53 @@ class TestResponses:
         """There is nothing to let pass."""
         made = flow(request(method), response(status, fields=CHUNKED, content=None))
         assert made.response
-        tee.attach_to_response(made, made.response, Mode.AUTO, LIMIT)
+        tee.attach_to_response(made, made.response, Rule(Mode.AUTO, LIMIT))
         assert not made.response.stream
+
+    @pytest.mark.parametrize(
+        ("fields", "passes"),
+        [([], False), (CHUNKED, False), (typed(b"text/event-stream"), False), (LONG, True), (SHORT, False)],
+    )
+    def test_where_sizes_are_bounded_an_unknown_one_stays(
+        self, fields: list[tuple[bytes, bytes]], passes: bool
+    ) -> None:
+        """Mitmproxy's `body_size_limit` counts what it takes in; what passes it never counts."""
+        made = flow(answer=response(fields=fields, content=None))
+        assert made.response
+        tee.attach_to_response(made, made.response, Rule(Mode.AUTO, LIMIT, bounded=True))
+        assert isinstance(made.response.stream, Tee) is passes
+        if not passes and fields != SHORT:
+            tee.attach_to_response(made, made.response, Rule(Mode.ALWAYS, LIMIT, bounded=True))
+            assert not made.response.stream
+
+    @pytest.mark.parametrize(
+        ("version", "fields", "passes"),
+        [
+            (b"HTTP/1.1", CHUNKED, False),
+            (b"HTTP/1.1", typed(b"text/event-stream", *CHUNKED), True),
+            (b"HTTP/1.1", LONG, True),
+            (b"HTTP/2.0", CHUNKED, True),
+        ],
+    )
+    def test_an_early_chunked_answer_stays(
+        self, version: bytes, fields: list[tuple[bytes, bytes]], passes: bool
+    ) -> None:
+        """While its HTTP/1 request is under way mitmproxy would hold back its last chunk."""
+        made = flow(request(b"POST", content=None, version=version), response(413, fields=fields, content=None))
+        assert made.response
+        made.request.timestamp_end = None
+        tee.attach_to_response(made, made.response, Rule(Mode.AUTO, LIMIT))
+        assert bool(made.response.stream) is passes
+
+    @pytest.mark.parametrize(("ended", "length"), [(None, "6"), (1.0, None)])
+    def test_an_early_answer_announces_its_length(self, ended: float | None, length: str | None) -> None:
+        """Its client need not wait for a last chunk then; what comes in its turn stays as it is."""
+        made = flow(request(b"POST"), response(413, fields=CHUNKED, content=b"too ad"))
+        assert made.response
+        made.request.timestamp_end = ended
+        tee.end_early(made, made.response)
+        assert made.response.headers.get("content-length") == length
+        assert ("transfer-encoding" in made.response.headers) is (length is None)
 
     @pytest.mark.parametrize("fields", [SHORT, LONG, CHUNKED, typed(b"text/event-stream")])
     def test_always_and_never_do_what_they_say(self, fields: list[tuple[bytes, bytes]]) -> None:
@@ -173,7 +218,7 @@ class TestResponses:
         for mode, passes in ((Mode.ALWAYS, True), (Mode.NEVER, False)):
             made = flow(answer=response(fields=fields, content=None))
             assert made.response
-            tee.attach_to_response(made, made.response, mode, LIMIT)
+            tee.attach_to_response(made, made.response, Rule(mode, LIMIT))
             assert bool(made.response.stream) is passes
 
     @pytest.mark.parametrize("mode", list(Mode))
@@ -183,7 +228,7 @@ class TestResponses:
         made = flow(answer=response(fields=SHORT, content=None))
         assert made.response
         made.response.stream = theirs  # type: ignore[assignment]
-        tee.attach_to_response(made, made.response, mode, LIMIT)
+        tee.attach_to_response(made, made.response, Rule(mode, LIMIT))
         assert isinstance(made.response.stream, Tee)
         assert made.response.stream.inner is theirs
         tee.detach(made.response)
@@ -194,7 +239,7 @@ class TestResponses:
         made = flow(answer=response(fields=CHUNKED, content=None))
         assert made.response
         made.response.stream = False
-        tee.attach_to_response(made, made.response, Mode.ALWAYS, LIMIT)
+        tee.attach_to_response(made, made.response, Rule(Mode.ALWAYS, LIMIT))
         assert made.response.stream is False
 
 
@@ -223,14 +268,32 @@ class TestRequests:
         """As for responses; HTTP/2 need not announce that there is a body at all."""
         made = flow(request(b"POST", fields=fields, content=None, version=version))
         made.response = None
-        tee.attach_to_request(made, Mode.AUTO, LIMIT)
+        tee.attach_to_request(made, Rule(Mode.AUTO, LIMIT))
         assert isinstance(made.request.stream, Tee) is passes
+
+    @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ALWAYS])
+    def test_a_request_for_another_protocol_stays(self, mode: Mode) -> None:
+        """Mitmproxy forbids HTTP/2 in clear text in its `request` hook, after a streamed request has left."""
+        made = flow(request(fields=[*CHUNKED, (b"Upgrade", b"h2c")], content=None))
+        made.response = None
+        tee.attach_to_request(made, Rule(mode, LIMIT))
+        assert not made.request.stream
+
+    @pytest.mark.parametrize(("version", "fields"), [(b"HTTP/1.1", CHUNKED), (b"HTTP/2.0", [])])
+    def test_where_sizes_are_bounded_an_unknown_one_stays(
+        self, version: bytes, fields: list[tuple[bytes, bytes]]
+    ) -> None:
+        """As for responses."""
+        made = flow(request(b"POST", fields=fields, content=None, version=version))
+        made.response = None
+        tee.attach_to_request(made, Rule(Mode.ALWAYS, LIMIT, bounded=True))
+        assert not made.request.stream
 
     def test_what_another_addon_streams_is_wrapped(self) -> None:
         """Its callable stays in force."""
         made = flow(request(b"POST", fields=SHORT, content=None))
         made.request.stream = theirs = bytes.upper
-        tee.attach_to_request(made, Mode.NEVER, LIMIT)
+        tee.attach_to_request(made, Rule(Mode.NEVER, LIMIT))
         assert isinstance(made.request.stream, Tee)
         assert made.request.stream.inner is theirs
 
@@ -238,7 +301,7 @@ class TestRequests:
         """No proxy can both stream a request and answer it by itself."""
         made = flow(request(b"POST", fields=CHUNKED, content=None))
         made.response = None
-        tee.attach_to_request(made, Mode.AUTO, LIMIT)
+        tee.attach_to_request(made, Rule(Mode.AUTO, LIMIT))
         assert made.request.stream
         made.response = response()
         assert not made.request.stream
@@ -247,7 +310,7 @@ class TestRequests:
         """As for responses."""
         made = flow(request(b"POST", fields=CHUNKED, content=None))
         made.request.stream = False
-        tee.attach_to_request(made, Mode.ALWAYS, LIMIT)
+        tee.attach_to_request(made, Rule(Mode.ALWAYS, LIMIT))
         assert made.request.stream is False
 
 
@@ -258,7 +321,7 @@ class TestBodies:
         """Make a response whose body went through a tee."""
         made = flow(answer=response(fields=CHUNKED, content=None))
         assert made.response
-        tee.attach_to_response(made, made.response, Mode.ALWAYS, limit)
+        tee.attach_to_response(made, made.response, Rule(Mode.ALWAYS, limit))
         assert isinstance(made.response.stream, Tee)
         for chunk in chunks:
             made.response.stream(chunk)
