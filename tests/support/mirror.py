@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from akto_mirror.receiver import Receiver
-from tests.support.proxy import DEADLINE, Proxy, confdir, running_mitmdump
+from tests.support.proxy import ADDON, DEADLINE, Proxy, confdir, running_mitmdump
 
 Entry = dict[str, Any]
 
@@ -53,6 +54,7 @@ def mirroring(
     options: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    scripts: Sequence[Path] = (ADDON,),
 ) -> Iterator[Mirror]:
     """Run mitmdump with the addon and a receiver; entries are sent at once.
 
@@ -60,7 +62,7 @@ def mirroring(
     """
     with Receiver() as akto:
         settings = {"akto_url": akto.url, "akto_linger_ms": "10"} | dict(options or {})
-        with running_mitmdump(*modes, options=settings, arguments=arguments, env=env) as proxy:
+        with running_mitmdump(*modes, options=settings, arguments=arguments, env=env, scripts=scripts) as proxy:
             yield Mirror(proxy, akto)
 
 
