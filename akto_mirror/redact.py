@@ -123,7 +123,7 @@ MAX_RUN = 15
 # Every expression is possessive, and can begin only where the part before it ended, so that no text takes longer than
 # in proportion to its length.
 GAP = r"(?:[\s\ufeff]|\\++[nrt]|(?<=\n)data:|/\*[^*]{0,99}+\*/|//[^\n]{0,99}+\n)*+"
-KEY = re.compile(rf"(?:(?<![:{{}},\"'])([\"'])|(^|[{{,\r])[ \t\ufeff-]*+([\w.$-]++)){GAP}:{GAP}", re.MULTILINE)
+KEY = re.compile(rf"(?:(?<![:{{}},\"'])([\"'])|(^|[{{,(\r]|\\[nrt])[ \t\ufeff-]*+([\w.$-]++)){GAP}:{GAP}", re.MULTILINE)
 DELIMITER = re.compile(r"\\*+[\"']")
 UNTIL_QUOTE = {
     '"': re.compile(r'(?:[^"\\]++|\\++(?!"))*+(\\*+)"'),
@@ -219,16 +219,17 @@ def _semicolons(text: str, redaction: Redaction) -> str:
         name, mark, value = pair.partition("=")
         if mark and _is_field(unquote_plus(name), redaction):
             return ";".join([*out, f"{name}={MASK}"])
-        out.append(name + mark + _json_value(value, redaction))
+        out.append(name + mark + _inner(value, redaction))
     return ";".join(out)
 
 
-def _json_value(value: str, redaction: Redaction) -> str:
-    if not value.lower().startswith(("{", "[", "%7b", "%5b")):
-        return value
+def _inner(value: str, redaction: Redaction) -> str:
+    """Hide what stands in a value that is JSON or an address, as it is or percent-encoded."""
     plain = unquote_plus(value)
-    hidden = _json(plain, redaction)
-    return value if hidden == plain else quote_plus(hidden)
+    hidden = _json(plain, redaction) if plain.startswith(("{", "[")) else _address(plain, redaction)
+    if hidden == plain:
+        return value
+    return quote_plus(hidden) if "%" in value or plain.startswith(("{", "[")) else hidden
 
 
 def _parameters(text: str, redaction: Redaction) -> str:
@@ -309,7 +310,7 @@ def _json(text: str, redaction: Redaction) -> str:
     """
     out, done, position = [], 0, 0
     while found := KEY.search(text, position):
-        position = found.end() if found[3] else found.start() + 1
+        position = _next_start(text, found)
         key = _key(text, found, redaction)
         if key and key.value >= done:
             end, mask = _value(text, key)
@@ -318,6 +319,14 @@ def _json(text: str, redaction: Redaction) -> str:
                 # The quote that ends a value may as well begin the next key, if one before it was missing.
                 done, position = end, max(position, end - 1)
     return "".join([*out, text[done:]])
+
+
+def _next_start(text: str, found: re.Match[str]) -> int:
+    """Return where to look for the next key: it may begin on the last line that the gap behind a bare one took in."""
+    if not found[3]:
+        return found.start() + 1
+    line = text.rfind("\n", found.end(3), found.end())
+    return line if line >= 0 else found.end()
 
 
 def _key(text: str, found: re.Match[str], redaction: Redaction) -> Key | None:

@@ -83,6 +83,10 @@ def test_a_form_is_found_under_any_type(content_type: str) -> None:
         ('password: "S"\nx: y', 'password: "[redacted]"\nx: y'),
         ("- password: S, S\n  x: y", "- password: [redacted]\n  x: y"),
         ("{x:1, password:S, y:2}", "{x:1, password:[redacted], y:2}"),
+        ("a:\n  password: S\n  x: y", "a:\n  password: [redacted]\n  x: y"),
+        ("a:\n\n  b:\n    password: S", "a:\n\n  b:\n    password: [redacted]"),
+        ('login(password: "S", x: 1)', 'login(password: "[redacted]", x: 1)'),
+        ('{"query":"{ login(\\n  password: \\"S\\") }"}', '{"query":"{ login(\\n  password: \\"[redacted]\\") }"}'),
         ('{"token":{"a":5"\n,"b":"}S"},"c":1}', '{"token":"[redacted]","c":1}'),
     ],
 )
@@ -116,6 +120,9 @@ def test_names_are_compared_without_case_and_separators(name: str) -> None:
         ("user[password][0]=S", "user[password][0]=[redacted]"),
         ("user.password=S", "user.password=[redacted]"),
         ("a=1;password=S;S&x", "a=1;password=[redacted]&x"),
+        ("a=https://x/?token=S&b=1", "a=https://x/?token=[redacted]&b=1"),
+        ("a=https%3A%2F%2Fx%2F%3Fb%3D1%26token%3DS", "a=https%3A%2F%2Fx%2F%3Fb%3D1%26token%3D%5Bredacted%5D"),
+        ("a=b+c%3F&d=%3Fe%3Df", "a=b+c%3F&d=%3Fe%3Df"),
         ("a=%7B%22pin%22%3A%22S%22%7D&b=%7B%7D", "a=%7B%22pin%22%3A%22%5Bredacted%5D%22%7D&b=%7B%7D"),
     ],
 )
@@ -256,7 +263,26 @@ PLAIN_UNITS = [
     "=",
     "-",
 ]
-MORE_UNITS = ["<a ", "<token>", "a='", "?", "\n ", "{a:", 'a":', '"/*', '"token":[],', ";pin=1", "a.", '\\"', "&%7B"]
+MORE_UNITS = [
+    "<a ",
+    "<token>",
+    "a='",
+    "?",
+    "\n ",
+    "{a:",
+    'a":',
+    '"/*',
+    '"token":[],',
+    ";pin=1",
+    "a.",
+    '\\"',
+    "&%7B",
+    "a:\n",
+    "\ndata:",
+    "\\na",
+    "(a:",
+    "&a=?b",
+]
 
 
 @pytest.mark.parametrize("unit", [*PLAIN_UNITS, *MORE_UNITS])
