@@ -70,6 +70,9 @@ WHOLE_RESPONSES = ("intercept", "modify_body")
 SAVES = ("save_stream_file", "hardump")
 
 
+# Flows whose responses are under way, by their ids, of a master, over reloads.
+_streams: WeakKeyDictionary[object, dict[str, http.HTTPFlow]] = WeakKeyDictionary()
+
 # What follows the flows of a master, over reloads.
 _marks: WeakKeyDictionary[object, Marks] = WeakKeyDictionary()
 
@@ -82,6 +85,7 @@ class AktoMirror(Commands):
     def __init__(self) -> None:
         self._stats = Stats()
         self._shipper: Shipper | None = None
+        self._closing: Future[None] | None = None
         self._settings: Settings | None = None
         self._running = False
         self._chatty = False
@@ -96,6 +100,7 @@ class AktoMirror(Commands):
 
     def load(self, loader: Loader) -> None:
         """Declare the options, and report given values that mitmproxy would pass over in silence."""
+        self._streams = _streams.setdefault(ctx.master, {})
         for option in OPTIONS:
             loader.add_option(option.name, option.type, option.default, option.help, option.choices)
         deferred = ctx.options.deferred
@@ -155,15 +160,26 @@ class AktoMirror(Commands):
         self._end_metrics()
         if self._marks is not None:
             entry_view.offer(None)
-        self._mirror_streams()
         if self._shipper is None:
-            return None
+            return self._end_without_shipper()
         replay = bool(getattr(ctx.options, "rfile", None))
         shipper = self._shipper
-        flush = Flush(lambda: self._close(shipper, patient=replay))
+        flush = Flush(lambda: self._end(shipper, patient=replay))
         if ctx.master.should_exit.is_set() or not handover.park(ctx.master, shipper, flush):
             flush.begin()
         return flush
+
+    def _end_without_shipper(self) -> Awaitable[None] | None:
+        """Make the last verdicts; where the mirror was switched off a moment ago its flush may go on."""
+        if ctx.master.should_exit.is_set():
+            self._mirror_streams()
+        closing = self._closing
+        return None if closing is None else Flush(lambda: closing)
+
+    def _end(self, shipper: Shipper, *, patient: bool) -> Future[None]:
+        """End for good: nobody has taken the shipper over."""
+        self._mirror_streams()
+        return self._close(shipper, patient=patient)
 
     def _close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
         if ctx.master.should_exit.is_set():
@@ -198,7 +214,10 @@ class AktoMirror(Commands):
         self._let_go(flow)
 
     def _mirror_streams(self) -> None:
-        """Mirror what was seen of responses that are still under way: mitmproxy cuts them only after `done`."""
+        """Mirror what was seen of responses that are still under way: mitmproxy cuts them only after `done`.
+
+        Where the script is reloaded they go on, and the next instance mirrors them at their end.
+        """
         for flow in list(self._streams.values()):
             if self._settings is not None and self._settings.worker:
                 self._skip(flow, Skip(Reason.CUT_SHORT))
@@ -319,7 +338,7 @@ class AktoMirror(Commands):
 
     def _stop(self) -> None:
         if self._shipper is not None:
-            self._shipper.close()
+            self._closing = self._close(self._shipper, patient=False)
             self._shipper = None
 
     def _reconfigure(self, shipper: Shipper, before: Settings | None, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from mitmproxy.test import tflow
 
 from akto_mirror.marks import VERDICT
 from akto_mirror.tee import Tee
+from tests.faults.server import FaultServer, Reply
 from tests.support.proxy import DEADLINE
 from tests.unit.flows import flow, request, response
 from tests.unit.harness import Harness, mirroring, stream
@@ -553,6 +554,17 @@ class TestEnd:
             mirror.pass_on(flow())
             assert not mirror.out.exists()
             assert len(mirror.entries()) == 1
+
+    def test_what_was_queued_when_the_mirror_was_switched_off_is_waited_for(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The exit may come while its flush is under way."""
+        caplog.set_level(logging.INFO)
+        with FaultServer(Reply(hang_s=0.3)) as akto, mirroring(url=akto.url, durability="memory") as mirror:
+            mirror.pass_on(flow())
+            mirror.configure(url="")
+            mirror.finish()
+            assert "captured 1 = shipped 1 " in caplog.text
 
     def test_a_flow_that_comes_later_is_dropped(self) -> None:
         """And does not make a hook fail."""
