@@ -180,7 +180,7 @@ def _check_options(found: Findings, values: Mapping[str, Any], environ: Mapping[
             told.append(str(fault))
     for mistake in told:
         found.bad("option", mistake, "correct it; docs/options.md lists what each option takes")
-    if not mistakes:
+    if not told:
         found.good("options", f"{len(values)} in the file, all usable")
 
 

@@ -6,7 +6,7 @@ set -eu
 : "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
 export AKTO_DATA_INGESTION_URL
 
-exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" \
+exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" --set block_global=false \
     --set 'akto_routes=*/mcp*' \
     --set 'akto_tag={"service": "mcp", "env": "production"}' \
     "$@"

@@ -6,7 +6,7 @@ set -eu
 : "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
 export AKTO_DATA_INGESTION_URL
 
-exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" \
+exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" --set block_global=false \
     --set 'akto_filter=!(~u /login$) & !(~u /internal/)' \
     --set akto_redact_headers=common --set akto_redact_headers=x-session \
     --set akto_redact_fields=common --set akto_redact_fields=iban \

@@ -6,7 +6,7 @@ set -eu
 : "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
 export AKTO_DATA_INGESTION_URL
 
-exec mitmdump -s "$(akto-mirror addon-path)" \
+exec mitmdump -s "$(akto-mirror addon-path)" --set block_global=false \
     --mode "reverse:$ORDERS@$ORDERS_LISTEN" \
     --mode "reverse:$STOCK@$STOCK_LISTEN" \
     "$@"

@@ -7,7 +7,7 @@ set -eu
 : "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
 export AKTO_DATA_INGESTION_URL
 
-exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" \
+exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" --set block_global=false \
     --certs "$CERTIFICATE" \
     --set "ssl_verify_upstream_trusted_ca=$UPSTREAM_CA" \
     "$@"

@@ -3,5 +3,5 @@
 set -eu
 : "${TARGET:=http://127.0.0.1:3000}" "${LISTEN:=8080}" "${SOCKET:=/run/akto/ingest.sock}"
 
-exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" \
+exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" --set block_global=false \
     --set akto_url=http://akto --set "akto_uds=$SOCKET" "$@"

@@ -59,6 +59,7 @@ def test_all_is_well(tmp_path: Path) -> None:
     assert re.search(r"Python +3\.\d+\.\d+ at ", report.text)
     assert re.search(r"AKTO_API_TOKEN +set$", report.text, re.MULTILINE)
     assert re.search(r"akto_body_limit +1000$", report.text, re.MULTILINE)
+    assert re.search(r"✓ options +1 in the file, all usable$", report.text, re.MULTILINE)
     assert f"✓ addon loads              in {MITMDUMP}" in report.text
     assert re.search(r"✓ /api/auth-check .*the token is accepted", report.text)
     assert "✗" not in report.text

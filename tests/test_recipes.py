@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -46,6 +47,16 @@ def recipe(script: str, api: str, *more: str) -> Iterator[Mirror]:
         env = {"PATH": PATH, "AKTO_DATA_INGESTION_URL": akto.url, "TARGET": api, "LISTEN": "127.0.0.1:0"}
         with running(["sh", str(EXAMPLES / script), *CONFDIR, *more], ["127.0.0.1"], env) as proxy:
             yield Mirror(proxy, akto)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["reverse.sh", "several-apis.sh", "tls.sh", "mcp-server.sh", "redact.sh", "unix-socket.sh", "config.yaml"]
+    + ["akto-mirror.service", "compose.yaml", "kubernetes.yaml"],
+)
+def test_clients_with_public_addresses_are_served(name: str) -> None:
+    """mitmproxy drops them in every mode unless it is told not to; what faces clients tells it."""
+    assert re.search("block_global[=:] ?false", (EXAMPLES / name).read_text())
 
 
 @pytest.mark.e2e
