@@ -16,19 +16,27 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
+# Runs the tests with a mark expression; what failed is noted for `again` only if the run came to its end.
+FAILED := .pytest_cache/v/cache/lastfailed
+define pytest
+	@rm -f $(FAILED)
+	$(1)/python -m pytest -n $(WORKERS) --dist loadfile -m '$(2)' \
+		|| { code=$$?; test $$code -eq 1 || rm -f $(FAILED); exit $$code; }
+endef
+
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not long and not parity'
+	$(call pytest,$(BIN),not slow and not long)
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not long and not parity'
+	$(call pytest,$(BIN),not long)
 
-# The tests that failed the last time, one after another.
+# The tests that failed the last time, one after another; without such a time it fails.
 again:
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m 'not long and not parity'
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m 'not long'
 
 # The oldest releases that pyproject.toml allows, on the chosen interpreter, and which tests run with them.
 LOWEST := .venv/lowest
-LOWEST_TESTS ?= not slow and not long and not parity
+LOWEST_TESTS ?= not slow and not long
 
 $(LOWEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)
@@ -37,7 +45,7 @@ $(LOWEST)/.installed: pyproject.toml
 	touch $@
 
 test-lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m '$(LOWEST_TESTS)'
+	$(call pytest,$(LOWEST)/bin,$(LOWEST_TESTS))
 
 demo: $(STAMP)
 	$(BIN)/akto-mirror demo
@@ -46,7 +54,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 parity: $(STAMP)
-	@# 3: no node or no seed document here; the recorder has said so.
+	@# 3: no node or no rig here; the recorder has said so.
 	$(BIN)/python -m tests.parity.record || test $$? -eq 3
 
 soak: $(STAMP)

@@ -99,8 +99,8 @@ OPTIONS: tuple[Option, ...] = (
         "akto_client_ip_header",
         str,
         "cf-connecting-ip",
-        "The request header that holds the client's address. Where it is absent, the peer's address is reported. Empty: "
-        "always the peer's; do so where nothing in front sets the header, for any client can send it.",
+        "The request header that holds the client's address. Where it is absent, the peer's address is reported. "
+        "Empty: always the peer's; do so where nothing in front sets the header, for any client can send it.",
     ),
     Option("akto_include_query", bool, False, "Append the query string to the reported path."),
     Option(

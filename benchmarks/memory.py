@@ -28,7 +28,7 @@ from benchmarks import load, peers, proxies, table
 from benchmarks.peers import Ingestion
 from benchmarks.proxies import PLAIN, Proxy
 
-# What the contract allows beside the queue.
+# What line 2 of docs/delivery.md allows beside the queue.
 ALLOWED = 40_000_000
 
 MB = 1_000_000

@@ -12,6 +12,11 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+# Clients of the tests talk to this machine, whatever proxy its user goes through; fixtures of modules do so early.
+for _name in list(os.environ):
+    if _name.lower().endswith("_proxy"):
+        del os.environ[_name]
+
 
 @pytest.fixture(autouse=True)
 def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -142,6 +142,15 @@ def test_every_loss_is_documented() -> None:
     assert [name for name in bounds if f"`{name}`" not in page_section("operations.md", "Bounds")] == []
 
 
+def test_every_promise_of_delivery_is_held_by_tests() -> None:
+    """The page has twelve lines, and each is named by the docstrings of tests, which name no others."""
+    lines = re.findall(r"^(\d+)\. \*\*", (DOCS / "delivery.md").read_text(), re.MULTILINE)
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    held = set(re.findall(r'"""Line (\d+)', tests))
+    assert lines == [str(number) for number in range(1, 13)]
+    assert held == set(lines)
+
+
 def test_the_guarantee_for_a_power_failure_is_stated() -> None:
     """Line 3: what SQLite promises, by which settings, and what it does not."""
     said = page_section("operations.md", "Bounds").partition("Power failure")[2]

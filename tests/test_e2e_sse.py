@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
-import statistics
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -101,18 +99,14 @@ def ask(proxy: Proxy, path: str) -> AbstractContextManager[httpx.Response]:
 
 
 def test_each_event_arrives_before_the_next_is_sent(mirror: Mirror, target: Target) -> None:
-    """An event reaches the client while the target holds the next one back, and soon after it was sent."""
-    delays = []
+    """An event reaches the client while the target holds the next one back."""
     with ask(mirror.proxy, "/chat") as response:
         pieces = response.iter_raw()
         for number in range(25):
-            sent = time.perf_counter()
             target.feeds["/chat"].events.put(event(number))
             assert next(pieces) == event(number)
-            delays.append(time.perf_counter() - sent)
         target.feeds["/chat"].events.put(END)
         assert list(pieces) == []
-    assert statistics.median(delays) < 0.05
     entry = mirror.entry("/chat")
     assert entry["responsePayload"].encode() == b"".join(map(event, range(25)))
     assert json.loads(entry["requestPayload"]) == QUESTION

@@ -51,11 +51,13 @@ def recipe(script: str, api: str, *more: str) -> Iterator[Mirror]:
 
 @pytest.mark.parametrize(
     "name",
-    ["reverse.sh", "several-apis.sh", "tls.sh", "mcp-server.sh", "redact.sh", "unix-socket.sh", "config.yaml"]
-    + ["akto-mirror.service", "compose.yaml", "kubernetes.yaml"],
+    [
+        *("reverse.sh", "several-apis.sh", "tls.sh", "mcp-server.sh", "redact.sh", "unix-socket.sh"),
+        *("config.yaml", "akto-mirror.service", "compose.yaml", "kubernetes.yaml"),
+    ],
 )
 def test_clients_with_public_addresses_are_served(name: str) -> None:
-    """mitmproxy drops them in every mode unless it is told not to; what faces clients tells it."""
+    """Mitmproxy drops them in every mode unless it is told not to; what faces clients tells it."""
     assert re.search("block_global[=:] ?false", (EXAMPLES / name).read_text())
 
 

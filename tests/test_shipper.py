@@ -368,7 +368,7 @@ def test_offering_never_waits(tmp_path: Path) -> None:
             began = time.perf_counter()
             shipper.offer(entry(number))
             longest = max(longest, time.perf_counter() - began)
-    assert longest < 0.5
+    assert longest < 5  # The other side hangs for an hour; a machine that is busy is not a fault.
 
 
 def test_the_future_is_a_future() -> None:
