@@ -16,6 +16,7 @@ import httpx
 
 from akto_mirror import batch
 from akto_mirror.sinks.base import SendResult
+from akto_mirror.sinks.transport import Transport
 from akto_mirror.text import hide, printable
 
 # The header that tells the addon's own calls when they come back to a proxy that loads it.
@@ -23,6 +24,9 @@ MARKER = "x-akto-mirror"
 
 # Beside `api/ingestData`, so that a path in front of both is kept.
 HEALTH_PATH = "../healthCheck"
+
+# Any answer will do, as long as it can be read as it comes.
+ANSWERS = {"accept": "*/*", "accept-encoding": "identity"}
 
 # Bytes of an answer that are read; Akto's are far shorter, and nothing needs more.
 MAX_ANSWER = 64 * 1024
@@ -49,11 +53,12 @@ class HttpSink:
     def __init__(self, url: str, *, token: str = "", uds: str = "", marker: str = "") -> None:
         self._url = url
         self._uds = uds
-        self._headers = {"content-type": "application/json", "user-agent": "akto-mirror", MARKER: marker}
+        self._headers = {"content-type": "application/json", "user-agent": "akto-mirror", MARKER: marker, **ANSWERS}
         self._token = token
         if token:
             self._headers["authorization"] = token
-        self._client: httpx.Client | None = None
+        # No client of httpx, which would keep every cookie and stumble over a bad `Location`.
+        self._transport: Transport | None = None
         self._socket: socket.socket | None = None
         self._aborted = False
 
@@ -77,9 +82,9 @@ class HttpSink:
 
     def close(self) -> None:
         """Close the connection."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
 
     def _ask(self, method: str, url: str, content: bytes | None, timeout_s: float) -> SendResult:
         self._aborted = False
@@ -95,14 +100,13 @@ class HttpSink:
             watchdog.cancel()
 
     def _answer(self, method: str, url: str, content: bytes | None, timeout_s: float) -> SendResult:
-        if self._client is None:
-            self._client = self._connectable()
-        with self._client.stream(
-            method, url, content=content, timeout=timeout_s, extensions={"trace": self._trace}
-        ) as response:
-            headers = response.headers
-            detail = f"to {headers['location']}" if response.is_redirect else _head(response)
-            return SendResult(response.status_code, self._told(detail), headers.get("retry-after", ""))
+        if self._transport is None:
+            self._transport = self._connectable()
+        asked = {"timeout": httpx.Timeout(timeout_s).as_dict(), "trace": self._trace}
+        request = httpx.Request(method, url, headers=self._headers, content=content, extensions=asked)
+        with contextlib.closing(self._transport.handle_request(request)) as response:
+            detail = _leads_to(response) if response.is_redirect else _head(response)
+            return SendResult(response.status_code, self._told(detail), response.headers.get("retry-after", ""))
 
     def _place(self, fault: Exception) -> str:
         """Name what could not be connected to, which the fault's own text leaves out."""
@@ -114,13 +118,9 @@ class HttpSink:
         """Make text fit for the log and the disk: an answer may quote the token."""
         return printable(hide(text, self._token))
 
-    def _connectable(self) -> httpx.Client:
-        transport = httpx.HTTPTransport(
-            verify=tls_context() if self._url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            uds=self._uds or None,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60),
-        )
-        return httpx.Client(transport=transport, headers=self._headers, trust_env=False, follow_redirects=False)
+    def _connectable(self) -> Transport:
+        is_tls = self._url.startswith("https:")
+        return Transport(tls_context() if is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self._uds)
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         if event in CONNECTED:
@@ -134,6 +134,10 @@ def tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
+
+
+def _leads_to(response: httpx.Response) -> str:
+    return f"to {response.headers.get('location') or 'a place that it does not name'}"
 
 
 def _head(response: httpx.Response) -> str:

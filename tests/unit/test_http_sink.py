@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
+import pytest
 from tornado.web import Application, RequestHandler
 
 from akto_mirror import retry
 from akto_mirror.background import BackgroundServer
 from akto_mirror.sinks.http import HttpSink
+from tests.faults.driver import Clock
+from tests.faults.server import FaultServer, Reply
 from tests.support.certs import make_identity
 
 TOKEN = 's3cr3t"TOK'
@@ -53,3 +58,52 @@ def test_an_unknown_host_has_its_own_hint() -> None:
     """However the system words it, the name is what to look at."""
     for words in ("[Errno -2] Name or service not known", "[Errno 8] nodename nor servname provided, or not known"):
         assert "spelling of the host" in retry.network_hint(f"ConnectError at h:1: {words}")
+
+
+@pytest.mark.parametrize(("code", "place"), [(300, ""), (302, ""), (304, ""), (301, "http://[")])
+def test_a_redirect_to_nowhere_is_a_mistake_of_the_setup(code: int, place: str) -> None:
+    """Without a `Location`, or with a bad one, the status still tells what to do."""
+    with FaultServer(Reply(code, [("Location", place)] if place else [], b"")) as akto:
+        result = HttpSink(akto.url).send([b"{}"], 10)
+    assert result.told == f"{code} to {place or 'a place that it does not name'}"
+    assert retry.judge(result.status) is retry.Kind.SETUP
+    assert "where it leads" in retry.hint(result.status)
+
+
+class _Cookies(RequestHandler):
+    seen: list[str]
+
+    def initialize(self, seen: list[str]) -> None:
+        self.seen = seen
+
+    def post(self) -> None:
+        self.seen.append(self.request.headers.get("cookie", ""))
+        self.set_cookie(f"c{len(self.seen)}", "x")
+
+    get = post
+
+
+def test_no_cookie_is_kept() -> None:
+    """Ever new cookies cannot make the requests grow until they are refused, on whichever path they are set."""
+    seen: list[str] = []
+    with BackgroundServer(Application([("/.*", _Cookies, {"seen": seen})], log_function=lambda _: None)) as server:
+        sink = HttpSink(f"{server.url}/api/ingestData")
+        assert [sink.send([b"{}"], 10).status, sink.is_healthy(10), sink.send([b"{}"], 10).status] == [200, True, 200]
+    assert seen == ["", "", ""]
+
+
+def test_dead_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A try ends in time however many addresses a name has, and each of them gets its part, the last one, too."""
+    clock, waits = Clock(), list[tuple[str, float]]()
+
+    def connect(address: tuple[str, int], timeout: float, **_: object) -> NoReturn:
+        waits.append((address[0], timeout))
+        clock.now += timeout if address[0] != "10.0.0.2" else 0
+        raise TimeoutError("timed out")
+
+    found = [(0, 0, 0, "", (f"10.0.0.{number}", 9)) for number in range(1, 5)]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr("socket.create_connection", connect)
+    monkeypatch.setattr("akto_mirror.sinks.transport.time", SimpleNamespace(monotonic=lambda: clock.now))
+    assert HttpSink("http://four.example:9/").send([b"{}"], 6).detail == "ConnectTimeout: timed out"
+    assert waits == [("10.0.0.1", 1.5), ("10.0.0.2", 1.5), ("10.0.0.3", 2.25), ("10.0.0.4", 2.25)]
