@@ -127,13 +127,17 @@ def make_file(file: Path) -> None:
 def open_to_append(path: str) -> int:
     """Open a file that a user named, for appending; one that is made has mode 0600, another one keeps its mode.
 
-    Where every user may create files, no symbolic link is followed. A pipe that nobody reads does not block.
+    It can be read, too, where its mode lets it. Where every user may create files, no symbolic link is followed. A pipe
+    that nobody reads does not block.
 
     Raises:
         OSError: it cannot be opened.
     """
-    flags = os.O_APPEND | os.O_CREAT | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     flags |= getattr(os, "O_BINARY", 0)
     if Path(path).absolute().parent.stat().st_mode & stat.S_IWOTH:
         flags |= getattr(os, "O_NOFOLLOW", 0)
-    return os.open(path, flags, 0o600)
+    try:
+        return os.open(path, flags | os.O_RDWR, 0o600)
+    except PermissionError:
+        return os.open(path, flags | os.O_WRONLY, 0o600)

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 
 from akto_mirror import private, retry
 from akto_mirror.sinks.base import SendResult
 from akto_mirror.text import printable
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# Seconds between two looks whether another process has let go of the file.
+LOOK_S = 0.01
+
+# What a file system answers that knows no locks.
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+
 
 class FileSink:
-    """Appends entries to a file, which it opens anew for each batch, so that rotation works."""
+    """Appends entries to a file, which it opens anew for each batch, so that rotation works.
 
-    def __init__(self, path: str) -> None:
+    Processes that share a file write one after another.
+    """
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._clock = clock
+        self._aborted = threading.Event()
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Append a batch, wholly or not at all."""
-        del timeout_s
+        """Append a batch, wholly or not at all; the time-out bounds the wait for other processes."""
+        self._aborted.clear()
         try:
             file = private.open_to_append(self._path)
             try:
-                _append(file, b"".join(entry + b"\n" for entry in entries))
+                self._append(file, b"".join(entry + b"\n" for entry in entries), self._clock() + timeout_s)
             finally:
                 os.close(file)
         except OSError as fault:
@@ -39,22 +58,55 @@ class FileSink:
         return False
 
     def abort(self) -> None:
-        """Do nothing: a write to a file does not wait for a stranger."""
+        """End the wait for another process; a write does not wait for a stranger."""
+        self._aborted.set()
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
+    def _append(self, file: int, data: bytes, deadline: float) -> None:
+        if stat.S_ISFIFO(os.fstat(file).st_mode):
+            raise OSError(errno.ESPIPE, "it is a pipe, which a reader could stop")
+        if fcntl is not None:
+            self._lock(file, deadline)
+        size = os.fstat(file).st_size
+        _write(file, data if _ends_a_line(file, size) else b"\n" + data, size)
 
-def _append(file: int, data: bytes) -> None:
-    """Write all; what a full disk took of it is taken back, so that a later try does not repeat it."""
-    found = os.fstat(file)
-    if stat.S_ISFIFO(found.st_mode):
-        raise OSError(errno.ESPIPE, "it is a pipe, which a reader could stop")
-    size = found.st_size
+    def _lock(self, file: int, deadline: float) -> None:
+        while True:
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._clock() > deadline or self._aborted.wait(LOOK_S):
+                    raise OSError(errno.EAGAIN, "another process keeps it locked") from None
+            except OSError as fault:
+                if fault.errno in NO_LOCKS:
+                    return None
+                raise
+
+
+def _ends_a_line(file: int, size: int) -> bool:
+    """Tell whether no line was cut short by a crash; of what cannot be read nothing is known."""
+    if not size:
+        return True
+    try:
+        os.lseek(file, size - 1, os.SEEK_SET)
+        return os.read(file, 1) in (b"\n", b"")
+    except OSError:
+        return True
+
+
+def _write(file: int, data: bytes, size: int) -> None:
+    """Write all; what a full disk took of it is taken back, so that a later try does not repeat it.
+
+    What somebody has appended without a lock is worth more than a repeated line.
+    """
     left = memoryview(data)
     try:
         while left:
             left = left[os.write(file, left) :]
     except OSError:
-        os.ftruncate(file, size)
+        with contextlib.suppress(OSError):
+            if os.fstat(file).st_size == size + len(data) - len(left):
+                os.ftruncate(file, size)
         raise

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from akto_mirror import retry
 from akto_mirror.sinks.file import FileSink
+from tests.faults.driver import Clock
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
 
@@ -70,3 +74,93 @@ def test_what_cannot_be_written_is_told_with_what_helps(tmp_path: Path) -> None:
     assert result.detail == f"cannot write {tmp_path}/gone/out.ndjson: No such file or directory"
     assert "akto-mirror check" not in retry.network_hint(result.detail)
     assert "name another file in akto_url" in retry.network_hint(result.detail)
+
+
+def test_a_torn_line_is_ended_first(tmp_path: Path) -> None:
+    """What a crash has cut short does not take the next entry with it."""
+    out = tmp_path / "out.ndjson"
+    out.write_bytes(b'{"whole":1}\n{"torn":')
+    assert FileSink(str(out)).send([b"{}"], 1).status == 200
+    assert FileSink(str(out)).send([b"{}"], 1).status == 200
+    assert out.read_bytes() == b'{"whole":1}\n{"torn":\n{}\n{}\n'
+
+
+def test_a_file_that_may_only_be_written_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look at the last line is a help, and no condition."""
+    out, real = tmp_path / "out.ndjson", os.open
+
+    def refuse_to_read(path: str, flags: int, mode: int) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, mode)
+
+    monkeypatch.setattr("os.open", refuse_to_read)
+    assert FileSink(str(out)).send([b"1"], 1).status == FileSink(str(out)).send([b"2"], 1).status == 200
+    assert out.read_bytes() == b"1\n2\n"
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_what_another_process_wrote_outlives_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
+    """Only a sink's own part of a batch is taken back, not what somebody else has appended meanwhile."""
+    out, real, others = tmp_path / "out.ndjson", os.write, list[int | None]()
+    out.write_bytes(b"old\n")
+
+    def fill_up(file: int, data: bytes) -> int:
+        monkeypatch.setattr("os.write", no_room)
+        return real(file, data[:3])
+
+    def no_room(_file: int, _data: bytes) -> NoReturn:
+        monkeypatch.setattr("os.write", real)
+        if locks:
+            others.append(FileSink(str(out), Ticking().time).send([b"other"], 1).status)
+        else:
+            with out.open("ab") as other:
+                other.write(b"other\n")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.write", fill_up)
+    assert FileSink(str(out)).send([b"batch"], 1).detail.endswith("No space left on device")
+    assert others == [None] * locks
+    assert FileSink(str(out)).send([b"batch"], 1).status == 200
+    assert out.read_bytes() == (b"old\nbatch\n" if locks else b"old\nbatother\nbatch\n")
+
+
+class Ticking(Clock):
+    """Time that passes with every look at it."""
+
+    def time(self) -> float:
+        """Return seconds."""
+        self.now += 1
+        return self.now
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock as another process does."""
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_the_wait_for_another_process_ends(tmp_path: Path) -> None:
+    """After the time-out, or when the proxy ends, it is a fault; nothing is written, and the next try may pass."""
+    out = tmp_path / "out.ndjson"
+    patient = FileSink(str(out), lambda: 0.0)
+    hurried = FileSink(str(out), lambda: hurried.abort() or 0.0)  # type: ignore[func-returns-value]
+    with locked(out):
+        for sink in (FileSink(str(out), Ticking().time), hurried):
+            assert sink.send([b"{}"], 3).detail == f"cannot write {out}: another process keeps it locked"
+    assert out.read_bytes() == b""
+    assert patient.send([b"{}"], 3).status == 200
+
+
+def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be locked, the file is written as if nobody shared it."""
+
+    def no_locks(_file: int, _how: int) -> NoReturn:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert FileSink(str(tmp_path / "out")).send([b"{}"], 1).status == 200
