@@ -142,6 +142,8 @@ class Spool(SpoolFile):
     def adopt(self) -> int:
         """Give a sign of life, and take over what is free or whose owner has given none for a while.
 
+        What is this process's already goes to its target, too: `retarget` may have failed.
+
         Returns:
             The number of entries taken over.
         """
@@ -153,6 +155,7 @@ class Spool(SpoolFile):
                 "UPDATE batches SET owner = ? WHERE target = ? AND owner NOT IN (SELECT owner FROM owners)",
                 (self._owner, self.target),
             )
+            self._retarget(db)
             return self._owned(db) - before
 
     def owned(self, skip: Collection[int] = ()) -> int:
@@ -160,10 +163,10 @@ class Spool(SpoolFile):
         with self._transaction() as db:
             return self._owned(db, skip)
 
-    def retarget(self, target: str) -> int:
-        """Let this process's batches go somewhere else; returns how many there are."""
+    def retarget(self) -> None:
+        """Let this process's batches go to its target, whomever they were for."""
         with self._transaction() as db:
-            return db.execute("UPDATE batches SET target = ? WHERE owner = ?", (target, self._owner)).rowcount
+            self._retarget(db)
 
     def release(self) -> None:
         """Leave this process's batches to whoever comes next, and close the file."""
@@ -235,6 +238,12 @@ class Spool(SpoolFile):
             found = db.execute("SELECT COALESCE(SUM(count), 0) FROM batches WHERE target = ?", (start,)).fetchone()
             db.execute("UPDATE batches SET target = ?, owner = '' WHERE target = ?", (end, start))
             return int(found[0])
+
+    def _retarget(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "UPDATE batches SET target = :target WHERE owner = :owner AND target <> :target",
+            {"owner": self._owner, "target": self.target},
+        )
 
     def _owned(self, db: sqlite3.Connection, skip: Collection[int] = ()) -> int:
         row = db.execute(

@@ -176,9 +176,9 @@ class Store:
     def retarget(self, target: str, now: float) -> None:
         """Let this process's batches go somewhere else from now on."""
         if self._spool is not None and target != self._spool.target:
-            if self._spool.exists():
-                self._attempt(now, lambda spool: spool.retarget(target))
             self._spool.target = target
+            if self._spool.exists():
+                self._attempt(now, lambda spool: spool.retarget())
             self._beat_at = float("-inf")
 
     def insist(self) -> None:

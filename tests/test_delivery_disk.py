@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from akto_mirror.retry import Durability
 from akto_mirror.shipper import Shipper
 from akto_mirror.sinks.http import HttpSink
+from akto_mirror.spool_file import SpoolError
 from akto_mirror.stats import Dropped, Stats
 from tests.faults.driver import Driver, always, ok
 from tests.faults.load import Api, Clients
@@ -84,6 +86,33 @@ def test_a_disk_that_was_always_full(tiny: Path) -> None:
     with FaultServer() as akto, shipping(akto.url, policy(tiny / "s", Durability.DISK)) as shipper:
         fill(shipper, 200)
         wait_for(lambda: shipper.stats.snapshot().shipped == 200)
+
+
+@WRITING
+@pytest.mark.parametrize("pause_s", [0.0, 40.0])
+def test_another_server_during_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, pause_s: float
+) -> None:
+    """Line 9: another `akto_url` while the disk fails, or is left alone: what is on it goes there when it works."""
+    driver = Driver(tmp_path / "s", durability)
+    driver.offer(b"one")
+    driver.run(always(None), seconds=3)
+    assert driver.spool
+    driver.spool.close()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(driver.spool, "_open", io_error)
+        driver.run(always(None), seconds=3)
+        driver.clock.now += pause_s
+        driver.store.retarget("u", driver.clock.now)
+        driver.run(always(None), seconds=3)
+    driver.run(ok)
+    assert driver.requests[-1] == [b"one"]
+    assert (driver.counts.shipped, driver.counts.recovered, driver.counts.missing) == (1, 0, 0)
+
+
+def io_error() -> NoReturn:
+    """Fail as a broken disk does."""
+    raise SpoolError("I/O error")
 
 
 @WRITING
