@@ -23,6 +23,14 @@ ROW_OVERHEAD = 256
 DEAD_SHARE = 10
 
 
+# The bytes that one transaction moves at most where there may be many: other processes wait `LOCK_S` for it.
+STEP_BYTES = 8 * 1024 * 1024
+
+# SQLite's own size of a page; for so many free ones it is not worth while to begin.
+PAGE_BYTES = 4096
+SPARE_PAGES = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A batch on disk."""
@@ -52,6 +60,7 @@ class Spool(SpoolFile):
 
     Attributes:
         buried: batches that turned out to be damaged and were moved to the dead letters.
+        unfinished: whether `tidy` left something for another step.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -70,6 +79,7 @@ class Spool(SpoolFile):
         self.lease_s = lease_s
         self._owner = owner
         self.buried = 0
+        self.unfinished = False
         self._touched = False
         self._db: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -178,12 +188,15 @@ class Spool(SpoolFile):
         self.close()
 
     def tidy(self) -> None:
-        """Give the disk back what an outage took of it."""
+        """Give the disk back what an outage took of it, a step at a time."""
         db = self._connection()
         with self._faults():
             self.restore_reserve()
-            if db.execute("PRAGMA freelist_count").fetchone()[0] > 1024:
-                db.executescript("PRAGMA incremental_vacuum")  # One step frees one page; this takes all.
+            before = _free_pages(db)
+            if before > SPARE_PAGES or self.unfinished:
+                # One step of the statement frees one page; this takes all of them.
+                db.executescript(f"PRAGMA incremental_vacuum({STEP_BYTES // PAGE_BYTES})")
+            self.unfinished = 0 < _free_pages(db) < before
 
     def waiting(self) -> list[Share]:
         """List what waits, by target."""
@@ -308,6 +321,10 @@ class Spool(SpoolFile):
             (number,),
         )
         db.execute("DELETE FROM batches WHERE id = ?", (number,))
+
+
+def _free_pages(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA freelist_count").fetchone()[0])
 
 
 def _marks(values: Collection[int]) -> str:

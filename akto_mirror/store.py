@@ -21,6 +21,9 @@ RETRY_S = 30.0
 # A full spool is tried again after so long; sooner if a batch has left it.
 FULL_RETRY_S = 5.0
 
+# Between two steps of what is done in steps, so that other processes come to write.
+STEP_PAUSE_S = 0.1
+
 
 _files = itertools.count()
 
@@ -164,6 +167,8 @@ class Store:
         self._reconcile(now)
         if found is not None and not self.has_more():
             self._attempt(now, lambda spool: spool.tidy())
+        if spool.unfinished:
+            self._beat_at = now + STEP_PAUSE_S
 
     def close(self, now: float) -> None:
         """Leave what is on disk to whoever comes next."""

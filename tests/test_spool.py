@@ -9,6 +9,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from akto_mirror import private
 from akto_mirror.retry import Durability
 from akto_mirror.spool import Dead, Spool
 from akto_mirror.spool_file import SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.stats import Stats
+from akto_mirror.store import Store
 from tests.faults.driver import Clock, Driver, ok
 
 BATCH = [b'{"n":1}', b'{"n":2}', '{"n":"Grüße"}'.encode()]
@@ -170,8 +173,33 @@ def test_the_file_stays_near_its_bound(tmp_path: Path) -> None:
     while (stored := mine.next([])) is not None:
         mine.remove([stored.id])
     mine.tidy()
+    while mine.unfinished:
+        mine.tidy()
     mine.close()
     assert disk(tmp_path) < 1024 * 1024
+
+
+def test_a_large_spool_is_tidied_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 8: no step keeps the file locked for as long as others wait for it, and the steps follow each other soon."""
+    monkeypatch.setattr("akto_mirror.spool.STEP_BYTES", 1024 * 1024)
+    clock = Clock()
+    mine = spool(tmp_path, clock=clock, limit=10**8)
+    store = Store(mine, Stats())
+    mine.remove([mine.put([b"x" * 1_000_000]) for _ in range(12)])
+    sizes = [pages(mine)]
+    while store.beats_in(clock.now) < 1:
+        clock.now += store.beats_in(clock.now)
+        store.beat(clock.now)
+        sizes.append(pages(mine))
+    assert max(before - after for before, after in pairwise(sizes)) < 300
+    assert (sizes[0] > 2900, sizes[-1] < 100) == (True, True)
+    assert clock.now < 1002
+
+
+def pages(mine: Spool) -> int:
+    """Return the pages of the file."""
+    with contextlib.closing(sqlite3.connect(mine.file)) as db:
+        return int(db.execute("PRAGMA page_count").fetchone()[0])
 
 
 def fill_up(mine: Spool, batch: list[bytes]) -> None:
