@@ -133,12 +133,16 @@ class Dispatcher:
         self._sources = deque((self._from_case, self._from_stock, self._from_queue))
 
     def collect(self, now: float) -> None:
-        """Move batches from the queue to disk, where that is their way."""
-        while self._should_collect(now) and self.store.can_keep(now):
-            entries = self._queue.take(now)
-            if self.store.keep(entries, Place.QUEUED, now) is None:
-                self._queue.put_back(entries)
-                return
+        """Move one batch from the queue to disk, where that is its way; the next one is due at once.
+
+        Not all of them: entries may come as fast as they are written, and there is more to do than to write.
+        """
+        if not (self._should_collect(now) and self.store.can_keep(now)):
+            return
+        entries = self._queue.take(now)
+        if self.store.keep(entries, Place.QUEUED, now) is None:
+            self._queue.put_back(entries)
+        else:
             self.observe(entries, Outcome.SPOOLED, self._trouble)
 
     def next(self, now: float) -> Parcel | None:
