@@ -140,9 +140,13 @@ class Dispatcher:
         if not (self._should_collect(now) and self.store.can_keep(now)):
             return
         entries = self._queue.take(now)
-        if self.store.keep(entries, Place.QUEUED, now) is None:
-            self._queue.put_back(entries)
-        else:
+        kept = None
+        try:
+            kept = self.store.keep(entries, Place.QUEUED, now)
+        finally:
+            if kept is None:
+                self._queue.put_back(entries)
+        if kept is not None:
             self.observe(entries, Outcome.SPOOLED, self._trouble)
 
     def next(self, now: float) -> Parcel | None:
@@ -160,7 +164,7 @@ class Dispatcher:
         return bool(parcel.blame.refusals) or parcel.case is not None
 
     def finish(self, parcel: Parcel, result: SendResult, seconds: float, now: float, wall: float) -> None:
-        """Take note of how a try went.
+        """Take note of how a try went; whatever goes wrong in doing so, somebody holds the entries then.
 
         Args:
             parcel: what was sent.
@@ -169,6 +173,15 @@ class Dispatcher:
             now: monotonic seconds.
             wall: epoch seconds, for an answer that names a date.
         """
+        flying = self._stats.count(Place.IN_FLIGHT)
+        try:
+            self._finish(parcel, result, seconds, now, wall)
+        except Exception:
+            if self._stats.count(Place.IN_FLIGHT) == flying:
+                self._rescue(parcel, now)
+            raise
+
+    def _finish(self, parcel: Parcel, result: SendResult, seconds: float, now: float, wall: float) -> None:
         kind = retry.judge(result.status)
         self._trouble = "" if kind is Kind.SHIPPED else result.told
         self._stats.attempt(seconds, ok=kind is Kind.SHIPPED)
@@ -306,13 +319,13 @@ class Dispatcher:
         self.health.passed()
         size = sum(map(len, parcel.entries))
         self._stats.ship(len(parcel.entries), size)
-        self._report.shipped(len(parcel.entries), size, seconds)
-        self.observe(parcel.entries, Outcome.SHIPPED, "")
         if parcel.case is not None:
             self._part_is_done(parcel.case, now)
         elif parcel.row is not None:
             self._blames.pop(parcel.row, None)
             self.store.remove(parcel.row, now)
+        self._report.shipped(len(parcel.entries), size, seconds)
+        self.observe(parcel.entries, Outcome.SHIPPED, "")
 
     def _fail(self, result: SendResult, now: float, wall: float) -> None:
         """Let everything wait; not long at first where one batch may be to blame."""
@@ -433,9 +446,16 @@ class Dispatcher:
         if row is None:
             self._hold(parcel)
             return
-        self.observe(parcel.entries, Outcome.SPOOLED, self._trouble)
         if refused:
             self._blames[row] = parcel.blame
+        self.observe(parcel.entries, Outcome.SPOOLED, self._trouble)
+
+    def _rescue(self, parcel: Parcel, now: float) -> None:
+        """Take back what a fault of our own has left with nobody; it stays off the disk, which may be the cause."""
+        if parcel.case is not None:
+            parcel.case.parts.append(parcel)
+        elif parcel.row is None or not self.store.put_back(parcel.row, len(parcel.entries), now, refused=False):
+            self._hold(parcel)
 
     def _spill(self, parcel: Parcel, now: float) -> Row | None:
         if self.durability is Durability.MEMORY:

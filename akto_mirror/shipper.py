@@ -31,7 +31,8 @@ from akto_mirror.store import Store
 
 logger = logging.getLogger(__name__)
 
-# After a fault of the shipper itself, so that it can neither die nor run wild.
+# What is told of a fault of the shipper itself, and the pause after it, so that it can neither die nor run wild.
+FAULT = "akto: a fault of the shipper; please report this"
 FAULT_PAUSE_S = 1.0
 
 # A send that was told to end may take so long to do so.
@@ -237,7 +238,7 @@ class Shipper:
         try:
             self._step()
         except Exception:
-            logger.warning("akto: a fault of the shipper; please report this", exc_info=True)
+            logger.warning(FAULT, exc_info=True)
             time.sleep(FAULT_PAUSE_S)
 
     def _step(self) -> None:
@@ -351,10 +352,14 @@ class Shipper:
         self._sink.abort()
         with self._changed:
             self._changed.wait_for(lambda: self._courier.done is not None, ABORT_S)
-        if self._courier.done is not None:
-            self._receive(time.monotonic())
-        else:
-            self._dispatcher.unsent(parcel, time.monotonic())
+        try:
+            if self._courier.done is not None:
+                self._receive(time.monotonic())
+            else:
+                self._dispatcher.unsent(parcel, time.monotonic())
+        except Exception:
+            # The rest is still to be written.
+            logger.warning(FAULT, exc_info=True)
 
 
 def _place(policy: Policy) -> tuple[object, ...]:

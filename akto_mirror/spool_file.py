@@ -109,8 +109,11 @@ class SpoolFile:
         self._identity: tuple[int, int] | None = None
 
     def exists(self) -> bool:
-        """Tell whether there is a file at all."""
-        return self.file.exists()
+        """Tell whether there is a file at all; one that the system does not let be looked at is none."""
+        try:
+            return self.file.exists()
+        except OSError:
+            return False
 
     def free_reserve(self) -> bool:
         """Give up the reserve, so that batches can be deleted on a full disk; False if it is used up already."""

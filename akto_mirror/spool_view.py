@@ -54,9 +54,9 @@ class Sizes:
 def measure(folder: Path) -> Sizes | None:
     """Look at a spool from outside, without a lock or a change; None if there is none, or it cannot be read."""
     file = folder / private.FILE
-    if not file.exists():
-        return None
     try:
+        if not file.exists():
+            return None
         with contextlib.closing(_reader(file)) as db:
             (oldest,) = db.execute("SELECT MIN(created) FROM batches").fetchone()
             waiting, dead = db.execute("SELECT waiting, dead FROM totals").fetchone()
@@ -72,9 +72,9 @@ def newest_dead(folder: Path, count: int) -> Iterator[DeadLetter]:
         SpoolError: there is no spool, or it cannot be read.
     """
     file = folder / private.FILE
-    if not file.exists():
-        raise SpoolError(f"nothing is on disk: {file} does not exist")
     try:
+        if not file.exists():
+            raise SpoolError(f"nothing is on disk: {file} does not exist")
         with contextlib.closing(_reader(file)) as db:
             rows = db.execute(f"SELECT {LETTER} FROM dead ORDER BY id DESC LIMIT ?", (count,))  # noqa: S608 - constant
             yield from map(letter, rows)

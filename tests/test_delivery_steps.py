@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
+from akto_mirror import spool_view
 from akto_mirror.batch import Limits
+from akto_mirror.report import Report
 from akto_mirror.retry import Durability
+from akto_mirror.shipper import Shipper
+from akto_mirror.sinks.http import HttpSink
 from akto_mirror.spool import Spool
+from akto_mirror.spool_file import SpoolError
+from akto_mirror.stats import Stats
 from tests.faults.driver import Driver, always, ok
-from tests.faults.server import FaultServer, wait_for
+from tests.faults.server import HANG, OK, FaultServer, status, wait_for
 from tests.test_shipper import fill, policy, shipping
 
 LIMITS = Limits(10, 100_000, 1.0)
@@ -82,3 +92,97 @@ def test_the_shipper_sends_while_the_disk_never_catches_up(tmp_path: Path, monke
         fill(shipper, 10)
         wait_for(lambda: len(shipped) > ENDLESS)
         assert shipped[-1] > 0
+
+
+def unseen(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the system refuse to look at what is in a folder, as one of another user or of a server that is away."""
+    look = Path.stat
+
+    def refuse(self: Path, **how: bool) -> os.stat_result:
+        if self.parent == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return look(self, **how)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+
+
+def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 9: whoever asks for the spool of a folder that is closed to this process is told that there is none."""
+    driver = Driver(tmp_path / "s", Durability.DISK)
+    offer(driver, 1)
+    driver.run(always(503), seconds=3)
+    driver.close()
+    assert driver.spool
+    assert spool_view.measure(tmp_path / "s")
+    unseen(monkeypatch, tmp_path / "s")
+    assert not driver.spool.exists()
+    assert spool_view.measure(tmp_path / "s") is None
+    with pytest.raises(SpoolError):
+        next(spool_view.newest_dead(tmp_path / "s", 1))
+    Driver(tmp_path / "s", Durability.DISK).tend()
+
+
+def test_a_closed_folder_keeps_nobody_from_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 9: a folder that cannot be looked at any more is trouble with the disk: all goes through memory."""
+    unseen(monkeypatch, tmp_path / "s")
+    with FaultServer(status(503)) as akto, shipping(akto.url, policy(tmp_path / "s", Durability.SPILL)) as shipper:
+        fill(shipper, 50)
+        wait_for(lambda: akto.seen.requests > 1)
+        akto.script = OK
+        wait_for(lambda: shipper.stats.snapshot().shipped == 50)
+        assert shipper.stats.snapshot().missing == 0
+
+
+def faulty(*_: object, **__: object) -> None:
+    """Raise what nobody expects."""
+    raise RuntimeError("a fault of our own")
+
+
+BREAKABLE = ["_report.failed", "_report.shipped", "store.keep", "store._attempt", "store.remove", "observe"]
+
+
+@pytest.mark.parametrize("part", BREAKABLE)
+@pytest.mark.parametrize("status", [503, 422, 200])
+@pytest.mark.parametrize("durability", Durability)
+def test_a_fault_of_our_own_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, status: int, part: str
+) -> None:
+    """Line 1: whatever raises while the end of a send is noted, the entries are somewhere, and arrive afterwards."""
+    driver = Driver(tmp_path / "s", durability, limits=LIMITS)
+    offer(driver, 10)
+    driver.tend()
+    assert driver.begin()
+    owner, _, name = f"dispatcher.{part}".rpartition(".")
+    with monkeypatch.context() as broken, contextlib.suppress(RuntimeError):
+        broken.setattr(attrgetter(owner)(driver), name, faulty)
+        driver.finish(always(status))
+    assert driver.counts.missing == 0
+    assert driver.counts.in_flight == 0
+    assert driver.counts.shipped == (10 if status == 200 else 0)
+    driver.run(ok)
+    assert driver.counts.shipped == 10
+    assert driver.counts.pending == 0
+
+
+def test_a_fault_while_a_batch_is_written_leaves_it_in_the_queue(tmp_path: Path) -> None:
+    """Line 1: what was taken to be written is put back, whatever the disk's side raises."""
+    driver = Driver(tmp_path / "s", Durability.DISK, limits=LIMITS)
+    offer(driver, 10)
+    put, driver.store.keep = driver.store.keep, faulty  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        driver.step()
+    driver.store.keep = put  # type: ignore[method-assign]
+    driver.run(ok)
+    assert driver.counts.shipped == 10
+
+
+def test_a_fault_in_the_last_try_keeps_nothing_from_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 7: at the exit the rest is written even if the shipper stumbles over the end of the last send."""
+    with FaultServer(HANG) as akto:
+        given = policy(tmp_path / "s", Durability.SPILL, shutdown_s=0.1)
+        shipper = Shipper(given, HttpSink(akto.url), Stats())
+        fill(shipper, 50)
+        wait_for(lambda: akto.seen.requests > 0)
+        monkeypatch.setattr(Report, "failed", faulty)
+        shipper.close().result(30)
+    assert shipper.stats.snapshot().spooled == 50
