@@ -7,7 +7,7 @@ refuses while it takes others is split by halves until the entries to blame stan
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from akto_mirror import batch, retry
@@ -29,6 +29,9 @@ ROW_OF_REFUSALS = 8
 
 # When every batch on disk has to wait after a refusal, it is looked for others after this many seconds.
 LOOK_AGAIN_S = 0.1
+
+# So many bytes are written to disk at a time when there is no time for one batch after another.
+WRITE_BYTES = 8 * 1024 * 1024
 
 NEVER = float("inf")
 
@@ -215,13 +218,12 @@ class Dispatcher:
         if self.durability is not Durability.MEMORY:
             self.store.insist()
         self._close_case(now)
-        for parcel in self._held:
-            self._queue.hold(-cost(parcel.entries))
-            self._keep_or_drop(parcel.entries, now)
-        self._held.clear()
-        waiting = deque(rest)
-        while waiting:
-            self._keep_or_drop(batch.take(waiting, self._queue.limits), now)
+        left = self._left(rest)
+        if self.durability is not Durability.MEMORY:
+            self._keep_rest(left, now)
+        for entries in left:
+            self._stats.drop(len(entries), Place.QUEUED, Dropped.SHUTDOWN)
+            self.observe(entries, Outcome.DROPPED, Dropped.SHUTDOWN)
 
     def move(self, store: Store, now: float) -> None:
         """Use another disk from now on; what is on the old one stays there for whoever uses it next."""
@@ -469,9 +471,40 @@ class Dispatcher:
         self._held.append(parcel)
         self.observe(parcel.entries, Outcome.QUEUED, self._trouble)
 
-    def _keep_or_drop(self, entries: Sequence[bytes], now: float) -> None:
-        if self.durability is Durability.MEMORY or self.store.keep(entries, Place.QUEUED, now) is None:
-            self._stats.drop(len(entries), Place.QUEUED, Dropped.SHUTDOWN)
-            self.observe(entries, Outcome.DROPPED, Dropped.SHUTDOWN)
-        else:
-            self.observe(entries, Outcome.SPOOLED, self._trouble)
+    def _left(self, rest: Sequence[bytes]) -> deque[Sequence[bytes]]:
+        """Take what is in memory, as batches: what was tried in vain, and `rest` of the queue."""
+        left = deque(parcel.entries for parcel in self._held)
+        self._held.clear()
+        self._queue.hold(-sum(map(cost, left)))
+        waiting = deque(rest)
+        while waiting:
+            left.append(batch.take(waiting, self._queue.limits))
+        return left
+
+    def _keep_rest(self, left: deque[Sequence[bytes]], now: float) -> None:
+        """Write batches to disk, many at a time, for each time is one of waiting; as many as it takes leave `left`.
+
+        Where there is no room for many, there may be for half of them.
+        """
+        size = WRITE_BYTES
+        while left:
+            some = _some(left, size)
+            if self.store.keep_all(some, Place.QUEUED, now):
+                for _ in some:
+                    self.observe(left.popleft(), Outcome.SPOOLED, self._trouble)
+            elif len(some) > 1 and self.store.is_usable(now):
+                size = sum(map(cost, some)) // 2
+                self.store.insist()
+            else:
+                return
+
+
+def _some(batches: Iterable[Sequence[bytes]], size: int) -> list[Sequence[bytes]]:
+    """Return the first batches, which hold no more than `size` bytes in memory, but at least one."""
+    some: list[Sequence[bytes]] = []
+    for entries in batches:
+        size -= cost(entries)
+        if some and size < 0:
+            break
+        some.append(entries)
+    return some

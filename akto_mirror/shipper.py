@@ -174,7 +174,7 @@ class Shipper:
         if not started:
             self._end()
         elif not patient:
-            self._stop_waiting_in(self._policy.shutdown_s + DISK_S, ended)
+            self._stop_waiting_in(self._policy.shutdown_s + DISK_S)
         return ended
 
     def hurry(self) -> None:
@@ -199,12 +199,18 @@ class Shipper:
         with self._changed:
             self._changed.notify_all()
 
-    def _stop_waiting_in(self, seconds: float, ended: Future[None]) -> None:
+    def _stop_waiting_in(self, seconds: float) -> None:
         """Let the process end even if the disk hangs."""
-        watchdog = threading.Timer(seconds, _finish, [ended])
+        watchdog = threading.Timer(seconds, self._stop_waiting)
         watchdog.daemon = True
         watchdog.start()
-        ended.add_done_callback(lambda _: watchdog.cancel())
+        self._ended.add_done_callback(lambda _: watchdog.cancel())
+
+    def _stop_waiting(self) -> None:
+        left = self.stats.count(Place.QUEUED) + self.stats.count(Place.IN_FLIGHT)
+        if left and not self._ended.done():
+            logger.warning("akto: the disk takes too long; %d entries may not have been written at the exit", left)
+        _finish(self._ended)
 
     def _new_dispatcher(self, policy: Policy) -> Dispatcher:
         return Dispatcher(

@@ -94,13 +94,22 @@ class Spool(SpoolFile):
             SpoolFull: there is no room.
             SpoolError: the disk does not take it.
         """
-        payload = b"\n".join(entries)
+        return self.put_all([entries])[0]
+
+    def put_all(self, batches: Sequence[Sequence[bytes]]) -> list[int]:
+        """Keep batches as `put` does, all or none of them, which takes the disk no longer than one; returns their ids.
+
+        Raises:
+            SpoolFull: there is no room for all of them.
+            SpoolError: the disk does not take them.
+        """
+        payloads = [b"\n".join(entries) for entries in batches]
         with self._transaction() as db:
             waiting, dead = db.execute("SELECT waiting, dead FROM totals").fetchone()
-            if waiting + dead + len(payload) + ROW_OVERHEAD > self.limit:
+            if waiting + dead + sum(map(len, payloads)) + ROW_OVERHEAD * len(payloads) > self.limit:
                 raise SpoolFull(f"the spool has reached its {self.limit} bytes")
             self._renew(db)
-            return self._insert(db, self._owner, entries, payload)
+            return [self._insert(db, self._owner, *each) for each in zip(batches, payloads, strict=True)]
 
     def next(self, skip: Collection[int]) -> Stored | None:
         """Return this process's batch that was refused least often, and of these the oldest.

@@ -101,6 +101,13 @@ class Store:
         self._stats.move(len(entries), start, Place.SPOOLED)
         return Row(self._file, number)
 
+    def keep_all(self, batches: Sequence[Sequence[bytes]], start: Place, now: float) -> bool:
+        """Write batches to disk, all or none of them, in one transaction; False if that is not possible."""
+        if not self.can_keep(now) or self._attempt(now, lambda spool: spool.put_all(batches), is_large=True) is None:
+            return False
+        self._stats.move(sum(map(len, batches)), start, Place.SPOOLED)
+        return True
+
     def take(self, now: float, later: Collection[Row] = ()) -> tuple[Row, list[bytes]] | None:
         """Take the next batch to be sent, but none of those for later; it stays on disk until it is removed."""
         if not self.has_more() or not self.is_usable(now):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -17,9 +18,9 @@ from akto_mirror.report import Report
 from akto_mirror.retry import Durability
 from akto_mirror.shipper import Shipper
 from akto_mirror.sinks.http import HttpSink
-from akto_mirror.spool import Spool
+from akto_mirror.spool import ROW_OVERHEAD, Spool
 from akto_mirror.spool_file import SpoolError
-from akto_mirror.stats import Stats
+from akto_mirror.stats import Dropped, Stats
 from tests.faults.driver import Driver, always, ok
 from tests.faults.server import HANG, OK, FaultServer, status, wait_for
 from tests.test_shipper import fill, policy, shipping
@@ -186,3 +187,91 @@ def test_a_fault_in_the_last_try_keeps_nothing_from_the_disk(tmp_path: Path, mon
         monkeypatch.setattr(Report, "failed", faulty)
         shipper.close().result(30)
     assert shipper.stats.snapshot().spooled == 50
+
+
+def written(driver: Driver) -> list[int]:
+    """Return, as it grows, how many batches each transaction that writes them holds."""
+    assert driver.spool
+    put, sizes = driver.spool.put_all, []
+
+    def counted(batches: Sequence[Sequence[bytes]]) -> list[int]:
+        sizes.append(len(batches))
+        return put(batches)
+
+    driver.spool.put_all = counted  # type: ignore[method-assign]
+    return sizes
+
+
+@pytest.mark.parametrize("durability", [Durability.DISK, Durability.SPILL])
+def test_the_rest_is_written_in_few_transactions(tmp_path: Path, durability: Durability) -> None:
+    """Line 7: 8 MiB wait for the disk once, for it may be slow; each batch is one that can be sent as it is."""
+    driver = Driver(tmp_path / "s", durability, limits=LIMITS, queue_bytes=20_000_000, spool_bytes=10**8)
+    for _ in range(1000):
+        assert driver.offer(b"x" * 15_000)
+    sizes = written(driver)
+    driver.close()
+    assert len(sizes) == 2
+    assert driver.counts.spooled == 1000
+    later = Driver(tmp_path / "s", durability, limits=LIMITS)
+    later.run(ok)
+    assert {len(request) for request in later.requests} == {6, 4}
+    assert later.counts.shipped == 1000
+
+
+def test_what_was_tried_in_vain_is_written_at_the_end(tmp_path: Path) -> None:
+    """Line 7: what the disk refused meanwhile, and what the queue holds, are on it after the exit."""
+    driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
+    (tmp_path / "s").symlink_to(tmp_path)
+    offer(driver, 20)
+    driver.run(always(503), seconds=3)
+    assert driver.queue.held
+    (tmp_path / "s").unlink()
+    driver.close()
+    assert driver.counts.spooled == 20
+    assert driver.queue.size == driver.queue.held == 0
+
+
+@pytest.mark.parametrize("room", range(0, 6000, 500))
+def test_the_spools_bound_at_the_end(tmp_path: Path, room: int) -> None:
+    """Line 7: of what does not fit on the disk as a whole, as many batches are written as fit; the rest is counted."""
+    driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS, spool_bytes=room)
+    for _ in range(100):
+        assert driver.offer(b"x" * 50)
+    driver.close()
+    batch = 10 * 51 - 1 + ROW_OVERHEAD
+    assert driver.counts.spooled == 10 * min(10, room // batch)
+    assert driver.counts.missing == driver.counts.queued == 0
+
+
+def test_a_disk_that_fails_is_not_asked_again_at_the_end(tmp_path: Path) -> None:
+    """Line 7: where it is not room that is missing, smaller transactions would only take longer."""
+    driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
+    (tmp_path / "s").symlink_to(tmp_path)
+    offer(driver, 100)
+    sizes = written(driver)
+    driver.close()
+    assert sizes == [10]
+    assert driver.counts.dropped == {Dropped.SHUTDOWN: 100}
+
+
+def test_an_exit_that_waits_no_longer_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Line 7: the exit does not wait for a disk that hangs, and tells how many entries may be lost."""
+    free, put = threading.Event(), Spool.put_all
+
+    def hang(self: Spool, batches: Sequence[Sequence[bytes]]) -> list[int]:
+        free.wait(30)
+        return put(self, batches)
+
+    monkeypatch.setattr(Spool, "put_all", hang)
+    monkeypatch.setattr("akto_mirror.shipper.DISK_S", 0.1)
+    given = policy(tmp_path / "s", Durability.SPILL, limits=Limits(100, 10**5, 60.0), shutdown_s=0.1)
+    with FaultServer(HANG) as akto:
+        shipper = Shipper(given, HttpSink(akto.url), Stats())
+        fill(shipper, 50)
+        shipper.close().result(10)
+        told = [record.getMessage() for record in caplog.records if "takes too long" in record.getMessage()]
+        assert told == ["akto: the disk takes too long; 50 entries may not have been written at the exit"]
+        free.set()
+        wait_for(lambda: shipper.stats.snapshot().spooled == 50)
