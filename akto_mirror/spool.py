@@ -80,9 +80,6 @@ class Spool(SpoolFile):
         self._owner = owner
         self.buried = 0
         self.unfinished = False
-        self._touched = False
-        self._db: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
 
     def put(self, entries: Sequence[bytes]) -> int:
         """Keep a batch, leased to this process.
