@@ -13,6 +13,7 @@ from mitmproxy import exceptions, http
 from mitmproxy.flow import Error
 from mitmproxy.test import tflow
 
+from akto_mirror import intake
 from akto_mirror.marks import VERDICT
 from akto_mirror.tee import Tee
 from tests.faults.server import FaultServer, Reply
@@ -92,6 +93,16 @@ class TestVerdicts:
             for number in range(100):
                 mirror.pass_on(flow(request(path=b"/%d" % number)))
             assert [entry["path"] for entry in mirror.entries()] == [f"/{number}" for number in range(100)]
+
+    def test_no_request_spoils_a_batch(self) -> None:
+        """HTTP/2 can name no method and a path without one; Akto's service refuses a batch with such an entry."""
+        with mirroring() as mirror:
+            asked = request(b"", version=b"HTTP/2.0")
+            asked.data.path = b"a://b"
+            mirror.pass_on(flow(asked))
+            (shipped,) = mirror.entries()
+        assert (shipped["method"], shipped["path"]) == ("OTHER", "/")
+        assert intake.read_entry(shipped) == shipped
 
     def test_a_hook_that_comes_twice_makes_no_second_entry(self) -> None:
         """Whatever order the end of a flow comes in."""
