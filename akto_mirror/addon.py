@@ -323,8 +323,11 @@ class AktoMirror(Commands):
 
     def _observe(self) -> Observation:
         settings = self._settings
-        folder = settings.spool_dir if settings and settings.durability is not Durability.MEMORY else None
-        return metrics.observe(self._stats, self._shipper, settings.queue_bytes if settings else 0, folder)
+        if settings is None:
+            return metrics.observe(self._stats, self._shipper, 0, None, "")
+        folder = None if settings.durability is Durability.MEMORY else settings.spool_dir
+        target = destination.spool_target(settings.destination, settings.uds)
+        return metrics.observe(self._stats, self._shipper, settings.queue_bytes, folder, target)
 
     def _begin(self, settings: Settings) -> Shipper:
         """Go on with the shipper that an instance before this one has left when the script was reloaded."""

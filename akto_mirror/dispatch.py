@@ -72,9 +72,10 @@ class Blame:
 
 @dataclass(eq=False, slots=True)
 class Case:
-    """A batch that is being split: its place on disk, its parts that wait, and what was found guilty."""
+    """A batch that is being split: its place on disk, its age, its parts that wait, and what was found guilty."""
 
     row: Row | None
+    since: float
     parts: list[Parcel] = field(default_factory=list)
     open: int = 0
     dead: list[Dead] = field(default_factory=list)
@@ -82,9 +83,10 @@ class Case:
 
 @dataclass(eq=False, slots=True)
 class Parcel:
-    """Entries that are sent together."""
+    """Entries that are sent together, and when the first of them came to where it was taken from."""
 
     entries: Sequence[bytes]
+    since: float
     row: Row | None = None
     case: Case | None = None
     blame: Blame = Blame()
@@ -131,6 +133,7 @@ class Dispatcher:
         self._refusals = 0
         self._held: list[Parcel] = []
         self._case: Case | None = None
+        self._flying: Parcel | None = None
         self._blames: dict[Row, Blame] = {}
         self._stock_at = float("-inf")
         self._sources = deque((self._from_case, self._from_stock, self._from_queue))
@@ -142,15 +145,15 @@ class Dispatcher:
         """
         if not (self._should_collect(now) and self.store.can_keep(now)):
             return
-        entries = self._queue.take(now)
+        taken = self._queue.take()
         kept = None
         try:
-            kept = self.store.keep(entries, Place.QUEUED, now)
+            kept = self.store.keep(taken.entries, Place.QUEUED, now)
         finally:
             if kept is None:
-                self._queue.put_back(entries)
+                self._queue.put_back(taken)
         if kept is not None:
-            self.observe(entries, Outcome.SPOOLED, self._trouble)
+            self.observe(taken.entries, Outcome.SPOOLED, self._trouble)
 
     def next(self, now: float) -> Parcel | None:
         """Choose what is sent now; None if there is nothing, or if it is too early for another try."""
@@ -159,8 +162,14 @@ class Dispatcher:
         for source in list(self._sources):
             self._sources.rotate(-1)
             if parcel := source(now):
+                self._flying = parcel
                 return parcel
         return None
+
+    def since(self) -> float:
+        """Return when the oldest entry came that was taken to be sent; infinity if there is none; for any thread."""
+        waiting = (self._flying, self._case, *self._held)
+        return min((each.since for each in waiting if each is not None), default=NEVER)
 
     def wants_health(self, parcel: Parcel) -> bool:
         """Tell whether it would matter for a refused parcel that the other side calls itself healthy."""
@@ -183,6 +192,8 @@ class Dispatcher:
             if self._stats.count(Place.IN_FLIGHT) == flying:
                 self._rescue(parcel, now)
             raise
+        finally:
+            self._flying = None
 
     def _finish(self, parcel: Parcel, result: SendResult, seconds: float, now: float, wall: float) -> None:
         kind = retry.judge(result.status)
@@ -237,6 +248,7 @@ class Dispatcher:
     def unsent(self, parcel: Parcel, now: float) -> None:
         """Take back a parcel whose try was cut short, without blaming anybody."""
         self._put_back(parcel, now)
+        self._flying = None
 
     def _due_in(self, now: float) -> float:
         if self.closing:
@@ -303,14 +315,14 @@ class Dispatcher:
             self._stock_at = now + LOOK_AGAIN_S
             return None
         row, entries = found
-        return Parcel(entries, row, blame=self._blames.get(row, Blame()))
+        return Parcel(entries, now, row, blame=self._blames.get(row, Blame()))
 
     def _from_queue(self, now: float) -> Parcel | None:
         if not self._may_send_from_queue(now) or self._due_in(now) > 0:
             return None
-        entries = self._queue.take(now)
+        entries, since = self._queue.take()
         self._stats.move(len(entries), Place.QUEUED, Place.IN_FLIGHT)
-        return Parcel(entries)
+        return Parcel(entries, since)
 
     def _may_send_from_queue(self, now: float) -> bool:
         return self.durability is not Durability.DISK or not self.store.can_keep(now)
@@ -377,21 +389,22 @@ class Dispatcher:
             return self._put_back(parcel, now)
         case.open += 1
         for half in batch.split(parcel.entries):
-            case.parts.append(Parcel(half, case=case, blame=Blame(0, parcel.blame.passes, 0, parcel.blame.since)))
+            blame = Blame(0, parcel.blame.passes, 0, parcel.blame.since)
+            case.parts.append(Parcel(half, parcel.since, case=case, blame=blame))
         return None
 
     def _open_case(self, parcel: Parcel) -> Case | None:
         """One at a time, so that a misjudged outage splits one batch and not all."""
         if self._case is not None:
             return None
-        self._case = Case(parcel.row, open=1)
+        self._case = Case(parcel.row, parcel.since, open=1)
         return self._case
 
     def _condemn(self, parcel: Parcel, result: SendResult, now: float) -> None:
         dead = Dead(parcel.entries[0], printable(result.told))
         self._report.condemned(dead.reason, now)
         if parcel.case is None:
-            self._bury(parcel.row, [], [dead], now)
+            self._bury(Case(parcel.row, parcel.since, dead=[dead]), now)
         else:
             parcel.case.dead.append(dead)
             self._part_is_done(parcel.case, now)
@@ -405,13 +418,14 @@ class Dispatcher:
         """Put what is left of the split batch, and what was found guilty, where it belongs."""
         case, self._case = self._case, None
         if case is not None:
-            self._bury(case.row, [entry for part in case.parts for entry in part.entries], case.dead, now)
+            self._bury(case, now)
 
-    def _bury(self, row: Row | None, rest: list[bytes], dead: list[Dead], now: float) -> None:
+    def _bury(self, case: Case, now: float) -> None:
         """Keep the dead letters; without a disk they are told of and forgotten."""
-        if row is not None:
-            self._blames.pop(row, None)
-        settled = self.store.settle(row, rest, dead, now)
+        rest, dead = [entry for part in case.parts for entry in part.entries], case.dead
+        if case.row is not None:
+            self._blames.pop(case.row, None)
+        settled = self.store.settle(case.row, rest, dead, now)
         if settled is not None:
             self._tell_of_settled(rest, dead, settled.kept)
             return
@@ -419,7 +433,7 @@ class Dispatcher:
             self._stats.move(len(dead), Place.IN_FLIGHT, Place.REJECTED)
             self._tell_of_settled([], dead, len(dead))
             dead = []
-        self._remember(row, rest, dead, now)
+        self._remember(case, rest + [letter.entry for letter in dead], now)
 
     def _tell_of_settled(self, rest: Sequence[bytes], dead: Sequence[Dead], kept: int | None) -> None:
         if kept is None:
@@ -429,12 +443,12 @@ class Dispatcher:
             self.observe([letter.entry], Outcome.REJECTED, letter.reason)
         self.observe([letter.entry for letter in dead[kept:]], Outcome.DROPPED, Dropped.DEAD_FULL)
 
-    def _remember(self, row: Row | None, rest: list[bytes], dead: list[Dead], now: float) -> None:
+    def _remember(self, case: Case, left: list[bytes], now: float) -> None:
         """Keep in memory what the disk does not take now: the guilty are found guilty again later."""
-        if row is not None:
-            self.store.remove(row, now)
-        if left := rest + [letter.entry for letter in dead]:
-            self._hold(Parcel(left))
+        if case.row is not None:
+            self.store.remove(case.row, now)
+        if left:
+            self._hold(Parcel(left, case.since))
 
     def _put_back(self, parcel: Parcel, now: float) -> None:
         count, refused = len(parcel.entries), bool(parcel.blame.refusals)

@@ -51,7 +51,8 @@ class Observation(NamedTuple):
         queue_limit: bytes that they may hold.
         spool_bytes: bytes of entries that wait on disk, of all processes that share the spool; None without one.
         dead_bytes: bytes of entries on disk that were refused for good; None without a spool.
-        oldest_s: seconds since the oldest entry that is not shipped was captured, 0 if there is none.
+        oldest_s: seconds since the oldest entry that is not shipped was captured, 0 if there is none; what is on disk
+            for an earlier `akto_url`, which nobody sends, does not count.
     """
 
     counts: Snapshot
@@ -62,7 +63,7 @@ class Observation(NamedTuple):
     oldest_s: float
 
 
-def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Path | None) -> Observation:
+def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Path | None, target: str) -> Observation:
     """Look at everything that is to be told.
 
     Args:
@@ -70,9 +71,10 @@ def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Pat
         shipper: what sends; None in a dry run.
         queue_limit: bytes that the queue may hold.
         folder: of the spool; None if nothing goes to disk.
+        target: whom batches on disk are for that are being sent.
     """
-    sizes = spool_view.measure(folder) if folder else None
-    ages = [shipper.queue_age_s if shipper else 0.0]
+    sizes = spool_view.measure(folder, target) if folder else None
+    ages = [shipper.oldest_s if shipper else 0.0]
     if sizes and sizes.oldest is not None:
         ages.append(time.time() - sizes.oldest)
     return Observation(

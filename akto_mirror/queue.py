@@ -5,19 +5,28 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from akto_mirror import batch
 from akto_mirror.batch import Limits
 from akto_mirror.entry import MAX_ENTRY_BYTES
 from akto_mirror.stats import Dropped
 
-# What an entry holds in memory beside its own bytes: the bytes object's head and its place in the queue.
-ENTRY_OVERHEAD = 64
+# What an entry holds in memory beside its own bytes: the bytes object's head, the time when it came, and the places of
+# both in the queue.
+ENTRY_OVERHEAD = 96
 
 
 def cost(entries: Sequence[bytes]) -> int:
     """Return the bytes that entries hold in memory."""
     return sum(map(len, entries)) + ENTRY_OVERHEAD * len(entries)
+
+
+class Taken(NamedTuple):
+    """Entries that were taken together, and when the first of them came."""
+
+    entries: list[bytes]
+    since: float
 
 
 class Queue:
@@ -37,7 +46,7 @@ class Queue:
         self.size = 0
         self.held = 0
         self._entries: deque[bytes] = deque()
-        self._since = 0.0
+        self._times: deque[float] = deque()
         self._flushing = 0
         self._open = True
 
@@ -54,10 +63,9 @@ class Queue:
 
     def put(self, entry: bytes, now: float) -> bool:
         """Queue an entry; tells whether the taker should look: a batch has begun or is full."""
-        if not self._entries:
-            self._since = now
         before = self.is_full(), self.is_brimming()
         self._entries.append(entry)
+        self._times.append(now)
         self.size += len(entry) + ENTRY_OVERHEAD
         return len(self._entries) == 1 or before != (self.is_full(), self.is_brimming())
 
@@ -76,15 +84,16 @@ class Queue:
 
     def due_in(self, now: float) -> float:
         """Return the seconds until a batch is due; infinity if there is none."""
-        if not self._entries:
+        if not self._times:
             return float("inf")
         if self._flushing or self.is_full():
             return 0.0
-        return max(0.0, self._since + self.limits.linger_s - now)
+        return max(0.0, self._times[0] + self.limits.linger_s - now)
 
-    def age(self, now: float) -> float:
-        """Return the seconds that the batch that comes next has waited for."""
-        return now - self._since if self._entries else 0.0
+    def since(self) -> float:
+        """Return when the oldest entry came that waits here; infinity if there is none."""
+        with self.changed:
+            return self._times[0] if self._times else float("inf")
 
     def flush(self) -> None:
         """Let everything that waits now be due."""
@@ -92,21 +101,24 @@ class Queue:
             self._flushing = len(self._entries)
             self.changed.notify_all()
 
-    def take(self, now: float) -> list[bytes]:
+    def take(self) -> Taken:
         """Take the next batch."""
         with self.changed:
             taken = batch.take(self._entries, self.limits)
+            since = self._times[0]
+            for _ in taken:
+                self._times.popleft()
             self.size -= cost(taken)
             self._flushing = max(0, self._flushing - len(taken))
-            self._since = now
-            return taken
+            return Taken(taken, since)
 
-    def put_back(self, entries: Sequence[bytes]) -> None:
-        """Undo a `take`, whether there is room or not."""
+    def put_back(self, taken: Taken) -> None:
+        """Undo a `take`, whether there is room or not; all of it has then come when its first entry came."""
         with self.changed:
-            self._entries.extendleft(reversed(entries))
-            self.size += cost(entries)
-            self._flushing += len(entries)
+            self._entries.extendleft(reversed(taken.entries))
+            self._times.extendleft(taken.since for _ in taken.entries)
+            self.size += cost(taken.entries)
+            self._flushing += len(taken.entries)
 
     def hold(self, size: int) -> None:
         """Count `size` bytes more, or less if negative, that wait in memory elsewhere."""
@@ -120,5 +132,6 @@ class Queue:
             self._open = False
             rest = list(self._entries)
             self._entries.clear()
+            self._times.clear()
             self.size = self.held
             return rest

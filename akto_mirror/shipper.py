@@ -136,9 +136,10 @@ class Shipper:
         return self._queue.size
 
     @property
-    def queue_age_s(self) -> float:
-        """Seconds that the batch that comes next has waited for in memory."""
-        return self._queue.age(time.monotonic())
+    def oldest_s(self) -> float:
+        """Seconds since the oldest entry came that waits in memory or is being sent; 0 if there is none."""
+        since = min(self._queue.since(), self._dispatcher.since())
+        return max(0.0, time.monotonic() - since)
 
     def reconfigure(self, policy: Policy, sink: Sink | None) -> None:
         """Use another policy and, unless None, another sink from the next batch on."""

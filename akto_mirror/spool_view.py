@@ -44,21 +44,26 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of what waits and of dead letters, of all processes, and when the oldest batch was written, or None."""
+    """Bytes of what waits and of dead letters, of all processes; when a target's oldest batch was written, or None."""
 
     waiting: int
     dead: int
     oldest: float | None
 
 
-def measure(folder: Path) -> Sizes | None:
-    """Look at a spool from outside, without a lock or a change; None if there is none, or it cannot be read."""
+def measure(folder: Path, target: str) -> Sizes | None:
+    """Look at a spool from outside, without a lock or a change; None if there is none, or it cannot be read.
+
+    Args:
+        folder: of the spool.
+        target: whose oldest batch is looked for.
+    """
     file = folder / private.FILE
     try:
         if not file.exists():
             return None
         with contextlib.closing(_reader(file)) as db:
-            (oldest,) = db.execute("SELECT MIN(created) FROM batches").fetchone()
+            (oldest,) = db.execute("SELECT MIN(created) FROM batches WHERE target = ?", (target,)).fetchone()
             waiting, dead = db.execute("SELECT waiting, dead FROM totals").fetchone()
             return Sizes(waiting, dead, None if oldest is None else epoch(oldest))
     except (sqlite3.Error, OSError):

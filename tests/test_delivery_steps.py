@@ -114,10 +114,10 @@ def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: p
     driver.run(always(503), seconds=3)
     driver.close()
     assert driver.spool
-    assert spool_view.measure(tmp_path / "s")
+    assert spool_view.measure(tmp_path / "s", "t")
     unseen(monkeypatch, tmp_path / "s")
     assert not driver.spool.exists()
-    assert spool_view.measure(tmp_path / "s") is None
+    assert spool_view.measure(tmp_path / "s", "t") is None
     with pytest.raises(SpoolError):
         next(spool_view.newest_dead(tmp_path / "s", 1))
     Driver(tmp_path / "s", Durability.DISK).tend()

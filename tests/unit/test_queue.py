@@ -28,8 +28,9 @@ def test_an_entry_costs_what_it_holds(size: int) -> None:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
+        now = 0.0
         while queue.refusal(len(one := made(size))) is None:
-            queue.put(one, 0.0)
+            queue.put(one, now := now + 0.5)
         del one
         after, _ = tracemalloc.get_traced_memory()
     finally:
@@ -47,3 +48,38 @@ def test_the_bound_is_kept_to_the_byte() -> None:
     queue.put(b"x" * 100, 0.0)
     assert queue.size == queue.limit
     assert queue.refusal(0) is Dropped.QUEUE_FULL
+
+
+def filled(*times: float) -> Queue:
+    """Return a queue of one entry for each time, in batches of two."""
+    queue = Queue(4_000_000, Limits(2, 1_000_000, 1.0))
+    for time in times:
+        queue.put(b"x", time)
+    return queue
+
+
+def test_what_is_left_is_as_old_as_before() -> None:
+    """Line 12: taking a batch makes what waits behind it no younger."""
+    queue = filled(10.0, 20.0, 30.0)
+    assert queue.since() == 10.0
+    assert queue.take().since == 10.0
+    assert queue.since() == 30.0
+    assert queue.due_in(30.25) == 0.75
+    queue.take()
+    assert queue.since() == queue.due_in(99.0) == float("inf")
+
+
+def test_what_is_put_back_is_as_old_as_before() -> None:
+    """Line 12: a batch that could not be written waits since its first entry came, and what is behind it as before."""
+    queue = filled(10.0, 20.0, 30.0)
+    queue.put_back(queue.take())
+    assert queue.since() == 10.0
+    assert queue.take().entries == [b"x", b"x"]
+    assert queue.since() == 30.0
+
+
+def test_after_the_end_nothing_waits() -> None:
+    """Line 12: what was taken at the exit does not wait here any more."""
+    queue = filled(10.0, 20.0)
+    assert len(queue.shut()) == 2
+    assert queue.since() == float("inf")
