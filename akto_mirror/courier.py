@@ -51,12 +51,17 @@ class Courier:
         self._thread: threading.Thread | None = None
 
     def give(self, job: Job) -> None:
-        """Begin a job; the last one has been received."""
-        self.job = job
+        """Begin a job; the last one has been received.
+
+        Raises:
+            RuntimeError: the system has no thread to spare; nothing has begun.
+        """
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="akto-courier", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="akto-courier", daemon=True)
+            thread.start()
+            self._thread = thread
         self._jobs.put(job)
+        self.job = job
 
     def receive(self) -> Done | None:
         """Return the job that is done, once."""

@@ -24,7 +24,7 @@ from akto_mirror.dispatch import Dispatcher, Observer, Parcel
 from akto_mirror.queue import Queue
 from akto_mirror.report import Report, is_round
 from akto_mirror.retry import Durability, Pace
-from akto_mirror.sinks.base import Sink
+from akto_mirror.sinks.base import SendResult, Sink
 from akto_mirror.spool import Spool
 from akto_mirror.stats import Dropped, Place, Stats
 from akto_mirror.store import Store
@@ -101,6 +101,7 @@ class Shipper:
         self._hurried = False
         self._deadline: float | None = None
         self._thread: threading.Thread | None = None
+        self._failed_starts = 0
         self._over = False
         self._ended: Future[None] = Future()
 
@@ -193,8 +194,16 @@ class Shipper:
             self._changed.notify_all()
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="akto-shipper", daemon=True)
-        self._thread.start()
+        """Begin to ship; where the system has no thread to spare, the next entry tries again."""
+        thread = threading.Thread(target=self._run, name="akto-shipper", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as fault:
+            self._failed_starts += 1
+            if is_round(self._failed_starts):
+                logger.warning("akto: %s; entries wait in memory, and the next one tries again", fault)
+        else:
+            self._thread = thread
 
     def _wake(self) -> None:
         with self._changed:
@@ -204,7 +213,10 @@ class Shipper:
         """Let the process end even if the disk hangs."""
         watchdog = threading.Timer(seconds, self._stop_waiting)
         watchdog.daemon = True
-        watchdog.start()
+        try:
+            watchdog.start()
+        except RuntimeError as fault:
+            logger.warning("akto: %s; the exit waits for the disk as long as that takes", fault)
         self._ended.add_done_callback(lambda _: watchdog.cancel())
 
     def _stop_waiting(self) -> None:
@@ -289,8 +301,13 @@ class Shipper:
         if self._is_over():
             return
         parcel = self._dispatcher.next(now)
-        if parcel is not None:
+        if parcel is None:
+            return
+        try:
             self._courier.give(Job(parcel, self._sink, self._timeout_s(now), self._dispatcher.wants_health(parcel)))
+        except RuntimeError as fault:
+            # No thread to be had, which may pass: a try that failed like any other.
+            self._dispatcher.finish(parcel, SendResult(None, str(fault)), 0.0, now, time.time())
 
     def _timeout_s(self, now: float) -> float:
         left = self._policy.timeout_s if self._deadline is None else self._deadline - now

@@ -23,7 +23,7 @@ from akto_mirror.spool_file import SpoolError
 from akto_mirror.stats import Dropped, Stats
 from tests.faults.driver import Driver, always, ok
 from tests.faults.server import HANG, OK, FaultServer, status, wait_for
-from tests.test_shipper import fill, policy, shipping
+from tests.test_shipper import entry, fill, policy, shipping
 
 LIMITS = Limits(10, 100_000, 1.0)
 
@@ -275,3 +275,58 @@ def test_an_exit_that_waits_no_longer_says_so(
         assert told == ["akto: the disk takes too long; 50 entries may not have been written at the exit"]
         free.set()
         wait_for(lambda: shipper.stats.snapshot().spooled == 50)
+
+
+def without_threads(monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> None:
+    """Let the system have no thread to spare, so many times, for threads of a name."""
+    start, left = threading.Thread.start, iter(range(times))
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.startswith(name) and next(left, None) is not None:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.parametrize("name", ["akto-shipper", "akto-courier", "akto"])
+@pytest.mark.parametrize("durability", Durability)
+def test_a_thread_that_cannot_be_started_is_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, name: str
+) -> None:
+    """Line 1: where the system has no thread to spare, entries wait, counted once, and arrive when it has one."""
+    without_threads(monkeypatch, name, 3)
+    with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", durability)) as shipper:
+        shipper.start()
+        for number in range(5):
+            assert shipper.offer(entry(number)) is None
+        assert shipper.stats.snapshot().captured == 5
+        wait_for(lambda: shipper.stats.snapshot().shipped == 5)
+        assert shipper.stats.snapshot().missing == 0
+        assert set(akto.taken.values()) == {1}
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_without_any_thread_the_exit_writes_what_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, durability: Durability
+) -> None:
+    """Line 7: entries that no thread ever took are on disk at the end, or counted; it is told now and then."""
+    without_threads(monkeypatch, "akto", 10**6)
+    shipper = Shipper(policy(tmp_path / "s", durability), HttpSink("http://127.0.0.1:9/"), Stats())
+    fill(shipper, 50)
+    shipper.close().result(5)
+    counts = shipper.stats.snapshot()
+    assert counts.missing == counts.queued == 0
+    assert counts.spooled == (0 if durability is Durability.MEMORY else 50)
+    assert len([record for record in caplog.records if "can't start new thread" in record.getMessage()]) == 2
+
+
+def test_without_a_watchdog_the_exit_still_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 7: a close that finds no thread for its watchdog sends what is left all the same."""
+    with FaultServer() as akto:
+        given = policy(tmp_path / "s", Durability.SPILL, limits=Limits(100, 10**5, 60.0))
+        shipper = Shipper(given, HttpSink(akto.url), Stats())
+        fill(shipper, 1)
+        without_threads(monkeypatch, "Thread-", 1)
+        shipper.close().result(30)
+        assert shipper.stats.snapshot().shipped == 1
