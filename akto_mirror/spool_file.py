@@ -80,6 +80,10 @@ class SpoolError(Exception):
     """The disk does not do its part now; the text says how."""
 
 
+class SpoolBusy(SpoolError):  # noqa: N818 - the lock of another process, no fault
+    """Another process keeps the file locked for longer than `LOCK_S`."""
+
+
 class SpoolFull(SpoolError):  # noqa: N818 - a bound that is reached, no fault
     """The bound on the spool's bytes is reached."""
 
@@ -161,7 +165,7 @@ class SpoolFile:
                 known = self._identity
                 return self._rename() if known and known == _identity(self.file) else None
         except OSError as fault:
-            raise SpoolError(f"cannot set the damaged spool aside: {told(fault)}") from fault
+            raise _kind(fault)(f"cannot set the damaged spool aside: {told(fault)}") from fault
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -185,16 +189,18 @@ class SpoolFile:
             self.close()
             if self._is_damage(fault):
                 raise SpoolDamaged(f"{self.file} is damaged: {told(fault)}") from fault
-            if self._is_out_of_space(fault):
-                raise NoSpaceError(f"{self.file}: {told(fault)}") from fault
-            raise SpoolError(f"{self.file}: {told(fault)}") from fault
+            raise self._kind(fault)(f"{self.file}: {told(fault)}") from fault
         except OSError as fault:
             self.close()
-            kind = NoSpaceError if fault.errno == errno.ENOSPC else SpoolError
-            raise kind(f"{self.file}: {told(fault)}") from fault
+            raise _kind(fault)(f"{self.file}: {told(fault)}") from fault
         except (ValueError, OverflowError, TypeError) as fault:
             self.close()
             raise SpoolDamaged(f"{self.file} is damaged: {told(fault)}") from fault
+
+    def _kind(self, fault: sqlite3.Error) -> type[SpoolError]:
+        if fault.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return SpoolBusy
+        return NoSpaceError if self._is_out_of_space(fault) else SpoolError
 
     def _is_damage(self, fault: sqlite3.Error) -> bool:
         code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -238,7 +244,7 @@ class SpoolFile:
         except ValueError as fault:
             raise SpoolError(f"{self.file.parent}: {fault}") from fault
         except OSError as fault:
-            raise (NoSpaceError if fault.errno == errno.ENOSPC else SpoolError)(told(fault)) from fault
+            raise _kind(fault)(told(fault)) from fault
         self._identity = _identity(self.file)
         self._touched = True
         with self._faults():
@@ -286,6 +292,12 @@ class SpoolFile:
                 Path(f"{self.file}{end}").rename(f"{aside}{end}")
         self._identity = None
         return aside
+
+
+def _kind(fault: OSError) -> type[SpoolError]:
+    if isinstance(fault, BlockingIOError):
+        return SpoolBusy
+    return NoSpaceError if fault.errno == errno.ENOSPC else SpoolError
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

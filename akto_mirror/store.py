@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 
 from akto_mirror.spool import Dead, Spool
-from akto_mirror.spool_file import NoSpaceError, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.spool_file import LOCK_S, NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.stats import Dropped, Place, Stats
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 # After trouble with the disk it is left alone for so long.
 RETRY_S = 30.0
+
+# After a wait for another process's lock in vain it is left alone for a second more; longer if the lock lasts.
+BUSY_S = LOCK_S + 1.0
 
 # A full spool is tried again after so long; sooner if a batch has left it.
 FULL_RETRY_S = 5.0
@@ -59,6 +62,7 @@ class Store:
         self._retry_at = float("-inf")
         self._keep_at = float("-inf")
         self._beat_at = float("-inf")
+        self._busy_s = BUSY_S
         self._troubled = False
         self._told_full = False
 
@@ -277,15 +281,28 @@ class Store:
 
     def _be_troubled(self, fault: SpoolError, now: float, *, is_large: bool) -> None:
         """Leave the disk alone; where it is only full it can still give back what is on it."""
+        if isinstance(fault, SpoolBusy):
+            return self._be_patient(fault, now)
         if is_large and isinstance(fault, NoSpaceError):
             self._keep_at = now + RETRY_S
         else:
             self._retry_at = now + RETRY_S
+        return self._tell(fault)
+
+    def _be_patient(self, fault: SpoolBusy, now: float) -> None:
+        """Try again soon: another process's lock is no trouble, unless it lasts."""
+        self._retry_at = now + self._busy_s
+        if self._busy_s > BUSY_S:
+            self._tell(fault)
+        self._busy_s = min(2 * self._busy_s, RETRY_S)
+
+    def _tell(self, fault: SpoolError) -> None:
         if not self._troubled:
             self._troubled = True
             logger.warning("akto: the spool cannot be used: %s; entries stay in memory meanwhile", fault)
 
     def _recover(self, *, is_large: bool) -> None:
+        self._busy_s = BUSY_S
         if self._troubled and is_large:
             self._troubled = False
             logger.info("akto: the spool works again")

@@ -21,7 +21,7 @@ from akto_mirror.retry import Durability
 from akto_mirror.spool import Dead, Spool
 from akto_mirror.spool_file import SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.stats import Stats
-from akto_mirror.store import Store
+from akto_mirror.store import BUSY_S, Store
 from tests.faults.driver import Clock, Driver, ok
 
 BATCH = [b'{"n":1}', b'{"n":2}', '{"n":"Grüße"}'.encode()]
@@ -442,3 +442,31 @@ def test_a_locked_file(tmp_path: Path) -> None:
     driver.run(ok)
     assert driver.requests == [[b"two"], [b"one"]]
     assert driver.counts.missing == 0
+
+
+@pytest.mark.parametrize("waits", [1, 4])
+def test_a_lock_is_no_trouble_unless_it_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, waits: int
+) -> None:
+    """Line 9: after another process's lock the disk is tried again within seconds; it is told, once, if it lasts."""
+    monkeypatch.setattr("akto_mirror.spool_file.LOCK_S", 0.01)
+    driver = Driver(tmp_path / "spool", Durability.DISK)
+    driver.offer(b"one")
+    driver.clock.now += 2
+    driver.tend()
+    assert driver.spool
+    with contextlib.closing(sqlite3.connect(driver.spool.file, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        driver.offer(b"two")
+        driver.clock.now += 2
+        for _ in range(waits):
+            assert driver.store.can_keep(driver.clock.now)
+            driver.tend()
+            driver.clock.now += driver.store.keeps_in(driver.clock.now)
+    assert driver.clock.now <= 1004 + BUSY_S * (2**waits - 1)
+    driver.tend()
+    assert (driver.counts.spooled, driver.counts.missing) == (2, 0)
+    told = [record.getMessage() for record in caplog.records if "cannot be used" in record.getMessage()]
+    assert ["locked" in text for text in told] == [True] * (waits > 1)
+    driver.run(ok)
+    assert sorted(entry for request in driver.requests for entry in request) == [b"one", b"two"]
