@@ -23,11 +23,9 @@ ROW_OVERHEAD = 256
 DEAD_SHARE = 10
 
 
-# The bytes that one transaction moves at most where there may be many: other processes wait `LOCK_S` for it.
-STEP_BYTES = 8 * 1024 * 1024
-
-# SQLite's own size of a page; for so many free ones it is not worth while to begin.
-PAGE_BYTES = 4096
+# Pages that one step of tidying gives back: a mebibyte, which fits SQLite's cache and so takes milliseconds. It is not
+# worth while to begin before so many are free.
+STEP_PAGES = 256
 SPARE_PAGES = 1024
 
 
@@ -201,7 +199,7 @@ class Spool(SpoolFile):
             before = _free_pages(db)
             if before > SPARE_PAGES or self.unfinished:
                 # One step of the statement frees one page; this takes all of them.
-                db.executescript(f"PRAGMA incremental_vacuum({STEP_BYTES // PAGE_BYTES})")
+                db.executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")
             self.unfinished = 0 < _free_pages(db) < before
 
     def waiting(self) -> list[Share]:
