@@ -23,6 +23,9 @@ ROW_OVERHEAD = 256
 DEAD_SHARE = 10
 
 
+# So many leases from now on none can end, not even one of a process whose leases are somewhat longer.
+LATE_LEASES = 2
+
 # Pages that one step of tidying gives back: a mebibyte, which fits SQLite's cache and so takes milliseconds. It is not
 # worth while to begin before so many are free.
 STEP_PAGES = 256
@@ -164,7 +167,7 @@ class Spool(SpoolFile):
         with self._transaction() as db:
             self._renew(db)
             before = self._owned(db)
-            db.execute("DELETE FROM owners WHERE expires <= ?", (self._clock(),))
+            self._end_leases(db)
             db.execute(
                 "UPDATE batches SET owner = ? WHERE target = ? AND owner NOT IN (SELECT owner FROM owners)",
                 (self._owner, self.target),
@@ -279,6 +282,18 @@ class Spool(SpoolFile):
             "INSERT INTO owners VALUES (:owner, :until) ON CONFLICT (owner) DO UPDATE SET expires = :until"
             " WHERE expires < :soon OR expires > :until",
             {"owner": self._owner, "until": now + self.lease_s, "soon": now + self.lease_s * 2 / 3},
+        )
+
+    def _end_leases(self, db: sqlite3.Connection) -> None:
+        """Forget who has given no sign of life for a lease.
+
+        A lease that ends later than any can was given before the clock was set back: it counts from now on, so that
+        its owner, if it lives, has the time to say so.
+        """
+        now = self._clock()
+        db.execute("DELETE FROM owners WHERE expires <= ?", (now,))
+        db.execute(
+            "UPDATE owners SET expires = ? WHERE expires > ?", (now + self.lease_s, now + LATE_LEASES * self.lease_s)
         )
 
     def _first(self, db: sqlite3.Connection, skip: Collection[int]) -> tuple[Any, ...] | None:

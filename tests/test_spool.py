@@ -241,6 +241,23 @@ def test_a_dead_owners_batches_are_taken_over(tmp_path: Path) -> None:
     assert dead.next([]) is None
 
 
+def test_a_clock_set_back_frees_a_dead_owners_batches(tmp_path: Path) -> None:
+    """Line 8: however far the clock goes back, the lease ends a lease later; whoever lives keeps its batches."""
+    clock = Clock()
+    dead, alive, other = (spool(tmp_path, name, clock=clock) for name in ("dead", "alive", "other"))
+    dead.put(BATCH)
+    alive.put(BATCH[:1])
+    clock.now -= 3600
+    assert other.adopt() == 0
+    clock.now += 20
+    assert alive.adopt() == 0
+    clock.now += 11
+    assert other.adopt() == 3
+    clock.now += 18
+    assert other.adopt() == 0
+    assert alive.next([])
+
+
 def test_a_released_batch_is_free_at_once(tmp_path: Path) -> None:
     """Line 8: a process that ends in good order does not keep the next one waiting."""
     mine, other = spool(tmp_path, "me"), spool(tmp_path, "other")
