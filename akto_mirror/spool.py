@@ -5,6 +5,8 @@ Several processes may share it. No token is ever written here.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import sqlite3
 import time
 import zlib
@@ -26,10 +28,22 @@ DEAD_SHARE = 10
 # So many leases from now on none can end, not even one of a process whose leases are somewhat longer.
 LATE_LEASES = 2
 
+# Bytes of batches that are taken over in one step, which then is short enough for other processes to wait for.
+STEP_BYTES = 8 * 1024 * 1024
+
+# What is to be taken over, found in the index alone: what nobody has a lease of, and what is our own but for another
+# target.
+FREE = """
+SELECT id FROM batches WHERE target = :target AND owner NOT IN (SELECT owner FROM owners)
+UNION ALL SELECT id FROM batches WHERE owner = :owner AND target <> :target
+"""
+
 # Pages that one step of tidying gives back: a mebibyte, which fits SQLite's cache and so takes milliseconds. It is not
 # worth while to begin before so many are free.
 STEP_PAGES = 256
 SPARE_PAGES = 1024
+
+_spools = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,7 @@ class Spool(SpoolFile):
 
     Attributes:
         buried: batches that turned out to be damaged and were moved to the dead letters.
-        unfinished: whether `tidy` left something for another step.
+        unfinished: whether `adopt` or `tidy`, whichever came last, may have left something for another step.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -78,9 +92,11 @@ class Spool(SpoolFile):
         self.target = target
         self.limit = limit
         self.lease_s = lease_s
-        self._owner = owner
+        # Also of two spools in one process the second has to take over what the first has released.
+        self._owner = f"{owner}/{next(_spools)}"
         self.buried = 0
         self.unfinished = False
+        self._tidying = False
 
     def put(self, entries: Sequence[bytes]) -> int:
         """Keep a batch, leased to this process.
@@ -157,22 +173,19 @@ class Spool(SpoolFile):
             return sum(1 for letter in dead if self._bury(db, letter))
 
     def adopt(self) -> int:
-        """Give a sign of life, and take over what is free or whose owner has given none for a while.
+        """Give a sign of life, and take over, a step at a time, what is free or whose owner has given none for a while.
 
-        What is this process's already goes to its target, too: `retarget` may have failed.
+        What is this process's already, but for another target, goes to its present one, too.
 
         Returns:
             The number of entries taken over.
         """
         with self._transaction() as db:
             self._renew(db)
-            before = self._owned(db)
             self._end_leases(db)
-            db.execute(
-                "UPDATE batches SET owner = ? WHERE target = ? AND owner NOT IN (SELECT owner FROM owners)",
-                (self._owner, self.target),
-            )
-            self._retarget(db)
+            before = self._owned(db)
+            mine = [(self._owner, self.target, number) for number in self._step(db)]
+            db.executemany("UPDATE batches SET owner = ?, target = ? WHERE id = ?", mine)
             return self._owned(db) - before
 
     def owned(self, skip: Collection[int] = ()) -> int:
@@ -180,17 +193,11 @@ class Spool(SpoolFile):
         with self._transaction() as db:
             return self._owned(db, skip)
 
-    def retarget(self) -> None:
-        """Let this process's batches go to its target, whomever they were for."""
-        with self._transaction() as db:
-            self._retarget(db)
-
     def release(self) -> None:
         """Leave this process's batches to whoever comes next, and close the file."""
         if not self._touched:
             return
         with self._transaction() as db:
-            db.execute("UPDATE batches SET owner = '' WHERE owner = ?", (self._owner,))
             db.execute("DELETE FROM owners WHERE owner = ?", (self._owner,))
         self.close()
 
@@ -200,10 +207,10 @@ class Spool(SpoolFile):
         with self._faults():
             self.restore_reserve()
             before = _free_pages(db)
-            if before > SPARE_PAGES or self.unfinished:
+            if before > SPARE_PAGES or self._tidying:
                 # One step of the statement frees one page; this takes all of them.
                 db.executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")
-            self.unfinished = 0 < _free_pages(db) < before
+            self.unfinished = self._tidying = 0 < _free_pages(db) < before
 
     def waiting(self) -> list[Share]:
         """List what waits, by target."""
@@ -259,11 +266,17 @@ class Spool(SpoolFile):
             db.execute("UPDATE batches SET target = ?, owner = '' WHERE target = ?", (end, start))
             return int(found[0])
 
-    def _retarget(self, db: sqlite3.Connection) -> None:
-        db.execute(
-            "UPDATE batches SET target = :target WHERE owner = :owner AND target <> :target",
-            {"owner": self._owner, "target": self.target},
-        )
+    def _step(self, db: sqlite3.Connection) -> list[int]:
+        """Choose the batches to take over now: to give a row another owner SQLite writes the whole of it anew."""
+        step, size = [], 0
+        with contextlib.closing(db.execute(FREE, {"owner": self._owner, "target": self.target})) as free:
+            for (number,) in free:
+                step.append(number)
+                size += db.execute("SELECT size FROM batches WHERE id = ?", (number,)).fetchone()[0]
+                if size >= STEP_BYTES:
+                    break
+        self.unfinished = size >= STEP_BYTES
+        return step
 
     def _owned(self, db: sqlite3.Connection, skip: Collection[int] = ()) -> int:
         row = db.execute(

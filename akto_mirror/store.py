@@ -62,6 +62,7 @@ class Store:
         self._retry_at = float("-inf")
         self._keep_at = float("-inf")
         self._beat_at = float("-inf")
+        self._adopted = 0
         self._busy_s = BUSY_S
         self._troubled = False
         self._told_full = False
@@ -172,14 +173,19 @@ class Store:
             return
         self._remove_gone(now)
         found = self._attempt(now, lambda spool: spool.adopt())
-        if found:
-            self._stats.recover(found)
-            logger.info("akto: took over %d entries from the spool", found)
+        self._count_adopted(found or 0, spool)
         self._reconcile(now)
         if found is not None and not self.has_more():
             self._attempt(now, lambda spool: spool.tidy())
         if spool.unfinished:
             self._beat_at = now + STEP_PAUSE_S
+
+    def _count_adopted(self, found: int, spool: Spool) -> None:
+        self._stats.recover(found)
+        self._adopted += found
+        if self._adopted and not spool.unfinished:
+            logger.info("akto: took over %d entries from the spool", self._adopted)
+            self._adopted = 0
 
     def close(self, now: float) -> None:
         """Leave what is on disk to whoever comes next."""
@@ -190,12 +196,10 @@ class Store:
             self._spool.close()
 
     def retarget(self, target: str, now: float) -> None:
-        """Let this process's batches go somewhere else from now on."""
+        """Let this process's batches go somewhere else from now on: the next sign of life sees to those on disk."""
         if self._spool is not None and target != self._spool.target:
             self._spool.target = target
-            if self._spool.exists():
-                self._attempt(now, lambda spool: spool.retarget())
-            self._beat_at = float("-inf")
+            self._beat_at = now
 
     def insist(self) -> None:
         """Let the next use go to the disk whatever happened before."""

@@ -241,6 +241,44 @@ def test_a_dead_owners_batches_are_taken_over(tmp_path: Path) -> None:
     assert dead.next([]) is None
 
 
+@pytest.mark.parametrize("inherits", [True, False])
+def test_much_is_taken_over_in_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, inherits: bool
+) -> None:
+    """Line 8: what another process has left, or what is to go elsewhere, changes hands bit by bit; it is told once."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr("akto_mirror.spool.STEP_BYTES", 2000)
+    clock = Clock()
+    first, second = spool(tmp_path, "first", clock=clock), spool(tmp_path, "second", clock=clock)
+    mine = second if inherits else first
+    store = Store(mine, Stats())
+    for _ in range(7):
+        first.put([b"x" * 1000])
+    store.beat(clock.now)
+    if inherits:
+        first.release()
+        clock.now += 10
+    else:
+        store.retarget("u", clock.now)
+    sizes = []
+    while store.beats_in(clock.now) < 1:
+        clock.now += store.beats_in(clock.now)
+        store.beat(clock.now)
+        with mine._transaction() as db:
+            sizes.append(
+                len(db.execute("SELECT 1 FROM batches WHERE (owner, target) = (?, ?)", mine_is(mine)).fetchall())
+            )
+    assert sizes == [2, 4, 6, 7]
+    assert store._stats.snapshot().recovered == 7
+    told = [record.getMessage() for record in caplog.records if "took over" in record.getMessage()]
+    assert told == ["akto: took over 7 entries from the spool"] * inherits
+
+
+def mine_is(mine: Spool) -> tuple[str, str]:
+    """Return the owner and the target of what a spool takes batches from."""
+    return mine._owner, mine.target
+
+
 def test_a_clock_set_back_frees_a_dead_owners_batches(tmp_path: Path) -> None:
     """Line 8: however far the clock goes back, the lease ends a lease later; whoever lives keeps its batches."""
     clock = Clock()
