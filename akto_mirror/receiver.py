@@ -81,7 +81,7 @@ class Store:
         self._bytes = 0
         # Unbuffered, so that what the disk refused is not written later.
         self._out: FileIO | None = FileIO(out, "ab", opener=_create_private) if out else None
-        self._torn = False
+        self._torn = out is not None and _is_torn(out)
         self._changed = threading.Condition()
 
     def add(self, entry: dict[str, Any]) -> None:
@@ -250,6 +250,18 @@ def ingest(store: Store, body: bytes, content_type: str) -> Answer:
     except OSError as error:
         return Answer(422, taken, f"cannot write the entry: {error.strerror or error}")
     return Answer(200, taken, "")
+
+
+def _is_torn(out: Path) -> bool:
+    """Tell whether a crash has cut the last line short; of what is no file, or cannot be read, nothing is known."""
+    try:
+        if not out.is_file() or not out.stat().st_size:
+            return False
+        with out.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:
+        return False
 
 
 def _create_private(path: str, flags: int) -> int:

@@ -253,6 +253,16 @@ def test_out_gets_one_entry_a_line_behind_what_is_there(tmp_path: Path) -> None:
     assert lines[-1] == b""
 
 
+def test_out_ends_a_torn_line_first(tmp_path: Path) -> None:
+    """What a crash has cut short does not take the next entry with it."""
+    out = tmp_path / "entries.ndjson"
+    out.write_bytes(b'{"torn":')
+    with Receiver(out=out) as server, client_of(server) as client:
+        client.post("/api/ingestData", json={"batchData": [entry(), entry()]})
+    first, *lines = out.read_bytes().splitlines()
+    assert (first, [json.loads(line) for line in lines]) == (b'{"torn":', [entry(), entry()])
+
+
 def test_out_is_private_if_it_is_new(tmp_path: Path) -> None:
     """Captured traffic is for its owner; a file that was there keeps its mode."""
     old, new = tmp_path / "old", tmp_path / "new"
