@@ -30,8 +30,8 @@ CHAIN = (("addon", "cli"), ("commands",), ("shipper",), ("spool", "sinks", "batc
 PURE = ("rules", "routes", "body", "batch", "retry", "text", "entry", "host", "redact", "tee", "inventory")
 
 EFFECT = re.compile(
-    r"(asyncio|builtins|concurrent|datetime|fcntl|http\.client|httpx|io|logging|multiprocessing|os|pathlib|queue|random"
-    r"|secrets|select|selectors|shutil|signal|socket|sqlite3|ssl|subprocess|sys|tempfile|threading|time|tornado"
+    r"(asyncio|builtins|concurrent|datetime|fcntl|http\.client|httpcore|httpx|io|logging|multiprocessing|os|pathlib|queue"
+    r"|random|secrets|select|selectors|shutil|signal|socket|sqlite3|ssl|subprocess|sys|tempfile|threading|time|tornado"
     r"|urllib\.request|mitmproxy\.ctx)(\.|$)"
 )
 
