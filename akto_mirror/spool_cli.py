@@ -28,14 +28,31 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("status", help="show how much waits, for whom, and how much was refused")
     shown = actions.add_parser("list", help="show the entries that were refused for good")
     shown.add_argument("--json", action="store_true", help="only the entries themselves, one JSON object a line")
-    again = actions.add_parser("retry", help="let refused entries be sent again")
-    again.add_argument("id", nargs="*", type=int, help="which of those that `list` shows (default: all)")
-    again.add_argument("--from", dest="start", metavar="TARGET", help="instead: what waits for TARGET goes elsewhere")
-    again.add_argument("--to", dest="end", metavar="URL", help="whom they are to be sent to, as in akto_url")
-    drop = actions.add_parser("drop", help="delete refused entries")
-    drop.add_argument("id", nargs="*", type=int, help="which of those that `list` shows")
-    drop.add_argument("--all", action="store_true", help="all of them")
-    drop.add_argument("--waiting", metavar="TARGET", help="instead: everything that waits for TARGET")
+    _add_retry(actions.add_parser("retry", help="let refused entries be sent again"))
+    _add_drop(actions.add_parser("drop", help="delete refused entries"))
+
+
+def _add_retry(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "id", nargs="*", type=int, default=[], metavar="ID", help="which of those that `list` shows (default: all)"
+    )
+    what.add_argument(
+        "--from", dest="start", metavar="TARGET", help="instead: what waits for TARGET, as `status` shows it"
+    )
+    parser.add_argument(
+        "--to", dest="end", metavar="URL", help="whom they are to be sent to, as in akto_url (default: as before)"
+    )
+    parser.add_argument("--uds", default="", metavar="PATH", help="with --to: through this Unix socket, as in akto_uds")
+
+
+def _add_drop(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("id", nargs="*", type=int, default=[], metavar="ID", help="which of those that `list` shows")
+    what.add_argument("--all", action="store_true", help="all refused entries")
+    what.add_argument(
+        "--waiting", metavar="TARGET", help="instead: everything that waits for TARGET, as `status` shows it"
+    )
 
 
 def run(args: argparse.Namespace, say: Say) -> int:
@@ -106,28 +123,48 @@ def _letter_line(letter: DeadLetter) -> str:
 
 
 def _retry(args: argparse.Namespace, spool: Spool, say: Say) -> int:
-    target = _target(args.end) if args.end else ""
+    target = _target(args.end or "", args.uds)
     if args.start is None:
         say(f"{spool.revive(_chosen(args, spool), target)} entries are sent again by the next proxy that looks")
     elif target:
-        say(f"{spool.redirect(args.start, target)} entries now wait for {printable(target)}")
+        moved = spool.redirect(_waiting(args.start, spool), target)
+        say(f"{moved} entries now wait for {printable(target)}")
     else:
         raise Mistake("--from needs --to URL")
     return 0
 
 
-def _target(url: str) -> str:
+def _target(url: str, uds: str) -> str:
+    """Name whom entries are to wait for; empty for an empty URL."""
     from akto_mirror import destination  # noqa: PLC0415 - costs start-up time
 
     try:
-        return destination.spool_target(destination.parse(url), "")
+        end = destination.parse(url)
     except ValueError as fault:
         raise Mistake(f"--to {printable(destination.shown_url(url))}: {fault}") from fault
+    if uds and end.scheme not in ("http", "https"):
+        raise Mistake("--uds needs --to http://… or https://…")
+    return destination.spool_target(end, uds) if url else ""
+
+
+def _waiting(target: str, spool: Spool) -> str:
+    """Return a target for which something waits.
+
+    Raises:
+        Mistake: nothing does; the text names those for which something does.
+    """
+    known = sorted(share.target for share in spool.waiting())
+    if target not in known:
+        others = ", ".join(map(printable, known))
+        rest = f"something waits for: {others}" if others else "nothing waits at all"
+        raise Mistake(f"nothing waits for {printable(target)}; {rest}")
+    return target
 
 
 def _drop(args: argparse.Namespace, spool: Spool, say: Say) -> int:
     if args.waiting is not None:
-        say(f"deleted {spool.drop_waiting(args.waiting)} entries that waited for {printable(args.waiting)}")
+        dropped = spool.drop_waiting(_waiting(args.waiting, spool))
+        say(f"deleted {dropped} entries that waited for {printable(args.waiting)}")
     elif args.all or args.id:
         say(f"deleted {spool.drop_dead(None if args.all else _chosen(args, spool))} refused entries")
     else:

@@ -86,10 +86,51 @@ def test_drop(spool: Run, folder: Path) -> None:
     assert Spool(folder, target="http://akto", limit=10**6, owner="next").adopt() == 0
 
 
+def test_a_target_behind_a_unix_socket(spool: Run, folder: Path) -> None:
+    """Line 6: what `status` shows of such a target can be given to `--to` and `--uds`, and back to `--from`."""
+    assert spool("retry", "--from", "http://akto", "--to", "http://a:1/x", "--uds", "/run/x.sock")[0] == 0
+    target = "http://a:1 by /run/x.sock"
+    assert f"for {target}\n" in spool("status")[1]
+    assert spool("retry", "1", "--to", "http://a:1", "--uds", "/run/x.sock")[0] == 0
+    other = Spool(folder, target=target, limit=10**6, owner="next")
+    assert other.adopt() == 3
+    assert spool("retry", "--from", target, "--to", "http://b")[1] == "3 entries now wait for http://b\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("drop 1 --all", "drop --all 1", "drop 1 --waiting http://akto", "drop --all --waiting http://akto"),
+        *("drop --waiting http://akto 1", "retry 1 --from http://akto --to http://b"),
+        "retry --from http://akto --to http://b 1",
+    ],
+)
+def test_what_contradicts_itself_changes_nothing(spool: Run, folder: Path, line: str) -> None:
+    """Line 6: no argument is passed over, so that nothing is deleted or moved that was not asked for."""
+    looker = Spool(folder, target="", limit=0, owner="looker")
+    before = looker.waiting(), looker.dead_letters()
+    with pytest.raises(SystemExit) as ended:
+        spool(*line.split())
+    assert ended.value.code == 2
+    assert (looker.waiting(), looker.dead_letters()) == before
+    looker.release()
+
+
+@pytest.mark.parametrize("line", ["drop --waiting http://typo", "retry --from http://typo --to http://b"])
+def test_a_target_for_which_nothing_waits(spool: Run, line: str) -> None:
+    """Line 6: a misspelt target is told together with those that there are."""
+    code, out, err = spool(*line.split())
+    assert (code, out) == (1, "")
+    assert "nothing waits for http://typo; something waits for: http://akto" in err
+    assert spool("drop", "--waiting", "http://akto")[0] == 0
+    assert "nothing waits at all" in spool(*line.split())[2]
+
+
 def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Line 6: one line says what is wrong and what to do; a folder without a spool is no mistake, and stays."""
-    for args in (["retry", "99"], ["drop", "99"], ["retry", "--from", "x"], ["retry", "--to", "ftp://x"]):
-        code, _, err = spool(*args)
+    socket = "retry --uds /x", "retry --uds /x --to file:///x", "retry --from http://akto --uds /x"
+    for line in ("retry 99", "drop 99", "retry --from http://akto", "retry --to ftp://x", *socket):
+        code, _, err = spool(*line.split())
         assert (code, err.count("\n")) == (1, 1)
     (tmp_path / "link").symlink_to(tmp_path)
     assert cli.main(["spool", "--dir", str(tmp_path / "link"), "status"]) == 1
