@@ -69,9 +69,21 @@ def check_folder(folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise ValueError("it is not a folder; name another one")
     if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
-        raise ValueError("it belongs to another user; name a folder of your own")
+        owner = _user(found.st_uid)
+        raise ValueError(
+            f"it belongs to another user; run this as the user that owns it ({owner}), or name a folder of your own"
+        )
     if os.name == "posix" and found.st_mode & OTHERS and not _is_free(folder):
         raise ValueError("other users can read it, and it holds other files; name an empty folder, or chmod 700 it")
+
+
+def _user(number: int) -> str:
+    import pwd  # noqa: PLC0415 - Windows has none, and no owners like these
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 def _is_free(folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -66,12 +67,22 @@ def run(args: argparse.Namespace, say: Say) -> int:
     actions = {"status": _status, "list": _list, "retry": _retry, "drop": _drop}
     try:
         spool = _open(args.dir)
-        if not spool.exists():
-            say(f"nothing is on disk: {printable(str(spool.file))} does not exist")
-            return 0
-        return actions[args.action](args, spool, say)
+        return actions[args.action](args, spool, say) if spool.exists() else _nothing(args, spool, say)
     except SpoolError as fault:
         raise Mistake(str(fault)) from fault
+
+
+def _nothing(args: argparse.Namespace, spool: Spool, say: Say) -> int:
+    """Tell that there is no spool; where one was named, that is a mistake."""
+    told = f"nothing is on disk: {printable(str(spool.file))} does not exist"
+    if args.dir:
+        raise Mistake(told)
+    told += "; for a proxy of another user, run this as that user, with its XDG_STATE_HOME"
+    if args.action == "list" and args.json:
+        sys.stderr.write(f"{told}\n")
+    else:
+        say(told)
+    return 0
 
 
 def _open(folder: str) -> Spool:
@@ -81,7 +92,8 @@ def _open(folder: str) -> Spool:
     try:
         return Spool(spool_folder(folder, os.environ), target="", limit=0, owner=f"command {os.getpid()}")
     except ValueError as fault:
-        raise Mistake(f"--dir {printable(folder)}: {fault}") from fault
+        where = f"--dir {printable(folder)}" if folder else "the spool's folder"
+        raise Mistake(f"{where}: {fault}") from fault
 
 
 def _status(_: argparse.Namespace, spool: Spool, say: Say) -> int:

@@ -151,6 +151,24 @@ def test_every_promise_of_delivery_is_held_by_tests() -> None:
     assert held == set(lines)
 
 
+def test_the_spool_of_a_service_can_be_found() -> None:
+    """The commands name the user, the folder and the containers of the examples."""
+    told = page_section("operations.md", "Dead letters")
+    unit, pod, image = (
+        (ROOT / "examples" / name).read_text() for name in ("akto-mirror.service", "kubernetes.yaml", "Dockerfile")
+    )
+    assert re.findall("^User=(.*)", unit, re.MULTILINE) == re.findall("runuser -u (.*?) --", told)
+    # %S is /var/lib in a unit of the system.
+    assert "XDG_STATE_HOME=%S " in unit
+    assert "env XDG_STATE_HOME=/var/lib /opt/akto-mirror/bin/akto-mirror spool" in told
+    assert "/opt/akto-mirror/bin/akto-mirror addon-path" in unit
+    assert "ENV XDG_STATE_HOME=/state " in image
+    assert "\n  mirror:\n" in (ROOT / "examples" / "compose.yaml").read_text()
+    assert "compose.yaml exec mirror akto-mirror spool" in told
+    assert "- name: mirror\n" in pod
+    assert "-c mirror -- akto-mirror spool" in told
+
+
 def test_the_guarantee_for_a_power_failure_is_stated() -> None:
     """Line 3: what SQLite promises, by which settings, and what it does not."""
     said = page_section("operations.md", "Bounds").partition("Power failure")[2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -127,7 +129,7 @@ def test_a_target_for_which_nothing_waits(spool: Run, line: str) -> None:
 
 
 def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Line 6: one line says what is wrong and what to do; a folder without a spool is no mistake, and stays."""
+    """Line 6: one line says what is wrong and what to do."""
     socket = "retry --uds /x", "retry --uds /x --to file:///x", "retry --from http://akto --uds /x"
     for line in ("retry 99", "drop 99", "retry --from http://akto", "retry --to ftp://x", *socket):
         code, _, err = spool(*line.split())
@@ -135,8 +137,43 @@ def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "link").symlink_to(tmp_path)
     assert cli.main(["spool", "--dir", str(tmp_path / "link"), "status"]) == 1
     assert "symbolic link" in capsys.readouterr().err
-    assert cli.main(["spool", "--dir", str(tmp_path / "none"), "status"]) == 0
+
+
+@pytest.mark.parametrize("line", ["status", "list", "list --json", "retry", "drop --all"])
+def test_a_named_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    """Line 6: a misspelt folder is told, with exit code 1, and not made."""
+    assert cli.main(["spool", "--dir", str(tmp_path / "none"), *line.split()]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "nothing is on disk" in shown.err
     assert not (tmp_path / "none").exists()
+
+
+def test_nothing_on_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 6: it is no mistake that nothing was ever spooled; the output for programs stays empty."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for line, out, err in (("status", 1, 0), ("list", 1, 0), ("list --json", 0, 1)):
+        assert cli.main(["spool", *line.split()]) == 0
+        shown = capsys.readouterr()
+        assert (shown.out.count("nothing is on disk"), shown.err.count("nothing is on disk")) == (out, err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
+@pytest.mark.parametrize("owner", [1, 12345])
+def test_another_users_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, owner: int
+) -> None:
+    """Line 6: the text names the user that may look into it, whichever way the folder was named."""
+    folder = tmp_path / "akto-mirror"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, owner, owner)
+    name = pwd.getpwuid(1).pw_name if owner == 1 else "user 12345"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for given, named in ((["--dir", str(folder)], f"--dir {folder}"), ([], "the spool's folder")):
+        assert cli.main(["spool", *given, "status"]) == 1
+        shown = capsys.readouterr().err
+        assert f"{named}: it belongs to another user; run this as the user that owns it ({name})" in shown
 
 
 def test_nothing_unprintable_is_shown_as_json(spool: Run, folder: Path) -> None:
