@@ -174,10 +174,11 @@ def _sink(args: argparse.Namespace) -> int:
     most 256 MiB) stay in memory, and its address shows their inventory in a browser: with the token, or without
     one only on this machine.
     """
+    receiver = _receiver(args)
+    # Not before: what takes long above is ended by these signals as Python does it.
     stop = threading.Event()
     for number in INTERRUPTS:
         signal.signal(number, lambda *_: stop.set())
-    receiver = _receiver(args)
     where = printable(str(args.out)) if args.out else "memory"
     say(f"listening on {receiver.url}; entries go to {where}; {_shown(args)}")
     stop.wait()

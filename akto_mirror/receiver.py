@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import ipaddress
 import os
@@ -265,6 +266,9 @@ def _is_torn(out: Path) -> bool:
 
 
 def _create_private(path: str, flags: int) -> int:
+    """Open a file; one that is made is its owner's alone. A pipe would block until somebody reads it."""
+    if Path(path).is_fifo() or Path(path).is_socket():
+        raise OSError(errno.ESPIPE, "it is a pipe or a socket, whose reader could stop the service")
     return os.open(path, flags, 0o600)
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -146,6 +147,32 @@ def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path: Path, capsy
     path = tmp_path / name
     assert cli.main(["sink", "--port", "0", "--out", str(path)]) == 1
     assert str(path) in one_error(capsys)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", ["pipe", "socket", "link"])
+def test_a_pipe_is_refused(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An --out that would wait for its reader ends the sink before it listens, with one line that says why."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "link").symlink_to("pipe")
+        assert cli.main(["sink", "--port", "0", "--out", str(tmp_path / kind)]) == 1
+    error = one_error(capsys)
+    assert str(tmp_path / kind) in error
+    assert "it is a pipe or a socket" in error
+
+
+def test_the_sink_can_be_interrupted_before_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its file is opened, which may take long, the signals end it as they end any program."""
+    before = {number: signal.getsignal(number) for number in cli.INTERRUPTS}
+
+    def opened(_: object) -> NoReturn:
+        assert {number: signal.getsignal(number) for number in cli.INTERRUPTS} == before
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_receiver", opened)
+    assert cli.main(["sink"]) == 130
 
 
 @pytest.mark.parametrize("token", ["line\nbreak", "caf\xe9", "\x1b[31m"])
