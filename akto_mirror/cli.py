@@ -22,6 +22,19 @@ TOKEN_VARIABLE = "AKTO_API_TOKEN"  # noqa: S105 - the variable's name
 DEFAULT_PORT = 9091
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
+COMPLETION_USE = """In ~/.bashrc:
+
+    eval "$(akto-mirror completion bash)"
+
+In ~/.zshrc, after compinit:
+
+    eval "$(akto-mirror completion zsh)"
+"""
+ADDON_PATH_USE = """Use it so:
+
+    mitmdump -s "$(akto-mirror addon-path)"
+"""
+
 
 class UserError(Exception):
     """Something that the person at the keyboard can put right; the text says what and how."""
@@ -81,9 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_spool(commands)
     _add_doctor(commands)
-    completion = _add(commands, "completion", _completion)
+    completion = _add(commands, "completion", _completion, COMPLETION_USE)
     completion.add_argument("shell", choices=("bash", "zsh"), help="the shell that is to complete")
-    _add(commands, "addon-path", _addon_path)
+    _add(commands, "addon-path", _addon_path, ADDON_PATH_USE)
     return parser
 
 
@@ -91,10 +104,26 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def _add(commands: Commands, name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+class _Help(argparse.HelpFormatter):
+    """Wraps texts, but leaves indented lines as they are: commands to paste."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        return "\n".join(line if line.startswith(" ") else fill(line, width, indent) for line in text.splitlines())
+
+
+def _add(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], epilog: str = ""
+) -> argparse.ArgumentParser:
     """Add a command; what it does is told by its function's docstring."""
     text = " ".join((run.__doc__ or "").split())
-    parser = commands.add_parser(name, help=text[0].lower() + text[1:].partition(".")[0], description=text)
+    parser = commands.add_parser(
+        name,
+        help=text[0].lower() + text[1:].partition(".")[0],
+        description=text,
+        epilog=epilog,
+        formatter_class=_Help,
+    )
     parser.set_defaults(run=run)
     return parser
 
@@ -346,11 +375,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _completion(args: argparse.Namespace) -> int:
-    """Print a script that completes commands and options.
-
-    Use it so, in ~/.bashrc: eval "$(akto-mirror completion bash)", and in ~/.zshrc after compinit:
-    eval "$(akto-mirror completion zsh)".
-    """
+    """Print a script that completes commands and options."""
     try:
         import shtab  # noqa: PLC0415 - an optional dependency
     except ModuleNotFoundError as fault:
@@ -358,8 +383,10 @@ def _completion(args: argparse.Namespace) -> int:
     parser = _parser()
     for each in _parsers(parser):
         for action in each._actions:
-            if action.metavar in ("FILE", "DIR", "PATH"):
+            if action.metavar in ("FILE", "PATH"):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
+            if action.metavar == "DIR":
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     say(shtab.complete(parser, args.shell))
     return 0
 
@@ -374,10 +401,7 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 
 
 def _addon_path(_: argparse.Namespace) -> int:
-    """Print the path of the script for mitmproxy.
-
-    Use it so: mitmdump -s "$(akto-mirror addon-path)"
-    """
+    """Print the path of the script for mitmproxy."""
     say(str(addon_path()))
     return 0
 

@@ -24,7 +24,9 @@ class Mistake(Exception):  # noqa: N818 - it is the user's
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    parser.add_argument("--dir", default="", help="the spool's folder, as in akto_spool_dir (default: the user's own)")
+    parser.add_argument(
+        "--dir", default="", metavar="DIR", help="the spool's folder, as in akto_spool_dir (default: the user's own)"
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("status", help="show how much waits, for whom, and how much was refused")
     shown = actions.add_parser("list", help="show the entries that were refused for good")

@@ -89,6 +89,26 @@ def test_help_is_there(argv: list[str], capsys: pytest.CaptureFixture[str]) -> N
     assert "usage: akto-mirror" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("addon-path", ['mitmdump -s "$(akto-mirror addon-path)"']),
+        ("completion", ['eval "$(akto-mirror completion bash)"', 'eval "$(akto-mirror completion zsh)"']),
+    ],
+)
+def test_commands_to_paste_stay_whole(
+    name: str, lines: list[str], columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However wide the terminal is, each stands on a line of its own."""
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit):
+        cli.main([name, "--help"])
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in shown if "$(" in line] == lines
+    assert max(map(len, shown)) <= max(int(columns), *(len(f"    {line}") for line in lines))
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """`--version` names program and version."""
     with pytest.raises(SystemExit) as ended:

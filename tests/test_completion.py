@@ -38,11 +38,13 @@ _shtab_akto_mirror; printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Commands, their options, choices and files."""
     (tmp_path / "flows.mitm").touch()
+    (tmp_path / "folder").mkdir()
     source = script("bash", capsys)
     assert completed("akto-mirror do", tmp_path, source) == {"doctor"}
     assert completed("akto-mirror check --s", tmp_path, source) == {"--send"}
     assert completed("akto-mirror completion z", tmp_path, source) == {"zsh"}
     assert completed("akto-mirror replay fl", tmp_path, source) == {"flows.mitm"}
+    assert completed("akto-mirror spool --dir f", tmp_path, source) == {"folder"}
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
