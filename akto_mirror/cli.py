@@ -85,7 +85,12 @@ class _Version(argparse.Action):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="akto-mirror", description="Mirror API traffic to Akto.")
+    parser = argparse.ArgumentParser(
+        prog="akto-mirror",
+        description="Mirror API traffic to Akto. The mirror itself is a script for mitmproxy (see addon-path); these "
+        "commands try it out, check it, ship recorded flows and look after what waits on disk.",
+        epilog="`akto-mirror COMMAND --help` explains a command.",
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
     _add_demo(commands)
@@ -187,13 +192,24 @@ def _interrupt(*_: object) -> None:
 
 def _add_sink(commands: Commands) -> None:
     parser = _add(commands, "sink", _sink)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 is every one of this machine (default: %(default)s)",
+    )
     parser.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help="port to listen on; 0 takes a free one (default: %(default)s)"
     )
     _add_token(parser, "what Authorization must hold, everywhere but at /healthCheck; empty: no authentication")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also append entries to FILE, one JSON object a line")
-    parser.add_argument("--quiet", action="store_true", help="no line for each batch")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="also append entries to FILE, one JSON object a line; a new one is readable by its owner only",
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="show no line for each batch, only the first and the last one"
+    )
 
 
 def _sink(args: argparse.Namespace) -> int:
@@ -262,8 +278,10 @@ def _add_check(commands: Commands) -> None:
     parser.add_argument(
         "url", nargs="?", metavar="URL", help=f"the ingestion service, as in akto_url (default: ${URL_VARIABLE})"
     )
-    _add_token(parser, "sent raw as Authorization")
-    parser.add_argument("--send", action="store_true", help="also send one clearly marked test entry")
+    _add_token(parser, "the service's token, sent raw as Authorization")
+    parser.add_argument(
+        "--send", action="store_true", help="also send one clearly marked test entry, which then is in Akto"
+    )
     parser.add_argument("--uds", default="", metavar="PATH", help="connect through this Unix socket, as akto_uds does")
     parser.add_argument(
         "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the most that a step may take (default: 10)"
@@ -274,7 +292,8 @@ def _add_check(commands: Commands) -> None:
 def _check(args: argparse.Namespace) -> int:
     """Verify the way to Akto.
 
-    Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, and says what to do about what fails.
+    Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, and says what to do about what fails. Exit
+    code 1 if a step failed.
     """
     from akto_mirror import checks  # noqa: PLC0415 - see the module's docstring
 
@@ -291,15 +310,32 @@ def _check(args: argparse.Namespace) -> int:
 def _add_replay(commands: Commands) -> None:
     parser = _add(commands, "replay", _replay)
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="flow files (mitmdump -w, mitmweb) and HAR files"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="flow files (mitmdump -w, mitmweb) and HAR files, in the order in which they are shipped",
     )
-    parser.add_argument("--to", metavar="URL", help=f"the ingestion service, as in akto_url (default: ${URL_VARIABLE})")
-    _add_token(parser, "sent raw as Authorization")
-    parser.add_argument("--filter", metavar="EXPRESSION", help="only flows that match, as in akto_filter")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="OPTION=VALUE", help="any akto_ option, as for mitmdump"
+        "--to",
+        metavar="URL",
+        help="the ingestion service, or file:///PATH.ndjson for a file of entries, as in akto_url "
+        f"(default: ${URL_VARIABLE})",
     )
-    parser.add_argument("--dry-run", action="store_true", help="show each flow's verdict, send nothing")
+    _add_token(parser, "the service's token, sent raw as Authorization")
+    parser.add_argument(
+        "--filter",
+        metavar="EXPRESSION",
+        help="only flows that match this filter expression of mitmproxy, as in akto_filter",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="any akto_ option, as for mitmdump; may be given several times",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what would become of each flow, and send nothing")
     parser.add_argument(
         "--rewrite-time",
         action="store_true",
@@ -308,7 +344,7 @@ def _add_replay(commands: Commands) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on where the same replay was interrupted or left something over"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.set_defaults(usage_error=parser.error)
 
 
@@ -345,8 +381,8 @@ def _add_spool(commands: Commands) -> None:
 def _spool(args: argparse.Namespace) -> int:
     """Look after what waits on disk.
 
-    Shows what waits and what was refused for good, and lets the latter be sent again or deleted; a running proxy need
-    not be stopped for it.
+    Shows what waits and what was refused for good, and lets both be sent elsewhere or deleted; a running proxy need not
+    be stopped for it. The spool is that of the user who runs this: for a service, run it as the service's user.
     """
     from akto_mirror import spool_cli  # noqa: PLC0415 - see the module's docstring
 
@@ -358,8 +394,10 @@ def _spool(args: argparse.Namespace) -> int:
 
 def _add_doctor(commands: Commands) -> None:
     parser = _add(commands, "doctor", _doctor)
-    parser.add_argument("--url", default="", help="the ingestion service to check (default: the configured one)")
-    _add_token(parser, "sent raw as Authorization, never shown")
+    parser.add_argument(
+        "--url", default="", metavar="URL", help="the ingestion service to check (default: the configured one)"
+    )
+    _add_token(parser, "the service's token, sent raw as Authorization and never shown")
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -375,7 +413,10 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _completion(args: argparse.Namespace) -> int:
-    """Print a script that completes commands and options."""
+    """Print a script that completes commands and options.
+
+    It is made by shtab, which the extra `completion` brings.
+    """
     try:
         import shtab  # noqa: PLC0415 - an optional dependency
     except ModuleNotFoundError as fault:
@@ -401,7 +442,10 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 
 
 def _addon_path(_: argparse.Namespace) -> int:
-    """Print the path of the script for mitmproxy."""
+    """Print the path of the script for mitmproxy.
+
+    mitmdump, mitmweb and mitmproxy have to run in the same environment.
+    """
     say(str(addon_path()))
     return 0
 

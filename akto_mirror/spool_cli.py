@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from akto_mirror.spool import Spool
     from akto_mirror.spool_view import DeadLetter, Share
 
+    Actions = argparse._SubParsersAction[argparse.ArgumentParser]
+
 Say = Callable[[str], None]
 
 
@@ -28,17 +30,23 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         "--dir", default="", metavar="DIR", help="the spool's folder, as in akto_spool_dir (default: the user's own)"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("status", help="show how much waits, for whom, and how much was refused")
-    shown = actions.add_parser("list", help="show the entries that were refused for good")
-    shown.add_argument("--json", action="store_true", help="only the entries themselves, one JSON object a line")
-    _add_retry(actions.add_parser("retry", help="let refused entries be sent again"))
-    _add_drop(actions.add_parser("drop", help="delete refused entries"))
+    _action(actions, "status", "Show how much waits, for whom, and how much was refused.")
+    shown = _action(actions, "list", "Show the entries that were refused for good, with their numbers and the answers.")
+    shown.add_argument("--json", action="store_true", help="show only the entries themselves, one JSON object a line")
+    _add_retry(
+        _action(actions, "retry", "Let refused entries be sent again, or send what waits for one server to another.")
+    )
+    _add_drop(_action(actions, "drop", "Delete refused entries, or what waits for one server."))
+
+
+def _action(actions: Actions, name: str, text: str) -> argparse.ArgumentParser:
+    return actions.add_parser(name, help=text[0].lower() + text[1:].removesuffix("."), description=text)
 
 
 def _add_retry(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "id", nargs="*", type=int, default=[], metavar="ID", help="which of those that `list` shows (default: all)"
+        "id", nargs="*", type=int, default=[], metavar="ID", help="the numbers that `list` shows (default: all)"
     )
     what.add_argument(
         "--from", dest="start", metavar="TARGET", help="instead: what waits for TARGET, as `status` shows it"
@@ -51,7 +59,7 @@ def _add_retry(parser: argparse.ArgumentParser) -> None:
 
 def _add_drop(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("id", nargs="*", type=int, default=[], metavar="ID", help="which of those that `list` shows")
+    what.add_argument("id", nargs="*", type=int, default=[], metavar="ID", help="the numbers that `list` shows")
     what.add_argument("--all", action="store_true", help="all refused entries")
     what.add_argument(
         "--waiting", metavar="TARGET", help="instead: everything that waits for TARGET, as `status` shows it"

@@ -1,4 +1,4 @@
-"""The docs say what is so; `python -m tests.test_docs` writes the list of options."""
+"""The docs say what is so; `python -m tests.test_docs` writes the lists of options and of commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
-from akto_mirror import declarations, metrics
+from akto_mirror import cli, declarations, metrics
 from akto_mirror.declarations import KINDS, Option
 from akto_mirror.metrics import Observation
 from akto_mirror.stats import Dropped, Stats
@@ -28,6 +28,13 @@ HEAD = """# Options
 Set them with `--set name=value`, in mitmproxy's command line with `:set`, or in `~/.mitmproxy/config.yaml`. A list
 takes one `--set` for each of its values. A value that cannot be used ends the start with one line that names it;
 changed while mitmproxy runs, the old value stays in force.
+"""
+
+COMMANDS = DOCS / "cli.md"
+COMMANDS_HEAD = """# Commands
+
+`akto-mirror COMMAND --help` shows the same in a terminal. Exit codes: 0 done, 1 it failed, 2 the command line is wrong,
+130 interrupted.
 """
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -50,6 +57,48 @@ def section(option: Option) -> str:
 def test_options() -> None:
     """The page of options is what the declarations say; `python -m tests.test_docs` writes it."""
     assert OPTIONS.read_text() == HEAD + "".join(map(section, declarations.OPTIONS))
+
+
+def command_section(parser: argparse.ArgumentParser) -> str:
+    """Return what the page of commands says of one."""
+    texts = [f"## `{parser.prog}`", parser.description or "", arguments(parser), (parser.epilog or "").rstrip()]
+    return "".join(f"\n{text}\n" for text in texts if text)
+
+
+def arguments(parser: argparse.ArgumentParser) -> str:
+    """Return a table of a command's arguments and options."""
+    actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+    rows = [row for action in actions for row in rows_of(parser, action)]
+    return "\n".join(["| | |", "|---|---|", *(f"| `{name}` | {told} |" for name, told in rows)]) if rows else ""
+
+
+def rows_of(parser: argparse.ArgumentParser, action: argparse.Action) -> list[tuple[str, str]]:
+    """Return the names of an argument, or of each command that it may be, and what they mean."""
+    if isinstance(action, argparse._SubParsersAction):
+        return [(choice.dest, choice.help or "") for choice in action._choices_actions]
+    told = parser._get_formatter()._expand_help(action).replace("|", "\\|")
+    value = action.metavar or "\\|".join(action.choices or [action.dest.upper()])
+    takes = str(value) if action.nargs != 0 else ""
+    many = " …" if action.nargs in ("*", "+") else ""
+    return [(" ".join([*action.option_strings, takes]).strip() + many, told)]
+
+
+def commands_page() -> str:
+    """Return the page of commands."""
+    return COMMANDS_HEAD + "".join(map(command_section, cli._parsers(cli._parser())))
+
+
+def test_commands() -> None:
+    """The page of commands is what the parser says; `python -m tests.test_docs` writes it."""
+    assert COMMANDS.read_text() == commands_page()
+
+
+def test_every_argument_is_explained() -> None:
+    """Each command, argument and option has a help of more than two words."""
+    for parser in cli._parsers(cli._parser()):
+        assert parser.description, parser.prog
+        told = [row for action in parser._actions for row in rows_of(parser, action)]
+        assert [name for name, text in told if len(text.split()) < 3] == [], parser.prog
 
 
 @cache
@@ -193,5 +242,6 @@ def test_the_architecture_names_modules() -> None:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description="Write docs/options.md.").parse_args()
+    argparse.ArgumentParser(description="Write docs/options.md and docs/cli.md.").parse_args()
     OPTIONS.write_text(HEAD + "".join(map(section, declarations.OPTIONS)))
+    COMMANDS.write_text(commands_page())
