@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -78,6 +81,19 @@ def test_the_walk_finds_imports() -> None:
     assert {"options", "entry", "rules", "shipper", "sinks.choose"} <= own("addon")
     assert "text" in reached("addon")
     assert "threading" in imported("shipper")
+
+
+def test_every_library_is_declared() -> None:
+    """What the package imports, it asks for by itself, and not by way of something else that may change its mind."""
+    declared = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    asked = {re.split("[<>=]", text)[0] for text in declared["dependencies"]}
+    # An extra of one command, what the plugin is loaded by, and what mitmproxy itself reads its config.yaml with.
+    asked |= {"shtab", "pytest", "ruamel.yaml"}
+    names = {name.partition(".")[0] for module in MODULES for name in imported(module)}
+    foreign = names - sys.stdlib_module_names - {"akto_mirror"}
+    brought = {name: {each.lower().replace("_", "-") for each in packages_distributions()[name]} for name in foreign}
+    assert [name for name in foreign if not asked & brought[name]] == []
+    assert "certifi" in foreign
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
