@@ -1,11 +1,15 @@
 #!/bin/sh
-# CI: ship the flows that `mitmdump -w FLOWS` recorded, each with its own time, and fail if an entry was lost.
-# With OUT=entries.ndjson the entries go to a file, and a test can look at them.
+# CI: ship recorded flows (mitmdump -w FLOWS, or a HAR file), each with its own time, and fail if one could not be read or
+# did not arrive. With OUT=entries.ndjson, or without AKTO_DATA_INGESTION_URL, the entries go to a file, made anew by each
+# run, and a test can look at them.
 set -eu
 : "${FLOWS:=flows.mitm}"
-: "${AKTO_DATA_INGESTION_URL:=file://$(pwd)/${OUT:-entries.ndjson}}"
+if [ -n "${OUT:-}" ] || [ -z "${AKTO_DATA_INGESTION_URL:-}" ]; then
+    : "${OUT:=entries.ndjson}"
+    case $OUT in /*) ;; *) OUT=$(pwd)/$OUT ;; esac
+    rm -f "$OUT"
+    AKTO_DATA_INGESTION_URL=file://$OUT
+fi
 export AKTO_DATA_INGESTION_URL
 
-log=$(mitmdump -nr "$FLOWS" -s "$(akto-mirror addon-path)" --set flow_detail=0 "$@")
-echo "$log"
-echo "$log" | grep -q 'akto: captured .* + spooled 0 + rejected 0 + dropped 0;'
+exec akto-mirror replay "$FLOWS" "$@"

@@ -114,18 +114,63 @@ def test_unix_socket(api: str, tmp_path: Path) -> None:
             assert Mirror(proxy, akto).entry("/api/products")["method"] == "GET"
 
 
-@pytest.mark.e2e
-def test_replay(api: str, tmp_path: Path) -> None:
-    """replay.sh writes the entries of recorded flows to a file, and ends well."""
+@pytest.fixture
+def recorded(api: str, tmp_path: Path) -> Path:
+    """A file of two flows, one of which is mirrored."""
     flows = tmp_path / "flows.mitm"
     with running_mitmdump(f"reverse:{api}", scripts=(), arguments=("-w", str(flows))) as proxy:
         httpx.get(f"{proxy.url}/api/products")
         httpx.get(f"{proxy.url}/logo.png")
-    command = ["sh", str(EXAMPLES / "replay.sh"), *CONFDIR]
+    return flows
+
+
+def replayed(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run replay.sh in a folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
-    subprocess.run(command, env=kept | {"PATH": PATH, "FLOWS": str(flows)}, cwd=tmp_path, check=True, timeout=60)
-    (entry,) = map(json.loads, (tmp_path / "entries.ndjson").read_text().splitlines())
-    assert entry["path"] == "/api/products"
+    return subprocess.run(
+        ["sh", str(EXAMPLES / "replay.sh"), *arguments],
+        env=kept | {"PATH": PATH} | env,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def paths(file: Path) -> list[str]:
+    """Return the paths of the entries in a file."""
+    return [json.loads(line)["path"] for line in file.read_text().splitlines()]
+
+
+@pytest.mark.e2e
+def test_replay(recorded: Path, tmp_path: Path) -> None:
+    """replay.sh writes the entries of recorded flows to a file, the same at each run, or sends them to Akto."""
+    for _ in range(2):
+        assert replayed(tmp_path).returncode == 0
+        assert paths(tmp_path / "entries.ndjson") == ["/api/products"]
+    with Receiver() as akto:
+        assert replayed(tmp_path, AKTO_DATA_INGESTION_URL=akto.url, FLOWS=str(recorded)).returncode == 0
+        assert len(akto.entries) == 1
+        for out in ("other.ndjson", str(tmp_path / "absolute.ndjson")):
+            assert replayed(tmp_path, AKTO_DATA_INGESTION_URL=akto.url, OUT=out).returncode == 0
+            assert paths(tmp_path / out) == ["/api/products"]
+        assert len(akto.entries) == 1
+
+
+@pytest.mark.e2e
+def test_replay_tells_what_is_wrong(recorded: Path, tmp_path: Path) -> None:
+    """replay.sh fails over a file that is missing or broken and over an entry that does not arrive, and names them."""
+    (tmp_path / "broken.mitm").write_bytes(recorded.read_bytes() + b"17:no flow")
+    for flows in ("none.mitm", "broken.mitm"):
+        done = replayed(tmp_path, FLOWS=flows)
+        assert done.returncode == 1
+        assert flows in done.stdout + done.stderr
+    assert paths(tmp_path / "entries.ndjson") == ["/api/products"]
+    with Receiver(token="another") as akto:
+        done = replayed(tmp_path, AKTO_DATA_INGESTION_URL=akto.url)
+    assert done.returncode == 1
+    assert "401" in done.stdout + done.stderr
 
 
 @pytest.mark.e2e
