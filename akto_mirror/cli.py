@@ -208,7 +208,7 @@ def _add_sink(commands: Commands) -> None:
         help="also append entries to FILE, one JSON object a line; a new one is readable by its owner only",
     )
     parser.add_argument(
-        "--quiet", action="store_true", help="show no line for each batch, only the first and the last one"
+        "--quiet", action="store_true", help="show no line for each batch, only one at the start and one at the end"
     )
 
 
