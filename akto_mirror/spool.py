@@ -10,7 +10,7 @@ import itertools
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ DEAD_SHARE = 10
 # So many leases from now on none can end, not even one of a process whose leases are somewhat longer.
 LATE_LEASES = 2
 
-# Bytes of batches that are taken over in one step, which then is short enough for other processes to wait for.
+# Bytes of batches that are changed in one step, which then is short enough for other processes to wait for, and the
+# seconds in which they come to write before the next one.
 STEP_BYTES = 8 * 1024 * 1024
+PAUSE_S = 0.05
 
 # What is to be taken over, found in the index alone: what nobody has a lease of, and what is our own but for another
 # target.
@@ -37,6 +39,8 @@ FREE = """
 SELECT id FROM batches WHERE target = :target AND owner NOT IN (SELECT owner FROM owners)
 UNION ALL SELECT id FROM batches WHERE owner = :owner AND target <> :target
 """
+
+WAITING = "SELECT id FROM batches WHERE target = :target AND id > :last ORDER BY id"
 
 # Pages that one step of tidying gives back: a mebibyte, which fits SQLite's cache and so takes milliseconds. It is not
 # worth while to begin before so many are free.
@@ -75,7 +79,7 @@ class Spool(SpoolFile):
 
     Attributes:
         buried: batches that turned out to be damaged and were moved to the dead letters.
-        unfinished: whether `adopt` or `tidy`, whichever came last, may have left something for another step.
+        unfinished: whether the last one of `adopt` and `tidy` may have left something for another step.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -184,7 +188,8 @@ class Spool(SpoolFile):
             self._renew(db)
             self._end_leases(db)
             before = self._owned(db)
-            mine = [(self._owner, self.target, number) for number in self._step(db)]
+            step = self._step(db, FREE, {"owner": self._owner, "target": self.target})
+            mine = [(self._owner, self.target, number) for number in step]
             db.executemany("UPDATE batches SET owner = ?, target = ? WHERE id = ?", mine)
             return self._owned(db) - before
 
@@ -254,23 +259,30 @@ class Spool(SpoolFile):
 
     def drop_waiting(self, target: str) -> int:
         """Delete what waits for a target; returns how many entries."""
-        with self._transaction() as db:
-            found = db.execute("SELECT COALESCE(SUM(count), 0) FROM batches WHERE target = ?", (target,)).fetchone()
-            db.execute("DELETE FROM batches WHERE target = ?", (target,))
-            return int(found[0])
+        return self._change_waiting(target, "DELETE FROM batches WHERE id = ?")
 
     def redirect(self, start: str, end: str) -> int:
         """Let what waits for one target go to another, sent by whoever comes next; returns how many entries."""
-        with self._transaction() as db:
-            found = db.execute("SELECT COALESCE(SUM(count), 0) FROM batches WHERE target = ?", (start,)).fetchone()
-            db.execute("UPDATE batches SET target = ?, owner = '' WHERE target = ?", (end, start))
-            return int(found[0])
+        return self._change_waiting(start, "UPDATE batches SET target = ?, owner = '' WHERE id = ?", end)
 
-    def _step(self, db: sqlite3.Connection) -> list[int]:
-        """Choose the batches to take over now: to give a row another owner SQLite writes the whole of it anew."""
+    def _change_waiting(self, target: str, change: str, *values: str) -> int:
+        """Change what waits for a target a step at a time, and let other processes write between two of them."""
+        entries = last = 0
+        while True:
+            with self._transaction() as db:
+                step = self._step(db, WAITING, {"target": target, "last": last})
+                entries += sum(_count(db, number) for number in step)
+                db.executemany(change, [(*values, number) for number in step])
+            if not self.unfinished:
+                return entries
+            last = step[-1]
+            time.sleep(PAUSE_S)
+
+    def _step(self, db: sqlite3.Connection, query: str, values: Mapping[str, object]) -> list[int]:
+        """Choose as many of the batches as may be changed at once: SQLite writes the whole of each anew."""
         step, size = [], 0
-        with contextlib.closing(db.execute(FREE, {"owner": self._owner, "target": self.target})) as free:
-            for (number,) in free:
+        with contextlib.closing(db.execute(query, values)) as found:
+            for (number,) in found:
                 step.append(number)
                 size += db.execute("SELECT size FROM batches WHERE id = ?", (number,)).fetchone()[0]
                 if size >= STEP_BYTES:
@@ -353,6 +365,10 @@ class Spool(SpoolFile):
             (number,),
         )
         db.execute("DELETE FROM batches WHERE id = ?", (number,))
+
+
+def _count(db: sqlite3.Connection, number: int) -> int:
+    return int(db.execute("SELECT count FROM batches WHERE id = ?", (number,)).fetchone()[0])
 
 
 def _free_pages(db: sqlite3.Connection) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -272,6 +273,26 @@ def test_much_is_taken_over_in_steps(
     assert store._stats.snapshot().recovered == 7
     told = [record.getMessage() for record in caplog.records if "took over" in record.getMessage()]
     assert told == ["akto: took over 7 entries from the spool"] * inherits
+
+
+@pytest.mark.parametrize("deletes", [True, False])
+def test_a_person_changes_much_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deletes: bool) -> None:
+    """Line 8: while a person deletes or redirects what waits, a proxy can write between two of the steps."""
+    monkeypatch.setattr("akto_mirror.spool.STEP_BYTES", 2000)
+    monkeypatch.setattr("akto_mirror.spool_file.LOCK_S", 0.01)
+    proxy, person = spool(tmp_path, "proxy"), spool(tmp_path, "person")
+    pauses = list[float]()
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        proxy.put([b"x"])
+
+    for _ in range(7):
+        proxy.put([b"x" * 1000] * 2)
+    monkeypatch.setattr("akto_mirror.spool.time", SimpleNamespace(sleep=pause))
+    changed = person.drop_waiting("t") if deletes else person.redirect("t", "u")
+    assert (changed, len(pauses)) == (14 + 7, 7)
+    assert [(share.target, share.entries) for share in person.waiting()] == ([] if deletes else [("u", changed)])
 
 
 def mine_is(mine: Spool) -> tuple[str, str]:
