@@ -87,7 +87,10 @@ def _user(number: int) -> str:
 
 
 def _is_free(folder: Path) -> bool:
-    return (folder / FILE).is_file() or not any(folder.iterdir())
+    try:
+        return (folder / FILE).is_file() or not any(folder.iterdir())
+    except OSError as fault:
+        raise ValueError(f"it cannot be looked at ({fault.strerror}); name another folder, or chmod 700 it") from fault
 
 
 def make_folder(folder: Path) -> None:

@@ -246,8 +246,8 @@ class Spool(SpoolFile):
         return len(chosen)
 
     def _revive(self, db: sqlite3.Connection, number: int, target: str) -> None:
-        own_target, payload = db.execute("SELECT target, payload FROM dead WHERE id = ?", (number,)).fetchone()
-        self._insert(db, "", payload.split(b"\n"), payload, target or own_target)
+        dead = letter(db.execute(f"SELECT {LETTER} FROM dead WHERE id = ?", (number,)).fetchone())  # noqa: S608 - constant
+        self._insert(db, "", dead.payload.split(b"\n"), dead.payload, target or dead.target)
         db.execute("DELETE FROM dead WHERE id = ?", (number,))
 
     def drop_dead(self, numbers: Collection[int] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -108,6 +110,18 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
         spool(tmp_path).put(BATCH)
     assert not (tmp_path / "victim").exists()
     assert list((tmp_path / "real").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 6: a folder whose mode keeps its own user out is an unfit value of the option, and no fault of the addon."""
+
+    def refuse(_: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    (tmp_path / "spool").mkdir(mode=0o711)
+    with pytest.raises(ValueError, match=r"cannot be looked at \(Permission denied\)"):
+        private.check_folder(tmp_path / "spool")
 
 
 @needs_root
@@ -365,6 +379,18 @@ def test_dead_letters(tmp_path: Path) -> None:
     assert stored.entries == BATCH[:1]
     assert mine.drop_dead([letters[1].id, 999]) == 1
     assert mine.drop_dead() == 1
+    assert mine.dead_letters() == []
+
+
+@pytest.mark.parametrize("damage", ["'text'", "42"])
+def test_a_damaged_dead_letter_is_in_nobodys_way(tmp_path: Path, damage: str) -> None:
+    """Line 9: what has become of a letter on disk does not keep the others from being sent again."""
+    mine = spool(tmp_path)
+    assert mine.settle(None, [], [Dead(entry, "422 bad") for entry in BATCH]) == 3
+    with contextlib.closing(sqlite3.connect(mine.file, isolation_level=None)) as db:
+        db.execute(f"UPDATE dead SET payload = {damage} WHERE id = 1")
+    assert mine.revive() == 3
+    assert mine.adopt() == 3
     assert mine.dead_letters() == []
 
 
