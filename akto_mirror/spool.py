@@ -271,7 +271,7 @@ class Spool(SpoolFile):
         while True:
             with self._transaction() as db:
                 step = self._step(db, WAITING, {"target": target, "last": last})
-                entries += sum(_count(db, number) for number in step)
+                entries += sum(_number(db, "count", number) for number in step)
                 db.executemany(change, [(*values, number) for number in step])
             if not self.unfinished:
                 return entries
@@ -284,7 +284,7 @@ class Spool(SpoolFile):
         with contextlib.closing(db.execute(query, values)) as found:
             for (number,) in found:
                 step.append(number)
-                size += db.execute("SELECT size FROM batches WHERE id = ?", (number,)).fetchone()[0]
+                size += _number(db, "LENGTH(payload)", number)
                 if size >= STEP_BYTES:
                     break
         self.unfinished = size >= STEP_BYTES
@@ -367,8 +367,10 @@ class Spool(SpoolFile):
         db.execute("DELETE FROM batches WHERE id = ?", (number,))
 
 
-def _count(db: sqlite3.Connection, number: int) -> int:
-    return int(db.execute("SELECT count FROM batches WHERE id = ?", (number,)).fetchone()[0])
+def _number(db: sqlite3.Connection, what: str, batch: int) -> int:
+    """Read a number of a batch, 0 where a damaged file holds none."""
+    row = db.execute(f"SELECT TOTAL({what}) FROM batches WHERE id = ?", (batch,)).fetchone()  # noqa: S608 - constants
+    return int(row[0])
 
 
 def _free_pages(db: sqlite3.Connection) -> int:

@@ -394,6 +394,17 @@ def test_a_damaged_dead_letter_is_in_nobodys_way(tmp_path: Path, damage: str) ->
     assert mine.dead_letters() == []
 
 
+def test_a_damaged_size_keeps_nothing_from_being_taken_over(tmp_path: Path) -> None:
+    """Line 9: a batch whose entries are as they were is taken over and sent, whatever became of its size."""
+    first, second = spool(tmp_path, "first"), spool(tmp_path, "second")
+    first.put(BATCH)
+    first.release()
+    with contextlib.closing(sqlite3.connect(first.file, isolation_level=None)) as db:
+        db.execute("UPDATE batches SET size = 'much'")
+    assert second.adopt() == 3
+    assert second.redirect("t", "u") == 3
+
+
 def test_a_damaged_batch_is_kept_apart(tmp_path: Path) -> None:
     """Line 9: a batch whose bytes have changed on disk is not sent; it is kept, and the others go on."""
     driver = Driver(tmp_path / "spool", Durability.DISK)
