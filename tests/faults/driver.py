@@ -156,6 +156,8 @@ class Driver:
                 idle = 0
                 continue
             wait = self.dispatcher.due_in(self.clock.now, idle=True)
+            if self.spool and self.spool.unfinished:
+                wait = min(wait, self.dispatcher.store.beats_in(self.clock.now))
             idle += 1
             assert idle < 1000, "the delivery spins"
             if wait == float("inf"):
