@@ -225,11 +225,11 @@ def _semicolons(text: str, redaction: Redaction) -> str:
 
 def _inner(value: str, redaction: Redaction) -> str:
     """Hide what stands in a value that is JSON or an address, as it is or percent-encoded."""
+    if "%" not in value and not value.startswith(("{", "[")):
+        return _address(value, redaction)
     plain = unquote_plus(value)
     hidden = _json(plain, redaction) if plain.startswith(("{", "[")) else _address(plain, redaction)
-    if hidden == plain:
-        return value
-    return quote_plus(hidden) if "%" in value or plain.startswith(("{", "[")) else hidden
+    return value if hidden == plain else quote_plus(hidden)
 
 
 def _parameters(text: str, redaction: Redaction) -> str:

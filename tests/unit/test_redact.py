@@ -121,6 +121,7 @@ def test_names_are_compared_without_case_and_separators(name: str) -> None:
         ("user.password=S", "user.password=[redacted]"),
         ("a=1;password=S;S&x", "a=1;password=[redacted]&x"),
         ("a=https://x/?token=S&b=1", "a=https://x/?token=[redacted]&b=1"),
+        ("a=https://x/?b=c+d#token=S", "a=https://x/?b=c+d#token=[redacted]"),
         ("a=https%3A%2F%2Fx%2F%3Fb%3D1%26token%3DS", "a=https%3A%2F%2Fx%2F%3Fb%3D1%26token%3D%5Bredacted%5D"),
         ("a=b+c%3F&d=%3Fe%3Df", "a=b+c%3F&d=%3Fe%3Df"),
         ("a=%7B%22pin%22%3A%22S%22%7D&b=%7B%7D", "a=%7B%22pin%22%3A%22%5Bredacted%5D%22%7D&b=%7B%7D"),
