@@ -50,6 +50,15 @@ def test_spread_shows_median_and_quartiles(values: list[float], shown: str) -> N
     assert table.spread(values, 2) == shown
 
 
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(4, "2.5"), (5, "3.0"), (10, "5.5 (1.0–10.0)"), (24, "12.5 (7.0–18.0)"), (100, "50.5 (40.0–61.0)")],  # noqa: RUF001 - ranges
+)
+def test_the_confidence_interval_of_a_median(count: int, shown: str) -> None:
+    """Its bounds are values by their rank in the sign test; of few values nothing can be said."""
+    assert table.confident([float(number) for number in range(count, 0, -1)], 1) == shown
+
+
 @pytest.mark.e2e
 @pytest.mark.slow
 @pytest.mark.timeout(300)
