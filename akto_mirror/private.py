@@ -156,3 +156,15 @@ def open_to_append(path: str) -> int:
         return os.open(path, flags | os.O_RDWR, 0o600)
     except PermissionError:
         return os.open(path, flags | os.O_WRONLY, 0o600)
+
+
+def ends_a_line(file: int) -> bool:
+    """Tell whether an open file's last line was not cut short by a crash; of what cannot be read nothing is known."""
+    try:
+        size = os.fstat(file).st_size
+        if not size:
+            return True
+        os.lseek(file, size - 1, os.SEEK_SET)
+        return os.read(file, 1) in (b"\n", b"")
+    except OSError:
+        return True

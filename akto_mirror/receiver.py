@@ -20,7 +20,7 @@ import msgspec
 import tornado.web
 from tornado.http1connection import HTTP1Connection
 
-from akto_mirror import intake, inventory, page
+from akto_mirror import intake, inventory, page, private
 from akto_mirror.background import BackgroundServer
 from akto_mirror.intake import Refusal
 from akto_mirror.inventory import Inventory
@@ -256,11 +256,10 @@ def ingest(store: Store, body: bytes, content_type: str) -> Answer:
 def _is_torn(out: Path) -> bool:
     """Tell whether a crash has cut the last line short; of what is no file, or cannot be read, nothing is known."""
     try:
-        if not out.is_file() or not out.stat().st_size:
+        if not out.is_file():
             return False
         with out.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
+            return not private.ends_a_line(file.fileno())
     except OSError:
         return False
 

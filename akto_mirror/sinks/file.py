@@ -70,7 +70,7 @@ class FileSink:
         if fcntl is not None:
             self._lock(file, deadline)
         size = os.fstat(file).st_size
-        _write(file, data if _ends_a_line(file, size) else b"\n" + data, size)
+        _write(file, data if private.ends_a_line(file) else b"\n" + data, size)
 
     def _lock(self, file: int, deadline: float) -> None:
         while True:
@@ -83,17 +83,6 @@ class FileSink:
                 if fault.errno in NO_LOCKS:
                     return None
                 raise
-
-
-def _ends_a_line(file: int, size: int) -> bool:
-    """Tell whether no line was cut short by a crash; of what cannot be read nothing is known."""
-    if not size:
-        return True
-    try:
-        os.lseek(file, size - 1, os.SEEK_SET)
-        return os.read(file, 1) in (b"\n", b"")
-    except OSError:
-        return True
 
 
 def _write(file: int, data: bytes, size: int) -> None:
