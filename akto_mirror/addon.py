@@ -135,9 +135,7 @@ class AktoMirror(Commands):
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Let a long request pass while it comes."""
         flow.metadata.pop(VERDICT, None)
-        if not flow.live:
-            return
-        if self._settings is not None and flow.response is None:
+        if flow.live and self._settings is not None and flow.response is None:
             tee.attach_to_request(flow, self._rule(self._settings, needs_whole=self._needs_whole_requests))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from akto_mirror.spool_file import SpoolFile, SpoolFull
-from akto_mirror.spool_view import LETTER, DeadLetter, Share, epoch, letter
+from akto_mirror.spool_view import LETTER, DeadLetter, Share, epoch, read_letter
 
 # What a row costs beside its payload.
 ROW_OVERHEAD = 256
 
 # The part of the spool's bytes that refused entries may take.
 DEAD_SHARE = 10
-
 
 # So many leases from now on none can end, not even one of a process whose leases are somewhat longer.
 LATE_LEASES = 2
@@ -188,7 +187,7 @@ class Spool(SpoolFile):
             self._renew(db)
             self._end_leases(db)
             before = self._owned(db)
-            step = self._step(db, FREE, {"owner": self._owner, "target": self.target})
+            step, self.unfinished = _step(db, FREE, {"owner": self._owner, "target": self.target})
             mine = [(self._owner, self.target, number) for number in step]
             db.executemany("UPDATE batches SET owner = ?, target = ? WHERE id = ?", mine)
             return self._owned(db) - before
@@ -229,7 +228,7 @@ class Spool(SpoolFile):
         """List the entries that were refused for good, oldest first."""
         with self._transaction() as db:
             rows = db.execute(f"SELECT {LETTER} FROM dead ORDER BY id")  # noqa: S608 - constant
-            return [letter(row) for row in rows]
+            return [read_letter(row) for row in rows]
 
     def dead_targets(self) -> dict[int, str]:
         """Tell whom the dead letters were for, by their ids."""
@@ -246,7 +245,8 @@ class Spool(SpoolFile):
         return len(chosen)
 
     def _revive(self, db: sqlite3.Connection, number: int, target: str) -> None:
-        dead = letter(db.execute(f"SELECT {LETTER} FROM dead WHERE id = ?", (number,)).fetchone())  # noqa: S608 - constant
+        row = db.execute(f"SELECT {LETTER} FROM dead WHERE id = ?", (number,)).fetchone()  # noqa: S608 - constant
+        dead = read_letter(row)
         self._insert(db, "", dead.payload.split(b"\n"), dead.payload, target or dead.target)
         db.execute("DELETE FROM dead WHERE id = ?", (number,))
 
@@ -270,25 +270,13 @@ class Spool(SpoolFile):
         entries = last = 0
         while True:
             with self._transaction() as db:
-                step = self._step(db, WAITING, {"target": target, "last": last})
+                step, is_more = _step(db, WAITING, {"target": target, "last": last})
                 entries += sum(_number(db, "count", number) for number in step)
                 db.executemany(change, [(*values, number) for number in step])
-            if not self.unfinished:
+            if not is_more:
                 return entries
             last = step[-1]
             time.sleep(PAUSE_S)
-
-    def _step(self, db: sqlite3.Connection, query: str, values: Mapping[str, object]) -> list[int]:
-        """Choose as many of the batches as may be changed at once: SQLite writes the whole of each anew."""
-        step, size = [], 0
-        with contextlib.closing(db.execute(query, values)) as found:
-            for (number,) in found:
-                step.append(number)
-                size += _number(db, "LENGTH(payload)", number)
-                if size >= STEP_BYTES:
-                    break
-        self.unfinished = size >= STEP_BYTES
-        return step
 
     def _owned(self, db: sqlite3.Connection, skip: Collection[int] = ()) -> int:
         row = db.execute(
@@ -365,6 +353,22 @@ class Spool(SpoolFile):
             (number,),
         )
         db.execute("DELETE FROM batches WHERE id = ?", (number,))
+
+
+def _step(db: sqlite3.Connection, query: str, values: Mapping[str, object]) -> tuple[list[int], bool]:
+    """Choose as many of the batches as may be changed at once, for SQLite writes the whole of each anew.
+
+    Returns:
+        Their ids, and whether there may be more.
+    """
+    step, size = [], 0
+    with contextlib.closing(db.execute(query, values)) as found:
+        for (number,) in found:
+            step.append(number)
+            size += _number(db, "LENGTH(payload)", number)
+            if size >= STEP_BYTES:
+                return step, True
+    return step, False
 
 
 def _number(db: sqlite3.Connection, what: str, batch: int) -> int:

@@ -82,7 +82,7 @@ def newest_dead(folder: Path, count: int) -> Iterator[DeadLetter]:
             raise SpoolError(f"nothing is on disk: {file} does not exist")
         with contextlib.closing(_reader(file)) as db:
             rows = db.execute(f"SELECT {LETTER} FROM dead ORDER BY id DESC LIMIT ?", (count,))  # noqa: S608 - constant
-            yield from map(letter, rows)
+            yield from map(read_letter, rows)
     except (sqlite3.Error, OSError, ValueError, OverflowError, TypeError) as fault:
         raise SpoolError(f"{file}: {told(fault)}") from fault
 
@@ -93,7 +93,7 @@ def _reader(file: Path) -> sqlite3.Connection:
     return db
 
 
-def letter(row: Sequence[Any]) -> DeadLetter:
+def read_letter(row: Sequence[Any]) -> DeadLetter:
     """Read a row as it should be, whatever a damaged or tampered file holds."""
     number, created, target, reason, count, payload = row
     raw = payload if isinstance(payload, bytes) else str(payload).encode()
