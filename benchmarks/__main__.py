@@ -51,7 +51,7 @@ def between_marks(document: str, text: str) -> str:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    add = functools.partial(parser.add_argument, type=int)
+    add = functools.partial(parser.add_argument, type=_positive)
     parser.add_argument("what", nargs="?", default="all", choices=["throughput", "bodies", "sse", "outage", "all"])
     add("--rounds", default=4, help="throughput: how often each mode gets a fresh process (default: %(default)s)")
     add("--requests", default=4000, help="throughput: requests a mode in a round (default: %(default)s)")
@@ -64,6 +64,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--out", type=Path, metavar="FILE.md", help="write the tables there, too")
     add("--into", type=Path, metavar="FILE.md", help=f"write the tables there between {START} and {END}")
     return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError("write a whole number from 1 on")
+    return int(text)
 
 
 def _named(text: str) -> tuple[str, Path]:

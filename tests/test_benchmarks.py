@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import table
-from benchmarks.__main__ import between_marks
+from benchmarks.__main__ import _parse, between_marks
 from benchmarks.load import Timing, percentile, summary
 from benchmarks.memory import Run
 
@@ -42,6 +42,17 @@ def test_tables_go_between_the_marks() -> None:
     assert between_marks(document, "new\n") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb\n"
     with pytest.raises(ValueError, match="the file holds no <!-- bench -->"):
         between_marks("nothing here", "new\n")
+
+
+@pytest.mark.parametrize(
+    "option", ["--rounds", "--requests", "--megabytes", "--streams", "--seconds", "--turns", "--burst"]
+)
+@pytest.mark.parametrize("value", ["0", "-1", "x", ""])
+def test_nothing_is_measured_of_nothing(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A number that leaves nothing to measure is refused before anything is started, and named."""
+    with pytest.raises(SystemExit):
+        _parse([f"{option}={value}"])
+    assert f"argument {option}: write a whole number from 1 on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("values", "shown"), [([2.0], "2.00"), ([1.0, 2.0, 3.0, 4.0, 5.0], "3.00 (2.00–4.00)")])  # noqa: RUF001 - a range
