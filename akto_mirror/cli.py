@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from akto_mirror.text import printable
 
 if TYPE_CHECKING:
-    from akto_mirror.receiver import Answer, Receiver, Store
+    from akto_mirror.ingestion.service import Answer, Receiver, Store
 
 URL_VARIABLE = "AKTO_DATA_INGESTION_URL"
 TOKEN_VARIABLE = "AKTO_API_TOKEN"  # noqa: S105 - the variable's name
@@ -234,7 +234,7 @@ def _sink(args: argparse.Namespace) -> int:
 
 
 def _shown(args: argparse.Namespace) -> str:
-    from akto_mirror.receiver import is_loopback  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.ingestion.service import is_loopback  # noqa: PLC0415 - see the module's docstring
 
     if _token(args) or is_loopback(args.host):
         return "open that address in a browser to look at them"
@@ -242,7 +242,7 @@ def _shown(args: argparse.Namespace) -> str:
 
 
 def _receiver(args: argparse.Namespace) -> Receiver:
-    from akto_mirror.receiver import Receiver  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.ingestion.service import Receiver  # noqa: PLC0415 - see the module's docstring
 
     report: Callable[[Answer], None] = (lambda _: None) if args.quiet else (lambda answer: say(_batch_line(answer)))
     try:

@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
-from akto_mirror import capture, checks, entry, entry_view, offloop, outcome
+from akto_mirror import capture, checks, entry, entry_view, outcome, threads
 from akto_mirror.entry import Entry
 from akto_mirror.letter_commands import LetterCommands
 from akto_mirror.marks import VERDICT
@@ -37,7 +37,7 @@ class Commands(LetterCommands):
     def stats(self) -> str:
         """Show what became of every flow, and how the delivery does: the same numbers as in the metrics."""
         try:
-            seen = offloop.within(offloop.PATIENCE_S, self._observe)
+            seen = threads.within(threads.PATIENCE_S, self._observe)
         except TimeoutError:
             return f"{self._stats.snapshot()}; the disk is slow"
         return f"{seen.counts}; {_delivery(seen)}"

@@ -23,9 +23,9 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
 
 from akto_mirror import sample_api
-from akto_mirror.background import BackgroundServer
+from akto_mirror.background_server import BackgroundServer
 from akto_mirror.destination import INGEST_PATH
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion.service import Receiver
 from akto_mirror.text import printable
 
 HOST = "shop.example"

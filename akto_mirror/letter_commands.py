@@ -17,7 +17,7 @@ from typing import cast
 
 from mitmproxy import command, exceptions, types
 
-from akto_mirror import destination, letters, offloop
+from akto_mirror import destination, letters, threads
 from akto_mirror.letters import UnknownLetterError
 from akto_mirror.options import Settings
 from akto_mirror.retry import Durability
@@ -47,7 +47,7 @@ class LetterCommands:
         """List the newest hundred entries that Akto refused for good, with their numbers."""
         folder = _folder(self._settings)
         try:
-            rows = offloop.within(offloop.PATIENCE_S, lambda: [_row(letter) for letter in newest_dead(folder, SHOWN)])
+            rows = threads.within(threads.PATIENCE_S, lambda: [_row(letter) for letter in newest_dead(folder, SHOWN)])
         except TimeoutError as fault:
             raise exceptions.CommandError("the disk is slow; try again, or use `akto-mirror spool list`") from fault
         except SpoolError as fault:
@@ -118,7 +118,7 @@ def _drop(spool: Spool, numbers: set[int] | None) -> str:
 
 
 def _in_the_background(act: Callable[[], str]) -> None:
-    offloop.later(lambda: _tell(act))
+    threads.later(lambda: _tell(act))
 
 
 def _tell(act: Callable[[], str]) -> None:

@@ -22,8 +22,8 @@ from cryptography.x509.oid import NameOID
 from tornado.web import Application, RequestHandler
 
 from akto_mirror import checks, cli
-from akto_mirror.background import BackgroundServer
-from akto_mirror.receiver import Receiver
+from akto_mirror.background_server import BackgroundServer
+from akto_mirror.ingestion.service import Receiver
 
 TOKEN = "eyJ.secret.token"
 DAY = datetime.timedelta(days=1)

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from akto_mirror import cli
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion.service import Receiver
 
 COMMAND = [sys.executable, "-c", "import sys; from akto_mirror.cli import main; sys.exit(main())"]
 ENTRY = {"path": "/a", "method": "GET", "time": "1700000000", "source": "MIRRORING"}

@@ -13,7 +13,7 @@ import pytest
 from mitmproxy import version
 
 from akto_mirror.doctor import Findings, _options
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion.service import Receiver
 from tests.support.proxy import DEADLINE, MITMDUMP, environment
 
 pytestmark = pytest.mark.e2e

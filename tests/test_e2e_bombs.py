@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tornado.web import Application, RequestHandler
 
-from akto_mirror.background import BackgroundServer
+from akto_mirror.background_server import BackgroundServer
 from tests.support.mirror import Mirror, mirroring
 from tests.unit.coders import bomb, encode
 

@@ -13,7 +13,7 @@ import pytest
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader, FlowWriter
 
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion.service import Receiver
 from tests.support.api import serving_api
 from tests.support.certs import make_identity
 from tests.support.http2 import serving_http2

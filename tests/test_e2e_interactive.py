@@ -10,8 +10,8 @@ import httpx
 import pytest
 from tornado.web import Application, RequestHandler
 
-from akto_mirror.background import BackgroundServer
-from akto_mirror.receiver import Receiver
+from akto_mirror.background_server import BackgroundServer
+from akto_mirror.ingestion.service import Receiver
 from tests.support.mirror import Mirror
 from tests.support.mitmweb import Web, running_mitmweb
 

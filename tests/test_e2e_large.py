@@ -13,7 +13,7 @@ import httpx
 import pytest
 from tornado.web import Application, RequestHandler, stream_request_body
 
-from akto_mirror.background import BackgroundServer
+from akto_mirror.background_server import BackgroundServer
 from tests.support.mirror import Mirror, mirroring
 from tests.support.proxy import DEADLINE
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from akto_mirror.background import BackgroundServer
-from akto_mirror.receiver import Receiver
+from akto_mirror.background_server import BackgroundServer
+from akto_mirror.ingestion.service import Receiver
 from tests.support.api import serving_api
 from tests.support.certs import Identity, make_identity
 from tests.support.mirror import Mirror, headers, mirroring, trust_proxy

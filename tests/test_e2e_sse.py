@@ -15,7 +15,7 @@ import pytest
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 
-from akto_mirror.background import BackgroundServer
+from akto_mirror.background_server import BackgroundServer
 from tests.support.mirror import Mirror, headers, mirroring
 from tests.support.proxy import DEADLINE, Proxy, running_mitmdump
 

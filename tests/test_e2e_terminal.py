@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion.service import Receiver
 from tests.faults.server import HANG, FaultServer
 from tests.support.api import serving_api
 from tests.support.proxy import ADDON, confdir

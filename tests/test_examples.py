@@ -17,8 +17,8 @@ import ruamel.yaml
 from tornado.web import Application, RequestHandler
 
 from akto_mirror import sample_api
-from akto_mirror.background import BackgroundServer
-from akto_mirror.receiver import Receiver
+from akto_mirror.background_server import BackgroundServer
+from akto_mirror.ingestion.service import Receiver
 from tests.support.certs import make_identity
 from tests.support.mirror import Mirror
 from tests.support.proxy import ADDON, ROOT, confdir, running, running_mitmdump

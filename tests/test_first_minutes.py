@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from akto_mirror import sample_api
-from akto_mirror.background import BackgroundServer
-from akto_mirror.receiver import Receiver
+from akto_mirror.background_server import BackgroundServer
+from akto_mirror.ingestion.service import Receiver
 from tests.support.certs import make_identity
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment, running_mitmdump
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from akto_mirror import fields, folding, frames, inventory, kinds
-from akto_mirror.inventory import Endpoint, Inventory
+from akto_mirror import path_templates
+from akto_mirror.ingestion import fields, frames, inventory, kinds
+from akto_mirror.ingestion.inventory import Endpoint, Inventory
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -66,7 +67,7 @@ def types(payload: str, content_type: str) -> dict[str, str]:
 )
 def test_ids_are_folded(segment: str) -> None:
     """Numbers, UUIDs, hashes, ULIDs, tokens, addresses and dates are ids."""
-    assert folding.fold_path(f"/v1/{segment}/items") == "/v1/{id}/items"
+    assert path_templates.fold_path(f"/v1/{segment}/items") == "/v1/{id}/items"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_ids_are_folded(segment: str) -> None:
 )
 def test_words_are_not_folded(segment: str) -> None:
     """What a person would have named stays, digits or not."""
-    assert folding.fold_path(f"/a/{segment}/b") == f"/a/{segment}/b"
+    assert path_templates.fold_path(f"/a/{segment}/b") == f"/a/{segment}/b"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_words_are_not_folded(segment: str) -> None:
 )
 def test_the_rest_of_a_path_stays(path: str, expected: str) -> None:
     """Extensions and words around a UUID are kept, and a path without end is cut."""
-    assert folding.fold_path(path) == expected
+    assert path_templates.fold_path(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ def test_a_payload_is_read_up_to_a_bound() -> None:
     assert len(tags.fields) <= fields.MAX_TAGS
     assert len(pairs.fields) <= fields.MAX_PAIRS
     for payload in (wide, deep, long, tags, pairs):
-        assert all(len(name) <= fields.MAX_NAME_CHARS + folding.MAX_SEGMENT_CHARS + 1 for name in payload.fields)
+        assert all(len(name) <= fields.MAX_NAME_CHARS + path_templates.MAX_SEGMENT_CHARS + 1 for name in payload.fields)
 
 
 HOSTILE = (
@@ -416,9 +417,9 @@ def test_no_entry_makes_it_raise(entries: list[dict[str, Any]], words: str) -> N
 @given(st.text("/ab1-_.%{}@é", max_size=80))
 def test_folding_is_done_once_and_for_all(path: str) -> None:
     """A folded path is not folded any further, and keeps its number of segments."""
-    once = folding.fold_path(path)
-    assert folding.fold_path(once) == once
-    assert once.count("/") == min(path.count("/"), folding.MAX_SEGMENTS)
+    once = path_templates.fold_path(path)
+    assert path_templates.fold_path(once) == once
+    assert once.count("/") == min(path.count("/"), path_templates.MAX_SEGMENTS)
 
 
 @settings(max_examples=100, deadline=None)

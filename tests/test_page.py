@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion.service import Receiver
 from tests.support.api import serving_api
 from tests.support.mirror import mirroring
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from akto_mirror import page
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion import page
+from akto_mirror.ingestion.service import Receiver
 
 READING = ("/api/entries", "/api/inventory", "/api/inventory/endpoint?id=0")
 ENTRY = {"path": "/secret", "method": "GET", "time": "1700000000"}

@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from akto_mirror import intake, receiver
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion import intake
+from akto_mirror.ingestion import service as receiver
+from akto_mirror.ingestion.service import Receiver
 
 TOKEN = "eyJ.secret.token"
 

@@ -20,7 +20,7 @@ import pytest
 from mitmproxy import flow
 from mitmproxy.io import FlowWriter
 
-from akto_mirror.receiver import Answer, Receiver
+from akto_mirror.ingestion.service import Answer, Receiver
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment
 from tests.unit import flows as made
 

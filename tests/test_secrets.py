@@ -14,7 +14,7 @@ from mitmproxy.test import tflow
 from tornado.web import Application, RequestHandler
 
 from akto_mirror import sample_api
-from akto_mirror.background import BackgroundServer
+from akto_mirror.background_server import BackgroundServer
 from tests.faults.server import FaultServer, status
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment, running_mitmdump
 from tests.unit.harness import mirroring

@@ -6,7 +6,7 @@ import ssl
 
 from tornado.web import Application, RequestHandler
 
-from akto_mirror.background import BackgroundServer
+from akto_mirror.background_server import BackgroundServer
 
 
 class _Echo(RequestHandler):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akto_mirror.receiver import Receiver
+from akto_mirror.ingestion.service import Receiver
 from tests.support.proxy import ADDON, DEADLINE, Proxy, confdir, running_mitmdump
 
 Entry = dict[str, Any]

@@ -13,7 +13,7 @@ from mitmproxy import exceptions, http
 from mitmproxy.flow import Error
 from mitmproxy.test import tflow
 
-from akto_mirror import intake
+from akto_mirror.ingestion import intake
 from akto_mirror.marks import VERDICT
 from akto_mirror.tee import Tee
 from tests.faults.server import FaultServer, Reply

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror import batch, intake
+from akto_mirror import batch
 from akto_mirror.batch import Limits
 from akto_mirror.declarations import OPTIONS
 from akto_mirror.entry import MAX_ENTRY_BYTES
+from akto_mirror.ingestion import intake
 
 
 def test_a_body_is_one_json_document_of_what_was_given() -> None:

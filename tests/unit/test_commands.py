@@ -13,8 +13,8 @@ from mitmproxy.test import tflow
 from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror import metrics
+from akto_mirror.ingestion.service import Receiver
 from akto_mirror.metrics import Observation
-from akto_mirror.receiver import Receiver
 from akto_mirror.rules import Reason
 from akto_mirror.stats import Dropped, Place, Stats
 from tests.unit.harness import Harness, mirroring

@@ -12,7 +12,7 @@ import pytest
 from tornado.web import Application, RequestHandler
 
 from akto_mirror import retry
-from akto_mirror.background import BackgroundServer
+from akto_mirror.background_server import BackgroundServer
 from akto_mirror.sinks.http import HttpSink
 from tests.faults.driver import Clock
 from tests.faults.server import FaultServer, Reply

@@ -30,7 +30,7 @@ MODULES = {name: path for path in PACKAGE.rglob("*.py") if (name := _module(path
 CHAIN = (("addon", "cli"), ("commands",), ("shipper",), ("spool", "sinks", "batch", "retry", "stats"))
 
 # Modules that only compute: they take the clock and randomness as arguments and open nothing.
-PURE = ("rules", "routes", "body", "batch", "retry", "text", "entry", "host", "redact", "tee", "inventory")
+PURE = ("rules", "routes", "body", "batch", "retry", "text", "entry", "host", "redact", "tee", "ingestion.inventory")
 
 EFFECT = re.compile(
     r"(asyncio|builtins|concurrent|datetime|fcntl|http\.client|httpcore|httpx|io|logging|multiprocessing|os|pathlib|queue"

@@ -20,10 +20,11 @@ import msgspec
 import tornado.web
 from tornado.http1connection import HTTP1Connection
 
-from akto_mirror import intake, inventory, page, private
-from akto_mirror.background import BackgroundServer
-from akto_mirror.intake import Refusal
-from akto_mirror.inventory import Inventory
+from akto_mirror import private
+from akto_mirror.background_server import BackgroundServer
+from akto_mirror.ingestion import intake, inventory, page
+from akto_mirror.ingestion.intake import Refusal
+from akto_mirror.ingestion.inventory import Inventory
 
 KEEP_ENTRIES = 100_000
 KEEP_BYTES = 256 * 1024 * 1024

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from akto_mirror import frames
-from akto_mirror.folding import fold
+from akto_mirror.ingestion import frames
+from akto_mirror.path_templates import fold
 
 MAX_NODES = 2_000
 MAX_DEPTH = 12

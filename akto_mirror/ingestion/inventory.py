@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from akto_mirror import kinds
-from akto_mirror.fields import Payload, pair_fields, parse_pairs, read_payload, type_names
-from akto_mirror.folding import fold_path
+from akto_mirror.ingestion import kinds
+from akto_mirror.ingestion.fields import Payload, pair_fields, parse_pairs, read_payload, type_names
+from akto_mirror.path_templates import fold_path
 
 MAX_ENDPOINTS = 20_000
 MAX_HOSTS = 1_000
