@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from akto_mirror.text import printable
 
 if TYPE_CHECKING:
-    from akto_mirror.ingestion.service import Answer, Receiver, Store
+    from akto_mirror.ingestion.arrivals import Answer, Store
+    from akto_mirror.ingestion.service import Receiver
 
 URL_VARIABLE = "AKTO_DATA_INGESTION_URL"
 TOKEN_VARIABLE = "AKTO_API_TOKEN"  # noqa: S105 - the variable's name
@@ -234,7 +235,7 @@ def _sink(args: argparse.Namespace) -> int:
 
 
 def _shown(args: argparse.Namespace) -> str:
-    from akto_mirror.ingestion.service import is_loopback  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.ingestion.handlers import is_loopback  # noqa: PLC0415 - see the module's docstring
 
     if _token(args) or is_loopback(args.host):
         return "open that address in a browser to look at them"

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from akto_mirror import path_templates
-from akto_mirror.ingestion import fields, frames, inventory, kinds
+from akto_mirror.ingestion import fields, frames, inventory, kinds, views
 from akto_mirror.ingestion.inventory import Endpoint, Inventory
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
@@ -257,7 +257,7 @@ def test_entries_of_one_endpoint_are_counted_together() -> None:
     )
     assert (endpoint.method, endpoint.path, endpoint.count, endpoint.last) == ("GET", "/o/{id}", 3, 1700000005)
     assert endpoint.statuses == {"200": 2, "404": 1}
-    told = inventory.detail(endpoint, [])
+    told = views.detail(endpoint, [])
     assert told["fields"]["query"] == [["page", ["integer", "string"], 2], ["q", ["string"], 1]]
     assert told["fields"]["response"] == [["a", ["null", "integer"], 2], ["b", ["integer"], 1]]
 
@@ -409,8 +409,8 @@ def test_no_entry_makes_it_raise(entries: list[dict[str, Any]], words: str) -> N
     found = made.search(words=words)
     assert made.total == len(entries)
     assert sum(endpoint.count for endpoint in made.search().endpoints) == len(entries)
-    told = [inventory.detail(endpoint, made.samples(endpoint)) for endpoint in made.search().endpoints]
-    assert msgspec.json.decode(msgspec.json.encode([told, inventory.listing(made, found)]))
+    told = [views.detail(endpoint, made.samples(endpoint)) for endpoint in made.search().endpoints]
+    assert msgspec.json.decode(msgspec.json.encode([told, views.listing(made, found)]))
 
 
 @settings(max_examples=100, deadline=None)

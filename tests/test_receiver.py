@@ -16,8 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from akto_mirror.ingestion import intake
-from akto_mirror.ingestion import service as receiver
+from akto_mirror.ingestion import arrivals, handlers, intake
 from akto_mirror.ingestion.service import Receiver
 
 TOKEN = "eyJ.secret.token"
@@ -296,7 +295,7 @@ def test_memory_is_bounded_by_entries() -> None:
 
 def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, server: Receiver, post: Post) -> None:
     """Long entries push out old ones before there are many, wherever in them the length is."""
-    monkeypatch.setattr(receiver, "KEEP_BYTES", 2_500)
+    monkeypatch.setattr(arrivals, "KEEP_BYTES", 2_500)
     post({"batchData": [entry(path=f"/{number}", responsePayload="x" * 1_000) for number in range(5)]})
     assert [kept["path"] for kept in server.entries] == ["/3", "/4"]
     post({"batchData": [entry(path=f"/{number}", mystery=[{}] * 400) for number in range(5, 10)]})
@@ -329,7 +328,7 @@ def test_without_the_token_no_body_is_kept() -> None:
 
 def test_bodies_on_many_connections_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """What arrives beyond the bound is a 503; room is there again when the others have ended, by whatever end."""
-    monkeypatch.setattr(receiver, "ARRIVING_BYTES", 1_000_000)
+    monkeypatch.setattr(handlers, "ARRIVING_BYTES", 1_000_000)
     with Receiver() as server, client_of(server) as client:
         waiting = begin(server, "/api/ingestData", 900_000, b" " * 800_000)
         until(lambda: server.store.arriving == 800_000)
@@ -352,7 +351,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_scripts_page_through_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     """`/api/entries?since=N` returns a page from entry N on, or from the oldest kept, and where to go on."""
-    monkeypatch.setattr(receiver, "PAGE_ENTRIES", 2)
+    monkeypatch.setattr(handlers, "PAGE_ENTRIES", 2)
     with Receiver(keep=4) as server, client_of(server) as client:
         client.post("/api/ingestData", json={"batchData": [entry(path=f"/{number}") for number in range(5)]})
         found, since = [], 0
@@ -430,7 +429,7 @@ def test_a_unix_socket_serves_too(tmp_path: Path) -> None:
 
 def test_each_answer_is_reported() -> None:
     """`on_answer` hears of every posted batch, with its code and what was taken."""
-    answers: list[receiver.Answer] = []
+    answers: list[arrivals.Answer] = []
     with Receiver(on_answer=answers.append) as server, client_of(server) as client:
         client.post("/api/ingestData", json={"batchData": [entry()]})
         client.post("/api/ingestData", json={"batchData": [entry(), {}]})

@@ -20,7 +20,8 @@ import pytest
 from mitmproxy import flow
 from mitmproxy.io import FlowWriter
 
-from akto_mirror.ingestion.service import Answer, Receiver
+from akto_mirror.ingestion.arrivals import Answer
+from akto_mirror.ingestion.service import Receiver
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment
 from tests.unit import flows as made
 

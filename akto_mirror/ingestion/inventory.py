@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from akto_mirror.ingestion import kinds
-from akto_mirror.ingestion.fields import Payload, pair_fields, parse_pairs, read_payload, type_names
+from akto_mirror.ingestion.fields import Payload, pair_fields, parse_pairs, read_payload
 from akto_mirror.path_templates import fold_path
 
 MAX_ENDPOINTS = 20_000
@@ -28,7 +28,6 @@ MAX_METHOD_CHARS = 32
 MAX_SAMPLE_CHARS = 65_536  # of one text in a sample
 MAX_ALL_SAMPLE_CHARS = 64 * 1024 * 1024
 MAX_PAGE = 500
-MAX_HOSTS_SHOWN = 200
 MAX_WORDS = 16  # of a search
 MAX_WORD_CHARS = 100
 
@@ -264,67 +263,6 @@ def host_of(host: str, vxlan_id: str) -> str:
     return name if name != name.upper() else f"vxlan {vxlan_id[:MAX_HOST_CHARS] or 0}"
 
 
-def listing(inventory: Inventory, found: Found) -> dict[str, Any]:
-    """Return one page of a search and the totals beside it, for JSON."""
-    endpoints, hosts = inventory.sizes
-    return {
-        "entries": inventory.total,
-        "endpoints": endpoints,
-        "hosts": hosts,
-        "beyond": inventory.beyond,
-        "everywhere": found.everywhere,
-        "hostsFound": len(found.hosts),
-        "byHost": found.hosts[:MAX_HOSTS_SHOWN],
-        "found": found.total,
-        "page": [summary(endpoint) for endpoint in found.endpoints],
-    }
-
-
-def summary(endpoint: Endpoint) -> dict[str, Any]:
-    """Return what a row of the list tells of an endpoint, for JSON."""
-    return {
-        "id": endpoint.number,
-        "host": endpoint.host,
-        "method": endpoint.method,
-        "path": endpoint.path,
-        "count": endpoint.count,
-        "seen": endpoint.seen,
-        "last": endpoint.last,
-        "statuses": sorted(endpoint.statuses.items()),
-        "marks": list(endpoint.marks),
-        "operations": _most(endpoint.operations, 3),
-        "more": max(0, len(endpoint.operations) - 3),
-    }
-
-
-def detail(endpoint: Endpoint, samples: Iterable[Mapping[str, str]]) -> dict[str, Any]:
-    """Return all that is known of an endpoint, for JSON."""
-    fields = {
-        place: [[name, type_names(seen.types), seen.count] for name, seen in known.items()]
-        for place, known in endpoint.fields.items()
-    }
-    return summary(endpoint) | {
-        "operations": _most(endpoint.operations, MAX_OPERATIONS),
-        "forms": {place: _most(forms, 5) for place, forms in endpoint.forms.items()},
-        "fields": fields,
-        "full": [place for place, known in endpoint.fields.items() if len(known) >= MAX_FIELDS],
-        "samples": [sample_detail(sample) for sample in samples],
-    }
-
-
-def sample_detail(sample: Mapping[str, str]) -> dict[str, Any]:
-    """Return a sample with what is known of its gRPC messages, for JSON."""
-    told: dict[str, Any] = dict(sample)
-    for place in ("request", "response"):
-        headers = read_headers(sample[f"{place}Headers"])
-        payload = read_payload(sample[f"{place}Payload"], headers.get("content-type", ""))
-        told[f"{place}Form"] = payload.form
-        if payload.frames is not None:
-            frames = payload.frames._asdict()
-            told[f"{place}Frames"] = {name: frames[name] for name in ("messages", "size", "compressed", "cut")}
-    return told
-
-
 def _words(text: str) -> list[str]:
     different = dict.fromkeys(word[:MAX_WORD_CHARS] for word in text.lower().split())
     return list(islice(different, MAX_WORDS))
@@ -336,10 +274,6 @@ def _by_host(endpoints: Iterable[Endpoint]) -> list[tuple[str, int, int]]:
         number, count = hosts.get(endpoint.host, (0, 0))
         hosts[endpoint.host] = (number + 1, count + endpoint.count)
     return [(name, *numbers) for name, numbers in hosts.items()]
-
-
-def _most(counted: Mapping[str, int], number: int) -> list[tuple[str, int]]:
-    return sorted(counted.items(), key=lambda item: -item[1])[:number]
 
 
 def _text(value: object) -> str:

@@ -1,0 +1,155 @@
+"""What has arrived at the local ingestion service: the newest entries in memory, all of them in a file if wanted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from io import FileIO
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from akto_mirror import private
+from akto_mirror.ingestion.inventory import Inventory
+
+KEEP_ENTRIES = 100_000
+KEEP_BYTES = 256 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class Answer(NamedTuple):
+    """What one `POST /api/ingestData` came to.
+
+    Attributes:
+        status: The HTTP status code answered.
+        taken: How many entries were taken; with 422 those before the bad one.
+        reason: Why it was refused, unescaped; empty for 200.
+    """
+
+    status: int
+    taken: int
+    reason: str
+
+
+class Store:
+    """Keeps the newest entries in memory, at most `keep` and `KEEP_BYTES`, and appends all to a file if given.
+
+    They are kept encoded: decoded, a few bytes of brackets would take many times their size.
+
+    Every method may be called from any thread.
+    """
+
+    def __init__(self, keep: int = KEEP_ENTRIES, out: Path | None = None) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: If `out` cannot be written.
+        """
+        self.total = 0
+        self.arriving = 0
+        self.batches: deque[int] = deque(maxlen=KEEP_ENTRIES)
+        self.answers: Counter[int] = Counter()
+        # Tells the page that this is not the run that it has asked before.
+        self.run = secrets.token_hex(4)
+        self._inventory = Inventory()
+        self._keep = keep
+        self._entries: deque[bytes] = deque()
+        self._bytes = 0
+        # Unbuffered, so that what the disk refused is not written later.
+        self._out: FileIO | None = FileIO(out, "ab", opener=_create_private) if out else None
+        self._torn = out is not None and _is_torn(out)
+        self._changed = threading.Condition()
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Take one entry.
+
+        Raises:
+            OSError: If the file cannot take it; the entry then counts as not taken.
+        """
+        encoded = msgspec.json.encode(entry)
+        with self._changed:
+            if self._out is not None:
+                self._write(self._out, encoded + b"\n")
+            self._entries.append(encoded)
+            self._bytes += len(encoded)
+            while self._entries and (len(self._entries) > self._keep or self._bytes > KEEP_BYTES):
+                self._bytes -= len(self._entries.popleft())
+            self.total += 1
+            self._inventory.add(entry)
+            self._changed.notify_all()
+
+    def look(self, read: Callable[[Inventory], T]) -> T:
+        """Read the inventory while nothing changes it."""
+        with self._changed:
+            return read(self._inventory)
+
+    def note(self, answer: Answer) -> None:
+        """Count one answered request."""
+        with self._changed:
+            self.answers[answer.status] += 1
+            if answer.status == 200:
+                self.batches.append(answer.taken)
+
+    def since(self, number: int, limit: int | None = None) -> tuple[int, list[bytes]]:
+        """Return entries in order of arrival, the first having number 0, from `number` or the oldest kept one on.
+
+        Returns:
+            The number of the first entry returned, and at most `limit` entries, each as JSON.
+        """
+        with self._changed:
+            oldest = self.total - len(self._entries)
+            first = min(max(number, oldest), self.total)
+            return first, list(islice(self._entries, first - oldest, None if limit is None else first - oldest + limit))
+
+    def wait_for(self, count: int, timeout: float) -> None:
+        """Wait until `count` entries have arrived since the start.
+
+        Args:
+            count: How many entries.
+            timeout: The longest wait in seconds.
+
+        Raises:
+            TimeoutError: If fewer arrived in time.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.total >= count, timeout):
+                raise TimeoutError(f"{self.total} of {count} entries arrived within {timeout} s")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._changed:
+            if self._out is not None:
+                self._out.close()
+                self._out = None
+
+    def _write(self, out: FileIO, line: bytes) -> None:
+        """Append a line; one that was cut short by an error before is ended first."""
+        rest = b"\n" + line if self._torn else line
+        while rest:
+            rest = rest[out.write(rest) :]
+            self._torn = bool(rest)
+
+
+def _is_torn(out: Path) -> bool:
+    """Tell whether a crash has cut the last line short; of what is no file, or cannot be read, nothing is known."""
+    try:
+        if not out.is_file():
+            return False
+        with out.open("rb") as file:
+            return not private.ends_a_line(file.fileno())
+    except OSError:
+        return False
+
+
+def _create_private(path: str, flags: int) -> int:
+    """Open a file; one that is made is its owner's alone. A pipe would block until somebody reads it."""
+    if Path(path).is_fifo() or Path(path).is_socket():
+        raise OSError(errno.ESPIPE, "it is a pipe or a socket, whose reader could stop the service")
+    return os.open(path, flags, 0o600)
