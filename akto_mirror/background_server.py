@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application
 
@@ -46,6 +48,21 @@ class _Crowd:
         time.sleep(_CROWD_TRY_S)
 
 
+class _Server(HTTPServer):
+    """An HTTP server that closes connections beyond a number at once, if there is one."""
+
+    most: int | None = None
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Take a connection, if there is a place for it."""
+        streams = self.__dict__.setdefault("_streams", WeakSet())
+        if self.most is not None and sum(not each.closed() for each in streams) >= self.most:
+            stream.close()
+            return
+        streams.add(stream)
+        super().handle_stream(stream, address)
+
+
 class BackgroundServer:
     """Serves an application on a thread with its own event loop; also a context manager.
 
@@ -56,6 +73,8 @@ class BackgroundServer:
         uds: Path of a Unix socket to listen on instead.
         ssl_context: Serves TLS with this server context.
         max_body_bytes: The longest request body; a handler that reads in pieces may allow itself more.
+        max_clients: Connections at a time; further ones are closed at once. None: as many as there are descriptors.
+        client_s: Seconds in which a client sends its request, or the next one.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -67,6 +86,8 @@ class BackgroundServer:
         uds: Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
+        max_clients: int | None = None,
+        client_s: float = 3600.0,
     ) -> None:
         self.host = host
         self.port = port
@@ -74,6 +95,8 @@ class BackgroundServer:
         self._app = app
         self._ssl_context = ssl_context
         self._max_body_bytes = max_body_bytes
+        self._max_clients = max_clients
+        self._client_s = client_s
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._halt: asyncio.Event | None = None
@@ -126,7 +149,14 @@ class BackgroundServer:
         return sockets
 
     async def _serve(self, sockets: list[socket.socket], ready: threading.Event) -> None:
-        server = HTTPServer(self._app, ssl_options=self._ssl_context, max_body_size=self._max_body_bytes)
+        server = _Server(
+            self._app,
+            ssl_options=self._ssl_context,
+            max_body_size=self._max_body_bytes,
+            idle_connection_timeout=self._client_s,
+            body_timeout=self._client_s,
+        )
+        server.most = self._max_clients
         server.add_sockets(sockets)
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_Crowd())

@@ -6,37 +6,32 @@ place that counts, so that nothing is counted twice and nothing costs a request 
 
 from __future__ import annotations
 
-import contextlib
-import json
-import logging
-import socket
-import sys
-import threading
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from typing import Any, NamedTuple
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from tornado.web import Application, RequestHandler, url
 
 from akto_mirror import spool_view
+from akto_mirror.background_server import BackgroundServer
 from akto_mirror.rules import Reason
 from akto_mirror.shipper import Shipper
 from akto_mirror.stats import Dropped, Place, Snapshot, Stats
-from akto_mirror.text import printable
+from akto_mirror.threads import begin
 
 # Waiting for longer than this makes `/healthz` answer 503.
 STALE_S = 300.0
 
-# Who scrapes does so at once and seldom: these keep strangers from holding threads.
+# Who scrapes does so at once and seldom: these keep untrusted clients from holding descriptors of the proxy.
 MAX_CLIENTS = 16
 CLIENT_S = 10.0
-
-logger = logging.getLogger(__name__)
+MAX_BODY_BYTES = 65_536
 
 WAITING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
 ENDED = (Place.SHIPPED, Place.REJECTED, Place.HANDED_OVER)
@@ -87,13 +82,13 @@ def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Pat
     )
 
 
-class Metrics:
+class Metrics(BackgroundServer):
     """Serves metrics on a thread of its own until `close`.
 
     Args:
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
-        observe: gives what is to be told.
+        observe: gives what is to be told; called on a thread of its own, for a disk may be slow.
 
     Raises:
         OSError: the address cannot be used.
@@ -102,81 +97,41 @@ class Metrics:
     def __init__(self, host: str, port: int, observe: Callable[[], Observation]) -> None:
         registry = CollectorRegistry()
         registry.register(_Collector(observe))
-        self._server = make_server(host, port, _app(registry, observe), _Server, _Handler)
-        threading.Thread(target=self._server.serve_forever, name="akto-metrics", daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return int(self._server.server_port)
+        health = url("/healthz", _Health, {"observe": observe})
+        # Of old every other path shows the metrics, as the servers of Prometheus' own client do.
+        app = Application(
+            [health, url(".*", _Page, {"registry": registry})], log_function=lambda _: None, compress_response=True
+        )
+        super().__init__(
+            app, host=host, port=port, max_body_bytes=MAX_BODY_BYTES, max_clients=MAX_CLIENTS, client_s=CLIENT_S
+        )
+        self.start()
 
     def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
+        """Stop listening, and leave clients alone."""
+        self.stop()
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """Answers scrapes that overlap, `MAX_CLIENTS` at a time, each within `CLIENT_S`; others find the door shut."""
+class _Page(RequestHandler):
+    def initialize(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
 
-    daemon_threads = True
-
-    def __init__(self, *args: Any) -> None:
-        self._places = threading.BoundedSemaphore(MAX_CLIENTS)
-        super().__init__(*args)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin a thread, if there is a place for one."""
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request(request, client_address)
-        except BaseException:
-            self._places.release()
-            raise
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a client, however slowly it sends and reads, for no longer than its time."""
-        clock = threading.Timer(CLIENT_S, _hang_up, [request])
-        clock.daemon = True
-        try:
-            clock.start()
-            super().process_request_thread(request, client_address)
-        finally:
-            clock.cancel()
-            self._places.release()
-
-    def handle_error(self, *_: Any) -> None:
-        """Leave a client alone that went away or said nothing: it is no fault of this program's."""
-        logger.debug("akto: a client of the metrics failed: %s", printable(repr(sys.exception())))
+    async def get(self) -> None:
+        encode, content_type = choose_encoder(self.request.headers.get("accept", ""))
+        page = await asyncio.wrap_future(begin(lambda: encode(self.registry)))
+        self.set_header("Content-Type", content_type)
+        self.finish(page)
 
 
-def _hang_up(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+class _Health(RequestHandler):
+    def initialize(self, observe: Callable[[], Observation]) -> None:
+        self.observe = observe
 
-
-class _Handler(WSGIRequestHandler):
-    """Leaves no line a scrape in the log."""
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the standard library
-        """Do nothing."""
-
-
-def _app(registry: CollectorRegistry, observe: Callable[[], Observation]) -> Callable[..., Iterable[bytes]]:
-    metrics = make_wsgi_app(registry)
-
-    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") != "/healthz":
-            page: Iterable[bytes] = metrics(environ, start_response)
-            return page
-        seen = observe()
+    async def get(self) -> None:
+        seen = await asyncio.wrap_future(begin(self.observe))
         healthy = seen.oldest_s < STALE_S
-        start_response("200 OK" if healthy else "503 Service Unavailable", [("content-type", "application/json")])
-        return [json.dumps({"healthy": healthy, "oldest_unshipped_s": round(seen.oldest_s, 1)}).encode()]
-
-    return app
+        self.set_status(200 if healthy else 503)
+        self.finish({"healthy": healthy, "oldest_unshipped_s": round(seen.oldest_s, 1)})
 
 
 class _Collector(Collector):

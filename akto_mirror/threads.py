@@ -24,9 +24,14 @@ def within(seconds: float, act: Callable[[], T]) -> T:
     Raises:
         TimeoutError: it takes longer; it is not stopped.
     """
+    return begin(act).result(seconds)
+
+
+def begin(act: Callable[[], T]) -> Future[T]:
+    """Have a thread find something out, or raise what it raises; it keeps no process from ending."""
     found: Future[T] = Future()
     later(lambda: _find_out(act, found))
-    return found.result(seconds)
+    return found
 
 
 def _find_out(act: Callable[[], T], found: Future[T]) -> None:

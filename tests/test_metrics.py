@@ -129,6 +129,26 @@ def test_silent_clients_hold_no_more_than_their_places(
     assert capfd.readouterr().err == ""
 
 
+def test_a_look_that_hangs_holds_neither_the_end_nor_other_clients() -> None:
+    """A disk that does not answer keeps its scrape waiting, and nothing else."""
+    asked, over = threading.Semaphore(0), threading.Event()
+
+    def observe() -> Observation:
+        asked.release()
+        over.wait(DEADLINE)
+        raise OSError("the disk is gone")
+
+    served = Metrics("127.0.0.1", 0, observe)
+    with contextlib.ExitStack() as kept:
+        for _ in range(2):
+            client = kept.enter_context(socket.create_connection(("127.0.0.1", served.port), DEADLINE))
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert all(asked.acquire(timeout=DEADLINE) for _ in range(2))
+        served.close()
+        assert client.recv(1) == b""
+    over.set()
+
+
 def healthy(url: str) -> bool:
     """Tell whether the server has a place for one more client."""
     try:
