@@ -10,13 +10,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from tornado.web import Application, RequestHandler, url
+from tornado.web import Application, Finish, RequestHandler, url
 
 from akto_mirror import spool_view
 from akto_mirror.background_server import BackgroundServer
@@ -24,6 +24,8 @@ from akto_mirror.rules import Reason
 from akto_mirror.shipper import Shipper
 from akto_mirror.stats import Dropped, Place, Snapshot, Stats
 from akto_mirror.threads import begin
+
+T = TypeVar("T")
 
 # Waiting for longer than this makes `/healthz` answer 503.
 STALE_S = 300.0
@@ -118,7 +120,7 @@ class _Page(RequestHandler):
 
     async def get(self) -> None:
         encode, content_type = choose_encoder(self.request.headers.get("accept", ""))
-        page = await asyncio.wrap_future(begin(lambda: encode(self.registry)))
+        page = await _aside(lambda: encode(self.registry))
         self.set_header("Content-Type", content_type)
         self.finish(page)
 
@@ -128,10 +130,22 @@ class _Health(RequestHandler):
         self.observe = observe
 
     async def get(self) -> None:
-        seen = await asyncio.wrap_future(begin(self.observe))
+        seen = await _aside(self.observe)
         healthy = seen.oldest_s < STALE_S
         self.set_status(200 if healthy else 503)
         self.finish({"healthy": healthy, "oldest_unshipped_s": round(seen.oldest_s, 1)})
+
+
+async def _aside(act: Callable[[], T]) -> T:
+    """Return what a thread finds out; if the server stops meanwhile, no client is left to answer.
+
+    Raises:
+        Finish: the server stops.
+    """
+    try:
+        return await asyncio.wrap_future(begin(act))
+    except asyncio.CancelledError:
+        raise Finish from None
 
 
 class _Collector(Collector):

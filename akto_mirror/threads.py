@@ -35,6 +35,7 @@ def begin(act: Callable[[], T]) -> Future[T]:
 
 
 def _find_out(act: Callable[[], T], found: Future[T]) -> None:
+    found.set_running_or_notify_cancel()
     try:
         found.set_result(act())
     except Exception as fault:  # noqa: BLE001 - it is raised where the result is waited for
