@@ -30,22 +30,22 @@ from akto_mirror import (
     options,
     tee,
 )
+from akto_mirror.accounts import Dropped, Stats
 from akto_mirror.batch import Limits
 from akto_mirror.commands import Commands
 from akto_mirror.declarations import OPTIONS, ConfigError
 from akto_mirror.entry import Exchange
+from akto_mirror.escaping import printable
 from akto_mirror.handover import Flush, Room
 from akto_mirror.marks import VERDICT, Mark, Marks
 from akto_mirror.metrics import Metrics, Observation
 from akto_mirror.options import Settings
-from akto_mirror.outcome import Outcome, verdict
+from akto_mirror.outcomes import Outcome, verdict
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.sinks import choose
-from akto_mirror.stats import Dropped, Stats
 from akto_mirror.tee import Mode, Rule
-from akto_mirror.text import printable
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akto_mirror import private
+from akto_mirror import private_files
 from akto_mirror.ledger import Ledger
 
 FOLDER = "replay"
@@ -99,7 +99,7 @@ def folder(environ: Mapping[str, str]) -> Path:
         ValueError: the user's state directory cannot be used.
         OSError: it cannot be created.
     """
-    state = private.default_folder(environ)
-    private.make_folder(state)
-    private.make_folder(state / FOLDER)
+    state = private_files.default_folder(environ)
+    private_files.make_folder(state)
+    private_files.make_folder(state / FOLDER)
     return state / FOLDER

@@ -22,8 +22,8 @@ from akto_mirror import destination
 from akto_mirror.declarations import DEFAULT_TAG
 from akto_mirror.destination import INGEST_PATH
 from akto_mirror.entry import Entry
+from akto_mirror.escaping import hide, printable
 from akto_mirror.sinks.http import tls_context
-from akto_mirror.text import hide, printable
 
 TEST_PATH = "/akto-mirror/test-entry"
 TEST_HOST = "akto-mirror.invalid"

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from akto_mirror.text import printable
+from akto_mirror.escaping import printable
 
 if TYPE_CHECKING:
     from akto_mirror.ingestion.arrivals import Answer, Store

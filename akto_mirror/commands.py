@@ -10,8 +10,10 @@ from typing import cast
 import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
-from akto_mirror import capture, checks, entry, entry_view, outcome, threads
+from akto_mirror import capture, checks, entry, entry_view, outcomes, threads
+from akto_mirror.accounts import Stats
 from akto_mirror.entry import Entry
+from akto_mirror.escaping import printable
 from akto_mirror.letter_commands import LetterCommands
 from akto_mirror.marks import VERDICT
 from akto_mirror.metrics import Observation
@@ -19,8 +21,6 @@ from akto_mirror.options import Settings
 from akto_mirror.report import is_round
 from akto_mirror.rules import Skip
 from akto_mirror.shipper import Shipper
-from akto_mirror.stats import Stats
-from akto_mirror.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def _foresee(chosen: http.HTTPFlow, settings: Settings, marker: str) -> tuple[st
     decision = capture.decide(chosen, chosen.response, settings, marker)
     exchange = capture.snapshot(chosen, chosen.response, settings) if isinstance(decision, Skip) else decision
     made = entry.build(chosen, chosen.response, capture.shape(settings), exchange)
-    return outcome.foreseen(decision), made
+    return outcomes.foreseen(decision), made
 
 
 def _check(target: checks.Target) -> None:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from akto_mirror import retry
 from akto_mirror.dispatch import Parcel
+from akto_mirror.escaping import printable
 from akto_mirror.sinks.base import SendResult, Sink
-from akto_mirror.text import printable
 
 # The longest that a health check may take, in seconds.
 HEALTH_S = 5.0

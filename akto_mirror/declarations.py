@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from akto_mirror import destination
+from akto_mirror.escaping import printable
 from akto_mirror.marks import Mark
 from akto_mirror.retry import Durability
-from akto_mirror.text import printable
 
 DEFAULT_TAG = '{"service": "mitmproxy"}'
 

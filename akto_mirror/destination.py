@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from akto_mirror.text import printable
+from akto_mirror.escaping import printable
 
 INGEST_PATH = "/api/ingestData"
 

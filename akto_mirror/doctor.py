@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from akto_mirror.text import printable
+from akto_mirror.escaping import printable
 
 PACKAGE = "akto-mirror"
 

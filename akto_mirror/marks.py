@@ -14,7 +14,7 @@ from weakref import ref
 
 from mitmproxy import flow, http
 
-from akto_mirror.outcome import UNDER_WAY, Outcome, verdict
+from akto_mirror.outcomes import UNDER_WAY, Outcome, verdict
 
 # Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
 VERDICT = "akto"

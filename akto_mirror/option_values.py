@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mitmproxy import flowfilter
 
-from akto_mirror.text import printable
+from akto_mirror.escaping import printable
 
 
 def listener(address: str) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mitmproxy import flowfilter
 
-from akto_mirror import destination, option_values, private, redact, routes
+from akto_mirror import destination, option_values, private_files, redact, routes
 from akto_mirror.declarations import DEFAULT_TAG, OPTIONS, ConfigError, Option
 from akto_mirror.destination import Destination
 from akto_mirror.marks import Mark
@@ -111,7 +111,7 @@ def _spool_dir_of(known: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
     """Return the spool's folder; where nothing is ever written to disk, it need not be fit for that."""
     if known["akto_durability"] == Durability.MEMORY.value:
         return Path()
-    folder: Path = _parsed(known, "akto_spool_dir", lambda text: private.spool_folder(text, environ))
+    folder: Path = _parsed(known, "akto_spool_dir", lambda text: private_files.spool_folder(text, environ))
     return folder
 
 

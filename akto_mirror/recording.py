@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 from mitmproxy import flow, http, io
 
 from akto_mirror import har
-from akto_mirror.text import printable
+from akto_mirror.escaping import printable
 
 # What a compressed HAR file may become: a small one can be made to fill any memory.
 MAX_INFLATED = 128 * 1024 * 1024

@@ -16,10 +16,12 @@ from typing import Any
 
 from mitmproxy import http
 
-from akto_mirror import bookmark, entry, outcome, recording, retry
+from akto_mirror import bookmark, entry, outcomes, recording, retry
+from akto_mirror.accounts import Dropped, Stats
 from akto_mirror.batch import Limits
 from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.entry import Entry
+from akto_mirror.escaping import printable
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
 from akto_mirror.options import Settings
 from akto_mirror.progress import Bar
@@ -29,8 +31,6 @@ from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper
 from akto_mirror.sinks import choose
 from akto_mirror.sinks.base import SendResult
-from akto_mirror.stats import Dropped, Stats
-from akto_mirror.text import printable
 from akto_mirror.verdicts import Verdicts
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
@@ -200,7 +200,7 @@ class DryRun(Replay):
 
     def show(self, flow: http.HTTPFlow, verdict: Entry | Skip) -> None:
         """Show one line of the table of verdicts."""
-        shown = outcome.foreseen(verdict)
+        shown = outcomes.foreseen(verdict)
         status = flow.response.status_code if flow.response else "-"
         request = printable(f"{flow.request.method:<7} {flow.request.pretty_url}")
         self._say(f"{shown:<40} {status:>3} {request}")

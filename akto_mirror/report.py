@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 
 from akto_mirror import retry
+from akto_mirror.accounts import Stats
 from akto_mirror.retry import Kind
 from akto_mirror.sinks.base import SendResult
-from akto_mirror.stats import Stats
 
 logger = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from akto_mirror.accounts import Dropped, Place, Stats
 from akto_mirror.batch import Limits
 from akto_mirror.courier import Courier, Job
 from akto_mirror.dispatch import Dispatcher, Observer, Parcel
@@ -26,7 +27,6 @@ from akto_mirror.report import Report, is_round
 from akto_mirror.retry import Durability, Pace
 from akto_mirror.sinks.base import SendResult, Sink
 from akto_mirror.spool import Spool
-from akto_mirror.stats import Dropped, Place, Stats
 from akto_mirror.store import Store
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from akto_mirror.text import as_json, printable
+from akto_mirror.escaping import as_json, printable
 
 if TYPE_CHECKING:
     from akto_mirror.spool import Spool
@@ -96,7 +96,7 @@ def _nothing(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 
 def _open(folder: str) -> Spool:
-    from akto_mirror.private import spool_folder  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.private_files import spool_folder  # noqa: PLC0415 - costs start-up time
     from akto_mirror.spool import Spool  # noqa: PLC0415
 
     try:

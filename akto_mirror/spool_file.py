@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from akto_mirror import private
-from akto_mirror.text import printable
+from akto_mirror import private_files
+from akto_mirror.escaping import printable
 
 try:
     import fcntl
@@ -105,7 +105,7 @@ class SpoolFile:
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
-        self.file = folder / private.FILE
+        self.file = folder / private_files.FILE
         self._reserve = folder / "reserve"
         self._clock = clock
         self._touched = False
@@ -136,7 +136,7 @@ class SpoolFile:
         if self._reserve.exists() or shutil.disk_usage(self.file.parent).free < 2 * RESERVE:
             return
         try:
-            private.make_file(self._reserve)
+            private_files.make_file(self._reserve)
             self._reserve.write_bytes(bytes(RESERVE))
         except (OSError, ValueError):
             self._drop_reserve()
@@ -237,10 +237,10 @@ class SpoolFile:
 
     def _open(self) -> None:
         try:
-            private.check_folder(self.file.parent)
-            private.check_file(self.file)
-            private.make_folder(self.file.parent)
-            private.make_file(self.file)
+            private_files.check_folder(self.file.parent)
+            private_files.check_file(self.file)
+            private_files.make_folder(self.file.parent)
+            private_files.make_file(self.file)
         except ValueError as fault:
             raise SpoolError(f"{self.file.parent}: {fault}") from fault
         except OSError as fault:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akto_mirror import private
+from akto_mirror import private_files
 from akto_mirror.spool_file import LOCK_S, SpoolError, read_text, told
 
 # The end of the year 9999, after which no date can be told.
@@ -58,7 +58,7 @@ def measure(folder: Path, target: str) -> Sizes | None:
         folder: of the spool.
         target: whose oldest batch is looked for.
     """
-    file = folder / private.FILE
+    file = folder / private_files.FILE
     try:
         if not file.exists():
             return None
@@ -76,7 +76,7 @@ def newest_dead(folder: Path, count: int) -> Iterator[DeadLetter]:
     Raises:
         SpoolError: there is no spool, or it cannot be read.
     """
-    file = folder / private.FILE
+    file = folder / private_files.FILE
     try:
         if not file.exists():
             raise SpoolError(f"nothing is on disk: {file} does not exist")

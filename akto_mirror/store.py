@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 
+from akto_mirror.accounts import Dropped, Place, Stats
 from akto_mirror.spool import Dead, Spool
 from akto_mirror.spool_file import LOCK_S, NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
-from akto_mirror.stats import Dropped, Place, Stats
 
 logger = logging.getLogger(__name__)
 

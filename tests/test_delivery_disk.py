@@ -13,11 +13,11 @@ from typing import NoReturn
 
 import pytest
 
+from akto_mirror.accounts import Dropped, Stats
 from akto_mirror.retry import Durability
 from akto_mirror.shipper import Shipper
 from akto_mirror.sinks.http import HttpSink
 from akto_mirror.spool_file import SpoolError
-from akto_mirror.stats import Dropped, Stats
 from tests.faults.driver import Driver, always, ok
 from tests.faults.load import Api, Clients
 from tests.faults.server import OK, FaultServer, status, wait_for

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from akto_mirror import spool_view
+from akto_mirror.accounts import Dropped, Stats
 from akto_mirror.batch import Limits
 from akto_mirror.report import Report
 from akto_mirror.retry import Durability
@@ -20,7 +21,6 @@ from akto_mirror.shipper import Shipper
 from akto_mirror.sinks.http import HttpSink
 from akto_mirror.spool import ROW_OVERHEAD, Spool
 from akto_mirror.spool_file import SpoolError
-from akto_mirror.stats import Dropped, Stats
 from tests.faults.driver import Driver, always, ok
 from tests.faults.server import HANG, OK, FaultServer, status, wait_for
 from tests.test_shipper import entry, fill, policy, shipping

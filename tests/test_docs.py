@@ -15,9 +15,9 @@ from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror import cli, declarations, metrics
+from akto_mirror.accounts import Dropped, Stats
 from akto_mirror.declarations import KINDS, Option
 from akto_mirror.metrics import Observation
-from akto_mirror.stats import Dropped, Stats
 from tests.support.proxy import ROOT
 
 DOCS = ROOT / "docs"

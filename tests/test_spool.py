@@ -19,11 +19,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from akto_mirror import private
+from akto_mirror import private_files
+from akto_mirror.accounts import Stats
 from akto_mirror.retry import Durability
 from akto_mirror.spool import STEP_PAGES, Dead, Spool
 from akto_mirror.spool_file import SpoolDamaged, SpoolError, SpoolFull
-from akto_mirror.stats import Stats
 from akto_mirror.store import BUSY_S, Store
 from tests.faults.driver import Clock, Driver, ok
 
@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_looked_at_is_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "iterdir", refuse)
     (tmp_path / "spool").mkdir(mode=0o711)
     with pytest.raises(ValueError, match=r"cannot be looked at \(Permission denied\)"):
-        private.check_folder(tmp_path / "spool")
+        private_files.check_folder(tmp_path / "spool")
 
 
 @needs_root
@@ -155,7 +155,7 @@ def test_an_unfit_folder_is_told_before_it_is_used(tmp_path: Path, problem: str)
             pytest.skip("only root can give files to other users")
         os.chown(folder, 12345, 12345)
     with pytest.raises(ValueError, match=problem):
-        private.check_folder(folder)
+        private_files.check_folder(folder)
 
 
 def test_what_is_confirmed_is_on_the_disk(tmp_path: Path) -> None:

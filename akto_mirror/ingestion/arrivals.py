@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from akto_mirror import private
+from akto_mirror import private_files
 from akto_mirror.ingestion.inventory import Inventory
 
 KEEP_ENTRIES = 100_000
@@ -143,7 +143,7 @@ def _is_torn(out: Path) -> bool:
         if not out.is_file():
             return False
         with out.open("rb") as file:
-            return not private.ends_a_line(file.fileno())
+            return not private_files.ends_a_line(file.fileno())
     except OSError:
         return False
 

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from akto_mirror import private, retry
+from akto_mirror import private_files, retry
+from akto_mirror.escaping import printable
 from akto_mirror.sinks.base import SendResult
-from akto_mirror.text import printable
 
 try:
     import fcntl
@@ -41,7 +41,7 @@ class FileSink:
         """Append a batch, wholly or not at all; the time-out bounds the wait for other processes."""
         self._aborted.clear()
         try:
-            file = private.open_to_append(self._path)
+            file = private_files.open_to_append(self._path)
             try:
                 self._append(file, b"".join(entry + b"\n" for entry in entries), self._clock() + timeout_s)
             finally:
@@ -70,7 +70,7 @@ class FileSink:
         if fcntl is not None:
             self._lock(file, deadline)
         size = os.fstat(file).st_size
-        _write(file, data if private.ends_a_line(file) else b"\n" + data, size)
+        _write(file, data if private_files.ends_a_line(file) else b"\n" + data, size)
 
     def _lock(self, file: int, deadline: float) -> None:
         while True:

@@ -15,9 +15,9 @@ import certifi
 import httpx
 
 from akto_mirror import batch
+from akto_mirror.escaping import hide, printable
 from akto_mirror.sinks.base import SendResult
 from akto_mirror.sinks.transport import Transport
-from akto_mirror.text import hide, printable
 
 # The header that tells the addon's own calls when they come back to a proxy that loads it.
 MARKER = "x-akto-mirror"

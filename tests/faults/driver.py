@@ -6,15 +6,15 @@ import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.batch import Limits
 from akto_mirror.dispatch import Dispatcher, Parcel
-from akto_mirror.outcome import Outcome, verdict
+from akto_mirror.outcomes import Outcome, verdict
 from akto_mirror.queue import Queue
 from akto_mirror.report import Report
 from akto_mirror.retry import Durability, Pace, blames_entries
 from akto_mirror.sinks.base import SendResult
 from akto_mirror.spool import Spool
-from akto_mirror.stats import Snapshot, Stats
 from akto_mirror.store import Store
 
 EPOCH = 1_700_000_000.0

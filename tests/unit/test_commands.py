@@ -13,10 +13,10 @@ from mitmproxy.test import tflow
 from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror import metrics
+from akto_mirror.accounts import Dropped, Place, Stats
 from akto_mirror.ingestion.service import Receiver
 from akto_mirror.metrics import Observation
 from akto_mirror.rules import Reason
-from akto_mirror.stats import Dropped, Place, Stats
 from tests.unit.harness import Harness, mirroring
 
 

@@ -17,7 +17,7 @@ from mitmproxy.utils.emoji import emoji
 
 from akto_mirror import marks
 from akto_mirror.marks import SIGNS, VERDICT, Mark, Marks
-from akto_mirror.outcome import Outcome
+from akto_mirror.outcomes import Outcome
 from tests.unit.flows import flow, response
 from tests.unit.harness import mirroring
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.text import ELLIPSIS, as_json, hide, printable
+from akto_mirror.escaping import ELLIPSIS, as_json, hide, printable
 
 
 @pytest.mark.parametrize(
