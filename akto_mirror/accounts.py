@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from akto_mirror.rules import Reason
+from akto_mirror.capture.rules import Reason
 
 
 class Place(StrEnum):

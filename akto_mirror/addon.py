@@ -17,24 +17,15 @@ from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import (
-    capture,
-    declarations,
-    destination,
-    entry,
-    entry_view,
-    handover,
-    host,
-    metrics,
-    mistakes,
-    options,
-    tee,
-)
+from akto_mirror import declarations, destination, entry_view, handover, metrics, mistakes, options
 from akto_mirror.accounts import Dropped, Stats
 from akto_mirror.batch import Limits
+from akto_mirror.capture import capture, entry, hosts, tee
+from akto_mirror.capture.entry import Exchange
+from akto_mirror.capture.rules import Reason, Skip
+from akto_mirror.capture.tee import Mode, Rule
 from akto_mirror.commands import Commands
 from akto_mirror.declarations import OPTIONS, ConfigError
-from akto_mirror.entry import Exchange
 from akto_mirror.escaping import printable
 from akto_mirror.handover import Flush, Room
 from akto_mirror.marks import VERDICT, Mark, Marks
@@ -42,10 +33,8 @@ from akto_mirror.metrics import Metrics, Observation
 from akto_mirror.options import Settings
 from akto_mirror.outcomes import Outcome, verdict
 from akto_mirror.retry import Durability
-from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.sinks import choose
-from akto_mirror.tee import Mode, Rule
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +78,7 @@ class AktoMirror(Commands):
         self._settings: Settings | None = None
         self._running = False
         self._chatty = False
-        self._host_replacer: host.HostReplacer | None = None
+        self._host_replacer: hosts.HostReplacer | None = None
         self._needs_whole_requests = False
         self._needs_whole_responses = False
         self._bounded = False
@@ -149,7 +138,7 @@ class AktoMirror(Commands):
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """Name the server as mitmproxy would, had this addon not asked it to leave the host alone."""
         if self._host_replacer is not None:
-            host.name_server(data.client, data.server)
+            hosts.name_server(data.client, data.server)
 
     def done(self) -> Awaitable[None] | None:
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
@@ -240,13 +229,13 @@ class AktoMirror(Commands):
             self._replace_hosts()
 
     def _replace_hosts(self) -> None:
-        self._host_replacer = host.HostReplacer()
-        host.stand_first(ctx.master.addons, self._host_replacer)
+        self._host_replacer = hosts.HostReplacer()
+        hosts.stand_first(ctx.master.addons, self._host_replacer)
         ctx.options.update(keep_host_header=True)
 
     def _leave_hosts_alone(self) -> None:
         if self._host_replacer is not None:
-            host.stand_back(ctx.master.addons, self._host_replacer)
+            hosts.stand_back(ctx.master.addons, self._host_replacer)
             ctx.options.update(keep_host_header=False)
             self._host_replacer = None
 

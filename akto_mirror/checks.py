@@ -19,9 +19,9 @@ import httpx
 import msgspec
 
 from akto_mirror import destination
+from akto_mirror.capture.entry import Entry
 from akto_mirror.declarations import DEFAULT_TAG
 from akto_mirror.destination import INGEST_PATH
-from akto_mirror.entry import Entry
 from akto_mirror.escaping import hide, printable
 from akto_mirror.sinks.http import tls_context
 

@@ -10,16 +10,17 @@ from typing import cast
 import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
-from akto_mirror import capture, checks, entry, entry_view, outcomes, threads
+from akto_mirror import checks, entry_view, outcomes, threads
 from akto_mirror.accounts import Stats
-from akto_mirror.entry import Entry
+from akto_mirror.capture import capture, entry
+from akto_mirror.capture.entry import Entry
+from akto_mirror.capture.rules import Skip
 from akto_mirror.escaping import printable
 from akto_mirror.letter_commands import LetterCommands
 from akto_mirror.marks import VERDICT
 from akto_mirror.metrics import Observation
 from akto_mirror.options import Settings
 from akto_mirror.report import is_round
-from akto_mirror.rules import Skip
 from akto_mirror.shipper import Shipper
 
 logger = logging.getLogger(__name__)

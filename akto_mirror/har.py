@@ -26,7 +26,7 @@ import brotlicffi
 import zstandard
 from mitmproxy import connection, flow, http
 
-from akto_mirror.body import MAX_CODINGS, content_codings
+from akto_mirror.capture.body import MAX_CODINGS, content_codings
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -21,7 +21,7 @@ from tornado.web import Application, Finish, RequestHandler, url
 from akto_mirror import spool_view
 from akto_mirror.accounts import Dropped, Place, Snapshot, Stats
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.rules import Reason
+from akto_mirror.capture.rules import Reason
 from akto_mirror.shipper import Shipper
 from akto_mirror.threads import begin
 

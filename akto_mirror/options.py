@@ -9,13 +9,14 @@ from typing import Any
 
 from mitmproxy import flowfilter
 
-from akto_mirror import destination, option_values, private_files, redact, routes
+from akto_mirror import destination, option_values, private_files
+from akto_mirror.capture import redaction, routes
+from akto_mirror.capture.redaction import Redaction
+from akto_mirror.capture.tee import Mode
 from akto_mirror.declarations import DEFAULT_TAG, OPTIONS, ConfigError, Option
 from akto_mirror.destination import Destination
 from akto_mirror.marks import Mark
-from akto_mirror.redact import Redaction
 from akto_mirror.retry import Durability
-from akto_mirror.tee import Mode
 
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'
 
@@ -89,8 +90,8 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         include_query=known["akto_include_query"],
         body_limit=known["akto_body_limit"],
         redaction=Redaction(
-            headers=_redacted(known, "akto_redact_headers", redact.header_names),
-            fields=_redacted(known, "akto_redact_fields", redact.field_names),
+            headers=_redacted(known, "akto_redact_headers", redaction.header_names),
+            fields=_redacted(known, "akto_redact_fields", redaction.field_names),
         ),
         stream=Mode(known["akto_stream"]),
         batch_entries=known["akto_batch_entries"],

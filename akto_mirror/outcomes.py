@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from akto_mirror.capture.rules import Skip
 from akto_mirror.escaping import printable
-from akto_mirror.rules import Skip
 
 
 class Outcome(StrEnum):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from akto_mirror import batch
 from akto_mirror.accounts import Dropped
 from akto_mirror.batch import Limits
-from akto_mirror.entry import MAX_ENTRY_BYTES
+from akto_mirror.capture.entry import MAX_ENTRY_BYTES
 
 # What an entry holds in memory beside its own bytes: the bytes object's head, the time when it came, and the places of
 # both in the queue.

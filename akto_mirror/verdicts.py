@@ -12,14 +12,15 @@ import msgspec
 from mitmproxy import exceptions, http
 from mitmproxy.optmanager import OptManager
 
-from akto_mirror import capture, declarations, entry, mistakes, options, recording
+from akto_mirror import declarations, mistakes, options, recording
+from akto_mirror.capture import capture, entry
+from akto_mirror.capture.entry import Entry
+from akto_mirror.capture.rules import Reason, Skip
 from akto_mirror.declarations import OPTIONS, ConfigError
-from akto_mirror.entry import Entry
 from akto_mirror.escaping import printable
 from akto_mirror.options import Settings
 from akto_mirror.recording import Record, UnreadableError
 from akto_mirror.retry import Durability
-from akto_mirror.rules import Reason, Skip
 
 
 def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:

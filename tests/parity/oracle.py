@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from akto_mirror import body, entry
+from akto_mirror.capture import body, entry
 
 SCRIPT = Path(__file__).with_name("oracle.mjs")
 TIMEOUT_S = 120

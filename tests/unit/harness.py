@@ -17,7 +17,7 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons
 
 from akto_mirror.addon import AktoMirror
-from akto_mirror.host import HostReplacer
+from akto_mirror.capture.hosts import HostReplacer
 from akto_mirror.marks import VERDICT
 
 Entry = dict[str, Any]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from akto_mirror import batch
 from akto_mirror.batch import Limits
+from akto_mirror.capture.entry import MAX_ENTRY_BYTES
 from akto_mirror.declarations import OPTIONS
-from akto_mirror.entry import MAX_ENTRY_BYTES
 from akto_mirror.ingestion import intake
 
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror import body
-from akto_mirror.body import Body
+from akto_mirror.capture import body
+from akto_mirror.capture.body import Body
 from tests.unit.coders import CODERS, encode, raw_deflate, zstd
 
 LIMIT = 65536

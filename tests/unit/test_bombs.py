@@ -22,7 +22,7 @@ FIXED = 20 << 20
 MEASURE = """
 import json, re, sys
 from pathlib import Path
-from akto_mirror import body
+from akto_mirror.capture import body
 
 def memory(which):
     return 1024 * int(re.search(which + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

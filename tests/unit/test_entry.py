@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from akto_mirror import body, entry
-from akto_mirror.entry import Entry, Exchange, HeaderMap, Shape, header_map, path_of
+from akto_mirror.capture import body, entry
+from akto_mirror.capture.entry import Entry, Exchange, HeaderMap, Shape, header_map, path_of
 from tests.unit.flows import TIME, Fields, flow, request, response
 
 AKTO = Shape(

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror import mistakes, options
+from akto_mirror.capture.tee import Mode
 from akto_mirror.declarations import OPTIONS, ConfigError, Option
 from akto_mirror.destination import Destination
 from akto_mirror.options import WORKER_TAG, Settings
-from akto_mirror.tee import Mode
 
 DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}
 INGEST = "/api/ingestData"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror import redact
-from akto_mirror.redact import MASK, Redaction
+from akto_mirror.capture import redaction
+from akto_mirror.capture.redaction import MASK, Redaction
 
-HIDDEN = Redaction(redact.header_names(["common", "X-Mine"]), redact.field_names(["common", "PIN"]))
+HIDDEN = Redaction(redaction.header_names(["common", "X-Mine"]), redaction.field_names(["common", "PIN"]))
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 
@@ -36,7 +36,7 @@ FORM = "application/x-www-form-urlencoded; charset=utf-8"
 )
 def test_json(text: str, expected: str) -> None:
     """Line 11: values of named keys are replaced, whatever their type and wherever the text ends."""
-    assert redact.payload(text, "application/json", HIDDEN) == expected
+    assert redaction.payload(text, "application/json", HIDDEN) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_json(text: str, expected: str) -> None:
 )
 def test_forms(text: str, expected: str) -> None:
     """Line 11: fields of forms and parameters of queries are found under any spelling that a server would accept."""
-    assert redact.payload(text, FORM, HIDDEN) == expected
-    assert redact.path(f"/login?{text}", HIDDEN) == f"/login?{expected}"
+    assert redaction.payload(text, FORM, HIDDEN) == expected
+    assert redaction.path(f"/login?{text}", HIDDEN) == f"/login?{expected}"
 
 
 @pytest.mark.parametrize("content_type", ["", FORM, "application/json;charset=x-www-form-urlencoded", "text/html", "x"])
@@ -58,14 +58,14 @@ def test_forms(text: str, expected: str) -> None:
 def test_json_is_found_under_any_type(content_type: str, before: str) -> None:
     """What a payload is counts, not what it is called: `curl -d` sends JSON as a form."""
     text = before + '{"password":"a&b=c;d","x":1}'
-    assert redact.payload(text, content_type, HIDDEN) == before + '{"password":"[redacted]","x":1}'
+    assert redaction.payload(text, content_type, HIDDEN) == before + '{"password":"[redacted]","x":1}'
 
 
 @pytest.mark.parametrize("content_type", ["", "application/json", "text/plain"])
 def test_a_form_is_found_under_any_type(content_type: str) -> None:
     """A form that is not called one is one still."""
-    assert redact.payload("user=a&password=S", content_type, HIDDEN) == "user=a&password=[redacted]"
-    assert redact.payload("user=a\r\npassword=S\r\n", content_type, HIDDEN) == "user=a\r\npassword=[redacted]\r\n"
+    assert redaction.payload("user=a&password=S", content_type, HIDDEN) == "user=a&password=[redacted]"
+    assert redaction.payload("user=a\r\npassword=S\r\n", content_type, HIDDEN) == "user=a\r\npassword=[redacted]\r\n"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_form_is_found_under_any_type(content_type: str) -> None:
 )
 def test_what_is_nearly_json(text: str, expected: str) -> None:
     """Broken lines, comments, single quotes and bare keys hide no secret from the search."""
-    assert redact.payload(text, "application/json", HIDDEN) == expected
+    assert redaction.payload(text, "application/json", HIDDEN) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_is_nearly_json(text: str, expected: str) -> None:
 )
 def test_prose_stays(text: str) -> None:
     """A word that is a field's name elsewhere is none in the middle of a sentence."""
-    assert redact.payload(text, "application/json", HIDDEN) == text
+    assert redaction.payload(text, "application/json", HIDDEN) == text
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_prose_stays(text: str) -> None:
 )
 def test_names_are_compared_without_case_and_separators(name: str) -> None:
     """One name stands for all its spellings, in the preset and beside it."""
-    assert redact.payload(f'{{"{name}":1}}', "", HIDDEN) == f'{{"{name}":"[redacted]"}}'
-    assert redact.payload(f"{name}=1", FORM, HIDDEN) == f"{name}=[redacted]"
+    assert redaction.payload(f'{{"{name}":1}}', "", HIDDEN) == f'{{"{name}":"[redacted]"}}'
+    assert redaction.payload(f"{name}=1", FORM, HIDDEN) == f"{name}=[redacted]"
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_names_are_compared_without_case_and_separators(name: str) -> None:
 )
 def test_spellings_of_forms(text: str, expected: str) -> None:
     """Lists, pairs behind semicolons and JSON in a field are read as servers read them."""
-    assert redact.payload(text, FORM, HIDDEN) == expected
-    assert redact.path(f"/x?{text}", HIDDEN) == f"/x?{expected}"
+    assert redaction.payload(text, FORM, HIDDEN) == expected
+    assert redaction.path(f"/x?{text}", HIDDEN) == f"/x?{expected}"
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_spellings_of_forms(text: str, expected: str) -> None:
 )
 def test_xml(text: str, expected: str) -> None:
     """Elements and attributes are hidden by their name, whatever their namespace."""
-    assert redact.payload(text, "", HIDDEN) == expected
-    assert redact.payload(text, "text/xml", HIDDEN) == expected
+    assert redaction.payload(text, "", HIDDEN) == expected
+    assert redaction.payload(text, "text/xml", HIDDEN) == expected
 
 
 def test_multipart() -> None:
@@ -154,7 +154,7 @@ def test_multipart() -> None:
     part = '--b\r\nContent-Disposition: form-data; name="{}"\r\nContent-Type: text/plain\r\n\r\n{}\r\n'
     text = part.format("secret", "s1\r\ns2") + part.format("note", "kept") + "--b--"
     expected = part.format("secret", MASK) + part.format("note", "kept") + "--b--"
-    assert redact.payload(text, "multipart/form-data; boundary=b", HIDDEN) == expected
+    assert redaction.payload(text, "multipart/form-data; boundary=b", HIDDEN) == expected
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_spellings_of_multipart(name: str, content_type: str) -> None:
     """A part ends at the boundary, not at a line like one, and its name is read as RFC 7578 and 8187 spell it."""
     head = f"--b c\r\nContent-Disposition: form-data; {name}\r\n\r\n"
     rest = '\r\n--b c\r\nContent-Disposition: form-data; filename="password"; name="x"\r\n\r\nkept\r\n--b c--\r\n'
-    assert redact.payload(head + "S\r\n--x\r\nS" + rest, content_type, HIDDEN) == head + MASK + rest
+    assert redaction.payload(head + "S\r\n--x\r\nS" + rest, content_type, HIDDEN) == head + MASK + rest
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ def test_spellings_of_multipart(name: str, content_type: str) -> None:
 )
 def test_addresses_in_headers(value: str, expected: str) -> None:
     """A query is hidden in `referer` and `location` too; cookies are the other option's business."""
-    assert redact.headers({"referer": value}, HIDDEN) == {"referer": expected}
+    assert redaction.headers({"referer": value}, HIDDEN) == {"referer": expected}
 
 
 def test_parameters_of_path_segments() -> None:
     """`;name=value` in a path is a parameter too (RFC 3986, section 3.3), and ends with its segment."""
-    assert redact.path("/a;token=S;b=1/c?x", HIDDEN) == "/a;token=[redacted];b=1/c?x"
-    assert redact.path("/a;b=1/token=1", HIDDEN) == "/a;b=1/token=1"
+    assert redaction.path("/a;token=S;b=1/c?x", HIDDEN) == "/a;token=[redacted];b=1/c?x"
+    assert redaction.path("/a;b=1/token=1", HIDDEN) == "/a;b=1/token=1"
 
 
 def test_addresses_in_payloads() -> None:
@@ -194,14 +194,14 @@ def test_addresses_in_payloads() -> None:
     expected = (
         '{"next":"https://x/?a=1&token=[redacted]","form":"token=[redacted]&x","go":"x\\u0026pin=[redacted]\\u0026y"}'
     )
-    assert redact.payload(text, "application/json", HIDDEN) == expected
+    assert redaction.payload(text, "application/json", HIDDEN) == expected
 
 
 def test_headers() -> None:
     """Line 11: the preset and the names beside it hide headers; nothing named, nothing changed."""
     values = {"authorization": "Bearer x", "x-mine": "y", "accept": "z"}
-    assert redact.headers(values, HIDDEN) == {"authorization": MASK, "x-mine": MASK, "accept": "z"}
-    assert redact.headers(values, Redaction()) is values
+    assert redaction.headers(values, HIDDEN) == {"authorization": MASK, "x-mine": MASK, "accept": "z"}
+    assert redaction.headers(values, Redaction()) is values
 
 
 JSON = st.recursive(
@@ -224,7 +224,7 @@ def hidden(value: object) -> object:
 def test_any_json_is_redacted_as_a_parser_would(document: object, ascii_only: bool, indent: int | None) -> None:
     """Line 11: searching the text comes to the same as parsing, redacting and writing."""
     text = json.dumps(document, ensure_ascii=ascii_only, indent=indent)
-    assert json.loads(redact.payload(text, "application/json", HIDDEN)) == hidden(document)
+    assert json.loads(redaction.payload(text, "application/json", HIDDEN)) == hidden(document)
 
 
 @given(JSON, st.integers(1, 3))
@@ -233,7 +233,7 @@ def test_json_in_strings_is_redacted_as_a_parser_would(document: object, depth: 
     text = json.dumps({"token": document, "x": document})
     for _ in range(depth):
         text = json.dumps({"body": text})
-    text = redact.payload(text, "application/json", HIDDEN)
+    text = redaction.payload(text, "application/json", HIDDEN)
     for _ in range(depth):
         text = json.loads(text)["body"]
     assert json.loads(text) == {"token": MASK, "x": hidden(document)}
@@ -245,7 +245,7 @@ def test_a_cut_never_shows_a_secret(document: object, cut: int, depth: int) -> N
     text = json.dumps({"token": "SECRET", "x": document, "pin": ["SECRET", {"x": 'SECRET"}'}]})
     for _ in range(depth):
         text = json.dumps([text])
-    assert "SECRET" not in redact.payload(text[:cut], "application/json", HIDDEN)
+    assert "SECRET" not in redaction.payload(text[:cut], "application/json", HIDDEN)
 
 
 PLAIN_UNITS = [
@@ -292,5 +292,5 @@ MORE_UNITS = [
 def test_hostile_text_takes_linear_time(unit: str, before: str, content_type: str) -> None:
     """Line 11: twice the text takes about twice as long; quadratic searching would take minutes for this."""
     started = time.process_time()
-    redact.payload(before + unit * (200_000 // len(unit)), content_type, HIDDEN)
+    redaction.payload(before + unit * (200_000 // len(unit)), content_type, HIDDEN)
     assert time.process_time() - started < 10

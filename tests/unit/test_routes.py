@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from akto_mirror.routes import any_matches, host_name, parse
+from akto_mirror.capture.routes import any_matches, host_name, parse
 
 # Pattern, then the URLs that it matches and those that it does not, as scheme, host and target.
 DOCUMENTED = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from akto_mirror.rules import TARGETS, Reason, Skip, is_target, is_websocket, judge
+from akto_mirror.capture.rules import TARGETS, Reason, Skip, is_target, is_websocket, judge
 
 JSON = "application/json"
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from akto_mirror import tee
-from akto_mirror.body import Body
-from akto_mirror.tee import Mode, Rule, Tee
+from akto_mirror.capture import tee
+from akto_mirror.capture.body import Body
+from akto_mirror.capture.tee import Mode, Rule, Tee
 from tests.unit.flows import flow, request, response
 
 LIMIT = 65536

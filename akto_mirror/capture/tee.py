@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from mitmproxy import http
 
-from akto_mirror import body
-from akto_mirror.body import Body
+from akto_mirror.capture import body
+from akto_mirror.capture.body import Body
 
 Stream = Callable[[bytes], Iterable[bytes] | bytes] | bool
 

@@ -14,9 +14,9 @@ import ada_url
 import msgspec
 from mitmproxy import http
 
-from akto_mirror import body, redact
-from akto_mirror.body import Body
-from akto_mirror.redact import Redaction
+from akto_mirror.capture import body, redaction
+from akto_mirror.capture.body import Body
+from akto_mirror.capture.redaction import Redaction
 
 HeaderFields = Iterable[tuple[bytes, bytes]]
 HeaderMap = dict[str, str]
@@ -183,12 +183,14 @@ def build(flow: http.HTTPFlow, response: http.Response, shape: Shape, exchange: 
     request_type = exchange.request_headers.get("content-type", "")
     response_type = exchange.response_headers.get("content-type", "")
     return Entry(
-        path=redact.path(path_of(request.data.path, include_query=shape.include_query), hidden),
+        path=redaction.path(path_of(request.data.path, include_query=shape.include_query), hidden),
         method=request.data.method.decode("utf-8", "replace") or NO_METHOD,
-        requestHeaders=to_json(redact.headers(request_headers, hidden)),
-        responseHeaders=to_json(redact.headers(exchange.response_headers, hidden)),
-        requestPayload=redact.payload(_request_payload(exchange, shape), request_type, hidden),
-        responsePayload=redact.payload(_response_payload(exchange, shape, response.status_code), response_type, hidden),
+        requestHeaders=to_json(redaction.headers(request_headers, hidden)),
+        responseHeaders=to_json(redaction.headers(exchange.response_headers, hidden)),
+        requestPayload=redaction.payload(_request_payload(exchange, shape), request_type, hidden),
+        responsePayload=redaction.payload(
+            _response_payload(exchange, shape, response.status_code), response_type, hidden
+        ),
         ip=_client_ip(flow, shape, request_headers),
         time=str(int(exchange.time)),
         statusCode=str(response.status_code),

@@ -9,12 +9,12 @@ from urllib.parse import urljoin
 
 from mitmproxy import http
 
-from akto_mirror import body, entry, host, routes, rules, tee
-from akto_mirror.body import Body
+from akto_mirror.capture import body, entry, hosts, routes, rules, tee
+from akto_mirror.capture.body import Body
+from akto_mirror.capture.entry import Exchange, HeaderMap, Shape
+from akto_mirror.capture.rules import Reason, Skip
 from akto_mirror.destination import INGEST_PATH
-from akto_mirror.entry import Exchange, HeaderMap, Shape
 from akto_mirror.options import Settings
-from akto_mirror.rules import Reason, Skip
 from akto_mirror.sinks.http import HEALTH_PATH, MARKER
 
 
@@ -81,7 +81,7 @@ def _leads_to_akto(path: str, settings: Settings, *, is_own: bool) -> bool:
 
 
 def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
-    asked = host.asked(flow, headers.get("host", "")) or flow.request.host
+    asked = hosts.asked(flow, headers.get("host", "")) or flow.request.host
     scheme, name = "https" if flow.client_conn.tls else "http", routes.host_name(asked)
     return any(routes.any_matches(settings.routes, scheme, name, path) for path in _spellings(flow.request))
 
@@ -114,7 +114,7 @@ def _exchange(
         tee.body_of(flow.request, settings.body_limit),
         _response_body(flow, response, settings),
         is_websocket=_is_websocket(flow, response, request_headers, settings),
-        host=settings.host or host.asked(flow, request_headers.get("host", "")),
+        host=settings.host or hosts.asked(flow, request_headers.get("host", "")),
         time=_when(flow),
     )
 
