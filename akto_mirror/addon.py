@@ -17,24 +17,25 @@ from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror import declarations, destination, entry_view, handover, metrics, mistakes, options
+from akto_mirror import declarations, entry_view, handover, metrics, mistakes, options
 from akto_mirror.accounts import Dropped, Stats
-from akto_mirror.batch import Limits
 from akto_mirror.capture import capture, entry, hosts, tee
 from akto_mirror.capture.entry import Exchange
 from akto_mirror.capture.rules import Reason, Skip
 from akto_mirror.capture.tee import Mode, Rule
 from akto_mirror.commands import Commands
 from akto_mirror.declarations import OPTIONS, ConfigError
+from akto_mirror.delivery import destination
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.shipper import Policy, Shipper, SpoolPlan
+from akto_mirror.delivery.sinks import choose
 from akto_mirror.escaping import printable
 from akto_mirror.handover import Flush, Room
 from akto_mirror.marks import VERDICT, Mark, Marks
 from akto_mirror.metrics import Metrics, Observation
 from akto_mirror.options import Settings
 from akto_mirror.outcomes import Outcome, verdict
-from akto_mirror.retry import Durability
-from akto_mirror.shipper import Policy, Shipper, SpoolPlan
-from akto_mirror.sinks import choose
 
 logger = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from akto_mirror import destination
 from akto_mirror.capture.entry import Entry
 from akto_mirror.declarations import DEFAULT_TAG
-from akto_mirror.destination import INGEST_PATH
+from akto_mirror.delivery import destination
+from akto_mirror.delivery.destination import INGEST_PATH
+from akto_mirror.delivery.sinks.http import tls_context
 from akto_mirror.escaping import hide, printable
-from akto_mirror.sinks.http import tls_context
 
 TEST_PATH = "/akto-mirror/test-entry"
 TEST_HOST = "akto-mirror.invalid"

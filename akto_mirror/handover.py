@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from akto_mirror.shipper import Shipper
+from akto_mirror.delivery.shipper import Shipper
 
 # Shippers of instances that mitmproxy has removed while it goes on, by its master: of a script that it reloads.
 _parked: WeakKeyDictionary[object, Shipper] = WeakKeyDictionary()

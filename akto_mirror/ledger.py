@@ -6,9 +6,9 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
-from akto_mirror import retry
-from akto_mirror.retry import Kind
-from akto_mirror.sinks.base import SendResult, Sink
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.retry import Kind
+from akto_mirror.delivery.sinks.base import SendResult, Sink
 
 
 class Ledger:

@@ -17,11 +17,12 @@ from typing import cast
 
 from mitmproxy import command, exceptions, types
 
-from akto_mirror import destination, letters, threads
+from akto_mirror import letters, threads
+from akto_mirror.delivery import destination
+from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable
 from akto_mirror.letters import UnknownLetterError
 from akto_mirror.options import Settings
-from akto_mirror.retry import Durability
 from akto_mirror.spool import Spool
 from akto_mirror.spool_file import SpoolError
 from akto_mirror.spool_view import DeadLetter, newest_dead

@@ -22,7 +22,7 @@ from akto_mirror import spool_view
 from akto_mirror.accounts import Dropped, Place, Snapshot, Stats
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.capture.rules import Reason
-from akto_mirror.shipper import Shipper
+from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.threads import begin
 
 T = TypeVar("T")

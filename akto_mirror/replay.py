@@ -16,22 +16,23 @@ from typing import Any
 
 from mitmproxy import http
 
-from akto_mirror import bookmark, outcomes, recording, retry
+from akto_mirror import bookmark, outcomes, recording
 from akto_mirror.accounts import Dropped, Stats
-from akto_mirror.batch import Limits
 from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.capture import entry
 from akto_mirror.capture.entry import Entry
 from akto_mirror.capture.rules import Reason, Skip
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.retry import Kind
+from akto_mirror.delivery.shipper import Policy, Shipper
+from akto_mirror.delivery.sinks import choose
+from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.escaping import printable
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
 from akto_mirror.options import Settings
 from akto_mirror.progress import Bar
 from akto_mirror.recording import Record, UnreadableError
-from akto_mirror.retry import Kind
-from akto_mirror.shipper import Policy, Shipper
-from akto_mirror.sinks import choose
-from akto_mirror.sinks.base import SendResult
 from akto_mirror.verdicts import Verdicts
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)

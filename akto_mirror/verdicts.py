@@ -17,10 +17,10 @@ from akto_mirror.capture import capture, entry
 from akto_mirror.capture.entry import Entry
 from akto_mirror.capture.rules import Reason, Skip
 from akto_mirror.declarations import OPTIONS, ConfigError
+from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable
 from akto_mirror.options import Settings
 from akto_mirror.recording import Record, UnreadableError
-from akto_mirror.retry import Durability
 
 
 def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow
 
 from akto_mirror.addon import AktoMirror
-from akto_mirror.sinks import choose
-from akto_mirror.sinks.base import SendResult
+from akto_mirror.delivery.sinks import choose
+from akto_mirror.delivery.sinks.base import SendResult
 from benchmarks import load, peers
 
 # The hooks of one exchange, in mitmproxy's order.

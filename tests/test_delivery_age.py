@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror import destination, metrics, spool_view
+from akto_mirror import metrics, spool_view
 from akto_mirror.accounts import Stats
-from akto_mirror.batch import Limits
-from akto_mirror.retry import Durability
+from akto_mirror.delivery import destination
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.retry import Durability
 from akto_mirror.spool import Spool
 from tests.faults.driver import Clock, Driver, always, ok, picky
 from tests.faults.server import HANG, FaultServer, wait_for

@@ -14,9 +14,9 @@ from typing import NoReturn
 import pytest
 
 from akto_mirror.accounts import Dropped, Stats
-from akto_mirror.retry import Durability
-from akto_mirror.shipper import Shipper
-from akto_mirror.sinks.http import HttpSink
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.sinks.http import HttpSink
 from akto_mirror.spool_file import SpoolError
 from tests.faults.driver import Driver, always, ok
 from tests.faults.load import Api, Clients
@@ -149,7 +149,7 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from tests.faults.driver import Driver, ok
-from akto_mirror.retry import Durability
+from akto_mirror.delivery.retry import Durability
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 driver = Driver(Path(sys.argv[1]), Durability.DISK)

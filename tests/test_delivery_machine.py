@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from akto_mirror.accounts import Dropped
-from akto_mirror.batch import Limits
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.outcomes import Outcome
-from akto_mirror.retry import Durability
-from akto_mirror.sinks.base import SendResult
 from akto_mirror.spool import Spool
 from akto_mirror.spool_file import SpoolError
 from tests.faults.driver import Answer, Clock, Driver, ok

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akto_mirror import retry
-from akto_mirror.batch import Limits
-from akto_mirror.retry import Durability, Kind
-from akto_mirror.sinks.base import SendResult
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.retry import Durability, Kind
+from akto_mirror.delivery.sinks.base import SendResult
 from tests.faults.driver import Driver, always, ok, picky
 
 MODES = pytest.mark.parametrize("durability", Durability)

@@ -14,11 +14,11 @@ import pytest
 
 from akto_mirror import spool_view
 from akto_mirror.accounts import Dropped, Stats
-from akto_mirror.batch import Limits
-from akto_mirror.report import Report
-from akto_mirror.retry import Durability
-from akto_mirror.shipper import Shipper
-from akto_mirror.sinks.http import HttpSink
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.report import Report
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.sinks.http import HttpSink
 from akto_mirror.spool import ROW_OVERHEAD, Spool
 from akto_mirror.spool_file import SpoolError
 from tests.faults.driver import Driver, always, ok
@@ -265,7 +265,7 @@ def test_an_exit_that_waits_no_longer_says_so(
         return put(self, batches)
 
     monkeypatch.setattr(Spool, "put_all", hang)
-    monkeypatch.setattr("akto_mirror.shipper.DISK_S", 0.1)
+    monkeypatch.setattr("akto_mirror.delivery.shipper.DISK_S", 0.1)
     given = policy(tmp_path / "s", Durability.SPILL, limits=Limits(100, 10**5, 60.0), shutdown_s=0.1)
     with FaultServer(HANG) as akto:
         shipper = Shipper(given, HttpSink(akto.url), Stats())

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror import retry
-from akto_mirror.retry import Health, Kind, Pace
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.retry import Health, Kind, Pace
 
 PACE = Pace()
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from akto_mirror import private_files
 from akto_mirror.accounts import Stats
-from akto_mirror.retry import Durability
+from akto_mirror.delivery.retry import Durability
 from akto_mirror.spool import STEP_PAGES, Dead, Spool
 from akto_mirror.spool_file import SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.store import BUSY_S, Store

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from akto_mirror.accounts import Snapshot, Stats
-from akto_mirror.batch import Limits
-from akto_mirror.dispatch import Dispatcher, Parcel
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.queue import Queue
+from akto_mirror.delivery.report import Report
+from akto_mirror.delivery.retry import Durability, Pace, blames_entries
+from akto_mirror.delivery.scheduler import Dispatcher, Parcel
+from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.outcomes import Outcome, verdict
-from akto_mirror.queue import Queue
-from akto_mirror.report import Report
-from akto_mirror.retry import Durability, Pace, blames_entries
-from akto_mirror.sinks.base import SendResult
 from akto_mirror.spool import Spool
 from akto_mirror.store import Store
 

@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import pytest
 
-from akto_mirror import retry
-from akto_mirror.sinks.file import FileSink
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.sinks.file import FileSink
 from tests.faults.driver import Clock
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")

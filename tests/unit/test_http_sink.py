@@ -11,9 +11,9 @@ from typing import NoReturn
 import pytest
 from tornado.web import Application, RequestHandler
 
-from akto_mirror import retry
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.sinks.http import HttpSink
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.sinks.http import HttpSink
 from tests.faults.driver import Clock
 from tests.faults.server import FaultServer, Reply
 from tests.support.certs import make_identity
@@ -104,6 +104,6 @@ def test_dead_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [(0, 0, 0, "", (f"10.0.0.{number}", 9)) for number in range(1, 5)]
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
     monkeypatch.setattr("socket.create_connection", connect)
-    monkeypatch.setattr("akto_mirror.sinks.transport.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("akto_mirror.delivery.sinks.transport.time", SimpleNamespace(monotonic=lambda: clock.now))
     assert HttpSink("http://four.example:9/").send([b"{}"], 6).detail == "ConnectTimeout: timed out"
     assert waits == [("10.0.0.1", 1.5), ("10.0.0.2", 1.5), ("10.0.0.3", 2.25), ("10.0.0.4", 2.25)]

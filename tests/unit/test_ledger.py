@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from akto_mirror import bookmark, progress
 from akto_mirror.bookmark import Bookmark, Edition
+from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
 from akto_mirror.progress import Bar
-from akto_mirror.sinks.base import SendResult
 
 EDITION = Edition(10, 20, "options")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from akto_mirror import mistakes, options
 from akto_mirror.capture.tee import Mode
 from akto_mirror.declarations import OPTIONS, ConfigError, Option
-from akto_mirror.destination import Destination
+from akto_mirror.delivery.destination import Destination
 from akto_mirror.options import WORKER_TAG, Settings
 
 DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}

@@ -9,10 +9,10 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from akto_mirror import retry
-from akto_mirror.dispatch import Parcel
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.scheduler import Parcel
+from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.escaping import printable
-from akto_mirror.sinks.base import SendResult, Sink
 
 # The longest that a health check may take, in seconds.
 HEALTH_S = 5.0

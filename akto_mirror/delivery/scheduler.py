@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from akto_mirror import batch, retry
 from akto_mirror.accounts import Dropped, Place, Stats
+from akto_mirror.delivery import batch, retry
+from akto_mirror.delivery.queue import Queue, cost
+from akto_mirror.delivery.report import Report
+from akto_mirror.delivery.retry import Durability, Health, Kind, Pace
+from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Outcome
-from akto_mirror.queue import Queue, cost
-from akto_mirror.report import Report
-from akto_mirror.retry import Durability, Health, Kind, Pace
-from akto_mirror.sinks.base import SendResult
 from akto_mirror.spool import Dead
 from akto_mirror.store import Row, Store
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from akto_mirror import retry
 from akto_mirror.accounts import Stats
-from akto_mirror.retry import Kind
-from akto_mirror.sinks.base import SendResult
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.retry import Kind
+from akto_mirror.delivery.sinks.base import SendResult
 
 logger = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from akto_mirror.accounts import Dropped, Place, Stats
-from akto_mirror.batch import Limits
-from akto_mirror.courier import Courier, Job
-from akto_mirror.dispatch import Dispatcher, Observer, Parcel
-from akto_mirror.queue import Queue
-from akto_mirror.report import Report, is_round
-from akto_mirror.retry import Durability, Pace
-from akto_mirror.sinks.base import SendResult, Sink
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.queue import Queue
+from akto_mirror.delivery.report import Report, is_round
+from akto_mirror.delivery.retry import Durability, Pace
+from akto_mirror.delivery.scheduler import Dispatcher, Observer, Parcel
+from akto_mirror.delivery.sender import Courier, Job
+from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.spool import Spool
 from akto_mirror.store import Store
 

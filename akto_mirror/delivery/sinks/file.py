@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from akto_mirror import private_files, retry
+from akto_mirror import private_files
+from akto_mirror.delivery import retry
+from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.escaping import printable
-from akto_mirror.sinks.base import SendResult
 
 try:
     import fcntl

@@ -14,10 +14,10 @@ from urllib.parse import urljoin, urlsplit
 import certifi
 import httpx
 
-from akto_mirror import batch
+from akto_mirror.delivery import batch
+from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.transport import Transport
 from akto_mirror.escaping import hide, printable
-from akto_mirror.sinks.base import SendResult
-from akto_mirror.sinks.transport import Transport
 
 # The header that tells the addon's own calls when they come back to a proxy that loads it.
 MARKER = "x-akto-mirror"
