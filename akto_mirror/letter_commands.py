@@ -17,15 +17,16 @@ from typing import cast
 
 from mitmproxy import command, exceptions, types
 
-from akto_mirror import letters, threads
+from akto_mirror import threads
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.spool import dead_letters
+from akto_mirror.delivery.spool.dead_letters import UnknownLetterError
+from akto_mirror.delivery.spool.file import SpoolError
+from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.delivery.spool.view import DeadLetter, newest_dead
 from akto_mirror.escaping import printable
-from akto_mirror.letters import UnknownLetterError
 from akto_mirror.options import Settings
-from akto_mirror.spool import Spool
-from akto_mirror.spool_file import SpoolError
-from akto_mirror.spool_view import DeadLetter, newest_dead
 
 logger = logging.getLogger(__name__)
 
@@ -97,14 +98,14 @@ def _numbers(given: tuple[str, ...], advice: str) -> set[int]:
 
 def _row(letter: DeadLetter) -> list[str]:
     age = f"{max(0, int(time.time() - letter.created))} s"
-    return [str(letter.id), age, printable(letter.target), printable(letter.reason), letters.title(letter.payload)]
+    return [str(letter.id), age, printable(letter.target), printable(letter.reason), dead_letters.title(letter.payload)]
 
 
 def _retry(spool: Spool, numbers: set[int]) -> str:
     with contextlib.closing(spool):
         targets = spool.dead_targets()
         own = {number for number, target in targets.items() if target == spool.target}
-        revived = spool.revive(letters.named(spool, numbers) if numbers else own)
+        revived = spool.revive(dead_letters.named(spool, numbers) if numbers else own)
     others = len(numbers - own) if numbers else len(targets) - len(own)
     told = f"{revived} refused entries are sent again"
     if not others:
@@ -114,7 +115,7 @@ def _retry(spool: Spool, numbers: set[int]) -> str:
 
 def _drop(spool: Spool, numbers: set[int] | None) -> str:
     with contextlib.closing(spool):
-        chosen = None if numbers is None else letters.named(spool, numbers)
+        chosen = None if numbers is None else dead_letters.named(spool, numbers)
         return f"deleted {spool.drop_dead(chosen)} refused entries"
 
 

@@ -18,11 +18,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from tornado.web import Application, Finish, RequestHandler, url
 
-from akto_mirror import spool_view
 from akto_mirror.accounts import Dropped, Place, Snapshot, Stats
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.capture.rules import Reason
 from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.spool import view
 from akto_mirror.threads import begin
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Pat
         folder: of the spool; None if nothing goes to disk.
         target: whom batches on disk are for that are being sent.
     """
-    sizes = spool_view.measure(folder, target) if folder else None
+    sizes = view.measure(folder, target) if folder else None
     ages = [shipper.oldest_s if shipper else 0.0]
     if sizes and sizes.oldest is not None:
         ages.append(time.time() - sizes.oldest)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from akto_mirror.escaping import as_json, printable
 
 if TYPE_CHECKING:
-    from akto_mirror.spool import Spool
-    from akto_mirror.spool_view import DeadLetter, Share
+    from akto_mirror.delivery.spool.spool import Spool
+    from akto_mirror.delivery.spool.view import DeadLetter, Share
 
     Actions = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, say: Say) -> int:
     Raises:
         Mistake: it cannot be done.
     """
-    from akto_mirror.spool_file import SpoolError  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery.spool.file import SpoolError  # noqa: PLC0415 - costs start-up time
 
     actions = {"status": _status, "list": _list, "retry": _retry, "drop": _drop}
     try:
@@ -96,8 +96,8 @@ def _nothing(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 
 def _open(folder: str) -> Spool:
+    from akto_mirror.delivery.spool.spool import Spool  # noqa: PLC0415
     from akto_mirror.private_files import spool_folder  # noqa: PLC0415 - costs start-up time
-    from akto_mirror.spool import Spool  # noqa: PLC0415
 
     try:
         return Spool(spool_folder(folder, os.environ), target="", limit=0, owner=f"command {os.getpid()}")
@@ -138,10 +138,10 @@ def _list(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 
 def _letter_line(letter: DeadLetter) -> str:
-    from akto_mirror import letters  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery.spool import dead_letters  # noqa: PLC0415 - costs start-up time
 
     when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(letter.created))
-    return f"{letter.id} {when} {letters.title(letter.payload)}: {printable(letter.reason)}"
+    return f"{letter.id} {when} {dead_letters.title(letter.payload)}: {printable(letter.reason)}"
 
 
 def _retry(args: argparse.Namespace, spool: Spool, say: Say) -> int:
@@ -195,11 +195,11 @@ def _drop(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 
 def _chosen(args: argparse.Namespace, spool: Spool) -> Collection[int] | None:
-    from akto_mirror import letters  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery.spool import dead_letters  # noqa: PLC0415 - costs start-up time
 
     if not args.id:
         return None
     try:
-        return letters.named(spool, args.id)
-    except letters.UnknownLetterError as fault:
+        return dead_letters.named(spool, args.id)
+    except dead_letters.UnknownLetterError as fault:
         raise Mistake(f"{fault}; see `akto-mirror spool list`") from fault

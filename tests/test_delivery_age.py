@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror import metrics, spool_view
+from akto_mirror import metrics
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.spool import Spool
+from akto_mirror.delivery.spool import view
+from akto_mirror.delivery.spool.spool import Spool
 from tests.faults.driver import Clock, Driver, always, ok, picky
 from tests.faults.server import HANG, FaultServer, wait_for
 from tests.test_shipper import fill, policy, shipping
@@ -26,7 +27,7 @@ TARGET = "http://akto.test:9091"
 def age(driver: Driver) -> float:
     """Return how long the oldest entry has waited, as the metrics tell it."""
     since = min(driver.queue.since(), driver.dispatcher.since())
-    sizes = spool_view.measure(driver.spool.file.parent, "t") if driver.spool else None
+    sizes = view.measure(driver.spool.file.parent, "t") if driver.spool else None
     oldest = sizes.oldest if sizes and sizes.oldest is not None else driver.clock.wall()
     return max(0.0, driver.clock.now - since, driver.clock.wall() - oldest)
 

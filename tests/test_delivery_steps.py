@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror import spool_view
 from akto_mirror.accounts import Dropped, Stats
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks.http import HttpSink
-from akto_mirror.spool import ROW_OVERHEAD, Spool
-from akto_mirror.spool_file import SpoolError
+from akto_mirror.delivery.spool import view
+from akto_mirror.delivery.spool.file import SpoolError
+from akto_mirror.delivery.spool.spool import ROW_OVERHEAD, Spool
 from tests.faults.driver import Driver, always, ok
 from tests.faults.server import HANG, OK, FaultServer, status, wait_for
 from tests.test_shipper import entry, fill, policy, shipping
@@ -114,12 +114,12 @@ def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: p
     driver.run(always(503), seconds=3)
     driver.close()
     assert driver.spool
-    assert spool_view.measure(tmp_path / "s", "t")
+    assert view.measure(tmp_path / "s", "t")
     unseen(monkeypatch, tmp_path / "s")
     assert not driver.spool.exists()
-    assert spool_view.measure(tmp_path / "s", "t") is None
+    assert view.measure(tmp_path / "s", "t") is None
     with pytest.raises(SpoolError):
-        next(spool_view.newest_dead(tmp_path / "s", 1))
+        next(view.newest_dead(tmp_path / "s", 1))
     Driver(tmp_path / "s", Durability.DISK).tend()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror.spool import Spool
+from akto_mirror.delivery.spool.spool import Spool
 from tests.faults.load import Api, Clients
 from tests.faults.server import HANG, FaultServer, status, wait_for
 from tests.support.proxy import ADDON, Proxy, running_mitmdump

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from akto_mirror import private_files
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.spool import STEP_PAGES, Dead, Spool
-from akto_mirror.spool_file import SpoolDamaged, SpoolError, SpoolFull
-from akto_mirror.store import BUSY_S, Store
+from akto_mirror.delivery.spool.file import SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.delivery.spool.spool import STEP_PAGES, Dead, Spool
+from akto_mirror.delivery.spool.store import BUSY_S, Store
 from tests.faults.driver import Clock, Driver, ok
 
 BATCH = [b'{"n":1}', b'{"n":2}', '{"n":"Grüße"}'.encode()]
@@ -262,7 +262,7 @@ def test_much_is_taken_over_in_steps(
 ) -> None:
     """Line 8: what another process has left, or what is to go elsewhere, changes hands bit by bit; it is told once."""
     caplog.set_level("INFO")
-    monkeypatch.setattr("akto_mirror.spool.STEP_BYTES", 2000)
+    monkeypatch.setattr("akto_mirror.delivery.spool.spool.STEP_BYTES", 2000)
     clock = Clock()
     first, second = spool(tmp_path, "first", clock=clock), spool(tmp_path, "second", clock=clock)
     mine = second if inherits else first
@@ -292,8 +292,8 @@ def test_much_is_taken_over_in_steps(
 @pytest.mark.parametrize("deletes", [True, False])
 def test_a_person_changes_much_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deletes: bool) -> None:
     """Line 8: while a person deletes or redirects what waits, a proxy can write between two of the steps."""
-    monkeypatch.setattr("akto_mirror.spool.STEP_BYTES", 2000)
-    monkeypatch.setattr("akto_mirror.spool_file.LOCK_S", 0.01)
+    monkeypatch.setattr("akto_mirror.delivery.spool.spool.STEP_BYTES", 2000)
+    monkeypatch.setattr("akto_mirror.delivery.spool.file.LOCK_S", 0.01)
     proxy, person = spool(tmp_path, "proxy"), spool(tmp_path, "person")
     pauses = list[float]()
 
@@ -303,7 +303,7 @@ def test_a_person_changes_much_in_steps(tmp_path: Path, monkeypatch: pytest.Monk
 
     for _ in range(7):
         proxy.put([b"x" * 1000] * 2)
-    monkeypatch.setattr("akto_mirror.spool.time", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr("akto_mirror.delivery.spool.spool.time", SimpleNamespace(sleep=pause))
     changed = person.drop_waiting("t") if deletes else person.redirect("t", "u")
     assert (changed, len(pauses)) == (14 + 7, 7)
     assert [(share.target, share.entries) for share in person.waiting()] == ([] if deletes else [("u", changed)])
@@ -561,7 +561,7 @@ def test_a_lock_is_no_trouble_unless_it_lasts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, waits: int
 ) -> None:
     """Line 9: after another process's lock the disk is tried again within seconds; it is told, once, if it lasts."""
-    monkeypatch.setattr("akto_mirror.spool_file.LOCK_S", 0.01)
+    monkeypatch.setattr("akto_mirror.delivery.spool.file.LOCK_S", 0.01)
     driver = Driver(tmp_path / "spool", Durability.DISK)
     driver.offer(b"one")
     driver.clock.now += 2

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from akto_mirror import cli
-from akto_mirror.spool import Dead, Spool
+from akto_mirror.delivery.spool.spool import Dead, Spool
 from tests.test_shipper import entry
 
 Run = Callable[..., tuple[int, str, str]]

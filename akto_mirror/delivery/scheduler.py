@@ -16,10 +16,10 @@ from akto_mirror.delivery.queue import Queue, cost
 from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Durability, Health, Kind, Pace
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.spool.spool import Dead
+from akto_mirror.delivery.spool.store import Row, Store
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Outcome
-from akto_mirror.spool import Dead
-from akto_mirror.store import Row, Store
 
 # Is told entries, what became of them, and why.
 Observer = Callable[[Sequence[bytes], Outcome, str], None]

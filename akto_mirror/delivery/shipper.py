@@ -26,8 +26,8 @@ from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.scheduler import Dispatcher, Observer, Parcel
 from akto_mirror.delivery.sender import Courier, Job
 from akto_mirror.delivery.sinks.base import SendResult, Sink
-from akto_mirror.spool import Spool
-from akto_mirror.store import Store
+from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.delivery.spool.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Durability, Pace, blames_entries
 from akto_mirror.delivery.scheduler import Dispatcher, Parcel
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.delivery.spool.store import Store
 from akto_mirror.outcomes import Outcome, verdict
-from akto_mirror.spool import Spool
-from akto_mirror.store import Store
 
 EPOCH = 1_700_000_000.0
 

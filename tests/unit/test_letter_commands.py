@@ -16,7 +16,7 @@ from mitmproxy import exceptions
 
 from akto_mirror import addon, letter_commands
 from akto_mirror.delivery.shipper import SpoolPlan
-from akto_mirror.spool import Dead, Spool
+from akto_mirror.delivery.spool.spool import Dead, Spool
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
 from tests.unit.harness import Harness, mirroring
 from tests.unit.test_commands import call, flow

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 
 from akto_mirror.accounts import Dropped, Place, Stats
-from akto_mirror.spool import Dead, Spool
-from akto_mirror.spool_file import LOCK_S, NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.delivery.spool.file import LOCK_S, NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.delivery.spool.spool import Dead, Spool
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 import msgspec
 
+from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.escaping import printable
-from akto_mirror.spool import Spool
 
 
 class UnknownLetterError(Exception):

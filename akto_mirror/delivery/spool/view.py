@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from akto_mirror import private_files
-from akto_mirror.spool_file import LOCK_S, SpoolError, read_text, told
+from akto_mirror.delivery.spool.file import LOCK_S, SpoolError, read_text, told
 
 # The end of the year 9999, after which no date can be told.
 LAST_SECOND = 253_402_300_799

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akto_mirror.spool_file import SpoolFile, SpoolFull
-from akto_mirror.spool_view import LETTER, DeadLetter, Share, epoch, read_letter
+from akto_mirror.delivery.spool.file import SpoolFile, SpoolFull
+from akto_mirror.delivery.spool.view import LETTER, DeadLetter, Share, epoch, read_letter
 
 # What a row costs beside its payload.
 ROW_OVERHEAD = 256

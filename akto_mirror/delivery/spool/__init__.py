@@ -1,0 +1,1 @@
+"""Batches that survive the process, and the entries that Akto refused for good."""
