@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from akto_mirror.capture.entry import Entry
-from akto_mirror.declarations import DEFAULT_TAG
+from akto_mirror.config.declarations import DEFAULT_TAG
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.destination import INGEST_PATH
 from akto_mirror.delivery.sinks.http import tls_context

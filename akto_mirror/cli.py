@@ -356,8 +356,9 @@ def _replay(args: argparse.Namespace) -> int:
     2: the command line is wrong. 130: interrupted; --resume goes on there. An entry whose arrival was not confirmed is
     sent again, so that it can arrive twice. Nothing is spooled: the recording is there still.
     """
-    from akto_mirror import options, replay, verdicts  # noqa: PLC0415 - see the module's docstring
-    from akto_mirror.declarations import ConfigError  # noqa: PLC0415
+    from akto_mirror import replay, verdicts  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.config import options  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.config.declarations import ConfigError  # noqa: PLC0415
 
     given = {"akto_url": args.to, "akto_token": args.token, "akto_filter": args.filter}
     try:

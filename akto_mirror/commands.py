@@ -15,13 +15,13 @@ from akto_mirror.accounts import Stats
 from akto_mirror.capture import capture, entry
 from akto_mirror.capture.entry import Entry
 from akto_mirror.capture.rules import Skip
+from akto_mirror.config.options import Settings
 from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.escaping import printable
 from akto_mirror.letter_commands import LetterCommands
 from akto_mirror.marks import VERDICT
 from akto_mirror.metrics import Observation
-from akto_mirror.options import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -154,7 +154,7 @@ def _configured(file: Path) -> dict[str, Any]:
 
 
 def _show_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    from akto_mirror import declarations  # noqa: PLC0415 - needs mitmproxy, which may be missing
+    from akto_mirror.config import declarations  # noqa: PLC0415 - needs mitmproxy, which may be missing
 
     for name, value in values.items():
         found.note(str(name), _set_or_unset(value, declarations.shown_value(name, value)))
@@ -170,7 +170,7 @@ def _set_or_unset(value: object, shown: str) -> str:
 
 
 def _check_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    from akto_mirror import declarations, mistakes, options  # noqa: PLC0415 - see above
+    from akto_mirror.config import declarations, mistakes, options  # noqa: PLC0415 - see above
 
     told = [str(mistake) for mistake in mistakes.find({}, values)]
     if not told:

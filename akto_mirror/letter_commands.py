@@ -18,6 +18,7 @@ from typing import cast
 from mitmproxy import command, exceptions, types
 
 from akto_mirror import threads
+from akto_mirror.config.options import Settings
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.spool import dead_letters
@@ -26,7 +27,6 @@ from akto_mirror.delivery.spool.file import SpoolError
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.spool.view import DeadLetter, newest_dead
 from akto_mirror.escaping import printable
-from akto_mirror.options import Settings
 
 logger = logging.getLogger(__name__)
 

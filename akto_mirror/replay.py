@@ -22,6 +22,7 @@ from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.capture import entry
 from akto_mirror.capture.entry import Entry
 from akto_mirror.capture.rules import Reason, Skip
+from akto_mirror.config.options import Settings
 from akto_mirror.delivery import retry
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Kind
@@ -30,7 +31,6 @@ from akto_mirror.delivery.sinks import choose
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.escaping import printable
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
-from akto_mirror.options import Settings
 from akto_mirror.progress import Bar
 from akto_mirror.recording import Record, UnreadableError
 from akto_mirror.verdicts import Verdicts

@@ -12,14 +12,15 @@ import msgspec
 from mitmproxy import exceptions, http
 from mitmproxy.optmanager import OptManager
 
-from akto_mirror import declarations, mistakes, options, recording
+from akto_mirror import recording
 from akto_mirror.capture import capture, entry
 from akto_mirror.capture.entry import Entry
 from akto_mirror.capture.rules import Reason, Skip
-from akto_mirror.declarations import OPTIONS, ConfigError
+from akto_mirror.config import declarations, mistakes, options
+from akto_mirror.config.declarations import OPTIONS, ConfigError
+from akto_mirror.config.options import Settings
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable
-from akto_mirror.options import Settings
 from akto_mirror.recording import Record, UnreadableError
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from akto_mirror.declarations import OPTIONS, Option
+from akto_mirror.config.declarations import OPTIONS, Option
 from tests.support.proxy import ROOT
 
 README = ROOT / "README.md"

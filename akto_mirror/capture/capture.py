@@ -13,9 +13,9 @@ from akto_mirror.capture import body, entry, hosts, routes, rules, tee
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.entry import Exchange, HeaderMap, Shape
 from akto_mirror.capture.rules import Reason, Skip
+from akto_mirror.config.options import Settings
 from akto_mirror.delivery.destination import INGEST_PATH
 from akto_mirror.delivery.sinks.http import HEALTH_PATH, MARKER
-from akto_mirror.options import Settings
 
 
 def shape(settings: Settings) -> Shape:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.entry import MAX_ENTRY_BYTES
-from akto_mirror.declarations import OPTIONS
+from akto_mirror.config.declarations import OPTIONS
 from akto_mirror.delivery import batch
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.ingestion import intake

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from akto_mirror import har, options, recording, verdicts
+from akto_mirror import har, recording, verdicts
 from akto_mirror.capture.entry import Entry
 from akto_mirror.capture.rules import Skip
+from akto_mirror.config import options
 from akto_mirror.recording import UnreadableError
 from akto_mirror.verdicts import Entries, Verdicts
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror import mistakes, options
 from akto_mirror.capture.tee import Mode
-from akto_mirror.declarations import OPTIONS, ConfigError, Option
+from akto_mirror.config import mistakes, options
+from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
+from akto_mirror.config.options import WORKER_TAG, Settings
 from akto_mirror.delivery.destination import Destination
-from akto_mirror.options import WORKER_TAG, Settings
 
 DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}
 INGEST = "/api/ingestData"

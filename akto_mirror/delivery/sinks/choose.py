@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from akto_mirror.config.options import Settings
 from akto_mirror.delivery.sinks.base import Sink
 from akto_mirror.delivery.sinks.file import FileSink
 from akto_mirror.delivery.sinks.http import HttpSink
-from akto_mirror.options import Settings
 
 
 def sink(settings: Settings, marker: str) -> Sink:

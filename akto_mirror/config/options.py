@@ -9,11 +9,12 @@ from typing import Any
 
 from mitmproxy import flowfilter
 
-from akto_mirror import option_values, private_files
+from akto_mirror import private_files
 from akto_mirror.capture import redaction, routes
 from akto_mirror.capture.redaction import Redaction
 from akto_mirror.capture.tee import Mode
-from akto_mirror.declarations import DEFAULT_TAG, OPTIONS, ConfigError, Option
+from akto_mirror.config import option_values
+from akto_mirror.config.declarations import DEFAULT_TAG, OPTIONS, ConfigError, Option
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.destination import Destination
 from akto_mirror.delivery.retry import Durability

@@ -1,0 +1,1 @@
+"""The texts of the options become one frozen `Settings`."""
