@@ -34,7 +34,7 @@ if tuple(map(int, re.findall(r"\d+", version.VERSION)[:3])) < OLDEST:
     _refuse(f"mitmproxy {version.VERSION} is too old, {'.'.join(map(str, OLDEST))} or newer is needed")
 else:
     try:
-        from akto_mirror.addon import AktoMirror
+        from akto_mirror.addon.mirror import AktoMirror
     except ModuleNotFoundError as missing:
         _refuse(f"the Python package {(missing.name or '?').partition('.')[0]} is missing")
     else:

@@ -19,7 +19,7 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow
 
-from akto_mirror.addon import AktoMirror
+from akto_mirror.addon.mirror import AktoMirror
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.delivery.sinks.base import SendResult
 from benchmarks import load, peers

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror import metrics
 from akto_mirror.accounts import Stats
+from akto_mirror.addon import metrics
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from akto_mirror.addon.marks import Mark
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable
-from akto_mirror.marks import Mark
 
 DEFAULT_TAG = '{"service": "mitmproxy"}'
 

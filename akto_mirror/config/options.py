@@ -10,6 +10,7 @@ from typing import Any
 from mitmproxy import flowfilter
 
 from akto_mirror import private_files
+from akto_mirror.addon.marks import Mark
 from akto_mirror.capture import redaction, routes
 from akto_mirror.capture.redaction import Redaction
 from akto_mirror.capture.tee import Mode
@@ -18,7 +19,6 @@ from akto_mirror.config.declarations import DEFAULT_TAG, OPTIONS, ConfigError, O
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.destination import Destination
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.marks import Mark
 
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'
 

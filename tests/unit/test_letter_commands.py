@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from mitmproxy import exceptions
 
-from akto_mirror import addon, letter_commands
+from akto_mirror.addon import dead_letter_commands, mirror
 from akto_mirror.delivery.shipper import SpoolPlan
 from akto_mirror.delivery.spool.spool import Dead, Spool
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
@@ -84,7 +84,7 @@ def test_list_beside_a_writer(running: Harness, folder: Path) -> None:
 
 def test_a_slow_disk_does_not_hold_the_loop(running: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Line 6: where the disk takes long, the answer is an error after a moment, and the proxy goes on."""
-    monkeypatch.setattr(letter_commands, "newest_dead", lambda *_: time.sleep(60))
+    monkeypatch.setattr(dead_letter_commands, "newest_dead", lambda *_: time.sleep(60))
     began = time.monotonic()
     with pytest.raises(exceptions.CommandError, match="the disk is slow"):
         call(running, "akto.dead")
@@ -159,7 +159,7 @@ def test_a_retried_dead_letter_is_delivered(
     """Lines 1 and 6: refused for good, then sent again by command, an entry arrives, and the counts add up."""
     caplog.set_level(logging.INFO)
     # Signs of life, at which what is free on disk is found, each tenth of a second.
-    monkeypatch.setattr(addon, "SpoolPlan", functools.partial(SpoolPlan, lease_s=0.3))
+    monkeypatch.setattr(mirror, "SpoolPlan", functools.partial(SpoolPlan, lease_s=0.3))
 
     def picky(entries: Entries) -> Reply:
         return status(422) if any(each["path"] == "/bad" for each in entries) else OK

@@ -15,8 +15,8 @@ from mitmproxy.flow import Flow
 from mitmproxy.test import tflow
 from mitmproxy.utils.emoji import emoji
 
-from akto_mirror import marks
-from akto_mirror.marks import SIGNS, VERDICT, Mark, Marks
+from akto_mirror.addon import marks
+from akto_mirror.addon.marks import SIGNS, VERDICT, Mark, Marks
 from akto_mirror.outcomes import Outcome
 from tests.unit.flows import flow, response
 from tests.unit.harness import mirroring

@@ -10,8 +10,12 @@ from typing import cast
 import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
-from akto_mirror import checks, entry_view, outcomes, threads
+from akto_mirror import checks, outcomes, threads
 from akto_mirror.accounts import Stats
+from akto_mirror.addon import entry_view
+from akto_mirror.addon.dead_letter_commands import LetterCommands
+from akto_mirror.addon.marks import VERDICT
+from akto_mirror.addon.metrics import Observation
 from akto_mirror.capture import capture, entry
 from akto_mirror.capture.entry import Entry
 from akto_mirror.capture.rules import Skip
@@ -19,9 +23,6 @@ from akto_mirror.config.options import Settings
 from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.escaping import printable
-from akto_mirror.letter_commands import LetterCommands
-from akto_mirror.marks import VERDICT
-from akto_mirror.metrics import Observation
 
 logger = logging.getLogger(__name__)
 
