@@ -296,7 +296,7 @@ def _check(args: argparse.Namespace) -> int:
     Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, and says what to do about what fails. Exit
     code 1 if a step failed.
     """
-    from akto_mirror import checks  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.diagnostics import checks  # noqa: PLC0415 - see the module's docstring
 
     url = args.url or os.environ.get(URL_VARIABLE) or args.usage_error(f"give a URL or set {URL_VARIABLE}")
     try:
@@ -409,7 +409,7 @@ def _doctor(args: argparse.Namespace) -> int:
     the steps of `check`. Secrets are left out; look it over all the same before you paste it. Exit code 1 if something
     is wrong.
     """
-    from akto_mirror import doctor  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.diagnostics import doctor  # noqa: PLC0415 - see the module's docstring
 
     return 0 if doctor.run(args.url, _token(args), addon_path(), say, os.environ) else 1
 

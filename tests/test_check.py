@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tornado.web import Application, RequestHandler
 
-from akto_mirror import checks, cli
+from akto_mirror import cli
 from akto_mirror.background_server import BackgroundServer
+from akto_mirror.diagnostics import checks
 from akto_mirror.ingestion.service import Receiver
 
 TOKEN = "eyJ.secret.token"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from mitmproxy import version
 
-from akto_mirror.doctor import Findings, _options
+from akto_mirror.diagnostics.doctor import Findings, _options
 from akto_mirror.ingestion.service import Receiver
 from tests.support.proxy import DEADLINE, MITMDUMP, environment
 

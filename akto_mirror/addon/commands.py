@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
-from akto_mirror import checks, outcomes, threads
+from akto_mirror import outcomes, threads
 from akto_mirror.accounts import Stats
 from akto_mirror.addon import entry_view
 from akto_mirror.addon.dead_letter_commands import LetterCommands
@@ -22,6 +22,7 @@ from akto_mirror.capture.rules import Skip
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.diagnostics import checks
 from akto_mirror.escaping import printable
 
 logger = logging.getLogger(__name__)

@@ -228,7 +228,7 @@ def _way(found: Findings, url: str, token: str, uds: str, say: Callable[[str], N
         found.note("not checked", "give --url http://HOST:9091" if not url else "entries go to a file")
         return
     try:
-        from akto_mirror import checks  # noqa: PLC0415 - needs httpx, which may be missing
+        from akto_mirror.diagnostics import checks  # noqa: PLC0415 - needs httpx, which may be missing
 
         steps = [checks.show(step, say) for step in checks.run(checks.Target(url, token, uds), send=False)]
     except ImportError as fault:
