@@ -160,7 +160,7 @@ def _demo(args: argparse.Namespace) -> int:
     Starts the API, a local ingestion service and mitmdump between them, sends varied requests through, and shows what
     was mirrored, what was skipped and why.
     """
-    from akto_mirror import demo  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.demo import demo  # noqa: PLC0415 - see the module's docstring
 
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)

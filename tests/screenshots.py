@@ -16,8 +16,9 @@ import httpx
 from mitmproxy import contentviews
 from playwright.sync_api import Browser, Page, expect
 
-from akto_mirror import demo, sample_api
+from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
+from akto_mirror.demo import demo
 from akto_mirror.ingestion.service import Receiver
 from tests.faults.server import wait_for
 from tests.support.browser import CHROMIUM, running_chromium

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror import demo
-from akto_mirror.demo import CASES, Row
+from akto_mirror.demo import demo
+from akto_mirror.demo.demo import CASES, Row
 
 COMMAND = [sys.executable, "-c", "import sys; from akto_mirror.cli import main; sys.exit(main())", "demo"]
 DEADLINE = 110
