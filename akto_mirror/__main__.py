@@ -2,6 +2,6 @@
 
 import sys
 
-from akto_mirror.cli import main
+from akto_mirror.cli.program import main
 
 sys.exit(main())

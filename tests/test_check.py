@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tornado.web import Application, RequestHandler
 
-from akto_mirror import cli
 from akto_mirror.background_server import BackgroundServer
+from akto_mirror.cli import program
 from akto_mirror.diagnostics import checks
 from akto_mirror.ingestion.service import Receiver
 
@@ -78,11 +78,11 @@ Check = Callable[..., Outcome]
 @pytest.fixture
 def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Check:
     """Run `akto-mirror check`; the token must never be shown, and nothing may go to standard error."""
-    for name in (cli.URL_VARIABLE, cli.TOKEN_VARIABLE, "SSL_CERT_FILE"):
+    for name in (program.URL_VARIABLE, program.TOKEN_VARIABLE, "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*argv: str) -> Outcome:
-        code = cli.main(["check", *argv])
+        code = program.main(["check", *argv])
         out, err = capsys.readouterr()
         assert err == ""
         assert TOKEN not in out
@@ -200,7 +200,7 @@ def test_an_unknown_host_is_told(check: Check) -> None:
 
 def test_a_name_too_long_for_dns_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """A host that no resolver takes is no traceback."""
-    assert cli.main(["check", f"http://{'a' * 64}.example"]) != 0
+    assert program.main(["check", f"http://{'a' * 64}.example"]) != 0
     told = capsys.readouterr().err
     assert told.endswith("its host is not a host name\n")
     assert told.count("\n") == 1

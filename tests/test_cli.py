@@ -17,7 +17,7 @@ from typing import NoReturn
 import httpx
 import pytest
 
-from akto_mirror import cli
+from akto_mirror.cli import program
 from akto_mirror.ingestion.service import Receiver
 
 COMMAND = [sys.executable, "-c", "import sys; from akto_mirror.cli import main; sys.exit(main())"]
@@ -28,7 +28,7 @@ DEADLINE = 60
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_person_who_runs_this(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the environment's own settings for Akto out of the tests."""
-    for name in (cli.URL_VARIABLE, cli.TOKEN_VARIABLE):
+    for name in (program.URL_VARIABLE, program.TOKEN_VARIABLE):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -84,7 +84,7 @@ def test_nothing_heavy_is_imported_for_help() -> None:
 def test_help_is_there(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Every command explains itself."""
     with pytest.raises(SystemExit) as ended:
-        cli.main(argv)
+        program.main(argv)
     assert ended.value.code == 0
     assert "usage: akto-mirror" in capsys.readouterr().out
 
@@ -103,7 +103,7 @@ def test_commands_to_paste_stay_whole(
     """However wide the terminal is, each stands on a line of its own."""
     monkeypatch.setenv("COLUMNS", columns)
     with pytest.raises(SystemExit):
-        cli.main([name, "--help"])
+        program.main([name, "--help"])
     shown = capsys.readouterr().out.splitlines()
     assert [line.strip() for line in shown if "$(" in line] == lines
     assert max(map(len, shown)) <= max(int(columns), *(len(f"    {line}") for line in lines))
@@ -112,7 +112,7 @@ def test_commands_to_paste_stay_whole(
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """`--version` names program and version."""
     with pytest.raises(SystemExit) as ended:
-        cli.main(["--version"])
+        program.main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("akto-mirror 0.")
 
@@ -127,7 +127,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_wrong_usage_exits_with_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A command line that cannot be read shows the usage on standard error."""
     with pytest.raises(SystemExit) as ended:
-        cli.main(line.split())
+        program.main(line.split())
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert "usage: akto-mirror" in told
@@ -136,7 +136,7 @@ def test_wrong_usage_exits_with_2(line: str, capsys: pytest.CaptureFixture[str])
 
 def test_the_addon_path_is_the_script(capsys: pytest.CaptureFixture[str]) -> None:
     """`addon-path` prints the absolute path of akto_addon.py and nothing else."""
-    assert cli.main(["addon-path"]) == 0
+    assert program.main(["addon-path"]) == 0
     path = Path(capsys.readouterr().out.removesuffix("\n"))
     assert path.is_absolute()
     assert path.name == "akto_addon.py"
@@ -155,7 +155,7 @@ def one_error(capsys: pytest.CaptureFixture[str]) -> str:
 def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """A port in use ends the sink with one line that says which and what to do."""
     with Receiver() as other:
-        assert cli.main(["sink", "--port", str(other.port)]) == 1
+        assert program.main(["sink", "--port", str(other.port)]) == 1
     error = one_error(capsys)
     assert f"port {other.port}" in error
     assert "--port" in error
@@ -165,7 +165,7 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An --out that cannot be opened ends the sink with one line."""
     path = tmp_path / name
-    assert cli.main(["sink", "--port", "0", "--out", str(path)]) == 1
+    assert program.main(["sink", "--port", "0", "--out", str(path)]) == 1
     assert str(path) in one_error(capsys)
 
 
@@ -177,7 +177,7 @@ def test_a_pipe_is_refused(kind: str, tmp_path: Path, capsys: pytest.CaptureFixt
         listener.bind(str(tmp_path / "socket"))
         os.mkfifo(tmp_path / "pipe")
         (tmp_path / "link").symlink_to("pipe")
-        assert cli.main(["sink", "--port", "0", "--out", str(tmp_path / kind)]) == 1
+        assert program.main(["sink", "--port", "0", "--out", str(tmp_path / kind)]) == 1
     error = one_error(capsys)
     assert str(tmp_path / kind) in error
     assert "it is a pipe or a socket" in error
@@ -185,14 +185,14 @@ def test_a_pipe_is_refused(kind: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_sink_can_be_interrupted_before_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     """While its file is opened, which may take long, the signals end it as they end any program."""
-    before = {number: signal.getsignal(number) for number in cli.INTERRUPTS}
+    before = {number: signal.getsignal(number) for number in program.INTERRUPTS}
 
     def opened(_: object) -> NoReturn:
-        assert {number: signal.getsignal(number) for number in cli.INTERRUPTS} == before
+        assert {number: signal.getsignal(number) for number in program.INTERRUPTS} == before
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_receiver", opened)
-    assert cli.main(["sink"]) == 130
+    monkeypatch.setattr(program, "_receiver", opened)
+    assert program.main(["sink"]) == 130
 
 
 @pytest.mark.parametrize("token", ["line\nbreak", "caf\xe9", "\x1b[31m"])
@@ -201,9 +201,9 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(
     token: str, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message names the setting, never the token."""
-    assert cli.main([*argv, "--token", token]) == 1
+    assert program.main([*argv, "--token", token]) == 1
     error = one_error(capsys)
-    assert cli.TOKEN_VARIABLE in error
+    assert program.TOKEN_VARIABLE in error
     assert token not in error
 
 
@@ -213,13 +213,13 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(
 )
 def test_check_refuses_what_is_no_url(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A URL that cannot be one of an ingestion service is an error of one line."""
-    assert cli.main(["check", url]) == 1
+    assert program.main(["check", url]) == 1
     one_error(capsys)
 
 
 def test_check_does_not_show_a_password(capsys: pytest.CaptureFixture[str]) -> None:
     """A URL with a password is refused without showing it."""
-    assert cli.main(["check", "http://ann:hunter2@127.0.0.1:9091"]) == 1
+    assert program.main(["check", "http://ann:hunter2@127.0.0.1:9091"]) == 1
     assert "hunter2" not in one_error(capsys)
 
 
@@ -228,10 +228,10 @@ def test_check_takes_url_and_token_from_the_environment(
 ) -> None:
     """The variables that Akto's users know stand in for the arguments."""
     with Receiver(token="from-outside") as server:
-        monkeypatch.setenv(cli.URL_VARIABLE, server.url)
-        monkeypatch.setenv(cli.TOKEN_VARIABLE, "from-outside")
-        assert cli.main(["check"]) == 0
-        assert cli.main(["check", "--token", "given"]) == 1
+        monkeypatch.setenv(program.URL_VARIABLE, server.url)
+        monkeypatch.setenv(program.TOKEN_VARIABLE, "from-outside")
+        assert program.main(["check"]) == 0
+        assert program.main(["check", "--token", "given"]) == 1
     out, _ = capsys.readouterr()
     assert "from-outside" not in out
     assert "given" not in out

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror import cli
+from akto_mirror.cli import program
 from tests.support.proxy import DEADLINE
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what the command prints."""
     pytest.importorskip("shtab")
-    assert cli.main(["completion", shell]) == 0
+    assert program.main(["completion", shell]) == 0
     return capsys.readouterr().out
 
 
@@ -62,7 +62,7 @@ def test_without_shtab_the_next_step_is_told(
 ) -> None:
     """It is an optional dependency."""
     monkeypatch.setitem(sys.modules, "shtab", None)
-    assert cli.main(["completion", "bash"]) == 1
+    assert program.main(["completion", "bash"]) == 1
     shown = capsys.readouterr().err
     assert "shtab is missing; install it with:" in shown
     assert shown.count("\n") == 1

@@ -14,10 +14,10 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
-from akto_mirror import cli
 from akto_mirror.accounts import Dropped, Stats
 from akto_mirror.addon import metrics
 from akto_mirror.addon.metrics import Observation
+from akto_mirror.cli import program
 from akto_mirror.config import declarations
 from akto_mirror.config.declarations import KINDS, Option
 from tests.support.proxy import ROOT
@@ -87,7 +87,7 @@ def rows_of(parser: argparse.ArgumentParser, action: argparse.Action) -> list[tu
 
 def commands_page() -> str:
     """Return the page of commands."""
-    return COMMANDS_HEAD + "".join(map(command_section, cli._parsers(cli._parser())))
+    return COMMANDS_HEAD + "".join(map(command_section, program._parsers(program._parser())))
 
 
 def test_commands() -> None:
@@ -97,7 +97,7 @@ def test_commands() -> None:
 
 def test_every_argument_is_explained() -> None:
     """Each command, argument and option has a help of more than two words."""
-    for parser in cli._parsers(cli._parser()):
+    for parser in program._parsers(program._parser()):
         assert parser.description, parser.prog
         told = [row for action in parser._actions for row in rows_of(parser, action)]
         assert [name for name, text in told if len(text.split()) < 3] == [], parser.prog

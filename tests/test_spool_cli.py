@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror import cli
+from akto_mirror.cli import program
 from akto_mirror.delivery.spool.spool import Dead, Spool
 from tests.test_shipper import entry
 
@@ -34,7 +34,7 @@ def spool(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command on it."""
 
     def run(*args: str) -> tuple[int, str, str]:
-        code = cli.main(["spool", "--dir", str(folder), *args])
+        code = program.main(["spool", "--dir", str(folder), *args])
         shown = capsys.readouterr()
         return code, shown.out, shown.err
 
@@ -135,14 +135,14 @@ def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         code, _, err = spool(*line.split())
         assert (code, err.count("\n")) == (1, 1)
     (tmp_path / "link").symlink_to(tmp_path)
-    assert cli.main(["spool", "--dir", str(tmp_path / "link"), "status"]) == 1
+    assert program.main(["spool", "--dir", str(tmp_path / "link"), "status"]) == 1
     assert "symbolic link" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ["status", "list", "list --json", "retry", "drop --all"])
 def test_a_named_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
     """Line 6: a misspelt folder is told, with exit code 1, and not made."""
-    assert cli.main(["spool", "--dir", str(tmp_path / "none"), *line.split()]) == 1
+    assert program.main(["spool", "--dir", str(tmp_path / "none"), *line.split()]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "nothing is on disk" in shown.err
@@ -153,7 +153,7 @@ def test_nothing_on_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
     """Line 6: it is no mistake that nothing was ever spooled; the output for programs stays empty."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for line, out, err in (("status", 1, 0), ("list", 1, 0), ("list --json", 0, 1)):
-        assert cli.main(["spool", *line.split()]) == 0
+        assert program.main(["spool", *line.split()]) == 0
         shown = capsys.readouterr()
         assert (shown.out.count("nothing is on disk"), shown.err.count("nothing is on disk")) == (out, err)
     assert list(tmp_path.iterdir()) == []
@@ -171,7 +171,7 @@ def test_another_users_folder(
     name = pwd.getpwuid(1).pw_name if owner == 1 else "user 12345"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for given, named in ((["--dir", str(folder)], f"--dir {folder}"), ([], "the spool's folder")):
-        assert cli.main(["spool", *given, "status"]) == 1
+        assert program.main(["spool", *given, "status"]) == 1
         shown = capsys.readouterr().err
         assert f"{named}: it belongs to another user; run this as the user that owns it ({name})" in shown
 

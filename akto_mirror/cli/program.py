@@ -375,9 +375,9 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _add_spool(commands: Commands) -> None:
-    from akto_mirror import spool_cli  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.cli import spool  # noqa: PLC0415 - see the module's docstring
 
-    spool_cli.add_actions(_add(commands, "spool", _spool))
+    spool.add_actions(_add(commands, "spool", _spool))
 
 
 def _spool(args: argparse.Namespace) -> int:
@@ -386,11 +386,11 @@ def _spool(args: argparse.Namespace) -> int:
     Shows what waits and what was refused for good, and lets both be sent elsewhere or deleted; a running proxy need not
     be stopped for it. The spool is that of the user who runs this: for a service, run it as the service's user.
     """
-    from akto_mirror import spool_cli  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.cli import spool  # noqa: PLC0415 - see the module's docstring
 
     try:
-        return spool_cli.run(args, say)
-    except spool_cli.Mistake as mistake:
+        return spool.run(args, say)
+    except spool.Mistake as mistake:
         raise UserError(str(mistake)) from mistake
 
 

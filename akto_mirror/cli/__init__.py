@@ -1,0 +1,5 @@
+"""The command line `akto-mirror`: arguments and exit codes; the logic is in the rooms below."""
+
+from akto_mirror.cli.program import main
+
+__all__ = ["main"]
