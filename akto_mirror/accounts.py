@@ -6,37 +6,8 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from akto_mirror.capture.rules import Reason
-
-
-class Place(StrEnum):
-    """Where a captured entry is, or how it ended, unless it was dropped: a closed vocabulary."""
-
-    SHIPPED = "shipped"
-    QUEUED = "queued"
-    IN_FLIGHT = "in flight"
-    SPOOLED = "spooled"
-    REJECTED = "rejected"
-    HANDED_OVER = "handed over"
-
-
-class Dropped(StrEnum):
-    """Why a captured entry was lost: a closed vocabulary."""
-
-    QUEUE_FULL = "queue full"
-    TOO_LARGE = "larger than 4 MiB"
-    FAULT = "fault of the addon"
-    SHUTDOWN = "not sent before the exit"
-    DEAD_FULL = "refused, and no room among the dead letters"
-    DAMAGED = "damaged in the spool"
-
-
-# Where entries are that may still be shipped by this process.
-PENDING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
-
-ALWAYS_SHOWN = (Place.SHIPPED, Place.SPOOLED, Place.REJECTED)
+from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, Dropped, Place, Reason
 
 
 @dataclass(frozen=True, slots=True)

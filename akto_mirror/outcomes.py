@@ -2,10 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
-from akto_mirror.capture.rules import Skip
 from akto_mirror.escaping import printable
+
+
+class Reason(StrEnum):
+    """Why an exchange was skipped: the closed vocabulary of promise "nothing is lost silently"."""
+
+    OWN_CALL = "own call to Akto"
+    ROUTE = "no route matches"
+    FILTER = "filtered out"
+    STATUS = "status"
+    NO_CONTENT_TYPE = "no content type"
+    CONTENT_TYPE = "content type"
+    CUT_SHORT = "cut short by the client"
+    NO_RESPONSE = "no response"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The decision not to mirror, with what in the exchange led to it."""
+
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.detail}".rstrip()
+
+
+class Place(StrEnum):
+    """Where a captured entry is, or how it ended, unless it was dropped: a closed vocabulary."""
+
+    SHIPPED = "shipped"
+    QUEUED = "queued"
+    IN_FLIGHT = "in flight"
+    SPOOLED = "spooled"
+    REJECTED = "rejected"
+    HANDED_OVER = "handed over"
+
+
+class Dropped(StrEnum):
+    """Why a captured entry was lost: a closed vocabulary."""
+
+    QUEUE_FULL = "queue full"
+    TOO_LARGE = "larger than 4 MiB"
+    FAULT = "fault of the addon"
+    SHUTDOWN = "not sent before the exit"
+    DEAD_FULL = "refused, and no room among the dead letters"
+    DAMAGED = "damaged in the spool"
+
+
+# Where entries are that may still be shipped by this process.
+PENDING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
+
+ALWAYS_SHOWN = (Place.SHIPPED, Place.SPOOLED, Place.REJECTED)
 
 
 class Outcome(StrEnum):

@@ -17,11 +17,10 @@ from typing import Any
 from mitmproxy import http
 
 from akto_mirror import bookmark, outcomes, recording
-from akto_mirror.accounts import Dropped, Stats
+from akto_mirror.accounts import Stats
+from akto_mirror.akto_api import Entry
 from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.capture import entry
-from akto_mirror.capture.entry import Entry
-from akto_mirror.capture.rules import Reason, Skip
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery import retry
 from akto_mirror.delivery.batch import Limits
@@ -31,6 +30,7 @@ from akto_mirror.delivery.sinks import choose
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.escaping import printable
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
+from akto_mirror.outcomes import Dropped, Reason, Skip
 from akto_mirror.progress import Bar
 from akto_mirror.recording import Record, UnreadableError
 from akto_mirror.verdicts import Verdicts

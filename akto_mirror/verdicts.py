@@ -13,14 +13,14 @@ from mitmproxy import exceptions, http
 from mitmproxy.optmanager import OptManager
 
 from akto_mirror import recording
+from akto_mirror.akto_api import Entry
 from akto_mirror.capture import capture, entry
-from akto_mirror.capture.entry import Entry
-from akto_mirror.capture.rules import Reason, Skip
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable
+from akto_mirror.outcomes import Reason, Skip
 from akto_mirror.recording import Record, UnreadableError
 
 

@@ -13,11 +13,12 @@ from typing import NoReturn
 
 import pytest
 
-from akto_mirror.accounts import Dropped, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks.http import HttpSink
 from akto_mirror.delivery.spool.file import SpoolError
+from akto_mirror.outcomes import Dropped
 from tests.faults.driver import Driver, always, ok
 from tests.faults.load import Api, Clients
 from tests.faults.server import OK, FaultServer, status, wait_for

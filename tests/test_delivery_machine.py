@@ -15,13 +15,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from akto_mirror.accounts import Dropped
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.spool.file import SpoolError
 from akto_mirror.delivery.spool.spool import Spool
-from akto_mirror.outcomes import Outcome
+from akto_mirror.outcomes import Dropped, Outcome
 from tests.faults.driver import Answer, Clock, Driver, ok
 
 STATUSES = [None, 200, 200, 200, 301, 400, 401, 404, 413, 422, 429, 500, 503]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror.accounts import Dropped, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Durability
@@ -21,6 +21,7 @@ from akto_mirror.delivery.sinks.http import HttpSink
 from akto_mirror.delivery.spool import view
 from akto_mirror.delivery.spool.file import SpoolError
 from akto_mirror.delivery.spool.spool import ROW_OVERHEAD, Spool
+from akto_mirror.outcomes import Dropped
 from tests.faults.driver import Driver, always, ok
 from tests.faults.server import HANG, OK, FaultServer, status, wait_for
 from tests.test_shipper import entry, fill, policy, shipping

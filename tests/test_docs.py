@@ -14,12 +14,13 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
-from akto_mirror.accounts import Dropped, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.addon import metrics
 from akto_mirror.addon.metrics import Observation
 from akto_mirror.cli import program
 from akto_mirror.config import declarations
 from akto_mirror.config.declarations import KINDS, Option
+from akto_mirror.outcomes import Dropped
 from tests.support.proxy import ROOT
 
 DOCS = ROOT / "docs"

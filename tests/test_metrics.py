@@ -18,11 +18,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from akto_mirror import sample_api
-from akto_mirror.accounts import Dropped, Place, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.addon import metrics
 from akto_mirror.addon.metrics import STALE_S, Metrics, Observation
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.capture.rules import Reason
+from akto_mirror.outcomes import Dropped, Place, Reason
 from tests.support.mirror import mirroring
 from tests.support.proxy import ADDON, DEADLINE, ROOT, confdir
 

@@ -14,13 +14,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from akto_mirror.accounts import Dropped, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.sinks.file import FileSink
 from akto_mirror.delivery.sinks.http import HttpSink
+from akto_mirror.outcomes import Dropped
 from tests.faults.server import GARBAGE, HANG, OK, RESET, FaultServer, Reply, Script, status, wait_for, weather
 
 FAST = Pace(first_s=0.01, longest_s=0.1, slow_s=0.2)

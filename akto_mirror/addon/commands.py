@@ -16,14 +16,14 @@ from akto_mirror.addon import entry_view
 from akto_mirror.addon.dead_letter_commands import LetterCommands
 from akto_mirror.addon.marks import VERDICT
 from akto_mirror.addon.metrics import Observation
+from akto_mirror.akto_api import Entry
 from akto_mirror.capture import capture, entry
-from akto_mirror.capture.entry import Entry
-from akto_mirror.capture.rules import Skip
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.diagnostics import checks
 from akto_mirror.escaping import printable
+from akto_mirror.outcomes import Skip
 
 logger = logging.getLogger(__name__)
 

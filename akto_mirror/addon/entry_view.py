@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from mitmproxy import contentviews, http
 
-from akto_mirror.capture.entry import Entry
+from akto_mirror.akto_api import Entry
 
 NAME = "Akto entry"
 

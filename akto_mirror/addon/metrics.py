@@ -18,11 +18,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from tornado.web import Application, Finish, RequestHandler, url
 
-from akto_mirror.accounts import Dropped, Place, Snapshot, Stats
+from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.capture.rules import Reason
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.spool import view
+from akto_mirror.outcomes import Dropped, Place, Reason
 from akto_mirror.threads import begin
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror.accounts import Dropped, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.addon import entry_view, handover, metrics
 from akto_mirror.addon.commands import Commands
 from akto_mirror.addon.handover import Flush, Room
@@ -25,7 +25,6 @@ from akto_mirror.addon.marks import VERDICT, Mark, Marks
 from akto_mirror.addon.metrics import Metrics, Observation
 from akto_mirror.capture import capture, entry, hosts, tee
 from akto_mirror.capture.entry import Exchange
-from akto_mirror.capture.rules import Reason, Skip
 from akto_mirror.capture.tee import Mode, Rule
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
@@ -36,7 +35,7 @@ from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.escaping import printable
-from akto_mirror.outcomes import Outcome, verdict
+from akto_mirror.outcomes import Dropped, Outcome, Reason, Skip, verdict
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,12 @@ from urllib.parse import urljoin
 
 from mitmproxy import http
 
+from akto_mirror.akto_api import HEALTH_PATH, INGEST_PATH, MARKER
 from akto_mirror.capture import body, entry, hosts, routes, rules, tee
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.entry import Exchange, HeaderMap, Shape
-from akto_mirror.capture.rules import Reason, Skip
 from akto_mirror.config.options import Settings
-from akto_mirror.delivery.destination import INGEST_PATH
-from akto_mirror.delivery.sinks.http import HEALTH_PATH, MARKER
+from akto_mirror.outcomes import Reason, Skip
 
 
 def shape(settings: Settings) -> Shape:

@@ -14,16 +14,13 @@ import ada_url
 import msgspec
 from mitmproxy import http
 
+from akto_mirror.akto_api import MAX_ENTRY_BYTES, Entry
 from akto_mirror.capture import body, redaction
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.redaction import Redaction
 
 HeaderFields = Iterable[tuple[bytes, bytes]]
 HeaderMap = dict[str, str]
-
-# The largest entry that is sent: well under what Akto's service takes (5,242,880 characters a string) and what
-# its Kafka producer can hand on (about 5 MiB a record).
-MAX_ENTRY_BYTES = 4 * 1024 * 1024
 
 # The fetch standard's null body statuses: workerd gives such a response no body, even if one was sent.
 BODILESS = frozenset({101, 103, 204, 205, 304})
@@ -48,31 +45,6 @@ SHORT = 64
 # A path that the WHATWG parser would return as it is: no dot segments, nothing to encode. The first character of
 # a segment decides, so that the expression never backtracks.
 PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*)?)+")
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One exchange as Akto's data-ingestion service takes it; every value is a string.
-
-    The fields and their order are those of Akto's Cloudflare Worker. `requestHeaders`, `responseHeaders` and `tag`
-    hold JSON as a string; `time` is in epoch seconds.
-    """
-
-    path: str
-    method: str
-    requestHeaders: str  # noqa: N815 - Akto's wire names
-    responseHeaders: str  # noqa: N815
-    requestPayload: str  # noqa: N815
-    responsePayload: str  # noqa: N815
-    ip: str
-    time: str
-    statusCode: str  # noqa: N815
-    type: str
-    status: str
-    akto_account_id: str
-    akto_vxlan_id: str
-    is_pending: str
-    source: str
-    tag: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from enum import StrEnum
+
+from akto_mirror.outcomes import Reason, Skip
 
 TARGETS = ("json", "xml", "x-www-form-urlencoded", "soap", "grpc")
 ANY_TARGET = re.compile("|".join(TARGETS))
-
-
-class Reason(StrEnum):
-    """Why an exchange was skipped: the closed vocabulary of promise "nothing is lost silently"."""
-
-    OWN_CALL = "own call to Akto"
-    ROUTE = "no route matches"
-    FILTER = "filtered out"
-    STATUS = "status"
-    NO_CONTENT_TYPE = "no content type"
-    CONTENT_TYPE = "content type"
-    CUT_SHORT = "cut short by the client"
-    NO_RESPONSE = "no response"
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """The decision not to mirror, with what in the exchange led to it."""
-
-    reason: Reason
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.reason} {self.detail}".rstrip()
 
 
 def is_websocket(upgrade: str) -> bool:

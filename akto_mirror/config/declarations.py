@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from akto_mirror.addon.marks import Mark
+from akto_mirror.akto_api import DEFAULT_TAG
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable
-
-DEFAULT_TAG = '{"service": "mitmproxy"}'
 
 # Akto's service takes strings of 5,242,880 characters and bodies of 10,485,760 (its JSON interceptor).
 MAX_BODY_LIMIT = 4 * 1024 * 1024

@@ -11,11 +11,12 @@ from mitmproxy import flowfilter
 
 from akto_mirror import private_files
 from akto_mirror.addon.marks import Mark
+from akto_mirror.akto_api import DEFAULT_TAG
 from akto_mirror.capture import redaction, routes
 from akto_mirror.capture.redaction import Redaction
 from akto_mirror.capture.tee import Mode
 from akto_mirror.config import option_values
-from akto_mirror.config.declarations import DEFAULT_TAG, OPTIONS, ConfigError, Option
+from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.destination import Destination
 from akto_mirror.delivery.retry import Durability

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from akto_mirror.akto_api import INGEST_PATH
 from akto_mirror.escaping import printable
-
-INGEST_PATH = "/api/ingestData"
 
 # Labels of 1 to 63 characters with dots between them, and perhaps one behind (RFC 1035, section 2.3.4).
 HOST_NAME = re.compile(r"(?:[^.\s]{1,63}\.)*[^.\s]{1,63}\.?")

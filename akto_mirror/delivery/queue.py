@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from akto_mirror.accounts import Dropped
-from akto_mirror.capture.entry import MAX_ENTRY_BYTES
+from akto_mirror.akto_api import MAX_ENTRY_BYTES
 from akto_mirror.delivery import batch
 from akto_mirror.delivery.batch import Limits
+from akto_mirror.outcomes import Dropped
 
 # What an entry holds in memory beside its own bytes: the bytes object's head, the time when it came, and the places of
 # both in the queue.

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from akto_mirror.accounts import Dropped, Place, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.delivery import batch, retry
 from akto_mirror.delivery.queue import Queue, cost
 from akto_mirror.delivery.report import Report
@@ -19,7 +19,7 @@ from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.spool.spool import Dead
 from akto_mirror.delivery.spool.store import Row, Store
 from akto_mirror.escaping import printable
-from akto_mirror.outcomes import Outcome
+from akto_mirror.outcomes import Dropped, Outcome, Place
 
 # Is told entries, what became of them, and why.
 Observer = Callable[[Sequence[bytes], Outcome, str], None]

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from akto_mirror.accounts import Dropped, Place, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report, is_round
@@ -28,6 +28,7 @@ from akto_mirror.delivery.sender import Courier, Job
 from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.spool.store import Store
+from akto_mirror.outcomes import Dropped, Place
 
 logger = logging.getLogger(__name__)
 

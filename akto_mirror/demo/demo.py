@@ -23,8 +23,8 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
 
 from akto_mirror import sample_api
+from akto_mirror.akto_api import INGEST_PATH
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.delivery.destination import INGEST_PATH
 from akto_mirror.escaping import printable
 from akto_mirror.ingestion.service import Receiver
 

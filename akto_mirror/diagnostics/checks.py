@@ -18,10 +18,8 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from akto_mirror.capture.entry import Entry
-from akto_mirror.config.declarations import DEFAULT_TAG
+from akto_mirror.akto_api import DEFAULT_TAG, INGEST_PATH, Entry
 from akto_mirror.delivery import destination
-from akto_mirror.delivery.destination import INGEST_PATH
 from akto_mirror.delivery.sinks.http import tls_context
 from akto_mirror.escaping import hide, printable
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.capture.entry import MAX_ENTRY_BYTES
+from akto_mirror.akto_api import MAX_ENTRY_BYTES
 from akto_mirror.config.declarations import OPTIONS
 from akto_mirror.delivery import batch
 from akto_mirror.delivery.batch import Limits

@@ -12,11 +12,11 @@ from mitmproxy import exceptions, http
 from mitmproxy.test import tflow
 from prometheus_client.registry import CollectorRegistry
 
-from akto_mirror.accounts import Dropped, Place, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.addon import metrics
 from akto_mirror.addon.metrics import Observation
-from akto_mirror.capture.rules import Reason
 from akto_mirror.ingestion.service import Receiver
+from akto_mirror.outcomes import Dropped, Place, Reason
 from tests.unit.harness import Harness, mirroring
 
 

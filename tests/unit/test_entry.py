@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy import http
 
+from akto_mirror.akto_api import MAX_ENTRY_BYTES, Entry
 from akto_mirror.capture import body, entry
-from akto_mirror.capture.entry import Entry, Exchange, HeaderMap, Shape, header_map, path_of
+from akto_mirror.capture.entry import Exchange, HeaderMap, Shape, header_map, path_of
 from tests.unit.flows import TIME, Fields, flow, request, response
 
 AKTO = Shape(
@@ -398,9 +399,9 @@ class TestEncoding:
     @pytest.mark.parametrize("char", ["\x01", '"', "é", "😀", "a"])
     def test_an_entry_over_the_bound_is_cut_to_fit(self, char: str) -> None:
         """Line 5: escapes make a text six times as long; payloads are cut until the entry fits, the rest stays."""
-        made = replace_payloads(build(AKTO), char * entry.MAX_ENTRY_BYTES, char * 2000)
+        made = replace_payloads(build(AKTO), char * MAX_ENTRY_BYTES, char * 2000)
         encoded = entry.shorten(made)
-        assert 0.9 * entry.MAX_ENTRY_BYTES < len(encoded) <= entry.MAX_ENTRY_BYTES
+        assert 0.9 * MAX_ENTRY_BYTES < len(encoded) <= MAX_ENTRY_BYTES
         shipped = json.loads(encoded)
         assert shipped["path"] == made.path
         assert made.requestPayload.startswith(shipped["requestPayload"])
@@ -408,24 +409,24 @@ class TestEncoding:
 
     def test_base64_stays_base64(self) -> None:
         """What is left of a gRPC payload can be decoded."""
-        made = replace_payloads(build(AKTO), "QUJD" * (entry.MAX_ENTRY_BYTES // 4), "QUJD")
+        made = replace_payloads(build(AKTO), "QUJD" * (MAX_ENTRY_BYTES // 4), "QUJD")
         shipped = json.loads(entry.shorten(made))
         assert set(base64.b64decode(shipped["requestPayload"], validate=True)) == set(b"ABC")
 
     @pytest.mark.parametrize("turned", [False, True])
     def test_escapes_in_one_half(self, turned: bool) -> None:
         """A text whose escapes all stand at one end still fits."""
-        halves = ["\x01" * entry.MAX_ENTRY_BYTES, "a" * entry.MAX_ENTRY_BYTES]
+        halves = ["\x01" * MAX_ENTRY_BYTES, "a" * MAX_ENTRY_BYTES]
         made = replace_payloads(build(AKTO), "".join(reversed(halves) if turned else halves), "")
-        assert len(entry.shorten(made)) <= entry.MAX_ENTRY_BYTES
+        assert len(entry.shorten(made)) <= MAX_ENTRY_BYTES
 
     def test_one_that_fits_is_not_touched(self) -> None:
         """Exactly the bound is within it."""
-        room = entry.MAX_ENTRY_BYTES - len(entry.encode(replace_payloads(build(AKTO), "", "")))
+        room = MAX_ENTRY_BYTES - len(entry.encode(replace_payloads(build(AKTO), "", "")))
         whole = replace_payloads(build(AKTO), "a" * room, "")
-        assert len(entry.encode(whole)) == entry.MAX_ENTRY_BYTES
+        assert len(entry.encode(whole)) == MAX_ENTRY_BYTES
         assert json.loads(entry.shorten(whole))["requestPayload"] == whole.requestPayload
-        assert len(entry.shorten(replace_payloads(whole, "a" * (room + 1), ""))) < entry.MAX_ENTRY_BYTES
+        assert len(entry.shorten(replace_payloads(whole, "a" * (room + 1), ""))) < MAX_ENTRY_BYTES
 
     @pytest.mark.parametrize("byte", [b'"', b"\\", b"\x01", b"\xff", b"a"])
     def test_whatever_is_too_long_is_cut(self, byte: bytes) -> None:
@@ -436,7 +437,7 @@ class TestEncoding:
         shipped = json.loads(entry.shorten(made))
         assert entry.is_oversized(made, b"")
         assert json.loads(shipped["requestHeaders"])["a"] == json.loads(made.requestHeaders)["a"][: entry.MAX_HEADER]
-        assert len(entry.shorten(made)) <= entry.MAX_ENTRY_BYTES
+        assert len(entry.shorten(made)) <= MAX_ENTRY_BYTES
 
     def test_repeated_headers_take_linear_time(self) -> None:
         """One name a hundred thousand times is joined once; joined one by one, it would take minutes."""

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from mitmproxy import http
 
 from akto_mirror import har, recording, verdicts
-from akto_mirror.capture.entry import Entry
-from akto_mirror.capture.rules import Skip
+from akto_mirror.akto_api import Entry
 from akto_mirror.config import options
+from akto_mirror.outcomes import Skip
 from akto_mirror.recording import UnreadableError
 from akto_mirror.verdicts import Entries, Verdicts
 

@@ -16,8 +16,7 @@ from mitmproxy.flow import Error
 from mitmproxy.test import tflow
 
 from akto_mirror.addon.marks import VERDICT
-from akto_mirror.capture.entry import MAX_ENTRY_BYTES, Entry
-from akto_mirror.config.declarations import DEFAULT_TAG
+from akto_mirror.akto_api import DEFAULT_TAG, MAX_ENTRY_BYTES, Entry
 from tests.unit.flows import Fields, flow, request, response
 from tests.unit.harness import Harness, mirroring
 

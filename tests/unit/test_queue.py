@@ -6,11 +6,11 @@ import tracemalloc
 
 import pytest
 
-from akto_mirror.accounts import Dropped
+from akto_mirror.akto_api import Entry
 from akto_mirror.capture import entry
-from akto_mirror.capture.entry import Entry
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.queue import ENTRY_OVERHEAD, Queue
+from akto_mirror.outcomes import Dropped
 
 LIMITS = Limits(100, 1_000_000, 1.0)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from akto_mirror.capture.rules import TARGETS, Reason, Skip, is_target, is_websocket, judge
+from akto_mirror.capture.rules import TARGETS, is_target, is_websocket, judge
+from akto_mirror.outcomes import Reason, Skip
 
 JSON = "application/json"
 

@@ -14,16 +14,11 @@ from urllib.parse import urljoin, urlsplit
 import certifi
 import httpx
 
+from akto_mirror.akto_api import HEALTH_PATH, MARKER
 from akto_mirror.delivery import batch
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.sinks.transport import Transport
 from akto_mirror.escaping import hide, printable
-
-# The header that tells the addon's own calls when they come back to a proxy that loads it.
-MARKER = "x-akto-mirror"
-
-# Beside `api/ingestData`, so that a path in front of both is kept.
-HEALTH_PATH = "../healthCheck"
 
 # Any answer will do, as long as it can be read as it comes.
 ANSWERS = {"accept": "*/*", "accept-encoding": "identity"}

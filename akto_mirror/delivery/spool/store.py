@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 
-from akto_mirror.accounts import Dropped, Place, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.delivery.spool.file import LOCK_S, NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.delivery.spool.spool import Dead, Spool
+from akto_mirror.outcomes import Dropped, Place
 
 logger = logging.getLogger(__name__)
 

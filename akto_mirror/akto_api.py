@@ -1,0 +1,45 @@
+"""Facts of Akto's interface: the paths and limits of its data-ingestion service, and the form of an entry."""
+
+from __future__ import annotations
+
+import msgspec
+
+# Where batches are posted, by default.
+INGEST_PATH = "/api/ingestData"
+
+# Beside `api/ingestData`, so that a path in front of both is kept.
+HEALTH_PATH = "../healthCheck"
+
+# The header by which calls of this addon to Akto are known when they come back to a proxy that loads it.
+MARKER = "x-akto-mirror"
+
+# The largest entry that is sent: well under what Akto's service takes (5,242,880 characters a string) and what
+# its Kafka producer can hand on (about 5 MiB a record).
+MAX_ENTRY_BYTES = 4 * 1024 * 1024
+
+DEFAULT_TAG = '{"service": "mitmproxy"}'
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One exchange as Akto's data-ingestion service takes it; every value is a string.
+
+    The fields and their order are those of Akto's Cloudflare Worker. `requestHeaders`, `responseHeaders` and `tag`
+    hold JSON as a string; `time` is in epoch seconds.
+    """
+
+    path: str
+    method: str
+    requestHeaders: str  # noqa: N815 - Akto's wire names
+    responseHeaders: str  # noqa: N815
+    requestPayload: str  # noqa: N815
+    responsePayload: str  # noqa: N815
+    ip: str
+    time: str
+    statusCode: str  # noqa: N815
+    type: str
+    status: str
+    akto_account_id: str
+    akto_vxlan_id: str
+    is_pending: str
+    source: str
+    tag: str
