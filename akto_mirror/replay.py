@@ -18,14 +18,12 @@ from mitmproxy import http
 
 from akto_mirror import bookmark, outcomes, recording
 from akto_mirror.accounts import Stats
-from akto_mirror.akto_api import Entry
 from akto_mirror.bookmark import Bookmark, Edition
-from akto_mirror.capture import entry
+from akto_mirror.capture.entry import Captured
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery import retry
-from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Kind
-from akto_mirror.delivery.shipper import Policy, Shipper
+from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.escaping import printable
@@ -159,23 +157,22 @@ class Replay:
             return self.complain(f"{printable(str(path))}: flow {index + 1}: {what}; please report this")
         return self._follow(record.flow, verdict, ledger, index)
 
-    def _follow(self, flow: http.HTTPFlow, verdict: Entry | Skip, ledger: Ledger, index: int) -> None:
+    def _follow(self, flow: http.HTTPFlow, verdict: Captured | Skip, ledger: Ledger, index: int) -> None:
         self.show(flow, verdict)
         if isinstance(verdict, Skip):
             self.tally.skipped[verdict.reason] += 1
             ledger.settle(index)
         else:
             self.tally.captured += 1
-            encoded, is_cut = entry.fit(verdict)
-            self.tally.shortened += is_cut
-            self.take(encoded, ledger, index)
+            self.tally.shortened += verdict.is_shortened
+            self.take(verdict.encoded, ledger, index)
 
     def ledger_of(self, path: Path) -> Ledger:
         """Return the ledger of a file."""
         del path
         return Ledger()
 
-    def show(self, flow: http.HTTPFlow, verdict: Entry | Skip) -> None:
+    def show(self, flow: http.HTTPFlow, verdict: Captured | Skip) -> None:
         """Show a verdict to people."""
 
     def take(self, encoded: bytes, ledger: Ledger, index: int) -> None:
@@ -200,7 +197,7 @@ class DryRun(Replay):
         super().__init__(job, bar)
         self._say = say
 
-    def show(self, flow: http.HTTPFlow, verdict: Entry | Skip) -> None:
+    def show(self, flow: http.HTTPFlow, verdict: Captured | Skip) -> None:
         """Show one line of the table of verdicts."""
         shown = outcomes.foreseen(verdict)
         status = flow.response.status_code if flow.response else "-"
@@ -233,10 +230,10 @@ class Shipping(Replay):
         settings = job.settings
         self._stats = Stats()
         self._manifest = Manifest()
-        self._sink = ReceiptSink(choose.sink(settings, self._verdicts.marker), self._manifest)
-        self._shipper = Shipper(_policy(settings), self._sink, self._stats)
-        self._patience_s = settings.timeout_s + settings.shutdown_s
-        self._room = settings.queue_bytes // 2
+        self._sink = ReceiptSink(choose.sink(settings.sink, self._verdicts.marker), self._manifest)
+        self._shipper = Shipper(settings.delivery, self._sink, self._stats)
+        self._patience_s = settings.delivery.timeout_s + settings.delivery.shutdown_s
+        self._room = settings.delivery.queue_bytes // 2
         self._told = False
         self._places: list[tuple[Bookmark, Edition, Ledger]] = []
         self._folder = self._bookmarks()
@@ -275,7 +272,8 @@ class Shipping(Replay):
         edition = Edition.of(path, self._job.fingerprint())
         if self._folder is None:
             return Ledger()
-        place = Bookmark(self._folder, path, f"{self._job.settings.destination.url} {self._job.settings.uds}")
+        sink = self._job.settings.sink
+        place = Bookmark(self._folder, path, f"{sink.destination.url} {sink.uds}")
         ledger = (place.load(edition) if self._job.resume else None) or Ledger()
         self._places.append((place, edition, ledger))
         return ledger
@@ -395,11 +393,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _policy(settings: Settings) -> Policy:
-    limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
-    return Policy(limits, settings.queue_bytes, settings.timeout_s, settings.shutdown_s)
 
 
 class _Warnings(logging.Handler):

@@ -13,14 +13,14 @@ from mitmproxy import exceptions, http
 from mitmproxy.optmanager import OptManager
 
 from akto_mirror import recording
-from akto_mirror.akto_api import Entry
-from akto_mirror.capture import capture, entry
+from akto_mirror.capture.capture import Capture
+from akto_mirror.capture.entry import Captured
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable
-from akto_mirror.outcomes import Reason, Skip
+from akto_mirror.outcomes import Skip
 from akto_mirror.recording import Record, UnreadableError
 
 
@@ -78,18 +78,14 @@ class Verdicts:
 
     def __init__(self, settings: Settings, *, rewrite_time: bool = False) -> None:
         self.marker = secrets.token_hex(8)
-        self._settings = settings
-        self._shape = capture.shape(settings)
+        self._capture = Capture(settings.capture, self.marker)
         self._rewrite_time = rewrite_time
 
-    def of(self, flow: http.HTTPFlow) -> Entry | Skip:
+    def of(self, flow: http.HTTPFlow) -> Captured | Skip:
         """Return a flow's entry, or why it has none."""
-        if flow.response is None:
-            return Skip(Reason.NO_RESPONSE)
-        if self._rewrite_time:
+        if self._rewrite_time and flow.response is not None:
             flow.response.timestamp_end = time.time()
-        verdict = capture.decide(flow, flow.response, self._settings, self.marker)
-        return verdict if isinstance(verdict, Skip) else entry.build(flow, flow.response, self._shape, verdict)
+        return self._capture.of(flow)
 
 
 class Skipped(NamedTuple):
@@ -134,7 +130,7 @@ def entries(paths: Iterable[Path], given: Mapping[str, Any]) -> Entries:
             if isinstance(verdict, Skip):
                 found.skipped.append(Skipped(record.flow.request.method, record.flow.request.pretty_url, str(verdict)))
             else:
-                found.append(msgspec.structs.asdict(verdict))
+                found.append(msgspec.structs.asdict(verdict.entry))
     return found
 
 

@@ -17,13 +17,13 @@ from akto_mirror.addon.dead_letter_commands import LetterCommands
 from akto_mirror.addon.marks import VERDICT
 from akto_mirror.addon.metrics import Observation
 from akto_mirror.akto_api import Entry
-from akto_mirror.capture import capture, entry
+from akto_mirror.capture.capture import Capture
+from akto_mirror.capture.entry import Captured
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.diagnostics import checks
 from akto_mirror.escaping import printable
-from akto_mirror.outcomes import Skip
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Commands(LetterCommands):
     _stats: Stats
     _settings: Settings | None
     _shipper: Shipper | None
-    _marker: str
+    _capture: Capture | None
 
     @command.command("akto.stats")
     def stats(self) -> str:
@@ -54,51 +54,52 @@ class Commands(LetterCommands):
     def check(self) -> None:
         """Check the way to Akto step by step; the answer goes to the event log."""
         settings = self._configured()
-        if not settings.destination.scheme.startswith("http"):
+        if not settings.sink.destination.scheme.startswith("http"):
             raise exceptions.CommandError("akto_url names no service; there is nothing to check")
-        target = checks.Target(settings.destination.url, token=settings.token, uds=settings.uds)
+        target = checks.Target(settings.sink.destination.url, token=settings.sink.token, uds=settings.sink.uds)
         threading.Thread(target=_check, args=(target,), name="akto-check", daemon=True).start()
 
     @command.command("akto.preview")
     def preview(self, flows: Sequence[flow.Flow]) -> types.Data:
         """Show the entries that flows would become, and why a flow would be skipped."""
-        settings = self._configured()
-        rows = [row for each in _with_response(flows) for row in _preview(each, settings, self._marker)]
+        capture = self._capturing()
+        rows = [row for each in _with_response(flows) for row in _preview(each, capture)]
         return cast(types.Data, rows)
 
     @command.command("akto.ship")
     def ship(self, flows: Sequence[flow.Flow]) -> None:
         """Send flows now, whatever the capture rules say of them, and even if they were sent before."""
-        settings, sender = self._configured(), self._sender()
+        capture, sender = self._capturing(), self._sender()
         chosen = _with_response(flows)
         for each in chosen:
             assert each.response is not None  # noqa: S101 - chosen by it; for the type checker
-            exchange = capture.snapshot(each, each.response, settings)
-            self._ship(each, self._encode(entry.build(each, each.response, capture.shape(settings), exchange)), sender)
+            self._ship(each, capture.anyway(each, each.response), sender)
         sender.flush()
         logger.info("akto: sending %d flows by hand", len(chosen))
 
-    def _encode(self, made: Entry) -> bytes:
-        """Encode an entry; one that is too large is cut, which is counted and told."""
-        encoded, is_cut = entry.fit(made)
-        if is_cut and is_round(count := self._stats.shorten()):
-            request = printable(f"{made.method} {made.path}")
+    def _count_shortened(self, made: Captured) -> None:
+        if made.is_shortened and is_round(count := self._stats.shorten()):
+            request = printable(f"{made.entry.method} {made.entry.path}")
             logger.warning("akto: shortened the entry of %s, which is too large (%d so far)", request, count)
-        return encoded
 
     def _explain(self, chosen: http.HTTPFlow) -> str:
         """Return the text of the content view: what became of a flow, or would, and its entry."""
-        if self._settings is None:
+        if self._capture is None:
             return "# akto: the akto_ options are not in order; see the event log"
-        verdict, made = _foresee(chosen, self._settings, self._marker)
+        verdict, made = _foresee(chosen, self._capture)
         return entry_view.render(made, str(chosen.metadata.get(VERDICT, verdict)))
+
+    def _capturing(self) -> Capture:
+        self._configured()
+        assert self._capture is not None  # noqa: S101 - made with the settings; for the type checker
+        return self._capture
 
     def _configured(self) -> Settings:
         if self._settings is None:
             raise exceptions.CommandError("the akto_ options are not in order; see the event log")
         return self._settings
 
-    def _ship(self, flow: http.HTTPFlow, encoded: bytes, shipper: Shipper) -> None:
+    def _ship(self, flow: http.HTTPFlow, made: Captured, shipper: Shipper) -> None:
         """Send an entry, and let its flow show what becomes of it."""
         raise NotImplementedError
 
@@ -130,18 +131,15 @@ def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
     return chosen
 
 
-def _preview(chosen: http.HTTPFlow, settings: Settings, marker: str) -> list[list[str]]:
-    verdict, made = _foresee(chosen, settings, marker)
+def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
+    verdict, made = _foresee(chosen, capture)
     return [["verdict", verdict], *([name, value] for name, value in msgspec.structs.asdict(made).items())]
 
 
-def _foresee(chosen: http.HTTPFlow, settings: Settings, marker: str) -> tuple[str, Entry]:
+def _foresee(chosen: http.HTTPFlow, capture: Capture) -> tuple[str, Entry]:
     """Return what the rules say of a flow that has a response, and its entry whatever they say."""
     assert chosen.response is not None  # noqa: S101 - chosen by it; for the type checker
-    decision = capture.decide(chosen, chosen.response, settings, marker)
-    exchange = capture.snapshot(chosen, chosen.response, settings) if isinstance(decision, Skip) else decision
-    made = entry.build(chosen, chosen.response, capture.shape(settings), exchange)
-    return outcomes.foreseen(decision), made
+    return outcomes.foreseen(capture.judge(chosen)), capture.anyway(chosen, chosen.response).entry
 
 
 def _check(target: checks.Target) -> None:

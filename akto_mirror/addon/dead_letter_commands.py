@@ -19,8 +19,6 @@ from mitmproxy import command, exceptions, types
 
 from akto_mirror import threads
 from akto_mirror.config.options import Settings
-from akto_mirror.delivery import destination
-from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.spool import dead_letters
 from akto_mirror.delivery.spool.dead_letters import UnknownLetterError
 from akto_mirror.delivery.spool.file import SpoolError
@@ -74,16 +72,15 @@ class LetterCommands:
 def _folder(settings: Settings | None) -> Path:
     if settings is None:
         raise exceptions.CommandError("the akto_ options are not in order; see the event log")
-    if settings.durability is Durability.MEMORY:
+    if settings.delivery.spool is None:
         raise exceptions.CommandError("akto_durability=memory keeps nothing on disk, refused entries neither")
-    return settings.spool_dir
+    return settings.delivery.spool.folder
 
 
 def _open(settings: Settings | None) -> Spool:
     folder = _folder(settings)
     assert settings is not None  # noqa: S101 - for the type checker
-    target = destination.spool_target(settings.destination, settings.uds)
-    spool = Spool(folder, target=target, limit=0, owner=f"command {os.getpid()}")
+    spool = Spool(folder, target=settings.sink.target, limit=0, owner=f"command {os.getpid()}")
     if not spool.exists():
         raise exceptions.CommandError(f"nothing is on disk: {printable(str(spool.file))} does not exist")
     return spool

@@ -8,12 +8,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import NamedTuple
 from weakref import ref
 
 from mitmproxy import flow, http
 
+from akto_mirror.config.screen import Mark
 from akto_mirror.outcomes import UNDER_WAY, Outcome, verdict
 
 # Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
@@ -40,14 +40,6 @@ MOST = 50_000
 # Flows that are shown anew in one turn of the event loop, and the seconds between turns: an interface redraws each.
 TURN = 100
 PAUSE_S = 0.05
-
-
-class Mark(Enum):
-    """What is put on flows: a mark and a comment, only the comment, or neither."""
-
-    AUTO = "auto"
-    COMMENT = "comment"
-    NEVER = "never"
 
 
 class News(NamedTuple):

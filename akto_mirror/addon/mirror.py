@@ -21,18 +21,18 @@ from akto_mirror.accounts import Stats
 from akto_mirror.addon import entry_view, handover, metrics
 from akto_mirror.addon.commands import Commands
 from akto_mirror.addon.handover import Flush, Room
-from akto_mirror.addon.marks import VERDICT, Mark, Marks
+from akto_mirror.addon.marks import VERDICT, Marks
 from akto_mirror.addon.metrics import Metrics, Observation
-from akto_mirror.capture import capture, entry, hosts, tee
-from akto_mirror.capture.entry import Exchange
-from akto_mirror.capture.tee import Mode, Rule
+from akto_mirror.capture import hosts, tee
+from akto_mirror.capture.capture import Capture
+from akto_mirror.capture.config import Mode
+from akto_mirror.capture.entry import Captured
+from akto_mirror.capture.tee import Rule
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.options import Settings
-from akto_mirror.delivery import destination
-from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.shipper import Policy, Shipper, SpoolPlan
+from akto_mirror.config.screen import Mark
+from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Dropped, Outcome, Reason, Skip, verdict
@@ -77,6 +77,7 @@ class AktoMirror(Commands):
         self._shipper: Shipper | None = None
         self._closing: Future[None] | None = None
         self._settings: Settings | None = None
+        self._capture: Capture | None = None
         self._running = False
         self._chatty = False
         self._host_replacer: hosts.HostReplacer | None = None
@@ -114,13 +115,13 @@ class AktoMirror(Commands):
             self._shipper.start()
         if settings is None:
             logger.error("akto: nothing is mirrored until the options above are mended")
-        elif not settings.destination.url:
+        elif not settings.sink.destination.url:
             logger.warning(
                 "akto: dry run, nothing is sent; set akto_url=http://HOST:9091 or AKTO_DATA_INGESTION_URL to mirror"
             )
         else:
-            fidelity = "worker" if settings.worker else "akto"
-            logger.info("akto: mirroring to %s (fidelity %s)", settings.destination.shown, fidelity)
+            fidelity = "worker" if settings.capture.worker else "akto"
+            logger.info("akto: mirroring to %s (fidelity %s)", settings.sink.destination.shown, fidelity)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Let a long request pass while it comes."""
@@ -195,7 +196,7 @@ class AktoMirror(Commands):
             return
         if flow.response is None:
             self._skip(flow, Skip(Reason.NO_RESPONSE))
-        elif self._settings is not None and self._settings.worker and not flow.client_conn.connected:
+        elif self._settings is not None and self._settings.capture.worker and not flow.client_conn.connected:
             self._skip(flow, Skip(Reason.CUT_SHORT))
         else:
             self._mirror(flow)
@@ -207,7 +208,7 @@ class AktoMirror(Commands):
         Where the script is reloaded they go on, and the next instance mirrors them at their end.
         """
         for flow in list(self._streams.values()):
-            if self._settings is not None and self._settings.worker:
+            if self._settings is not None and self._settings.capture.worker:
                 self._skip(flow, Skip(Reason.CUT_SHORT))
             else:
                 self._mirror(flow)
@@ -241,7 +242,7 @@ class AktoMirror(Commands):
             self._host_replacer = None
 
     def _rule(self, settings: Settings, *, needs_whole: bool) -> Rule:
-        return Rule(Mode.NEVER if needs_whole else settings.stream, settings.body_limit, self._bounded)
+        return Rule(Mode.NEVER if needs_whole else settings.capture.stream, settings.capture.body_limit, self._bounded)
 
     def _keep_bodies_for_people(self) -> None:
         """Have streamed bodies kept where somebody looks at them or saves them; mitmproxy 11 cannot."""
@@ -252,7 +253,7 @@ class AktoMirror(Commands):
     def _read_options(self) -> None:
         try:
             settings = options.read({name: getattr(ctx.options, name) for name in declarations.names()}, os.environ)
-            self._serve_metrics(settings.metrics)
+            self._serve_metrics(settings.screen.metrics)
         except ConfigError as fault:
             self._refuse(fault)
         else:
@@ -265,9 +266,9 @@ class AktoMirror(Commands):
 
     def _apply(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
-        self._shape = capture.shape(settings)
-        self._set_marks(settings.mark)
-        if not settings.destination.url:
+        self._capture = Capture(settings.capture, self._marker)
+        self._set_marks(settings.screen.mark)
+        if not settings.sink.destination.url:
             self._stop()
         elif self._shipper is None:
             self._shipper = self._begin(settings)
@@ -287,7 +288,7 @@ class AktoMirror(Commands):
             self._marks.mark = mark
 
     def _serve_metrics(self, address: tuple[str, int] | None) -> None:
-        before = self._settings.metrics if self._settings else None
+        before = self._settings.screen.metrics if self._settings else None
         if address == before:
             return
         served = self._new_metrics(*address) if address else None
@@ -313,13 +314,13 @@ class AktoMirror(Commands):
         settings = self._settings
         if settings is None:
             return metrics.observe(self._stats, self._shipper, 0, None, "")
-        folder = None if settings.durability is Durability.MEMORY else settings.spool_dir
-        target = destination.spool_target(settings.destination, settings.uds)
-        return metrics.observe(self._stats, self._shipper, settings.queue_bytes, folder, target)
+        delivery = settings.delivery
+        folder = None if delivery.spool is None else delivery.spool.folder
+        return metrics.observe(self._stats, self._shipper, delivery.queue_bytes, folder, settings.sink.target)
 
     def _begin(self, settings: Settings) -> Shipper:
         """Go on with the shipper that an instance before this one has left when the script was reloaded."""
-        policy, sink = _policy(settings), choose.sink(settings, self._marker)
+        policy, sink = settings.delivery, choose.sink(settings.sink, self._marker)
         legacy = handover.claim(ctx.master)
         if legacy is None:
             return Shipper(policy, sink, self._stats)
@@ -333,28 +334,28 @@ class AktoMirror(Commands):
             self._shipper = None
 
     def _reconfigure(self, shipper: Shipper, before: Settings | None, settings: Settings) -> None:
-        same = before is not None and _sink_key(before) == _sink_key(settings)
-        shipper.reconfigure(_policy(settings), None if same else choose.sink(settings, self._marker))
+        same = before is not None and before.sink == settings.sink
+        shipper.reconfigure(settings.delivery, None if same else choose.sink(settings.sink, self._marker))
 
     def _mirror(self, flow: http.HTTPFlow) -> None:
-        if self._settings is None or flow.response is None or VERDICT in flow.metadata:
+        if self._capture is None or flow.response is None or VERDICT in flow.metadata:
             return
         try:
-            self._decide(flow, flow.response, self._settings)
+            self._decide(flow, self._capture)
         except Exception:
             # Traffic goes on whatever is wrong here, but the loss is counted and seen.
             self._stats.lose(Dropped.FAULT)
             self._show(flow, Outcome.DROPPED, Dropped.FAULT)
             logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
 
-    def _decide(self, flow: http.HTTPFlow, response: http.Response, settings: Settings) -> None:
-        decision = capture.decide(flow, response, settings, self._marker)
-        if isinstance(decision, Skip):
-            self._skip(flow, decision)
-        elif self._shipper is None:
+    def _decide(self, flow: http.HTTPFlow, capture: Capture) -> None:
+        made = capture.judge(flow) if self._shipper is None else capture.of(flow)
+        if isinstance(made, Skip):
+            self._skip(flow, made)
+        elif made is None or self._shipper is None:
             self._show(flow, Outcome.DRY_RUN)
         else:
-            self._capture(flow, response, decision, self._shipper)
+            self._ship(flow, made, self._shipper)
 
     def _show(self, flow: http.HTTPFlow, outcome: Outcome, reason: str = "") -> None:
         flow.metadata[VERDICT] = verdict(outcome, reason)
@@ -368,18 +369,15 @@ class AktoMirror(Commands):
             request = printable(f"{flow.request.method} {flow.request.path}")
             logger.debug("akto: skipped %s: %s", request, printable(str(skip)))
 
-    def _capture(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, shipper: Shipper) -> None:
-        encoded = self._encode(entry.build(flow, response, self._shape, exchange))
-        self._ship(flow, encoded, shipper)
-
-    def _ship(self, flow: http.HTTPFlow, encoded: bytes, shipper: Shipper) -> None:
-        refusal = shipper.offer(encoded)
+    def _ship(self, flow: http.HTTPFlow, made: Captured, shipper: Shipper) -> None:
+        self._count_shortened(made)
+        refusal = shipper.offer(made.encoded)
         if refusal is not None:
             self._show(flow, Outcome.DROPPED, refusal)
             return
         self._show(flow, Outcome.CAPTURED)
         if self._marks is not None:
-            self._marks.follow(flow, encoded)
+            self._marks.follow(flow, made.encoded)
 
     def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Make a replay of a file, which nobody waits for, wait for room in the queue; live traffic never does."""
@@ -425,22 +423,3 @@ def _rewrites_hosts() -> bool:
 
 def _any_set(names: tuple[str, ...]) -> bool:
     return any(getattr(ctx.options, name, None) for name in names)
-
-
-def _policy(settings: Settings) -> Policy:
-    limits = Limits(settings.batch_entries, settings.batch_bytes, settings.linger_ms / 1000)
-    plan = SpoolPlan(
-        settings.spool_dir, settings.spool_bytes, destination.spool_target(settings.destination, settings.uds)
-    )
-    return Policy(
-        limits,
-        settings.queue_bytes,
-        settings.timeout_s,
-        settings.shutdown_s,
-        durability=settings.durability,
-        spool=None if settings.durability is Durability.MEMORY else plan,
-    )
-
-
-def _sink_key(settings: Settings) -> tuple[object, ...]:
-    return settings.destination, settings.uds, settings.token

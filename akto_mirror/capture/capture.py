@@ -1,4 +1,4 @@
-"""From a flow to its entry: the decision and the snapshot, for the addon and for whatever replays recorded flows."""
+"""From a flow to its entry or a reason: one way for the addon, its commands, replays and tests."""
 
 from __future__ import annotations
 
@@ -12,77 +12,100 @@ from mitmproxy import http
 from akto_mirror.akto_api import HEALTH_PATH, INGEST_PATH, MARKER
 from akto_mirror.capture import body, entry, hosts, routes, rules, tee
 from akto_mirror.capture.body import Body
-from akto_mirror.capture.entry import Exchange, HeaderMap, Shape
-from akto_mirror.config.options import Settings
+from akto_mirror.capture.config import CaptureConfig
+from akto_mirror.capture.entry import Captured, Exchange, HeaderMap
 from akto_mirror.outcomes import Reason, Skip
 
 
-def shape(settings: Settings) -> Shape:
-    """Return what of the settings shapes an entry."""
-    return Shape(
-        worker=settings.worker,
-        account_id=settings.account_id,
-        vxlan_id=settings.vxlan_id,
-        tag=settings.tag,
-        host=settings.host,
-        client_ip_header=settings.client_ip_header,
-        include_query=settings.include_query,
-        body_limit=settings.body_limit,
-        redaction=settings.redaction,
-    )
-
-
-def decide(flow: http.HTTPFlow, response: http.Response, settings: Settings, marker: str) -> Exchange | Skip:
-    """Apply the rules to a flow and its response, and take the snapshot if they say yes.
+class Capture:
+    """Decides about flows, and makes entries of them.
 
     Args:
-        flow: the flow.
-        response: its response, or what there is of it.
-        settings: all options.
+        config: what of the options counts here.
         marker: what this process puts into the header `x-akto-mirror` of its own calls to Akto.
     """
-    request_headers = entry.header_map(flow.request.headers.fields, all_cookies=not settings.worker)
-    response_headers = entry.header_map(response.headers.fields, all_cookies=not settings.worker)
-    skip = _unwanted(flow, request_headers, settings, marker)
-    if skip is None and not rules.is_websocket(request_headers.get("upgrade", "")):
-        skip = rules.judge(
-            response.status_code, request_headers.get("content-type", ""), response_headers.get("content-type", "")
+
+    def __init__(self, config: CaptureConfig, marker: str) -> None:
+        self._config = config
+        self._marker = marker
+
+    def of(self, flow: http.HTTPFlow) -> Captured | Skip:
+        """Return what is sent of a flow, or why nothing is."""
+        if flow.response is None:
+            return Skip(Reason.NO_RESPONSE)
+        asked, answered = self._headers(flow, flow.response)
+        return self._skip(flow, flow.response, asked, answered) or self._make(flow, flow.response, asked, answered)
+
+    def judge(self, flow: http.HTTPFlow) -> Skip | None:
+        """Return why nothing would be sent of a flow; None if something would be."""
+        if flow.response is None:
+            return Skip(Reason.NO_RESPONSE)
+        return self._skip(flow, flow.response, *self._headers(flow, flow.response))
+
+    def anyway(self, flow: http.HTTPFlow, response: http.Response) -> Captured:
+        """Return what is sent of a flow whatever the rules say of it."""
+        return self._make(flow, response, *self._headers(flow, response))
+
+    def _headers(self, flow: http.HTTPFlow, response: http.Response) -> tuple[HeaderMap, HeaderMap]:
+        all_cookies = not self._config.worker
+        return (
+            entry.header_map(flow.request.headers.fields, all_cookies=all_cookies),
+            entry.header_map(response.headers.fields, all_cookies=all_cookies),
         )
-    return skip or _exchange(flow, response, settings, request_headers, response_headers)
+
+    def _skip(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap) -> Skip | None:
+        skip = self._unwanted(flow, asked)
+        if skip is not None or rules.is_websocket(asked.get("upgrade", "")):
+            return skip
+        return rules.judge(response.status_code, asked.get("content-type", ""), answered.get("content-type", ""))
+
+    def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap) -> Skip | None:
+        config = self._config
+        if MARKER in headers and self._leads_to_akto(flow.request.path, is_own=headers[MARKER] == self._marker):
+            return Skip(Reason.OWN_CALL)
+        if config.routes and not _on_route(flow, headers, config.routes):
+            return Skip(Reason.ROUTE)
+        if config.filter and not config.filter(flow):
+            return Skip(Reason.FILTER)
+        return None
+
+    def _leads_to_akto(self, path: str, *, is_own: bool) -> bool:
+        """Know calls to Akto, those of another proxy's addon too: two that mirror each other would never end.
+
+        A client that adds the header hides nothing but the way to Akto itself, even one that has seen its value.
+        """
+        ways = {INGEST_PATH, self._config.ingest_path}
+        if is_own:
+            ways.add(urljoin(self._config.ingest_path, HEALTH_PATH))
+        return path in ways
+
+    def _make(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap) -> Captured:
+        exchange = Exchange(
+            asked,
+            answered,
+            tee.body_of(flow.request, self._config.body_limit),
+            self._response_body(flow, response),
+            is_websocket=self._is_websocket(flow, response, asked),
+            host=self._config.host or hosts.asked(flow, asked.get("host", "")),
+            time=_when(flow),
+        )
+        return entry.fit(entry.build(flow, response, self._config, exchange))
+
+    def _is_websocket(self, flow: http.HTTPFlow, response: http.Response, headers: HeaderMap) -> bool:
+        """Return whether the exchange has no payloads; the Worker believes every client that says so."""
+        if not rules.is_websocket(headers.get("upgrade", "")):
+            return False
+        return self._config.worker or rules.is_handshake(flow.request.method, response.status_code)
+
+    def _response_body(self, flow: http.HTTPFlow, response: http.Response) -> Body:
+        """Return what there is of the response; the Worker reads a body that breaks off as none at all."""
+        return body.EMPTY if self._config.worker and flow.error else tee.body_of(response, self._config.body_limit)
 
 
-def snapshot(flow: http.HTTPFlow, response: http.Response, settings: Settings) -> Exchange:
-    """Take the snapshot of a flow whatever the rules say of it."""
-    request_headers = entry.header_map(flow.request.headers.fields, all_cookies=not settings.worker)
-    response_headers = entry.header_map(response.headers.fields, all_cookies=not settings.worker)
-    return _exchange(flow, response, settings, request_headers, response_headers)
-
-
-def _unwanted(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings, marker: str) -> Skip | None:
-    if MARKER in headers and _leads_to_akto(flow.request.path, settings, is_own=headers[MARKER] == marker):
-        return Skip(Reason.OWN_CALL)
-    if settings.routes and not _on_route(flow, headers, settings):
-        return Skip(Reason.ROUTE)
-    if settings.filter and not settings.filter(flow):
-        return Skip(Reason.FILTER)
-    return None
-
-
-def _leads_to_akto(path: str, settings: Settings, *, is_own: bool) -> bool:
-    """Tell calls to Akto, those of another proxy's addon too: two that mirror each other would never end.
-
-    A stranger who adds the header hides nothing but the way to Akto itself, even one who has seen its value.
-    """
-    ways = {INGEST_PATH, settings.destination.path}
-    if is_own:
-        ways.add(urljoin(settings.destination.path, HEALTH_PATH))
-    return path in ways
-
-
-def _on_route(flow: http.HTTPFlow, headers: HeaderMap, settings: Settings) -> bool:
+def _on_route(flow: http.HTTPFlow, headers: HeaderMap, wanted: tuple[routes.Route, ...]) -> bool:
     asked = hosts.asked(flow, headers.get("host", "")) or flow.request.host
     scheme, name = "https" if flow.client_conn.tls else "http", routes.host_name(asked)
-    return any(routes.any_matches(settings.routes, scheme, name, path) for path in _spellings(flow.request))
+    return any(routes.any_matches(wanted, scheme, name, path) for path in _spellings(flow.request))
 
 
 def _spellings(request: http.Request) -> Iterator[str]:
@@ -91,36 +114,6 @@ def _spellings(request: http.Request) -> Iterator[str]:
     shown = entry.path_of(request.data.path, include_query=True)
     yield shown
     yield routes.plain(shown)
-
-
-def _is_websocket(flow: http.HTTPFlow, response: http.Response, headers: HeaderMap, settings: Settings) -> bool:
-    """Tell whether the exchange has no payloads; the Worker believes whoever says so."""
-    if not rules.is_websocket(headers.get("upgrade", "")):
-        return False
-    return settings.worker or rules.is_handshake(flow.request.method, response.status_code)
-
-
-def _exchange(
-    flow: http.HTTPFlow,
-    response: http.Response,
-    settings: Settings,
-    request_headers: HeaderMap,
-    response_headers: HeaderMap,
-) -> Exchange:
-    return Exchange(
-        request_headers,
-        response_headers,
-        tee.body_of(flow.request, settings.body_limit),
-        _response_body(flow, response, settings),
-        is_websocket=_is_websocket(flow, response, request_headers, settings),
-        host=settings.host or hosts.asked(flow, request_headers.get("host", "")),
-        time=_when(flow),
-    )
-
-
-def _response_body(flow: http.HTTPFlow, response: http.Response, settings: Settings) -> Body:
-    """Return what there is of the response; the Worker reads a body that breaks off as none at all."""
-    return body.EMPTY if settings.worker and flow.error else tee.body_of(response, settings.body_limit)
 
 
 def _when(flow: http.HTTPFlow) -> float:

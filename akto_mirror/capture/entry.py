@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from mitmproxy import http
 from akto_mirror.akto_api import MAX_ENTRY_BYTES, Entry
 from akto_mirror.capture import body, redaction
 from akto_mirror.capture.body import Body
-from akto_mirror.capture.redaction import Redaction
+from akto_mirror.capture.config import CaptureConfig
 
 HeaderFields = Iterable[tuple[bytes, bytes]]
 HeaderMap = dict[str, str]
@@ -37,29 +36,12 @@ NO_METHOD = "OTHER"
 # Characters of an IPv6 address with an IPv4 one in it.
 LONGEST_ADDRESS = 45
 
-NOTHING = Redaction()
-
 # Names up to this many bytes are remembered, which bounds what strangers can make the memory hold.
 SHORT = 64
 
 # A path that the WHATWG parser would return as it is: no dot segments, nothing to encode. The first character of
 # a segment decides, so that the expression never backtracks.
 PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*)?)+")
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What of the settings shapes an entry."""
-
-    worker: bool
-    account_id: str
-    vxlan_id: str
-    tag: str
-    host: str
-    client_ip_header: str
-    include_query: bool
-    body_limit: int
-    redaction: Redaction = NOTHING
 
 
 def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
@@ -125,6 +107,20 @@ def _parsed_path(target: bytes, *, include_query: bool) -> str:
     return path + url.search if include_query else path
 
 
+class Captured(NamedTuple):
+    """An entry that is ready to be sent.
+
+    Attributes:
+        entry: the entry.
+        encoded: the same for the wire; nothing encodes it again.
+        is_shortened: whether it was too large, and is cut.
+    """
+
+    entry: Entry
+    encoded: bytes
+    is_shortened: bool
+
+
 class Exchange(NamedTuple):
     """What a flow does not tell by itself, or not in the form that an entry needs.
 
@@ -147,32 +143,32 @@ class Exchange(NamedTuple):
     time: float
 
 
-def build(flow: http.HTTPFlow, response: http.Response, shape: Shape, exchange: Exchange) -> Entry:
+def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, exchange: Exchange) -> Entry:
     """Make the entry of a flow and its response."""
     request = flow.request
-    hidden = shape.redaction
+    hidden = config.redaction
     request_headers = _with_host(exchange.request_headers, exchange.host)
     request_type = exchange.request_headers.get("content-type", "")
     response_type = exchange.response_headers.get("content-type", "")
     return Entry(
-        path=redaction.path(path_of(request.data.path, include_query=shape.include_query), hidden),
+        path=redaction.path(path_of(request.data.path, include_query=config.include_query), hidden),
         method=request.data.method.decode("utf-8", "replace") or NO_METHOD,
         requestHeaders=to_json(redaction.headers(request_headers, hidden)),
         responseHeaders=to_json(redaction.headers(exchange.response_headers, hidden)),
-        requestPayload=redaction.payload(_request_payload(exchange, shape), request_type, hidden),
+        requestPayload=redaction.payload(_request_payload(exchange, config), request_type, hidden),
         responsePayload=redaction.payload(
-            _response_payload(exchange, shape, response.status_code), response_type, hidden
+            _response_payload(exchange, config, response.status_code), response_type, hidden
         ),
-        ip=_client_ip(flow, shape, request_headers),
+        ip=_client_ip(flow, config, request_headers),
         time=str(int(exchange.time)),
         statusCode=str(response.status_code),
         type="WebSocket" if exchange.is_websocket else "HTTP/1.1",
         status=response.data.reason.decode("utf-8", "replace") or "OK",
-        akto_account_id=shape.account_id,
-        akto_vxlan_id=shape.vxlan_id,
+        akto_account_id=config.account_id,
+        akto_vxlan_id=config.vxlan_id,
         is_pending="false",
         source="MIRRORING",
-        tag=shape.tag,
+        tag=config.tag,
     )
 
 
@@ -183,35 +179,35 @@ def _with_host(headers: HeaderMap, host: str) -> HeaderMap:
     return replaced if "host" in headers else _ordered(replaced)
 
 
-def _request_payload(exchange: Exchange, shape: Shape) -> str:
+def _request_payload(exchange: Exchange, config: CaptureConfig) -> str:
     headers = exchange.request_headers
     if exchange.is_websocket:
         return ""
-    if shape.worker:
-        return body.worker_payload(exchange.request_body, "", shape.body_limit)
-    return _akto_payload(exchange.request_body, headers, shape)
+    if config.worker:
+        return body.worker_payload(exchange.request_body, "", config.body_limit)
+    return _akto_payload(exchange.request_body, headers, config)
 
 
-def _response_payload(exchange: Exchange, shape: Shape, status: int) -> str:
+def _response_payload(exchange: Exchange, config: CaptureConfig, status: int) -> str:
     headers = exchange.response_headers
     if exchange.is_websocket:
         return ""
-    if shape.worker:
+    if config.worker:
         if status in BODILESS:
             return ""
-        return body.worker_payload(exchange.response_body, headers.get("content-encoding", ""), shape.body_limit)
-    return _akto_payload(exchange.response_body, headers, shape)
+        return body.worker_payload(exchange.response_body, headers.get("content-encoding", ""), config.body_limit)
+    return _akto_payload(exchange.response_body, headers, config)
 
 
-def _akto_payload(wire: Body, headers: HeaderMap, shape: Shape) -> str:
+def _akto_payload(wire: Body, headers: HeaderMap, config: CaptureConfig) -> str:
     return body.akto_payload(
-        wire, headers.get("content-type", ""), headers.get("content-encoding", ""), shape.body_limit
+        wire, headers.get("content-type", ""), headers.get("content-encoding", ""), config.body_limit
     )
 
 
-def _client_ip(flow: http.HTTPFlow, shape: Shape, headers: HeaderMap) -> str:
-    given = headers.get(shape.client_ip_header, "")
-    if shape.worker:
+def _client_ip(flow: http.HTTPFlow, config: CaptureConfig, headers: HeaderMap) -> str:
+    given = headers.get(config.client_ip_header, "")
+    if config.worker:
         return given or "127.0.0.1"
     first = given.partition(",")[0].strip()
     if first and _is_address(first):
@@ -252,28 +248,31 @@ def encode(entry: Entry) -> bytes:
     return bytes(memoryview(_encoder.encode(entry)))
 
 
-def fit(entry: Entry) -> tuple[bytes, bool]:
-    """Encode an entry for the wire, cut if it is oversized; tells whether it was."""
+def fit(entry: Entry) -> Captured:
+    """Encode an entry for the wire, cut if it is oversized."""
     encoded = encode(entry)
-    return (shorten(entry), True) if is_oversized(entry, encoded) else (encoded, False)
+    if not is_oversized(entry, encoded):
+        return Captured(entry, encoded, is_shortened=False)
+    short = shorten(entry)
+    return Captured(short, encode(short), is_shortened=True)
 
 
-def shorten(entry: Entry) -> bytes:
-    """Encode an entry that is oversized, cut until it fits: long headers and other fields first, then the payloads.
+def shorten(entry: Entry) -> Entry:
+    """Cut an entry that is oversized until it fits: long headers and other fields first, then the payloads.
 
     Each payload loses the same share. Escapes can make one six times as long as its text, and stand in one part of it
     only, so that one cut may not be enough.
     """
     entry = _with_short_fields(entry)
     fixed = len(encode(msgspec.structs.replace(entry, requestPayload="", responsePayload="")))
-    while len(encoded := encode(entry)) > MAX_ENTRY_BYTES:
-        share = 0.98 * (MAX_ENTRY_BYTES - fixed) / (len(encoded) - fixed)
+    while (size := len(encode(entry))) > MAX_ENTRY_BYTES:
+        share = 0.98 * (MAX_ENTRY_BYTES - fixed) / (size - fixed)
         entry = msgspec.structs.replace(
             entry,
             requestPayload=_cut(entry.requestPayload, share),
             responsePayload=_cut(entry.responsePayload, share),
         )
-    return encoded
+    return entry
 
 
 def _with_short_fields(entry: Entry) -> Entry:

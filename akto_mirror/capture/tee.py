@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
 from typing import NamedTuple
 
 from mitmproxy import http
 
 from akto_mirror.capture import body
 from akto_mirror.capture.body import Body
+from akto_mirror.capture.config import Mode
 
 Stream = Callable[[bytes], Iterable[bytes] | bytes] | bool
 
 # Content types whose parts are of use one by one, long before the whole has come.
 LIVE_TYPES = (b"text/event-stream", b"grpc", b"ndjson", b"jsonl", b"json-seq", b"multipart/x-mixed-replace")
 LIVE = re.compile(b"|".join(LIVE_TYPES))
-
-
-class Mode(StrEnum):
-    """What `akto_stream` may be."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
 
 
 class Tee:

@@ -366,7 +366,7 @@ def _replay(args: argparse.Namespace) -> int:
         settings = options.read(values, os.environ)
     except ConfigError as error:
         args.usage_error(str(error))
-    if not (settings.destination.url or args.dry_run):
+    if not (settings.sink.destination.url or args.dry_run):
         args.usage_error(f"give --to URL, set {URL_VARIABLE}, or look first with --dry-run")
     if len({path.resolve() for path in args.files}) < len(args.files):
         args.usage_error("a file is given twice")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from akto_mirror.addon.marks import Mark
 from akto_mirror.akto_api import DEFAULT_TAG
+from akto_mirror.config.screen import Mark
 from akto_mirror.delivery import destination
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable

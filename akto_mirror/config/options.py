@@ -3,57 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import flowfilter
-
 from akto_mirror import private_files
-from akto_mirror.addon.marks import Mark
-from akto_mirror.akto_api import DEFAULT_TAG
+from akto_mirror.akto_api import DEFAULT_TAG, INGEST_PATH
 from akto_mirror.capture import redaction, routes
+from akto_mirror.capture.config import CaptureConfig, Mode
 from akto_mirror.capture.redaction import Redaction
-from akto_mirror.capture.tee import Mode
 from akto_mirror.config import option_values
 from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
+from akto_mirror.config.screen import Mark, ScreenConfig
 from akto_mirror.delivery import destination
-from akto_mirror.delivery.destination import Destination
+from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.shipper import Policy, SpoolPlan
+from akto_mirror.delivery.sinks.choose import SinkConfig
 
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All options, checked and parsed. Times are in the units that the options' names give."""
+    """All options, checked and parsed, by the part that they belong to."""
 
-    destination: Destination
-    uds: str
-    token: str = field(repr=False)
-    account_id: str
-    vxlan_id: str
-    tag: str
-    worker: bool
-    routes: tuple[routes.Route, ...]
-    filter: flowfilter.TFilter | None
-    host: str
-    client_ip_header: str
-    include_query: bool
-    body_limit: int
-    stream: Mode
-    redaction: Redaction
-    batch_entries: int
-    batch_bytes: int
-    linger_ms: int
-    queue_bytes: int
-    durability: Durability
-    spool_dir: Path
-    spool_bytes: int
-    timeout_s: int
-    shutdown_s: int
-    metrics: tuple[str, int] | None
-    mark: Mark
+    capture: CaptureConfig
+    delivery: Policy
+    sink: SinkConfig
+    screen: ScreenConfig
 
 
 def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -75,40 +53,62 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     known = {option.name: _given(option, values[option.name], environ) for option in OPTIONS}
     for option in OPTIONS:
         _check(option, known[option.name])
-    worker = known["akto_fidelity"] == "worker"
-    return Settings(
+    sink = _sink(known)
+    return Settings(_capture(known, sink), _delivery(known, environ, sink), sink, _screen(known))
+
+
+def _sink(known: Mapping[str, Any]) -> SinkConfig:
+    return SinkConfig(
         destination=_parsed(known, "akto_url", destination.parse),
         uds=_parsed(known, "akto_uds", option_values.socket),
         token=_parsed(known, "akto_token", option_values.token),
+    )
+
+
+def _capture(known: Mapping[str, Any], sink: SinkConfig) -> CaptureConfig:
+    worker = known["akto_fidelity"] == "worker"
+    return CaptureConfig(
+        worker=worker,
         account_id=known["akto_account_id"],
         vxlan_id=known["akto_vxlan_id"],
-        tag=WORKER_TAG
-        if worker and known["akto_tag"] == DEFAULT_TAG
-        else _parsed(known, "akto_tag", option_values.tag),
-        worker=worker,
+        tag=_tag(known, worker=worker),
         routes=tuple(_each(known, "akto_routes", routes.parse)),
         filter=_parsed(known, "akto_filter", option_values.flow_filter),
         host=_parsed(known, "akto_host", option_values.host),
         client_ip_header=_parsed(known, "akto_client_ip_header", option_values.header_name),
         include_query=known["akto_include_query"],
         body_limit=known["akto_body_limit"],
+        stream=Mode(known["akto_stream"]),
         redaction=Redaction(
             headers=_redacted(known, "akto_redact_headers", redaction.header_names),
             fields=_redacted(known, "akto_redact_fields", redaction.field_names),
         ),
-        stream=Mode(known["akto_stream"]),
-        batch_entries=known["akto_batch_entries"],
-        batch_bytes=known["akto_batch_bytes"],
-        linger_ms=known["akto_linger_ms"],
-        queue_bytes=known["akto_queue_bytes"],
-        durability=Durability(known["akto_durability"]),
-        spool_dir=_spool_dir_of(known, environ),
-        spool_bytes=known["akto_spool_bytes"],
-        timeout_s=known["akto_timeout_s"],
-        shutdown_s=known["akto_shutdown_s"],
-        metrics=_parsed(known, "akto_metrics", option_values.listener),
-        mark=Mark(known["akto_mark"]),
+        ingest_path=sink.destination.path or INGEST_PATH,
     )
+
+
+def _tag(known: Mapping[str, Any], *, worker: bool) -> str:
+    if worker and known["akto_tag"] == DEFAULT_TAG:
+        return WORKER_TAG
+    tag: str = _parsed(known, "akto_tag", option_values.tag)
+    return tag
+
+
+def _delivery(known: Mapping[str, Any], environ: Mapping[str, str], sink: SinkConfig) -> Policy:
+    durability = Durability(known["akto_durability"])
+    plan = SpoolPlan(_spool_dir_of(known, environ), known["akto_spool_bytes"], sink.target)
+    return Policy(
+        Limits(known["akto_batch_entries"], known["akto_batch_bytes"], known["akto_linger_ms"] / 1000),
+        known["akto_queue_bytes"],
+        known["akto_timeout_s"],
+        known["akto_shutdown_s"],
+        durability=durability,
+        spool=None if durability is Durability.MEMORY else plan,
+    )
+
+
+def _screen(known: Mapping[str, Any]) -> ScreenConfig:
+    return ScreenConfig(Mark(known["akto_mark"]), _parsed(known, "akto_metrics", option_values.listener))
 
 
 def _spool_dir_of(known: Mapping[str, Any], environ: Mapping[str, str]) -> Path:

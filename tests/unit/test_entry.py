@@ -18,10 +18,11 @@ from mitmproxy import http
 
 from akto_mirror.akto_api import MAX_ENTRY_BYTES, Entry
 from akto_mirror.capture import body, entry
-from akto_mirror.capture.entry import Exchange, HeaderMap, Shape, header_map, path_of
+from akto_mirror.capture.config import CaptureConfig
+from akto_mirror.capture.entry import Exchange, HeaderMap, encode, header_map, path_of, shorten
 from tests.unit.flows import TIME, Fields, flow, request, response
 
-AKTO = Shape(
+AKTO = CaptureConfig(
     worker=False,
     account_id="1000000",
     vxlan_id="0",
@@ -34,7 +35,7 @@ AKTO = Shape(
 WORKER = replace(AKTO, worker=True)
 
 
-def build(shape: Shape, made: http.HTTPFlow | None = None, **changes: Any) -> Entry:
+def build(shape: CaptureConfig, made: http.HTTPFlow | None = None, **changes: Any) -> Entry:
     """Build the entry of a flow; what the flow does not tell is as for a plain exchange, or as in `changes`."""
     made = made or flow()
     assert made.response
@@ -344,7 +345,7 @@ class TestFields:
         assert build(AKTO, host="").requestHeaders == '{"host":"api.example.com"}'
 
     @pytest.mark.parametrize("shape", [AKTO, WORKER])
-    def test_a_websocket_has_no_payloads(self, shape: Shape) -> None:
+    def test_a_websocket_has_no_payloads(self, shape: CaptureConfig) -> None:
         """Whatever was sent with the handshake."""
         made = build(shape, flow(request(content=b"{}"), response(101, b"Switching Protocols")), is_websocket=True)
         assert (made.type, made.requestPayload, made.responsePayload) == ("WebSocket", "", "")
@@ -391,7 +392,7 @@ class TestEncoding:
 
     def test_the_fields_are_in_the_workers_order(self) -> None:
         """The order of the Worker's object literal."""
-        assert ",".join(json.loads(entry.encode(build(WORKER)))) == (
+        assert ",".join(json.loads(encode(build(WORKER)))) == (
             "path,method,requestHeaders,responseHeaders,requestPayload,responsePayload,ip,time,statusCode,type,status,"
             "akto_account_id,akto_vxlan_id,is_pending,source,tag"
         )
@@ -400,7 +401,7 @@ class TestEncoding:
     def test_an_entry_over_the_bound_is_cut_to_fit(self, char: str) -> None:
         """Line 5: escapes make a text six times as long; payloads are cut until the entry fits, the rest stays."""
         made = replace_payloads(build(AKTO), char * MAX_ENTRY_BYTES, char * 2000)
-        encoded = entry.shorten(made)
+        encoded = encode(shorten(made))
         assert 0.9 * MAX_ENTRY_BYTES < len(encoded) <= MAX_ENTRY_BYTES
         shipped = json.loads(encoded)
         assert shipped["path"] == made.path
@@ -410,7 +411,7 @@ class TestEncoding:
     def test_base64_stays_base64(self) -> None:
         """What is left of a gRPC payload can be decoded."""
         made = replace_payloads(build(AKTO), "QUJD" * (MAX_ENTRY_BYTES // 4), "QUJD")
-        shipped = json.loads(entry.shorten(made))
+        shipped = json.loads(encode(shorten(made)))
         assert set(base64.b64decode(shipped["requestPayload"], validate=True)) == set(b"ABC")
 
     @pytest.mark.parametrize("turned", [False, True])
@@ -418,15 +419,15 @@ class TestEncoding:
         """A text whose escapes all stand at one end still fits."""
         halves = ["\x01" * MAX_ENTRY_BYTES, "a" * MAX_ENTRY_BYTES]
         made = replace_payloads(build(AKTO), "".join(reversed(halves) if turned else halves), "")
-        assert len(entry.shorten(made)) <= MAX_ENTRY_BYTES
+        assert len(encode(shorten(made))) <= MAX_ENTRY_BYTES
 
     def test_one_that_fits_is_not_touched(self) -> None:
         """Exactly the bound is within it."""
-        room = MAX_ENTRY_BYTES - len(entry.encode(replace_payloads(build(AKTO), "", "")))
+        room = MAX_ENTRY_BYTES - len(encode(replace_payloads(build(AKTO), "", "")))
         whole = replace_payloads(build(AKTO), "a" * room, "")
-        assert len(entry.encode(whole)) == MAX_ENTRY_BYTES
-        assert json.loads(entry.shorten(whole))["requestPayload"] == whole.requestPayload
-        assert len(entry.shorten(replace_payloads(whole, "a" * (room + 1), ""))) < MAX_ENTRY_BYTES
+        assert len(encode(whole)) == MAX_ENTRY_BYTES
+        assert json.loads(encode(shorten(whole)))["requestPayload"] == whole.requestPayload
+        assert len(encode(shorten(replace_payloads(whole, "a" * (room + 1), "")))) < MAX_ENTRY_BYTES
 
     @pytest.mark.parametrize("byte", [b'"', b"\\", b"\x01", b"\xff", b"a"])
     def test_whatever_is_too_long_is_cut(self, byte: bytes) -> None:
@@ -434,10 +435,10 @@ class TestEncoding:
         long = byte * 2_000_000
         fields = [(b"a", long), (long, b"b"), *((b"x%d" % number, byte * 9000) for number in range(100))]
         made = build(AKTO, flow(request(long, b"/" + long, fields=fields), response(reason=long, fields=fields)))
-        shipped = json.loads(entry.shorten(made))
+        shipped = json.loads(encode(shorten(made)))
         assert entry.is_oversized(made, b"")
         assert json.loads(shipped["requestHeaders"])["a"] == json.loads(made.requestHeaders)["a"][: entry.MAX_HEADER]
-        assert len(entry.shorten(made)) <= MAX_ENTRY_BYTES
+        assert len(encode(shorten(made))) <= MAX_ENTRY_BYTES
 
     def test_repeated_headers_take_linear_time(self) -> None:
         """One name a hundred thousand times is joined once; joined one by one, it would take minutes."""
@@ -447,7 +448,7 @@ class TestEncoding:
     @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
     def test_any_text_survives(self, text: str) -> None:
         """JSON gives back what was put in."""
-        assert json.loads(entry.encode(replace_payloads(build(AKTO), text, text)))["responsePayload"] == text
+        assert json.loads(encode(replace_payloads(build(AKTO), text, text)))["responsePayload"] == text
 
 
 def replace_payloads(made: Entry, asked: str, answered: str) -> Entry:

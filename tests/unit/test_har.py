@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mitmproxy import http
 
 from akto_mirror import har, recording, verdicts
-from akto_mirror.akto_api import Entry
+from akto_mirror.capture.entry import Captured
 from akto_mirror.config import options
 from akto_mirror.outcomes import Skip
 from akto_mirror.recording import UnreadableError
@@ -318,7 +318,7 @@ def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> Non
     (found,) = har.flows([entry])
     assert found is None or isinstance(found, http.HTTPFlow | ValueError)
     if isinstance(found, http.HTTPFlow):
-        assert isinstance(VERDICTS.of(found), Entry | Skip)
+        assert isinstance(VERDICTS.of(found), Captured | Skip)
         assert isinstance(found.request.pretty_url, str)
 
 

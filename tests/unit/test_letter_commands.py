@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from mitmproxy import exceptions
 
-from akto_mirror.addon import dead_letter_commands, mirror
+from akto_mirror.addon import dead_letter_commands
+from akto_mirror.config import options
 from akto_mirror.delivery.shipper import SpoolPlan
 from akto_mirror.delivery.spool.spool import Dead, Spool
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
@@ -159,7 +160,7 @@ def test_a_retried_dead_letter_is_delivered(
     """Lines 1 and 6: refused for good, then sent again by command, an entry arrives, and the counts add up."""
     caplog.set_level(logging.INFO)
     # Signs of life, at which what is free on disk is found, each tenth of a second.
-    monkeypatch.setattr(mirror, "SpoolPlan", functools.partial(SpoolPlan, lease_s=0.3))
+    monkeypatch.setattr(options, "SpoolPlan", functools.partial(SpoolPlan, lease_s=0.3))
 
     def picky(entries: Entries) -> Reply:
         return status(422) if any(each["path"] == "/bad" for each in entries) else OK

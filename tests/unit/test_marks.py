@@ -16,7 +16,8 @@ from mitmproxy.test import tflow
 from mitmproxy.utils.emoji import emoji
 
 from akto_mirror.addon import marks
-from akto_mirror.addon.marks import SIGNS, VERDICT, Mark, Marks
+from akto_mirror.addon.marks import SIGNS, VERDICT, Marks
+from akto_mirror.config.screen import Mark
 from akto_mirror.outcomes import Outcome
 from tests.unit.flows import flow, response
 from tests.unit.harness import mirroring

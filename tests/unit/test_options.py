@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.capture.tee import Mode
+from akto_mirror.capture.config import Mode
 from akto_mirror.config import mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
 from akto_mirror.config.options import WORKER_TAG, Settings
+from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.destination import Destination
 
 DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}
@@ -38,13 +39,26 @@ def fault(environ: dict[str, str] | None = None, **changes: Any) -> str:
 def test_the_defaults_are_usable() -> None:
     """Without any option, a dry run with the documented values."""
     settings = read()
-    assert settings.destination == Destination()
-    assert (settings.account_id, settings.vxlan_id, settings.tag) == ("1000000", "0", '{"service": "mitmproxy"}')
-    assert (settings.worker, settings.routes, settings.filter, settings.host) == (False, (), None, "")
-    assert (settings.client_ip_header, settings.include_query) == ("cf-connecting-ip", False)
-    assert (settings.body_limit, settings.stream) == (65536, Mode.AUTO)
-    assert (settings.batch_entries, settings.batch_bytes, settings.linger_ms) == (100, 1048576, 1000)
-    assert (settings.queue_bytes, settings.timeout_s, settings.shutdown_s) == (67108864, 10, 5)
+    assert settings.sink.destination == Destination()
+    assert (settings.capture.account_id, settings.capture.vxlan_id, settings.capture.tag) == (
+        "1000000",
+        "0",
+        '{"service": "mitmproxy"}',
+    )
+    assert (settings.capture.worker, settings.capture.routes, settings.capture.filter, settings.capture.host) == (
+        False,
+        (),
+        None,
+        "",
+    )
+    assert (settings.capture.client_ip_header, settings.capture.include_query) == ("cf-connecting-ip", False)
+    assert (settings.capture.body_limit, settings.capture.stream) == (65536, Mode.AUTO)
+    assert settings.delivery.limits == Limits(100, 1048576, 1.0)
+    assert (settings.delivery.queue_bytes, settings.delivery.timeout_s, settings.delivery.shutdown_s) == (
+        67108864,
+        10,
+        5,
+    )
 
 
 def test_every_option_is_declared_as_mitmproxy_and_people_need_it() -> None:
@@ -76,7 +90,7 @@ def test_every_option_is_declared_as_mitmproxy_and_people_need_it() -> None:
 )
 def test_a_url_without_a_path_means_akto_s_own(url: str, shipped_to: str) -> None:
     """The path of the data-ingestion service is filled in; one that is given stays."""
-    assert read(url=url).destination.url == shipped_to
+    assert read(url=url).sink.destination.url == shipped_to
 
 
 @pytest.mark.parametrize(
@@ -99,8 +113,8 @@ def test_what_may_be_secret_in_a_url_is_not_shown(url: str, shown: str) -> None:
 
 def test_a_query_is_not_logged() -> None:
     """A destination has a text for the log, without the query, in which there may be a key."""
-    assert read(url="https://h/x?token=hunter2").destination.shown == "https://h/x?(hidden)"
-    assert read(url="https://h/x").destination.shown == "https://h/x"
+    assert read(url="https://h/x?token=hunter2").sink.destination.shown == "https://h/x?(hidden)"
+    assert read(url="https://h/x").sink.destination.shown == "https://h/x"
 
 
 def test_a_pipe_is_no_file_for_entries(tmp_path: Path) -> None:
@@ -111,9 +125,9 @@ def test_a_pipe_is_no_file_for_entries(tmp_path: Path) -> None:
 
 def test_a_file_url_names_a_file(tmp_path: Path) -> None:
     """Escapes in it are undone; the file need not exist yet."""
-    target = read(url=f"file://{tmp_path}/a%20b.ndjson").destination
+    target = read(url=f"file://{tmp_path}/a%20b.ndjson").sink.destination
     assert (target.scheme, target.path) == ("file", str(tmp_path / "a b.ndjson"))
-    assert read(url=f"file://localhost{tmp_path}/c").destination.path == str(tmp_path / "c")
+    assert read(url=f"file://localhost{tmp_path}/c").sink.destination.path == str(tmp_path / "c")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +188,7 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str) ->
 def test_a_token_is_in_no_representation_of_the_settings() -> None:
     """Line 11: whoever logs settings does not log it."""
     settings = read(token="hunter2")
-    assert settings.token == "hunter2"
+    assert settings.sink.token == "hunter2"
     assert "hunter2" not in repr(settings)
 
 
@@ -270,18 +284,18 @@ def test_borders_are_allowed(name: str, value: Any) -> None:
 
 def test_header_names_are_compared_in_lower_case() -> None:
     """Headers of an entry are lower-case."""
-    assert read(client_ip_header="True-Client-IP").client_ip_header == "true-client-ip"
+    assert read(client_ip_header="True-Client-IP").capture.client_ip_header == "true-client-ip"
 
 
 def test_a_filter_that_is_given_filters() -> None:
     """It is parsed once."""
-    assert read(filter="~m POST").filter is not None
+    assert read(filter="~m POST").capture.filter is not None
 
 
 def test_the_workers_fidelity_has_the_workers_tag() -> None:
     """Unless another is given."""
-    assert read(fidelity="worker").tag == WORKER_TAG
-    assert read(fidelity="worker", tag='{"a":1}').tag == '{"a":1}'
+    assert read(fidelity="worker").capture.tag == WORKER_TAG
+    assert read(fidelity="worker", tag='{"a":1}').capture.tag == '{"a":1}'
 
 
 class TestEnvironment:
@@ -290,17 +304,17 @@ class TestEnvironment:
     def test_the_variables_that_akto_s_users_know(self) -> None:
         """For the address and the token."""
         settings = read({"AKTO_DATA_INGESTION_URL": "http://h:1", "AKTO_API_TOKEN": "t"})
-        assert (settings.destination.url, settings.token) == (f"http://h:1{INGEST}", "t")
+        assert (settings.sink.destination.url, settings.sink.token) == (f"http://h:1{INGEST}", "t")
 
     def test_an_option_wins_over_its_variable(self) -> None:
         """What is nearer counts."""
         environ = {"AKTO_DATA_INGESTION_URL": "nonsense", "AKTO_API_TOKEN": "a\nb"}
         settings = read(environ, url="http://mine", token="mine")
-        assert (settings.destination.url, settings.token) == (f"http://mine{INGEST}", "mine")
+        assert (settings.sink.destination.url, settings.sink.token) == (f"http://mine{INGEST}", "mine")
 
     def test_an_empty_variable_is_none(self) -> None:
         """As in a shell."""
-        assert read({"AKTO_DATA_INGESTION_URL": "", "AKTO_API_TOKEN": ""}).destination == Destination()
+        assert read({"AKTO_DATA_INGESTION_URL": "", "AKTO_API_TOKEN": ""}).sink.destination == Destination()
 
     def test_a_wrong_variable_is_named(self) -> None:
         """Nobody should search the command line for what the environment holds."""

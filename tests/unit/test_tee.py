@@ -11,7 +11,8 @@ from mitmproxy import http
 
 from akto_mirror.capture import tee
 from akto_mirror.capture.body import Body
-from akto_mirror.capture.tee import Mode, Rule, Tee
+from akto_mirror.capture.config import Mode
+from akto_mirror.capture.tee import Rule, Tee
 from tests.unit.flows import flow, request, response
 
 LIMIT = 65536

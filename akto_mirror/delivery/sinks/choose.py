@@ -1,21 +1,44 @@
-"""Which sink the options ask for."""
+"""Which sink an address asks for."""
 
 from __future__ import annotations
 
-from akto_mirror.config.options import Settings
+from dataclasses import dataclass, field
+
+from akto_mirror.delivery import destination
+from akto_mirror.delivery.destination import Destination
 from akto_mirror.delivery.sinks.base import Sink
 from akto_mirror.delivery.sinks.file import FileSink
 from akto_mirror.delivery.sinks.http import HttpSink
 
 
-def sink(settings: Settings, marker: str) -> Sink:
-    """Open the sink that `akto_url` names.
+@dataclass(frozen=True, slots=True)
+class SinkConfig:
+    """Where batches go.
+
+    Attributes:
+        destination: the address; empty for a dry run.
+        uds: path of a Unix socket to connect through; empty connects to the address.
+        token: sent raw as `Authorization`; empty sends none.
+    """
+
+    destination: Destination = Destination()  # noqa: RUF009 - it is frozen
+    uds: str = ""
+    token: str = field(default="", repr=False)
+
+    @property
+    def target(self) -> str:
+        """The name of the destination in a spool."""
+        return destination.spool_target(self.destination, self.uds)
+
+
+def sink(config: SinkConfig, marker: str) -> Sink:
+    """Open the sink that the address names.
 
     Args:
-        settings: all options; their destination is not empty.
+        config: where batches go; the destination is not empty.
         marker: what goes into the header `x-akto-mirror` of calls to Akto.
     """
-    to = settings.destination
+    to = config.destination
     if to.scheme == "file":
         return FileSink(to.path)
-    return HttpSink(to.url, token=settings.token, uds=settings.uds, marker=marker)
+    return HttpSink(to.url, token=config.token, uds=config.uds, marker=marker)

@@ -1,0 +1,45 @@
+"""What of the options decides about flows, and shapes their entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mitmproxy import flowfilter
+
+from akto_mirror.akto_api import INGEST_PATH
+from akto_mirror.capture.redaction import Redaction
+from akto_mirror.capture.routes import Route
+
+
+class Mode(StrEnum):
+    """Which bodies stream: what `akto_stream` may be."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureConfig:
+    """The parsed values of the options of these names, and the path that entries are posted to.
+
+    Attributes:
+        worker: `akto_fidelity` is `worker`.
+        body_limit: bytes of each decoded body.
+        ingest_path: of `akto_url`; requests to it are calls of an addon.
+    """
+
+    worker: bool
+    account_id: str
+    vxlan_id: str
+    tag: str
+    routes: tuple[Route, ...] = ()
+    filter: flowfilter.TFilter | None = None
+    host: str = ""
+    client_ip_header: str = "cf-connecting-ip"
+    include_query: bool = False
+    body_limit: int = 65_536
+    stream: Mode = Mode.AUTO
+    redaction: Redaction = Redaction()  # noqa: RUF009 - it is frozen
+    ingest_path: str = INGEST_PATH

@@ -1,0 +1,22 @@
+"""What is shown of flows in mitmproxy and mitmweb."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Mark(Enum):
+    """What is put on flows: a mark and a comment, only the comment, or neither."""
+
+    AUTO = "auto"
+    COMMENT = "comment"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenConfig:
+    """What is shown, and where metrics are served: host and port, or None."""
+
+    mark: Mark = Mark.AUTO
+    metrics: tuple[str, int] | None = None
