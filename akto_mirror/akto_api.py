@@ -13,6 +13,9 @@ HEALTH_PATH = "../healthCheck"
 # The header by which calls of this addon to Akto are known when they come back to a proxy that loads it.
 MARKER = "x-akto-mirror"
 
+# A request header for which Akto's runtime leaves an entry out, whatever its value; Akto's own scanner sets it.
+IGNORE = "x-akto-ignore"
+
 # The largest entry that is sent: well under what Akto's service takes (5,242,880 characters a string) and what
 # its Kafka producer can hand on (about 5 MiB a record).
 MAX_ENTRY_BYTES = 4 * 1024 * 1024

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     CONTENT_TYPE = "content type"
     CUT_SHORT = "cut short by the client"
     NO_RESPONSE = "no response"
+    UPSTREAM_BROKE_OFF = "upstream broke off"
+    IGNORED = "x-akto-ignore"
 
 
 @dataclass(frozen=True, slots=True)

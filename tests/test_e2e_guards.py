@@ -27,10 +27,12 @@ class Target:
 
     Attributes:
         answer: what it sends.
+        hangs_up: whether it closes the connection after that.
         heads: the heads that it got.
     """
 
     answer: bytes
+    hangs_up: bool = False
     port: int = 0
     heads: list[bytes] = field(default_factory=list)
 
@@ -44,15 +46,15 @@ class Target:
         with suppress(OSError), connection, connection.makefile("rb") as stream:
             self.heads.append(b"".join(iter(stream.readline, b"\r\n")))
             connection.sendall(self.answer)
-            while stream.read1():
+            while not self.hangs_up and stream.read1():
                 pass
 
 
 @contextmanager
-def serving(answer: bytes = OK) -> Iterator[Target]:
+def serving(answer: bytes = OK, *, hangs_up: bool = False) -> Iterator[Target]:
     """Run a target on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        target = Target(answer, listener.getsockname()[1])
+        target = Target(answer, hangs_up, listener.getsockname()[1])
         threading.Thread(target=target.serve, args=(listener,), daemon=True).start()
         yield target
         listener.shutdown(socket.SHUT_RDWR)
@@ -117,3 +119,56 @@ def test_a_script_may_set_the_host(earlier: bool, tmp_path: Path) -> None:
     (entry,) = mirror.akto.entries
     assert headers(entry, "requestHeaders")["host"] == "asked.example"
     assert not [line for line in mirror.proxy.log if "AssertionError" in line]
+
+
+BROKEN = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{",
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{",
+)
+
+
+@pytest.mark.parametrize("answer", BROKEN, ids=["length", "chunks"])
+def test_an_answer_that_breaks_off_while_it_is_buffered_is_no_200(answer: bytes) -> None:
+    """The client gets mitmproxy's 502, and no entry tells of a success that it never saw."""
+    with (
+        serving(answer, hangs_up=True) as target,
+        mirroring(f"reverse:http://127.0.0.1:{target.port}", options={"akto_stream": "never"}) as mirror,
+    ):
+        head, _ = ask(mirror.proxy, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 502 ")
+    assert mirror.akto.entries == []
+    assert mirror.proxy.log[-1].endswith("skipped 1 (upstream broke off 1)")
+
+
+@pytest.mark.parametrize("mode", ["reverse:http://127.0.0.1:{}", "regular"])
+def test_an_absolute_target_names_the_host(mode: str) -> None:
+    """RFC 9112, section 3.2.2: the Host field does not count then."""
+    with serving() as target, mirroring(mode.format(target.port)) as mirror:
+        named = b"api.example" if mode != "regular" else b"127.0.0.1:%d" % target.port
+        ask(mirror.proxy, b"GET http://%s/a HTTP/1.1\r\nHost: other.example\r\n\r\n" % named)
+    (entry,) = mirror.akto.entries
+    assert headers(entry, "requestHeaders")["host"] == named.decode()
+    assert entry["path"] == "/a"
+
+
+def test_the_first_of_two_hosts_is_reported() -> None:
+    """Akto would take two hosts with a comma between them for a host of its own."""
+    with serving() as target, mirroring(f"reverse:http://127.0.0.1:{target.port}") as mirror:
+        ask(mirror.proxy, b"GET / HTTP/1.1\r\nHost: first.example\r\nHost: second.example\r\n\r\n")
+    (entry,) = mirror.akto.entries
+    assert headers(entry, "requestHeaders")["host"] == "first.example"
+
+
+@pytest.mark.parametrize(
+    ("options", "ignored"),
+    [({}, True), ({"akto_honor_ignore": "false"}, False), ({"akto_fidelity": "worker"}, False)],
+)
+def test_a_client_can_have_an_exchange_left_out(options: dict[str, str], ignored: bool) -> None:
+    """What carries `x-akto-ignore` is skipped, as Akto skips it; or shipped without it, or as the Worker ships it."""
+    with serving() as target, mirroring(f"reverse:http://127.0.0.1:{target.port}", options=options) as mirror:
+        ask(mirror.proxy, b"GET / HTTP/1.1\r\nHost: h\r\nX-Akto-Ignore: 0\r\n\r\n")
+    assert b"x-akto-ignore: 0" in target.heads[0].lower()
+    shipped = [headers(entry, "requestHeaders") for entry in mirror.akto.entries]
+    assert len(shipped) == (not ignored)
+    assert all(("x-akto-ignore" in each) == ("akto_fidelity" in options) for each in shipped)
+    assert ("skipped 1 (x-akto-ignore 1)" in mirror.proxy.log[-1]) is ignored

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mitmproxy.exceptions import OptionsError
 from mitmproxy.http import Headers
 from mitmproxy.test import tflow
 from tornado.web import Application, RequestHandler
@@ -104,3 +105,18 @@ def test_the_list_of_options_holds_no_token() -> None:
     shown = subprocess.run(command, env=given, capture_output=True, text=True, timeout=DEADLINE, check=True)
     assert "connection_strategy" in shown.stdout  # mitmproxy 11 does not load scripts for this; 12 does.
     assert TOKEN not in shown.stdout + shown.stderr
+
+
+def test_a_given_token_is_used_and_no_longer_listed() -> None:
+    """Line 11: mitmweb shows every option, so that the token is taken over and emptied, for good and over changes."""
+    with mirroring(token=TOKEN) as running:
+        assert running.context.options.akto_token == ""
+        running.configure(linger_ms=7, batch_entries=3)
+        assert running.addon._settings is not None
+        assert running.addon._settings.sink.token == TOKEN
+        running.configure(token="another")
+        assert running.context.options.akto_token == ""
+        assert running.addon._settings.sink.token == "another"
+        with pytest.raises(OptionsError):
+            running.configure(token="line\nbreak")
+        assert running.addon._settings.sink.token == "another"

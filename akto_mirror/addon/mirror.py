@@ -63,6 +63,9 @@ SAVES = ("save_stream_file", "hardump")
 # Flows whose responses are under way, by their ids, of a master, over reloads.
 _streams: WeakKeyDictionary[object, dict[str, http.HTTPFlow]] = WeakKeyDictionary()
 
+# The token of a master, over reloads: its option is emptied as soon as it is set.
+_tokens: WeakKeyDictionary[object, str] = WeakKeyDictionary()
+
 # What follows the flows of a master, over reloads.
 _marks: WeakKeyDictionary[object, Marks] = WeakKeyDictionary()
 
@@ -126,6 +129,8 @@ class AktoMirror(Commands):
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Let a long request pass while it comes."""
         flow.metadata.pop(VERDICT, None)
+        if flow.live:
+            hosts.note_absolute(flow)
         if flow.live and self._settings is not None and flow.response is None:
             tee.attach_to_request(flow, self._rule(self._settings, needs_whole=self._needs_whole_requests))
 
@@ -198,6 +203,8 @@ class AktoMirror(Commands):
             self._skip(flow, Skip(Reason.NO_RESPONSE))
         elif self._settings is not None and self._settings.capture.worker and not flow.client_conn.connected:
             self._skip(flow, Skip(Reason.CUT_SHORT))
+        elif _became_502(flow, flow.response):
+            self._skip(flow, Skip(Reason.UPSTREAM_BROKE_OFF))
         else:
             self._mirror(flow)
         self._let_go(flow)
@@ -251,13 +258,18 @@ class AktoMirror(Commands):
             ctx.options.update(store_streamed_bodies=True)
 
     def _read_options(self) -> None:
+        given = {name: getattr(ctx.options, name) for name in declarations.names()}
+        token = given["akto_token"]
+        given["akto_token"] = token or _tokens.get(ctx.master, "")
         try:
-            settings = options.read({name: getattr(ctx.options, name) for name in declarations.names()}, os.environ)
+            settings = options.read(given, os.environ)
             self._serve_metrics(settings.screen.metrics)
         except ConfigError as fault:
             self._refuse(fault)
         else:
             self._apply(settings)
+            if token:
+                _hide(token)
 
     def _refuse(self, fault: ConfigError) -> None:
         if self._running:
@@ -413,6 +425,17 @@ def _soon(seconds: float, act: Callable[[], None]) -> None:
 
 def _refresh(flows: Sequence[Flow]) -> None:
     ctx.master.addons.trigger(UpdateHook(flows))
+
+
+def _hide(token: str) -> None:
+    """Take a token over from the option, which mitmweb shows and `options.save` writes to a file."""
+    _tokens[ctx.master] = token
+    ctx.options.update(akto_token="")
+
+
+def _became_502(flow: http.HTTPFlow, response: http.Response) -> bool:
+    """Return whether mitmproxy answers in the place of a response that it could not buffer to its end."""
+    return flow.live and flow.client_conn.connected and not response.stream and response.raw_content is None
 
 
 def _rewrites_hosts() -> bool:

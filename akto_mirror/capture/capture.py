@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from mitmproxy import http
 
-from akto_mirror.akto_api import HEALTH_PATH, INGEST_PATH, MARKER
+from akto_mirror.akto_api import HEALTH_PATH, IGNORE, INGEST_PATH, MARKER
 from akto_mirror.capture import body, entry, hosts, routes, rules, tee
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import CaptureConfig
@@ -49,8 +49,8 @@ class Capture:
     def _headers(self, flow: http.HTTPFlow, response: http.Response) -> tuple[HeaderMap, HeaderMap]:
         all_cookies = not self._config.worker
         return (
-            entry.header_map(flow.request.headers.fields, all_cookies=all_cookies),
-            entry.header_map(response.headers.fields, all_cookies=all_cookies),
+            entry.header_map(entry.bounded(flow.request.headers.fields), all_cookies=all_cookies),
+            entry.header_map(entry.bounded(response.headers.fields), all_cookies=all_cookies),
         )
 
     def _skip(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap) -> Skip | None:
@@ -67,6 +67,8 @@ class Capture:
             return Skip(Reason.ROUTE)
         if config.filter and not config.filter(flow):
             return Skip(Reason.FILTER)
+        if config.honor_ignore and not config.worker and IGNORE in headers:
+            return Skip(Reason.IGNORED)
         return None
 
     def _leads_to_akto(self, path: str, *, is_own: bool) -> bool:
@@ -86,10 +88,15 @@ class Capture:
             tee.body_of(flow.request, self._config.body_limit),
             self._response_body(flow, response),
             is_websocket=self._is_websocket(flow, response, asked),
-            host=self._config.host or hosts.asked(flow, asked.get("host", "")),
+            host=self._host(flow, asked),
             time=_when(flow),
         )
-        return entry.fit(entry.build(flow, response, self._config, exchange))
+        return entry.fit(entry.build(flow, response, self._config, exchange), is_cut=_is_cut(flow.request, response))
+
+    def _host(self, flow: http.HTTPFlow, headers: HeaderMap) -> str:
+        """Return the host to report; of several Host fields the first counts, but the Worker joins them."""
+        header = headers.get("host", "")
+        return self._config.host or hosts.asked(flow, header if self._config.worker else header.partition(", ")[0])
 
     def _is_websocket(self, flow: http.HTTPFlow, response: http.Response, headers: HeaderMap) -> bool:
         """Return whether the exchange has no payloads; the Worker believes every client that says so."""
@@ -102,6 +109,12 @@ class Capture:
         return body.EMPTY if self._config.worker and flow.error else tee.body_of(response, self._config.body_limit)
 
 
+def _is_cut(request: http.Request, response: http.Response) -> bool:
+    """Return whether a path or headers are longer than what is looked at of them."""
+    fields = request.headers.fields, response.headers.fields
+    return len(request.data.path) > entry.MAX_FIELD or any(entry.bounded(each) is not each for each in fields)
+
+
 def _on_route(flow: http.HTTPFlow, headers: HeaderMap, wanted: tuple[routes.Route, ...]) -> bool:
     asked = hosts.asked(flow, headers.get("host", "")) or flow.request.host
     scheme, name = "https" if flow.client_conn.tls else "http", routes.host_name(asked)
@@ -111,7 +124,7 @@ def _on_route(flow: http.HTTPFlow, headers: HeaderMap, wanted: tuple[routes.Rout
 def _spellings(request: http.Request) -> Iterator[str]:
     """Give a request's path as it was sent and, if that leads to no route, as it is reported and as servers read it."""
     yield request.path
-    shown = entry.path_of(request.data.path, include_query=True)
+    shown = entry.path_of(request.data.path[: entry.MAX_FIELD], include_query=True)
     yield shown
     yield routes.plain(shown)
 

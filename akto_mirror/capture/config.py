@@ -42,4 +42,5 @@ class CaptureConfig:
     body_limit: int = 65_536
     stream: Mode = Mode.AUTO
     redaction: Redaction = Redaction()  # noqa: RUF009 - it is frozen
+    honor_ignore: bool = True
     ingest_path: str = INGEST_PATH

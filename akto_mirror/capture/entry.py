@@ -7,13 +7,14 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import chain
 from typing import NamedTuple
 
 import ada_url
 import msgspec
 from mitmproxy import http
 
-from akto_mirror.akto_api import MAX_ENTRY_BYTES, Entry
+from akto_mirror.akto_api import IGNORE, MAX_ENTRY_BYTES, Entry
 from akto_mirror.capture import body, redaction
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import CaptureConfig
@@ -30,6 +31,10 @@ MAX_HEADERS = 256 * 1024
 MAX_HEADER = 8 * 1024
 MAX_FIELD = 64 * 1024
 
+# Headers that are looked at, and the bytes of all of them; what a client sends beyond costs nothing here.
+MAX_HEADER_FIELDS = 2_000
+MAX_HEADER_BYTES = MAX_HEADERS // 2
+
 # What stands for a method of no characters, which HTTP/2 can send and Akto's service cannot take.
 NO_METHOD = "OTHER"
 
@@ -42,6 +47,21 @@ SHORT = 64
 # A path that the WHATWG parser would return as it is: no dot segments, nothing to encode. The first character of
 # a segment decides, so that the expression never backtracks.
 PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*)?)+")
+
+
+def bounded(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    """Return headers up to `MAX_HEADER_FIELDS` and `MAX_HEADER_BYTES`; the same object if there are no more."""
+    if len(fields) > MAX_HEADER_FIELDS:
+        return bounded(fields[:MAX_HEADER_FIELDS])
+    if sum(map(len, chain.from_iterable(fields))) <= MAX_HEADER_BYTES:
+        return fields
+    left, kept = MAX_HEADER_BYTES, []
+    for name, value in fields:
+        kept.append((name[:left], value[: max(0, left - len(name))]))
+        left -= len(name) + len(value)
+        if left <= 0:
+            break
+    return tuple(kept)
 
 
 def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
@@ -147,11 +167,11 @@ def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, e
     """Make the entry of a flow and its response."""
     request = flow.request
     hidden = config.redaction
-    request_headers = _with_host(exchange.request_headers, exchange.host)
+    request_headers = _with_host(_without_ignore(exchange.request_headers, config), exchange.host)
     request_type = exchange.request_headers.get("content-type", "")
     response_type = exchange.response_headers.get("content-type", "")
     return Entry(
-        path=redaction.path(path_of(request.data.path, include_query=config.include_query), hidden),
+        path=redaction.path(path_of(request.data.path[:MAX_FIELD], include_query=config.include_query), hidden),
         method=request.data.method.decode("utf-8", "replace") or NO_METHOD,
         requestHeaders=to_json(redaction.headers(request_headers, hidden)),
         responseHeaders=to_json(redaction.headers(exchange.response_headers, hidden)),
@@ -177,6 +197,13 @@ def _with_host(headers: HeaderMap, host: str) -> HeaderMap:
         return headers
     replaced = headers | {"host": host}
     return replaced if "host" in headers else _ordered(replaced)
+
+
+def _without_ignore(headers: HeaderMap, config: CaptureConfig) -> HeaderMap:
+    """Drop what would make Akto leave out an entry that is to count; the Worker does not."""
+    if config.worker or IGNORE not in headers:
+        return headers
+    return {name: value for name, value in headers.items() if name != IGNORE}
 
 
 def _request_payload(exchange: Exchange, config: CaptureConfig) -> str:
@@ -248,11 +275,11 @@ def encode(entry: Entry) -> bytes:
     return bytes(memoryview(_encoder.encode(entry)))
 
 
-def fit(entry: Entry) -> Captured:
-    """Encode an entry for the wire, cut if it is oversized."""
+def fit(entry: Entry, *, is_cut: bool = False) -> Captured:
+    """Encode an entry for the wire, cut if it is oversized; `is_cut` tells that something of it was cut before."""
     encoded = encode(entry)
     if not is_oversized(entry, encoded):
-        return Captured(entry, encoded, is_shortened=False)
+        return Captured(entry, encoded, is_shortened=is_cut)
     short = shorten(entry)
     return Captured(short, encode(short), is_shortened=True)
 

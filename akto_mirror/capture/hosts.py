@@ -9,7 +9,9 @@ from __future__ import annotations
 from mitmproxy import connection, http
 from mitmproxy.addonmanager import AddonManager
 from mitmproxy.net.http import url
-from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
+
+from akto_mirror.capture import routes
 
 # Key of the client's host in `flow.metadata`, so that it is still known when a saved flow is replayed.
 ASKED = "akto_host"
@@ -45,22 +47,22 @@ def replace(flow: http.HTTPFlow) -> None:
         return
     request = flow.request
     target = url.hostport(request.scheme, request.host, request.port)
-    before = _exchange(request, target.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+    named = request.data.authority
+    before = _exchange(request, target.encode("utf-8", "surrogateescape"))
     if not (flow.is_replay and ASKED in flow.metadata):
-        flow.metadata[ASKED] = before
+        flow.metadata[ASKED] = (named or before).decode("utf-8", "replace")
 
 
 def _exchange(request: http.Request, target: bytes) -> bytes:
-    """Set the host header and return what it was, in the common case without mitmproxy's look-ups, which cost more."""
+    """Set the host header and return what the first was, in the common case without mitmproxy's dearer look-ups."""
     fields = request.headers.fields
     places = [place for place, (name, _) in enumerate(fields) if len(name) == 4 and name.lower() == b"host"]
+    before = fields[places[0]][1] if places else b""
     if len(places) != 1 or request.is_http2 or request.is_http3:
-        before = (request.host_header or "").encode("utf-8", "surrogateescape")
         request.host_header = target
-        return before
-    place = places[0]
-    name, before = fields[place]
-    request.headers.fields = (*fields[:place], (name, target), *fields[place + 1 :])
+    else:
+        place = places[0]
+        request.headers.fields = (*fields[:place], (fields[place][0], target), *fields[place + 1 :])
     return before
 
 
@@ -76,6 +78,9 @@ def name_server(client: connection.Client, server: connection.Server) -> None:
 def asked(flow: http.HTTPFlow, header: str) -> str:
     """Return the host that the client asked for.
 
+    A target in absolute form names it, not the Host field (RFC 9112, section 3.2.2); so does `:authority` (RFC 9113,
+    section 8.3.1).
+
     Args:
         flow: a live or a saved flow.
         header: the value of its `host` header as it is now.
@@ -83,4 +88,19 @@ def asked(flow: http.HTTPFlow, header: str) -> str:
     noted = flow.metadata.get(ASKED)
     if isinstance(noted, str) and noted:
         return noted
-    return header or flow.request.data.authority.decode("utf-8", "replace")
+    if authority := flow.request.data.authority:
+        return authority.decode("utf-8", "replace")
+    return header
+
+
+def note_absolute(flow: http.HTTPFlow) -> None:
+    """Note the host of a target in absolute form, which mitmproxy's regular mode turns into origin form.
+
+    There the request's host is the target's, and no server is chosen yet; in a CONNECT tunnel one is.
+    """
+    request = flow.request
+    if not isinstance(flow.client_conn.proxy_mode, RegularMode) or flow.server_conn.address or request.is_http2:
+        return
+    target = url.hostport(request.scheme, request.host, request.port)
+    if routes.host_name(request.host_header or "") != routes.host_name(target):
+        flow.metadata[ASKED] = target

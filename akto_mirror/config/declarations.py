@@ -65,8 +65,9 @@ OPTIONS: tuple[Option, ...] = (
         "akto_token",
         str,
         "",
-        "Token sent raw as the Authorization header. Empty: the variable AKTO_API_TOKEN, which other users of the "
-        "machine cannot see in the process list.",
+        "Token sent raw as the Authorization header. It is taken over and emptied at once, so that nothing that lists "
+        "options shows it. Empty: the variable AKTO_API_TOKEN, which other users of the machine cannot see in the "
+        "process list.",
         env="AKTO_API_TOKEN",
     ),
     Option("akto_account_id", str, "1000000", "The entries' akto_account_id."),
@@ -102,6 +103,13 @@ OPTIONS: tuple[Option, ...] = (
         "Empty: always the peer's; do so where nothing in front sets the header, for any client can send it.",
     ),
     Option("akto_include_query", bool, False, "Append the query string to the reported path."),
+    Option(
+        "akto_honor_ignore",
+        bool,
+        True,
+        "Leave out requests with the header x-akto-ignore, as Akto itself does: its scanner sets it, and any client "
+        "can. false: ship them without the header. akto_fidelity=worker ships them as they are.",
+    ),
     Option(
         "akto_body_limit",
         int,

@@ -83,6 +83,7 @@ def _capture(known: Mapping[str, Any], sink: SinkConfig) -> CaptureConfig:
             headers=_redacted(known, "akto_redact_headers", redaction.header_names),
             fields=_redacted(known, "akto_redact_fields", redaction.field_names),
         ),
+        honor_ignore=known["akto_honor_ignore"],
         ingest_path=sink.destination.path or INGEST_PATH,
     )
 

@@ -14,6 +14,7 @@ from mitmproxy.flow import Error
 from mitmproxy.test import tflow
 
 from akto_mirror.addon.marks import VERDICT
+from akto_mirror.capture.entry import MAX_HEADER_BYTES
 from akto_mirror.capture.tee import Tee
 from akto_mirror.ingestion import intake
 from tests.faults.server import FaultServer, Reply
@@ -170,7 +171,7 @@ class TestDrops:
             huge = request(fields=[(b"x", b"a" * 5_000_000)])
             assert mirror.pass_on(flow(huge)) == "captured"
             (shipped,) = mirror.entries()
-        assert json.loads(shipped["requestHeaders"]) == {"x": "a" * 8192}
+        assert json.loads(shipped["requestHeaders"]) == {"x": "a" * (MAX_HEADER_BYTES - 1)}
         assert "akto: shortened the entry of GET /api/items, which is too large" in caplog.text
 
     def test_long_payloads_are_cut_and_told(self, caplog: pytest.LogCaptureFixture) -> None:
