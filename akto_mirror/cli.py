@@ -159,14 +159,14 @@ def _demo(args: argparse.Namespace) -> int:
     Starts the API, a local ingestion service and mitmdump between them, sends varied requests through, and shows what
     was mirrored, what was skipped and why.
     """
-    from akto_mirror import demo  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror import demo, demo_proxy  # noqa: PLC0415 - see the module's docstring
 
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
     look: Callable[[str], None] = _look if args.open else lambda _: None
     try:
         return 0 if demo.run(say, addon_path(), look) else 1
-    except demo.DemoError as error:
+    except demo_proxy.DemoError as error:
         raise UserError(str(error)) from error
 
 

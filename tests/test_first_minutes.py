@@ -17,7 +17,8 @@ from akto_mirror import sample_api
 from akto_mirror.background import BackgroundServer
 from akto_mirror.receiver import Receiver
 from tests.support.certs import make_identity
-from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment, running_mitmdump
+from tests.support.environment import bare
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, running_mitmdump
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +36,7 @@ def start(
     """Start mitmdump, which is to end by itself; its Python runs `prelude` before anything else."""
     (folder / "sitecustomize.py").write_text(prelude)
     command = [str(MITMDUMP), *listen, "-s", str(script), "--set", f"confdir={confdir()}"]
-    env = environment({"PYTHONPATH": str(folder), "XDG_STATE_HOME": str(folder)})
+    env = bare() | {"PYTHONPATH": str(folder), "XDG_STATE_HOME": str(folder)}
     return subprocess.run(
         command,
         env=env,

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from mitmproxy.tools.web import webaddons
 
-from tests.support.proxy import ADDON, Proxy, confdir, running
+from tests.support.proxy import ADDON, AT_ONCE, Proxy, confdir, running
 
 MITMWEB = Path(sysconfig.get_path("scripts")) / "mitmweb"
 PASSWORD = "let-me-in"
@@ -73,7 +73,7 @@ def running_mitmweb(target: str, options: Mapping[str, str]) -> Iterator[Web]:
         settings |= {"web_password": PASSWORD} if HAS_PASSWORDS else {}
         values = [f"{name}={value}" for name, value in (settings | dict(options)).items()]
         values += [f"web_columns={column}" for column in COLUMNS]
-        command = [str(MITMWEB), "--mode", f"reverse:{target}@127.0.0.1:0", "-s", str(ADDON)]
+        command = [*AT_ONCE, str(MITMWEB), "--mode", f"reverse:{target}@127.0.0.1:0", "-s", str(ADDON)]
         with running([*command, *(word for value in values for word in ("--set", value))], ["127.0.0.1"]) as proxy:
             proxy.wait_for(r"Web server listening at")
             yield Web(proxy, port)
