@@ -413,14 +413,9 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _completion(args: argparse.Namespace) -> int:
-    """Print a script that completes commands and options.
+    """Print a script that completes commands and options."""
+    import shtab  # noqa: PLC0415 - see the module's docstring
 
-    It is made by shtab, which the extra `completion` brings.
-    """
-    try:
-        import shtab  # noqa: PLC0415 - an optional dependency
-    except ModuleNotFoundError as fault:
-        raise UserError(f'shtab is missing; install it with: "{sys.executable}" -m pip install shtab') from fault
     parser = _parser()
     for each in _parsers(parser):
         for action in each._actions:
