@@ -85,6 +85,11 @@ test-lowest: $(LOWEST)/.installed
 demo: $(USERS)
 	$(BIN)/akto-mirror demo
 
+# The first commands of the README, and its installations, on a stock Debian that is built for it; needs root.
+fresh:
+	@# 3: it cannot be built here; that has been said.
+	$(PYTHON) -m tests.fresh || test $$? -eq 3
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
