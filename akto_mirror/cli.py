@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AKTO_DATA_INGESTION_URL"
 TOKEN_VARIABLE = "AKTO_API_TOKEN"  # noqa: S105 - the variable's name
 DEFAULT_PORT = 9091
+WAIT_SECONDS = 1.0
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 COMPLETION_USE = """In ~/.bashrc:
@@ -178,9 +179,15 @@ def _look(url: str) -> None:
         say(f"\nThe inventory is at {url} until you press Ctrl-C.")
         if not webbrowser.open(url):
             say("There is no browser here that could be opened: open that address in yours.")
-        threading.Event().wait()
+        _wait_for(threading.Event())
     except KeyboardInterrupt:
         say("stopped")
+
+
+def _wait_for(stop: threading.Event) -> None:
+    """Wait in steps: on Windows, no signal is handled while a wait lasts (python/cpython#80116)."""
+    while not stop.wait(WAIT_SECONDS):
+        pass
 
 
 def _interrupt(*_: object) -> None:
@@ -226,7 +233,7 @@ def _sink(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     where = printable(str(args.out)) if args.out else "memory"
     say(f"listening on {receiver.url}; entries go to {where}; {_shown(args)}")
-    stop.wait()
+    _wait_for(stop)
     receiver.stop()
     say(_summary(receiver.store))
     receiver.store.close()
