@@ -3,18 +3,54 @@ PYTHON ?= python3
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV ?= .venv/$(VERSION)
 BIN := $(VENV)/bin
+USERS := $(VENV)/.users
 STAMP := $(VENV)/.installed
+PIP := -m pip install --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= 4
 MINUTES ?= 10
 
-.PHONY: test test-all test-lowest again demo bench soak kills parity screenshots lint types check clean install
+.PHONY: install constraints check-constraints test test-all test-lowest again demo fresh bench soak kills parity
+.PHONY: screenshots lint types check clean
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+# What users need, and no more. The constraints keep old releases of pip from looking through every release of each
+# package; --use-pep517 keeps them from complaining about packages without a wheel.
+$(USERS): pyproject.toml constraints.txt
+	@echo "Installing akto-mirror and what it needs into $(VENV): half a minute to two minutes, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@
+	$(BIN)/python $(PIP) --use-pep517 --editable .
+	@touch $@
+
+# What developers need besides; pip before 25.1 does not know dependency groups.
+GROUP := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")
+
+$(STAMP): $(USERS)
+	@echo "Installing the tools of the tests into $(VENV): half a minute to two minutes, once."
+	@$(BIN)/python -c '$(GROUP)' > $(VENV)/dev.txt
+	$(BIN)/python $(PIP) --requirement $(VENV)/dev.txt
+	@touch $@
+
+# It trusts what the system trusts, as pip does.
+UV := UV_SYSTEM_CERTS=true .venv/uv/bin/uv
+
+.venv/uv/.installed:
+	$(PYTHON) -m venv .venv/uv
+	.venv/uv/bin/python $(PIP) uv
+	@touch $@
+
+# Locks what developers and the demo get, for every supported Python; made anew by `make constraints UPGRADE=--upgrade`.
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --group dev --group lock pyproject.toml \
+	--no-emit-index-url --no-annotate --custom-compile-command 'make constraints' $(UPGRADE)
+
+constraints: .venv/uv/.installed
+	$(LOCK) --output-file constraints.txt
+
+# Fails if constraints.txt does not follow pyproject.toml.
+check-constraints: .venv/uv/.installed
+	@cp constraints.txt .venv/uv/constraints.txt
+	$(LOCK) --output-file .venv/uv/constraints.txt
+	diff constraints.txt .venv/uv/constraints.txt
 
 # Runs the tests with a mark expression; what failed is noted for `again` only if the run came to its end.
 FAILED := .pytest_cache/v/cache/lastfailed
@@ -38,17 +74,21 @@ again:
 LOWEST := .venv/lowest
 LOWEST_TESTS ?= not slow and not long
 
-$(LOWEST)/.installed: pyproject.toml
+$(LOWEST)/.installed: pyproject.toml .venv/uv/.installed
 	$(PYTHON) -m venv $(LOWEST)
-	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev]'
-	touch $@
+	$(UV) pip install --python $(LOWEST)/bin/python --resolution lowest-direct --group dev --editable .
+	@touch $@
 
 test-lowest: $(LOWEST)/.installed
 	$(call pytest,$(LOWEST)/bin,$(LOWEST_TESTS))
 
-demo: $(STAMP)
+demo: $(USERS)
 	$(BIN)/akto-mirror demo
+
+# The first commands of the README, and its installations, on a stock Debian that is built for it; needs root.
+fresh:
+	@# 3: it cannot be built here; that has been said.
+	$(PYTHON) -m tests.fresh || test $$? -eq 3
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
+from tornado import netutil
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
-from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application
 
 # A body that no handler asked to read in pieces is held in memory as a whole, before any handler sees it.
@@ -143,8 +143,8 @@ class BackgroundServer:
 
     def _bind(self) -> list[socket.socket]:
         if self.uds is not None:
-            return [bind_unix_socket(str(self.uds))]
-        sockets = bind_sockets(self.port, self.host)
+            return [netutil.bind_unix_socket(str(self.uds))]
+        sockets = netutil.bind_sockets(self.port, self.host)
         self.port = sockets[0].getsockname()[1]
         return sockets
 

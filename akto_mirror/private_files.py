@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from pathlib import Path
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
+# Windows has no owners and mode bits like these.
+HAS_OWNERS = hasattr(os, "geteuid")
 
 # The spool, whose presence shows that a folder is in use for this already.
 FILE = "spool.db"
@@ -68,12 +71,12 @@ def check_folder(folder: Path) -> None:
         raise ValueError("it is a symbolic link; name the folder itself")
     if not stat.S_ISDIR(found.st_mode):
         raise ValueError("it is not a folder; name another one")
-    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+    if HAS_OWNERS and found.st_uid != os.geteuid():
         owner = _user(found.st_uid)
         raise ValueError(
             f"it belongs to another user; run this as the user that owns it ({owner}), or name a folder of your own"
         )
-    if os.name == "posix" and found.st_mode & OTHERS and not _is_free(folder):
+    if HAS_OWNERS and found.st_mode & OTHERS and not _is_free(folder):
         raise ValueError("other users can read it, and it holds other files; name an empty folder, or chmod 700 it")
 
 
@@ -103,8 +106,7 @@ def make_folder(folder: Path) -> None:
     check_folder(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_folder(folder)
-    if folder.stat().st_mode & OTHERS:
-        folder.chmod(0o700)
+    _close_to_others(folder, 0o700)
 
 
 def check_file(file: Path) -> None:
@@ -120,7 +122,7 @@ def check_file(file: Path) -> None:
         return
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"{file} is not a regular file; remove it")
-    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+    if HAS_OWNERS and found.st_uid != os.geteuid():
         raise ValueError(f"{file} belongs to another user; remove it")
 
 
@@ -135,8 +137,14 @@ def make_file(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600))
     except FileExistsError:
         check_file(file)
-        if os.name == "posix" and file.stat().st_mode & OTHERS:
-            file.chmod(0o600)
+        _close_to_others(file, 0o600)
+
+
+def _close_to_others(path: Path, mode: int) -> None:
+    """Set the mode where others have rights; a file system that has no modes says that this is not permitted."""
+    if HAS_OWNERS and path.stat().st_mode & OTHERS:
+        with contextlib.suppress(PermissionError):
+            path.chmod(mode)
 
 
 def open_to_append(path: str) -> int:

@@ -4,7 +4,8 @@
 set -eu
 : "${TARGET:=http://127.0.0.1:3000}" "${LISTEN:=8080}"
 : "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
-export AKTO_DATA_INGESTION_URL
+# The log is to appear at once in a file or a pipe too.
+export AKTO_DATA_INGESTION_URL PYTHONUNBUFFERED=1
 
 exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" --set block_global=false \
     --set 'akto_filter=!(~u /login$) & !(~u /internal/)' \

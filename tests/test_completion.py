@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from tests.support.proxy import DEADLINE
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what the command prints."""
-    pytest.importorskip("shtab")
     assert program.main(["completion", shell]) == 0
     return capsys.readouterr().out
 
@@ -55,14 +53,3 @@ def test_zsh_takes_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     command = f'autoload -Uz compinit; compinit -D -u; eval "$(<{source})"; print ${{_comps[akto-mirror]}}'
     done = subprocess.run(["zsh", "-f", "-c", command], capture_output=True, text=True, timeout=DEADLINE, check=True)
     assert (done.stdout.strip(), done.stderr) == ("_shtab_akto_mirror", "")
-
-
-def test_without_shtab_the_next_step_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is an optional dependency."""
-    monkeypatch.setitem(sys.modules, "shtab", None)
-    assert program.main(["completion", "bash"]) == 1
-    shown = capsys.readouterr().err
-    assert "shtab is missing; install it with:" in shown
-    assert shown.count("\n") == 1

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from akto_mirror.demo import demo
 from akto_mirror.demo.demo import CASES, Row
+from akto_mirror.demo.proxy import DemoError
+from tests.support.environment import bare
+from tests.support.proxy import ADDON
 
 COMMAND = [sys.executable, "-c", "import sys; from akto_mirror.cli import main; sys.exit(main())", "demo"]
 DEADLINE = 110
@@ -36,7 +39,7 @@ def start(folder: Path, **variables: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env=os.environ | {"TMPDIR": str(folder), "PYTHONUTF8": "1"} | variables,
+        env=bare() | {"TMPDIR": str(folder), "PYTHONUTF8": "1"} | variables,
     )
 
 
@@ -82,11 +85,35 @@ def test_an_interrupted_demo_leaves_nothing_behind(lines: int, number: signal.Si
 
 
 @pytest.mark.e2e
+def test_a_killed_demo_leaves_no_process_behind(tmp_path: Path) -> None:
+    """What cannot be caught ends mitmdump too, whose standard input ends with the demo."""
+    process = start(tmp_path)
+    assert process.stdout
+    for _ in range(7):
+        process.stdout.readline()
+    assert any("mitmdump" in found for found in leftovers(tmp_path))
+    process.kill()
+    process.communicate(timeout=DEADLINE)
+    end = time.monotonic() + DEADLINE
+    while any("mitmdump" in found.partition("\0-")[0] for found in leftovers(tmp_path)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.e2e
+def test_the_demo_needs_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a process can only be killed, as on Windows, mitmdump still ends in order, and nothing is lost."""
+    monkeypatch.delattr(subprocess.Popen, "send_signal")
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda process: process.poll())
+    assert demo.run(lambda _: None, ADDON)
+
+
+@pytest.mark.e2e
 def test_a_mitmdump_that_does_not_start_is_told(tmp_path: Path) -> None:
     """When mitmdump ends at once, its last lines say why."""
     broken = tmp_path / "akto_addon.py"
     broken.write_text("raise RuntimeError('broken on purpose')")
-    with pytest.raises(demo.DemoError, match=r"(?s)Its last lines:.*broken on purpose"):
+    with pytest.raises(DemoError, match=r"(?s)Its last lines:.*broken on purpose"):
         demo.run(lambda _: None, broken)
 
 

@@ -14,7 +14,8 @@ from mitmproxy import version
 
 from akto_mirror.diagnostics.doctor import Findings, _options
 from akto_mirror.ingestion.service import Receiver
-from tests.support.proxy import DEADLINE, MITMDUMP, environment
+from tests.support.environment import bare
+from tests.support.proxy import DEADLINE, MITMDUMP
 
 pytestmark = pytest.mark.e2e
 
@@ -39,7 +40,7 @@ def doctor(
     known = {"HOME": str(home), "PYTHONPATH": str(home), "PATH": path, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         [sys.executable, "-m", "akto_mirror", "doctor", *arguments],
-        env=environment(known | (env or {})),
+        env=bare() | known | (env or {}),
         capture_output=True,
         encoding="utf-8",
         timeout=2 * DEADLINE,

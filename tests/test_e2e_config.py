@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sysconfig
@@ -11,18 +10,18 @@ from pathlib import Path
 import pytest
 from mitmproxy import version
 
-from tests.support.proxy import ADDON, DEADLINE, FOREIGN
+from tests.support.environment import bare
+from tests.support.proxy import ADDON, DEADLINE
 
 pytestmark = pytest.mark.e2e
 
 
 def mitmdump(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run mitmdump with the addon until it ends by itself."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN)}
     command = [str(Path(sysconfig.get_path("scripts")) / "mitmdump"), "--set", f"confdir={folder}", "-p", "0"]
     return subprocess.run(
         [*command, "-s", str(ADDON), *arguments],
-        env=kept | (env or {}),
+        env=bare() | (env or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

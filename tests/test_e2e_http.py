@@ -16,9 +16,10 @@ from mitmproxy.io import FlowReader, FlowWriter
 from akto_mirror.ingestion.service import Receiver
 from tests.support.api import serving_api
 from tests.support.certs import make_identity
+from tests.support.environment import bare
 from tests.support.http2 import serving_http2
 from tests.support.mirror import Entry, headers, mirroring, trust_proxy
-from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir
 
 pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
@@ -84,7 +85,7 @@ def replay(flows: Path, akto: Receiver, *more: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=DEADLINE,
-        env=environment({"XDG_STATE_HOME": str(flows.parent / "state")}),
+        env=bare() | {"XDG_STATE_HOME": str(flows.parent / "state")},
     )
     assert done.returncode == 0, done.stdout
     return done.stdout

@@ -20,8 +20,9 @@ from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.ingestion.service import Receiver
 from tests.support.certs import make_identity
+from tests.support.environment import bare
 from tests.support.mirror import Mirror
-from tests.support.proxy import ADDON, ROOT, confdir, running, running_mitmdump
+from tests.support.proxy import ADDON, AT_ONCE, MITMDUMP, ROOT, confdir, running, running_mitmdump
 
 EXAMPLES = ROOT / "examples"
 PATH = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
@@ -126,10 +127,9 @@ def recorded(api: str, tmp_path: Path) -> Path:
 
 def replayed(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run replay.sh in a folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
     return subprocess.run(
         ["sh", str(EXAMPLES / "replay.sh"), *arguments],
-        env=kept | {"PATH": PATH} | env,
+        env=bare() | {"PATH": PATH} | env,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -181,8 +181,8 @@ def test_config(api: str, tmp_path: Path) -> None:
         changed = {"mode": [f"reverse:{api}@127.0.0.1:0"], "scripts": [str(ADDON)], "akto_url": akto.url}
         assert changed.keys() <= given.keys()
         (tmp_path / "config.yaml").write_text(json.dumps(given | changed))
-        mitmdump = f"{sysconfig.get_path('scripts')}/mitmdump"
-        with running([mitmdump, "--set", f"confdir={tmp_path}"], ["127.0.0.1"]) as proxy:
+        command = [*AT_ONCE, str(MITMDUMP), "--set", f"confdir={tmp_path}"]
+        with running(command, ["127.0.0.1"]) as proxy:
             httpx.get(f"{proxy.url}/feed")
             httpx.get(f"{proxy.url}/api/products?page=2", headers={"x-forwarded-for": "203.0.113.9, 10.0.0.1"})
             entry = Mirror(proxy, akto).entry("/api/products?page=2")

@@ -17,7 +17,8 @@ from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.ingestion.service import Receiver
 from tests.support.certs import make_identity
-from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment, running_mitmdump
+from tests.support.environment import bare
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, running_mitmdump
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +36,7 @@ def start(
     """Start mitmdump, which is to end by itself; its Python runs `prelude` before anything else."""
     (folder / "sitecustomize.py").write_text(prelude)
     command = [str(MITMDUMP), *listen, "-s", str(script), "--set", f"confdir={confdir()}"]
-    env = environment({"PYTHONPATH": str(folder), "XDG_STATE_HOME": str(folder)})
+    env = bare() | {"PYTHONPATH": str(folder), "XDG_STATE_HOME": str(folder)}
     return subprocess.run(
         command,
         env=env,
@@ -89,6 +90,14 @@ def test_a_development_version_is_not_too_old(tmp_path: Path) -> None:
     """Its version has letters in it."""
     prelude = "import sys, mitmproxy.version; mitmproxy.version.VERSION = '13.0.0.dev'; sys.modules['httpx'] = None"
     assert "httpx is missing" in refusal(start(tmp_path, prelude))
+
+
+@pytest.mark.parametrize("option", ["akto_redact_fields=common", "akto_redact_headers=cookie"])
+def test_redaction_that_does_not_work_ends_the_start(tmp_path: Path, option: str) -> None:
+    """Secrets would be shipped in clear, as they were with a Python whose regular expressions match wrongly."""
+    prelude = "import re; from akto_mirror import redact; redact.KEY = re.compile('(?!)')"
+    line = refusal(start(tmp_path, prelude, listen=("--mode", "regular@127.0.0.1:0", "--set", option)))
+    assert line.startswith(f"{option}: with this Python, redaction fails to hide a secret in a sample (JSON); run mitm")
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

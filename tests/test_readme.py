@@ -11,6 +11,7 @@ import pytest
 
 from akto_mirror.config.declarations import OPTIONS, Option
 from tests.support.proxy import ROOT
+from tests.test_packaging import locked
 
 README = ROOT / "README.md"
 BETWEEN = re.compile(r"(?<=<!-- options -->\n).*?(?=<!-- /options -->)", re.DOTALL)
@@ -45,6 +46,15 @@ def test_recipes() -> None:
     """Every recipe is in the README."""
     text = README.read_text()
     assert [path.name for path in (ROOT / "examples").iterdir() if path.is_file() and path.name not in text] == []
+
+
+def test_the_vulnerable_releases_are_those_of_python_3_11() -> None:
+    """What the warning names is what Python 3.11 gets; newer Pythons get other releases."""
+    warning = README.read_text().partition("chooses another interpreter")[2].partition("\n\n")[0]
+    named = dict(re.findall(r"(h11|h2|tornado) (\d[\d.]*\d)", warning))
+    assert named.keys() == {"h11", "h2", "tornado"}
+    assert named.items() <= locked("3.11").items()
+    assert named.items() & locked("3.12").items() == set()
 
 
 @pytest.mark.parametrize("command", ["sink", "check", "replay", "demo", "doctor", "addon-path"])

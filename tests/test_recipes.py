@@ -234,8 +234,9 @@ def test_systemd_unit_starts(api: str, tmp_path: Path) -> None:
     command = shlex.split(service["ExecStart"].replace("$$", "$").replace("/opt/akto-mirror/bin", str(SCRIPTS)))
     (tmp_path / service["StateDirectory"]).mkdir(mode=int(service["StateDirectoryMode"], 8))
     with Receiver() as akto:
-        env = {"TARGET": api, "LISTEN": "127.0.0.1:0", "METRICS": "127.0.0.1:0", "XDG_STATE_HOME": str(tmp_path)}
-        with running(command, ["127.0.0.1"], env | {"AKTO_DATA_INGESTION_URL": akto.url}) as proxy:
+        changed = {"TARGET": api, "LISTEN": "127.0.0.1:0", "METRICS": "127.0.0.1:0", "XDG_STATE_HOME": str(tmp_path)}
+        env = given | changed | {"AKTO_DATA_INGESTION_URL": akto.url}
+        with running(command, ["127.0.0.1"], env) as proxy:
             httpx.get(f"{proxy.url}/api/products")
             assert Mirror(proxy, akto).entry("/api/products")["method"] == "GET"
             proxy.wait_for("metrics at")
@@ -246,6 +247,14 @@ def instructions() -> list[tuple[str, Sequence[str]]]:
     """Return the Dockerfile's instructions as Docker's own parser reads them."""
     dockerfile = pytest.importorskip("dockerfile")
     return [(line.cmd, line.value) for line in dockerfile.parse_file(str(EXAMPLES / "Dockerfile"))]
+
+
+def of_image(state: Path) -> dict[str, str]:
+    """Return the environment that the Dockerfile sets, with another state directory and the programs of this Python."""
+    words = [word for name, value in instructions() if name == "ENV" for word in value if word != "="]
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    assert given.keys() >= {"XDG_STATE_HOME", "PYTHONUNBUFFERED"}
+    return given | {"XDG_STATE_HOME": str(state), "PATH": PATH}
 
 
 def test_the_image_has_all_that_it_needs(tmp_path: Path) -> None:
@@ -282,7 +291,7 @@ def test_compose_fits_together() -> None:
 
 
 @pytest.mark.e2e
-def test_the_containers_command_mirrors(api: str) -> None:
+def test_the_containers_command_mirrors(api: str, tmp_path: Path) -> None:
     """ENTRYPOINT of the Dockerfile with the command of compose.yaml mirrors; only addresses are replaced."""
     command = [
         word.replace("http://target:3000@8080", f"{api}@127.0.0.1:0") for word in services()["mirror"]["command"]
@@ -290,7 +299,7 @@ def test_the_containers_command_mirrors(api: str) -> None:
     command = [word.replace("0.0.0.0:9464", "127.0.0.1:0") for word in command]
     entrypoint = next(value for name, value in instructions() if name == "ENTRYPOINT")
     with Receiver() as akto:
-        env = {"PATH": PATH, "AKTO_DATA_INGESTION_URL": akto.url, "AKTO_API_TOKEN": ""}
+        env = {"AKTO_DATA_INGESTION_URL": akto.url, "AKTO_API_TOKEN": ""} | of_image(tmp_path)
         with running([*entrypoint, *command, *CONFDIR], ["127.0.0.1"], env) as proxy:
             httpx.get(f"{proxy.url}/api/products")
             assert Mirror(proxy, akto).entry("/api/products")["method"] == "GET"
@@ -336,14 +345,14 @@ def test_kubernetes_fits_together() -> None:
 
 
 @pytest.mark.e2e
-def test_the_sidecars_arguments_mirror(api: str) -> None:
+def test_the_sidecars_arguments_mirror(api: str, tmp_path: Path) -> None:
     """ENTRYPOINT of the Dockerfile with the sidecar's arguments mirrors; only addresses are replaced."""
     (sidecar,) = objects()["Deployment"]["spec"]["template"]["spec"]["initContainers"]
     given = " ".join(shlex.quote(word) for word in sidecar["args"])
     given = given.replace("http://127.0.0.1:3000@8080", f"{api}@127.0.0.1:0").replace("0.0.0.0:9464", "127.0.0.1:0")
     entrypoint = next(value for name, value in instructions() if name == "ENTRYPOINT")
     with Receiver() as akto:
-        env = {"PATH": PATH, "AKTO_DATA_INGESTION_URL": akto.url}
+        env = {"AKTO_DATA_INGESTION_URL": akto.url} | of_image(tmp_path)
         with running([*entrypoint, *shlex.split(given), *CONFDIR], ["127.0.0.1"], env) as proxy:
             httpx.get(f"{proxy.url}/api/products")
             assert Mirror(proxy, akto).entry("/api/products")["statusCode"] == "200"

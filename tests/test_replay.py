@@ -22,7 +22,8 @@ from mitmproxy.io import FlowWriter
 
 from akto_mirror.ingestion.arrivals import Answer
 from akto_mirror.ingestion.service import Receiver
-from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment
+from tests.support.environment import bare
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir
 from tests.unit import flows as made
 
 pytestmark = pytest.mark.e2e
@@ -89,7 +90,7 @@ def by_mitmdump(path: Path, akto: Receiver, fidelity: str) -> None:
     options = (f"akto_url={akto.url}", f"confdir={confdir()}", f"akto_fidelity={fidelity}")
     settings = [word for option in options for word in ("--set", option)]
     command = [str(MITMDUMP), "-q", "-nr", str(path), "-s", str(ADDON), *settings]
-    subprocess.run(command, check=True, timeout=DEADLINE, env=environment({}), capture_output=True)
+    subprocess.run(command, check=True, timeout=DEADLINE, env=bare(), capture_output=True)
 
 
 @pytest.mark.parametrize("fidelity", ["akto", "worker"])

@@ -17,7 +17,8 @@ from tornado.web import Application, RequestHandler
 from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
 from tests.faults.server import FaultServer, status
-from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, environment, running_mitmdump
+from tests.support.environment import bare
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, running_mitmdump
 from tests.unit.harness import mirroring
 
 pytestmark = pytest.mark.e2e
@@ -101,7 +102,7 @@ def test_no_line_of_the_log_is_forged(traces: tuple[str, Path]) -> None:
 def test_the_list_of_options_holds_no_token() -> None:
     """Line 11: a token from the environment is not among the values that --options prints."""
     command = [str(MITMDUMP), "--options", "-s", str(ADDON), "--set", f"confdir={confdir()}"]
-    given = environment({"AKTO_API_TOKEN": TOKEN})
+    given = bare() | {"AKTO_API_TOKEN": TOKEN}
     shown = subprocess.run(command, env=given, capture_output=True, text=True, timeout=DEADLINE, check=True)
     assert "connection_strategy" in shown.stdout  # mitmproxy 11 does not load scripts for this; 12 does.
     assert TOKEN not in shown.stdout + shown.stderr

@@ -120,28 +120,48 @@ MAX_KEY = 512
 # Backslashes before a quote: 2^depth - 1 in JSON inside so many JSON strings, here at most four.
 MAX_RUN = 15
 
-# Every expression is possessive, and can begin only where the part before it ended, so that no text takes longer than
-# in proportion to its length.
-GAP = r"(?:[\s\ufeff]|\\++[nrt]|(?<=\n)data:|/\*[^*]{0,99}+\*/|//[^\n]{0,99}+\n)*+"
-KEY = re.compile(rf"(?:(?<![:{{}},\"'])([\"'])|(^|[{{,(\r]|\\[nrt])[ \t\ufeff-]*+([\w.$-]++)){GAP}:{GAP}", re.MULTILINE)
-DELIMITER = re.compile(r"\\*+[\"']")
+# Every expression is atomic, and can begin only where the part before it ended, so that no text takes longer than in
+# proportion to its length. Possessive quantifiers would say the same, but CPython before 3.11.5 matches them wrongly
+# (https://github.com/python/cpython/issues/106052).
+GAP = r"(?>(?:[\s\ufeff]|(?>\\+)[nrt]|(?<=\n)data:|/\*(?>[^*]{0,99})\*/|//(?>[^\n]{0,99})\n)*)"
+BARE_KEY = r"(^|[{,(\r]|\\[nrt])(?>[ \t\ufeff-]*)((?>[\w.$-]+))"
+KEY = re.compile(rf"(?:(?<![:{{}},\"'])([\"'])|{BARE_KEY}){GAP}:{GAP}", re.MULTILINE)
+DELIMITER = re.compile(r"(?>\\*)[\"']")
 UNTIL_QUOTE = {
-    '"': re.compile(r'(?:[^"\\]++|\\++(?!"))*+(\\*+)"'),
-    "'": re.compile(r"(?:[^'\\]++|\\++(?!'))*+(\\*+)'"),
+    '"': re.compile(r'(?>(?:(?>[^"\\]+)|(?>\\+)(?!"))*)((?>\\*))"'),
+    "'": re.compile(r"(?>(?:(?>[^'\\]+)|(?>\\+)(?!'))*)((?>\\*))'"),
 }
-STRUCTURE = re.compile(r"(?:[^\"'{}\[\]\\\n]++|\\++(?![\"']))*+(\\*+)([\"'{}\[\]\n])")
-SCALAR = re.compile(r"[^,}\]\"\\\r\n]++")
-LINE = re.compile(r"[^\r\n]++")
-ESCAPED = re.compile(r"\\++u([0-9a-fA-F]{4})")
+STRUCTURE = re.compile(r"(?>(?:(?>[^\"'{}\[\]\\\n]+)|(?>\\+)(?![\"']))*)((?>\\*))([\"'{}\[\]\n])")
+SCALAR = re.compile(r"(?>[^,}\]\"\\\r\n]+)")
+LINE = re.compile(r"(?>[^\r\n]+)")
+ESCAPED = re.compile(r"(?>\\+)u([0-9a-fA-F]{4})")
 SUBSCRIPTS = re.compile(r"[\[\].]")
-PARAMETER = re.compile(r"(^|[?&;#\s\"']|\\u0026)([^=?&;#\s\"'<>{}\\]++)=[^&#\s\"'<>\\]++")
-PATH_PARAMETER = re.compile(r"(;)([^=;/]++)=[^;/]++")
-BOUNDARY = re.compile(r"boundary\s*+=\s*+(?:\"([^\"]*+)|([^\s;,\"]++))", re.IGNORECASE)
-DELIMITER_LINE = re.compile(r"(?:\A|\r?\n)--([^\r\n]*+)")
+PARAMETER = re.compile(r"(^|[?&;#\s\"']|\\u0026)((?>[^=?&;#\s\"'<>{}\\]+))=(?>[^&#\s\"'<>\\]+)")
+PATH_PARAMETER = re.compile(r"(;)((?>[^=;/]+))=(?>[^;/]+)")
+BOUNDARY = re.compile(r"boundary(?>\s*)=(?>\s*)(?:\"((?>[^\"]*))|((?>[^\s;,\"]+)))", re.IGNORECASE)
+DELIMITER_LINE = re.compile(r"(?:\A|\r?\n)--((?>[^\r\n]*))")
 BLANK_LINE = re.compile(r"\r?\n\r?\n")
-PART_NAME = re.compile(r"(?<![\w-])name\*?+\s*+=\s*+(?:\"([^\"\r\n]*+)|([^;\s\"]++))", re.IGNORECASE)
-ELEMENT = re.compile(r"<((?:[\w.-]++:)?+([\w.-]++))(?=[\s/>])[^<>]*+>")
-ATTRIBUTE = re.compile(r"(?<![\w.-])(([\w.-]++)\s*+=\s*+)(?:(\")[^\"]*+|(')[^']*+)")
+PART_NAME = re.compile(r"(?<![\w-])name(?>\*?)(?>\s*)=(?>\s*)(?:\"((?>[^\"\r\n]*))|((?>[^;\s\"]+)))", re.IGNORECASE)
+ELEMENT = re.compile(r"<((?>(?:(?>[\w.-]+):)?)((?>[\w.-]+)))(?=[\s/>])(?>[^<>]*)>")
+ATTRIBUTE = re.compile(r"(?<![\w.-])(((?>[\w.-]+))(?>\s*)=(?>\s*))(?:(\")(?>[^\"]*)|(')(?>[^']*))")
+
+# What must not be left in the samples of `check`.
+PROBE = "hunter2"
+
+# One text of each kind that `payload` knows, with its content type and the secret in a field named `password`.
+SAMPLES = (
+    ("JSON", '{"a":"b", "password": "hunter2"}', "application/json"),
+    ("JSON that was cut", '{"password":{"a":["hunter2', "application/json"),
+    ("JSON in JSON", r'{"a":"{\"password\":\"hunter2\"}"}', "application/json"),
+    ("event stream", 'data: {"password":1,\ndata: "password":"hunter2"}\n\n', "text/event-stream"),
+    ("form", "a=b&password=hunter2", "application/x-www-form-urlencoded"),
+    (
+        "multipart",
+        '--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunter2\r\n--x--',
+        "multipart/form-data",
+    ),
+    ("XML", '<a><b:password c="d">hunter2</b:password><e password="hunter2"/></a>', "application/xml"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +186,21 @@ def field_names(given: Iterable[str]) -> frozenset[str]:
 
 def _plain(name: str) -> str:
     return name.strip().lower().translate(IGNORED)
+
+
+def check() -> None:
+    """Redact samples, so that an interpreter on which that does not work is noticed before a secret is shipped.
+
+    Raises:
+        ValueError: if a sample keeps its secret; the text names the kind.
+    """
+    redaction = Redaction(frozenset({"authorization"}), frozenset({"password"}))
+    hidden = {kind: payload(text, content_type, redaction) for kind, text, content_type in SAMPLES}
+    hidden["query"] = path(f"/a;password={PROBE}?b=c&password={PROBE}", redaction)
+    hidden["header"] = "".join(headers({"authorization": PROBE, "referer": f"/?password={PROBE}"}, redaction).values())
+    for kind, text in hidden.items():
+        if PROBE in text:
+            raise ValueError(f"with this Python, redaction fails to hide a secret in a sample ({kind})")
 
 
 def headers(values: dict[str, str], redaction: Redaction) -> dict[str, str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AKTO_DATA_INGESTION_URL"
 TOKEN_VARIABLE = "AKTO_API_TOKEN"  # noqa: S105 - the variable's name
 DEFAULT_PORT = 9091
+WAIT_SECONDS = 1.0
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 COMPLETION_USE = """In ~/.bashrc:
@@ -160,14 +161,14 @@ def _demo(args: argparse.Namespace) -> int:
     Starts the API, a local ingestion service and mitmdump between them, sends varied requests through, and shows what
     was mirrored, what was skipped and why.
     """
-    from akto_mirror.demo import demo  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.demo import demo, proxy  # noqa: PLC0415 - see the module's docstring
 
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
     look: Callable[[str], None] = _look if args.open else lambda _: None
     try:
         return 0 if demo.run(say, addon_path(), look) else 1
-    except demo.DemoError as error:
+    except proxy.DemoError as error:
         raise UserError(str(error)) from error
 
 
@@ -179,9 +180,15 @@ def _look(url: str) -> None:
         say(f"\nThe inventory is at {url} until you press Ctrl-C.")
         if not webbrowser.open(url):
             say("There is no browser here that could be opened: open that address in yours.")
-        threading.Event().wait()
+        _wait_for(threading.Event())
     except KeyboardInterrupt:
         say("stopped")
+
+
+def _wait_for(stop: threading.Event) -> None:
+    """Wait in steps: on Windows, no signal is handled while a wait lasts (python/cpython#80116)."""
+    while not stop.wait(WAIT_SECONDS):
+        pass
 
 
 def _interrupt(*_: object) -> None:
@@ -227,7 +234,7 @@ def _sink(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     where = printable(str(args.out)) if args.out else "memory"
     say(f"listening on {receiver.url}; entries go to {where}; {_shown(args)}")
-    stop.wait()
+    _wait_for(stop)
     receiver.stop()
     say(_summary(receiver.store))
     receiver.store.close()
@@ -415,14 +422,9 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _completion(args: argparse.Namespace) -> int:
-    """Print a script that completes commands and options.
+    """Print a script that completes commands and options."""
+    import shtab  # noqa: PLC0415 - see the module's docstring
 
-    It is made by shtab, which the extra `completion` brings.
-    """
-    try:
-        import shtab  # noqa: PLC0415 - an optional dependency
-    except ModuleNotFoundError as fault:
-        raise UserError(f'shtab is missing; install it with: "{sys.executable}" -m pip install shtab') from fault
     parser = _parser()
     for each in _parsers(parser):
         for action in each._actions:

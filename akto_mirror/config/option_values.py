@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket as sockets
 from pathlib import Path
 
 from mitmproxy import flowfilter
@@ -22,6 +23,8 @@ def listener(address: str) -> tuple[str, int] | None:
 
 def socket(path: str) -> str:
     """Return the path of a Unix socket, which need not be there yet."""
+    if path and not hasattr(sockets, "AF_UNIX"):
+        raise ValueError("this system has no Unix sockets; leave it empty, and name a host and a port in akto_url")
     if path and not Path(path).parent.is_dir():
         raise ValueError(f"the folder {Path(path).parent} does not exist; start the service that listens there first")
     if path and Path(path).is_dir():

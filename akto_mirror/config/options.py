@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,4 +160,16 @@ def _redacted(known: Mapping[str, Any], name: str, names: Callable[[Iterable[str
     for given in known[name]:
         if not given.strip():
             raise ConfigError(name, given, "it must name something, or be `common`")
-    return names(known[name])
+    found = names(known[name])
+    if found:
+        _check_redaction(known, name)
+    return found
+
+
+def _check_redaction(known: Mapping[str, Any], name: str) -> None:
+    try:
+        redaction.check()
+    except ValueError as fault:
+        version = platform.python_version()
+        problem = f"{fault}; run mitmproxy with another Python than {version}, and report this"
+        raise ConfigError(name, known[name], problem) from fault

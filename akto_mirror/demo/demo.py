@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,13 +17,12 @@ from mitmproxy.io import FlowReader
 from akto_mirror import sample_api
 from akto_mirror.akto_api import INGEST_PATH
 from akto_mirror.background_server import BackgroundServer
+from akto_mirror.demo.proxy import DemoError, mitmdump
 from akto_mirror.escaping import printable
 from akto_mirror.ingestion.service import Receiver
 
 HOST = "shop.example"
-START_SECONDS = 60.0
 ANSWER_SECONDS = 30.0
-STOP_SECONDS = 30.0
 CAPTURED = "captured"
 MIRRORED = "mirrored"
 SHOWN_PATH = "/api/orders"
@@ -45,12 +36,6 @@ UPGRADE = {
 }
 HELLO_FRAME = b"\x81\x85\0\0\0\0hello"
 CLOSE_FRAME = b"\x88\x82\0\0\0\0\x03\xe8"
-
-LISTENING = re.compile(r"listening at \S*:(\d+)")
-
-
-class DemoError(Exception):
-    """The demo cannot run; the text says why and what to do."""
 
 
 class Case(NamedTuple):
@@ -119,7 +104,7 @@ def run(say: Callable[[str], None], addon: Path, look: Callable[[str], None] = l
         say(f"sample API         {api.url}")
         say(f"ingestion service  {receiver.url}")
         flows = Path(folder, "flows.mitm")
-        with _mitmdump(_command(api.url, receiver.url, addon, flows), Path(folder)) as port:
+        with mitmdump(api.url, receiver.url, addon, flows) as port:
             say(f"proxy              http://127.0.0.1:{port}")
             say(f"\nIn short:\n\n  mitmdump --mode reverse:{api.url} -s {addon} --set akto_url={receiver.url}\n")
             _send_all(port)
@@ -154,121 +139,6 @@ def _talk(client: httpx.Client, path: str) -> None:
             for frame in (HELLO_FRAME, CLOSE_FRAME):
                 stream.write(frame)
                 stream.read(1024, timeout=ANSWER_SECONDS)
-
-
-def _command(target: str, ingestion: str, addon: Path, flows: Path) -> list[str]:
-    scripts = Path(sys.executable).parent
-    program = shutil.which("mitmdump", path=scripts)
-    if program is None:
-        raise DemoError(f"there is no mitmdump in {scripts}; install mitmproxy into the environment of akto-mirror")
-    settings = {"akto_url": ingestion, "confdir": str(flows.parent), "flow_detail": "0", "listen_host": "127.0.0.1"}
-    options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    return [program, f"--mode=reverse:{target}", "--listen-port=0", f"-s{addon}", f"-w{flows}", *options]
-
-
-def _environment() -> dict[str, str]:
-    """What the person has set for Akto is not for the demo."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
-
-
-@contextmanager
-def _mitmdump(command: Sequence[str], folder: Path) -> Iterator[int]:
-    """Run mitmdump, yielding its port; it has ended, with all it had to write and to send, when this is left."""
-    proxy = _Mitmdump(command, folder)
-    try:
-        yield proxy.start()
-        proxy.end()
-    except (httpx.HTTPError, OSError) as error:
-        proxy.close()
-        reason = printable(str(error)) or type(error).__name__
-        raise DemoError(f"mitmdump does not answer as it should ({reason}). Its last lines:{proxy.tail()}") from error
-    finally:
-        proxy.close()
-
-
-class _Mitmdump:
-    """A mitmdump, started and read on a thread.
-
-    Signals interrupt the main thread only: started there, a process could be left behind by Ctrl-C at that moment.
-    """
-
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
-        self._command = command
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lines: deque[str] = deque(maxlen=20)
-        self._port = 0
-        self._starting = threading.Lock()
-        self._closed = False
-        self._told = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> int:
-        """Start it and return the port that it listens on, as soon as it says so."""
-        self._thread.start()
-        self._told.wait(START_SECONDS)
-        if not self._port:
-            raise DemoError(f"mitmdump does not start. Its last lines:{self.tail()}")
-        return self._port
-
-    def end(self) -> None:
-        """Ask it to end, and wait until it has."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGINT)
-        try:
-            code = self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise DemoError(f"mitmdump does not end. Its last lines:{self.tail()}") from None
-        if code:
-            raise DemoError(f"mitmdump ended with exit code {code}. Its last lines:{self.tail()}")
-
-    def tail(self) -> str:
-        """Return its last lines, indented, each on a line of its own."""
-        return "".join(f"\n  {printable(line)}" for line in list(self._lines)) or " (none)"
-
-    def close(self) -> None:
-        """End it by force if it still runs, and read the rest of its output; it does not start any more."""
-        with self._starting:
-            self._closed = True
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            with self._starting:
-                if self._closed:
-                    return
-                self._process = self._spawn()
-            with self._process:
-                self._read(self._process)
-        except OSError as error:
-            self._lines.append(str(error))
-        finally:
-            self._told.set()
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        # A session of its own keeps Ctrl-C from it, so that it is always ended in order, from here.
-        return subprocess.Popen(  # noqa: S603 - the program of this environment, with arguments made here
-            self._command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=_environment(),
-            cwd=self._folder,
-            start_new_session=True,
-        )
-
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        for raw in process.stdout or ():
-            line = raw.decode("utf-8", "replace").rstrip()
-            self._lines.append(line)
-            if found := LISTENING.search(line):
-                self._port = int(found[1])
-                self._told.set()
 
 
 def _rows(flows: Path, entries: Iterable[dict[str, Any]]) -> list[Row]:

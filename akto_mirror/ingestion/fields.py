@@ -38,7 +38,7 @@ SCALARS: dict[type, int] = {
 INTEGER = re.compile(r"[+-]?\d{1,19}")
 NUMBER = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d{1,3})?")
 # A string that is not closed goes to the end, so that no part of it is looked at twice.
-TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+TOKENS = re.compile(r'"(?>(?:[^"\\]|\\.)*)(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 PART_NAME = re.compile(
     r'content-disposition:[^\r\n]{0,200}?[; ]name="([^"\r\n]{0,200})"([^\r\n]{0,300})', re.IGNORECASE
 )

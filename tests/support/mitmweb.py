@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from mitmproxy.tools.web import webaddons
 
-from tests.support.proxy import ADDON, Proxy, confdir, running
+from tests.support.proxy import ADDON, AT_ONCE, Proxy, confdir, running
 
 MITMWEB = Path(sysconfig.get_path("scripts")) / "mitmweb"
 PASSWORD = "let-me-in"
@@ -58,12 +58,13 @@ class Web:
 
 
 @contextmanager
-def running_mitmweb(target: str, options: Mapping[str, str]) -> Iterator[Web]:
+def running_mitmweb(target: str, options: Mapping[str, str], env: Mapping[str, str] | None = None) -> Iterator[Web]:
     """Run mitmweb in front of a target, with the addon, until the block ends.
 
     Args:
         target: the target's URL.
         options: values for `--set`.
+        env: environment variables in addition to the bare ones.
 
     Raises:
         AssertionError: it did not start, or did not end after SIGINT.
@@ -73,8 +74,9 @@ def running_mitmweb(target: str, options: Mapping[str, str]) -> Iterator[Web]:
         settings |= {"web_password": PASSWORD} if HAS_PASSWORDS else {}
         values = [f"{name}={value}" for name, value in (settings | dict(options)).items()]
         values += [f"web_columns={column}" for column in COLUMNS]
-        command = [str(MITMWEB), "--mode", f"reverse:{target}@127.0.0.1:0", "-s", str(ADDON)]
-        with running([*command, *(word for value in values for word in ("--set", value))], ["127.0.0.1"]) as proxy:
+        command = [*AT_ONCE, str(MITMWEB), "--mode", f"reverse:{target}@127.0.0.1:0", "-s", str(ADDON)]
+        set_options = [word for value in values for word in ("--set", value)]
+        with running([*command, *set_options], ["127.0.0.1"], env) as proxy:
             proxy.wait_for(r"Web server listening at")
             yield Web(proxy, port)
 

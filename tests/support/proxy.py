@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import atexit
 import functools
-import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import threading
@@ -20,6 +20,8 @@ from pathlib import Path
 
 from mitmproxy.certs import CertStore
 
+from tests.support.environment import bare
+
 ROOT = Path(__file__).resolve().parents[2]
 ADDON = ROOT / "akto_addon.py"
 MITMDUMP = Path(sysconfig.get_path("scripts")) / "mitmdump"
@@ -27,8 +29,8 @@ MITMDUMP = Path(sysconfig.get_path("scripts")) / "mitmdump"
 # Seconds; generous, because a machine that is busy is not a fault.
 DEADLINE = 60
 
-# What would change the proxy's behaviour if the person who runs the tests has it set.
-FOREIGN = ("AKTO_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSLKEYLOGFILE", "MITMPROXY_")
+# Python holds back what goes to a pipe; the log of a user's terminal appears line by line.
+AT_ONCE = (sys.executable, "-u")
 
 
 @dataclass
@@ -109,7 +111,7 @@ def running_mitmdump(
         options: values for `--set`.
         scripts: what `-s` loads; empty for a plain mitmdump.
         arguments: further command line arguments.
-        env: environment variables in addition; Akto's and the proxies' variables of the caller are left out.
+        env: environment variables in addition to the bare ones.
 
     Raises:
         AssertionError: it did not start, or did not end after SIGINT.
@@ -125,7 +127,7 @@ def running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]
     """Run a command that is or becomes a mitmproxy program, until the block ends.
 
     Args:
-        command: the program and its arguments.
+        command: the program and its arguments; it must write its log at once.
         hosts: the addresses on which it is to listen, in the order of its modes.
         env: environment variables in addition, as for `running_mitmdump`; the state directory is a fresh one.
 
@@ -139,7 +141,7 @@ def running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]
 def _running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]) -> Iterator[Proxy]:
     process = subprocess.Popen(
         command,
-        env=environment(env),
+        env=bare() | dict(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -165,13 +167,7 @@ def _command(
     loaded = [word for script in scripts for word in ("-s", str(script))]
     values = {"confdir": str(confdir())} | dict(options)
     settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-    return [str(MITMDUMP), *modes, *loaded, *settings, *more]
-
-
-def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a process, without what would change a proxy's behaviour, and with `more`."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN)}
-    return kept | {"PYTHONUNBUFFERED": "1"} | dict(more)
+    return [*AT_ONCE, str(MITMDUMP), *modes, *loaded, *settings, *more]
 
 
 def _collect(proxy: Proxy) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.proxy import DEADLINE, environment
+from tests.support.environment import bare
+from tests.support.proxy import DEADLINE
 
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux here (Debian: apt install tmux)")
 
@@ -79,7 +80,7 @@ def on_terminal(command: Sequence[str]) -> Iterator[Terminal]:
         # As in a shell, the terminal outlives the program: what that leaves on the screen is to be seen.
         script = f"{shlex.join(command)}; echo $? > {shlex.quote(str(folder / 'ended'))}; exec cat"
         tmux = ["tmux", "-u", "-S", str(folder / "socket"), "-f", str(folder / "tmux.conf")]
-        env = environment({"XDG_STATE_HOME": name, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"})
+        env = bare() | {"XDG_STATE_HOME": name, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
         subprocess.run([*tmux, "new-session", "-d", "-x160", "-y40", script], env=env, check=True)
         try:
             yield Terminal(tmux, env, folder / "ended")

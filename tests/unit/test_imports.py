@@ -87,8 +87,8 @@ def test_every_library_is_declared() -> None:
     """What the package imports, it asks for by itself, and not by way of something else that may change its mind."""
     declared = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
     asked = {re.split("[<>=]", text)[0] for text in declared["dependencies"]}
-    # An extra of one command, what the plugin is loaded by, and what mitmproxy itself reads its config.yaml with.
-    asked |= {"shtab", "pytest", "ruamel.yaml"}
+    # What the plugin is loaded by, and what mitmproxy itself reads its config.yaml with.
+    asked |= {"pytest", "ruamel.yaml"}
     names = {name.partition(".")[0] for module in MODULES for name in imported(module)}
     foreign = names - sys.stdlib_module_names - {"akto_mirror"}
     brought = {name: {each.lower().replace("_", "-") for each in packages_distributions()[name]} for name in foreign}
@@ -116,9 +116,9 @@ def test_only_the_ends_know_the_addon() -> None:
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_mitmproxys_context_is_used_in_one_place(module: str) -> None:
-    """Only the addon and its commands reach for `mitmproxy.ctx`."""
+    """Only the addon, its commands and the script of the demo reach for `mitmproxy.ctx`."""
     reaches = any(name.startswith("mitmproxy.ctx") for name in imported(module))
-    assert not reaches or module in ("addon", "commands")
+    assert not reaches or module in ("addon", "commands", "demo_script")
 
 
 @pytest.mark.parametrize("module", [name for name in PURE if name in MODULES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -294,3 +295,33 @@ def test_hostile_text_takes_linear_time(unit: str, before: str, content_type: st
     started = time.process_time()
     redaction.payload(before + unit * (200_000 // len(unit)), content_type, HIDDEN)
     assert time.process_time() - started < 10
+
+
+def test_the_samples_are_hidden_here() -> None:
+    """What the start of the addon depends on."""
+    redaction.check()
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind"),
+    [
+        ("_json", "JSON"),
+        ("_multipart", "multipart"),
+        ("_xml", "XML"),
+        ("_parameters", "query|header|form"),
+        ("headers", "header"),
+        ("path", "query"),
+    ],
+)
+def test_a_kind_that_does_not_work_is_found(broken: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 11: each kind is checked, so that no kind is shipped in clear by a Python that cannot hide it."""
+    monkeypatch.setattr(redaction, broken, lambda text, *_: text)
+    with pytest.raises(ValueError, match=rf"fails to hide a secret in a sample \(({kind})"):
+        redaction.check()
+
+
+def test_a_possessive_quantifier_that_matches_wrongly_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 11: on CPython 3.11.2 the expression for keys, with possessive quantifiers, found none."""
+    monkeypatch.setattr(redaction, "KEY", re.compile("(?!)"))
+    with pytest.raises(ValueError, match=r"\(JSON\)"):
+        redaction.check()

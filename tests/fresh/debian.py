@@ -1,0 +1,213 @@
+"""A stock Debian in a folder, made by debootstrap, and commands that run in it as a user who is not root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fresh import registries
+
+SUITE = "bookworm"
+PACKAGES = ("python3", "python3-pip", "python3-venv", "make", "git", "ca-certificates")
+PUBLIC_MIRROR = "http://deb.debian.org/debian"
+MIRROR_VARIABLE = "DEBIAN_MIRROR"
+TOOLS = ("debootstrap", "unshare", "chroot", "mount", "git")
+USER = "somebody"
+HOME = f"/home/{USER}"
+REACH_SECONDS = 20
+BUILD_SECONDS = 900
+
+# Mounts and processes of its own, which end with it. All that a user may write to lies in the run's folder.
+ENTER = """
+mount -t proc proc "$TREE/proc"
+mount --rbind /dev "$TREE/dev"
+mount --bind "$RUN/home" "$TREE$1"
+mount --bind "$RUN/tmp" "$TREE/tmp"
+shift
+exec chroot "$@"
+"""
+
+
+class UnavailableError(Exception):
+    """It cannot be made on this machine; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended.
+
+    Attributes:
+        code: its exit code; -1 if it took too long.
+        output: what it wrote, errors included.
+        seconds: how long it took.
+    """
+
+    code: int
+    output: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Debian:
+    """A tree of Debian, and a folder with a fresh home and a fresh /tmp of one run."""
+
+    tree: Path
+    run: Path
+    settings: dict[str, str]
+
+    @classmethod
+    def prepare(cls, tree: Path, run: Path) -> Debian:
+        """Give the tree what reaches the registries and names of hosts, and the run its folders."""
+        settings = registries.variables(os.environ, _pip_configuration())
+        for file in [*registries.files(settings), Path("/etc/resolv.conf"), Path("/etc/hosts")]:
+            if file.is_file():
+                copy = tree / file.relative_to("/")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+        for name in ("home", "tmp"):
+            (run / name).mkdir(mode=0o755)
+        (run / "tmp").chmod(0o1777)
+        return cls(tree, run, settings)
+
+    def emptied(self) -> Debian:
+        """Return it with another home, which has nothing but a clone."""
+        run = Path(tempfile.mkdtemp(dir=self.run))
+        run.chmod(0o755)
+        return Debian.prepare(self.tree, run)
+
+    def copied(self, tree: Path) -> Debian:
+        """Return it with a copy of a tree, which root may change."""
+        copy = self.run / "tree"
+        subprocess.run(["cp", "-a", str(tree), str(copy)], check=True)
+        return Debian(copy, self.run, self.settings)
+
+    def clone(self, repository: Path) -> None:
+        """Clone what is committed into the user's home, as `akto-mirror`."""
+        target = self.run / "home" / "akto-mirror"
+        subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(repository), str(target)], check=True)
+        owner = (self.tree / HOME.lstrip("/")).stat()
+        for path in [self.run / "home", *(self.run / "home").rglob("*")]:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+    def execute(self, command: str, seconds: float, *, user: str = USER) -> Done:
+        """Run a line of shell in the clone, with an empty environment.
+
+        Args:
+            command: the line.
+            seconds: the most that it may take.
+            user: who runs it.
+        """
+        home = HOME if user == USER else "/root"
+        path = f"{home}/.local/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # As ~/.profile of Debian has it.
+        given = {"PATH": path, "HOME": home} | self.settings
+        line = f"cd {HOME}/akto-mirror && {command}"
+        inside = [f"--userspec={user}:{user}", str(self.tree), "sh", "-c", line]
+        outside = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "enter", HOME, *inside]
+        env = given | {"TREE": str(self.tree), "RUN": str(self.run)}
+        return _run(outside, env, seconds)
+
+
+def _run(command: Sequence[str], env: Mapping[str, str], seconds: float) -> Done:
+    start = time.monotonic()
+    with subprocess.Popen(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=seconds)
+            code = process.returncode
+        except BaseException as fault:
+            process.kill()
+            output, _ = process.communicate()  # It ends when all processes in there have.
+            if not isinstance(fault, subprocess.TimeoutExpired):
+                raise
+            code = -1
+    return Done(code, output, time.monotonic() - start)
+
+
+def tree(say: Callable[[str], None], more: Sequence[str] = ()) -> Path:
+    """Return a tree of Debian with the packages; it is built once, and kept in the user's cache.
+
+    Raises:
+        UnavailableError: it cannot be built here.
+    """
+    check_machine()
+    packages = sorted({*PACKAGES, *more})
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "akto-mirror")
+    folder = cache / f"{SUITE}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+    if not folder.exists():
+        source = find_mirror()
+        say(f"building Debian {SUITE} from {source} in {folder}: one to three minutes, once")
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
+            _build(Path(building, "tree"), packages, source)
+            Path(building, "tree").rename(folder)
+    return folder
+
+
+def check_machine() -> None:
+    """Check that this machine can make a Debian at all.
+
+    Raises:
+        UnavailableError: it cannot.
+    """
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise UnavailableError("it needs root on Linux, to build a Debian in a folder and to enter it")
+    missing = [name for name in TOOLS if shutil.which(name) is None]
+    if missing:
+        raise UnavailableError(f"{', '.join(missing)} is not installed (Debian: apt-get install debootstrap git)")
+    done = _run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "true"], dict(os.environ), REACH_SECONDS)
+    if done.code:
+        raise UnavailableError(f"no namespace of its own can be made here: {done.output.strip()}")
+
+
+def find_mirror() -> str:
+    """Return the mirror to build from: that of the variable, of this machine's apt, or Debian's public one.
+
+    Raises:
+        UnavailableError: it does not answer.
+    """
+    apt = Path("/etc/apt")
+    names = ("sources.list", "sources.list.d/*.sources", "sources.list.d/*.list")
+    sources = [path for name in names for path in sorted(apt.glob(name))]
+    texts = [path.read_text() for path in sources if path.is_file()]
+    found = os.environ.get(MIRROR_VARIABLE) or registries.mirror(texts, SUITE) or PUBLIC_MIRROR
+    address = f"{found.rstrip('/')}/dists/{SUITE}/Release"
+    try:
+        with urllib.request.urlopen(address, timeout=REACH_SECONDS):
+            return found
+    except OSError as error:
+        raise UnavailableError(f"{address} cannot be read ({error}); name a mirror in {MIRROR_VARIABLE}") from error
+
+
+def _build(folder: Path, packages: Sequence[str], source: str) -> None:
+    options = ["--variant=minbase", f"--include={','.join(packages)}"]
+    done = _run(["debootstrap", *options, SUITE, str(folder), source], dict(os.environ), BUILD_SECONDS)
+    if done.code:
+        raise UnavailableError(f"debootstrap failed:\n{tail(done.output)}")
+    for command in (["useradd", "--create-home", "--shell", "/bin/sh", USER], ["apt-get", "clean"]):
+        subprocess.run(["chroot", str(folder), *command], check=True)
+
+
+def tail(output: str, lines: int = 40) -> str:
+    """Return the last lines of an output, indented."""
+    return "\n".join(f"    {line}" for line in output.splitlines()[-lines:])
+
+
+def _pip_configuration() -> str:
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout

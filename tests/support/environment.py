@@ -1,0 +1,23 @@
+"""The environment of the processes that tests start: as bare as that of a user who has set nothing."""
+
+from __future__ import annotations
+
+import os
+
+# Where programs, the home directory and temporary files are, the language, and where the spool of a test is.
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_STATE_HOME")
+
+# What those who run the tests set for the tests themselves, and not for what they start.
+OF_TESTS = ("PYTEST_", "CI", "DIFFERENTIAL_SEED", "MACHINE_EXAMPLES")
+
+
+def bare() -> dict[str, str]:
+    """Return what is left of this process' environment for another."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ}
+
+
+def strip() -> None:
+    """Leave nothing in this process' own environment that a test could depend on without knowing."""
+    for name in list(os.environ):
+        if name not in KEPT and not name.startswith(OF_TESTS):
+            del os.environ[name]

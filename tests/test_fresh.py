@@ -1,0 +1,125 @@
+"""`make fresh` and `.ci/run` start from nothing: what they take from this machine, and what they leave behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.fresh import __main__ as fresh
+from tests.fresh import debian, installs, registries
+from tests.support.proxy import ROOT
+
+PIP = """\
+:env:.find-links='/opt/wheels'
+global.index-url='https://packages.example.com/simple'
+global.extra-index-url='file:///opt/simple https://more.example.com/simple'
+global.find-links='/opt/wheels'
+global.constraint='/etc/constraints.txt'
+install.trusted-host='packages.example.com'
+"""
+
+
+def test_what_reaches_the_registries_is_passed_on() -> None:
+    """Variables for it, and pip's configuration; wheels and indexes that lie on this machine are left here."""
+    environ = {
+        **{
+            "PIP_TIMEOUT": "9",
+            "UV_INDEX_URL": "https://uv.example.com",
+            "npm_config_registry": "https://npm.example.com",
+        },
+        **{"https_proxy": "http://proxy.example.com:3128", "SSL_CERT_FILE": "/etc/own.pem"},
+        **{"PIP_FIND_LINKS": "/opt/wheels", "UV_FIND_LINKS": "/opt", "PIP_CONFIG_FILE": "/opt/pip.conf"},
+        **{"PYTHONUNBUFFERED": "1", "AKTO_API_TOKEN": "secret", "PIP_EXTRA_INDEX_URL": "file:///opt/more"},
+    }
+    assert registries.variables(environ, "") == {
+        **{
+            "PIP_TIMEOUT": "9",
+            "UV_INDEX_URL": "https://uv.example.com",
+            "npm_config_registry": "https://npm.example.com",
+        },
+        **{"https_proxy": "http://proxy.example.com:3128", "SSL_CERT_FILE": "/etc/own.pem", "UV_SYSTEM_CERTS": "true"},
+    }
+    assert registries.variables({}, PIP) == {
+        "PIP_INDEX_URL": "https://packages.example.com/simple",
+        "PIP_EXTRA_INDEX_URL": "https://more.example.com/simple",
+        "PIP_TRUSTED_HOST": "packages.example.com",
+        "UV_SYSTEM_CERTS": "true",
+    }
+
+
+def test_certificates_are_passed_on(tmp_path: Path) -> None:
+    """Files that variables name are copied, folders and what is not there are not."""
+    file = tmp_path / "own.pem"
+    file.touch()
+    named = {"SSL_CERT_FILE": str(file), "PIP_CERT": str(tmp_path / "none.pem"), "UV_CACHE_DIR": str(tmp_path)}
+    assert [path for path in registries.files(named) if path != registries.AUTHORITIES] == [file]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("deb http://a.example/debian bookworm main", "http://a.example/debian"),
+        (
+            "deb [signed-by=/a.gpg arch=amd64] https://b.example/debian bookworm contrib main",
+            "https://b.example/debian",
+        ),
+        ("# deb http://a.example/debian bookworm main", None),
+        ("deb http://a.example/debian bookworm-updates main\ndeb-src http://b.example/debian bookworm main", None),
+        (
+            "Types: deb\n# http://no.example\nURIs: http://c.example\nSuites: bookworm sid\nComponents: main",
+            "http://c.example",
+        ),
+        ("Types: deb\nURIs: http://no.example\nSuites: nodistro\nComponents: main\n\nURIs: file:/x", None),
+        ("deb cdrom:[Debian]/ bookworm main", None),
+    ],
+)
+def test_the_mirror_of_apt_is_found(text: str, expected: str | None) -> None:
+    """In both formats of apt's sources, and none is guessed."""
+    assert registries.mirror(["", text], "bookworm") == expected
+
+
+def test_a_machine_that_cannot_is_skipped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says why, and the exit code is that of a skip."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("sys.argv", ["fresh", "demo"])
+    assert fresh.main() == fresh.SKIPPED
+    assert capsys.readouterr().out.startswith("skipped: it needs root on Linux")
+
+
+def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says how to install it."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(debian.UnavailableError, match=r"debootstrap, .*is not installed .*apt-get install debootstrap"):
+        debian.check_machine()
+
+
+def test_each_way_to_install_is_run() -> None:
+    """The README's lines are found, and the guide's are the same."""
+    found = installs.lines((ROOT / "README.md").read_text())
+    assert list(found) == ["pip", "uv", "pipx"]
+    assert installs.lines((ROOT / "docs" / "guide.md").read_text()) == found
+
+
+def test_the_commands_of_the_unit_are_run() -> None:
+    """All four of its head are found."""
+    found = installs.commands((ROOT / installs.UNIT).read_text())
+    assert [line.split()[0] for line in found] == ["useradd", "python3", "install", "systemctl"]
+
+
+def test_ci_runs_with_an_empty_environment(tmp_path: Path) -> None:
+    """What is left is where things are, and what reaches the registries; the first command sees nothing else."""
+    make = tmp_path / "make"
+    make.write_text(f"#!/bin/sh\nenv -0 > {tmp_path}/seen\nexit 1\n")
+    make.chmod(0o755)
+    kept = {"HOME": "/tmp", "LANG": "C.UTF-8", "CI": "true", "PIP_TIMEOUT": "9 \n9", "https_proxy": "http://p.example"}
+    lost = {"PIP_FIND_LINKS": "/opt/wheels", "PYTHONUNBUFFERED": "1", "AKTO_API_TOKEN": "x", "PYTHONPATH": "/x"}
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | kept
+    done = subprocess.run(["bash", ROOT / ".ci" / "run"], env=env | lost, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    seen = dict(word.split("=", 1) for word in (tmp_path / "seen").read_text().split("\0") if word)
+    assert {name for name in seen if name not in ("PWD", "OLDPWD", "SHLVL", "_")} == env.keys()
+    assert seen.items() >= env.items()
