@@ -160,7 +160,8 @@ def test_a_file_system_without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_without_unix_sockets_the_option_says_so(hidden: dict[str, str]) -> None:
     """One line names the option and what to do instead."""
-    code = "from akto_mirror.config.option_values import socket\ntry: socket('/a/b')\nexcept ValueError as fault: print(fault)"
+    module = "akto_mirror.config.option_values"
+    code = f"from {module} import socket\ntry: socket('/a/b')\nexcept ValueError as fault: print(fault)"
     assert "this system has no Unix sockets" in run(hidden, "-c", code).stdout
 
 
