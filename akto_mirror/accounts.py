@@ -25,6 +25,7 @@ class Snapshot:
         failures: failed tries to send a batch.
         sent_bytes: bytes of the entries shipped.
         send_seconds: seconds that all tries took in sum.
+        errors: errors of hooks that the traffic went past.
     """
 
     captured: int
@@ -37,6 +38,7 @@ class Snapshot:
     failures: int
     sent_bytes: int
     send_seconds: float
+    errors: int = 0
 
     @property
     def shipped(self) -> int:
@@ -109,6 +111,7 @@ class Stats:
     _failures: int = 0
     _sent_bytes: int = 0
     _send_seconds: float = 0.0
+    _errors: int = 0
     _places: dict[Place, int] = field(default_factory=lambda: dict.fromkeys(Place, 0))
     _dropped: Counter[Dropped] = field(default_factory=Counter)
     _skipped: Counter[Reason] = field(default_factory=Counter)
@@ -123,6 +126,11 @@ class Stats:
         with self._lock:
             self._shortened += 1
             return self._shortened
+
+    def err(self) -> None:
+        """Count an error of a hook."""
+        with self._lock:
+            self._errors += 1
 
     def capture(self) -> None:
         """Count an entry that was made and queued."""
@@ -188,4 +196,5 @@ class Stats:
                 failures=self._failures,
                 sent_bytes=self._sent_bytes,
                 send_seconds=self._send_seconds,
+                errors=self._errors,
             )

@@ -116,7 +116,7 @@ def _round(exchange: Exchange, hooks: dict[str, Callable[[http.HTTPFlow], object
 
 def _check(addon: AktoMirror) -> None:
     """Make sure that what is measured is the mirroring of a flow, and not its refusal."""
-    counts = addon._stats.snapshot()
+    counts = addon.session.stats.snapshot()
     if counts.dropped or counts.skipped or not counts.captured:
         raise RuntimeError(f"the figures are void: {counts}")
 

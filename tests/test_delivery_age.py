@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror.accounts import Stats
-from akto_mirror.addon import metrics
-from akto_mirror.delivery import destination
+from akto_mirror.addon import metrics_server
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.sinks import destination
 from akto_mirror.delivery.spool import view
 from akto_mirror.delivery.spool.spool import Spool
 from tests.faults.driver import Clock, Driver, always, ok, picky
@@ -116,18 +115,17 @@ def test_what_is_for_another_address_does_not_count(tmp_path: Path) -> None:
     """Line 12: a batch for an earlier akto_url, which nobody sends, does not make the mirror ill for ever."""
     stock(tmp_path / "s", "http://gone.test", Clock())
     with mirroring(running=False, url=TARGET, spool_dir=str(tmp_path / "s"), shutdown_s=0) as harness:
-        seen = harness.addon._observe()
+        seen = harness.addon.session.observe()
         assert seen.oldest_s == 0
         assert seen.spool_bytes
         stock(tmp_path / "s", destination.spool_target(destination.parse(TARGET), ""), Clock())
-        assert harness.addon._observe().oldest_s > metrics.STALE_S
+        assert harness.addon.session.observe().oldest_s > metrics_server.STALE_S
 
 
 def test_without_options_nothing_waits(tmp_path: Path) -> None:
     """Line 12: a dry run, or one whose options are not in order, is as old as nothing."""
     stock(tmp_path / "s", TARGET, Clock())
-    assert metrics.observe(Stats(), None, 0, tmp_path / "s", "").oldest_s == 0
     with mirroring(running=False, url="", spool_dir=str(tmp_path / "s")) as harness:
-        assert harness.addon._observe().oldest_s == 0
-        harness.addon._settings = None
-        assert harness.addon._observe().oldest_s == 0
+        assert harness.addon.session.observe().oldest_s == 0
+        harness.addon.session.settings = None
+        assert harness.addon.session.observe().oldest_s == 0

@@ -1,4 +1,4 @@
-"""The docs say what is so; `python -m tests.test_docs` writes the lists of options and of commands."""
+"""The docs say what is so; `python -m tests.test_docs` writes the lists of options, commands and rooms."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror.accounts import Stats
-from akto_mirror.addon import metrics
-from akto_mirror.addon.metrics import Observation
+from akto_mirror.addon import metrics_server
+from akto_mirror.addon.metrics_server import Observation
 from akto_mirror.cli import program
 from akto_mirror.config import declarations
 from akto_mirror.config.declarations import KINDS, Option
 from akto_mirror.outcomes import Dropped
 from tests.support.proxy import ROOT
+from tests.support.rooms import GROUND, MODULES, arrows, room, summary
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -39,6 +40,11 @@ COMMANDS_HEAD = """# Commands
 `akto-mirror COMMAND --help` shows the same in a terminal. Exit codes: 0 done, 1 it failed, 2 the command line is wrong,
 130 interrupted.
 """
+
+ARCHITECTURE = DOCS / "architecture.md"
+BEGIN, END = "<!-- rooms -->", "<!-- /rooms -->"
+# Modules that are not named: the package itself needs no line.
+EXPLAINED = ("__main__",)
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -139,7 +145,7 @@ def test_the_readme_leads_to_every_page() -> None:
 def test_every_option_that_is_named_exists(page: Path) -> None:
     """A page that names an option that is gone, or misspells one, is noticed."""
     named = set(re.findall(r"\bakto_[a-z_]+\b(?!\.py)", page.read_text()))
-    tests_own = {name for name in named if name.startswith("akto_mirror")}
+    tests_own = {name for name in named if name.startswith(("akto_mirror", "akto_api", "akto_entries"))}
     assert named - tests_own - set(declarations.names()) == set()
 
 
@@ -166,7 +172,7 @@ def served() -> frozenset[str]:
     """Return the names of all series that a proxy with a spool serves."""
     seen = Observation(Stats().snapshot(), 0, 1, spool_bytes=0, dead_bytes=0, oldest_s=0.0)
     registry = CollectorRegistry()
-    registry.register(metrics._Collector(lambda: seen))
+    registry.register(metrics_server._Collector(lambda: seen))
     return frozenset(re.findall(r"^(\w+)", generate_latest(registry).decode(), re.MULTILINE))
 
 
@@ -234,16 +240,29 @@ def page_section(page: str, heading: str) -> str:
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
-def test_the_architecture_names_modules() -> None:
-    """The layers of the architecture are the whole package: each module and each folder of modules, once."""
-    rows = re.findall(r"^\| [^|]*\| (`[^|]*) \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
-    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
-    package = ROOT / "akto_mirror"
-    files = {path for path in package.rglob("*.py") if path.parent != package or not path.stem.startswith("__")}
-    assert sorted(named) == sorted({path.parent.name if path.stem == "__init__" else path.stem for path in files})
+def test_the_architecture_is_drawn_from_the_code() -> None:
+    """The page shows each room, each arrow between rooms and each module as they are; `-m tests.test_docs` draws it."""
+    assert drawn() in ARCHITECTURE.read_text()
+
+
+def drawn() -> str:
+    """Return the rooms as the architecture shows them: which knows which, and what stands in each."""
+    pairs = "\n".join(f"    {start} --> {end}" for start, end in sorted(arrows()) if end != GROUND)
+    rooms = sorted({room(module) for module in MODULES}, key=lambda name: (name == GROUND, name))
+    return f"{BEGIN}\n```mermaid\nflowchart TD\n{pairs}\n```\n\n{''.join(map(_room, rooms))}{END}"
+
+
+def _room(name: str) -> str:
+    modules = [module for module in sorted(MODULES) if room(module) == name and module not in (name, *EXPLAINED)]
+    about = summary(name) if name in MODULES else "What every room stands on"
+    rows = "".join(f"| `{module.rpartition('.')[2]}` | {summary(module)} |\n" for module in modules)
+    table = f"\n| module | |\n|---|---|\n{rows}" if rows else ""
+    return f"### {name}\n\n{about}.\n{table}\n"
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description="Write docs/options.md and docs/cli.md.").parse_args()
+    argparse.ArgumentParser(description="Write what the docs say of options, commands and rooms.").parse_args()
     OPTIONS.write_text(HEAD + "".join(map(section, declarations.OPTIONS)))
     COMMANDS.write_text(commands_page())
+    page = ARCHITECTURE.read_text()
+    ARCHITECTURE.write_text(page.partition(BEGIN)[0] + drawn() + page.partition(END)[2])

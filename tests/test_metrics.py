@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from akto_mirror import sample_api
 from akto_mirror.accounts import Stats
-from akto_mirror.addon import metrics
-from akto_mirror.addon.metrics import STALE_S, Metrics, Observation
+from akto_mirror.addon import metrics_server
+from akto_mirror.addon.metrics_server import STALE_S, MetricsServer, Observation
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Place, Reason
 from tests.support.mirror import mirroring
@@ -36,7 +36,7 @@ def serving(stats: Stats, *, oldest_s: float = 0.0, spool_bytes: int | None = 7)
     def observe() -> Observation:
         return Observation(stats.snapshot(), 11, 64, spool_bytes, spool_bytes, oldest_s)
 
-    served = Metrics("127.0.0.1", 0, observe)
+    served = MetricsServer("127.0.0.1", 0, observe)
     try:
         yield f"http://127.0.0.1:{served.port}"
     finally:
@@ -115,7 +115,7 @@ def test_silent_clients_hold_no_more_than_their_places(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Clients that say nothing get a few threads for a while, then scrapes are served again; none of it is printed."""
-    monkeypatch.setattr(metrics, "CLIENT_S", 2.0)
+    monkeypatch.setattr(metrics_server, "CLIENT_S", 2.0)
     before = threading.active_count()
     with serving(Stats()) as url, contextlib.ExitStack() as kept:
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
@@ -125,7 +125,7 @@ def test_silent_clients_hold_no_more_than_their_places(
                 connection.sendall(b"GET /metr")
         healthy(url)  # They are accepted in their order.
         # A thread and a timer for each place, and the one that listens.
-        assert threading.active_count() - before <= 2 * metrics.MAX_CLIENTS + 1
+        assert threading.active_count() - before <= 2 * metrics_server.MAX_CLIENTS + 1
         until(lambda: healthy(url))
     assert capfd.readouterr().err == ""
 
@@ -139,7 +139,7 @@ def test_a_look_that_hangs_holds_neither_the_end_nor_other_clients() -> None:
         over.wait(DEADLINE)
         raise OSError("the disk is gone")
 
-    served = Metrics("127.0.0.1", 0, observe)
+    served = MetricsServer("127.0.0.1", 0, observe)
     with contextlib.ExitStack() as kept:
         for _ in range(2):
             client = kept.enter_context(socket.create_connection(("127.0.0.1", served.port), DEADLINE))

@@ -113,11 +113,11 @@ def test_a_given_token_is_used_and_no_longer_listed() -> None:
     with mirroring(token=TOKEN) as running:
         assert running.context.options.akto_token == ""
         running.configure(linger_ms=7, batch_entries=3)
-        assert running.addon._settings is not None
-        assert running.addon._settings.sink.token == TOKEN
+        assert running.addon.session.settings is not None
+        assert running.addon.session.settings.sink.token == TOKEN
         running.configure(token="another")
         assert running.context.options.akto_token == ""
-        assert running.addon._settings.sink.token == "another"
+        assert running.addon.session.settings.sink.token == "another"
         with pytest.raises(OptionsError):
             running.configure(token="line\nbreak")
-        assert running.addon._settings.sink.token == "another"
+        assert running.addon.session.settings.sink.token == "another"

@@ -18,6 +18,7 @@ from typing import cast
 from mitmproxy import command, exceptions, types
 
 from akto_mirror import threads
+from akto_mirror.addon.session import Session
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.spool import dead_letters
 from akto_mirror.delivery.spool.dead_letters import UnknownLetterError
@@ -37,15 +38,18 @@ DROP_WHICH = "name the entries to delete by their numbers in akto.dead, or write
 HEAD = ["number", "age", "target", "reason", "request"]
 
 
-class LetterCommands:
-    """The part of the commands that looks after dead letters."""
+class DeadLetterCommands:
+    """What users can have done with dead letters."""
 
-    _settings: Settings | None
+    name = "akto-dead-letter-commands"
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
 
     @command.command("akto.dead")
     def list_dead(self) -> types.Data:
         """List the newest hundred entries that Akto refused for good, with their numbers."""
-        folder = _folder(self._settings)
+        folder = _folder(self.session.configured())
         try:
             rows = threads.within(threads.PATIENCE_S, lambda: [_row(letter) for letter in newest_dead(folder, SHOWN)])
         except TimeoutError as fault:
@@ -58,28 +62,25 @@ class LetterCommands:
     def retry_dead(self, *numbers: str) -> None:
         """Send refused entries again: those with the numbers, or all of the present akto_url."""
         chosen = _numbers(numbers, RETRY_WHICH) if numbers else set()
-        spool = _open(self._settings)
+        spool = _open(self.session.configured())
         _in_the_background(lambda: _retry(spool, chosen))
 
     @command.command("akto.dead.drop")
     def drop_dead(self, *numbers: str) -> None:
         """Delete refused entries: those with the numbers, or `all`."""
         chosen = None if numbers == ("all",) else _numbers(numbers, DROP_WHICH)
-        spool = _open(self._settings)
+        spool = _open(self.session.configured())
         _in_the_background(lambda: _drop(spool, chosen))
 
 
-def _folder(settings: Settings | None) -> Path:
-    if settings is None:
-        raise exceptions.CommandError("the akto_ options are not in order; see the event log")
+def _folder(settings: Settings) -> Path:
     if settings.delivery.spool is None:
         raise exceptions.CommandError("akto_durability=memory keeps nothing on disk, refused entries neither")
     return settings.delivery.spool.folder
 
 
-def _open(settings: Settings | None) -> Spool:
+def _open(settings: Settings) -> Spool:
     folder = _folder(settings)
-    assert settings is not None  # noqa: S101 - for the type checker
     spool = Spool(folder, target=settings.sink.target, limit=0, owner=f"command {os.getpid()}")
     if not spool.exists():
         raise exceptions.CommandError(f"nothing is on disk: {printable(str(spool.file))} does not exist")

@@ -8,13 +8,9 @@ import contextlib
 import signal
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, Protocol
 
 from akto_mirror.delivery.shipper import Shipper
-
-# Shippers of instances that mitmproxy has removed while it goes on, by its master: of a script that it reloads.
-_parked: WeakKeyDictionary[object, Shipper] = WeakKeyDictionary()
 
 # Seconds within which the next instance takes a parked shipper over; it comes at once if it comes.
 PARK_S = 2.0
@@ -58,16 +54,22 @@ class Room:
             yield from asyncio.sleep(0.01).__await__()
 
 
-def park(master: object, shipper: Shipper, flush: Flush) -> bool:
+class Parking(Protocol):
+    """Where a shipper waits for the next instance."""
+
+    parked: Shipper | None
+
+
+def park(place: Parking, shipper: Shipper, flush: Flush) -> bool:
     """Leave a shipper as it runs to the next instance, and close it if there is none; False without an event loop."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return False
-    _parked[master] = shipper
+    place.parked = shipper
 
     def close_if_left() -> None:
-        if _parked.get(master) is shipper:
+        if place.parked is shipper:
             flush.begin()
 
     def end() -> None:
@@ -77,17 +79,6 @@ def park(master: object, shipper: Shipper, flush: Flush) -> bool:
     loop.call_later(PARK_S, close_if_left)
     atexit.register(end)
     return True
-
-
-def claim(master: object) -> Shipper | None:
-    """Take over the shipper that an instance before this one has left."""
-    return _parked.pop(master, None)
-
-
-def forget(master: object, shipper: Shipper) -> None:
-    """Leave a shipper to nobody any more."""
-    if _parked.get(master) is shipper:
-        del _parked[master]
 
 
 def on_signals(act: Callable[[], None]) -> None:

@@ -1,215 +1,49 @@
-"""What the addon does, seen from outside: Prometheus metrics and `/healthz` over HTTP.
-
-Names follow https://prometheus.io/docs/practices/naming/. Everything is read at the moment of a scrape, from the one
-place that counts, so that nothing is counted twice and nothing costs a request anything.
-"""
+"""Serves metrics at the address that `akto_metrics` names."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+import logging
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
-from tornado.web import Application, Finish, RequestHandler, url
+from akto_mirror.addon.metrics_server import MetricsServer
+from akto_mirror.addon.session import Session
+from akto_mirror.config.declarations import ConfigError
 
-from akto_mirror.accounts import Snapshot, Stats
-from akto_mirror.background_server import BackgroundServer
-from akto_mirror.delivery.shipper import Shipper
-from akto_mirror.delivery.spool import view
-from akto_mirror.outcomes import Dropped, Place, Reason
-from akto_mirror.threads import begin
-
-T = TypeVar("T")
-
-# Waiting for longer than this makes `/healthz` answer 503.
-STALE_S = 300.0
-
-# Who scrapes does so at once and seldom: these keep untrusted clients from holding descriptors of the proxy.
-MAX_CLIENTS = 16
-CLIENT_S = 10.0
-MAX_BODY_BYTES = 65_536
-
-WAITING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
-ENDED = (Place.SHIPPED, Place.REJECTED, Place.HANDED_OVER)
+logger = logging.getLogger(__name__)
 
 
-class Observation(NamedTuple):
-    """What is to be told.
+class Metrics:
+    """Starts and ends the server as the option changes."""
 
-    Attributes:
-        counts: what became of every flow.
-        queue_bytes: bytes of memory that waiting entries hold.
-        queue_limit: bytes that they may hold.
-        spool_bytes: bytes of entries that wait on disk, of all processes that share the spool; None without one.
-        dead_bytes: bytes of entries on disk that were refused for good; None without a spool.
-        oldest_s: seconds since the oldest entry that is not shipped was captured, 0 if there is none; what is on disk
-            for an earlier `akto_url`, which nobody sends, does not count.
-    """
+    name = "akto-metrics"
 
-    counts: Snapshot
-    queue_bytes: int
-    queue_limit: int
-    spool_bytes: int | None
-    dead_bytes: int | None
-    oldest_s: float
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._address: tuple[str, int] | None = None
+        self._server: MetricsServer | None = None
 
+    def configure(self, updated: set[str]) -> None:
+        """Serve at another address, if it has changed; one that cannot be used leaves the old one in force."""
+        settings = self.session.settings
+        if settings is None or "akto_metrics" not in updated or settings.screen.metrics == self._address:
+            return
+        try:
+            served = None if settings.screen.metrics is None else self._new(*settings.screen.metrics)
+        except ConfigError as fault:
+            self.session.refuse(fault)
+            return
+        self.done()
+        self._server, self._address = served, settings.screen.metrics
 
-def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Path | None, target: str) -> Observation:
-    """Look at everything that is to be told.
+    def done(self) -> None:
+        """End the server."""
+        if self._server is not None:
+            self._server.close()
+            self._server = self._address = None
 
-    Args:
-        stats: the counts.
-        shipper: what sends; None in a dry run.
-        queue_limit: bytes that the queue may hold.
-        folder: of the spool; None if nothing goes to disk.
-        target: whom batches on disk are for that are being sent.
-    """
-    sizes = view.measure(folder, target) if folder else None
-    ages = [shipper.oldest_s if shipper else 0.0]
-    if sizes and sizes.oldest is not None:
-        ages.append(time.time() - sizes.oldest)
-    return Observation(
-        counts=stats.snapshot(),
-        queue_bytes=shipper.queue_bytes if shipper else 0,
-        queue_limit=queue_limit,
-        spool_bytes=sizes.waiting if sizes else None,
-        dead_bytes=sizes.dead if sizes else None,
-        oldest_s=max(ages),
-    )
-
-
-class Metrics(BackgroundServer):
-    """Serves metrics on a thread of its own until `close`.
-
-    Args:
-        host: address to listen on.
-        port: port to listen on; 0 takes a free one.
-        observe: gives what is to be told; called on a thread of its own, for a disk may be slow.
-
-    Raises:
-        OSError: the address cannot be used.
-    """
-
-    def __init__(self, host: str, port: int, observe: Callable[[], Observation]) -> None:
-        registry = CollectorRegistry()
-        registry.register(_Collector(observe))
-        health = url("/healthz", _Health, {"observe": observe})
-        # Of old every other path shows the metrics, as the servers of Prometheus' own client do.
-        app = Application(
-            [health, url(".*", _Page, {"registry": registry})], log_function=lambda _: None, compress_response=True
-        )
-        super().__init__(
-            app, host=host, port=port, max_body_bytes=MAX_BODY_BYTES, max_clients=MAX_CLIENTS, client_s=CLIENT_S
-        )
-        self.start()
-
-    def close(self) -> None:
-        """Stop listening, and leave clients alone."""
-        self.stop()
-
-
-class _Page(RequestHandler):
-    def initialize(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
-
-    async def get(self) -> None:
-        encode, content_type = choose_encoder(self.request.headers.get("accept", ""))
-        page = await _aside(lambda: encode(self.registry))
-        self.set_header("Content-Type", content_type)
-        self.finish(page)
-
-
-class _Health(RequestHandler):
-    def initialize(self, observe: Callable[[], Observation]) -> None:
-        self.observe = observe
-
-    async def get(self) -> None:
-        seen = await _aside(self.observe)
-        healthy = seen.oldest_s < STALE_S
-        self.set_status(200 if healthy else 503)
-        self.finish({"healthy": healthy, "oldest_unshipped_s": round(seen.oldest_s, 1)})
-
-
-async def _aside(act: Callable[[], T]) -> T:
-    """Return what a thread finds out; if the server stops meanwhile, no client is left to answer.
-
-    Raises:
-        Finish: the server stops.
-    """
-    try:
-        return await asyncio.wrap_future(begin(act))
-    except asyncio.CancelledError:
-        raise Finish from None
-
-
-class _Collector(Collector):
-    def __init__(self, observe: Callable[[], Observation]) -> None:
-        self._observe = observe
-
-    def collect(self) -> Iterable[Metric]:
-        seen = self._observe()
-        yield from _outcomes(seen.counts)
-        yield from _delivery(seen.counts)
-        yield from _sizes(seen)
-
-
-def _outcomes(counts: Snapshot) -> Iterable[Metric]:
-    flows = CounterMetricFamily("akto_mirror_flows_skipped", "Flows that a capture rule left out.", labels=["reason"])
-    for reason in Reason:
-        flows.add_metric([reason], counts.skipped.get(reason, 0))
-    yield flows
-    yield CounterMetricFamily("akto_mirror_entries_captured", "Entries made of flows.", counts.captured)
-    yield CounterMetricFamily(
-        "akto_mirror_entries_shortened", "Entries that were cut because they were too large.", counts.shortened
-    )
-    yield CounterMetricFamily(
-        "akto_mirror_entries_recovered", "Entries found in the spool that another process left.", counts.recovered
-    )
-    ended = CounterMetricFamily("akto_mirror_entries_ended", "Entries by how they ended.", labels=["outcome"])
-    for place in ENDED:
-        ended.add_metric([_label(place)], counts.places[place])
-    yield ended
-    dropped = CounterMetricFamily("akto_mirror_entries_dropped", "Entries that are lost.", labels=["reason"])
-    for loss in Dropped:
-        dropped.add_metric([loss], counts.dropped.get(loss, 0))
-    yield dropped
-
-
-def _delivery(counts: Snapshot) -> Iterable[Metric]:
-    yield CounterMetricFamily("akto_mirror_batches_shipped", "Batches that Akto took.", counts.batches)
-    yield CounterMetricFamily("akto_mirror_sent_bytes", "Bytes of the entries shipped.", counts.sent_bytes)
-    yield CounterMetricFamily("akto_mirror_request_failures", "Failed tries to send a batch.", counts.failures)
-    yield SummaryMetricFamily(
-        "akto_mirror_request_duration_seconds",
-        "Tries to send a batch, and the seconds that they took.",
-        count_value=counts.batches + counts.failures,
-        sum_value=counts.send_seconds,
-    )
-
-
-def _sizes(seen: Observation) -> Iterable[Metric]:
-    waiting = GaugeMetricFamily("akto_mirror_entries_waiting", "Entries that wait, by where.", labels=["place"])
-    for place in WAITING:
-        waiting.add_metric([_label(place)], seen.counts.places[place])
-    yield waiting
-    yield GaugeMetricFamily("akto_mirror_queue_bytes", "Memory that waiting entries hold.", seen.queue_bytes)
-    yield GaugeMetricFamily("akto_mirror_queue_limit_bytes", "Memory that they may hold.", seen.queue_limit)
-    yield GaugeMetricFamily(
-        "akto_mirror_oldest_unshipped_seconds", "Age of the oldest entry that is not shipped.", seen.oldest_s
-    )
-    if seen.spool_bytes is not None:
-        yield GaugeMetricFamily("akto_mirror_spool_bytes", "Entries that wait on disk.", seen.spool_bytes)
-    if seen.dead_bytes is not None:
-        yield GaugeMetricFamily(
-            "akto_mirror_dead_letter_bytes", "Entries on disk that were refused for good.", seen.dead_bytes
-        )
-
-
-def _label(place: Place) -> str:
-    return place.replace(" ", "_")
+    def _new(self, host: str, port: int) -> MetricsServer:
+        try:
+            served = MetricsServer(host, port, self.session.observe)
+        except OSError as fault:
+            raise ConfigError("akto_metrics", f"{host}:{port}", f"{fault.strerror}; choose another address") from fault
+        logger.info("akto: metrics at http://%s:%d/metrics", host, served.port)
+        return served

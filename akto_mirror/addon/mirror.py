@@ -1,100 +1,57 @@
-"""The addon: mitmproxy's hooks, wired to the parts that do the work."""
+"""The addon as mitmproxy loads it: the options, the beginning and the end; the rest are addons of its own."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import secrets
-import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable
 from concurrent.futures import Future
-from weakref import WeakKeyDictionary
 
-from mitmproxy import ctx, exceptions, http
+from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
-from mitmproxy.flow import Flow
-from mitmproxy.hooks import UpdateHook
-from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror.accounts import Stats
-from akto_mirror.addon import entry_view, handover, metrics
+from akto_mirror.addon import handover
 from akto_mirror.addon.commands import Commands
-from akto_mirror.addon.handover import Flush, Room
-from akto_mirror.addon.marks import VERDICT, Marks
-from akto_mirror.addon.metrics import Metrics, Observation
-from akto_mirror.capture import hosts, tee
-from akto_mirror.capture.capture import Capture
-from akto_mirror.capture.config import Mode
-from akto_mirror.capture.entry import Captured
-from akto_mirror.capture.tee import Rule
+from akto_mirror.addon.dead_letter_commands import DeadLetterCommands
+from akto_mirror.addon.handover import Flush
+from akto_mirror.addon.host_header import HostHeader
+from akto_mirror.addon.metrics import Metrics
+from akto_mirror.addon.mirroring import Mirroring
+from akto_mirror.addon.screen import Screen
+from akto_mirror.addon.session import Session
+from akto_mirror.addon.streaming import Streaming
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
-from akto_mirror.config.options import Settings
-from akto_mirror.config.screen import Mark
 from akto_mirror.delivery.shipper import Shipper
-from akto_mirror.delivery.sinks import choose
-from akto_mirror.escaping import printable
-from akto_mirror.outcomes import Dropped, Outcome, Reason, Skip, verdict
 
 logger = logging.getLogger(__name__)
 
-# Options whose addons answer or change a request in the `request` hook, after a streamed one has left.
-WHOLE_REQUESTS = (
-    "anticache",
-    "anticomp",
-    "block_list",
-    "intercept",
-    "map_local",
-    "map_remote",
-    "modify_body",
-    "server_replay",
-    "stickyauth",
-    "stickycookie",
-)
 
-# Options whose addons change a response, or let somebody change it, in the `response` hook.
-WHOLE_RESPONSES = ("intercept", "modify_body")
+class AktoMirror:
+    """Mirrors what passes the capture rules to Akto; `akto_mirror.config.options` reads what steers it.
 
-# Options that write flows to a file.
-SAVES = ("save_stream_file", "hardump")
-
-
-# Flows whose responses are under way, by their ids, of a master, over reloads.
-_streams: WeakKeyDictionary[object, dict[str, http.HTTPFlow]] = WeakKeyDictionary()
-
-# The token of a master, over reloads: its option is emptied as soon as it is set.
-_tokens: WeakKeyDictionary[object, str] = WeakKeyDictionary()
-
-# What follows the flows of a master, over reloads.
-_marks: WeakKeyDictionary[object, Marks] = WeakKeyDictionary()
-
-
-class AktoMirror(Commands):
-    """Mirrors what passes the capture rules to Akto; see `akto_mirror.config.options` for what steers it."""
+    Attributes:
+        addons: the parts, in the order of their hooks: those that guard the traffic come first.
+    """
 
     name = "akto-mirror"
 
     def __init__(self) -> None:
-        self._stats = Stats()
-        self._shipper: Shipper | None = None
-        self._closing: Future[None] | None = None
-        self._settings: Settings | None = None
-        self._capture: Capture | None = None
-        self._running = False
-        self._chatty = False
-        self._host_replacer: hosts.HostReplacer | None = None
-        self._needs_whole_requests = False
-        self._needs_whole_responses = False
-        self._bounded = False
-        self._metrics: Metrics | None = None
-        self._marks: Marks | None = None
-        self._streams: dict[str, http.HTTPFlow] = {}
-        self._marker = secrets.token_hex(8)
+        self.session = Session()
+        self._mirroring = Mirroring(self.session)
+        self.addons: list[object] = [
+            HostHeader(self.session),
+            Streaming(self.session),
+            self._mirroring,
+            Screen(self.session),
+            Metrics(self.session),
+            Commands(self.session, self._mirroring.ship),
+            DeadLetterCommands(self.session),
+        ]
 
     def load(self, loader: Loader) -> None:
         """Declare the options, and report given values that mitmproxy would pass over in silence."""
-        self._streams = _streams.setdefault(ctx.master, {})
+        self.session.begin()
         for option in OPTIONS:
             loader.add_option(option.name, option.type, option.default, option.help, option.choices)
         deferred = ctx.options.deferred
@@ -106,343 +63,59 @@ class AktoMirror(Commands):
 
     def configure(self, updated: set[str]) -> None:
         """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
-        if set(updated).intersection(declarations.names()):
-            self._read_options()
-        self._observe_mitmproxy()
+        if not set(updated).intersection(declarations.names()):
+            return
+        given = {name: getattr(ctx.options, name) for name in declarations.names()}
+        token = given["akto_token"]
+        given["akto_token"] = token or self.session.lasting.token
+        try:
+            settings = options.read(given, os.environ)
+        except ConfigError as fault:
+            self.session.refuse(fault)
+        else:
+            self.session.apply(settings)
+            if token:
+                self._hide(token)
 
     def running(self) -> None:
-        """Tell what is done, once the proxy runs."""
-        self._running = True
-        settings = self._settings
-        if self._shipper is not None:
-            self._shipper.start()
-        if settings is None:
+        """Say what is done, once the proxy runs."""
+        session = self.session
+        session.running = True
+        if session.shipper is not None:
+            session.shipper.start()
+        if session.settings is None:
             logger.error("akto: nothing is mirrored until the options above are mended")
-        elif not settings.sink.destination.url:
+        elif not session.settings.sink.destination.url:
             logger.warning(
                 "akto: dry run, nothing is sent; set akto_url=http://HOST:9091 or AKTO_DATA_INGESTION_URL to mirror"
             )
         else:
-            fidelity = "worker" if settings.capture.worker else "akto"
-            logger.info("akto: mirroring to %s (fidelity %s)", settings.sink.destination.shown, fidelity)
-
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Let a long request pass while it comes."""
-        flow.metadata.pop(VERDICT, None)
-        if flow.live:
-            hosts.note_absolute(flow)
-        if flow.live and self._settings is not None and flow.response is None:
-            tee.attach_to_request(flow, self._rule(self._settings, needs_whole=self._needs_whole_requests))
-
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Let a long response pass while it comes."""
-        if flow.live and self._settings is not None and flow.response is not None:
-            rule = self._rule(self._settings, needs_whole=self._needs_whole_responses)
-            tee.attach_to_response(flow, flow.response, rule)
-            if flow.response.stream:
-                self._streams[flow.id] = flow
-
-    def server_connect(self, data: ServerConnectionHookData) -> None:
-        """Name the server as mitmproxy would, had this addon not asked it to leave the host alone."""
-        if self._host_replacer is not None:
-            hosts.name_server(data.client, data.server)
+            fidelity = "worker" if session.settings.capture.worker else "akto"
+            logger.info("akto: mirroring to %s (fidelity %s)", session.settings.sink.destination.shown, fidelity)
 
     def done(self) -> Awaitable[None] | None:
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
-        if not ctx.master.should_exit.is_set():
-            self._leave_hosts_alone()
-        self._end_metrics()
-        if self._marks is not None:
-            entry_view.offer(None)
-        if self._shipper is None:
-            return self._end_without_shipper()
-        replay = bool(getattr(ctx.options, "rfile", None))
-        shipper = self._shipper
-        flush = Flush(lambda: self._end(shipper, patient=replay))
-        if ctx.master.should_exit.is_set() or not handover.park(ctx.master, shipper, flush):
+        shipper, exits = self.session.shipper, ctx.master.should_exit.is_set()
+        if shipper is None:
+            return self._end_without_shipper(exits=exits)
+        flush = Flush(lambda: self._end(shipper, patient=bool(getattr(ctx.options, "rfile", None))))
+        if exits or not handover.park(self.session.lasting, shipper, flush):
             flush.begin()
         return flush
 
-    def _end_without_shipper(self) -> Awaitable[None] | None:
+    def _hide(self, token: str) -> None:
+        """Take a token over from the option, which mitmweb shows and `options.save` writes to a file."""
+        self.session.lasting.token = token
+        ctx.options.update(akto_token="")
+
+    def _end_without_shipper(self, *, exits: bool) -> Awaitable[None] | None:
         """Make the last verdicts; where the mirror was switched off a moment ago its flush may go on."""
-        if ctx.master.should_exit.is_set():
-            self._mirror_streams()
-        closing = self._closing
+        if exits:
+            self._mirroring.mirror_streams()
+        closing = self.session.closing
         return None if closing is None else Flush(lambda: closing)
 
     def _end(self, shipper: Shipper, *, patient: bool) -> Future[None]:
-        """End for good: nobody has taken the shipper over."""
-        self._mirror_streams()
-        return self._close(shipper, patient=patient)
-
-    def _close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
-        if ctx.master.should_exit.is_set():
-            handover.on_signals(shipper.hurry)
-        handover.forget(ctx.master, shipper)
-        ended = shipper.close(patient=patient)
-        ended.add_done_callback(lambda _: _sum_up(f"akto: {shipper.stats.snapshot()}"))
-        return ended
-
-    def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """Mirror an exchange, one that becomes a WebSocket too: its client may leave before `websocket_start`."""
-        self._mirror(flow)
-        if flow.live and flow.response is not None:
-            tee.end_early(flow, flow.response)
-        self._let_go(flow)
-        return self._backpressure(flow)
-
-    def websocket_start(self, flow: http.HTTPFlow) -> None:
-        """Mirror an accepted WebSocket upgrade whose `response` hook nobody called."""
-        self._mirror(flow)
-
-    def error(self, flow: http.HTTPFlow) -> None:
-        """Mirror what was seen of an exchange that was cut short."""
-        if VERDICT in flow.metadata:
-            return
-        if flow.response is None:
-            self._skip(flow, Skip(Reason.NO_RESPONSE))
-        elif self._settings is not None and self._settings.capture.worker and not flow.client_conn.connected:
-            self._skip(flow, Skip(Reason.CUT_SHORT))
-        elif _became_502(flow, flow.response):
-            self._skip(flow, Skip(Reason.UPSTREAM_BROKE_OFF))
-        else:
-            self._mirror(flow)
-        self._let_go(flow)
-
-    def _mirror_streams(self) -> None:
-        """Mirror what was seen of responses that are still under way: mitmproxy cuts them only after `done`.
-
-        Where the script is reloaded they go on, and the next instance mirrors them at their end.
-        """
-        for flow in list(self._streams.values()):
-            if self._settings is not None and self._settings.capture.worker:
-                self._skip(flow, Skip(Reason.CUT_SHORT))
-            else:
-                self._mirror(flow)
-        self._streams.clear()
-
-    def _let_go(self, flow: http.HTTPFlow) -> None:
-        self._streams.pop(flow.id, None)
-        tee.detach(flow.request)
-        if flow.response is not None:
-            tee.detach(flow.response)
-
-    def _observe_mitmproxy(self) -> None:
-        """Take note of mitmproxy's own options that matter here, and set the two that serve this addon."""
-        self._chatty = _shows_debug_lines()
-        self._needs_whole_requests = _any_set(WHOLE_REQUESTS)
-        self._needs_whole_responses = _any_set(WHOLE_RESPONSES)
-        self._keep_bodies_for_people()
-        self._bounded = bool(getattr(ctx.options, "body_size_limit", None))
-        if self._host_replacer is None and _rewrites_hosts():
-            self._replace_hosts()
-
-    def _replace_hosts(self) -> None:
-        self._host_replacer = hosts.HostReplacer()
-        hosts.stand_first(ctx.master.addons, self._host_replacer)
-        ctx.options.update(keep_host_header=True)
-
-    def _leave_hosts_alone(self) -> None:
-        if self._host_replacer is not None:
-            hosts.stand_back(ctx.master.addons, self._host_replacer)
-            ctx.options.update(keep_host_header=False)
-            self._host_replacer = None
-
-    def _rule(self, settings: Settings, *, needs_whole: bool) -> Rule:
-        return Rule(Mode.NEVER if needs_whole else settings.capture.stream, settings.capture.body_limit, self._bounded)
-
-    def _keep_bodies_for_people(self) -> None:
-        """Have streamed bodies kept where somebody looks at them or saves them; mitmproxy 11 cannot."""
-        watched = _has_screen() or _any_set(SAVES)
-        if watched and getattr(ctx.options, "store_streamed_bodies", None) is False:
-            ctx.options.update(store_streamed_bodies=True)
-
-    def _read_options(self) -> None:
-        given = {name: getattr(ctx.options, name) for name in declarations.names()}
-        token = given["akto_token"]
-        given["akto_token"] = token or _tokens.get(ctx.master, "")
-        try:
-            settings = options.read(given, os.environ)
-            self._serve_metrics(settings.screen.metrics)
-        except ConfigError as fault:
-            self._refuse(fault)
-        else:
-            self._apply(settings)
-            if token:
-                _hide(token)
-
-    def _refuse(self, fault: ConfigError) -> None:
-        if self._running:
-            raise exceptions.OptionsError(f"{fault} (the old value stays in force)") from fault
-        logger.error("akto: %s", fault)
-
-    def _apply(self, settings: Settings) -> None:
-        before, self._settings = self._settings, settings
-        self._capture = Capture(settings.capture, self._marker)
-        self._set_marks(settings.screen.mark)
-        if not settings.sink.destination.url:
-            self._stop()
-        elif self._shipper is None:
-            self._shipper = self._begin(settings)
-            if self._marks is not None:
-                self._shipper.observe(self._marks.tell)
-            if self._running:
-                self._shipper.start()
-        else:
-            self._reconfigure(self._shipper, before, settings)
-
-    def _set_marks(self, mark: Mark) -> None:
-        """Show verdicts where people look at flows; an instance that was there before has left its own."""
-        if self._marks is None and _has_screen():
-            self._marks = _marks.setdefault(ctx.master, Marks(_soon, _refresh))
-            entry_view.offer(self._explain)
-        if self._marks is not None:
-            self._marks.mark = mark
-
-    def _serve_metrics(self, address: tuple[str, int] | None) -> None:
-        before = self._settings.screen.metrics if self._settings else None
-        if address == before:
-            return
-        served = self._new_metrics(*address) if address else None
-        self._end_metrics()
-        self._metrics = served
-
-    def _new_metrics(self, host_name: str, port: int) -> Metrics:
-        try:
-            served = Metrics(host_name, port, self._observe)
-        except OSError as fault:
-            raise ConfigError(
-                "akto_metrics", f"{host_name}:{port}", f"{fault.strerror}; choose another address"
-            ) from fault
-        logger.info("akto: metrics at http://%s:%d/metrics", host_name, served.port)
-        return served
-
-    def _end_metrics(self) -> None:
-        if self._metrics is not None:
-            self._metrics.close()
-            self._metrics = None
-
-    def _observe(self) -> Observation:
-        settings = self._settings
-        if settings is None:
-            return metrics.observe(self._stats, self._shipper, 0, None, "")
-        delivery = settings.delivery
-        folder = None if delivery.spool is None else delivery.spool.folder
-        return metrics.observe(self._stats, self._shipper, delivery.queue_bytes, folder, settings.sink.target)
-
-    def _begin(self, settings: Settings) -> Shipper:
-        """Go on with the shipper that an instance before this one has left when the script was reloaded."""
-        policy, sink = settings.delivery, choose.sink(settings.sink, self._marker)
-        legacy = handover.claim(ctx.master)
-        if legacy is None:
-            return Shipper(policy, sink, self._stats)
-        self._stats = legacy.stats
-        legacy.reconfigure(policy, sink)
-        return legacy
-
-    def _stop(self) -> None:
-        if self._shipper is not None:
-            self._closing = self._close(self._shipper, patient=False)
-            self._shipper = None
-
-    def _reconfigure(self, shipper: Shipper, before: Settings | None, settings: Settings) -> None:
-        same = before is not None and before.sink == settings.sink
-        shipper.reconfigure(settings.delivery, None if same else choose.sink(settings.sink, self._marker))
-
-    def _mirror(self, flow: http.HTTPFlow) -> None:
-        if self._capture is None or flow.response is None or VERDICT in flow.metadata:
-            return
-        try:
-            self._decide(flow, self._capture)
-        except Exception:
-            # Traffic goes on whatever is wrong here, but the loss is counted and seen.
-            self._stats.lose(Dropped.FAULT)
-            self._show(flow, Outcome.DROPPED, Dropped.FAULT)
-            logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
-
-    def _decide(self, flow: http.HTTPFlow, capture: Capture) -> None:
-        made = capture.judge(flow) if self._shipper is None else capture.of(flow)
-        if isinstance(made, Skip):
-            self._skip(flow, made)
-        elif made is None or self._shipper is None:
-            self._show(flow, Outcome.DRY_RUN)
-        else:
-            self._ship(flow, made, self._shipper)
-
-    def _show(self, flow: http.HTTPFlow, outcome: Outcome, reason: str = "") -> None:
-        flow.metadata[VERDICT] = verdict(outcome, reason)
-        if self._marks is not None:
-            self._marks.show(flow, outcome, reason)
-
-    def _skip(self, flow: http.HTTPFlow, skip: Skip) -> None:
-        self._show(flow, Outcome.SKIPPED, str(skip))
-        self._stats.skip(skip.reason)
-        if self._chatty:
-            request = printable(f"{flow.request.method} {flow.request.path}")
-            logger.debug("akto: skipped %s: %s", request, printable(str(skip)))
-
-    def _ship(self, flow: http.HTTPFlow, made: Captured, shipper: Shipper) -> None:
-        self._count_shortened(made)
-        refusal = shipper.offer(made.encoded)
-        if refusal is not None:
-            self._show(flow, Outcome.DROPPED, refusal)
-            return
-        self._show(flow, Outcome.CAPTURED)
-        if self._marks is not None:
-            self._marks.follow(flow, made.encoded)
-
-    def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """Make a replay of a file, which nobody waits for, wait for room in the queue; live traffic never does."""
-        if flow.live or self._shipper is None or not self._shipper.is_crowded():
-            return None
-        return Room(self._shipper)
-
-
-def _sum_up(line: str) -> None:
-    """Log the counts; at the terminal program's end nobody sees the log any more, but the terminal itself is free."""
-    logger.info("%s", line)
-    if ctx.master.should_exit.is_set() and ctx.master.addons.get("consoleaddon") is not None:
-        sys.stderr.write(f"{line}\n")
-
-
-def _shows_debug_lines() -> bool:
-    """Tell whether anybody would see a debug line: mitmproxy's screens keep them all, mitmdump only if asked to."""
-    verbose = getattr(ctx.options, "termlog_verbosity", "") == "debug"
-    return verbose or _has_screen()
-
-
-def _has_screen() -> bool:
-    """Tell whether people look at flows: in mitmproxy and mitmweb, not in mitmdump."""
-    return ctx.master.addons.get("view") is not None
-
-
-def _soon(seconds: float, act: Callable[[], None]) -> None:
-    """Have a function called on the event loop, unless that has ended."""
-    loop = ctx.master.event_loop
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(loop.call_later, seconds, act)
-
-
-def _refresh(flows: Sequence[Flow]) -> None:
-    ctx.master.addons.trigger(UpdateHook(flows))
-
-
-def _hide(token: str) -> None:
-    """Take a token over from the option, which mitmweb shows and `options.save` writes to a file."""
-    _tokens[ctx.master] = token
-    ctx.options.update(akto_token="")
-
-
-def _became_502(flow: http.HTTPFlow, response: http.Response) -> bool:
-    """Return whether mitmproxy answers in the place of a response that it could not buffer to its end."""
-    return flow.live and flow.client_conn.connected and not response.stream and response.raw_content is None
-
-
-def _rewrites_hosts() -> bool:
-    """Tell whether mitmproxy puts the target's host into requests; without its proxy server it has no such option."""
-    keeps = getattr(ctx.options, "keep_host_header", True)
-    return not keeps and any(mode.lower().startswith("reverse:") for mode in ctx.options.mode)
-
-
-def _any_set(names: tuple[str, ...]) -> bool:
-    return any(getattr(ctx.options, name, None) for name in names)
+        """End for good: no other instance has taken the shipper over."""
+        self._mirroring.mirror_streams()
+        return self.session.close(shipper, patient=patient)

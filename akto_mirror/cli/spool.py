@@ -158,7 +158,7 @@ def _retry(args: argparse.Namespace, spool: Spool, say: Say) -> int:
 
 def _target(url: str, uds: str) -> str:
     """Name whom entries are to wait for; empty for an empty URL."""
-    from akto_mirror.delivery import destination  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery.sinks import destination  # noqa: PLC0415 - costs start-up time
 
     try:
         end = destination.parse(url)

@@ -10,8 +10,8 @@ from typing import Any
 
 from akto_mirror.akto_api import DEFAULT_TAG
 from akto_mirror.config.screen import Mark
-from akto_mirror.delivery import destination
 from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.sinks import destination
 from akto_mirror.escaping import printable
 
 # Akto's service takes strings of 5,242,880 characters and bodies of 10,485,760 (its JSON interceptor).

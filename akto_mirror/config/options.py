@@ -16,10 +16,10 @@ from akto_mirror.capture.redaction import Redaction
 from akto_mirror.config import option_values
 from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
 from akto_mirror.config.screen import Mark, ScreenConfig
-from akto_mirror.delivery import destination
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.shipper import Policy, SpoolPlan
+from akto_mirror.delivery.sinks import destination
 from akto_mirror.delivery.sinks.choose import SinkConfig
 
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'

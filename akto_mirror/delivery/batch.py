@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HEAD = b'{"batchData":['
-TAIL = b"]}"
+from akto_mirror.akto_api import BATCH_HEAD, BATCH_TAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ def is_full(count: int, size: int, limits: Limits) -> bool:
 def take(queue: deque[bytes], limits: Limits) -> list[bytes]:
     """Move the next batch out of the queue: at least one entry, and no more than the limits allow."""
     batch = [queue.popleft()]
-    size = len(HEAD) + len(TAIL) + len(batch[0])
+    size = len(BATCH_HEAD) + len(BATCH_TAIL) + len(batch[0])
     while queue and len(batch) < limits.entries:
         size += 1 + len(queue[0])
         if size > limits.size:
@@ -40,8 +39,3 @@ def split(entries: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:
     """Halve a batch of at least two entries."""
     middle = len(entries) // 2
     return entries[:middle], entries[middle:]
-
-
-def body(entries: Sequence[bytes]) -> bytes:
-    """Join encoded entries into the request body; nothing is encoded a second time."""
-    return HEAD + b",".join(entries) + TAIL

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
+from akto_mirror.delivery.sinks.base import UNWRITABLE
+
 
 class Durability(Enum):
     """When a batch is written to disk: never, when it cannot be delivered now, or before it is sent."""
@@ -56,9 +58,6 @@ _MAYBE_TLS = (
     "`akto-mirror check`"
 )
 _UNKNOWN_HOST = "check the spelling of the host in akto_url, or this machine's name resolution"
-
-# How a fault of a file begins.
-UNWRITABLE = "cannot write"
 
 # What the text of a fault tells about the mistake behind it: OpenSSL's, the system's and httpx's own words.
 NETWORK_HINTS = (

@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from akto_mirror.akto_api import DEFAULT_TAG, INGEST_PATH, Entry
-from akto_mirror.delivery import destination
+from akto_mirror.delivery.sinks import destination
 from akto_mirror.delivery.sinks.http import tls_context
 from akto_mirror.escaping import hide, printable
 

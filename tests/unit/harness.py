@@ -57,6 +57,11 @@ class Harness:
                 stream(message, chunk)
         return str(flow.metadata.get(VERDICT))
 
+    def hook(self, name: str, flow: http.HTTPFlow) -> None:
+        """Have the addon hear of one event of a flow."""
+        event = hooks.all_hooks[name](flow)
+        self.context.master.addons.invoke_addon_sync(self.addon, event)
+
     def _first(self) -> list[HostReplacer]:
         return [addon for addon in self.context.master.addons.chain if isinstance(addon, HostReplacer)]
 

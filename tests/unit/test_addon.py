@@ -49,13 +49,13 @@ def broken(*, answered: bool = True, client_left: bool = True, body: bytes = b'{
 
 def cut(mirror: Harness, made: http.HTTPFlow) -> str:
     """Run the hooks of an exchange whose response passed in part before it broke off."""
-    mirror.addon.requestheaders(made)
+    mirror.hook("requestheaders", made)
     if made.response is not None:
-        mirror.addon.responseheaders(made)
+        mirror.hook("responseheaders", made)
         body, made.response.raw_content = made.response.raw_content or b"", None
         if callable(made.response.stream):
             made.response.stream(body)
-    mirror.addon.error(made)
+    mirror.hook("error", made)
     return str(made.metadata.get(VERDICT))
 
 
@@ -111,9 +111,9 @@ class TestVerdicts:
             made = flow()
             mirror.pass_on(made)
             made.error = Error("late")
-            mirror.addon.response(made)
-            mirror.addon.error(made)
-            mirror.addon.websocket_start(made)
+            mirror.hook("response", made)
+            mirror.hook("error", made)
+            mirror.hook("websocket_start", made)
             assert len(mirror.entries()) == 1
 
     @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ class TestVerdicts:
             made = websocket(status)
             assert mirror.pass_on(made) == "captured"
             made.error = Error("gone")
-            mirror.addon.error(made)
+            mirror.hook("error", made)
             (shipped,) = mirror.entries()
         assert (shipped["type"], shipped["statusCode"]) == ("WebSocket", str(status))
         assert (shipped["requestPayload"], shipped["responsePayload"]) == ("", "")
@@ -144,14 +144,14 @@ class TestVerdicts:
         """Where the client leaves during the response hook, mitmproxy calls neither `websocket_start` nor `error`."""
         with mirroring() as mirror:
             made = websocket()
-            mirror.addon.response(made)
+            mirror.hook("response", made)
             assert made.metadata[VERDICT] == "captured"
             assert len(mirror.entries()) == 1
 
     def test_one_hook_is_enough_for_a_websocket(self) -> None:
         """Whichever comes."""
         with mirroring() as mirror:
-            mirror.addon.websocket_start(websocket())
+            mirror.hook("websocket_start", websocket())
             assert len(mirror.entries()) == 1
 
 
@@ -243,14 +243,14 @@ class TestBrokenExchanges:
         """Mitmproxy cuts them only after the addon is done."""
         with mirroring() as mirror:
             made = flow(answer=response(fields=CHUNKED, content=None))
-            mirror.addon.requestheaders(made)
-            mirror.addon.responseheaders(made)
+            mirror.hook("requestheaders", made)
+            mirror.hook("responseheaders", made)
             assert made.response
             assert isinstance(made.response.stream, Tee)
             made.response.stream(b'{"so":"far"}')
             (shipped,) = mirror.entries()
             made.error = Error("cut")
-            mirror.addon.error(made)
+            mirror.hook("error", made)
             assert len(mirror.entries()) == 1
         assert shipped["responsePayload"] == '{"so":"far"}'
 
@@ -290,15 +290,15 @@ class TestStreaming:
         with mirroring(stream="always", body_limit=10) as mirror:
             made = flow(request(b"PUT", content=b"y" * 999), response(content=b"x" * 1000))
             made.response, answer = None, made.response
-            mirror.addon.requestheaders(made)
+            mirror.hook("requestheaders", made)
             assert isinstance(made.request.stream, Tee)
             assert stream(made.request, 64) == b"y" * 999
             made.response = answer
-            mirror.addon.responseheaders(made)
+            mirror.hook("responseheaders", made)
             assert made.response
             assert isinstance(made.response.stream, Tee)
             assert stream(made.response, 64) == b"x" * 1000
-            mirror.addon.response(made)
+            mirror.hook("response", made)
             (shipped,) = mirror.entries()
         assert (shipped["requestPayload"], shipped["responsePayload"]) == ("y" * 10, "x" * 10)
 
@@ -320,8 +320,8 @@ class TestStreaming:
             mirror.context.options.add_option(option, str, "", "")
             mirror.context.configure(mirror.addon, **{option: "x"})
             made = flow(answer=response(fields=CHUNKED))
-            mirror.addon.requestheaders(made)
-            mirror.addon.responseheaders(made)
+            mirror.hook("requestheaders", made)
+            mirror.hook("responseheaders", made)
             assert made.response
             assert (bool(made.request.stream), bool(made.response.stream)) == (False, False)
 
@@ -385,7 +385,7 @@ class TestChoice:
         """Only the way to Akto itself is left out, even for somebody who has seen the marker there."""
         fields = [(b"x-akto-mirror", b"0123")]
         with mirroring() as mirror:
-            seen = [(b"x-akto-mirror", mirror.addon._marker.encode())]
+            seen = [(b"x-akto-mirror", mirror.addon.session.marker.encode())]
             assert mirror.pass_on(flow(request(b"POST", b"/pay", fields=seen))) == "captured"
             assert mirror.pass_on(flow(request(b"POST", b"/pay", fields=fields))) == "captured"
             assert mirror.pass_on(flow(request(b"POST", b"/api/ingestData"))) == "captured"

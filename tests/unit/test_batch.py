@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.akto_api import MAX_ENTRY_BYTES
+from akto_mirror.akto_api import MAX_ENTRY_BYTES, batch_body
 from akto_mirror.config.declarations import OPTIONS
 from akto_mirror.delivery import batch
 from akto_mirror.delivery.batch import Limits
@@ -18,7 +18,7 @@ from akto_mirror.ingestion import intake
 
 def test_a_body_is_one_json_document_of_what_was_given() -> None:
     """Entries are joined as they are, in order."""
-    assert batch.body([b'{"a":1}', b'{"b":2}']) == b'{"batchData":[{"a":1},{"b":2}]}'
+    assert batch_body([b'{"a":1}', b'{"b":2}']) == b'{"batchData":[{"a":1},{"b":2}]}'
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_batches_are_as_large_as_the_limits_allow(entries: list[bytes], count: i
     while queue:
         part = batch.take(queue, limits)
         assert 1 <= len(part) <= count
-        assert len(part) == 1 or len(batch.body(part)) <= size
-        assert not queue or len(part) == count or len(batch.body([*part, queue[0]])) > size
-        assert len(json.loads(batch.body(part))["batchData"]) == len(part)
+        assert len(part) == 1 or len(batch_body(part)) <= size
+        assert not queue or len(part) == count or len(batch_body([*part, queue[0]])) > size
+        assert len(json.loads(batch_body(part))["batchData"]) == len(part)
         taken += part
     assert taken == entries
 

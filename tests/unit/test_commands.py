@@ -13,8 +13,8 @@ from mitmproxy.test import tflow
 from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror.accounts import Stats
-from akto_mirror.addon import metrics
-from akto_mirror.addon.metrics import Observation
+from akto_mirror.addon import metrics_server
+from akto_mirror.addon.metrics_server import Observation
 from akto_mirror.ingestion.service import Receiver
 from akto_mirror.outcomes import Dropped, Place, Reason
 from tests.unit.harness import Harness, mirroring
@@ -61,10 +61,10 @@ def test_stats_are_those_of_the_metrics() -> None:
     stats.attempt(70.25, ok=True)
     seen = Observation(stats.snapshot(), 1001, 1002, 1003, 1004, 1005.0)
     with mirroring() as running:
-        running.addon._observe = lambda: seen  # type: ignore[method-assign]
+        running.addon.session.observe = lambda: seen  # type: ignore[method-assign]
         shown = call(running, "akto.stats")
     registry = CollectorRegistry()
-    registry.register(metrics._Collector(lambda: seen))
+    registry.register(metrics_server._Collector(lambda: seen))
     served = {sample.value for family in registry.collect() for sample in family.samples}
     assert len(served) > 12
     assert served <= {float(number) for number in re.findall(r"[\d.]*\d", shown)} | {0.0}
@@ -73,7 +73,7 @@ def test_stats_are_those_of_the_metrics() -> None:
 def test_stats_do_not_wait_for_the_disk() -> None:
     """Line 12: where the disk takes long, akto.stats shows the counts without the sizes."""
     with mirroring() as running:
-        running.addon._observe = lambda: time.sleep(60)  # type: ignore[method-assign, assignment, return-value]
+        running.addon.session.observe = lambda: time.sleep(60)  # type: ignore[method-assign, assignment, return-value]
         assert call(running, "akto.stats").endswith("; the disk is slow")
 
 

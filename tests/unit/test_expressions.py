@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.unit.test_imports import MODULES
+from tests.support.rooms import MODULES
 
 USERS = ("re", "regex")
 

@@ -167,7 +167,7 @@ def test_a_retried_dead_letter_is_delivered(
 
     given: dict[str, Any] = {"durability": "disk", "spool_dir": str(tmp_path / "spool"), "linger_ms": 10}
     with FaultServer(picky) as akto, mirroring(url=akto.url, **given) as running:
-        stats = running.addon._stats
+        stats = running.addon.session.stats
         running.pass_on(flow("/bad"))
         others = iter(range(10**6))
 

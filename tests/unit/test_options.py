@@ -16,7 +16,7 @@ from akto_mirror.config import mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
 from akto_mirror.config.options import WORKER_TAG, Settings
 from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.destination import Destination
+from akto_mirror.delivery.sinks.destination import Destination
 
 DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}
 INGEST = "/api/ingestData"

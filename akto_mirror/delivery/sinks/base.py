@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+# How the text of an error of a file begins.
+UNWRITABLE = "cannot write"
+
 
 @dataclass(frozen=True, slots=True)
 class SendResult:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from akto_mirror.delivery import destination
-from akto_mirror.delivery.destination import Destination
+from akto_mirror.delivery.sinks import destination
 from akto_mirror.delivery.sinks.base import Sink
+from akto_mirror.delivery.sinks.destination import Destination
 from akto_mirror.delivery.sinks.file import FileSink
 from akto_mirror.delivery.sinks.http import HttpSink
 

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from akto_mirror import private_files
-from akto_mirror.delivery import retry
-from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.base import UNWRITABLE, SendResult
 from akto_mirror.escaping import printable
 
 try:
@@ -48,9 +47,7 @@ class FileSink:
             finally:
                 os.close(file)
         except OSError as fault:
-            return SendResult(
-                None, f"{retry.UNWRITABLE} {printable(self._path)}: {printable(fault.strerror or str(fault))}"
-            )
+            return SendResult(None, f"{UNWRITABLE} {printable(self._path)}: {printable(fault.strerror or str(fault))}")
         return SendResult(200)
 
     def is_healthy(self, timeout_s: float) -> bool:

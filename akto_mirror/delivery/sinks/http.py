@@ -14,8 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import certifi
 import httpx
 
-from akto_mirror.akto_api import HEALTH_PATH, MARKER
-from akto_mirror.delivery import batch
+from akto_mirror.akto_api import HEALTH_PATH, MARKER, batch_body
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.sinks.transport import Transport
 from akto_mirror.escaping import hide, printable
@@ -25,10 +24,6 @@ ANSWERS = {"accept": "*/*", "accept-encoding": "identity"}
 
 # Bytes of an answer that are read; Akto's are far shorter, and nothing needs more.
 MAX_ANSWER = 64 * 1024
-
-# Each request would be a line in mitmproxy's own log.
-for _library in ("httpx", "httpcore"):
-    logging.getLogger(_library).setLevel(logging.WARNING)
 
 CONNECTED = frozenset(
     {"connection.connect_tcp.complete", "connection.connect_unix_socket.complete", "connection.start_tls.complete"}
@@ -46,6 +41,7 @@ class HttpSink:
     """
 
     def __init__(self, url: str, *, token: str = "", uds: str = "", marker: str = "") -> None:
+        _quiet_libraries()
         self._url = url
         self._uds = uds
         self._headers = {"content-type": "application/json", "user-agent": "akto-mirror", MARKER: marker, **ANSWERS}
@@ -59,7 +55,7 @@ class HttpSink:
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Post a batch; the time-out bounds the whole exchange, however slowly the other side answers."""
-        return self._ask("POST", self._url, batch.body(entries), timeout_s)
+        return self._ask("POST", self._url, batch_body(entries), timeout_s)
 
     def is_healthy(self, timeout_s: float) -> bool:
         """Ask `/healthCheck` of the same server."""
@@ -122,6 +118,12 @@ class HttpSink:
             self._socket = info["return_value"].get_extra_info("socket")
             if self._aborted:
                 self._shut_down()
+
+
+def _quiet_libraries() -> None:
+    """Keep each request from being a line in mitmproxy's own log."""
+    for library in ("httpx", "httpcore"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def tls_context() -> ssl.SSLContext:

@@ -1,0 +1,147 @@
+"""Takes what passes the capture rules, and hands it to the shipper."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+
+from mitmproxy import ctx, http
+
+from akto_mirror.addon.handover import Room
+from akto_mirror.addon.marks import VERDICT
+from akto_mirror.addon.session import Session, guarded, has_screen
+from akto_mirror.capture import tee
+from akto_mirror.capture.capture import Capture
+from akto_mirror.capture.entry import Captured
+from akto_mirror.delivery.report import is_round
+from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.escaping import printable
+from akto_mirror.outcomes import Dropped, Outcome, Reason, Skip
+
+logger = logging.getLogger(__name__)
+
+
+class Mirroring:
+    """Mirrors each exchange once, when it ends."""
+
+    name = "akto-mirroring"
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._chatty = False
+
+    def configure(self, updated: set[str]) -> None:
+        """Note whether debug lines are seen: screens keep them all, mitmdump only if asked to."""
+        del updated
+        self._chatty = getattr(ctx.options, "termlog_verbosity", "") == "debug" or has_screen()
+
+    @guarded
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Forget what a recorded flow came to before."""
+        flow.metadata.pop(VERDICT, None)
+
+    @guarded
+    def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Mirror an exchange, one that becomes a WebSocket too: its client may leave before `websocket_start`."""
+        self.mirror(flow)
+        if flow.live and flow.response is not None:
+            tee.end_early(flow, flow.response)
+        self._let_go(flow)
+        return self._backpressure(flow)
+
+    @guarded
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        """Mirror an accepted WebSocket upgrade whose `response` hook was not called."""
+        self.mirror(flow)
+
+    @guarded
+    def error(self, flow: http.HTTPFlow) -> None:
+        """Mirror what was seen of an exchange that was cut short."""
+        if VERDICT in flow.metadata:
+            return
+        if flow.response is None:
+            self._skip(flow, Skip(Reason.NO_RESPONSE))
+        elif self._is_worker() and not flow.client_conn.connected:
+            self._skip(flow, Skip(Reason.CUT_SHORT))
+        elif _became_502(flow, flow.response):
+            self._skip(flow, Skip(Reason.UPSTREAM_BROKE_OFF))
+        else:
+            self.mirror(flow)
+        self._let_go(flow)
+
+    def mirror_streams(self) -> None:
+        """Mirror what was seen of responses that are still under way: mitmproxy cuts them only after `done`.
+
+        Where the script is reloaded they go on, and the next instance mirrors them at their end.
+        """
+        for flow in list(self.session.lasting.streams.values()):
+            if self._is_worker():
+                self._skip(flow, Skip(Reason.CUT_SHORT))
+            else:
+                self.mirror(flow)
+        self.session.lasting.streams.clear()
+
+    def mirror(self, flow: http.HTTPFlow) -> None:
+        """Mirror an exchange that was not mirrored yet, if the rules say so."""
+        capture = self.session.capture
+        if capture is None or flow.response is None or VERDICT in flow.metadata:
+            return
+        try:
+            self._decide(flow, capture)
+        except Exception:
+            # Traffic goes on whatever is wrong here, but the loss is counted and seen.
+            self.session.stats.lose(Dropped.FAULT)
+            self.session.show(flow, Outcome.DROPPED, Dropped.FAULT)
+            logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
+
+    def ship(self, flow: http.HTTPFlow, made: Captured, shipper: Shipper) -> None:
+        """Send an entry, and let its flow show what becomes of it."""
+        self._count_shortened(made)
+        refusal = shipper.offer(made.encoded)
+        if refusal is not None:
+            self.session.show(flow, Outcome.DROPPED, refusal)
+            return
+        self.session.show(flow, Outcome.CAPTURED)
+        if self.session.lasting.marks is not None:
+            self.session.lasting.marks.follow(flow, made.encoded)
+
+    def _decide(self, flow: http.HTTPFlow, capture: Capture) -> None:
+        shipper = self.session.shipper
+        made = capture.judge(flow) if shipper is None else capture.of(flow)
+        if isinstance(made, Skip):
+            self._skip(flow, made)
+        elif made is None or shipper is None:
+            self.session.show(flow, Outcome.DRY_RUN)
+        else:
+            self.ship(flow, made, shipper)
+
+    def _skip(self, flow: http.HTTPFlow, skip: Skip) -> None:
+        self.session.show(flow, Outcome.SKIPPED, str(skip))
+        self.session.stats.skip(skip.reason)
+        if self._chatty:
+            request = printable(f"{flow.request.method} {flow.request.path}")
+            logger.debug("akto: skipped %s: %s", request, printable(str(skip)))
+
+    def _count_shortened(self, made: Captured) -> None:
+        if made.is_shortened and is_round(count := self.session.stats.shorten()):
+            request = printable(f"{made.entry.method} {made.entry.path}")
+            logger.warning("akto: shortened the entry of %s, which is too large (%d so far)", request, count)
+
+    def _is_worker(self) -> bool:
+        return self.session.settings is not None and self.session.settings.capture.worker
+
+    def _let_go(self, flow: http.HTTPFlow) -> None:
+        self.session.lasting.streams.pop(flow.id, None)
+        tee.detach(flow.request)
+        if flow.response is not None:
+            tee.detach(flow.response)
+
+    def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Make a replay of a file, where no client waits, wait for room in the queue; live traffic never does."""
+        shipper = self.session.shipper
+        return None if flow.live or shipper is None or not shipper.is_crowded() else Room(shipper)
+
+
+def _became_502(flow: http.HTTPFlow, response: http.Response) -> bool:
+    """Return whether mitmproxy answers in the place of a response that it could not buffer to its end."""
+    return flow.live and flow.client_conn.connected and not response.stream and response.raw_content is None

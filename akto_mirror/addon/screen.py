@@ -1,0 +1,68 @@
+"""Shows what becomes of flows where users look at them: in mitmproxy and mitmweb."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+
+from mitmproxy import ctx, http
+from mitmproxy.flow import Flow
+from mitmproxy.hooks import UpdateHook
+
+from akto_mirror.addon import entry_view
+from akto_mirror.addon.marks import VERDICT, Marks
+from akto_mirror.addon.session import Session, has_screen
+from akto_mirror.akto_api import Entry
+from akto_mirror.capture.capture import Capture
+from akto_mirror.outcomes import foreseen
+
+
+class Screen:
+    """Puts marks and comments on flows, and offers the content view "Akto entry"."""
+
+    name = "akto-screen"
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def configure(self, updated: set[str]) -> None:
+        """Begin where there is a screen; an instance that was there before has left its marks."""
+        del updated
+        settings, lasting = self.session.settings, self.session.lasting
+        if settings is None or not has_screen():
+            return
+        if lasting.marks is None:
+            lasting.marks = Marks(_soon, _refresh)
+        entry_view.offer(self.explain)
+        lasting.marks.mark = settings.screen.mark
+        if self.session.shipper is not None:
+            self.session.shipper.observe(lasting.marks.tell)
+
+    def done(self) -> None:
+        """Explain nothing any more."""
+        if self.session.lasting.marks is not None:
+            entry_view.offer(None)
+
+    def explain(self, chosen: http.HTTPFlow) -> str:
+        """Return the text of the content view: what became of a flow, or would, and its entry."""
+        if self.session.capture is None:
+            return "# akto: the akto_ options are not in order; see the event log"
+        verdict, made = foresee(chosen, self.session.capture)
+        return entry_view.render(made, str(chosen.metadata.get(VERDICT, verdict)))
+
+
+def foresee(chosen: http.HTTPFlow, capture: Capture) -> tuple[str, Entry]:
+    """Return what the rules say of a flow that has a response, and its entry whatever they say."""
+    assert chosen.response is not None  # noqa: S101 - chosen by it; for the type checker
+    return foreseen(capture.judge(chosen)), capture.anyway(chosen, chosen.response).entry
+
+
+def _soon(seconds: float, act: Callable[[], None]) -> None:
+    """Have a function called on the event loop, unless that has ended."""
+    loop = ctx.master.event_loop
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(loop.call_later, seconds, act)
+
+
+def _refresh(flows: Sequence[Flow]) -> None:
+    ctx.master.addons.trigger(UpdateHook(flows))

@@ -1,0 +1,213 @@
+"""What the addons of one instance share, and what of it outlives a reload of the script."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from weakref import WeakKeyDictionary
+
+from mitmproxy import ctx, exceptions, http
+
+from akto_mirror.accounts import Stats
+from akto_mirror.addon import handover
+from akto_mirror.addon.marks import VERDICT, Marks
+from akto_mirror.addon.metrics_server import Observation
+from akto_mirror.capture.capture import Capture
+from akto_mirror.config.declarations import ConfigError
+from akto_mirror.config.options import Settings
+from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.sinks import choose
+from akto_mirror.delivery.spool import view
+from akto_mirror.outcomes import Outcome, verdict
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Lasting:
+    """What stays when mitmproxy reloads the script.
+
+    Attributes:
+        token: `akto_token`, whose option is emptied as soon as it is set.
+        streams: flows whose responses are under way, by their ids.
+        marks: follows flows on the screen; None without one.
+        parked: the shipper that an instance has left to the next one.
+    """
+
+    token: str = ""
+    streams: dict[str, http.HTTPFlow] = field(default_factory=dict)
+    marks: Marks | None = None
+    parked: Shipper | None = None
+
+
+_lasting: WeakKeyDictionary[object, Lasting] = WeakKeyDictionary()
+
+
+class Session:
+    """One instance's state; its addons read it, and only `apply` and `end` change the delivery.
+
+    Attributes:
+        stats: the counts.
+        settings: all options; None while they cannot be used.
+        capture: makes entries; None as the settings.
+        shipper: delivers; None in a dry run.
+        running: whether the proxy runs.
+        lasting: what outlives a reload.
+        marker: what the calls to Akto carry in `x-akto-mirror`.
+    """
+
+    def __init__(self) -> None:
+        self.stats = Stats()
+        self.settings: Settings | None = None
+        self.capture: Capture | None = None
+        self.shipper: Shipper | None = None
+        self.running = False
+        self.lasting = Lasting()
+        self.marker = secrets.token_hex(8)
+        self.closing: Future[None] | None = None
+        self._failed: set[str] = set()
+
+    def begin(self) -> None:
+        """Take over what an instance before this one has left."""
+        self.lasting = _lasting.setdefault(ctx.master, Lasting())
+
+    def configured(self) -> Settings:
+        """Return the settings.
+
+        Raises:
+            CommandError: there are none, as an option cannot be used.
+        """
+        if self.settings is None:
+            raise exceptions.CommandError("the akto_ options are not in order; see the event log")
+        return self.settings
+
+    def refuse(self, fault: ConfigError) -> None:
+        """Report a value that cannot be used: at start by a line that ends it, later by leaving the old one in force.
+
+        Raises:
+            OptionsError: the proxy runs.
+        """
+        if self.running:
+            raise exceptions.OptionsError(f"{fault} (the old value stays in force)") from fault
+        logger.error("akto: %s", fault)
+
+    def apply(self, settings: Settings) -> None:
+        """Use other settings from now on."""
+        before, self.settings = self.settings, settings
+        self.capture = Capture(settings.capture, self.marker)
+        if not settings.sink.destination.url:
+            self._stop()
+        elif self.shipper is None:
+            self.shipper = self._new_shipper(settings)
+            if self.running:
+                self.shipper.start()
+        else:
+            same = before is not None and before.sink == settings.sink
+            self.shipper.reconfigure(settings.delivery, None if same else choose.sink(settings.sink, self.marker))
+
+    def show(self, flow: http.HTTPFlow, outcome: Outcome, reason: str = "") -> None:
+        """Note a flow's outcome on it, and show it where there is a screen."""
+        flow.metadata[VERDICT] = verdict(outcome, reason)
+        if self.lasting.marks is not None:
+            self.lasting.marks.show(flow, outcome, reason)
+
+    def observe(self) -> Observation:
+        """Look at everything that metrics and `akto.stats` show; a slow disk makes it slow."""
+        counts, shipper = self.stats.snapshot(), self.shipper
+        ages, sizes = [shipper.oldest_s if shipper else 0.0], None
+        if self.settings is not None and self.settings.delivery.spool is not None:
+            sizes = view.measure(self.settings.delivery.spool.folder, self.settings.sink.target)
+        if sizes and sizes.oldest is not None:
+            ages.append(time.time() - sizes.oldest)
+        return Observation(
+            counts=counts,
+            queue_bytes=shipper.queue_bytes if shipper else 0,
+            queue_limit=self.settings.delivery.queue_bytes if self.settings else 0,
+            spool_bytes=sizes.waiting if sizes else None,
+            dead_bytes=sizes.dead if sizes else None,
+            oldest_s=max(ages),
+        )
+
+    def close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
+        """Flush and end a shipper that no other instance takes over."""
+        if ctx.master.should_exit.is_set():
+            handover.on_signals(shipper.hurry)
+        if self.lasting.parked is shipper:
+            self.lasting.parked = None
+        ended = shipper.close(patient=patient)
+        ended.add_done_callback(lambda _: _sum_up(f"akto: {shipper.stats.snapshot()}"))
+        return ended
+
+    def fail(self, hook: str, error: Exception) -> None:
+        """Count an error of a hook; the first one of each is logged."""
+        self.stats.err()
+        if hook not in self._failed:
+            self._failed.add(hook)
+            logger.warning("akto: an error in %s; the traffic goes on; please report this", hook, exc_info=error)
+
+    def _new_shipper(self, settings: Settings) -> Shipper:
+        """Go on with the shipper that an instance before this one has left when the script was reloaded."""
+        sink = choose.sink(settings.sink, self.marker)
+        parked, self.lasting.parked = self.lasting.parked, None
+        if parked is None:
+            return Shipper(settings.delivery, sink, self.stats)
+        self.stats = parked.stats
+        parked.reconfigure(settings.delivery, sink)
+        return parked
+
+    def _stop(self) -> None:
+        if self.shipper is not None:
+            self.closing = self.close(self.shipper, patient=False)
+            self.shipper = None
+
+
+class Sharing(Protocol):
+    """An addon of a session."""
+
+    session: Session
+
+
+A = TypeVar("A", bound=Sharing)
+
+
+def guarded(hook: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T | None]:
+    """Keep an error of a hook from mitmproxy, which would leave out the hooks of the addons behind it."""
+
+    @wraps(hook)
+    def run(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return hook(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - it is logged and counted, and the traffic goes on
+            self.session.fail(hook.__qualname__, error)
+            return None
+
+    return run
+
+
+def has_screen() -> bool:
+    """Return whether users look at flows: in mitmproxy and mitmweb, not in mitmdump."""
+    return ctx.master.addons.get("view") is not None
+
+
+def any_set(names: tuple[str, ...]) -> bool:
+    """Return whether one of mitmproxy's options is set."""
+    return any(getattr(ctx.options, name, None) for name in names)
+
+
+def _sum_up(line: str) -> None:
+    """Log the counts; the terminal program's log is gone at its end, but the terminal itself is free then."""
+    with contextlib.suppress(ValueError):
+        logger.info("%s", line)
+    if ctx.master.should_exit.is_set() and ctx.master.addons.get("consoleaddon") is not None:
+        sys.stderr.write(f"{line}\n")

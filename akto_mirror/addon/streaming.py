@@ -1,0 +1,72 @@
+"""Lets long bodies pass while they come, and keeps a prefix of each."""
+
+from __future__ import annotations
+
+from mitmproxy import ctx, http
+
+from akto_mirror.addon.session import Session, any_set, guarded, has_screen
+from akto_mirror.capture import tee
+from akto_mirror.capture.config import Mode
+from akto_mirror.capture.tee import Rule
+
+# Options whose addons answer or change a request in the `request` hook, after a streamed one has left.
+WHOLE_REQUESTS = (
+    "anticache",
+    "anticomp",
+    "block_list",
+    "intercept",
+    "map_local",
+    "map_remote",
+    "modify_body",
+    "server_replay",
+    "stickyauth",
+    "stickycookie",
+)
+
+# Options whose addons change a response, or let a user change it, in the `response` hook.
+WHOLE_RESPONSES = ("intercept", "modify_body")
+
+# Options that write flows to a file.
+SAVES = ("save_stream_file", "hardump")
+
+
+class Streaming:
+    """Puts a tee on bodies that are to pass."""
+
+    name = "akto-streaming"
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._whole_requests = False
+        self._whole_responses = False
+        self._bounded = False
+
+    def configure(self, updated: set[str]) -> None:
+        """Note mitmproxy's options that need whole bodies, and have streamed ones kept where somebody looks."""
+        del updated
+        self._whole_requests = any_set(WHOLE_REQUESTS)
+        self._whole_responses = any_set(WHOLE_RESPONSES)
+        self._bounded = bool(getattr(ctx.options, "body_size_limit", None))
+        watched = has_screen() or any_set(SAVES)
+        if watched and getattr(ctx.options, "store_streamed_bodies", None) is False:  # mitmproxy 11 has no such option.
+            ctx.options.update(store_streamed_bodies=True)
+
+    @guarded
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Let a long request pass while it comes."""
+        if flow.live and flow.response is None and (rule := self._rule(whole=self._whole_requests)):
+            tee.attach_to_request(flow, rule)
+
+    @guarded
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Let a long response pass while it comes."""
+        if flow.live and flow.response is not None and (rule := self._rule(whole=self._whole_responses)):
+            tee.attach_to_response(flow, flow.response, rule)
+            if flow.response.stream:
+                self.session.lasting.streams[flow.id] = flow
+
+    def _rule(self, *, whole: bool) -> Rule | None:
+        settings = self.session.settings
+        if settings is None:
+            return None
+        return Rule(Mode.NEVER if whole else settings.capture.stream, settings.capture.body_limit, self._bounded)

@@ -1,0 +1,189 @@
+"""The house: which room may know which, how large files and folders are, and what may be loaded without what."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from importlib.metadata import packages_distributions
+
+import pytest
+
+from tests.support.environment import bare
+from tests.support.rooms import MODULES, PACKAGE, arrows, imported, own, reached, room
+
+# Every arrow between rooms: whoever draws a new one says here why it is needed.
+ALLOWED: set[tuple[str, str]] = {
+    ("__main__", "cli"),
+    ("addon", "capture"),
+    ("addon", "config"),
+    ("addon", "delivery"),
+    ("addon", "delivery.sinks"),
+    ("addon", "delivery.spool"),
+    ("addon", "diagnostics"),
+    ("addon", "ground"),
+    ("capture", "ground"),
+    ("cli", "config"),
+    ("cli", "delivery"),
+    ("cli", "delivery.spool"),
+    ("cli", "demo"),
+    ("cli", "diagnostics"),
+    ("cli", "ground"),
+    ("cli", "ingestion"),
+    ("config", "capture"),
+    ("config", "delivery"),
+    ("config", "delivery.sinks"),
+    ("config", "ground"),
+    ("delivery", "delivery.sinks"),
+    ("delivery", "delivery.spool"),
+    ("delivery", "ground"),
+    ("delivery.sinks", "delivery"),
+    ("delivery.sinks", "ground"),
+    ("delivery.spool", "ground"),
+    ("demo", "ground"),
+    ("demo", "ingestion"),
+    ("demo", "sample_api"),
+    ("diagnostics", "config"),
+    ("diagnostics", "delivery"),
+    ("diagnostics", "delivery.sinks"),
+    ("diagnostics", "ground"),
+    ("ground", "capture"),
+    ("ground", "config"),
+    ("ground", "delivery"),
+    ("ground", "delivery.sinks"),
+    ("ingestion", "ground"),
+    ("ingestion", "ingestion.page"),
+    ("pytest_plugin", "ground"),
+}
+
+MOST_ARROWS = 60
+MOST_MODULES = 14
+MOST_LINES = 320
+
+# What a room must be importable without.
+WITHOUT = {
+    "delivery": ("mitmproxy",),
+    "ingestion": ("mitmproxy",),
+    "capture": ("httpx", "sqlite3"),
+}
+
+# Modules that only compute: they take the clock and randomness as arguments and open nothing.
+PURE = (
+    *("akto_api", "escaping", "outcomes", "path_templates"),
+    *(
+        "capture.rules",
+        "capture.routes",
+        "capture.body",
+        "capture.entry",
+        "capture.hosts",
+        "capture.redaction",
+        "capture.tee",
+    ),
+    *("delivery.batch", "delivery.retry"),
+    *("ingestion.inventory", "ingestion.views"),
+)
+
+EFFECT = re.compile(
+    r"(asyncio|builtins|concurrent|datetime|fcntl|http\.client|httpcore|httpx|io|logging|multiprocessing|os|pathlib|queue"
+    r"|random|secrets|select|selectors|shutil|signal|socket|sqlite3|ssl|subprocess|sys|tempfile|threading|time|tornado"
+    r"|urllib\.request|mitmproxy\.ctx)(\.|$)"
+)
+
+
+def test_the_walk_finds_imports() -> None:
+    """A walk that found nothing would prove nothing."""
+    assert {"config.options", "capture.capture", "delivery.shipper", "delivery.sinks.choose"} <= own("addon.session")
+    assert "escaping" in reached("addon.mirror")
+    assert "threading" in imported("delivery.shipper")
+
+
+def test_every_arrow_between_rooms_is_wanted() -> None:
+    """A new one is drawn in `ALLOWED` on purpose or not at all, and one that is gone is taken out there."""
+    assert arrows() == ALLOWED
+    assert len(ALLOWED) <= MOST_ARROWS
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_no_module_is_reached_from_itself(module: str) -> None:
+    """Imports point downwards."""
+    assert module not in reached(module)
+
+
+def test_no_room_is_reached_from_itself() -> None:
+    """Nor do rooms know one another both ways, over however many others."""
+    below = {start: {end for first, end in arrows() if first == start} for start, _ in arrows()}
+    for start, ends in below.items():
+        found, todo = set[str](), set(ends)
+        while todo:
+            found |= todo
+            todo = {end for name in todo for end in below.get(name, ())} - found
+        assert start not in found, start
+
+
+def test_files_and_folders_are_small() -> None:
+    """The file list shows the architecture, and a file can be read in one go."""
+    folders = Counter(path.parent for path in MODULES.values() if path.stem != "__init__")
+    assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
+    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize(("name", "missing"), sorted(WITHOUT.items()))
+def test_a_room_loads_without_what_it_must_not_need(name: str, missing: tuple[str, ...]) -> None:
+    """Every module of it, in a fresh interpreter in which the others cannot be imported."""
+    modules = [f"akto_mirror.{module}" for module in sorted(MODULES) if room(module).split(".")[0] == name]
+    code = (
+        f"import importlib, sys\nfor name in {missing!r}: sys.modules[name] = None\n"
+        f"for name in {modules!r}: importlib.import_module(name)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=bare(), cwd=PACKAGE.parent)
+
+
+def test_importing_has_no_side_effects() -> None:
+    """No thread, no logger's level, no handler, no signal: whoever imports a module may use nothing of it."""
+    modules = [f"akto_mirror.{module}" for module in sorted(MODULES) if module not in ("__main__", "pytest_plugin")]
+    code = f"""
+import importlib, logging, signal, threading
+import httpx, httpcore, mitmproxy.http, tornado.web, mitmproxy.addonmanager, mitmproxy.contentviews
+def state():
+    known = logging.root.manager.loggerDict.items()
+    loggers = {{name: each.level for name, each in known if isinstance(each, logging.Logger) and each.level}}
+    return loggers, logging.root.level, threading.active_count(), signal.getsignal(signal.SIGINT)
+before = state()
+for name in {modules!r}: importlib.import_module(name)
+assert state() == before, (before, state())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env=bare(), cwd=PACKAGE.parent)
+
+
+def test_every_library_is_declared() -> None:
+    """What the package imports, it asks for by itself, and not by way of something else that may change its mind."""
+    declared = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    asked = {re.split("[<>=]", text)[0] for text in declared["dependencies"]}
+    # An extra of one command, what the plugin is loaded by, and what mitmproxy itself reads its config.yaml with.
+    asked |= {"shtab", "pytest", "ruamel.yaml"}
+    names = {name.partition(".")[0] for module in MODULES for name in imported(module)}
+    foreign = names - sys.stdlib_module_names - {"akto_mirror"}
+    brought = {name: {each.lower().replace("_", "-") for each in packages_distributions()[name]} for name in foreign}
+    assert [name for name in foreign if not asked & brought[name]] == []
+    assert "certifi" in foreign
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_mitmproxys_context_is_used_in_one_room(module: str) -> None:
+    """Only the addon reaches for `mitmproxy.ctx`, and the script that the demo's mitmdump loads."""
+    reaches = any(name.startswith("mitmproxy.ctx") for name in imported(module))
+    assert not reaches or room(module) == "addon" or module == "demo.script"
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_open_nothing(module: str) -> None:
+    """No clock, no randomness, no thread, no file and no socket, in the module itself or in one that it imports."""
+    for name in {module} | reached(module):
+        assert list(filter(EFFECT.match, imported(name))) == [], f"{module} reaches {name}"
+        tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+        calls = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        assert {call.id for call in calls if isinstance(call, ast.Name)} & {"open", "print", "input", "exec"} == set()
