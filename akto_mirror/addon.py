@@ -39,6 +39,7 @@ from akto_mirror.marks import VERDICT, Mark, Marks
 from akto_mirror.metrics import Metrics, Observation
 from akto_mirror.options import Settings
 from akto_mirror.outcome import Outcome, verdict
+from akto_mirror.prior_knowledge import PriorKnowledge
 from akto_mirror.retry import Durability
 from akto_mirror.rules import Reason, Skip
 from akto_mirror.shipper import Policy, Shipper, SpoolPlan
@@ -83,6 +84,7 @@ class AktoMirror(Commands):
     name = "akto-mirror"
 
     def __init__(self) -> None:
+        self.addons = (PriorKnowledge(),)
         self._stats = Stats()
         self._shipper: Shipper | None = None
         self._closing: Future[None] | None = None
