@@ -16,14 +16,9 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from akto_mirror.cleartext import CleartextLayer
+from akto_mirror.frames import PREFACE, greets
 
 logger = logging.getLogger(__name__)
-
-# What every client sends first (RFC 9113, section 3.4).
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-# The fourth byte of a frame's header is its type; each peer's first frame is SETTINGS (RFC 9113, sections 3.4 and 6.5).
-SETTINGS = b"\x04"
 
 
 class PriorKnowledge:
@@ -65,8 +60,7 @@ class PriorKnowledge:
         if data:
             return PREFACE.startswith(data)
         # A target may greet its client before that has sent anything.
-        greeting: bytes = nextlayer.data_server()
-        return greeting[3:4] == SETTINGS
+        return greets(nextlayer.data_server())
 
     def _take(self, nextlayer: layer.NextLayer) -> None:
         stack = nextlayer.context
@@ -107,4 +101,4 @@ def _needs_help(client: connection.Client, server: connection.Server) -> bool:
     if not isinstance(asked.layer, layers.HttpLayer):
         return False
     reactions = [*asked.layer.handle_event(events.Start()), *asked.layer.handle_event(came)]
-    return not any(isinstance(each, commands.SendData) and each.data[3:4] == SETTINGS for each in reactions)
+    return not any(isinstance(each, commands.SendData) and greets(each.data) for each in reactions)
