@@ -16,8 +16,9 @@ from mitmproxy.utils import human
 from akto_mirror.flow_control import WINDOW, Brake, kept_for
 from akto_mirror.frames import PREFACE, FrameReader, greets
 
-# The setting's number (RFC 9113, section 6.5.2).
+# Of settings and of errors (RFC 9113, sections 6.5.2 and 7).
 INITIAL_WINDOW_SIZE = 4
+FRAME_SIZE_ERROR = 6
 
 
 class CleartextLayer(http.HttpLayer):
@@ -51,20 +52,20 @@ class CleartextLayer(http.HttpLayer):
 
     def _handle_connection(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         peer = event.connection
-        if peer not in self._readers:
-            self._readers[peer] = FrameReader()
-            if problem := _problem(event):
-                yield from self._refuse(peer, problem)
-                event = events.ConnectionClosed(peer)
-        if isinstance(event, events.DataReceived):
-            event = events.DataReceived(peer, self._readers[peer].feed(event.data))
-        elif isinstance(event, events.ConnectionClosed):
+        problem = "" if peer in self._readers else _problem(event)
+        reader = self._readers.setdefault(peer, FrameReader())
+        if isinstance(event, events.DataReceived) and not problem:
+            event = events.DataReceived(peer, reader.feed(event.data))
+            problem = "sent an overlong frame" if reader.overlong else ""
+        if problem:
+            yield from self._break_off(peer, problem)
+            event = events.ConnectionClosed(peer)
+        if isinstance(event, events.ConnectionClosed):
             self._brakes.pop(peer, None)
             self._leaving.discard(peer)
         yield from super()._handle_event(event)
-        last = self._readers[peer].last_stream
-        if last is not None:
-            self._readers[peer].last_stream = None
+        if reader.last_stream is not None:
+            last, reader.last_stream = reader.last_stream, None
             yield from self._take_leave(peer, last)
         yield from self._brake(peer)
 
@@ -87,16 +88,21 @@ class CleartextLayer(http.HttpLayer):
     def _using(self, target: Connection) -> list[int]:
         return [number for number, stream in self.streams.items() if stream.context.server == target]
 
-    def _refuse(self, target: Connection, problem: str) -> layer.CommandGenerator[None]:
-        """Answer the calls that wait for the target; mitmproxy's own message is about the length of a frame."""
-        waiting = self._using(target)
-        address = target.address if isinstance(target, Server) else None
-        message = f"The target {human.format_address(address)} {problem}, but its client speaks HTTP/2 without TLS."
-        if waiting and not self._refused:
-            self._refused = True
-            yield commands.Log(f"akto: {message} Its calls are answered with 502.", logging.WARNING)
-        yield from self._fail(waiting, message)
-        yield commands.CloseConnection(target)
+    def _break_off(self, peer: Connection, problem: str) -> layer.CommandGenerator[None]:
+        """End a connection whose peer does not speak HTTP/2, and answer the calls that wait for it."""
+        address = human.format_address(peer.address if isinstance(peer, Server) else peer.peername)
+        if peer is self.context.client:
+            yield commands.Log(f"{address} {problem}")
+            self._client.h2_conn.close_connection(FRAME_SIZE_ERROR, problem.encode())
+            yield commands.SendData(peer, self._client.h2_conn.data_to_send())
+        else:
+            waiting = self._using(peer)
+            message = f"The target {address} {problem}, but its client speaks HTTP/2 without TLS."
+            if waiting and not self._refused:
+                self._refused = True
+                yield commands.Log(f"akto: {message} Its calls are answered with 502.", logging.WARNING)
+            yield from self._fail(waiting, message)
+        yield commands.CloseConnection(peer)
 
     def _take_leave(self, peer: Connection, last: int) -> layer.CommandGenerator[None]:
         """Open no more streams to a target that has sent a GOAWAY; what it will not do any more fails."""

@@ -8,7 +8,7 @@ HEADER = 9
 GOAWAY = 7
 SETTINGS = 4
 
-# Bytes of a GOAWAY that are waited for: what mitmproxy's h2 takes at the most in a frame.
+# Bytes of a frame that mitmproxy lets its peers send at the most.
 MOST = 2**17
 
 # What every client sends first (RFC 9113, section 3.4).
@@ -26,10 +26,12 @@ class FrameReader:
 
     Attributes:
         last_stream: the last stream that the peer goes on with, once it has sent a GOAWAY without an error.
+        overlong: a frame is longer than allowed, as what is not HTTP/2 seems to be. h2 would wait for its end.
     """
 
     def __init__(self, skip: int = 0) -> None:
         self.last_stream: int | None = None
+        self.overlong = False
         self._skip = skip
         self._held = b""
 
@@ -53,7 +55,8 @@ class FrameReader:
         if len(data) < at + HEADER:
             return None
         length = int.from_bytes(data[at : at + 3], "big")
-        if data[at + 3] != GOAWAY or not 8 <= length <= MOST:
+        self.overlong = self.overlong or length > MOST
+        if data[at + 3] != GOAWAY or length < 8 or self.overlong:
             self._skip = HEADER + length
             return 0
         if len(data) < at + HEADER + length:

@@ -9,7 +9,7 @@ from tests.support.mirror import Entry
 
 
 def wire(entry: Entry, which: str) -> bytes:
-    """Return the bytes of `requestPayload` or `responsePayload` as gRPC put them on the wire, as far as they are kept."""
+    """Return the bytes of `requestPayload` or `responsePayload` as gRPC put them on the wire, cut or whole."""
     return base64.b64decode(entry[which], validate=True)
 
 

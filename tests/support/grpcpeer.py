@@ -48,7 +48,7 @@ class EchoService:
 
     def fail(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """Refuse with a status, details and trailing metadata."""
-        context.set_trailing_metadata((("x-last", "2"),))
+        context.set_trailing_metadata((("x-last", "2"), ("grpc-status-details-bin", b"\x01\x02\xff")))
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"no {message.decode()}: caf\u00e9 100%")
         raise AssertionError("abort raises")
 
@@ -61,9 +61,17 @@ class EchoService:
 
     def endless(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Send a message, then nothing until the client goes away."""
+        over = threading.Event()
+        context.add_callback(over.set)
         context.add_callback(self.cancelled.set)
         yield message
-        self.cancelled.wait(DEADLINE)
+        over.wait(DEADLINE)
+
+    def detail(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        """Refuse with the message as the status' details."""
+        context.set_trailing_metadata((("grpc-status-details-bin", message),))
+        context.abort(grpc.StatusCode.NOT_FOUND, "see the details")
+        raise AssertionError("abort raises")
 
     def fill(self, message: bytes, context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - grpc's signature
         """Answer with as many bytes as asked for."""
@@ -107,6 +115,7 @@ class EchoService:
             "Count": grpc.unary_stream_rpc_method_handler(self.count),
             "Endless": grpc.unary_stream_rpc_method_handler(self.endless),
             "Join": grpc.stream_unary_rpc_method_handler(self.join),
+            "Detail": grpc.unary_unary_rpc_method_handler(self.detail),
             "Fill": grpc.unary_unary_rpc_method_handler(self.fill),
             "Tick": grpc.unary_stream_rpc_method_handler(self.tick),
             "Flood": grpc.unary_stream_rpc_method_handler(self.flood),
@@ -162,7 +171,6 @@ def serving_grpc(
     try:
         yield port
     finally:
-        service.cancelled.set()
         server.stop(None).wait()
 
 
