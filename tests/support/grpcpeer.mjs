@@ -1,7 +1,7 @@
 // A gRPC service and client of @grpc/grpc-js, with the same calls as grpcpeer.py; messages are bytes.
 //
-// `node grpcpeer.mjs MODULES serve` prints the port that it listens on; `node grpcpeer.mjs MODULES call PORT` makes
-// every kind of call and prints what came of each, as one JSON object.
+// `node grpcpeer.mjs MODULES serve` prints the port that it listens on; `node grpcpeer.mjs MODULES call PORT MS`
+// makes every kind of call, with a ping each MS milliseconds, and prints what came of each, as one JSON object.
 import { createRequire } from "node:module";
 
 const grpc = createRequire(`${process.argv[2]}/`)("@grpc/grpc-js");
@@ -91,11 +91,11 @@ function chat(client) {
   return all;
 }
 
-async function call(port) {
+async function call(port, keepalive) {
   const Client = grpc.makeGenericClientConstructor(definition, "test.Echo");
   const client = new Client(`localhost:${port}`, grpc.credentials.createInsecure(), {
     "grpc.max_receive_message_length": -1,
-    "grpc.keepalive_time_ms": 100,
+    "grpc.keepalive_time_ms": Number(keepalive),
   });
   const results = {};
   results.Unary = outcome(...(await unary(client, "Unary", Buffer.from("hello"))));
@@ -113,4 +113,4 @@ async function call(port) {
   console.log(JSON.stringify(results));
 }
 
-process.argv[3] === "serve" ? serve() : await call(process.argv[4]);
+process.argv[3] === "serve" ? serve() : await call(...process.argv.slice(4));

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame, SettingsFrame
 from hypothesis import given
 from hypothesis import strategies as st
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame, SettingsFrame
 
 from akto_mirror.frames import MOST, PREFACE, FrameReader, greets
 
@@ -20,7 +22,7 @@ OTHERS = st.one_of(
 def fed(reader: FrameReader, data: bytes, cuts: list[int]) -> bytes:
     """Feed data in pieces, and return what was passed on."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return b"".join(reader.feed(data[start:end]) for start, end in zip(places, places[1:], strict=False))
+    return b"".join(reader.feed(data[start:end]) for start, end in pairwise(places))
 
 
 @given(st.lists(st.one_of(OTHERS, GRACEFUL)), st.lists(st.integers(0, 10_000)), st.booleans())

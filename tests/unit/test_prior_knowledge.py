@@ -24,7 +24,7 @@ GREETING = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 @pytest.fixture
 def tctx() -> Iterator[taddons.context]:
-    """mitmproxy's own choice of layers behind the addon, and the options that matter."""
+    """Have mitmproxy's own choice of layers behind the addon, and the options that matter."""
     with taddons.context(Proxyserver(), NextLayer()) as context:
         context.options.add_option("akto_h2c", bool, True, "")
         yield context
@@ -36,7 +36,8 @@ def asked(
     """Ask what comes next on a connection on which this has come."""
     client = Client(peername=("client", 1), sockname=("", 0), proxy_mode=mode_specs.ProxyMode.parse(mode))
     stack = Context(client, tctx.options)
-    stack.server = Server(address=("127.0.0.1", 1), peername=("127.0.0.1", 1), state=ConnectionState.OPEN)
+    stack.server = Server(address=("127.0.0.1", 1))
+    stack.server.state = ConnectionState.OPEN
     modes.ReverseProxy(stack)
     nextlayer = layer.NextLayer(stack)
     if greeting:
@@ -74,7 +75,7 @@ def test_greeting_of_a_target_is_waited_behind(tctx: taddons.context) -> None:
 
 @pytest.mark.parametrize("came", [b"GET / HTTP/1.1\r\n", b"POST", b"PRI * HTTP/1.1\r\n", b"\x16\x03\x01"])
 def test_everything_else_is_left_alone(tctx: taddons.context, came: bytes) -> None:
-    """mitmproxy chooses."""
+    """The choice is mitmproxy's."""
     nextlayer = asked(tctx, came)
     PriorKnowledge().next_layer(nextlayer)
     assert nextlayer.layer is None
@@ -112,7 +113,7 @@ def test_choice_of_another_addon_stands(tctx: taddons.context) -> None:
 
 
 def test_ignored_host_is_left_alone(tctx: taddons.context) -> None:
-    """mitmproxy is to pass it on as bytes."""
+    """It is to pass as bytes."""
     tctx.configure(tctx.master.addons.get("nextlayer"), ignore_hosts=["127"])
     nextlayer = asked(tctx, PREFACE)
     PriorKnowledge().next_layer(nextlayer)
