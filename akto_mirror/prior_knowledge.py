@@ -16,7 +16,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from akto_mirror.cleartext import CleartextLayer
-from akto_mirror.frames import PREFACE, greets
+from akto_mirror.h2_frames import PREFACE, greets
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from h2.events import ConnectionTerminated, DataReceived, PingAckReceived, Respo
 
 from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.frames import PREFACE
+from akto_mirror.h2_frames import PREFACE
 from tests.support.grpcpayload import messages
 from tests.support.grpcpeer import FLOOD_BYTES, EchoService, Outbox, channel, path, serving_grpc
 from tests.support.http2 import serving_http2

@@ -16,7 +16,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons
 
 from akto_mirror.cleartext import CleartextLayer
-from akto_mirror.frames import PREFACE
+from akto_mirror.h2_frames import PREFACE
 from akto_mirror.prior_knowledge import PriorKnowledge
 
 GREETING = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
