@@ -42,7 +42,7 @@ SAVE_S = 2.0
 # Options that do not decide which flows are shipped, nor what their entries hold.
 DELIVERY = (
     *("akto_url", "akto_uds", "akto_token", "akto_batch_", "akto_linger_", "akto_queue_", "akto_durability"),
-    *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark"),
+    *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark", "akto_h2c"),
 )
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# HTTPS and gRPC on both sides: CERTIFICATE is a PEM file of your own with certificate and key, UPSTREAM_CA the
+# HTTPS and gRPC over TLS on both sides: CERTIFICATE is a PEM file of your own with certificate and key, UPSTREAM_CA the
 # authority that signed the target's.
 set -eu
 : "${TARGET:=https://127.0.0.1:8443}" "${LISTEN:=443}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.kills import BATCH, GRACE_S, LINGER_MS, Stalls, waiting
-from tests.faults.load import Api, Clients
+from tests.faults.load import Api, Clients, Crowd, GrpcApi, GrpcClients
 from tests.faults.server import OK, FaultServer, wait_for, weather
 from tests.support.proxy import ADDON, Proxy, running_mitmdump
 
@@ -38,6 +38,7 @@ class Tally:
         outages: how often Akto was away.
         peak_mib: the most resident memory of any proxy.
         lost_answers: entries of batches that were taken while the answer was lost.
+        calls: how many of the requests were gRPC calls, and answered.
     """
 
     owed: set[str] = field(default_factory=set)
@@ -47,6 +48,7 @@ class Tally:
     outages: int = 0
     peak_mib: float = 0.0
     requests: int = 0
+    calls: int = 0
     delivered: int = 0
     duplicated: int = 0
     allowed: int = 0
@@ -55,7 +57,7 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"requests {self.requests}, owed {len(self.owed)}, delivered {self.delivered}, "
+            f"requests {self.requests} ({self.calls} gRPC calls), owed {len(self.owed)}, delivered {self.delivered}, "
             f"duplicated {self.duplicated} (explained: up to {self.allowed}), lost {self.lost}; "
             f"kills {self.kills}, ends {self.ends}, reloads {self.reloads}, outages {self.outages}, "
             f"peak memory {self.peak_mib:.0f} MiB"
@@ -73,7 +75,16 @@ def run(seconds: float, folder: Path, seed: int) -> Tally:
     tally = Tally()
     script = folder / "addon.py"
     shutil.copy(ADDON, script)
-    with Api() as api, FaultServer() as akto, Clients(4, 0.004) as clients, Stalls(folder) as stalls:
+    with (
+        Api() as api,
+        GrpcApi() as grpc_api,
+        FaultServer() as akto,
+        Clients(4, 0.004) as plain,
+        GrpcClients(2, 0.01) as calls,
+        Stalls(folder) as stalls,
+    ):
+        clients = Crowd((plain, calls))
+        modes = [f"reverse:http://127.0.0.1:{each.port}" for each in (api, grpc_api)]
         options = {
             "akto_url": akto.url,
             "akto_durability": "disk",
@@ -83,20 +94,21 @@ def run(seconds: float, folder: Path, seed: int) -> Tally:
         }
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options, scripts=[script]) as proxy:
+            with running_mitmdump(*modes, options=options, scripts=[script]) as proxy:
                 _life(proxy, akto, clients, script, draw, tally, end, stalls)
         clients.stop()
         akto.script = OK
-        with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options, scripts=[script]):
+        with running_mitmdump(*modes, options=options, scripts=[script]):
             wait_for(lambda: not waiting(folder), 120)
         _judge(tally, clients, akto)
+        tally.calls = len(calls.answered)
     return tally
 
 
 def _life(  # noqa: PLR0917 - all that one life touches
     proxy: Proxy,
     akto: FaultServer,
-    clients: Clients,
+    clients: Crowd,
     script: Path,
     draw: random.Random,
     tally: Tally,
@@ -105,7 +117,7 @@ def _life(  # noqa: PLR0917 - all that one life touches
 ) -> None:
     """Let one proxy live until it is killed or ended, and note what it owes."""
     began = time.monotonic()
-    clients.port = proxy.port
+    clients.aim(proxy)
     while True:
         time.sleep(draw.uniform(*EVERY_S))
         akto.script = weather(draw.randrange(2**32))
@@ -123,21 +135,21 @@ def _life(  # noqa: PLR0917 - all that one life touches
             os.utime(script, (stamp, stamp))
 
 
-def _kill(proxy: Proxy, clients: Clients, tally: Tally, began: float, stalls: Stalls) -> None:
+def _kill(proxy: Proxy, clients: Crowd, tally: Tally, began: float, stalls: Stalls) -> None:
     tally.kills += 1
     killed = time.monotonic()
     proxy.process.kill()
     proxy.process.wait()
     due = killed - GRACE_S - stalls.before(killed)
-    tally.owed |= {path for path in clients.before(due) if clients.answered[path] > began}
-    clients.port = 0
+    tally.owed |= {path for path, at in clients.answered.items() if began < at < due}
+    clients.aim(None)
 
 
-def _end(proxy: Proxy, clients: Clients, tally: Tally, began: float) -> None:
+def _end(proxy: Proxy, clients: Crowd, tally: Tally, began: float) -> None:
     """End it in good order: everything that was answered before is owed."""
     tally.ends += 1
-    tally.owed |= {path for path in clients.before(time.monotonic()) if clients.answered[path] > began}
-    clients.port = 0
+    tally.owed |= {path for path, at in clients.answered.items() if at > began}
+    clients.aim(None)
     proxy.process.send_signal(signal.SIGTERM)
     proxy.process.wait(60)
 
@@ -155,7 +167,7 @@ def _peak_mib(proxy: Proxy) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
-def _judge(tally: Tally, clients: Clients, akto: FaultServer) -> None:
+def _judge(tally: Tally, clients: Crowd, akto: FaultServer) -> None:
     taken = akto.taken
     tally.requests = len(clients.answered)
     tally.delivered = len(taken)

@@ -16,9 +16,10 @@ import pytest
 from tests.differential import http1_kinds, http2_kinds
 from tests.differential.client import play
 from tests.differential.compare import Difference, compare, report
+from tests.differential.direct import forget
 from tests.differential.drawing import Maker
 from tests.differential.framing import Sighting, allow
-from tests.differential.generate import Kind, generate
+from tests.differential.generate import Kind, generate, generate_clear
 from tests.differential.plan import Connection, Exchange, Plan, Protocol, Twist
 from tests.differential.record import Arrival, Record
 from tests.differential.target import Sockets
@@ -117,7 +118,7 @@ def test_full_plan_has_every_kind() -> None:
     kinds = {exchange.kind for exchange in plan.exchanges().values()}
     assert len(plan.exchanges()) >= 500
     assert kinds == {kind(Maker(Random(0), "x")).kind for kind in ALL_KINDS}
-    assert {connection.protocol for connection in plan.connections} == set(Protocol)
+    assert {connection.protocol for connection in plan.connections} == set(Protocol) - {Protocol.HTTP2_CLEAR}
 
 
 ALL_KINDS = (
@@ -165,6 +166,24 @@ def check(bench: Bench, setting: Setting, folder: Path) -> None:
     assert int(counts[1]) == int(counts[2]) > 0
     assert int(counts[3]) == 0
     assert not [line for line in proxy.log if "please report" in line or "akto_mirror/" in line]
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stream", ["auto", "always", "never"])
+def test_without_tls_http2_is_as_without_a_proxy(count: int, stream: str, tmp_path: Path) -> None:
+    """Client and target receive over HTTP/2 in clear text what they would from one another, which mitmdump refuses."""
+    made = Bench(generate_clear(SEED, count))
+    direct = play(made.plan, made.sockets.addresses(), made.sockets)
+    # Reverse mode would put the target's address in the place of the client's host, and its own port into Alt-Svc.
+    options = {"keep_host_header": "true", "keep_alt_svc_header": "true", "akto_stream": stream}
+    own = {"akto_url": (tmp_path / "entries.ndjson").as_uri()}
+    record, proxy = made.run(options | own, (ADDON,))
+    made.sockets.close()
+    assert_same(compare(made.plan, forget(made.plan, direct), forget(made.plan, record), streams=True))
+    counts = proxy.wait_for(r"captured (\d+) = shipped (\d+) .* dropped (\d+)")
+    assert int(counts[1]) == int(counts[2]) > 0
+    assert int(counts[3]) == 0
+    assert not [line for line in proxy.log if "please report" in line or "crashed" in line]
 
 
 def assert_same(differences: list[Difference]) -> None:

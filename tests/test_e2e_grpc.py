@@ -1,10 +1,7 @@
-"""gRPC through mitmdump over TLS and HTTP/2, between real grpcio peers."""
+"""gRPC through mitmdump over HTTP/2, with TLS and without, between real grpcio peers."""
 
 from __future__ import annotations
 
-import base64
-import queue
-import struct
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,7 +10,9 @@ import grpc
 import pytest
 
 from tests.support.certs import Identity, make_identity
-from tests.support.grpcpeer import SERVICE, EchoService, channel, serving_grpc
+from tests.support.grpcpayload import frames
+from tests.support.grpcpayload import wire as payload
+from tests.support.grpcpeer import EchoService, Outbox, channel, path, serving_grpc
 from tests.support.mirror import Mirror, headers, mirroring
 from tests.support.proxy import DEADLINE, confdir, running_mitmdump
 
@@ -39,15 +38,15 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     return make_identity(tmp_path_factory.mktemp("identity"))
 
 
-@pytest.fixture(scope="module")
-def setup(identity: Identity) -> Iterator[Setup]:
+@pytest.fixture(scope="module", params=["TLS", "clear text"])
+def setup(request: pytest.FixtureRequest, identity: Identity) -> Iterator[Setup]:
     """Run a target, mitmdump with the addon before it, and a client's channel."""
-    service = EchoService()
+    service, tls = EchoService(), request.param == "TLS"
     trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
     with (
-        serving_grpc(service, identity) as port,
-        mirroring(f"reverse:https://localhost:{port}", options=trust) as mirror,
-        channel(mirror.proxy.port, authority()) as opened,
+        serving_grpc(service, identity if tls else None) as port,
+        mirroring(f"reverse:{'https' if tls else 'http'}://localhost:{port}", options=trust) as mirror,
+        channel(mirror.proxy.port, authority() if tls else None) as opened,
     ):
         yield Setup(opened, service, mirror)
 
@@ -55,39 +54,6 @@ def setup(identity: Identity) -> Iterator[Setup]:
 def authority() -> bytes:
     """Return the certificate authority of the proxies."""
     return (confdir() / "mitmproxy-ca-cert.pem").read_bytes()
-
-
-def path(method: str) -> str:
-    """Return a method's request path."""
-    return f"/{SERVICE}/{method}"
-
-
-def frames(*messages: bytes) -> bytes:
-    """Return messages as gRPC puts them on the wire: each with a flag byte (not compressed) and its length."""
-    return b"".join(struct.pack(">BI", 0, len(message)) + message for message in messages)
-
-
-def payload(entry: dict[str, str], which: str) -> bytes:
-    """Decode a payload as Akto's runtime does."""
-    return base64.b64decode(entry[which], validate=True)
-
-
-class Outbox:
-    """Messages of a client's stream, sent one by one as the test says; iterating ends with `close`."""
-
-    def __init__(self) -> None:
-        self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-
-    def send(self, message: bytes) -> None:
-        """Send a message."""
-        self._messages.put(message)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._messages.put(None)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._messages.get, None)
 
 
 def test_unary(setup: Setup) -> None:
@@ -151,7 +117,7 @@ def test_bidirectional(setup: Setup) -> None:
 
 def test_many_calls_at_once(setup: Setup) -> None:
     """Calls that share a connection each go on at their own pace, and are mirrored one by one."""
-    outboxes = [Outbox() for _ in range(20)]
+    outboxes = [Outbox() for _ in range(90)]
     calls = [setup.channel.stream_stream(path("Chat"))(iter(outbox), timeout=DEADLINE) for outbox in outboxes]
     for message in (b"one", b"two"):
         for number, outbox in reversed(list(enumerate(outboxes))):
@@ -173,6 +139,13 @@ def test_large_message(setup: Setup) -> None:
     assert setup.channel.unary_unary(path("Large"))(message, timeout=DEADLINE) == message
     entry = setup.mirror.entry(path("Large"))
     assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(message)[:LIMIT]
+
+
+def test_large_answer(setup: Setup) -> None:
+    """An answer of 8 MiB to a short request passes whole, and its first 64 KiB are mirrored."""
+    size = 8 * 1024 * 1024
+    assert setup.channel.unary_unary(path("Fill"))(b"%d" % size, timeout=DEADLINE) == bytes(size)
+    assert payload(setup.mirror.entry(path("Fill")), "responsePayload") == frames(bytes(size))[:LIMIT]
 
 
 def test_bidirectional_deadlocks_without_the_addon(identity: Identity) -> None:

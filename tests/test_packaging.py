@@ -102,7 +102,9 @@ def test_the_first_run_says_what_it_does(goal: str, tmp_path: Path) -> None:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """The folder of an sdist and a wheel built from a copy of this clone, and what the build complained of."""
     copy = tmp_path_factory.mktemp("clone") / "akto-mirror"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "venv", "*.egg-info", "build", *NOT_SOURCE))
+    shutil.copytree(
+        ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "venv", "*.egg-info", "build", *NOT_SOURCE)
+    )
     code = "from setuptools import build_meta as m; m.build_sdist('dist'); m.build_wheel('dist')"
     command = [sys.executable, "-W", "always", "-c", code]
     done = subprocess.run(command, cwd=copy, env=bare(), capture_output=True, text=True, timeout=DEADLINE, check=False)

@@ -24,6 +24,8 @@ import pytest
 from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.ingestion.service import Receiver
+from tests.support.grpcpayload import messages
+from tests.support.grpcpeer import EchoService, channel, path, serving_grpc
 from tests.support.mirror import Mirror
 from tests.support.proxy import DEADLINE, ROOT, Proxy, confdir, running, running_mitmdump
 
@@ -344,15 +346,34 @@ def test_kubernetes_fits_together() -> None:
     assert mounts <= {volume["name"] for volume in template["spec"]["volumes"]}
 
 
-@pytest.mark.e2e
-def test_the_sidecars_arguments_mirror(api: str, tmp_path: Path) -> None:
-    """ENTRYPOINT of the Dockerfile with the sidecar's arguments mirrors; only addresses are replaced."""
+@contextmanager
+def sidecar(target: str, folder: Path) -> Iterator[Mirror]:
+    """Run ENTRYPOINT of the Dockerfile with the sidecar's arguments; only addresses are replaced."""
     (sidecar,) = objects()["Deployment"]["spec"]["template"]["spec"]["initContainers"]
     given = " ".join(shlex.quote(word) for word in sidecar["args"])
-    given = given.replace("http://127.0.0.1:3000@8080", f"{api}@127.0.0.1:0").replace("0.0.0.0:9464", "127.0.0.1:0")
+    given = given.replace("http://127.0.0.1:3000@8080", f"{target}@127.0.0.1:0").replace("0.0.0.0:9464", "127.0.0.1:0")
     entrypoint = next(value for name, value in instructions() if name == "ENTRYPOINT")
     with Receiver() as akto:
-        env = {"AKTO_DATA_INGESTION_URL": akto.url} | of_image(tmp_path)
+        env = {"AKTO_DATA_INGESTION_URL": akto.url} | of_image(folder)
         with running([*entrypoint, *shlex.split(given), *CONFDIR], ["127.0.0.1"], env) as proxy:
-            httpx.get(f"{proxy.url}/api/products")
-            assert Mirror(proxy, akto).entry("/api/products")["statusCode"] == "200"
+            yield Mirror(proxy, akto)
+
+
+@pytest.mark.e2e
+def test_the_sidecars_arguments_mirror(api: str, tmp_path: Path) -> None:
+    """The sidecar mirrors HTTP/1."""
+    with sidecar(api, tmp_path) as mirror:
+        httpx.get(f"{mirror.proxy.url}/api/products")
+        assert mirror.entry("/api/products")["statusCode"] == "200"
+
+
+@pytest.mark.e2e
+def test_the_sidecars_arguments_mirror_grpc(tmp_path: Path) -> None:
+    """The sidecar mirrors gRPC without TLS, with nothing else set."""
+    with (
+        serving_grpc(EchoService(), None) as port,
+        sidecar(f"http://127.0.0.1:{port}", tmp_path) as mirror,
+        channel(mirror.proxy.port, None) as opened,
+    ):
+        assert opened.unary_unary(path("Unary"))(b"x", timeout=DEADLINE) == b"x"
+        assert messages(mirror.entry(path("Unary")), "responsePayload") == [b"x"]

@@ -16,4 +16,5 @@ def test_two_minutes(tmp_path: Path) -> None:
     """Nothing that is owed is lost, and what is duplicated is explained; `make soak` runs ten minutes."""
     tally = soak.run(120, tmp_path, seed=1)
     assert len(tally.owed) > 500, tally
+    assert tally.calls > 100, tally
     assert tally.is_good, tally

@@ -17,6 +17,7 @@ from akto_mirror.addon.handover import Flush
 from akto_mirror.addon.host_header import HostHeader
 from akto_mirror.addon.metrics import Metrics
 from akto_mirror.addon.mirroring import Mirroring
+from akto_mirror.addon.prior_knowledge import PriorKnowledge
 from akto_mirror.addon.screen import Screen
 from akto_mirror.addon.session import Session
 from akto_mirror.addon.streaming import Streaming
@@ -40,6 +41,7 @@ class AktoMirror:
         self.session = Session()
         self._mirroring = Mirroring(self.session)
         self.addons: list[object] = [
+            PriorKnowledge(),
             HostHeader(self.session),
             Streaming(self.session),
             self._mirroring,

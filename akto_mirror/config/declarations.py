@@ -143,6 +143,14 @@ OPTIONS: tuple[Option, ...] = (
         choices=("auto", "always", "never"),
     ),
     Option(
+        "akto_h2c",
+        bool,
+        True,
+        "In reverse:http://, take HTTP/2 without TLS from clients that begin with it (prior knowledge), as gRPC does "
+        "in clusters, and speak it with the target for them; HTTP/1 is served as before. mitmproxy's http2=false "
+        "switches it off too.",
+    ),
+    Option(
         "akto_batch_entries",
         int,
         100,

@@ -21,12 +21,15 @@ Address = tuple[str, int]
 # Connections at once: enough to keep both processes busy.
 CONCURRENCY = 8
 
+# Which of the proxy's addresses speaks with the target as the client's protocol asks.
+PLACES = {Protocol.HTTP1_TLS: 1, Protocol.HTTP2: 1, Protocol.HTTP2_CLEAR: 2}
+
 # mitmproxy answers this itself, with 400.
 REFUSED = b"GET no-slash HTTP/1.1\r\n\r\n"
 
 
 def play(plan: Plan, proxy: Sequence[Address], sockets: Sockets) -> Record:
-    """Run a plan through a proxy whose two addresses lead to the two sockets."""
+    """Run a plan through a proxy whose addresses lead to the sockets, or at the sockets' own addresses."""
     return asyncio.run(_play(plan, proxy, sockets))
 
 
@@ -51,9 +54,9 @@ class Run:
 
     async def connect(self, connection: Connection) -> Stream:
         """Connect to the proxy as the connection's protocol asks."""
-        behind_tls = connection.protocol in (Protocol.HTTP1_TLS, Protocol.HTTP2)
-        host, port = self.proxy[1] if behind_tls else self.proxy[0]
-        context = None if connection.protocol is Protocol.HTTP1 else _tls(connection.protocol)
+        host, port = self.proxy[PLACES.get(connection.protocol, 0)]
+        clear = connection.protocol in (Protocol.HTTP1, Protocol.HTTP2_CLEAR)
+        context = None if clear else _tls(connection.protocol)
         name = connection.server_name if context else None
         return Stream(*await asyncio.open_connection(host, port, ssl=context, server_hostname=name))
 

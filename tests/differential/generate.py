@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 
 from tests.differential import http1_kinds, http2_kinds
 from tests.differential.drawing import Maker
-from tests.differential.plan import Connection, Exchange, Plan, Protocol
+from tests.differential.plan import Connection, Exchange, Half, Plan, Protocol
 
 Kind = Callable[[Maker], Exchange]
 
@@ -32,6 +33,24 @@ def generate(seed: int, count: int) -> Plan:
         for protocol in ROUND:
             connections.append(_connection(random, decks, protocol, f"c{len(connections)}"))
     return Plan(tuple(connections))
+
+
+def generate_clear(seed: int, count: int) -> Plan:
+    """Make a plan of at least `count` exchanges over HTTP/2 without TLS."""
+    random = Random(seed)
+    deck = _deal(random, http2_kinds.CLEAR)
+    connections: list[Connection] = []
+    while sum(len(connection.exchanges) for connection in connections) < count:
+        name = f"c{len(connections)}"
+        made = [next(deck)(Maker(random, f"{name}.{number}")) for number in range(2 * random.randint(2, 5))]
+        exchanges = tuple(replace(each, request=_without_tls(each.request)) for each in made)
+        connections.append(Connection(name, Protocol.HTTP2_CLEAR, exchanges))
+    return Plan(tuple(connections))
+
+
+def _without_tls(request: Half) -> Half:
+    fields = tuple((b":scheme", b"http") if name == b":scheme" else (name, value) for name, value in request.fields)
+    return replace(request, fields=fields)
 
 
 class Decks:

@@ -292,6 +292,9 @@ STREAMS = (
     cut_answer,
 )
 
+# mitmproxy keeps interim responses to itself, and answers an `expect` in the target's place.
+CLEAR = tuple(kind for kind in STREAMS if kind not in (interim, expect_continue))
+
 # End their connection, and would take other streams with them.
 ALONE = (refused_request,)
 

@@ -31,6 +31,7 @@ class Protocol(Enum):
     HTTP1_TLS = "HTTP/1 over TLS"
     HTTP2 = "HTTP/2 on both sides"
     HTTP2_TO_1 = "HTTP/2 from the client, HTTP/1 to the target"
+    HTTP2_CLEAR = "HTTP/2 without TLS on both sides, which plain mitmdump does not speak"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from h2.errors import ErrorCodes
@@ -34,15 +35,25 @@ class Sockets:
 
     plain: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
     tls: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
+    clear: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
 
-    def modes(self) -> tuple[str, str]:
+    def modes(self) -> tuple[str, str, str]:
         """The modes of a proxy in front of them."""
-        return f"reverse:http://127.0.0.1:{_port(self.plain)}", f"reverse:https://localhost:{_port(self.tls)}"
+        return (
+            f"reverse:http://127.0.0.1:{_port(self.plain)}",
+            f"reverse:https://localhost:{_port(self.tls)}",
+            f"reverse:http://127.0.0.1:{_port(self.clear)}",
+        )
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """Their own addresses, for a client without a proxy."""
+        return [("127.0.0.1", _port(each)) for each in (self.plain, self.tls, self.clear)]
 
     def close(self) -> None:
         """Stop listening."""
         self.plain.close()
         self.tls.close()
+        self.clear.close()
 
 
 @dataclass
@@ -85,7 +96,8 @@ class Target:
         """Accept connections until the block ends."""
         plain = await asyncio.start_server(self._accept, sock=sockets.plain.dup())
         tls = await asyncio.start_server(self._accept, sock=sockets.tls.dup(), ssl=self._tls())
-        async with plain, tls:
+        clear = await asyncio.start_server(partial(self._accept, protocol="h2"), sock=sockets.clear.dup())
+        async with plain, tls, clear:
             yield
 
     async def finish(self, record: Record) -> None:
@@ -111,9 +123,10 @@ class Target:
         if isinstance(tls, ssl.SSLObject):
             self._names[tls] = name or ""
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocol: str = "") -> None:
         tls = writer.get_extra_info("ssl_object")
-        upstream = Upstream(self._names.get(tls, "") if tls else "", (tls and tls.selected_alpn_protocol()) or "")
+        agreed = tls.selected_alpn_protocol() if tls else protocol
+        upstream = Upstream(self._names.get(tls, "") if tls else "", agreed or "")
         task = asyncio.create_task(self._serve(Stream(reader, writer), upstream))
         self._upstreams[task] = upstream
 

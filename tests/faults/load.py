@@ -8,8 +8,15 @@ import http.client
 import itertools
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+import grpc
+
+from tests.support.proxy import Proxy
 
 BODY = b'{"items":[' + b",".join(b'{"id":%d}' % number for number in range(20)) + b"]}"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -71,7 +78,7 @@ class Clients:
     """
 
     def __init__(self, connections: int = 4, pause_s: float = 0.0, numbers: itertools.count[int] | None = None) -> None:
-        self.port = 0
+        self.host, self.port = "127.0.0.1", 0
         self.sent: set[str] = set()
         self.answered: dict[str, float] = {}
         self._pause_s = pause_s
@@ -102,13 +109,13 @@ class Clients:
     def _run(self) -> None:
         while not self._stopped.is_set():
             port = self.port
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                self._talk(http.client.HTTPConnection("127.0.0.1", port, timeout=20), port)
+            with contextlib.suppress(OSError, http.client.HTTPException, grpc.RpcError):
+                self._talk(port)
             self._stopped.wait(0.05)
 
-    def _talk(self, connection: http.client.HTTPConnection, port: int) -> None:
-        with contextlib.closing(connection):
-            while port and port == self.port and not self._stopped.is_set():
+    def _talk(self, port: int) -> None:
+        with contextlib.closing(http.client.HTTPConnection(self.host, port, timeout=20)) as connection:
+            while self._may_go_on(port):
                 path = f"/r/{next(self._numbers)}"
                 self.sent.add(path)
                 connection.request("GET", path)
@@ -117,3 +124,68 @@ class Clients:
                     self.answered[path] = time.monotonic()
                 if self._pause_s:
                     self._stopped.wait(self._pause_s)
+
+    def _may_go_on(self, port: int) -> bool:
+        return bool(port) and port == self.port and not self._stopped.is_set()
+
+
+class GrpcApi(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types.
+    """Answers every gRPC call with its message, without TLS; also a context manager."""
+
+    def __init__(self) -> None:
+        self._server = grpc.server(ThreadPoolExecutor(max_workers=8), handlers=(self,))
+        self.port: int = self._server.add_insecure_port("127.0.0.1:0")
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:  # noqa: ARG002 - grpc's
+        """Take any method."""
+        return grpc.unary_unary_rpc_method_handler(lambda message, _: message)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop(None).wait()
+
+
+class GrpcClients(Clients):
+    """As `Clients`, with gRPC calls without TLS, each of a method of its own."""
+
+    def _talk(self, port: int) -> None:
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(f"{self.host}:{port}", own) as channel:
+            while self._may_go_on(port):
+                path = f"/load.Echo/{next(self._numbers)}"
+                self.sent.add(path)
+                if channel.unary_unary(path)(BODY, timeout=20) == BODY:
+                    self.answered[path] = time.monotonic()
+                self._stopped.wait(self._pause_s)
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Several `Clients`, one for each mode of a proxy, as one."""
+
+    members: Sequence[Clients]
+
+    def aim(self, proxy: Proxy | None) -> None:
+        """Send requests through a proxy from now on, or none."""
+        for place, member in enumerate(self.members):
+            member.host, member.port = proxy.addresses[place] if proxy else (member.host, 0)
+
+    def stop(self) -> None:
+        """Finish what is under way, and end."""
+        for member in self.members:
+            member.stop()
+
+    @property
+    def sent(self) -> set[str]:
+        """All paths."""
+        return set().union(*(member.sent for member in self.members))
+
+    @property
+    def answered(self) -> dict[str, float]:
+        """The paths that were answered, and when."""
+        return {path: at for member in self.members for path, at in member.answered.copy().items()}

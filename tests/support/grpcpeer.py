@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,12 @@ from tests.support.proxy import DEADLINE
 
 SERVICE = "test.Echo"
 
+# gRPC takes messages of at most 4 MiB unless it is told otherwise.
+LARGE = {"grpc.max_receive_message_length": -1}
+
+# Of each message of a flood.
+FLOOD_BYTES = 64 * 1024
+
 
 @dataclass
 class EchoService:
@@ -23,10 +31,14 @@ class EchoService:
     Attributes:
         received: messages of bidirectional calls, in order of arrival.
         cancelled: set when an endless call ends.
+        sent: messages of a flood that gRPC took from the service.
+        thirsty: set by the test when a slow reader is to read on.
     """
 
     received: list[bytes] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    sent: int = 0
+    thirsty: threading.Event = field(default_factory=threading.Event)
 
     def unary(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """Answer a message with itself and initial and trailing metadata."""
@@ -36,7 +48,7 @@ class EchoService:
 
     def fail(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """Refuse with a status, details and trailing metadata."""
-        context.set_trailing_metadata((("x-last", "2"),))
+        context.set_trailing_metadata((("x-last", "2"), ("grpc-status-details-bin", b"\x01\x02\xff")))
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"no {message.decode()}: caf\u00e9 100%")
         raise AssertionError("abort raises")
 
@@ -49,9 +61,40 @@ class EchoService:
 
     def endless(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Send a message, then nothing until the client goes away."""
+        over = threading.Event()
+        context.add_callback(over.set)
         context.add_callback(self.cancelled.set)
         yield message
-        self.cancelled.wait(DEADLINE)
+        over.wait(DEADLINE)
+
+    def detail(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        """Refuse with the message as the status' details."""
+        context.set_trailing_metadata((("grpc-status-details-bin", message),))
+        context.abort(grpc.StatusCode.NOT_FOUND, "see the details")
+        raise AssertionError("abort raises")
+
+    def fill(self, message: bytes, context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - grpc's signature
+        """Answer with as many bytes as asked for."""
+        return bytes(int(message))
+
+    def tick(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:  # noqa: ARG002 - grpc's signature
+        """Send as many messages as asked for, one each twentieth of a second."""
+        for number in range(int(message)):
+            yield b"%d" % number
+            time.sleep(0.05)
+
+    def flood(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        """Send as many long messages as asked for, as fast as the client takes them."""
+        for number in range(int(message)):
+            self.sent = number + 1
+            yield bytes(FLOOD_BYTES)
+        context.set_trailing_metadata((("x-last", "2"),))
+
+    def sip(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - as above
+        """Take one message, and the others only when the test says so."""
+        next(messages)
+        self.thirsty.wait(DEADLINE)
+        return b"%d" % (1 + sum(1 for _ in messages))
 
     def join(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - grpc's signature
         """Answer all messages with one."""
@@ -72,29 +115,73 @@ class EchoService:
             "Count": grpc.unary_stream_rpc_method_handler(self.count),
             "Endless": grpc.unary_stream_rpc_method_handler(self.endless),
             "Join": grpc.stream_unary_rpc_method_handler(self.join),
+            "Detail": grpc.unary_unary_rpc_method_handler(self.detail),
+            "Fill": grpc.unary_unary_rpc_method_handler(self.fill),
+            "Tick": grpc.unary_stream_rpc_method_handler(self.tick),
+            "Flood": grpc.unary_stream_rpc_method_handler(self.flood),
+            "Sip": grpc.stream_unary_rpc_method_handler(self.sip),
             "Echo": grpc.stream_stream_rpc_method_handler(self.echo),
             "Chat": grpc.stream_stream_rpc_method_handler(self.echo),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
 
+class Outbox:
+    """Messages of a client's stream, sent one by one as the test says; iterating ends with `close`."""
+
+    def __init__(self) -> None:
+        self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def send(self, message: bytes) -> None:
+        """Send a message."""
+        self._messages.put(message)
+
+    def close(self) -> None:
+        """End the stream."""
+        self._messages.put(None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._messages.get, None)
+
+
+def path(method: str) -> str:
+    """Return a method's request path."""
+    return f"/{SERVICE}/{method}"
+
+
 @contextmanager
-def serving_grpc(service: EchoService, identity: Identity) -> Iterator[int]:
-    """Serve over TLS on a free port, which is yielded."""
-    server = grpc.server(ThreadPoolExecutor(max_workers=32))
+def serving_grpc(
+    service: EchoService, identity: Identity | None, options: Mapping[str, int] | None = None
+) -> Iterator[int]:
+    """Serve on a free port, which is yielded.
+
+    Args:
+        service: the calls.
+        identity: for TLS; None: without.
+        options: of gRPC core, such as `grpc.max_connection_age_ms`.
+    """
+    server = grpc.server(ThreadPoolExecutor(max_workers=128), options=[*LARGE.items(), *(options or {}).items()])
     server.add_generic_rpc_handlers((service.handler(),))
-    credentials = grpc.ssl_server_credentials([(identity.key.read_bytes(), identity.cert.read_bytes())])
-    port = server.add_secure_port("127.0.0.1:0", credentials)
+    if identity:
+        credentials = grpc.ssl_server_credentials([(identity.key.read_bytes(), identity.cert.read_bytes())])
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         yield port
     finally:
-        service.cancelled.set()
         server.stop(None).wait()
 
 
 @contextmanager
-def channel(port: int, authority: bytes) -> Iterator[grpc.Channel]:
-    """Open a channel that trusts the authority in this PEM text."""
-    with grpc.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials(authority)) as opened:
+def channel(port: int, authority: bytes | None, options: Mapping[str, int] | None = None) -> Iterator[grpc.Channel]:
+    """Open a channel with a connection of its own; over TLS if there is the PEM text of an authority to trust."""
+    # Channels with the same address and options would share one connection.
+    chosen = [*LARGE.items(), ("grpc.use_local_subchannel_pool", 1), *(options or {}).items()]
+    if authority is None:
+        opened = grpc.insecure_channel(f"localhost:{port}", chosen)
+    else:
+        opened = grpc.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials(authority), chosen)
+    with opened:
         yield opened

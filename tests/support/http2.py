@@ -1,4 +1,4 @@
-"""A small HTTP/2 server over TLS, of the h2 package: tornado has none."""
+"""A small HTTP/2 server, with TLS or without, of the h2 package: tornado has none."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ class _Request:
 
 
 @contextmanager
-def serving_http2(identity: Identity) -> Iterator[int]:
+def serving_http2(identity: Identity | None) -> Iterator[int]:
     """Serve on a free port, which is yielded; every answer is JSON that tells the request's host and body."""
-    context = identity.server_context("h2")
+    context = identity.server_context("h2") if identity else None
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=_accept, args=(listening, context), daemon=True).start()
         yield listening.getsockname()[1]
 
 
-def _accept(listening: socket.socket, context: ssl.SSLContext) -> None:
+def _accept(listening: socket.socket, context: ssl.SSLContext | None) -> None:
     with suppress(OSError):  # The listening socket is closed at the end.
         while True:
             threading.Thread(target=_serve, args=(listening.accept()[0], context), daemon=True).start()
 
 
-def _serve(raw: socket.socket, context: ssl.SSLContext) -> None:
+def _serve(raw: socket.socket, context: ssl.SSLContext | None) -> None:
     connection = H2Connection(H2Configuration(client_side=False, header_encoding=False))
     connection.initiate_connection()
     open_requests: dict[int, _Request] = {}
-    with suppress(OSError), context.wrap_socket(raw, server_side=True) as tls:
-        tls.sendall(connection.data_to_send())
-        while data := tls.recv(65536):
+    with suppress(OSError), context.wrap_socket(raw, server_side=True) if context else raw as peer:
+        peer.sendall(connection.data_to_send())
+        while data := peer.recv(65536):
             for event in connection.receive_data(data):
                 _handle(event, connection, open_requests)
-            tls.sendall(connection.data_to_send())
+            peer.sendall(connection.data_to_send())
 
 
 def _handle(event: object, connection: H2Connection, open_requests: dict[int, _Request]) -> None:

@@ -64,7 +64,7 @@ def test_the_defaults_are_usable() -> None:
 def test_every_option_is_declared_as_mitmproxy_and_people_need_it() -> None:
     """A name with the addon's prefix, a help of one paragraph, and a default of its type."""
     for option in OPTIONS:
-        assert re.fullmatch("akto_[a-z_]+", option.name)
+        assert re.fullmatch("akto_[a-z0-9_]+", option.name)
         assert option.help.endswith(".")
         assert "\n" not in option.help
         assert isinstance(option.default, option.type if isinstance(option.type, type) else list)
