@@ -22,7 +22,7 @@ from akto_mirror.letters import UnknownLetterError
 from akto_mirror.options import Settings
 from akto_mirror.retry import Durability
 from akto_mirror.spool import Spool
-from akto_mirror.spool_file import SpoolError
+from akto_mirror.spool_errors import SpoolError
 from akto_mirror.spool_view import DeadLetter, newest_dead
 from akto_mirror.text import printable
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from mitmproxy import http
 
-from akto_mirror import bookmark, entry, outcome, recording, retry
+from akto_mirror import bookmark, declarations, entry, outcome, recording, retry
 from akto_mirror.batch import Limits
 from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.entry import Entry
@@ -45,6 +45,21 @@ DELIVERY = (
     *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark"),
 )
 
+# Those that do, and that the first version had.
+FIRST_OPTIONS = frozenset(
+    {
+        *("akto_account_id", "akto_body_limit", "akto_client_ip_header", "akto_fidelity", "akto_filter", "akto_host"),
+        *(
+            "akto_include_query",
+            "akto_redact_fields",
+            "akto_redact_headers",
+            "akto_routes",
+            "akto_tag",
+            "akto_vxlan_id",
+        ),
+    }
+)
+
 
 class GiveUpError(Exception):
     """The destination takes nothing; the text says why."""
@@ -69,9 +84,17 @@ class Job:
     resume: bool = False
 
     def fingerprint(self) -> str:
-        """Return what decides which flows are shipped and what their entries hold, as a short text."""
-        known = {name: value for name, value in self.values.items() if not name.startswith(DELIVERY)}
-        return hashlib.sha256(json.dumps(known, sort_keys=True, default=list).encode()).hexdigest()[:16]
+        """Return what decides which flows are shipped and what their entries hold, as a short text.
+
+        An option that has come since counts only where it is set, so that bookmarks outlive it.
+        """
+        defaults = {option.name: _text(option.default) for option in declarations.OPTIONS}
+        known = {
+            name: value
+            for name, value in self.values.items()
+            if not name.startswith(DELIVERY) and (name in FIRST_OPTIONS or _text(value) != defaults[name])
+        }
+        return hashlib.sha256(_text(known).encode()).hexdigest()[:16]
 
 
 @dataclass
@@ -386,6 +409,10 @@ def _why(trouble: SendResult) -> str:
         return f"{trouble.detail}; {retry.network_hint(trouble.detail)}"
     hint = retry.hint(trouble.status)
     return f"answer {trouble.status} {trouble.detail}".rstrip() + (f"; {hint}" if hint else "")
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=list)
 
 
 def _size(path: Path) -> int:

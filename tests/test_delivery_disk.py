@@ -16,7 +16,7 @@ import pytest
 from akto_mirror.retry import Durability
 from akto_mirror.shipper import Shipper
 from akto_mirror.sinks.http import HttpSink
-from akto_mirror.spool_file import SpoolError
+from akto_mirror.spool_errors import SpoolError
 from akto_mirror.stats import Dropped, Stats
 from tests.faults.driver import Driver, always, ok
 from tests.faults.load import Api, Clients
@@ -151,7 +151,7 @@ from pathlib import Path
 from tests.faults.driver import Driver, ok
 from akto_mirror.retry import Durability
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
 driver = Driver(Path(sys.argv[1]), Durability.DISK)
 for number in range(2000):
     driver.offer(b"%0500d" % number)

@@ -20,7 +20,7 @@ from akto_mirror.outcome import Outcome
 from akto_mirror.retry import Durability
 from akto_mirror.sinks.base import SendResult
 from akto_mirror.spool import Spool
-from akto_mirror.spool_file import SpoolError
+from akto_mirror.spool_errors import SpoolError
 from akto_mirror.stats import Dropped
 from tests.faults.driver import Answer, Clock, Driver, ok
 
@@ -120,12 +120,12 @@ class Delivery(RuleBasedStateMachine):
     def take_over(self, stalled: bool) -> None:
         """Another process adopts what is free by now, delivers it and ends; the first one may seem dead."""
         self.mend()
+        other = self.new_driver()
         if stalled:
-            self.clock.now += 60.0
+            other.wait(60.0)
         else:
             self.driver.tend()
-        other = self.new_driver()
-        other.tend()
+            other.tend()
         for _ in range(100):
             if not other.begin():
                 break

@@ -18,8 +18,9 @@ from akto_mirror.report import Report
 from akto_mirror.retry import Durability
 from akto_mirror.shipper import Shipper
 from akto_mirror.sinks.http import HttpSink
-from akto_mirror.spool import ROW_OVERHEAD, Spool
-from akto_mirror.spool_file import SpoolError
+from akto_mirror.spool import Spool
+from akto_mirror.spool_errors import SpoolError
+from akto_mirror.spool_rows import ROW_OVERHEAD
 from akto_mirror.stats import Dropped, Stats
 from tests.faults.driver import Driver, always, ok
 from tests.faults.server import HANG, OK, FaultServer, status, wait_for

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from mitmproxy import exceptions
 
-from akto_mirror import addon, letter_commands
+from akto_mirror import addon, letter_commands, spool_schema
 from akto_mirror.shipper import SpoolPlan
 from akto_mirror.spool import Dead, Spool
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
@@ -76,7 +76,7 @@ def test_list(running: Harness) -> None:
 
 def test_list_beside_a_writer(running: Harness, folder: Path) -> None:
     """Line 6: a list does not wait for somebody who writes."""
-    with closing(sqlite3.connect(folder / "spool.db", isolation_level=None)) as writer:
+    with closing(sqlite3.connect(folder / next(spool_schema.names()), isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         assert len(call(running, "akto.dead")) == 4
         writer.execute("ROLLBACK")
