@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from urllib.parse import urljoin
 
 from mitmproxy import http
 
-from akto_mirror import body, entry, host, routes, rules, tee
+from akto_mirror import body, destination, entry, host, routes, rules, tee
 from akto_mirror.body import Body
 from akto_mirror.destination import INGEST_PATH
 from akto_mirror.entry import Exchange, HeaderMap, Shape
 from akto_mirror.options import Settings
 from akto_mirror.rules import Reason, Skip
-from akto_mirror.sinks.http import HEALTH_PATH, MARKER
+from akto_mirror.sinks.http import MARKER
 
 
 def shape(settings: Settings) -> Shape:
@@ -76,7 +75,7 @@ def _leads_to_akto(path: str, settings: Settings, *, is_own: bool) -> bool:
     """
     ways = {INGEST_PATH, settings.destination.path}
     if is_own:
-        ways.add(urljoin(settings.destination.path, HEALTH_PATH))
+        ways.add(destination.beside(settings.destination.path, destination.HEALTH_PATH))
     return path in ways
 
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from akto_mirror.text import printable
 
 INGEST_PATH = "/api/ingestData"
+HEALTH_PATH = "/healthCheck"
 
 # Labels of 1 to 63 characters with dots between them, and perhaps one behind (RFC 1035, section 2.3.4).
 HOST_NAME = re.compile(r"(?:[^.\s]{1,63}\.)*[^.\s]{1,63}\.?")
@@ -51,6 +52,20 @@ def parse(url: str) -> Destination:
     if parts.scheme == "file":
         return _file_destination(parts)
     raise ValueError("it must begin with http://, https:// or file://")
+
+
+def beside(address: str, path: str) -> str:
+    """Return the address of another path of the service.
+
+    What stands before `/api/ingestData` is a prefix of all its paths; of any other path nothing is known of the others.
+
+    Args:
+        address: where entries are posted: a URL, or its path and query.
+        path: as Akto's service has it.
+    """
+    parts = urlsplit(address)
+    prefix = parts.path.removesuffix(INGEST_PATH) if parts.path.endswith(INGEST_PATH) else ""
+    return parts._replace(path=prefix + path, query="", fragment="").geturl()
 
 
 def spool_target(to: Destination, uds: str) -> str:

@@ -196,7 +196,7 @@ class Dispatcher:
             self._flying = None
 
     def _finish(self, parcel: Parcel, result: SendResult, seconds: float, now: float, wall: float) -> None:
-        kind = retry.judge(result.status)
+        kind = result.kind
         self._trouble = "" if kind is Kind.SHIPPED else result.told
         self._stats.attempt(seconds, ok=kind is Kind.SHIPPED)
         if kind is Kind.SHIPPED:
@@ -343,7 +343,7 @@ class Dispatcher:
 
     def _fail(self, result: SendResult, now: float, wall: float) -> None:
         """Let everything wait; not long at first where one batch may be to blame."""
-        kind = retry.judge(result.status)
+        kind = result.kind
         doubtful = retry.blames_entries(result.status) and self._refusals <= ROW_OF_REFUSALS
         pace = Kind.TRANSIENT if doubtful else kind
         self.health.failed(pace, now, self._chance(), retry.retry_after_s(result.retry_after, wall))

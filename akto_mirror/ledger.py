@@ -6,7 +6,6 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
-from akto_mirror import retry
 from akto_mirror.retry import Kind
 from akto_mirror.sinks.base import SendResult, Sink
 
@@ -104,7 +103,7 @@ class ReceiptSink:
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Send on, and note the outcome."""
         result = self._sink.send(entries, timeout_s)
-        passed = retry.judge(result.status) is Kind.SHIPPED
+        passed = result.kind is Kind.SHIPPED
         if passed:
             self._manifest.arrive(entries)
         self.trouble = None if passed else result

@@ -357,7 +357,7 @@ class Shipping(Replay):
         if trouble is None:
             self._told = False
             return
-        if retry.judge(trouble.status) in (Kind.AUTH, Kind.SETUP) and not retry.blames_entries(trouble.status):
+        if trouble.kind in (Kind.AUTH, Kind.SETUP) and not retry.blames_entries(trouble.status):
             raise GiveUpError(_why(trouble))
         if not self._told:
             self._told = True
@@ -405,10 +405,8 @@ def _reasons(counts: Mapping[Any, int]) -> str:
 
 
 def _why(trouble: SendResult) -> str:
-    if trouble.status is None:
-        return f"{trouble.detail}; {retry.network_hint(trouble.detail)}"
-    hint = retry.hint(trouble.status)
-    return f"answer {trouble.status} {trouble.detail}".rstrip() + (f"; {hint}" if hint else "")
+    what = trouble.told if trouble.status is None else f"answer {trouble.told}"
+    return what + (f"; {trouble.hint}" if trouble.hint else "")
 
 
 def _text(value: object) -> str:

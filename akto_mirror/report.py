@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from akto_mirror import retry
 from akto_mirror.retry import Kind
 from akto_mirror.sinks.base import SendResult
 from akto_mirror.stats import Stats
@@ -47,7 +46,7 @@ class Report:
             return
         self._failing, self._kind, self._told_at = True, kind, now
         what = f"answer {result.told}" if result.status else result.told
-        hint = retry.hint(result.status) if result.status else retry.network_hint(result.detail)
+        hint = result.hint
         logger.warning(
             "akto: cannot deliver: %s%s; entries wait %s and are sent later (%s)",
             what,

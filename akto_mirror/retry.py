@@ -99,12 +99,15 @@ class Pace:
 
 
 def judge(status: int | None) -> Kind:
-    """Tell what an HTTP status means; None is trouble with the network."""
+    """Tell what an HTTP status means; None is trouble with the network.
+
+    Akto's service says yes with 200 and nothing else; whoever answers with another 2xx is not Akto's service.
+    """
     if status is None or status >= 500 or status in TRANSIENT:
         return Kind.TRANSIENT
     if status in AUTH:
         return Kind.AUTH
-    return Kind.SHIPPED if 200 <= status < 300 else Kind.SETUP
+    return Kind.SHIPPED if status == 200 else Kind.SETUP
 
 
 def blames_entries(status: int | None) -> bool:

@@ -18,21 +18,15 @@ from pathlib import Path
 from akto_mirror import spool_rows, spool_sessions
 from akto_mirror.first_format import FirstFormat
 from akto_mirror.leases import Watch
+from akto_mirror.spool_by_hand import SpoolByHand
 from akto_mirror.spool_errors import NoSpaceError, SpoolFull
-from akto_mirror.spool_file import SpoolFile
 from akto_mirror.spool_rows import ROW_OVERHEAD
-from akto_mirror.spool_view import DeadLetter, Share, read_letters, read_shares
 
 # The part of the spool's bytes that refused entries may take.
 DEAD_SHARE = 10
 
-# Batches and dead letters that are changed in one transaction, so that it fits the journal's room and other processes
-# need not wait for long, and the seconds in which they come to write before the next one.
-STEP_ROWS = 500
-PAUSE_S = 0.05
-
-# Pages that one transaction of tidying gives back, for the same reasons, and how many transactions one step has. It is
-# not worth while to begin before so many are free.
+# Pages that one transaction of tidying gives back, so that it fits the journal's room and nobody waits for long, and
+# how many transactions one step has. It is not worth while to begin before so many are free.
 TIDY_PAGES = 16
 TIDY_TIMES = 16
 SPARE_PAGES = 1024
@@ -56,7 +50,7 @@ class Dead:
     reason: str
 
 
-class Spool(SpoolFile):
+class Spool(SpoolByHand):
     """One process's view of the spool; used by one thread at a time.
 
     Args:
@@ -260,56 +254,6 @@ class Spool(SpoolFile):
     def _free_pages(self) -> int:
         with self._reading() as db:
             return int(db.execute("PRAGMA freelist_count").fetchone()[0])
-
-    def waiting(self) -> list[Share]:
-        """List what waits, by target."""
-        with self._reading() as db:
-            return read_shares(db)
-
-    def dead_letters(self) -> list[DeadLetter]:
-        """List the entries that were refused for good, oldest first."""
-        with self._reading() as db:
-            return list(read_letters(db))
-
-    def dead_targets(self) -> dict[int, str]:
-        """Tell whom the dead letters were for, by their ids."""
-        with self._reading() as db:
-            return dict(db.execute("SELECT id, target FROM dead ORDER BY id").fetchall())
-
-    def revive(self, numbers: Collection[int] | None = None, target: str = "") -> int:
-        """Let dead letters be sent again, all of them or those named; returns how many."""
-        return self._change_dead(numbers, lambda db, number: spool_rows.revive(db, number, target, self._clock()))
-
-    def drop_dead(self, numbers: Collection[int] | None = None) -> int:
-        """Delete dead letters, all of them or those named; returns how many."""
-        return self._change_dead(numbers, spool_rows.delete_dead)
-
-    def _change_dead(self, numbers: Collection[int] | None, change: Callable[[sqlite3.Connection, int], object]) -> int:
-        there = self.dead_targets()
-        chosen = [number for number in there if numbers is None or number in numbers]
-        self._in_steps(chosen, change)
-        return len(chosen)
-
-    def drop_waiting(self, target: str) -> int:
-        """Delete what waits for a target; returns how many entries."""
-        with self._reading() as db:
-            found = spool_rows.waiting_for(db, target)
-        self._in_steps(list(found), spool_rows.delete)
-        return sum(found.values())
-
-    def redirect(self, start: str, end: str) -> int:
-        """Let what waits for one target go to another, sent by whoever comes next; returns how many entries."""
-        with self._transaction() as db:
-            return spool_sessions.redirect(db, start, end)
-
-    def _in_steps(self, numbers: Sequence[int], change: Callable[[sqlite3.Connection, int], object]) -> None:
-        """Change rows a step at a time, and let other processes write between two of them."""
-        for start in range(0, len(numbers), STEP_ROWS):
-            if start:
-                time.sleep(PAUSE_S)
-            with self._transaction() as db:
-                for number in numbers[start : start + STEP_ROWS]:
-                    change(db, number)
 
     def _import(self, rows: Sequence[spool_rows.Foreign]) -> None:
         """Store what the first format holds; what was stored before and not yet deleted there is passed over."""

@@ -114,7 +114,7 @@ def test_others_go_on_beside_poison(tmp_path: Path, durability: Durability) -> N
 
 @pytest.mark.parametrize("status", [code for code in range(100, 600) if code != 413])
 def test_what_becomes_of_entries_at_every_status(status: int) -> None:
-    """Line 4: only 2xx ships; any other answer but 413 keeps everything, tried again by its kind soon or slowly."""
+    """Line 4: only 200 ships; any other answer but 413 keeps everything, tried again by its kind soon or slowly."""
     driver = Driver(None, Durability.MEMORY)
     for entry in entries(10):
         driver.offer(entry)

@@ -19,7 +19,7 @@ AUTH = {401, 403}
 
 def expected(status: int) -> Kind:
     """Return what the contract says of a status."""
-    if 200 <= status < 300:
+    if status == 200:
         return Kind.SHIPPED
     if status in TRANSIENT:
         return Kind.TRANSIENT

@@ -300,7 +300,7 @@ def written(mine: Spool) -> int:
 @pytest.mark.parametrize("lets", ["waiting", "dead"])
 def test_a_person_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lets: str) -> None:
     """Line 8: while a person deletes what waits, or what was refused, a proxy can write between two of the steps."""
-    monkeypatch.setattr("akto_mirror.spool.STEP_ROWS", 2)
+    monkeypatch.setattr("akto_mirror.spool_by_hand.STEP_ROWS", 2)
     monkeypatch.setattr("akto_mirror.spool_lock.LOCK_S", 0.01)
     proxy, person = spool(tmp_path, "proxy"), spool(tmp_path, "person")
     pauses = list[float]()
@@ -312,7 +312,7 @@ def test_a_person_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.Monk
     for _ in range(7):
         proxy.put([b"x" * 1000] * 2)
     proxy.settle(None, [], [Dead(b"bad", "422")] * 7)
-    monkeypatch.setattr("akto_mirror.spool.time", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr("akto_mirror.spool_by_hand.time", SimpleNamespace(sleep=pause))
     assert (person.drop_waiting("t") if lets == "waiting" else person.drop_dead()) == (14 if lets == "waiting" else 7)
     assert len(pauses) == 3
     assert proxy.owned() == (3 if lets == "waiting" else 17)

@@ -79,6 +79,7 @@ class _Cookies(RequestHandler):
     def post(self) -> None:
         self.seen.append(self.request.headers.get("cookie", ""))
         self.set_cookie(f"c{len(self.seen)}", "x")
+        self.finish({"success": True})
 
     get = post
 
