@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
 # Where batches are posted, by default.
 INGEST_PATH = "/api/ingestData"
 
-# Beside `api/ingestData`, so that a path in front of both is kept.
-HEALTH_PATH = "../healthCheck"
+HEALTH_PATH = "/healthCheck"
 
 # The header by which calls of this addon to Akto are known when they come back to a proxy that loads it.
 MARKER = "x-akto-mirror"
@@ -57,3 +57,17 @@ class Entry(msgspec.Struct, frozen=True):
 def batch_body(entries: Sequence[bytes]) -> bytes:
     """Join encoded entries into the request body; nothing is encoded a second time."""
     return BATCH_HEAD + b",".join(entries) + BATCH_TAIL
+
+
+def beside(address: str, path: str) -> str:
+    """Return the address of another path of the service.
+
+    What stands before `/api/ingestData` is a prefix of all its paths; of any other path nothing is known of the others.
+
+    Args:
+        address: where entries are posted: a URL, or its path and query.
+        path: as Akto's service has it.
+    """
+    parts = urlsplit(address)
+    prefix = parts.path.removesuffix(INGEST_PATH) if parts.path.endswith(INGEST_PATH) else ""
+    return parts._replace(path=prefix + path, query="", fragment="").geturl()

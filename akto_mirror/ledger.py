@@ -6,9 +6,8 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
-from akto_mirror.delivery import retry
-from akto_mirror.delivery.retry import Kind
 from akto_mirror.delivery.sinks.base import SendResult, Sink
+from akto_mirror.delivery.sinks.symptoms import Kind
 
 
 class Ledger:
@@ -104,7 +103,7 @@ class ReceiptSink:
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Send on, and note the outcome."""
         result = self._sink.send(entries, timeout_s)
-        passed = retry.judge(result.status) is Kind.SHIPPED
+        passed = result.kind is Kind.SHIPPED
         if passed:
             self._manifest.arrive(entries)
         self.trouble = None if passed else result

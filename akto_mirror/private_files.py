@@ -13,8 +13,8 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # Windows has no owners and mode bits like these.
 HAS_OWNERS = hasattr(os, "geteuid")
 
-# The spool, whose presence shows that a folder is in use for this already.
-FILE = "spool.db"
+# The spool's files, whose presence shows that a folder is in use for this already.
+FILES = "spool*.db"
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -91,7 +91,7 @@ def _user(number: int) -> str:
 
 def _is_free(folder: Path) -> bool:
     try:
-        return (folder / FILE).is_file() or not any(folder.iterdir())
+        return not any(folder.iterdir()) or any(path.is_file() for path in folder.glob(FILES))
     except OSError as fault:
         raise ValueError(f"it cannot be looked at ({fault.strerror}); name another folder, or chmod 700 it") from fault
 

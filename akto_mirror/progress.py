@@ -39,13 +39,13 @@ class Bar:
     """Draws the bar on a terminal; on anything else, nothing.
 
     Args:
-        stream: where to.
+        stream: where to; standard error if None.
         quiet: draw nothing.
     """
 
-    def __init__(self, stream: TextIO = sys.stderr, *, quiet: bool = False) -> None:
-        self._stream = stream
-        self._shows = not quiet and stream.isatty()
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._shows = not quiet and self._stream.isatty()
         self._started = time.monotonic()
         self._drawn_at = 0.0
         self._since: float | None = None

@@ -20,12 +20,12 @@ from akto_mirror import bookmark, outcomes, recording
 from akto_mirror.accounts import Stats
 from akto_mirror.bookmark import Bookmark, Edition
 from akto_mirror.capture.entry import Captured
+from akto_mirror.config import declarations
 from akto_mirror.config.options import Settings
-from akto_mirror.delivery import retry
-from akto_mirror.delivery.retry import Kind
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.symptoms import Kind, blames_entries
 from akto_mirror.escaping import printable
 from akto_mirror.ledger import Ledger, Manifest, ReceiptSink
 from akto_mirror.outcomes import Dropped, Reason, Skip
@@ -43,6 +43,21 @@ SAVE_S = 2.0
 DELIVERY = (
     *("akto_url", "akto_uds", "akto_token", "akto_batch_", "akto_linger_", "akto_queue_", "akto_durability"),
     *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark", "akto_h2c"),
+)
+
+# Those that do, and that the first version had.
+FIRST_OPTIONS = frozenset(
+    {
+        *("akto_account_id", "akto_body_limit", "akto_client_ip_header", "akto_fidelity", "akto_filter", "akto_host"),
+        *(
+            "akto_include_query",
+            "akto_redact_fields",
+            "akto_redact_headers",
+            "akto_routes",
+            "akto_tag",
+            "akto_vxlan_id",
+        ),
+    }
 )
 
 
@@ -69,9 +84,17 @@ class Job:
     resume: bool = False
 
     def fingerprint(self) -> str:
-        """Return what decides which flows are shipped and what their entries hold, as a short text."""
-        known = {name: value for name, value in self.values.items() if not name.startswith(DELIVERY)}
-        return hashlib.sha256(json.dumps(known, sort_keys=True, default=list).encode()).hexdigest()[:16]
+        """Return what decides which flows are shipped and what their entries hold, as a short text.
+
+        An option that has come since counts only where it is set, so that bookmarks outlive it.
+        """
+        defaults = {option.name: _text(option.default) for option in declarations.OPTIONS}
+        known = {
+            name: value
+            for name, value in self.values.items()
+            if not name.startswith(DELIVERY) and (name in FIRST_OPTIONS or _text(value) != defaults[name])
+        }
+        return hashlib.sha256(_text(known).encode()).hexdigest()[:16]
 
 
 @dataclass
@@ -334,7 +357,7 @@ class Shipping(Replay):
         if trouble is None:
             self._told = False
             return
-        if retry.judge(trouble.status) in (Kind.AUTH, Kind.SETUP) and not retry.blames_entries(trouble.status):
+        if trouble.kind in (Kind.AUTH, Kind.SETUP) and not blames_entries(trouble.status):
             raise GiveUpError(_why(trouble))
         if not self._told:
             self._told = True
@@ -382,10 +405,12 @@ def _reasons(counts: Mapping[Any, int]) -> str:
 
 
 def _why(trouble: SendResult) -> str:
-    if trouble.status is None:
-        return f"{trouble.detail}; {retry.network_hint(trouble.detail)}"
-    hint = retry.hint(trouble.status)
-    return f"answer {trouble.status} {trouble.detail}".rstrip() + (f"; {hint}" if hint else "")
+    what = trouble.told if trouble.status is None else f"answer {trouble.told}"
+    return what + (f"; {trouble.hint}" if trouble.hint else "")
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=list)
 
 
 def _size(path: Path) -> int:

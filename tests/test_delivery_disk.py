@@ -17,7 +17,7 @@ from akto_mirror.accounts import Stats
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks.http import HttpSink
-from akto_mirror.delivery.spool.file import SpoolError
+from akto_mirror.delivery.spool.errors import SpoolError
 from akto_mirror.outcomes import Dropped
 from tests.faults.driver import Driver, always, ok
 from tests.faults.load import Api, Clients
@@ -152,7 +152,7 @@ from pathlib import Path
 from tests.faults.driver import Driver, ok
 from akto_mirror.delivery.retry import Durability
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
 driver = Driver(Path(sys.argv[1]), Durability.DISK)
 for number in range(2000):
     driver.offer(b"%0500d" % number)

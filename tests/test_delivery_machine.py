@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.sinks.base import SendResult
-from akto_mirror.delivery.spool.file import SpoolError
+from akto_mirror.delivery.spool.errors import SpoolError
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.outcomes import Dropped, Outcome
 from tests.faults.driver import Answer, Clock, Driver, ok
@@ -119,12 +119,12 @@ class Delivery(RuleBasedStateMachine):
     def take_over(self, stalled: bool) -> None:
         """Another process adopts what is free by now, delivers it and ends; the first one may seem dead."""
         self.mend()
+        other = self.new_driver()
         if stalled:
-            self.clock.now += 60.0
+            other.wait(60.0)
         else:
             self.driver.tend()
-        other = self.new_driver()
-        other.tend()
+            other.tend()
         for _ in range(100):
             if not other.begin():
                 break

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akto_mirror.delivery import retry
 from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.retry import Durability, Kind
+from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.symptoms import Kind, blames_entries, judge
 from tests.faults.driver import Driver, always, ok, picky
 
 MODES = pytest.mark.parametrize("durability", Durability)
@@ -114,19 +114,19 @@ def test_others_go_on_beside_poison(tmp_path: Path, durability: Durability) -> N
 
 @pytest.mark.parametrize("status", [code for code in range(100, 600) if code != 413])
 def test_what_becomes_of_entries_at_every_status(status: int) -> None:
-    """Line 4: only 2xx ships; any other answer but 413 keeps everything, tried again by its kind soon or slowly."""
+    """Line 4: only 200 ships; any other answer but 413 keeps everything, tried again by its kind soon or slowly."""
     driver = Driver(None, Durability.MEMORY)
     for entry in entries(10):
         driver.offer(entry)
     driver.run(always(status), seconds=1200, healthy=False)
-    counts, kind = driver.counts, retry.judge(status)
+    counts, kind = driver.counts, judge(status)
     if kind is Kind.SHIPPED:
         assert (counts.shipped, counts.pending, len(driver.requests)) == (10, 0, 1)
         return
     assert (counts.pending, counts.rejected, counts.missing) == (10, 0, 0)
     tried = len(driver.requests)
     # In 1,200 s: one each 30 s, after eight shorter waits; or one a minute, sooner where an entry may be to blame.
-    assert 40 <= tried <= 50 if kind is Kind.TRANSIENT else 20 <= tried <= 40 or retry.blames_entries(status)
+    assert 40 <= tried <= 50 if kind is Kind.TRANSIENT else 20 <= tried <= 40 or blames_entries(status)
     driver.run(ok)
     assert (driver.counts.shipped, driver.counts.pending) == (10, 0)
 

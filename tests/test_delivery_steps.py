@@ -19,8 +19,9 @@ from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks.http import HttpSink
 from akto_mirror.delivery.spool import view
-from akto_mirror.delivery.spool.file import SpoolError
-from akto_mirror.delivery.spool.spool import ROW_OVERHEAD, Spool
+from akto_mirror.delivery.spool.errors import SpoolError
+from akto_mirror.delivery.spool.rows import ROW_OVERHEAD
+from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.outcomes import Dropped
 from tests.faults.driver import Driver, always, ok
 from tests.faults.server import HANG, OK, FaultServer, status, wait_for

@@ -16,7 +16,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror.accounts import Stats
 from akto_mirror.addon import metrics_server
-from akto_mirror.addon.metrics_server import Observation
+from akto_mirror.addon.observation import Observation
 from akto_mirror.cli import program
 from akto_mirror.config import declarations
 from akto_mirror.config.declarations import KINDS, Option

@@ -20,7 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from akto_mirror import sample_api
 from akto_mirror.accounts import Stats
 from akto_mirror.addon import metrics_server
-from akto_mirror.addon.metrics_server import STALE_S, MetricsServer, Observation
+from akto_mirror.addon.metrics_server import STALE_S, MetricsServer
+from akto_mirror.addon.observation import Observation
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Place, Reason
 from tests.support.mirror import mirroring

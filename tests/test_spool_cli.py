@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from akto_mirror.cli import program
+from akto_mirror.delivery.spool import schema
 from akto_mirror.delivery.spool.spool import Dead, Spool
 from tests.test_shipper import entry
+
+FILE = next(schema.names())
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -191,7 +194,7 @@ def test_nothing_unprintable_is_shown_as_json(spool: Run, folder: Path) -> None:
 @pytest.mark.parametrize("created", ["1e300", "-1e300", "9e999", "'x'", "x'ff'"])
 def test_a_time_that_is_none(spool: Run, folder: Path, created: str) -> None:
     """Line 6: times and texts that no clock and no service gave are shown as something, not as a traceback."""
-    with sqlite3.connect(folder / "spool.db") as db:
+    with sqlite3.connect(folder / FILE) as db:
         db.execute(f"UPDATE dead SET created = {created}, reason = 7, target = x'ff'")
         db.execute(f"UPDATE batches SET created = {created}")
     db.close()
@@ -201,10 +204,10 @@ def test_a_time_that_is_none(spool: Run, folder: Path, created: str) -> None:
 
 def test_a_folder_is_left_alone_where_its_file_is_refused(spool: Run, folder: Path) -> None:
     """Line 6: a folder whose spool cannot be used keeps its mode."""
-    (folder / "spool.db").rename(folder / "real.db")
-    (folder / "spool.db").symlink_to(folder / "real.db")
+    (folder / FILE).rename(folder / "real.db")
+    (folder / FILE).symlink_to(folder / "real.db")
     folder.chmod(0o777)
     code, _, err = spool("status")
     assert code == 1
-    assert "spool.db is not a regular file" in err
+    assert f"{FILE} is not a regular file" in err
     assert stat.S_IMODE(folder.stat().st_mode) == 0o777

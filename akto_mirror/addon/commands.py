@@ -11,7 +11,7 @@ import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
 from akto_mirror import threads
-from akto_mirror.addon.metrics_server import Observation
+from akto_mirror.addon.observation import Observation
 from akto_mirror.addon.screen import foresee
 from akto_mirror.addon.session import Session
 from akto_mirror.capture.capture import Capture

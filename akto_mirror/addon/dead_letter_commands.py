@@ -22,7 +22,7 @@ from akto_mirror.addon.session import Session
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.spool import dead_letters
 from akto_mirror.delivery.spool.dead_letters import UnknownLetterError
-from akto_mirror.delivery.spool.file import SpoolError
+from akto_mirror.delivery.spool.errors import SpoolError
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.spool.view import DeadLetter, newest_dead
 from akto_mirror.escaping import printable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from tornado.web import Application, Finish, RequestHandler, url
 
 from akto_mirror.accounts import Snapshot
+from akto_mirror.addon.observation import Observation
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Place, Reason
 from akto_mirror.threads import begin
@@ -33,27 +34,6 @@ MAX_BODY_BYTES = 65_536
 
 WAITING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
 ENDED = (Place.SHIPPED, Place.REJECTED, Place.HANDED_OVER)
-
-
-class Observation(NamedTuple):
-    """What is to be told.
-
-    Attributes:
-        counts: what became of every flow.
-        queue_bytes: bytes of memory that waiting entries hold.
-        queue_limit: bytes that they may hold.
-        spool_bytes: bytes of entries that wait on disk, of all processes that share the spool; None without one.
-        dead_bytes: bytes of entries on disk that were refused for good; None without a spool.
-        oldest_s: seconds since the oldest entry that is not shipped was captured, 0 if there is none; what is on disk
-            for an earlier `akto_url`, which nobody sends, does not count.
-    """
-
-    counts: Snapshot
-    queue_bytes: int
-    queue_limit: int
-    spool_bytes: int | None
-    dead_bytes: int | None
-    oldest_s: float
 
 
 class MetricsServer(BackgroundServer):

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,13 +18,12 @@ from mitmproxy import ctx, exceptions, http
 from akto_mirror.accounts import Stats
 from akto_mirror.addon import handover
 from akto_mirror.addon.marks import VERDICT, Marks
-from akto_mirror.addon.metrics_server import Observation
+from akto_mirror.addon.observation import Observation, observe
 from akto_mirror.capture.capture import Capture
 from akto_mirror.config.declarations import ConfigError
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
-from akto_mirror.delivery.spool import view
 from akto_mirror.outcomes import Outcome, verdict
 
 logger = logging.getLogger(__name__)
@@ -124,20 +122,12 @@ class Session:
 
     def observe(self) -> Observation:
         """Look at everything that metrics and `akto.stats` show; a slow disk makes it slow."""
-        counts, shipper = self.stats.snapshot(), self.shipper
-        ages, sizes = [shipper.oldest_s if shipper else 0.0], None
-        if self.settings is not None and self.settings.delivery.spool is not None:
-            sizes = view.measure(self.settings.delivery.spool.folder, self.settings.sink.target)
-        if sizes and sizes.oldest is not None:
-            ages.append(time.time() - sizes.oldest)
-        return Observation(
-            counts=counts,
-            queue_bytes=shipper.queue_bytes if shipper else 0,
-            queue_limit=self.settings.delivery.queue_bytes if self.settings else 0,
-            spool_bytes=sizes.waiting if sizes else None,
-            dead_bytes=sizes.dead if sizes else None,
-            oldest_s=max(ages),
-        )
+        settings = self.settings
+        if settings is None:
+            return observe(self.stats, self.shipper, 0, None, "")
+        spool = settings.delivery.spool
+        folder = None if spool is None else spool.folder
+        return observe(self.stats, self.shipper, settings.delivery.queue_bytes, folder, settings.sink.target)
 
     def close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
         """Flush and end a shipper that no other instance takes over."""

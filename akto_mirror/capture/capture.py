@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from urllib.parse import urljoin
 
 from mitmproxy import http
 
-from akto_mirror.akto_api import HEALTH_PATH, IGNORE, INGEST_PATH, MARKER
+from akto_mirror.akto_api import HEALTH_PATH, IGNORE, INGEST_PATH, MARKER, beside
 from akto_mirror.capture import body, entry, hosts, routes, rules, tee
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import CaptureConfig
@@ -78,7 +77,7 @@ class Capture:
         """
         ways = {INGEST_PATH, self._config.ingest_path}
         if is_own:
-            ways.add(urljoin(self._config.ingest_path, HEALTH_PATH))
+            ways.add(beside(self._config.ingest_path, HEALTH_PATH))
         return path in ways
 
     def _make(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap) -> Captured:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from akto_mirror.escaping import as_json, printable
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     Actions = argparse._SubParsersAction[argparse.ArgumentParser]
 
 Say = Callable[[str], None]
+
+T = TypeVar("T")
 
 
 class Mistake(Exception):  # noqa: N818 - it is the user's
@@ -72,12 +76,16 @@ def run(args: argparse.Namespace, say: Say) -> int:
     Raises:
         Mistake: it cannot be done.
     """
-    from akto_mirror.delivery.spool.file import SpoolError  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery.spool.errors import SpoolError  # noqa: PLC0415 - costs start-up time
 
     actions = {"status": _status, "list": _list, "retry": _retry, "drop": _drop}
     try:
         spool = _open(args.dir)
-        return actions[args.action](args, spool, say) if spool.exists() else _nothing(args, spool, say)
+        if not spool.exists():
+            return _nothing(args, spool, say)
+        if args.action != "status":
+            spool.take_in()
+        return actions[args.action](args, spool, say)
     except SpoolError as fault:
         raise Mistake(str(fault)) from fault
 
@@ -107,17 +115,46 @@ def _open(folder: str) -> Spool:
 
 
 def _status(_: argparse.Namespace, spool: Spool, say: Say) -> int:
-    say(f"{printable(str(spool.file))}")
-    shares = spool.waiting()
+    """Look, and change nothing: neither a full disk nor a proxy that runs is in the way, and nothing is created."""
+    from akto_mirror.delivery.spool import schema, view  # noqa: PLC0415 - costs start-up time
+
+    folder, first = spool.folder, spool.first.view() if spool.first.is_news() else None
+    own = schema.own_file(folder, view.LOOK_S)
+    say(f"{printable(str(own))}")
+    shares, (dead, size) = (
+        (_looked(spool, view.shares), _looked(spool, view.dead_sizes)) if own.exists() else ([], (0, 0))
+    )
+    shares += first.shares if first else []
     for share in shares:
         say(_share_line(share))
     if not shares:
         say("waiting: nothing")
-    letters = spool.dead_letters()
-    say(f"refused: {len(letters)} entries, {sum(len(letter.payload) for letter in letters)} bytes")
-    for aside in sorted(spool.file.parent.glob("damaged-*.db")):
-        say(f"set aside as damaged: {printable(str(aside))}")
+    say(f"refused: {dead + (first.dead if first else 0)} entries, {size + (first.dead_bytes if first else 0)} bytes")
+    _tell_of_files(spool, own, first is not None, say)
     return 0
+
+
+def _looked(spool: Spool, look: Callable[[Path], T]) -> T:
+    """Look; where a process was killed while it wrote, what it wrote is undone first, which only a writer can."""
+    from akto_mirror.delivery.spool.errors import SpoolError  # noqa: PLC0415 - costs start-up time
+
+    try:
+        return look(spool.folder)
+    except SpoolError:
+        with contextlib.closing(spool):
+            spool.owned()
+        return look(spool.folder)
+
+
+def _tell_of_files(spool: Spool, own: Path, is_seen: bool, say: Say) -> None:
+    from akto_mirror.delivery.spool import schema  # noqa: PLC0415 - costs start-up time
+
+    if spool.first.is_news() and not is_seen:
+        say(f"not looked into: {printable(str(spool.first.file))}, which an older version has open or cannot be read")
+    for file in schema.newer_files(spool.folder, own):
+        say(f"of a newer version: {printable(str(file))}")
+    for aside in sorted(spool.folder.glob("damaged-*.db")):
+        say(f"set aside as damaged: {printable(str(aside))}")
 
 
 def _share_line(share: Share) -> str:
@@ -129,7 +166,10 @@ def _share_line(share: Share) -> str:
 
 
 def _list(args: argparse.Namespace, spool: Spool, say: Say) -> int:
-    for letter in spool.dead_letters():
+    from akto_mirror.delivery.spool import view  # noqa: PLC0415 - costs start-up time
+
+    _looked(spool, view.dead_sizes)
+    for letter in view.letters(spool.folder):
         for line in letter.payload.split(b"\n") if args.json else ():
             say(as_json(line.decode("utf-8", "replace")))
         if not args.json:

@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable
 
 from akto_mirror.accounts import Stats
-from akto_mirror.delivery import retry
-from akto_mirror.delivery.retry import Kind
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.symptoms import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Report:
             return
         self._failing, self._kind, self._told_at = True, kind, now
         what = f"answer {result.told}" if result.status else result.told
-        hint = retry.hint(result.status) if result.status else retry.network_hint(result.detail)
+        hint = result.hint
         logger.warning(
             "akto: cannot deliver: %s%s; entries wait %s and are sent later (%s)",
             what,

@@ -14,8 +14,9 @@ from akto_mirror.accounts import Stats
 from akto_mirror.delivery import batch, retry
 from akto_mirror.delivery.queue import Queue, cost
 from akto_mirror.delivery.report import Report
-from akto_mirror.delivery.retry import Durability, Health, Kind, Pace
+from akto_mirror.delivery.retry import Durability, Health, Pace
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.symptoms import TOO_LARGE, Kind, blames_entries
 from akto_mirror.delivery.spool.spool import Dead
 from akto_mirror.delivery.spool.store import Row, Store
 from akto_mirror.escaping import printable
@@ -196,12 +197,12 @@ class Dispatcher:
             self._flying = None
 
     def _finish(self, parcel: Parcel, result: SendResult, seconds: float, now: float, wall: float) -> None:
-        kind = retry.judge(result.status)
+        kind = result.kind
         self._trouble = "" if kind is Kind.SHIPPED else result.told
         self._stats.attempt(seconds, ok=kind is Kind.SHIPPED)
         if kind is Kind.SHIPPED:
             self._passed(parcel, seconds, now)
-        elif retry.blames_entries(result.status):
+        elif blames_entries(result.status):
             self._refused(parcel, result, now, wall)
         else:
             self._fail(result, now, wall)
@@ -343,8 +344,8 @@ class Dispatcher:
 
     def _fail(self, result: SendResult, now: float, wall: float) -> None:
         """Let everything wait; not long at first where one batch may be to blame."""
-        kind = retry.judge(result.status)
-        doubtful = retry.blames_entries(result.status) and self._refusals <= ROW_OF_REFUSALS
+        kind = result.kind
+        doubtful = blames_entries(result.status) and self._refusals <= ROW_OF_REFUSALS
         pace = Kind.TRANSIENT if doubtful else kind
         self.health.failed(pace, now, self._chance(), retry.retry_after_s(result.retry_after, wall))
         self._report.failed(kind, result, now)
@@ -353,7 +354,7 @@ class Dispatcher:
         pause = retry.wait_s(parcel.blame.refusals + 1, self._chance(), self.health.pace)
         is_suspect = parcel.blame.refusals > 0
         parcel.blame = parcel.blame.again(self._passes, now, pause)
-        too_large = result.status == retry.TOO_LARGE
+        too_large = result.status == TOO_LARGE
         others_pass = self._passes > (parcel.blame.passes or 0)
         if not (is_suspect and others_pass and result.healthy and self.health.is_up):
             self._take_as_news(result, now, wall, is_excused=too_large or others_pass)

@@ -18,14 +18,13 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from akto_mirror.akto_api import DEFAULT_TAG, INGEST_PATH, Entry
-from akto_mirror.delivery.sinks import destination
-from akto_mirror.delivery.sinks.http import tls_context
+from akto_mirror.akto_api import DEFAULT_TAG, HEALTH_PATH, Entry, beside
+from akto_mirror.delivery.sinks import answers, destination
+from akto_mirror.delivery.sinks.http import read_head, tls_context
 from akto_mirror.escaping import hide, printable
 
 TEST_PATH = "/akto-mirror/test-entry"
 TEST_HOST = "akto-mirror.invalid"
-READ_LIMIT = 65_536
 
 T = TypeVar("T")
 
@@ -123,10 +122,8 @@ class Target:
         return destination.parse(self.url).url
 
     def beside(self, path: str) -> str:
-        """Return the URL of another path of the service: what stands before `/api/ingestData` is its prefix."""
-        parts = urlsplit(self.ingest_url)
-        prefix = parts.path.removesuffix(INGEST_PATH).rstrip("/")
-        return parts._replace(path=prefix + path, query="").geturl()
+        """Return the URL of another path of the service, as the shipper looks for it."""
+        return beside(self.ingest_url, path)
 
 
 def run(target: Target, *, send: bool) -> Iterator[Step]:
@@ -268,24 +265,26 @@ def _client(target: Target) -> httpx.Client:
 
 
 def _health(target: Target, client: httpx.Client) -> str:
-    status, body = _ask(target, client, "/healthCheck")
+    status, objection = _ask(target, client, HEALTH_PATH)
     _require_ok(target, status, asked_with_token=False)
-    _require_success(body)
+    _require_yes(objection)
     return f"{status}"
 
 
 def _auth(target: Target, client: httpx.Client) -> str:
-    status, body = _ask(target, client, "/api/auth-check", token=target.token)
+    status, objection = _ask(target, client, "/api/auth-check", token=target.token)
     _require_ok(target, status, asked_with_token=True)
-    _require_success(body)
+    _require_yes(objection)
     return f"{status}, " + ("the token is accepted" if target.token else "no token is needed")
 
 
 def _send(target: Target, client: httpx.Client) -> str:
     batch = msgspec.json.encode({"batchData": [test_entry(int(time.time()))]})
     headers = _headers(target.token) | {"content-type": "application/json"}
-    status, _ = _answer(target, client, client.build_request("POST", target.ingest_url, headers=headers, content=batch))
+    request = client.build_request("POST", target.ingest_url, headers=headers, content=batch)
+    status, objection = _answer(target, client, request)
     _require_ok(target, status, asked_with_token=True)
+    _require_yes(objection)
     return f"{status}, look for GET {TEST_PATH} in the collection {TEST_HOST}"
 
 
@@ -311,7 +310,7 @@ def test_entry(now: int) -> Entry:
     )
 
 
-def _ask(target: Target, client: httpx.Client, path: str, *, token: str = "") -> tuple[int, bytes]:
+def _ask(target: Target, client: httpx.Client, path: str, *, token: str = "") -> tuple[int, str]:
     return _answer(target, client, client.build_request("GET", target.beside(path), headers=_headers(token)))
 
 
@@ -319,11 +318,12 @@ def _headers(token: str) -> dict[str, str]:
     return {"user-agent": "akto-mirror"} | ({"authorization": token} if token else {})
 
 
-def _answer(target: Target, client: httpx.Client, request: httpx.Request) -> tuple[int, bytes]:
+def _answer(target: Target, client: httpx.Client, request: httpx.Request) -> tuple[int, str]:
     try:
         with contextlib.closing(client.send(request, stream=True)) as response:
             _refuse_redirect(response)
-            return response.status_code, next(response.iter_raw(READ_LIMIT), b"")
+            head, is_whole = read_head(response)
+            return response.status_code, answers.objection(head, is_whole=is_whole)
     except httpx.TimeoutException:
         raise TimeoutError from None
     except (httpx.HTTPError, OSError) as error:
@@ -360,13 +360,9 @@ def _unauthorized(target: Target, status: int, *, asked_with_token: bool) -> tup
     return f"{status}, the token is refused", "check that it is complete, not expired, and of this service's account"
 
 
-def _require_success(body: bytes) -> None:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict) or answer.get("success") is False:
-        raise Fault("200, but not Akto's answer", "another service listens there; " + USE_ANOTHER_PORT)
+def _require_yes(objection: str) -> None:
+    if objection:
+        raise Fault(f"200, but not Akto's answer: {objection}", f"{answers.cause(objection)}; {USE_ANOTHER_PORT}")
 
 
 def _speaks_tls(target: Target) -> bool:

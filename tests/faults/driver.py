@@ -10,9 +10,10 @@ from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report
-from akto_mirror.delivery.retry import Durability, Pace, blames_entries
+from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.scheduler import Dispatcher, Parcel
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.symptoms import blames_entries
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.spool.store import Store
 from akto_mirror.outcomes import Outcome, verdict
@@ -25,14 +26,24 @@ _names = itertools.count()
 
 
 class Clock:
-    """Time that passes when it is told to: monotonic seconds, and the same as epoch seconds."""
+    """Time that passes when it is told to: monotonic seconds, and epoch seconds, which may be set.
+
+    Attributes:
+        now: monotonic seconds.
+        set_by: seconds by which somebody has put the epoch's clock forward.
+    """
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.set_by = 0.0
+
+    def monotonic(self) -> float:
+        """Return monotonic seconds."""
+        return self.now
 
     def wall(self) -> float:
         """Return epoch seconds."""
-        return EPOCH + self.now
+        return EPOCH + self.now + self.set_by
 
 
 class Driver:
@@ -66,7 +77,12 @@ class Driver:
         self.spool: Spool | None = None
         if folder is not None and durability is not Durability.MEMORY:
             self.spool = Spool(
-                folder, target="t", limit=spool_bytes, owner=f"owner-{next(_names)}", clock=self.clock.wall
+                folder,
+                target="t",
+                limit=spool_bytes,
+                owner=f"owner-{next(_names)}",
+                clock=self.clock.wall,
+                monotonic=self.clock.monotonic,
             )
         self.store = Store(self.spool, self.stats)
         self.dispatcher = Dispatcher(
@@ -123,6 +139,14 @@ class Driver:
             self.step()
             steps += 1
             assert steps < 1000, "the delivery spins"
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass without a send, with a sign of life when it is due."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.tend()
+            self.clock.now = min(end, self.clock.now + 10)
+        self.tend()
 
     def begin(self) -> bool:
         """Start a send; False if there is nothing to send now."""

@@ -64,13 +64,14 @@ def status(code: int, *headers: tuple[str, str], body: bytes = b'{"success":fals
 
 @dataclass
 class _Seen:
-    """What arrived: `taken` counts each entry by its path, `unanswered` those taken without a proper answer."""
+    """What arrived: `taken` counts entries by path, `unanswered` those without a proper answer; `asked` lists GETs."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     taken: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     unanswered: int = 0
     health_checks: int = 0
+    asked: list[str] = field(default_factory=list)
     tokens: Counter[str] = field(default_factory=Counter)
     at: list[float] = field(default_factory=list)
 
@@ -171,6 +172,7 @@ class FaultServer:
         if line.startswith(b"GET"):
             with self.seen.lock:
                 self.seen.health_checks += 1
+                self.seen.asked.append(line.split()[1].decode())
             return self._act(connection, self.health)
         entries: Entries = json.loads(body)["batchData"]
         reply = self.script if isinstance(self.script, Reply) else self.script(entries)

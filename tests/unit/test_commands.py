@@ -14,7 +14,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror.accounts import Stats
 from akto_mirror.addon import metrics_server
-from akto_mirror.addon.metrics_server import Observation
+from akto_mirror.addon.observation import Observation
 from akto_mirror.ingestion.service import Receiver
 from akto_mirror.outcomes import Dropped, Place, Reason
 from tests.unit.harness import Harness, mirroring

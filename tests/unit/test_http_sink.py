@@ -12,8 +12,8 @@ import pytest
 from tornado.web import Application, RequestHandler
 
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.delivery import retry
 from akto_mirror.delivery.sinks.http import HttpSink
+from akto_mirror.delivery.sinks.symptoms import Kind, hint, judge, network_hint
 from tests.faults.driver import Clock
 from tests.faults.server import FaultServer, Reply
 from tests.support.certs import make_identity
@@ -39,7 +39,7 @@ def test_http_on_a_tls_port_is_told(tmp_path: Path) -> None:
     with BackgroundServer(Application([]), ssl_context=make_identity(tmp_path).server_context()) as server:
         result = HttpSink(server.url.replace("https:", "http:")).send([b"{}"], 10)
     assert result.status is None
-    assert "write https://" in retry.network_hint(result.detail)
+    assert "write https://" in network_hint(result.detail)
 
 
 def test_what_cannot_be_connected_to_is_named() -> None:
@@ -51,13 +51,13 @@ def test_what_cannot_be_connected_to_is_named() -> None:
         port = bound.getsockname()[1]
         refused = HttpSink(f"http://127.0.0.1:{port}/x").send([b"{}"], 10)
     assert refused.detail.startswith(f"ConnectError at 127.0.0.1:{port}: ")
-    assert "nothing listens there" in retry.network_hint(refused.detail)
+    assert "nothing listens there" in network_hint(refused.detail)
 
 
 def test_an_unknown_host_has_its_own_hint() -> None:
     """However the system words it, the name is what to look at."""
     for words in ("[Errno -2] Name or service not known", "[Errno 8] nodename nor servname provided, or not known"):
-        assert "spelling of the host" in retry.network_hint(f"ConnectError at h:1: {words}")
+        assert "spelling of the host" in network_hint(f"ConnectError at h:1: {words}")
 
 
 @pytest.mark.parametrize(("code", "place"), [(300, ""), (302, ""), (304, ""), (301, "http://[")])
@@ -66,8 +66,8 @@ def test_a_redirect_to_nowhere_is_a_mistake_of_the_setup(code: int, place: str) 
     with FaultServer(Reply(code, [("Location", place)] if place else [], b"")) as akto:
         result = HttpSink(akto.url).send([b"{}"], 10)
     assert result.told == f"{code} to {place or 'a place that it does not name'}"
-    assert retry.judge(result.status) is retry.Kind.SETUP
-    assert "where it leads" in retry.hint(result.status)
+    assert judge(result.status) is Kind.SETUP
+    assert "where it leads" in hint(result.status)
 
 
 class _Cookies(RequestHandler):
@@ -79,6 +79,7 @@ class _Cookies(RequestHandler):
     def post(self) -> None:
         self.seen.append(self.request.headers.get("cookie", ""))
         self.set_cookie(f"c{len(self.seen)}", "x")
+        self.finish({"success": True})
 
     get = post
 

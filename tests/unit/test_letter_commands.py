@@ -17,6 +17,7 @@ from mitmproxy import exceptions
 from akto_mirror.addon import dead_letter_commands
 from akto_mirror.config import options
 from akto_mirror.delivery.shipper import SpoolPlan
+from akto_mirror.delivery.spool import schema
 from akto_mirror.delivery.spool.spool import Dead, Spool
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
 from tests.unit.harness import Harness, mirroring
@@ -77,7 +78,7 @@ def test_list(running: Harness) -> None:
 
 def test_list_beside_a_writer(running: Harness, folder: Path) -> None:
     """Line 6: a list does not wait for somebody who writes."""
-    with closing(sqlite3.connect(folder / "spool.db", isolation_level=None)) as writer:
+    with closing(sqlite3.connect(folder / next(schema.names()), isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         assert len(call(running, "akto.dead")) == 4
         writer.execute("ROLLBACK")

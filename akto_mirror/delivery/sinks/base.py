@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-# How the text of an error of a file begins.
-UNWRITABLE = "cannot write"
+from akto_mirror.delivery.sinks import answers, symptoms
+from akto_mirror.delivery.sinks.symptoms import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +19,32 @@ class SendResult:
         detail: the fault, or the beginning of the answer, as printable text.
         retry_after: the header of this name, empty if there is none.
         healthy: whether the destination's health check passed after the try; None if it was not asked.
+        objection: what speaks against an answer of status 200 being Akto's yes; empty if nothing does.
     """
 
     status: int | None
     detail: str = ""
     retry_after: str = ""
     healthy: bool | None = None
+    objection: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What the answer means."""
+        return Kind.SETUP if self.objection else symptoms.judge(self.status)
 
     @property
     def told(self) -> str:
-        """The status, if there is one, and the detail."""
-        return self.detail if self.status is None else f"{self.status} {self.detail}".rstrip()
+        """The status, if there is one, what speaks against it, and the detail."""
+        objection = f"({self.objection}) " if self.objection else ""
+        return self.detail if self.status is None else f"{self.status} {objection}{self.detail}".rstrip()
+
+    @property
+    def hint(self) -> str:
+        """The likely mistake behind a failure; empty if there is none to name."""
+        if self.objection:
+            return answers.cause(self.objection)
+        return symptoms.network_hint(self.detail) if self.status is None else symptoms.hint(self.status)
 
 
 class Sink(Protocol):

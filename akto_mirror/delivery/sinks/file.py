@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from akto_mirror import private_files
-from akto_mirror.delivery.sinks.base import UNWRITABLE, SendResult
+from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.symptoms import UNWRITABLE
 from akto_mirror.escaping import printable
 
 try:

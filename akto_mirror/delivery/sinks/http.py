@@ -9,21 +9,21 @@ import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import certifi
 import httpx
 
-from akto_mirror.akto_api import HEALTH_PATH, MARKER, batch_body
+from akto_mirror.akto_api import HEALTH_PATH, MARKER, batch_body, beside
+from akto_mirror.delivery.sinks import answers
+from akto_mirror.delivery.sinks.answers import MAX_ANSWER
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.symptoms import Kind
 from akto_mirror.delivery.sinks.transport import Transport
 from akto_mirror.escaping import hide, printable
 
 # Any answer will do, as long as it can be read as it comes.
 ANSWERS = {"accept": "*/*", "accept-encoding": "identity"}
-
-# Bytes of an answer that are read; Akto's are far shorter, and nothing needs more.
-MAX_ANSWER = 64 * 1024
 
 CONNECTED = frozenset(
     {"connection.connect_tcp.complete", "connection.connect_unix_socket.complete", "connection.start_tls.complete"}
@@ -58,8 +58,9 @@ class HttpSink:
         return self._ask("POST", self._url, batch_body(entries), timeout_s)
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Ask `/healthCheck` of the same server."""
-        return self._ask("GET", urljoin(self._url, HEALTH_PATH), None, timeout_s).status == 200
+        """Ask `/healthCheck` of the same service."""
+        url = beside(self._url, HEALTH_PATH)
+        return self._ask("GET", url, None, timeout_s).kind is Kind.SHIPPED
 
     def abort(self) -> None:
         """Shut the connection down, which wakes a thread that waits on it."""
@@ -96,8 +97,12 @@ class HttpSink:
         asked = {"timeout": httpx.Timeout(timeout_s).as_dict(), "trace": self._trace}
         request = httpx.Request(method, url, headers=self._headers, content=content, extensions=asked)
         with contextlib.closing(self._transport.handle_request(request)) as response:
-            detail = _leads_to(response) if response.is_redirect else _head(response)
-            return SendResult(response.status_code, self._told(detail), response.headers.get("retry-after", ""))
+            status, retry_after = response.status_code, response.headers.get("retry-after", "")
+            if response.is_redirect:
+                return SendResult(status, self._told(_leads_to(response)), retry_after)
+            head, is_whole = read_head(response)
+            objection = answers.objection(head, is_whole=is_whole) if status == 200 else ""
+            return SendResult(status, self._told(head.decode("utf-8", "replace")), retry_after, objection=objection)
 
     def _place(self, fault: Exception) -> str:
         """Name what could not be connected to, which the fault's own text leaves out."""
@@ -137,11 +142,15 @@ def _leads_to(response: httpx.Response) -> str:
     return f"to {response.headers.get('location') or 'a place that it does not name'}"
 
 
-def _head(response: httpx.Response) -> str:
-    """Read an answer to its end, so that the connection can be used again, but keep and accept only so much."""
+def read_head(response: httpx.Response) -> tuple[bytes, bool]:
+    """Read an answer to its end, so that the connection can be used again, but no more than the longest.
+
+    Returns:
+        Its beginning, and whether that is all.
+    """
     head = bytearray()
     for piece in response.iter_raw():
         head += piece
         if len(head) > MAX_ANSWER:
-            break
-    return head.decode("utf-8", "replace")
+            return bytes(head[:MAX_ANSWER]), False
+    return bytes(head), True

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 
 from akto_mirror.accounts import Stats
-from akto_mirror.delivery.spool.file import LOCK_S, NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.delivery.spool.lock import LOCK_S
 from akto_mirror.delivery.spool.spool import Dead, Spool
 from akto_mirror.outcomes import Dropped, Place
 
@@ -22,7 +23,8 @@ RETRY_S = 30.0
 # After a wait for another process's lock in vain it is left alone for a second more; longer if the lock lasts.
 BUSY_S = LOCK_S + 1.0
 
-# A full spool is tried again after so long; sooner if a batch has left it.
+# A full spool is tried again after so long; sooner if a batch has left it. So is a full disk that did not even give
+# back what is on it.
 FULL_RETRY_S = 5.0
 
 # Between two steps of what is done in steps, so that other processes come to write.
@@ -67,6 +69,7 @@ class Store:
         self._busy_s = BUSY_S
         self._troubled = False
         self._told_full = False
+        self._told: set[str] = set()
 
     @property
     def spool(self) -> Spool | None:
@@ -120,7 +123,7 @@ class Store:
             return None
         skip = self._known(self._busy | self._gone | set(later))
         stored = self._attempt(now, lambda spool: spool.next(skip))
-        self._count_buried(now)
+        self._count_damaged(now)
         if stored is None:
             self._reconcile(now)
             return None
@@ -149,7 +152,7 @@ class Store:
     def settle(self, row: Row | None, rest: Sequence[bytes], dead: Sequence[Dead], now: float) -> Settled | None:
         """Put `rest` and the dead letters, all in flight, in the place of a batch; None if the disk fails."""
         known = row.id if row is not None and row.file == self._file else None
-        done = self._attempt(now, lambda spool: (spool.settle(known, rest, dead),))
+        done = self._attempt(now, lambda spool: (_settle(spool, known, rest, dead),))
         if done is None:
             return None
         if row is not None:
@@ -174,12 +177,20 @@ class Store:
             return
         self._remove_gone(now)
         found = self._attempt(now, lambda spool: spool.adopt())
+        self._tell_of_others(spool)
         self._count_adopted(found or 0, spool)
         self._reconcile(now)
         if found is not None and not self.has_more():
             self._attempt(now, lambda spool: spool.tidy())
         if spool.unfinished:
             self._beat_at = now + STEP_PAUSE_S
+
+    def _tell_of_others(self, spool: Spool) -> None:
+        """Tell of files of other versions, once."""
+        for note in spool.notes():
+            if note not in self._told:
+                self._told.add(note)
+                logger.warning("akto: %s", note)
 
     def _count_adopted(self, found: int, spool: Spool) -> None:
         self._stats.recover(found)
@@ -221,10 +232,11 @@ class Store:
             self._told_full = False
             self._keep_at = float("-inf")
 
-    def _count_buried(self, now: float) -> None:
-        if self._spool is not None and self._spool.buried:
-            logger.warning("akto: %d batches are damaged on disk; they are among the dead letters", self._spool.buried)
-            self._spool.buried = 0
+    def _count_damaged(self, now: float) -> None:
+        if self._spool is not None and self._spool.damaged:
+            count = len(self._spool.damaged)
+            logger.warning("akto: %d batches are damaged on disk; they are among the dead letters", count)
+            self._spool.damaged.clear()
             self._reconcile(now, damaged=True)
 
     def _reconcile(self, now: float, *, damaged: bool = False) -> None:
@@ -242,31 +254,25 @@ class Store:
             self._stats.recover(-lost)
 
     def _attempt(self, now: float, action: Callable[[Spool], T], *, is_large: bool = False) -> T | None:
-        """Do something with the spool; None if the disk fails.
-
-        What is not large may use the reserve of a full disk.
-        """
+        """Do something with the spool; None if the disk fails."""
         if self._spool is None or not self.is_usable(now):
             return None
         try:
-            done = self._insist(self._spool, action, is_large=is_large)
-        except SpoolFull as fault:
-            self._be_full(fault, now)
+            done = self._insist(self._spool, action)
+        except SpoolFull as error:
+            self._be_full(error, now)
             return None
-        except SpoolError as fault:
-            self._be_troubled(fault, now, is_large=is_large)
+        except SpoolError as error:
+            self._be_troubled(error, now, is_large=is_large)
             return None
         self._recover(is_large=is_large)
         return done
 
-    def _insist(self, spool: Spool, action: Callable[[Spool], T], *, is_large: bool) -> T:
+    def _insist(self, spool: Spool, action: Callable[[Spool], T]) -> T:
         try:
             return action(spool)
-        except SpoolDamaged as fault:
-            self._set_aside(spool, fault)
-        except NoSpaceError:
-            if is_large or not spool.free_reserve():
-                raise
+        except SpoolDamaged as error:
+            self._set_aside(spool, error)
         return action(spool)
 
     def _set_aside(self, spool: Spool, fault: SpoolDamaged) -> None:
@@ -288,8 +294,9 @@ class Store:
         """Leave the disk alone; where it is only full it can still give back what is on it."""
         if isinstance(fault, SpoolBusy):
             return self._be_patient(fault, now)
-        if is_large and isinstance(fault, NoSpaceError):
+        if isinstance(fault, NoSpaceError):
             self._keep_at = now + RETRY_S
+            self._retry_at = self._retry_at if is_large else now + FULL_RETRY_S
         else:
             self._retry_at = now + RETRY_S
         return self._tell(fault)
@@ -311,3 +318,13 @@ class Store:
         if self._troubled and is_large:
             self._troubled = False
             logger.info("akto: the spool works again")
+
+
+def _settle(spool: Spool, number: int | None, rest: Sequence[bytes], dead: Sequence[Dead]) -> int | None:
+    """Replace a batch, on a full disk in two steps: first its room is given back to the file, then taken again."""
+    try:
+        return spool.settle(number, rest, dead)
+    except NoSpaceError:
+        if number is None or spool.settle(number, [], []) is None:
+            raise
+        return spool.settle(None, rest, dead)

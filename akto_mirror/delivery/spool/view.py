@@ -1,22 +1,36 @@
-"""What is in a spool, for those who only look: without a lock and without a change."""
+"""What is in a spool, for those who only look: without a change, and no longer than others can wait.
+
+While a reader has the file locked, nobody can end a change; so each look is one short statement that gives up in time.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from akto_mirror import private_files
-from akto_mirror.delivery.spool.file import LOCK_S, SpoolError, read_text, told
+from akto_mirror.delivery.spool import schema
+from akto_mirror.delivery.spool.errors import SpoolError, told
+from akto_mirror.delivery.spool.lock import LOCK_S
 
 # The end of the year 9999, after which no date can be told.
 LAST_SECOND = 253_402_300_799
 
-# The columns of a `DeadLetter`.
-LETTER = "id, created, target, reason, count, payload"
+# Seconds that one look may take, less than others wait for it; and how many of SQLite's steps go between two looks at
+# the clock.
+LOOK_S = LOCK_S / 4
+LOOK_STEPS = 10_000
+
+_LETTER = (
+    "SELECT dead.id, created, target, reason, count, payloads.payload FROM dead"
+    " LEFT JOIN payloads ON payloads.id = dead.payload"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,45 +66,125 @@ class Sizes:
 
 
 def measure(folder: Path, target: str) -> Sizes | None:
-    """Look at a spool from outside, without a lock or a change; None if there is none, or it cannot be read.
+    """Look at a spool from outside; None if there is none, or it cannot be read now.
 
     Args:
         folder: of the spool.
         target: whose oldest batch is looked for.
     """
-    file = folder / private_files.FILE
     try:
-        if not file.exists():
-            return None
-        with contextlib.closing(_reader(file)) as db:
-            (oldest,) = db.execute("SELECT MIN(created) FROM batches WHERE target = ?", (target,)).fetchone()
+        with _looking(folder) as db:
             waiting, dead = db.execute("SELECT waiting, dead FROM totals").fetchone()
-            return Sizes(waiting, dead, None if oldest is None else epoch(oldest))
-    except (sqlite3.Error, OSError):
+            return Sizes(waiting, dead, _oldest(db, target))
+    except (SpoolError, sqlite3.Error, OSError, ValueError, TypeError):
         return None
 
 
-def newest_dead(folder: Path, count: int) -> Iterator[DeadLetter]:
-    """Read the newest dead letters, newest first, from outside: without a lock or a change, one after another.
+def _oldest(db: sqlite3.Connection, target: str) -> float | None:
+    """Return when the first batch of each session was written, of which the least is wanted."""
+    first = (
+        "SELECT MIN(batches.id) FROM sessions JOIN batches ON session = sessions.id WHERE target = ? GROUP BY session"
+    )
+    (oldest,) = db.execute(f"SELECT MIN(created) FROM batches WHERE id IN ({first})", (target,)).fetchone()  # noqa: S608 - constant
+    return None if oldest is None else epoch(oldest)
+
+
+def shares(folder: Path) -> list[Share]:
+    """List what waits, by target, from outside.
 
     Raises:
         SpoolError: there is no spool, or it cannot be read.
     """
-    file = folder / private_files.FILE
+    with _telling(folder), _looking(folder) as db:
+        return read_shares(db)
+
+
+def dead_sizes(folder: Path) -> tuple[int, int]:
+    """Count the dead letters and the bytes of their payloads, from outside.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    with _telling(folder), _looking(folder) as db:
+        count, size = db.execute(
+            "SELECT COUNT(*), TOTAL(LENGTH(payloads.payload)) FROM dead"
+            " LEFT JOIN payloads ON payloads.id = dead.payload"
+        ).fetchone()
+        return int(count), int(size)
+
+
+def letters(folder: Path) -> Iterator[DeadLetter]:
+    """Read the dead letters one by one, oldest first, from outside.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    with _telling(folder), _looking(folder) as db:
+        yield from _one_by_one(db, db.execute("SELECT id FROM dead ORDER BY id").fetchall())
+
+
+def newest_dead(folder: Path, count: int) -> Iterator[DeadLetter]:
+    """Read the newest dead letters one by one, newest first, from outside.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    with _telling(folder), _looking(folder) as db:
+        yield from _one_by_one(db, db.execute("SELECT id FROM dead ORDER BY id DESC LIMIT ?", (count,)).fetchall())
+
+
+def _one_by_one(db: sqlite3.Connection, numbers: Sequence[tuple[int]]) -> Iterator[DeadLetter]:
+    """Keep no lock between two of them, however slowly they are taken; one that is gone by then is left out."""
+    for (number,) in numbers:
+        _give_up_in_time(db)
+        row = db.execute(f"{_LETTER} WHERE dead.id = ?", (number,)).fetchone()
+        if row is not None:
+            yield read_letter(row)
+
+
+@contextmanager
+def _telling(folder: Path) -> Iterator[None]:
     try:
-        if not file.exists():
-            raise SpoolError(f"nothing is on disk: {file} does not exist")
-        with contextlib.closing(_reader(file)) as db:
-            rows = db.execute(f"SELECT {LETTER} FROM dead ORDER BY id DESC LIMIT ?", (count,))  # noqa: S608 - constant
-            yield from map(read_letter, rows)
-    except (sqlite3.Error, OSError, ValueError, OverflowError, TypeError) as fault:
-        raise SpoolError(f"{file}: {told(fault)}") from fault
+        yield
+    except (sqlite3.Error, OSError, ValueError, OverflowError, TypeError) as error:
+        raise SpoolError(f"{folder}: {told(error)}") from error
 
 
-def _reader(file: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=LOCK_S)
-    db.text_factory = read_text
-    return db
+@contextmanager
+def _looking(folder: Path) -> Iterator[sqlite3.Connection]:
+    file = schema.own_file(folder, LOOK_S)
+    if not file.exists():
+        raise SpoolError(f"nothing is on disk: {file} does not exist")
+    private_files.check_file(file)
+    with contextlib.closing(schema.reader(file, LOCK_S)) as db:
+        _give_up_in_time(db)
+        yield db
+
+
+def _give_up_in_time(db: sqlite3.Connection) -> None:
+    """Bound the next statement; the time runs from its first steps on, which it takes when it has its lock."""
+    end: list[float] = []
+
+    def is_over() -> bool:
+        if not end:
+            end.append(time.monotonic() + LOOK_S)
+        return time.monotonic() > end[0]
+
+    db.set_progress_handler(is_over, LOOK_STEPS)
+
+
+def read_shares(db: sqlite3.Connection) -> list[Share]:
+    """List what waits, by target, within a transaction."""
+    rows = db.execute(
+        "SELECT target, COUNT(*), TOTAL(count), TOTAL(size), MIN(created) FROM batches"
+        " JOIN sessions ON sessions.id = session GROUP BY target"
+    )
+    return [Share(str(to), batches, int(count), int(size), epoch(oldest)) for to, batches, count, size, oldest in rows]
+
+
+def read_letters(db: sqlite3.Connection) -> Iterator[DeadLetter]:
+    """Read the dead letters, oldest first, within a transaction."""
+    return map(read_letter, db.execute(f"{_LETTER} ORDER BY dead.id"))
 
 
 def read_letter(row: Sequence[Any]) -> DeadLetter:

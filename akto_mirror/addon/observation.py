@@ -1,0 +1,56 @@
+"""What metrics and `akto.stats` show, looked at in one place."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from akto_mirror.accounts import Snapshot, Stats
+from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.spool import view
+
+
+class Observation(NamedTuple):
+    """What is to be told.
+
+    Attributes:
+        counts: what became of every flow.
+        queue_bytes: bytes of memory that waiting entries hold.
+        queue_limit: bytes that they may hold.
+        spool_bytes: bytes of entries that wait on disk, of all processes that share the spool; None without one.
+        dead_bytes: bytes of entries on disk that were refused for good; None without a spool.
+        oldest_s: seconds since the oldest entry that is not shipped was captured, 0 if there is none; what is on disk
+            for an earlier `akto_url`, which nobody sends, does not count.
+    """
+
+    counts: Snapshot
+    queue_bytes: int
+    queue_limit: int
+    spool_bytes: int | None
+    dead_bytes: int | None
+    oldest_s: float
+
+
+def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Path | None, target: str) -> Observation:
+    """Look at everything; a slow disk makes it slow.
+
+    Args:
+        stats: the counts.
+        shipper: what sends; None in a dry run.
+        queue_limit: bytes that the queue may hold.
+        folder: of the spool; None if nothing goes to disk.
+        target: the destination of the batches on disk that are being sent.
+    """
+    sizes = view.measure(folder, target) if folder else None
+    ages = [shipper.oldest_s if shipper else 0.0]
+    if sizes and sizes.oldest is not None:
+        ages.append(time.time() - sizes.oldest)
+    return Observation(
+        counts=stats.snapshot(),
+        queue_bytes=shipper.queue_bytes if shipper else 0,
+        queue_limit=queue_limit,
+        spool_bytes=sizes.waiting if sizes else None,
+        dead_bytes=sizes.dead if sizes else None,
+        oldest_s=max(ages),
+    )

@@ -1,0 +1,70 @@
+"""What people do with a spool: look at what waits and at dead letters, and send, redirect or delete them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from akto_mirror.delivery.spool import rows, sessions
+from akto_mirror.delivery.spool.file import SpoolFile
+from akto_mirror.delivery.spool.view import DeadLetter, Share, read_letters, read_shares
+
+# Batches and dead letters that are changed in one transaction, so that it fits the journal's room and other processes
+# need not wait for long, and the seconds in which they come to write before the next one.
+STEP_ROWS = 500
+PAUSE_S = 0.05
+
+
+class SpoolByHand(SpoolFile):
+    """The file, for people; see `SpoolFile` for its arguments."""
+
+    def waiting(self) -> list[Share]:
+        """List what waits, by target."""
+        with self._reading() as db:
+            return read_shares(db)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """List the entries that were refused for good, oldest first."""
+        with self._reading() as db:
+            return list(read_letters(db))
+
+    def dead_targets(self) -> dict[int, str]:
+        """Tell whom the dead letters were for, by their ids."""
+        with self._reading() as db:
+            return dict(db.execute("SELECT id, target FROM dead ORDER BY id").fetchall())
+
+    def revive(self, numbers: Collection[int] | None = None, target: str = "") -> int:
+        """Let dead letters be sent again, all of them or those named; returns how many."""
+        return self._change_dead(numbers, lambda db, number: rows.revive(db, number, target, self._clock()))
+
+    def drop_dead(self, numbers: Collection[int] | None = None) -> int:
+        """Delete dead letters, all of them or those named; returns how many."""
+        return self._change_dead(numbers, rows.delete_dead)
+
+    def _change_dead(self, numbers: Collection[int] | None, change: Callable[[sqlite3.Connection, int], object]) -> int:
+        there = self.dead_targets()
+        chosen = [number for number in there if numbers is None or number in numbers]
+        self._in_steps(chosen, change)
+        return len(chosen)
+
+    def drop_waiting(self, target: str) -> int:
+        """Delete what waits for a target; returns how many entries."""
+        with self._reading() as db:
+            found = rows.waiting_for(db, target)
+        self._in_steps(list(found), rows.delete)
+        return sum(found.values())
+
+    def redirect(self, start: str, end: str) -> int:
+        """Let what waits for one target go to another, sent by whoever comes next; returns how many entries."""
+        with self._transaction() as db:
+            return sessions.redirect(db, start, end)
+
+    def _in_steps(self, numbers: Sequence[int], change: Callable[[sqlite3.Connection, int], object]) -> None:
+        """Change rows a step at a time, and let other processes write between two of them."""
+        for start in range(0, len(numbers), STEP_ROWS):
+            if start:
+                time.sleep(PAUSE_S)
+            with self._transaction() as db:
+                for number in numbers[start : start + STEP_ROWS]:
+                    change(db, number)

@@ -1,0 +1,104 @@
+"""What can go wrong with the spool's file, and how SQLite's and the system's errors are told apart."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+from akto_mirror.escaping import printable
+
+# Result codes (https://sqlite.org/rescode.html) of trouble that may pass. Any other one, in answer to the fixed
+# statements here, says that the file is not what it was.
+PASSING = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+# A disk with less free than this counts as full when SQLite complains of something else: file systems that copy on
+# write need room for everything, and answer with any error when they have none.
+NEARLY_FULL = 128 * 1024
+
+
+class SpoolError(Exception):
+    """The disk does not do its part now; the text says how."""
+
+
+class SpoolBusy(SpoolError):  # noqa: N818 - the lock of another process, not an error
+    """Another process keeps the file locked for longer than this one waits."""
+
+
+class SpoolFull(SpoolError):  # noqa: N818 - a bound that is reached, not an error
+    """The bound on the spool's bytes is reached."""
+
+
+class NoSpaceError(SpoolError):
+    """The disk itself is full."""
+
+
+class SpoolDamaged(SpoolError):  # noqa: N818 - the file is, not the call
+    """The file is not what was written; it should be set aside."""
+
+
+def of_sqlite(error: sqlite3.Error, file: Path) -> SpoolError:
+    """Return what an error of SQLite means for a file of the spool.
+
+    While the disk is full no file counts as damaged: it may be whole again when there is room.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    text = f"{file}: {told(error)}"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return SpoolBusy(text)
+    if code == sqlite3.SQLITE_FULL or is_nearly_full(file.parent):
+        return NoSpaceError(text)
+    damaged = _is_writable(file) if code == sqlite3.SQLITE_READONLY else code not in PASSING
+    return SpoolDamaged(f"{file} is damaged: {told(error)}") if damaged else SpoolError(text)
+
+
+def of_system(error: OSError, text: str) -> SpoolError:
+    """Return what an error of the system means, with `text` before it."""
+    kind = SpoolBusy if isinstance(error, BlockingIOError) else SpoolError
+    return (NoSpaceError if error.errno in NO_SPACE else kind)(f"{text}{told(error)}")
+
+
+def of_value(error: Exception, file: Path) -> SpoolError:
+    """Return what a value in the file means that cannot be one."""
+    if is_nearly_full(file.parent):
+        return NoSpaceError(f"{file}: {told(error)}")
+    return SpoolDamaged(f"{file} is damaged: {told(error)}")
+
+
+def is_nearly_full(folder: Path) -> bool:
+    """Tell whether a folder's disk has hardly any room left."""
+    try:
+        return shutil.disk_usage(folder).free < NEARLY_FULL
+    except OSError:
+        return False
+
+
+def _is_writable(file: Path) -> bool:
+    """Tell whether the system would let the file be written: SQLite calls a damaged header read-only, too."""
+    try:
+        read_only = hasattr(os, "statvfs") and os.statvfs(file).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
+    return not read_only and os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
+
+
+def told(error: BaseException) -> str:
+    """Tell an error in one printable line."""
+    return printable(f"{type(error).__name__}: {error}")

@@ -1,0 +1,40 @@
+"""Who of several processes is dead: whoever has given no sign of life for a lease. No clock and no I/O.
+
+A sign of life is a number that its process counts up. No two clocks are compared, and none that can be set is asked:
+whoever watches measures by its own how long a number has not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class Watch:
+    """Watches signs of life.
+
+    Args:
+        lease_s: seconds without a sign after which a process counts as dead.
+    """
+
+    def __init__(self, lease_s: float) -> None:
+        self._lease_s = lease_s
+        self._seen: dict[str, tuple[float, float]] = {}
+        self._looked_at = float("-inf")
+
+    def dead(self, signs: Mapping[str, float], now: float) -> set[str]:
+        """Look at all signs of life, and return whose have not changed for a lease.
+
+        After a long pause of this process, as when the machine slept, the others have half a lease to show that they
+        live: of the time between two looks no more counts.
+
+        Args:
+            signs: each process's last sign.
+            now: monotonic seconds.
+        """
+        passed = min(now - self._looked_at, self._lease_s / 2)
+        self._looked_at = now
+        before, self._seen = self._seen, {}
+        for name, sign in signs.items():
+            last, age = before.get(name, (None, 0.0))
+            self._seen[name] = (sign, age + passed if last == sign else 0.0)
+        return {name for name, (_, age) in self._seen.items() if age >= self._lease_s}

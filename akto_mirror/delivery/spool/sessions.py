@@ -1,0 +1,90 @@
+"""Sessions in the spool: whose batches are whose, and whom they are for. Statements only, within a transaction.
+
+A session is what one process stores for one target. It changes hands, or goes to another target, as a whole: one short
+row is written over, however many batches it holds.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from akto_mirror.delivery.spool.schema import FIRST_BEAT, FREE
+
+_HELD = "FROM batches JOIN sessions ON sessions.id = batches.session WHERE holder = ?"
+_EMPTY = "NOT EXISTS (SELECT 1 FROM batches WHERE session = sessions.id)"
+
+
+def own(db: sqlite3.Connection, holder: str, target: str) -> int:
+    """Return the newest session of a holder for a target; it begins if there is none."""
+    row = db.execute("SELECT MAX(id) FROM sessions WHERE holder = ? AND target = ?", (holder, target)).fetchone()
+    return int(row[0]) if row[0] is not None else begin(db, holder, target)
+
+
+def begin(db: sqlite3.Connection, holder: str, target: str) -> int:
+    """Begin a session."""
+    done = db.execute("INSERT INTO sessions (holder, beats, target) VALUES (?,?,?)", (holder, FIRST_BEAT, target))
+    return done.lastrowid or 0
+
+
+def beat(db: sqlite3.Connection, holder: str) -> None:
+    """Give a sign of life."""
+    db.execute("UPDATE sessions SET beats = beats + 1 WHERE holder = ?", (holder,))
+
+
+def signs(db: sqlite3.Connection, holder: str) -> dict[str, float]:
+    """Return the signs of life of all others, by their names."""
+    rows = db.execute(
+        "SELECT holder, TOTAL(beats) FROM sessions WHERE holder NOT IN (?, ?) GROUP BY holder", (holder, FREE)
+    )
+    return {str(name): float(count) for name, count in rows}
+
+
+def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection[str]) -> None:
+    """Hold what is free for a target, or was held by the dead; and send there what is held already for another one."""
+    free = json.dumps([FREE, *dead])
+    db.execute(
+        "UPDATE sessions SET holder = ? WHERE target = ? AND holder IN (SELECT value FROM json_each(?))",
+        (holder, target, free),
+    )
+    db.execute("UPDATE sessions SET target = ? WHERE holder = ? AND target <> ?", (target, holder, target))
+    newest = "(SELECT MAX(id) FROM sessions WHERE holder = :holder)"
+    db.execute(
+        f"DELETE FROM sessions WHERE holder = :holder AND id <> {newest} AND {_EMPTY}",  # noqa: S608 - constants
+        {"holder": holder},
+    )
+
+
+def release(db: sqlite3.Connection, holder: str) -> None:
+    """Leave everything to whoever comes next."""
+    db.execute(f"DELETE FROM sessions WHERE holder = ? AND {_EMPTY}", (holder,))  # noqa: S608 - constant
+    db.execute("UPDATE sessions SET holder = ? WHERE holder = ?", (FREE, holder))
+
+
+def redirect(db: sqlite3.Connection, start: str, end: str) -> int:
+    """Free everything that waits for one target, for another one; returns how many entries."""
+    (count,) = db.execute(
+        "SELECT TOTAL(count) FROM batches JOIN sessions ON sessions.id = session WHERE target = ?", (start,)
+    ).fetchone()
+    db.execute("UPDATE sessions SET target = ?, holder = ? WHERE target = ?", (end, FREE, start))
+    return int(count)
+
+
+def entries(db: sqlite3.Connection, holder: str, skip: str = "[]") -> int:
+    """Count a holder's entries, without those of batches to skip, whose ids are given as JSON."""
+    row = db.execute(
+        f"SELECT TOTAL(count) {_HELD} AND batches.id NOT IN (SELECT value FROM json_each(?))",  # noqa: S608 - constant
+        (holder, skip),
+    ).fetchone()
+    return int(row[0])
+
+
+def batches(db: sqlite3.Connection, holder: str) -> set[int]:
+    """Return the ids of a holder's batches."""
+    return {number for (number,) in db.execute(f"SELECT batches.id {_HELD}", (holder,))}
+
+
+def holds(db: sqlite3.Connection, holder: str, batch: int) -> bool:
+    """Tell whether a batch is a holder's."""
+    return db.execute(f"SELECT 1 {_HELD} AND batches.id = ?", (holder, batch)).fetchone() is not None

@@ -1,0 +1,310 @@
+"""Fill the spool's disk at random moments, kill and restart on it, and ask an oracle what was lost.
+
+`python -m tests.faults.fulldisk --seconds 600`, or `make fulldisk`. Nobody makes room before everything has arrived.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults import disks
+from tests.faults.server import OK, FaultServer, status, wait_for
+from tests.support.environment import bare
+from tests.support.proxy import ROOT
+
+# Entries of the batch that may be on its way at a kill, and so may arrive twice.
+BATCH = 50
+
+PATIENCE_S = 120.0
+
+
+@dataclass
+class Tally:
+    """What happened on one kind of disk, and what the oracle found."""
+
+    kind: str
+    rounds: int = 0
+    kills: int = 0
+    looks: int = 0
+    stored: int = 0
+    delivered: int = 0
+    lost: int = 0
+    twice: int = 0
+    disagreements: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        told = "; ".join(self.disagreements[:3])
+        return (
+            f"{self.kind}: rounds {self.rounds}, kills {self.kills}, looks from outside {self.looks}, entries on the "
+            f"full disk {self.stored}, delivered {self.delivered}, lost {self.lost}, twice {self.twice} "
+            f"(kills explain up to {self.kills * BATCH})" + (f"; DISAGREE: {told}" if told else "")
+        )
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether nothing was lost, and all that counts said the same."""
+        return not self.lost and not self.disagreements and self.twice <= self.kills * BATCH
+
+
+class Host:
+    """A process that captures and delivers, on a disk."""
+
+    def __init__(self, url: str, folder: Path, draw: random.Random, name: str) -> None:
+        command = [sys.executable, "-m", "tests.faults.host", url, str(folder), "--name", name]
+        command += ["--durability", draw.choice(["spill", "disk"]), "--seed", str(draw.randrange(1000))]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=bare(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line.strip().isdigit(), self.log
+        self.port = int(line)
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        self._log.seek(0)
+        return self._log.read().decode()
+
+    def stop_capturing(self) -> None:
+        """Let it only deliver from now on."""
+        assert self.process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+
+    def scrape(self) -> dict[str, float]:
+        """Return its metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        return {name: float(value) for name, value in re.findall(r"^(\S+) (\S+)$", text, re.MULTILINE)}
+
+    def waiting(self, place: str) -> int:
+        """Return how many entries wait in a place."""
+        return int(self.scrape()[f'akto_mirror_entries_waiting{{place="{place}"}}'])
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self) -> str:
+        """End it in good order; returns its counts."""
+        self.process.send_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, self.log
+        return out
+
+
+class Looks:
+    """Scrapes a process and asks for the status beside it, over and over; also a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.count = 0
+        self.failed: list[str] = []
+        self.host: Host | None = None
+        self._folder = folder
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(look,)) for look in (self._scrape, self._status)]
+
+    def __enter__(self) -> Looks:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, look: object) -> None:
+        assert callable(look)
+        while not self._over.wait(0.02):
+            look()
+            self.count += 1
+
+    def _scrape(self) -> None:
+        with contextlib.suppress(OSError):
+            if self.host is not None:
+                self.host.scrape()
+
+    def _status(self) -> None:
+        code, text = spool_status(self._folder)
+        if code and "nothing is on disk" not in text:
+            self.failed.append(f"spool status: {text}")
+
+
+def spool_status(folder: Path) -> tuple[int, str]:
+    """Run the command; returns its exit code and what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "akto_mirror", "spool", "--dir", str(folder), "status"],
+        cwd=ROOT,
+        env=bare(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def status_entries(folder: Path) -> int:
+    """Return how many entries wait, as the command says."""
+    code, text = spool_status(folder)
+    if code and "nothing is on disk" in text:
+        return 0
+    assert code == 0, text
+    return sum(map(int, re.findall(r"^waiting: (\d+) entries", text, re.MULTILINE)))
+
+
+def stored(folder: Path) -> set[str]:
+    """Return what the files hold, read from a copy on another disk; nobody writes meanwhile."""
+    with tempfile.TemporaryDirectory() as copy:
+        for path in folder.glob("spool*.db*"):
+            shutil.copy(path, copy)
+        paths: set[str] = set()
+        for file in Path(copy).glob("spool*.db"):
+            with contextlib.closing(sqlite3.connect(file)) as db:
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                rows = db.execute("SELECT payload FROM payloads WHERE id IN (SELECT payload FROM batches)").fetchall()
+            paths |= {json.loads(line)["path"] for (payload,) in rows for line in payload.split(b"\n")}
+        return paths
+
+
+@contextmanager
+def paused(host: Host) -> Iterator[None]:
+    """Stop a process for a moment."""
+    os.kill(host.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(host.process.pid, signal.SIGCONT)
+
+
+def play(disk: Path, draw: random.Random, tally: Tally) -> None:
+    """Play one round on a fresh folder: fill, look, kill and restart, and let everything arrive."""
+    folder = disk / f"spool{tally.rounds}"
+    with FaultServer(status(503)) as akto, Looks(folder) as looks, contextlib.ExitStack() as stack:
+        host = looks.host = Host(akto.url, folder, draw, f"{tally.rounds}a")
+        stack.callback(lambda: host.process.kill())  # noqa: PLW0108 - whichever it is then
+        time.sleep(draw.uniform(0.0, 2.0))  # The moment is what is random here, no synchronisation.
+        by_us = draw.random() < 0.3
+        if by_us:
+            wait_for(lambda: shutil.disk_usage(disk).free < 500_000, PATIENCE_S)
+        stack.enter_context(disks.full(disk))
+        time.sleep(draw.uniform(0.5, 3.0))
+        owed: set[str] = set()
+        for life in range(draw.randrange(3)):
+            assert host.process.poll() is None, f"it died of {host.process.returncode}: {host.log}"
+            host.kill()
+            tally.kills += 1
+            owed |= stored(folder) - set(akto.taken)
+            host = looks.host = Host(akto.url, folder, draw, f"{tally.rounds}{'bcd'[life]}")
+            time.sleep(draw.uniform(0.0, 2.0))
+        host.stop_capturing()
+        owed |= _agree(host, folder, tally) - set(akto.taken)
+        assert host.process.poll() is None, f"it died of {host.process.returncode}: {host.log}"
+        akto.script = OK
+        _arrive(host, folder, tally)
+        tally.stored += len(owed)
+        tally.lost += len(owed - set(akto.taken))
+        host.end()
+        taken = akto.taken
+        tally.delivered += len(taken)
+        tally.twice += sum(taken.values()) - len(taken)
+        tally.looks += looks.count
+        tally.disagreements += looks.failed
+        if stored(folder):
+            tally.disagreements.append(f"{len(stored(folder))} entries left in the files")
+    shutil.rmtree(folder)
+    tally.rounds += 1
+
+
+def _agree(host: Host, folder: Path, tally: Tally) -> set[str]:
+    """Let a process take over what the killed left, and compare the three counts; returns what the files hold."""
+    deadline = time.monotonic() + 30
+    while True:
+        with paused(host):
+            held = stored(folder)
+        counted, told = host.waiting("spooled"), status_entries(folder)
+        # What is being sent is on disk as well.
+        in_flight = host.waiting("in_flight")
+        if counted <= len(held) <= counted + in_flight and told == len(held):
+            return held
+        if time.monotonic() > deadline:
+            said = f"files {len(held)}, status {told}, stats {counted} and {in_flight} in flight"
+            tally.disagreements.append(f"full: {said}")
+            return held
+
+
+def _arrive(host: Host, folder: Path, tally: Tally) -> None:
+    """Wait until nothing waits any more, by anybody's count."""
+    try:
+        wait_for(lambda: not any(map(host.waiting, ("queued", "in_flight", "spooled"))), PATIENCE_S)
+        wait_for(lambda: not status_entries(folder), 30)
+    except AssertionError:
+        said = f"status {status_entries(folder)}, stats {host.waiting('spooled')}; log {host.log[-2000:]}"
+        tally.disagreements.append(f"not drained: {said}")
+
+
+def run(kind: str, seconds: float, seed: int) -> Tally:
+    """Play rounds on one kind of disk for so long, but at least one.
+
+    Raises:
+        NotPermittedError: it cannot be mounted here.
+    """
+    draw, tally = random.Random(seed), Tally(kind)
+    end = time.monotonic() + seconds
+    with disks.mounted(kind) as disk:
+        while not tally.rounds or time.monotonic() < end:
+            play(disk, draw, tally)
+    return tally
+
+
+def main() -> int:
+    """Run from the command line; 0 if nothing was lost, or if nothing may be mounted here."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.fulldisk", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600.0, help="for each kind")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--kind", choices=disks.KINDS, action="append")
+    args = parser.parse_args()
+    sys.stdout.write(f"seed {args.seed}\n")
+    good = True
+    for kind in args.kind or disks.KINDS:
+        try:
+            tally = run(kind, args.seconds, args.seed)
+        except disks.NotPermittedError as error:
+            sys.stdout.write(f"{kind}: skipped, {error}\n")
+            continue
+        sys.stdout.write(f"{tally}\n")
+        sys.stdout.flush()
+        good = good and tally.is_good
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
