@@ -13,12 +13,14 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
+from mitmproxy.connection import Client, Connection
 from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from akto_mirror import (
     capture,
+    chain,
     declarations,
     destination,
     entry,
@@ -35,6 +37,7 @@ from akto_mirror.commands import Commands
 from akto_mirror.declarations import OPTIONS, ConfigError
 from akto_mirror.entry import Exchange
 from akto_mirror.handover import Flush, Room
+from akto_mirror.lingering import Lingerer
 from akto_mirror.marks import VERDICT, Mark, Marks
 from akto_mirror.metrics import Metrics, Observation
 from akto_mirror.options import Settings
@@ -90,6 +93,7 @@ class AktoMirror(Commands):
         self._running = False
         self._chatty = False
         self._host_replacer: host.HostReplacer | None = None
+        self._lingerer = Lingerer(_writers)
         self._needs_whole_requests = False
         self._needs_whole_responses = False
         self._bounded = False
@@ -115,6 +119,7 @@ class AktoMirror(Commands):
         if set(updated).intersection(declarations.names()):
             self._read_options()
         self._observe_mitmproxy()
+        self._stand_last()
 
     def running(self) -> None:
         """Tell what is done, once the proxy runs."""
@@ -155,6 +160,7 @@ class AktoMirror(Commands):
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
         if not ctx.master.should_exit.is_set():
             self._leave_hosts_alone()
+            chain.stand_back(ctx.master.addons, self._lingerer)
         self._end_metrics()
         if self._marks is not None:
             entry_view.offer(None)
@@ -190,8 +196,6 @@ class AktoMirror(Commands):
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Mirror an exchange, one that becomes a WebSocket too: its client may leave before `websocket_start`."""
         self._mirror(flow)
-        if flow.live and flow.response is not None:
-            tee.end_early(flow, flow.response)
         self._let_go(flow)
         return self._backpressure(flow)
 
@@ -229,6 +233,10 @@ class AktoMirror(Commands):
         if flow.response is not None:
             tee.detach(flow.response)
 
+    def _stand_last(self) -> None:
+        if self._lingerer not in ctx.master.addons.chain:
+            chain.stand_last(ctx.master.addons, self._lingerer)
+
     def _observe_mitmproxy(self) -> None:
         """Take note of mitmproxy's own options that matter here, and set the two that serve this addon."""
         self._chatty = _shows_debug_lines()
@@ -241,12 +249,12 @@ class AktoMirror(Commands):
 
     def _replace_hosts(self) -> None:
         self._host_replacer = host.HostReplacer()
-        host.stand_first(ctx.master.addons, self._host_replacer)
+        chain.stand_first(ctx.master.addons, self._host_replacer)
         ctx.options.update(keep_host_header=True)
 
     def _leave_hosts_alone(self) -> None:
         if self._host_replacer is not None:
-            host.stand_back(ctx.master.addons, self._host_replacer)
+            chain.stand_back(ctx.master.addons, self._host_replacer)
             ctx.options.update(keep_host_header=False)
             self._host_replacer = None
 
@@ -425,6 +433,13 @@ def _soon(seconds: float, act: Callable[[], None]) -> None:
 
 def _refresh(flows: Sequence[Flow]) -> None:
     ctx.master.addons.trigger(UpdateHook(flows))
+
+
+def _writers(client: Client) -> dict[Connection, object]:
+    """Return the writers of a client's connections; the addon that has them is mitmproxy's own."""
+    handlers = getattr(ctx.master.addons.get("proxyserver"), "connections", {})
+    transports = getattr(handlers.get(client.id), "transports", {})
+    return {connection: transport.writer for connection, transport in transports.items()}
 
 
 def _rewrites_hosts() -> bool:

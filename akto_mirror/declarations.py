@@ -130,9 +130,9 @@ OPTIONS: tuple[Option, ...] = (
         "akto_stream",
         str,
         "auto",
-        "auto: bodies that are longer than akto_body_limit, of unknown length, event streams or gRPC pass through as "
-        "they come, and the rest is buffered as mitmproxy does. always: every body passes through. never: only what "
-        "mitmproxy streams anyway.",
+        "auto: responses that are longer than akto_body_limit, requests of more than 64 MiB, and either of unknown "
+        "length, event streams or gRPC, pass through as they come, and the rest is buffered as mitmproxy does. always: "
+        "every body passes through. never: only what mitmproxy streams anyway.",
         choices=("auto", "always", "never"),
     ),
     Option(
