@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mitmproxy import http, version
-from mitmproxy.connection import Client, Connection, ConnectionState
+from mitmproxy.connection import Client, Connection
 from mitmproxy.net.http import status_codes
+from mitmproxy.net.http.http1 import expected_http_body_size
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import CommandGenerator, Layer, NextLayer
@@ -155,8 +156,9 @@ class LingeringStream(HttpStream):
             return
         if self._client_speaks_http1:
             yield from self._end_answer()
-        if not self.context.server.state & ConnectionState.CAN_READ:
-            # The answer ended with the connection: nothing else will tell that the target has.
+        if self._answer_ends_connection:
+            # Nothing else will tell that the target has ended. Elsewhere the event that does may still be on its way,
+            # and mitmproxy leaks a connection that is closed before.
             yield commands.CloseConnection(self.context.server)
             message = "server closed connection"
             yield from self.handle_protocol_error(
@@ -252,6 +254,16 @@ class LingeringStream(HttpStream):
     @property
     def _is_uploading_or_connecting(self) -> bool:
         return self._is_uploading or self.client_state == self.state_wait_for_request_headers
+
+    @property
+    def _answer_ends_connection(self) -> bool:
+        response = self.flow.response
+        if response is None or response.is_http2 or response.is_http3:
+            return False
+        try:
+            return expected_http_body_size(self.flow.request, response) == -1
+        except ValueError:
+            return False
 
     @property
     def _client_speaks_http1(self) -> bool:
