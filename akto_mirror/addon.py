@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from weakref import WeakKeyDictionary
 
@@ -16,6 +16,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client, Connection
 from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
+from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from akto_mirror import (
@@ -31,6 +32,7 @@ from akto_mirror import (
     mistakes,
     options,
     tee,
+    upstreams,
 )
 from akto_mirror.batch import Limits
 from akto_mirror.commands import Commands
@@ -136,6 +138,11 @@ class AktoMirror(Commands):
         else:
             fidelity = "worker" if settings.worker else "akto"
             logger.info("akto: mirroring to %s (fidelity %s)", settings.destination.shown, fidelity)
+
+    def client_connected(self, client: Client) -> None:
+        """Let one client have more live streams than mitmproxy's five."""
+        if self._settings is not None and isinstance(client.proxy_mode, ReverseMode):
+            upstreams.allow(_handler(client), self._settings.upstream_connections)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Let a long request pass while it comes."""
@@ -435,10 +442,15 @@ def _refresh(flows: Sequence[Flow]) -> None:
     ctx.master.addons.trigger(UpdateHook(flows))
 
 
+def _handler(client: Client) -> object:
+    """Return what handles a client's connection; the addon that has it is mitmproxy's own."""
+    handlers: Mapping[str, object] = getattr(ctx.master.addons.get("proxyserver"), "connections", {})
+    return handlers.get(client.id)
+
+
 def _writers(client: Client) -> dict[Connection, object]:
-    """Return the writers of a client's connections; the addon that has them is mitmproxy's own."""
-    handlers = getattr(ctx.master.addons.get("proxyserver"), "connections", {})
-    transports = getattr(handlers.get(client.id), "transports", {})
+    """Return the writers of a client's connections."""
+    transports = getattr(_handler(client), "transports", {})
     return {connection: transport.writer for connection, transport in transports.items()}
 
 

@@ -136,6 +136,14 @@ OPTIONS: tuple[Option, ...] = (
         choices=("auto", "always", "never"),
     ),
     Option(
+        "akto_upstream_connections",
+        int,
+        256,
+        "In reverse mode, how many connections one client connection may hold open to a target; with HTTP/2 each of a "
+        "client's live streams may need one. 0 leaves mitmproxy's five.",
+        bounds=(0, 65_536),
+    ),
+    Option(
         "akto_batch_entries",
         int,
         100,

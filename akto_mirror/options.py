@@ -38,6 +38,7 @@ class Settings:
     include_query: bool
     body_limit: int
     stream: Mode
+    upstream_connections: int
     redaction: Redaction
     batch_entries: int
     batch_bytes: int
@@ -93,6 +94,7 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
             fields=_redacted(known, "akto_redact_fields", redact.field_names),
         ),
         stream=Mode(known["akto_stream"]),
+        upstream_connections=known["akto_upstream_connections"],
         batch_entries=known["akto_batch_entries"],
         batch_bytes=known["akto_batch_bytes"],
         linger_ms=known["akto_linger_ms"],
