@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror.addon import metrics_server
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.sinks import destination
 from akto_mirror.delivery.spool import view
 from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.telemetry import server
 from tests.faults.driver import Clock, Driver, always, ok, picky
 from tests.faults.server import HANG, FaultServer, wait_for
 from tests.test_shipper import fill, policy, shipping
@@ -119,7 +119,7 @@ def test_what_is_for_another_address_does_not_count(tmp_path: Path) -> None:
         assert seen.oldest_s == 0
         assert seen.spool_bytes
         stock(tmp_path / "s", destination.spool_target(destination.parse(TARGET), ""), Clock())
-        assert harness.addon.session.observe().oldest_s > metrics_server.STALE_S
+        assert harness.addon.session.observe().oldest_s > server.STALE_S
 
 
 def test_without_options_nothing_waits(tmp_path: Path) -> None:

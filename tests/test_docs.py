@@ -15,12 +15,12 @@ from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror.accounts import Stats
-from akto_mirror.addon import metrics_server
-from akto_mirror.addon.observation import Observation
 from akto_mirror.cli import program
 from akto_mirror.config import declarations
 from akto_mirror.config.declarations import KINDS, Option
 from akto_mirror.outcomes import Dropped
+from akto_mirror.telemetry import server
+from akto_mirror.telemetry.observation import Observation
 from tests.support.proxy import ROOT
 from tests.support.rooms import GROUND, MODULES, arrows, room, summary
 
@@ -172,7 +172,7 @@ def served() -> frozenset[str]:
     """Return the names of all series that a proxy with a spool serves."""
     seen = Observation(Stats().snapshot(), 0, 1, spool_bytes=0, dead_bytes=0, oldest_s=0.0)
     registry = CollectorRegistry()
-    registry.register(metrics_server._Collector(lambda: seen))
+    registry.register(server._Collector(lambda: seen))
     return frozenset(re.findall(r"^(\w+)", generate_latest(registry).decode(), re.MULTILINE))
 
 

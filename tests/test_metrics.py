@@ -19,11 +19,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from akto_mirror import sample_api
 from akto_mirror.accounts import Stats
-from akto_mirror.addon import metrics_server
-from akto_mirror.addon.metrics_server import STALE_S, MetricsServer
-from akto_mirror.addon.observation import Observation
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.telemetry import server
+from akto_mirror.telemetry.observation import Observation
+from akto_mirror.telemetry.server import STALE_S, MetricsServer
 from tests.support.mirror import mirroring
 from tests.support.proxy import ADDON, DEADLINE, ROOT, confdir
 
@@ -116,7 +116,7 @@ def test_silent_clients_hold_no_more_than_their_places(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Clients that say nothing get a few threads for a while, then scrapes are served again; none of it is printed."""
-    monkeypatch.setattr(metrics_server, "CLIENT_S", 2.0)
+    monkeypatch.setattr(server, "CLIENT_S", 2.0)
     before = threading.active_count()
     with serving(Stats()) as url, contextlib.ExitStack() as kept:
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
@@ -126,7 +126,7 @@ def test_silent_clients_hold_no_more_than_their_places(
                 connection.sendall(b"GET /metr")
         healthy(url)  # They are accepted in their order.
         # A thread and a timer for each place, and the one that listens.
-        assert threading.active_count() - before <= 2 * metrics_server.MAX_CLIENTS + 1
+        assert threading.active_count() - before <= 2 * server.MAX_CLIENTS + 1
         until(lambda: healthy(url))
     assert capfd.readouterr().err == ""
 

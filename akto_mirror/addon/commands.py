@@ -11,13 +11,13 @@ import msgspec
 from mitmproxy import command, exceptions, flow, http, types
 
 from akto_mirror import threads
-from akto_mirror.addon.observation import Observation
 from akto_mirror.addon.screen import foresee
 from akto_mirror.addon.session import Session
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.entry import Captured
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.diagnostics import checks
+from akto_mirror.telemetry.observation import Observation
 
 logger = logging.getLogger(__name__)
 

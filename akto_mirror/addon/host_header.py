@@ -5,6 +5,7 @@ from __future__ import annotations
 from mitmproxy import ctx, http
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from akto_mirror.addon import chain
 from akto_mirror.addon.session import Session, guarded
 from akto_mirror.capture import hosts
 from akto_mirror.capture.hosts import HostReplacer
@@ -24,7 +25,7 @@ class HostHeader:
         del updated
         if self._replacer is None and _replaces_hosts():
             self._replacer = HostReplacer()
-            hosts.stand_first(ctx.master.addons, self._replacer)
+            chain.stand_first(ctx.master.addons, self._replacer)
             ctx.options.update(keep_host_header=True)
 
     @guarded
@@ -42,7 +43,7 @@ class HostHeader:
     def done(self) -> None:
         """Leave everything as it was, where mitmproxy goes on."""
         if self._replacer is not None and not ctx.master.should_exit.is_set():
-            hosts.stand_back(ctx.master.addons, self._replacer)
+            chain.stand_back(ctx.master.addons, self._replacer)
             ctx.options.update(keep_host_header=False)
             self._replacer = None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from akto_mirror.addon.metrics_server import MetricsServer
 from akto_mirror.addon.session import Session
 from akto_mirror.config.declarations import ConfigError
+from akto_mirror.telemetry.server import MetricsServer
 
 logger = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from akto_mirror.addon.prior_knowledge import PriorKnowledge
 from akto_mirror.addon.screen import Screen
 from akto_mirror.addon.session import Session
 from akto_mirror.addon.streaming import Streaming
+from akto_mirror.addon.uploads import Uploads, UpstreamConnections
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.delivery.shipper import Shipper
@@ -42,6 +43,8 @@ class AktoMirror:
         self._mirroring = Mirroring(self.session)
         self.addons: list[object] = [
             PriorKnowledge(),
+            Uploads(self.session),
+            UpstreamConnections(self.session),
             HostHeader(self.session),
             Streaming(self.session),
             self._mirroring,

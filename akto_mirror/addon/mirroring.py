@@ -8,7 +8,6 @@ from collections.abc import Awaitable
 from mitmproxy import ctx, http
 
 from akto_mirror.addon.handover import Room
-from akto_mirror.addon.marks import VERDICT
 from akto_mirror.addon.session import Session, guarded, has_screen
 from akto_mirror.capture import tee
 from akto_mirror.capture.capture import Capture
@@ -17,6 +16,7 @@ from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Dropped, Outcome, Reason, Skip
+from akto_mirror.shown.marks import VERDICT
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,6 @@ class Mirroring:
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Mirror an exchange, one that becomes a WebSocket too: its client may leave before `websocket_start`."""
         self.mirror(flow)
-        if flow.live and flow.response is not None:
-            tee.end_early(flow, flow.response)
         self._let_go(flow)
         return self._backpressure(flow)
 

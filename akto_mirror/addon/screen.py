@@ -9,12 +9,12 @@ from mitmproxy import ctx, http
 from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
 
-from akto_mirror.addon import entry_view
-from akto_mirror.addon.marks import VERDICT, Marks
 from akto_mirror.addon.session import Session, has_screen
 from akto_mirror.akto_api import Entry
 from akto_mirror.capture.capture import Capture
 from akto_mirror.outcomes import foreseen
+from akto_mirror.shown import entry_view
+from akto_mirror.shown.marks import VERDICT, Marks
 
 
 class Screen:

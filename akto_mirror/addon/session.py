@@ -17,14 +17,14 @@ from mitmproxy import ctx, exceptions, http
 
 from akto_mirror.accounts import Stats
 from akto_mirror.addon import handover
-from akto_mirror.addon.marks import VERDICT, Marks
-from akto_mirror.addon.observation import Observation, observe
 from akto_mirror.capture.capture import Capture
 from akto_mirror.config.declarations import ConfigError
 from akto_mirror.config.options import Settings
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.outcomes import Outcome, verdict
+from akto_mirror.shown.marks import VERDICT, Marks
+from akto_mirror.telemetry.observation import Observation, observe
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ same value at the same place, before any other addon looks, and the same server 
 from __future__ import annotations
 
 from mitmproxy import connection, http
-from mitmproxy.addonmanager import AddonManager
 from mitmproxy.net.http import url
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
@@ -26,16 +25,6 @@ class HostReplacer:
         """Do what mitmproxy would have done before this hook."""
         if flow.live:
             replace(flow)
-
-
-def stand_first(addons: AddonManager, replacer: HostReplacer) -> None:
-    """Put the replacer at the head of mitmproxy's chain, in a new list: the old one may just be walked through."""
-    addons.chain = [replacer, *addons.chain]
-
-
-def stand_back(addons: AddonManager, replacer: HostReplacer) -> None:
-    """Take the replacer out of mitmproxy's chain."""
-    addons.chain = [addon for addon in addons.chain if addon is not replacer]
 
 
 def replace(flow: http.HTTPFlow) -> None:

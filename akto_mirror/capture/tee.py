@@ -18,6 +18,10 @@ Stream = Callable[[bytes], Iterable[bytes] | bytes] | bool
 LIVE_TYPES = (b"text/event-stream", b"grpc", b"ndjson", b"jsonl", b"json-seq", b"multipart/x-mixed-replace")
 LIVE = re.compile(b"|".join(LIVE_TYPES))
 
+# The longest request that is held until it is complete: the target sees an upload as fast as it takes it, not as slow
+# as its client sends it, and its refusal meets a client that is ready to read.
+MOST_HELD = 64 * 1024 * 1024
+
 
 class Tee:
     """A `stream` callable for mitmproxy that keeps the first bytes of what it passes on.
@@ -98,17 +102,6 @@ def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule)
         response.stream = Tee(body.prefix_bound(rule.limit), response.stream or True)
 
 
-def end_early(flow: http.HTTPFlow, response: http.Response) -> None:
-    """Announce the length of a chunked answer that has come whole before its HTTP/1 request has.
-
-    mitmproxy ends no answer before its request, so that a client that stops its upload would wait for the last chunk.
-    """
-    if not _is_early(flow.request) or response.stream or response.raw_content is None or response.trailers:
-        return
-    if response.headers.pop("transfer-encoding", None) is not None:
-        response.headers["content-length"] = str(len(response.raw_content))
-
-
 def _is_refused(message: http.Message) -> bool:
     """Tell whether another addon has set `stream = False`: until somebody sets it, it is only the class's default."""
     return vars(message).get("stream", True) is False
@@ -165,13 +158,13 @@ def _request_passes(request: http.Request, rule: Rule) -> bool:
         return True
     if framing.length is None and not framing.coded:
         return request.is_http2 or request.is_http3
-    return _passes(framing, rule.limit)
+    return _passes(framing, MOST_HELD)
 
 
 def _response_passes(request: http.Request, response: http.Response, rule: Rule) -> bool:
     """RFC 9112, section 6.3: a response of unknown length goes on to the end of the connection."""
     framing = _framing(response.headers.fields)
-    if framing.is_open and (rule.bounded or (framing.coded and _is_early(request) and not framing.is_live)):
+    if framing.is_open and rule.bounded:
         return False
     if rule.mode is Mode.ALWAYS:
         return True
@@ -179,11 +172,6 @@ def _response_passes(request: http.Request, response: http.Response, rule: Rule)
     if status < 200 or status in (204, 304) or method == b"HEAD" or (method == b"CONNECT" and status < 300):
         return False
     return _passes(framing, rule.limit)
-
-
-def _is_early(request: http.Request) -> bool:
-    """Tell whether a request of HTTP/1 is still under way: only one that streams can be when its answer comes."""
-    return request.timestamp_end is None and not (request.is_http2 or request.is_http3)
 
 
 def _passes(framing: _Framing, limit: int) -> bool:

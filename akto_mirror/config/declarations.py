@@ -137,9 +137,9 @@ OPTIONS: tuple[Option, ...] = (
         "akto_stream",
         str,
         "auto",
-        "auto: bodies that are longer than akto_body_limit, of unknown length, event streams or gRPC pass through as "
-        "they come, and the rest is buffered as mitmproxy does. always: every body passes through. never: only what "
-        "mitmproxy streams anyway.",
+        "auto: responses that are longer than akto_body_limit, requests of more than 64 MiB, and either of unknown "
+        "length, event streams or gRPC, pass through as they come, and the rest is buffered as mitmproxy does. always: "
+        "every body passes through. never: only what mitmproxy streams anyway.",
         choices=("auto", "always", "never"),
     ),
     Option(
@@ -149,6 +149,14 @@ OPTIONS: tuple[Option, ...] = (
         "In reverse:http://, take HTTP/2 without TLS from clients that begin with it (prior knowledge), as gRPC does "
         "in clusters, and speak it with the target for them; HTTP/1 is served as before. mitmproxy's http2=false "
         "switches it off too.",
+    ),
+    Option(
+        "akto_upstream_connections",
+        int,
+        256,
+        "In reverse mode, how many connections one client connection may hold open to a target; with HTTP/2 each of a "
+        "client's live streams may need one. 0 leaves mitmproxy's five.",
+        bounds=(0, 65_536),
     ),
     Option(
         "akto_batch_entries",

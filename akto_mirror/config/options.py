@@ -27,12 +27,17 @@ WORKER_TAG = '{\n  "service": "cloudflare"\n}'
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All options, checked and parsed, by the part that they belong to."""
+    """All options, checked and parsed, by the part that they belong to.
+
+    Attributes:
+        upstream_connections: connections that one client connection may hold open to a target; 0 for mitmproxy's bound.
+    """
 
     capture: CaptureConfig
     delivery: Policy
     sink: SinkConfig
     screen: ScreenConfig
+    upstream_connections: int
 
 
 def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -55,7 +60,13 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     for option in OPTIONS:
         _check(option, known[option.name])
     sink = _sink(known)
-    return Settings(_capture(known, sink), _delivery(known, environ, sink), sink, _screen(known))
+    return Settings(
+        _capture(known, sink),
+        _delivery(known, environ, sink),
+        sink,
+        _screen(known),
+        upstream_connections=known["akto_upstream_connections"],
+    )
 
 
 def _sink(known: Mapping[str, Any]) -> SinkConfig:

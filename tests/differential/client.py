@@ -140,7 +140,11 @@ class Http1:
         if exchange.twist not in (Twist.CONTINUE, Twist.UPGRADE):
             proceed.set()
         sender = asyncio.create_task(self._send(exchange, proceed))
+        if exchange.refusal and exchange.refusal.writes_first:
+            await asyncio.wait([sender])
         messages = await self._answers(exchange, proceed)
+        if exchange.refusal and messages:
+            self._run.target.left[exchange.id].set()
         if not proceed.is_set():
             sender.cancel()
             return messages
@@ -157,7 +161,7 @@ class Http1:
             await proceed.wait()
         for piece in exchange.request.split():
             await self._stream.send(piece)
-            await asyncio.sleep(0)
+            await asyncio.sleep(exchange.refusal.pause if exchange.refusal else 0)
 
     async def _answers(self, exchange: Exchange, proceed: asyncio.Event | None = None) -> tuple[Message, ...]:
         messages: list[Message] = []
@@ -210,7 +214,7 @@ class Http2:
         await self._peer.until(lambda: seen.over)
         self._run.record.answers[exchange.id] = (*seen.interim, seen.message())
         await sender
-        if exchange.twist is Twist.EARLY:
+        if exchange.twist in (Twist.EARLY, Twist.REFUSED):
             await self._unless_lost(self._run.target.reached[exchange.id].wait())
 
     async def _settle(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from tests.differential.framing import Sighting, allow, hide_own_port
+from tests.differential.framing import Sighting, allow, hide_own_port, lost_answer
 from tests.differential.plan import Exchange, Plan
 from tests.differential.record import Record
 
@@ -58,7 +58,7 @@ def _differences(plan: Plan, plain: Record, other: Record, *, streams: bool) -> 
 def _seen(exchange: Exchange, record: Record, *, streams: bool) -> Sighting:
     seen = Sighting(record.answers.get(exchange.id), tuple(record.arrivals.get(exchange.id, ())))
     seen = hide_own_port(seen, record.ports)
-    return allow(exchange, seen) if streams else seen
+    return allow(exchange, seen) if streams else lost_answer(exchange, seen)
 
 
 def _unequal(where: str, what: str, one: object, other: object) -> Iterator[Difference]:

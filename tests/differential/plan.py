@@ -22,6 +22,7 @@ class Twist(Enum):
     LEAVES = "the client leaves once the target has sent what it will send"
     CUT_REQUEST = "the client leaves in the middle of its request"
     CUT_ANSWER = "the target leaves in the middle of its answer"
+    REFUSED = "the target answers an upload, as its `Refusal` says, and may not read the rest"
 
 
 class Protocol(Enum):
@@ -60,6 +61,33 @@ class Half:
         return [self.body[start : start + step] for start in range(0, len(self.body), step)]
 
 
+class End(Enum):
+    """What a target does once it has refused an upload."""
+
+    READS = "reads the rest"
+    LINGERS = "ends its side, reads the rest, closes"
+    STOPS = "ends its side, reads nothing, closes once the client has its answer"
+    CLOSES = "closes at once"
+    RESETS = "resets the connection at once"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How an upload is refused.
+
+    Attributes:
+        after: bytes of the body that the target reads before it answers.
+        end: what it does then.
+        writes_first: the client reads nothing before it has written all.
+        pause: seconds between the pieces that the client writes, and those that the target reads before it answers.
+    """
+
+    after: int
+    end: End
+    writes_first: bool = False
+    pause: float = 0
+
+
 @dataclass(frozen=True)
 class Exchange:
     """A request and the answer to it.
@@ -70,6 +98,7 @@ class Exchange:
         interim: an HTTP/1 response, or HTTP/2 fields, sent before the answer.
         closes: the target ends the connection after the answer.
         last: nothing can follow on the client's connection.
+        refusal: with `Twist.REFUSED`.
     """
 
     id: str
@@ -81,6 +110,7 @@ class Exchange:
     interim: Half | None = None
     closes: bool = False
     last: bool = False
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)

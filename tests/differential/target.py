@@ -15,9 +15,21 @@ from weakref import WeakKeyDictionary
 from h2.errors import ErrorCodes
 
 from tests.differential.http2 import Peer
-from tests.differential.plan import ID_HEADER, SETTLE, Exchange, Plan, Twist
+from tests.differential.plan import ID_HEADER, SETTLE, End, Exchange, Plan, Refusal, Twist
 from tests.differential.record import Arrival, Record
-from tests.differential.wire import CUT, FIELD, HEAD_END, Message, Stream, read_head, read_request
+from tests.differential.wire import (
+    COMPLETE,
+    CUT,
+    FIELD,
+    HEAD_END,
+    Message,
+    Stream,
+    body_length,
+    is_chunked,
+    lines_of,
+    read_head,
+    read_request,
+)
 from tests.support.proxy import confdir
 
 # Seconds until a connection that does not end is given up; generous, because a machine that is busy is not a fault.
@@ -25,6 +37,8 @@ DEADLINE = 30.0
 
 # Whether TCP shows it as FIN or RST is up to the kernel: a socket closed before all was read from it sends an RST.
 PROXY = "ended by the proxy"
+
+CHUNK = re.compile(rb"(?:\r\n)?([0-9a-fA-F]+)[^\r\n]*\r\n")
 
 ID = re.compile(rb"(?im)^" + ID_HEADER + rb"(?:: *|" + FIELD + rb")([\w.]+)")
 
@@ -149,6 +163,9 @@ class Target:
             upstream.stray = head + await stream.rest()
             upstream.end = PROXY
             return
+        if exchange.refusal:
+            await self._refuse(stream, upstream, exchange, head, exchange.refusal)
+            return
         if exchange.twist is Twist.EARLY:
             await _answer(stream, exchange)
         message = await read_request(stream, head)
@@ -162,6 +179,30 @@ class Target:
         if exchange.twist is not Twist.EARLY:
             await _answer(stream, exchange)
         await self._after(stream, upstream, exchange)
+
+    async def _refuse(
+        self, stream: Stream, upstream: Upstream, exchange: Exchange, head: bytes, refusal: Refusal
+    ) -> None:
+        """Answer in the middle of an upload; of what is read behind the end of the reading nothing is noted."""
+        read = _BodyReader(stream, head)
+        await read.at_least(refusal.after, refusal.pause)
+        # In one piece: of a second one mitmproxy reads nothing while the target takes nothing.
+        await stream.send(exchange.answer.head + exchange.answer.body)
+        self.reached[exchange.id].set()
+        if refusal.end in (End.LINGERS, End.STOPS):
+            stream.writer.write_eof()
+        if refusal.end in (End.READS, End.LINGERS):
+            await read.all()
+        if refusal.end is End.STOPS:
+            await self.left[exchange.id].wait()
+        if refusal.end is End.RESETS:
+            stream.writer.transport.abort()
+        reads_all = refusal.end in (End.READS, End.LINGERS)
+        body = bytes(read.body if reads_all else read.body[: refusal.after])
+        end = read.end if reads_all else "not read"
+        upstream.requests.append((exchange.id, Message(lines_of(head), body, framing=read.framing, end=end)))
+        if refusal.end is not End.READS or read.end == CUT:
+            upstream.end = "ended by the target"
 
     async def _after(self, stream: Stream, upstream: Upstream, exchange: Exchange) -> None:
         self.reached[exchange.id].set()
@@ -191,6 +232,9 @@ class Target:
         if exchange is SETTLE:
             await peer.send(stream_id, exchange.answer)
             return
+        if exchange.refusal:
+            await self._refuse_stream(peer, stream_id, upstream, exchange, exchange.refusal)
+            return
         if exchange.twist is not Twist.EARLY:
             await peer.until(lambda: seen.over)
         if not seen.reset and not seen.lost:
@@ -202,6 +246,69 @@ class Target:
         self.reached[exchange.id].set()
         self.left[exchange.id].set()
         upstream.requests.append((exchange.id, seen.message()))
+
+    async def _refuse_stream(
+        self, peer: Peer, stream_id: int, upstream: Upstream, exchange: Exchange, refusal: Refusal
+    ) -> None:
+        """Answer in the middle of an upload, and read on or reset the stream (RFC 9113, section 8.1)."""
+        seen = peer.seen[stream_id]
+        await peer.until(lambda: seen.over or len(seen.body) >= refusal.after)
+        await peer.send(stream_id, exchange.answer)
+        if refusal.end is End.READS:
+            await peer.until(lambda: seen.over)
+            message = seen.message()
+        else:
+            peer.reset(stream_id, ErrorCodes.NO_ERROR)
+            message = Message(seen.head, bytes(seen.body[: refusal.after]), framing="ended", end="not read")
+        upstream.requests.append((exchange.id, message))
+        self.reached[exchange.id].set()
+
+
+class _BodyReader:
+    """Reads a request's body bit by bit."""
+
+    def __init__(self, stream: Stream, head: bytes) -> None:
+        self._stream = stream
+        self._is_chunked = is_chunked(head)
+        self._left = 0 if self._is_chunked else body_length(head) or 0
+        self.body = bytearray()
+        self.framing = "chunked" if self._is_chunked else "length"
+        self.end = CUT
+
+    async def at_least(self, size: int, pause: float = 0) -> None:
+        """Read this many bytes of it, or to its end."""
+        while len(self.body) < size and await self._more():
+            await asyncio.sleep(pause)
+
+    async def all(self) -> None:
+        """Read to its end."""
+        while await self._more():
+            pass
+
+    async def _more(self) -> bool:
+        """Take what has come or comes next; False at the end."""
+        if self.end == COMPLETE or (not self._stream.buffer and not await self._stream.more()):
+            return False
+        if self._is_chunked and not self._left:
+            return await self._begin_chunk()
+        data = self._stream.take(self._left)
+        self.body += data
+        self._left -= len(data)
+        if not self._left and not self._is_chunked:
+            self.end = COMPLETE
+        return True
+
+    async def _begin_chunk(self) -> bool:
+        """Read the head of a chunk, behind the line end of the one before."""
+        while not (found := CHUNK.match(self._stream.buffer)):
+            if not await self._stream.more():
+                return False
+        self._left = int(found[1], 16)
+        self._stream.take(found.end())
+        if not self._left:
+            await self._stream.exactly(2)
+            self.end = COMPLETE
+        return True
 
 
 def _start(group: asyncio.TaskGroup, work: object) -> None:

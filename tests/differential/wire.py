@@ -96,7 +96,7 @@ async def read_head(stream: Stream) -> bytes:
 
 async def read_request(stream: Stream, head: bytes) -> Message:
     """Read the body that a request's head announces."""
-    if not is_chunked(head) and _length(head) is None:
+    if not is_chunked(head) and body_length(head) is None:
         return Message(lines_of(head))
     return await _read_body(stream, head)
 
@@ -131,7 +131,8 @@ def is_chunked(head: bytes) -> bool:
     return re.search(rb"(?im)^transfer-encoding:.*chunked", head) is not None
 
 
-def _length(head: bytes) -> int | None:
+def body_length(head: bytes) -> int | None:
+    """Return the length of the body that a head announces."""
     found = re.search(rb"(?im)^content-length:[ \t]*(\d+)", head)
     return int(found[1]) if found else None
 
@@ -149,7 +150,7 @@ def dechunk(data: bytes) -> bytes:
 async def _read_body(stream: Stream, head: bytes) -> Message:
     if is_chunked(head):
         return await _read_chunked(stream, head)
-    length = _length(head)
+    length = body_length(head)
     if length is None:
         return Message(lines_of(head), await stream.rest(), framing="close", end=COMPLETE)
     body = await stream.exactly(length)

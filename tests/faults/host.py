@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 
 from akto_mirror.accounts import Stats
-from akto_mirror.addon.metrics_server import MetricsServer
-from akto_mirror.addon.observation import observe
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.shipper import Policy, Shipper, SpoolPlan
 from akto_mirror.delivery.sinks.http import HttpSink
+from akto_mirror.telemetry.observation import observe
+from akto_mirror.telemetry.server import MetricsServer
 
 LEASE_S = 3.0
 TARGET = "http://akto"

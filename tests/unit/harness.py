@@ -16,9 +16,9 @@ from mitmproxy import eventsequence, hooks, http
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons
 
-from akto_mirror.addon.marks import VERDICT
 from akto_mirror.addon.mirror import AktoMirror
 from akto_mirror.capture.hosts import HostReplacer
+from akto_mirror.shown.marks import VERDICT
 
 Entry = dict[str, Any]
 

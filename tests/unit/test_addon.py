@@ -13,10 +13,10 @@ from mitmproxy import exceptions, http
 from mitmproxy.flow import Error
 from mitmproxy.test import tflow
 
-from akto_mirror.addon.marks import VERDICT
 from akto_mirror.capture.entry import MAX_HEADER_BYTES
 from akto_mirror.capture.tee import Tee
 from akto_mirror.ingestion import intake
+from akto_mirror.shown.marks import VERDICT
 from tests.faults.server import FaultServer, Reply
 from tests.support.proxy import DEADLINE
 from tests.unit.flows import flow, request, response

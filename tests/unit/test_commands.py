@@ -13,10 +13,10 @@ from mitmproxy.test import tflow
 from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror.accounts import Stats
-from akto_mirror.addon import metrics_server
-from akto_mirror.addon.observation import Observation
 from akto_mirror.ingestion.service import Receiver
 from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.telemetry import server
+from akto_mirror.telemetry.observation import Observation
 from tests.unit.harness import Harness, mirroring
 
 
@@ -64,7 +64,7 @@ def test_stats_are_those_of_the_metrics() -> None:
         running.addon.session.observe = lambda: seen  # type: ignore[method-assign]
         shown = call(running, "akto.stats")
     registry = CollectorRegistry()
-    registry.register(metrics_server._Collector(lambda: seen))
+    registry.register(server._Collector(lambda: seen))
     served = {sample.value for family in registry.collect() for sample in family.samples}
     assert len(served) > 12
     assert served <= {float(number) for number in re.findall(r"[\d.]*\d", shown)} | {0.0}

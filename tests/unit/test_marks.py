@@ -15,10 +15,10 @@ from mitmproxy.flow import Flow
 from mitmproxy.test import tflow
 from mitmproxy.utils.emoji import emoji
 
-from akto_mirror.addon import marks
-from akto_mirror.addon.marks import SIGNS, VERDICT, Marks
 from akto_mirror.config.screen import Mark
 from akto_mirror.outcomes import Outcome
+from akto_mirror.shown import marks
+from akto_mirror.shown.marks import SIGNS, VERDICT, Marks
 from tests.unit.flows import flow, response
 from tests.unit.harness import mirroring
 

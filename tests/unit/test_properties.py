@@ -15,8 +15,8 @@ from mitmproxy import http
 from mitmproxy.flow import Error
 from mitmproxy.test import tflow
 
-from akto_mirror.addon.marks import VERDICT
 from akto_mirror.akto_api import DEFAULT_TAG, MAX_ENTRY_BYTES, Entry
+from akto_mirror.shown.marks import VERDICT
 from tests.unit.flows import Fields, flow, request, response
 from tests.unit.harness import Harness, mirroring
 

@@ -26,6 +26,9 @@ ALLOWED: set[tuple[str, str]] = {
     ("addon", "delivery.spool"),
     ("addon", "diagnostics"),
     ("addon", "ground"),
+    ("addon", "lingering"),
+    ("addon", "shown"),
+    ("addon", "telemetry"),
     ("capture", "ground"),
     ("cli", "config"),
     ("cli", "delivery.sinks"),
@@ -56,6 +59,11 @@ ALLOWED: set[tuple[str, str]] = {
     ("ingestion", "ground"),
     ("ingestion", "ingestion.page"),
     ("pytest_plugin", "ground"),
+    ("shown", "config"),
+    ("shown", "ground"),
+    ("telemetry", "delivery"),
+    ("telemetry", "delivery.spool"),
+    ("telemetry", "ground"),
 }
 
 MOST_ARROWS = 60

@@ -17,9 +17,9 @@ from prometheus_client.registry import Collector
 from tornado.web import Application, Finish, RequestHandler, url
 
 from akto_mirror.accounts import Snapshot
-from akto_mirror.addon.observation import Observation
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.telemetry.observation import Observation
 from akto_mirror.threads import begin
 
 T = TypeVar("T")

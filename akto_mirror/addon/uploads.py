@@ -1,0 +1,81 @@
+"""Keeps long uploads and many live streams from hanging a client.
+
+mitmproxy allows five connections to a target, for as long as each lives (`ConnectionHandler.max_conns` in
+mitmproxy/proxy/server.py): with five event streams on one HTTP/2 connection, a sixth request to an HTTP/1 target would
+get no answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from mitmproxy import ctx
+from mitmproxy.connection import Client, Connection
+from mitmproxy.proxy.mode_specs import ReverseMode
+
+from akto_mirror.addon import chain
+from akto_mirror.addon.session import Session, guarded
+from akto_mirror.lingering.layer import Lingerer
+
+
+class Uploads:
+    """Has mitmproxy's HTTP layer linger, once it is chosen."""
+
+    name = "akto-uploads"
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._lingerer = Lingerer(_writers)
+
+    def configure(self, updated: set[str]) -> None:
+        """Stand behind mitmproxy's own addons, which choose the layers."""
+        del updated
+        if self._lingerer not in ctx.master.addons.chain:
+            chain.stand_last(ctx.master.addons, self._lingerer)
+
+    def done(self) -> None:
+        """Leave everything as it was, where mitmproxy goes on."""
+        if not ctx.master.should_exit.is_set():
+            chain.stand_back(ctx.master.addons, self._lingerer)
+
+
+class UpstreamConnections:
+    """Lets one client of a reverse proxy have more live streams than mitmproxy's five."""
+
+    name = "akto-upstream-connections"
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @guarded
+    def client_connected(self, client: Client) -> None:
+        """Set the bound of a new connection."""
+        settings = self.session.settings
+        if settings is not None and isinstance(client.proxy_mode, ReverseMode):
+            allow(_handler(client), settings.upstream_connections)
+
+
+def allow(handler: Any, most: int) -> None:
+    """Set how many connections a client's connection may hold open to each target.
+
+    Args:
+        handler: mitmproxy's, of the client's connection; one without such a bound is left alone.
+        most: 0 leaves mitmproxy's bound.
+    """
+    if most and hasattr(handler, "max_conns"):
+        handler.max_conns = defaultdict(lambda: asyncio.Semaphore(most))
+
+
+def _handler(client: Client) -> object:
+    """Return what handles a client's connection; the addon that has it is mitmproxy's own."""
+    handlers: Mapping[str, object] = getattr(ctx.master.addons.get("proxyserver"), "connections", {})
+    return handlers.get(client.id)
+
+
+def _writers(client: Client) -> dict[Connection, object]:
+    """Return the writers of a client's connections."""
+    transports = getattr(_handler(client), "transports", {})
+    return {connection: transport.writer for connection, transport in transports.items()}

@@ -1,0 +1,1 @@
+"""What becomes of flows, as mitmproxy's screens show it: marks, comments, and a content view."""
