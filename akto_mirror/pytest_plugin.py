@@ -6,6 +6,8 @@ until a test calls the fixture.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,27 +15,52 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from akto_mirror.verdicts import Entries
+    from akto_mirror.replay.entries import Entries
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def akto_entries(request: pytest.FixtureRequest) -> Callable[..., Entries]:
     """Return what would be shipped of recorded flows: `akto_entries("flows.mitm", akto_fidelity="worker")`.
 
-    Call it with flow files or HAR files, and with the addon's options by name. A relative path is looked for beside the
-    test's file first, then in the working directory. The result is a list of entries, each a dict; its attribute
-    `skipped` lists the flows that make none, each with `method`, `url` and `reason`. Nothing is sent, and variables of
-    the environment do not matter. A file that cannot be read to its end and a wrong option raise an exception.
+    Call it with flow files or HAR files, and with the addon's options by name, from tests and from fixtures of any
+    scope. A relative path is looked for beside the test's file, beside the file with the call, and in the working
+    directory. The result is a list of entries, each a dict; its attribute `skipped` lists the flows that make none,
+    each with `method`, `url` and `reason`; `missing_bodies` counts bodies that the recording does not hold, and `notes`
+    names their files, if they are missing ones. Nothing is sent, and variables of the environment do not matter. A file
+    that cannot be read to its end and a wrong option raise an exception.
     """
+    root = request.config.rootpath
 
     def entries(*files: str | Path, **options: Any) -> Entries:
-        from akto_mirror import verdicts  # noqa: PLC0415 - see the module's docstring
+        __tracebackhide__ = True  # The line in the test and the error are what counts.
+        from akto_mirror.config.declarations import ConfigError  # noqa: PLC0415 - see the module's docstring
+        from akto_mirror.replay import entries  # noqa: PLC0415
+        from akto_mirror.replay.recording import UnreadableError  # noqa: PLC0415
 
-        return verdicts.entries([_find(file, request.path.parent) for file in files], options)
+        folders = _folders(root, Path(sys._getframe(1).f_code.co_filename))
+        try:
+            return entries.entries([_find(file, folders) for file in files], options)
+        except (OSError, UnreadableError, ConfigError) as error:
+            found = error
+        raise found.with_traceback(None) from None
 
     return entries
 
 
-def _find(file: str | Path, folder: Path) -> Path:
-    beside = folder / file
-    return beside if beside.exists() else Path(file)
+def _folders(root: Path, caller: Path) -> list[Path]:
+    """Return where a relative path is looked for, in this order."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
+    return list(dict.fromkeys([*([(root / test).parent] if test else []), caller.parent, Path.cwd()]))
+
+
+def _find(file: str | Path, folders: list[Path]) -> Path:
+    """Return the first that there is.
+
+    Raises:
+        FileNotFoundError: there is none; the text names the folders.
+    """
+    found = next((path for folder in folders if (path := folder / file).exists()), None)
+    if found is None:
+        where = "" if Path(file).is_absolute() else f", neither in {' nor in '.join(map(str, folders))}"
+        raise FileNotFoundError(f"No such file or directory: {str(file)!r}{where}")
+    return found

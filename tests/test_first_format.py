@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from akto_mirror import replay, verdicts
 from akto_mirror.accounts import Stats
 from akto_mirror.cli import program
 from akto_mirror.config import declarations, options
@@ -26,6 +25,8 @@ from akto_mirror.delivery.spool.rows import Foreign
 from akto_mirror.delivery.spool.schema import FIRST, VERSION
 from akto_mirror.delivery.spool.spool import Dead, Spool
 from akto_mirror.delivery.spool.store import Store
+from akto_mirror.replay import entries, job
+from akto_mirror.replay.job import Job
 from tests.data.first_format import make
 from tests.faults.driver import Clock, Driver, ok
 from tests.faults.server import FaultServer, wait_for
@@ -290,11 +291,11 @@ def test_people_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> No
 def test_options_that_come_later_end_no_bookmark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Line 3: what decides about a recording has the same fingerprint until one of its options is set."""
     later = declarations.Option("akto_later", bool, False, "An option of a later version.")
-    values = verdicts.parse_options([], {})
+    values = entries.parse_options([], {})
     settings = options.read(values, {})
-    before = replay.Job([], values, settings).fingerprint()
-    monkeypatch.setattr(declarations, "OPTIONS", (*declarations.OPTIONS, later))
-    assert replay.Job([], values | {"akto_later": False}, settings).fingerprint() == before
-    assert replay.Job([], values | {"akto_later": True}, settings).fingerprint() != before
-    assert replay.Job([], values | {"akto_host": "x"}, settings).fingerprint() != before
+    before = Job([], values, settings).fingerprint()
+    monkeypatch.setattr(job, "OPTIONS", (*declarations.OPTIONS, later))
+    assert Job([], values | {"akto_later": False}, settings).fingerprint() == before
+    assert Job([], values | {"akto_later": True}, settings).fingerprint() != before
+    assert Job([], values | {"akto_host": "x"}, settings).fingerprint() != before
     assert json.loads((make.FOLDER / "bookmark.json").read_bytes())["options"] == before

@@ -99,6 +99,37 @@ def test_a_file_is_found_beside_the_test_or_where_pytest_runs(project: pytest.Py
     project.runpytest_subprocess(*LOAD, "-p", "no:cacheprovider", timeout=DEADLINE).assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
+def test_fixtures_of_any_scope_may_use_it(scope: str, project: pytest.Pytester) -> None:
+    """In a test's own file and in a conftest.py above it, beside either of which the recording may lie."""
+    for place in ("above", "above/below"):
+        project.mkdir(place) if "/" not in place else (project.path / place).mkdir()
+    (project.path / "above" / "one.mitm").write_bytes((DATA / "flows.mitm").read_bytes())
+    (project.path / "above" / "below" / "two.mitm").write_bytes((DATA / "flows.mitm").read_bytes())
+    fixture = f"import pytest\n@pytest.fixture(scope={scope!r})\ndef %s(akto_entries): return akto_entries(%r)\n"
+    (project.path / "above" / "conftest.py").write_text(fixture % ("one", "one.mitm") + fixture % ("two", "two.mitm"))
+    test = (
+        fixture % ("own", "two.mitm")
+        + "def test_it(one, two, own): assert [len(x) for x in (one, two, own)] == [2] * 3"
+    )
+    (project.path / "above" / "below" / "test_it.py").write_text(test)
+    project.runpytest_subprocess(*LOAD, "-p", "no:cacheprovider", timeout=DEADLINE).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("place", ["tests/test_it.py::test_it", ""])
+def test_the_folders_searched_are_named(place: str, project: pytest.Pytester) -> None:
+    """A file that is not there fails in a few lines: the call, and where it was looked for."""
+    folder = project.mkdir("tests")
+    (folder / "test_it.py").write_text("def test_it(akto_entries):\n    akto_entries('none.mitm')\n")
+    result = project.runpytest_subprocess(
+        *LOAD, "-p", "no:cacheprovider", *([place] if place else []), timeout=DEADLINE
+    )
+    result.assert_outcomes(failed=1)
+    told = f"FileNotFoundError: No such file or directory: 'none.mitm', neither in {folder} nor in {project.path}"
+    result.stdout.fnmatch_lines([f"E *{told}"])
+    assert "akto_mirror" not in result.stdout.str().partition("FAILURES")[2]
+
+
 def test_the_environment_does_not_matter(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that is set for a proxy, even to nonsense, changes no test."""
     monkeypatch.setenv("AKTO_DATA_INGESTION_URL", "nonsense")
@@ -124,6 +155,8 @@ def test_what_is_wrong_fails_the_test(call: str, told: str, project: pytest.Pyte
     result = project.runpytest_subprocess(*LOAD, "-p", "no:cacheprovider", timeout=DEADLINE)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"*{told}*".replace("[", "[[]")])
+    report = result.stdout.str().partition("FAILURES")[2].partition("short test summary")[0]
+    assert len([line for line in report.splitlines() if line.strip()]) < 12, report
 
 
 def test_the_fixture_explains_itself(project: pytest.Pytester) -> None:

@@ -46,6 +46,8 @@ class Capture:
         return self._make(flow, response, *self._headers(flow, response))
 
     def _headers(self, flow: http.HTTPFlow, response: http.Response) -> tuple[HeaderMap, HeaderMap]:
+        if not flow.live:
+            hosts.modernize(flow)
         all_cookies = not self._config.worker
         return (
             entry.header_map(entry.bounded(flow.request.headers.fields), all_cookies=all_cookies),

@@ -93,3 +93,16 @@ def note_absolute(flow: http.HTTPFlow) -> None:
     target = url.hostport(request.scheme, request.host, request.port)
     if routes.host_name(request.host_header or "") != routes.host_name(target):
         flow.metadata[ASKED] = target
+
+
+def modernize(flow: http.HTTPFlow) -> None:
+    """Take pseudo-headers out of a saved flow's headers, where mitmproxy 6 and older left them in HTTP/2.
+
+    A live flow has none: mitmproxy keeps them apart since version 7.
+    """
+    for message in (flow.request, flow.response):
+        if message and any(name.startswith(b":") for name, _ in message.headers.fields):
+            fields = message.headers.fields
+            message.headers.fields = tuple(field for field in fields if not field[0].startswith(b":"))
+            if message is flow.request and not flow.request.data.authority:
+                flow.request.data.authority = dict(fields).get(b":authority", b"")

@@ -363,13 +363,14 @@ def _replay(args: argparse.Namespace) -> int:
     2: the command line is wrong. 130: interrupted; --resume goes on there. An entry whose arrival was not confirmed is
     sent again, so that it can arrive twice. Nothing is spooled: the recording is there still.
     """
-    from akto_mirror import replay, verdicts  # noqa: PLC0415 - see the module's docstring
     from akto_mirror.config import options  # noqa: PLC0415 - see the module's docstring
     from akto_mirror.config.declarations import ConfigError  # noqa: PLC0415
+    from akto_mirror.replay import entries, shipping  # noqa: PLC0415
+    from akto_mirror.replay.job import Job  # noqa: PLC0415
 
     given = {"akto_url": args.to, "akto_token": args.token, "akto_filter": args.filter}
     try:
-        values = verdicts.parse_options(args.set, {name: value for name, value in given.items() if value is not None})
+        values = entries.parse_options(args.set, {name: value for name, value in given.items() if value is not None})
         settings = options.read(values, os.environ)
     except ConfigError as error:
         args.usage_error(str(error))
@@ -377,8 +378,8 @@ def _replay(args: argparse.Namespace) -> int:
         args.usage_error(f"give --to URL, set {URL_VARIABLE}, or look first with --dry-run")
     if len({path.resolve() for path in args.files}) < len(args.files):
         args.usage_error("a file is given twice")
-    job = replay.Job(args.files, values, settings, rewrite_time=args.rewrite_time, resume=args.resume)
-    return replay.run(job, say, dry_run=args.dry_run, quiet=args.quiet)
+    job = Job(args.files, values, settings, rewrite_time=args.rewrite_time, resume=args.resume)
+    return shipping.run(job, say, dry_run=args.dry_run, quiet=args.quiet)
 
 
 def _add_spool(commands: Commands) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.delivery.sinks.symptoms import Kind
 
 
-class Ledger:
+class Progress:
     """The flows of one file by their number, counted from 0: begun, and of these still open.
 
     A flow counts as done only when it was said to be, so that an interrupt at any point leaves it open.
@@ -23,6 +24,7 @@ class Ledger:
     def __init__(self, seen: int = 0, missing: Iterable[int] = ()) -> None:
         self.seen = seen
         self._open = set(missing)
+        self._shipped: list[bytes] = []
         self._lock = threading.Lock()
 
     def is_done(self, number: int) -> bool:
@@ -35,10 +37,23 @@ class Ledger:
             self._open.add(number)
             self.seen = max(self.seen, number + 1)
 
-    def settle(self, number: int) -> None:
-        """Close a flow: shipped, or nothing to ship."""
+    def finish(self, number: int, digest: bytes = b"") -> None:
+        """Close a flow: shipped, or nothing to ship.
+
+        Args:
+            number: the flow's.
+            digest: what its entry is known by, if it was shipped.
+        """
         with self._lock:
             self._open.discard(number)
+            if digest:
+                self._shipped.append(digest)
+
+    def newly_shipped(self) -> list[bytes]:
+        """Return the digests of the entries shipped since this was last asked."""
+        with self._lock:
+            found, self._shipped = self._shipped, []
+            return found
 
     @property
     def open(self) -> int:
@@ -51,20 +66,28 @@ class Ledger:
             return sorted(self._open)
 
 
-class Manifest:
+class Origin(NamedTuple):
+    """What an entry was made of: a flow of a file, by its number; and the digest that it is known by."""
+
+    progress: Progress
+    number: int
+    digest: bytes = b""
+
+
+class InFlight:
     """Which flows the entries under way stem from; entries that are equal are as good as one another."""
 
     def __init__(self) -> None:
         self.shipped = 0
-        self._origins: defaultdict[bytes, deque[tuple[Ledger, int]]] = defaultdict(deque)
+        self._origins: defaultdict[bytes, deque[Origin]] = defaultdict(deque)
         self._lock = threading.Lock()
 
-    def add(self, entry: bytes, ledger: Ledger, number: int) -> None:
-        """Note that an encoded entry, made of a flow, goes on its way."""
+    def add(self, entry: bytes, origin: Origin) -> None:
+        """Note that an encoded entry goes on its way."""
         with self._lock:
-            self._origins[entry].append((ledger, number))
+            self._origins[entry].append(origin)
 
-    def remove(self, entry: bytes) -> tuple[Ledger, int] | None:
+    def remove(self, entry: bytes) -> Origin | None:
         """Return what an entry was made of, and forget it."""
         with self._lock:
             origins = self._origins.get(entry)
@@ -76,37 +99,37 @@ class Manifest:
             return origin
 
     def arrive(self, entries: Sequence[bytes]) -> None:
-        """Settle the flows of entries that have arrived."""
+        """Finish the flows of entries that have arrived."""
         for entry in entries:
             origin = self.remove(entry)
             if origin is not None:
                 self.shipped += 1
-                origin[0].settle(origin[1])
+                origin.progress.finish(origin.number, origin.digest)
 
 
-class ReceiptSink:
-    """A sink that notes in a manifest what has arrived at another one.
+class TrackingSink:
+    """A sink that notes what has arrived at another one.
 
     Args:
         sink: where entries go.
-        manifest: where arrivals are noted.
+        in_flight: where that is noted.
 
     Attributes:
-        trouble: how the last try failed; None if it did not.
+        failure: how the last attempt failed; None if it did not.
     """
 
-    def __init__(self, sink: Sink, manifest: Manifest) -> None:
-        self.trouble: SendResult | None = None
+    def __init__(self, sink: Sink, in_flight: InFlight) -> None:
+        self.failure: SendResult | None = None
         self._sink = sink
-        self._manifest = manifest
+        self._in_flight = in_flight
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Send on, and note the outcome."""
         result = self._sink.send(entries, timeout_s)
         passed = result.kind is Kind.SHIPPED
         if passed:
-            self._manifest.arrive(entries)
-        self.trouble = None if passed else result
+            self._in_flight.arrive(entries)
+        self.failure = None if passed else result
         return result
 
     def is_healthy(self, timeout_s: float) -> bool:

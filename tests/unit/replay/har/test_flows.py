@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import math
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -16,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from akto_mirror import har, recording, verdicts
 from akto_mirror.capture.entry import Captured
 from akto_mirror.config import options
 from akto_mirror.outcomes import Skip
-from akto_mirror.recording import UnreadableError
-from akto_mirror.verdicts import Entries, Verdicts
+from akto_mirror.replay import entries, recording
+from akto_mirror.replay.entries import Decider, Entries
+from akto_mirror.replay.har import flows
+from akto_mirror.replay.recording import UnreadableError
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[3] / "data"
 JSON = {"name": "Content-Type", "value": "application/json"}
 
 
@@ -41,16 +41,21 @@ def har_entry(request: dict[str, Any] | None = None, response: dict[str, Any] | 
     return whole | {"response": answer | (response or {})} | more
 
 
+def as_bytes(entry: Any) -> bytes:
+    """Return an entry's JSON."""
+    return json.dumps(entry).encode()
+
+
 def read(*args: Any, **more: Any) -> http.HTTPFlow:
     """Read an entry that is an HTTP exchange."""
-    found = har.read_entry(har_entry(*args, **more))
+    found = flows.read_entry(har_entry(*args, **more)).flow
     assert found
     return found
 
 
 def shipped(name: str, **given: Any) -> Entries:
     """Return what is shipped of a file of `tests/data`."""
-    return verdicts.entries([DATA / name], given)
+    return entries.entries([DATA / name], given)
 
 
 def fields(entry: dict[str, str], which: str) -> dict[str, str]:
@@ -109,13 +114,13 @@ def test_mitmproxys_own(fidelity: str) -> None:
 def test_a_byte_order_mark_is_no_harm(bom: str, tmp_path: Path) -> None:
     """Fiddler writes one; all encodings that JSON has had are read, and white space in front too."""
     (tmp_path / "a.har").write_bytes(("\n" * (bom == "utf-8") + (DATA / "chrome.har").read_text()).encode(bom))
-    assert verdicts.entries([tmp_path / "a.har"], {}) == shipped("chrome.har")
+    assert entries.entries([tmp_path / "a.har"], {}) == shipped("chrome.har")
 
 
 def test_mitmproxys_compressed_file_is_read(tmp_path: Path) -> None:
     """`save.har x.zhar` compresses with zlib."""
     (tmp_path / "a.zhar").write_bytes(zlib.compress((DATA / "chrome.har").read_bytes()))
-    assert verdicts.entries([tmp_path / "a.zhar"], {}) == shipped("chrome.har")
+    assert entries.entries([tmp_path / "a.zhar"], {}) == shipped("chrome.har")
 
 
 @pytest.mark.parametrize("fidelity", ["akto", "worker"])
@@ -124,7 +129,7 @@ def test_a_decoded_body_is_neither_decoded_again_nor_lost(coding: str, fidelity:
     """The text is what arrives, and the header stays as it was recorded."""
     answer = {"headers": [JSON, {"name": "content-encoding", "value": coding}]}
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [har_entry(response=answer)]}}))
-    (only,) = verdicts.entries([tmp_path / "a.har"], {"akto_fidelity": fidelity})
+    (only,) = entries.entries([tmp_path / "a.har"], {"akto_fidelity": fidelity})
     if coding != "GZIP" or fidelity == "akto":  # The Worker's platform decodes lower-case codings only.
         assert only["responsePayload"] == '{"ok":1}'
     assert fields(only, "responseHeaders")["content-encoding"] == coding
@@ -152,34 +157,9 @@ def test_no_status_is_no_response(status: object) -> None:
 @pytest.mark.parametrize("response", [None, {}, "x"])
 def test_a_missing_response_is_no_response(response: object) -> None:
     """A request that was never answered may have no response at all."""
-    flow = har.read_entry(har_entry() | {"response": response})
+    flow = flows.read_entry(har_entry() | {"response": response}).flow
     assert flow
     assert flow.response is None
-
-
-@pytest.mark.parametrize(
-    ("start", "took", "end"),
-    [
-        ("2024-05-01T10:00:00.000Z", 500, 1714557600.5),
-        ("2024-05-01T12:00:00.1234567+02:00", 0, 1714557600.123456),
-        ("2024-05-01T05:30:00-0430", -1, 1714557600.0),
-        ("2024-05-01T10:00:00", None, 1714557600.0),
-        ("2024-05-01T10:00:00Z", math.nan, 1714557600.0),
-        ("2024-05-01T10:00:00Z", "5", 1714557600.0),
-    ],
-)
-def test_times(start: str, took: object, end: float) -> None:
-    """ISO 8601 with any zone, without one UTC; a duration only where it is known."""
-    flow = read(startedDateTime=start, time=took)
-    assert flow.response
-    assert flow.response.timestamp_end == pytest.approx(end, abs=1e-5)
-
-
-@pytest.mark.parametrize("start", [None, "", "yesterday", 5, "0000-00-00"])
-def test_a_missing_time_is_not_made_up(start: object) -> None:
-    """It is NaN, for which the entry gets the time of the verdicts."""
-    flow = read(startedDateTime=start)
-    assert math.isnan(flow.request.timestamp_start)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +167,7 @@ def test_a_missing_time_is_not_made_up(start: object) -> None:
 )
 def test_what_is_no_http_is_passed_over(url: str) -> None:
     """Browsers list addresses of which nothing ever went over the network."""
-    assert har.read_entry(har_entry({"url": url})) is None
+    assert flows.read_entry(har_entry({"url": url})).flow is None
 
 
 @pytest.mark.parametrize(
@@ -240,8 +220,8 @@ def test_http2_has_one_name(version: str) -> None:
 
 def test_what_is_wrong_is_told_by_its_number() -> None:
     """One odd entry is an error of its own, and the next is read."""
-    found = list(har.flows([har_entry(), {"request": {}}, 7, har_entry()]))
-    assert [isinstance(item, http.HTTPFlow) for item in found] == [True, False, False, True]
+    found = list(flows.flows(map(as_bytes, [har_entry(), {"request": {}}, 7, har_entry()])))
+    assert [isinstance(item, flows.Exchange) for item in found] == [True, False, False, True]
     assert [str(item) for item in found[1:3]] == [f"entry {n}: an entry without the request's url" for n in (2, 3)]
 
 
@@ -249,7 +229,7 @@ def test_what_is_wrong_is_told_by_its_number() -> None:
     ("place", "value", "told"),
     [
         ("status", "1e999", "entry 2: a status that is no number"),
-        ("time", "1" + "0" * 400, "entry 2: a time that is no number of milliseconds"),
+        ("time", "1" + "0" * 5000, "entry 2: Exceeds the limit (4300 digits)"),
     ],
 )
 def test_numbers_that_no_float_holds_cost_one_entry(place: str, value: str, told: str, tmp_path: Path) -> None:
@@ -258,7 +238,7 @@ def test_numbers_that_no_float_holds_cost_one_entry(place: str, value: str, told
     odd = good.replace(f'"{place}": {200 if place == "status" else 500}', f'"{place}": {value}')
     (tmp_path / "a.har").write_text(f'{{"log":{{"entries":[{good},{odd},{good}]}}}}')
     records = list(recording.read(tmp_path / "a.har"))
-    assert [record.fault for record in records] == ["", told, ""]
+    assert [record.error.partition(" for")[0] for record in records] == ["", told, ""]
 
 
 def test_a_list_of_many_codings_is_not_followed() -> None:
@@ -269,24 +249,7 @@ def test_a_list_of_many_codings_is_not_followed() -> None:
     assert flow.response.raw_content == b'{"ok":1}'
 
 
-def test_a_compressed_file_may_not_fill_the_memory(tmp_path: Path) -> None:
-    """Half a megabyte can become any size; beyond the bound one line says what to do."""
-    bomb = zlib.compressobj(1)
-    parts = [bomb.compress(b'{"log":{"entries":[')]
-    parts += [bomb.compress(bytes(1024 * 1024).replace(b"\0", b" ")) for _ in range(recording.MAX_INFLATED >> 20)]
-    (tmp_path / "a.zhar").write_bytes(b"".join([*parts, bomb.compress(b"]}}"), bomb.flush()]))
-    with pytest.raises(UnreadableError, match=r"over 128 MiB when decompressed; unpack it and replay the \.har file"):
-        list(recording.read(tmp_path / "a.zhar"))
-
-
-def test_a_cut_compressed_file_is_refused(tmp_path: Path) -> None:
-    """Half of a compressed HAR file is none."""
-    (tmp_path / "a.zhar").write_bytes(zlib.compress((DATA / "chrome.har").read_bytes())[:-9])
-    with pytest.raises(UnreadableError, match="neither a flow file of mitmproxy nor a HAR file"):
-        list(recording.read(tmp_path / "a.zhar"))
-
-
-VERDICTS = Verdicts(options.read(verdicts.parse_options(["akto_filter=~u x | ~hq y", "akto_routes=*/*"], {}), {}))
+DECIDER = Decider(options.read(entries.parse_options(["akto_filter=~u x | ~hq y", "akto_routes=*/*"], {}), {}))
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
@@ -315,11 +278,10 @@ def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> Non
     for name in spot[:-1]:
         place = place[name]
     place[spot[-1]] = value
-    (found,) = har.flows([entry])
-    assert found is None or isinstance(found, http.HTTPFlow | ValueError)
-    if isinstance(found, http.HTTPFlow):
-        assert isinstance(VERDICTS.of(found), Captured | Skip)
-        assert isinstance(found.request.pretty_url, str)
+    (found,) = flows.flows([as_bytes(entry)])
+    if isinstance(found, flows.Exchange) and found.flow:
+        assert isinstance(DECIDER.of(found.flow), Captured | Skip)
+        assert isinstance(found.flow.request.pretty_url, str)
 
 
 @given(content=st.binary(max_size=200))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,6 @@ import msgspec
 from mitmproxy import exceptions, http
 from mitmproxy.optmanager import OptManager
 
-from akto_mirror import recording
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.entry import Captured
 from akto_mirror.config import declarations, mistakes, options
@@ -21,7 +19,8 @@ from akto_mirror.config.options import Settings
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Skip
-from akto_mirror.recording import Record, UnreadableError
+from akto_mirror.replay import recording
+from akto_mirror.replay.recording import Record, UnreadableError
 
 
 def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,23 +67,19 @@ def _culprit(texts: Mapping[str, list[str]]) -> tuple[str, str]:
     return name, ", ".join(texts.get(name, []))
 
 
-class Verdicts:
+class Decider:
     """Decides about recorded flows as the addon decides about them when they pass.
 
     Args:
         settings: all options.
-        rewrite_time: give each entry the time at which it is replayed, instead of its own.
     """
 
-    def __init__(self, settings: Settings, *, rewrite_time: bool = False) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.marker = secrets.token_hex(8)
         self._capture = Capture(settings.capture, self.marker)
-        self._rewrite_time = rewrite_time
 
     def of(self, flow: http.HTTPFlow) -> Captured | Skip:
         """Return a flow's entry, or why it has none."""
-        if self._rewrite_time and flow.response is not None:
-            flow.response.timestamp_end = time.time()
         return self._capture.of(flow)
 
 
@@ -101,11 +96,15 @@ class Entries(list[dict[str, str]]):
 
     Attributes:
         skipped: the flows that make none, in their order.
+        missing_bodies: how many bodies of the entries there were that the recording does not hold.
+        notes: what else of the recording could not be read, such as a body in a file that is missing.
     """
 
     def __init__(self, entries: Iterable[dict[str, str]] = (), skipped: Iterable[Skipped] = ()) -> None:
         super().__init__(entries)
         self.skipped = list(skipped)
+        self.missing_bodies = 0
+        self.notes: list[str] = []
 
 
 def entries(paths: Iterable[Path], given: Mapping[str, Any]) -> Entries:
@@ -120,25 +119,29 @@ def entries(paths: Iterable[Path], given: Mapping[str, Any]) -> Entries:
         UnreadableError: a file cannot be read to its end; the text names it.
         OSError: a file cannot be opened.
     """
-    verdicts = Verdicts(options.read(parse_options([], given), {}))
+    decider = Decider(options.read(parse_options([], given), {}))
     found = Entries()
     for path in paths:
         for record in _whole(path):
-            if record.flow is None:
-                continue
-            verdict = verdicts.of(record.flow)
-            if isinstance(verdict, Skip):
-                found.skipped.append(Skipped(record.flow.request.method, record.flow.request.pretty_url, str(verdict)))
-            else:
-                found.append(msgspec.structs.asdict(verdict.entry))
+            found.notes.extend(f"{path}: {note}" for note in record.notes)
+            if record.flow is not None:
+                _add(found, record, record.flow, decider.of(record.flow))
     return found
+
+
+def _add(found: Entries, record: Record, flow: http.HTTPFlow, decision: Captured | Skip) -> None:
+    if isinstance(decision, Skip):
+        found.skipped.append(Skipped(flow.request.method, flow.request.pretty_url, str(decision)))
+    else:
+        found.append(msgspec.structs.asdict(decision.entry))
+        found.missing_bodies += len(record.missing_bodies)
 
 
 def _whole(path: Path) -> Iterable[Record]:
     try:
         for record in recording.read(path):
-            if record.fault:
-                raise UnreadableError(record.fault)
+            if record.error:
+                raise UnreadableError(record.error)
             yield record
-    except UnreadableError as fault:
-        raise UnreadableError(f"{path}: {fault}") from fault
+    except UnreadableError as error:
+        raise UnreadableError(f"{path}: {error}") from error

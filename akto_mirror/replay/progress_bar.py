@@ -66,7 +66,7 @@ class Bar:
         self._drawn_at = now
         self._draw(line(share, count, now - self._started, self._since))
 
-    def tell(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Write a line, above the bar if there is one."""
         self.clear()
         encoding = self._stream.encoding or "utf-8"

@@ -1,0 +1,183 @@
+"""Where a replay of a file has got to, kept in the user's state directory.
+
+A checkpoint holds the numbers of the flows that are done, which say enough as long as the file is the same. Beside it
+are digests of the entries that were shipped, by which they are known again in a file that has grown or changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from akto_mirror import private_files
+from akto_mirror.replay.progress import Progress
+
+FOLDER = "replay"
+
+# Bytes of a digest; long enough that nobody can make two entries of one.
+DIGEST = 16
+
+
+def digest(entry: bytes) -> bytes:
+    """Return what an encoded entry is known by."""
+    return hashlib.blake2b(entry, digest_size=DIGEST).digest()
+
+
+@dataclass(frozen=True)
+class FileVersion:
+    """What must be the same for flows to be known by their numbers: of a file that has changed, flow 7 is another.
+
+    Attributes:
+        size: the file's bytes.
+        mtime_ns: when it was last written.
+        options: what decides which flows are shipped, as text.
+    """
+
+    size: int
+    mtime_ns: int
+    options: str
+
+    @classmethod
+    def of(cls, path: Path, options: str) -> FileVersion:
+        """Look at a file.
+
+        Raises:
+            OSError: it is not there.
+        """
+        found = path.stat()
+        return cls(found.st_size, found.st_mtime_ns, options)
+
+
+@dataclass
+class Start:
+    """Where a replay starts.
+
+    Attributes:
+        progress: the flows that are done, by their numbers.
+        shipped: entries that were shipped, by their digests, each as often as it was.
+        note: what the user should know of it; empty where the replay simply goes on.
+        is_new: nothing is known of an earlier replay, or nothing of it counts.
+    """
+
+    progress: Progress = field(default_factory=Progress)
+    shipped: Counter[bytes] = field(default_factory=Counter)
+    note: str = ""
+    is_new: bool = False
+
+
+class Checkpoint:
+    """One file's place on disk, for one file replayed to one destination.
+
+    Args:
+        folder: where checkpoints are kept, of `folder`.
+        path: the recorded file.
+        target: where it is replayed to.
+    """
+
+    def __init__(self, folder: Path, path: Path, target: str) -> None:
+        key = hashlib.sha256(f"{path.resolve()}\0{target}".encode("utf-8", "surrogateescape")).hexdigest()
+        self._file = folder / f"{key[:32]}.json"
+        self._digests = folder / f"{key[:32]}.shipped"
+        self._name = str(path)
+        self._saved: object = None
+        self._has_digests = True
+
+    def start(self) -> Start:
+        """Begin anew, whatever an earlier replay did.
+
+        Raises:
+            OSError: what is left of that cannot be deleted.
+        """
+        self._file.unlink(missing_ok=True)
+        self._digests.unlink(missing_ok=True)
+        return Start(is_new=True)
+
+    def resume(self, version: FileVersion) -> Start:
+        """Go on where an earlier replay was, as far as that can be known.
+
+        Raises:
+            OSError: what is left of an earlier replay cannot be deleted.
+        """
+        found = self._resumed(version)
+        if found.is_new:
+            self.start()
+        return found
+
+    def _resumed(self, version: FileVersion) -> Start:
+        try:
+            kept = json.loads(self._file.read_bytes())
+            old = FileVersion(kept["size"], kept["mtime_ns"], kept["options"])
+            progress = _progress(kept)
+        except FileNotFoundError:
+            return Start(note="no earlier replay of it to this destination is known: all is shipped", is_new=True)
+        except (OSError, ValueError, TypeError, LookupError):
+            return Start(note="the record of the earlier replay is damaged: all is shipped", is_new=True)
+        self._has_digests = kept.get("digests") is True
+        if old.options != version.options:
+            self._has_digests = True
+            return Start(note="the options differ from those of the earlier replay: all is shipped", is_new=True)
+        return Start(progress) if old == version else self._changed(old, version)
+
+    def _changed(self, old: FileVersion, version: FileVersion) -> Start:
+        change = "grown" if version.size > old.size else "changed"
+        note = f"it has {change} since the earlier replay"
+        if not self._has_digests:
+            self._has_digests = True
+            return Start(
+                note=f"{note}, which kept no record of the entries that it shipped: all is shipped", is_new=True
+            )
+        return Start(shipped=self._shipped(), note=f"{note}: what that shipped is not shipped again")
+
+    def _shipped(self) -> Counter[bytes]:
+        try:
+            kept = self._digests.read_bytes()
+        except OSError:
+            return Counter()
+        return Counter(kept[at : at + DIGEST] for at in range(0, len(kept) - DIGEST + 1, DIGEST))
+
+    def save(self, version: FileVersion, progress: Progress) -> None:
+        """Write down where the replay is, if that has changed.
+
+        The digests first: a replay that is killed in between must not take a flow for done that it cannot know again.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        shipped = progress.newly_shipped()
+        if shipped and self._has_digests:
+            with self._digests.open("ab") as file:
+                file.write(b"".join(shipped))
+        now = {"seen": progress.seen, "missing": progress.missing()}
+        if now == self._saved:
+            return
+        about = {"file": self._name, "size": version.size, "mtime_ns": version.mtime_ns, "options": version.options}
+        fresh = self._file.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(about | now | {"digests": self._has_digests}))
+        fresh.replace(self._file)
+        self._saved = now
+
+
+def _progress(kept: Mapping[str, Any]) -> Progress:
+    seen, missing = kept["seen"], kept["missing"]
+    if not isinstance(seen, int) or not all(isinstance(number, int) for number in missing):
+        raise ValueError("not a checkpoint")
+    return Progress(seen, missing)
+
+
+def folder(environ: Mapping[str, str]) -> Path:
+    """Make the folder of checkpoints in the user's state directory, which no other user may read.
+
+    Raises:
+        ValueError: the user's state directory cannot be used.
+        OSError: it cannot be created.
+    """
+    state = private_files.default_folder(environ)
+    private_files.make_folder(state)
+    private_files.make_folder(state / FOLDER)
+    return state / FOLDER

@@ -1,0 +1,47 @@
+"""What would become of each recorded flow, as a table; nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mitmproxy import http
+
+from akto_mirror import outcomes
+from akto_mirror.capture.entry import Captured
+from akto_mirror.escaping import printable
+from akto_mirror.outcomes import Skip
+from akto_mirror.replay.job import Job
+from akto_mirror.replay.progress_bar import Bar
+from akto_mirror.replay.reader import Reader
+from akto_mirror.replay.recording import Record
+
+
+class DryRun(Reader):
+    """Shows every decision, and ships nothing.
+
+    Args:
+        job: what to replay.
+        bar: where errors are shown.
+        say: shows a line.
+    """
+
+    def __init__(self, job: Job, bar: Bar, say: Callable[[str], None]) -> None:
+        super().__init__(job, bar)
+        self._say = say
+
+    def show(self, record: Record, flow: http.HTTPFlow, decision: Captured | Skip) -> None:
+        """Show one line of the table: decision, status, request, and which bodies are missing."""
+        status = flow.response.status_code if flow.response else "-"
+        request = printable(f"{flow.request.method:<7} {flow.request.pretty_url}")
+        missing = () if isinstance(decision, Skip) else record.missing_bodies
+        aside = f"  (no {' and '.join(missing)} body in the recording)" if missing else ""
+        self._say(f"{outcomes.foreseen(decision):<40} {status:>3} {request}{aside}")
+
+    def tick(self) -> None:
+        """Show nothing: the table grows instead."""
+
+    def run(self) -> int:
+        """Show the table and its sum; the exit code is 1 if something could not be read."""
+        self.read_all()
+        self._say(f"dry run, nothing is sent: {self.tally.line(f'{self.tally.captured} to ship')}")
+        return 0 if self.complete else 1

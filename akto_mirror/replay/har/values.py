@@ -1,0 +1,56 @@
+"""Values of a HAR file, which are of any type, as the types that are meant."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+BREAKS = re.compile(r"[\r\n\0]+")
+
+
+def mapping(given: Any) -> Mapping[str, Any]:
+    """Return an object; an empty one for anything else."""
+    return given if isinstance(given, dict) else {}
+
+
+def text(given: Any) -> str:
+    """Return a string as it is, nothing for null, and of anything else its JSON."""
+    if isinstance(given, str):
+        return given
+    return "" if given is None else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+
+
+def line(given: Any) -> str:
+    """Return what belongs on one line of an HTTP message, without the characters that would end it."""
+    return BREAKS.sub("", text(given)).strip()
+
+
+def encoded(given: str) -> bytes:
+    """Encode as UTF-8; half of a surrogate pair, which JSON can spell, becomes U+FFFD."""
+    try:
+        return given.encode()
+    except UnicodeEncodeError:
+        return given.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def size(given: Any) -> float:
+    """Return a number of bytes, -1 where it is not known."""
+    return given if isinstance(given, int | float) and given >= 0 else -1
+
+
+def pairs(given: Any) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """Yield name, value and the whole object of each item.
+
+    Most makers write objects; Slack writes lists of two, and some one object for all.
+    """
+    if isinstance(given, dict):
+        given = [[name, value] for name, value in given.items()]
+    for item in given if isinstance(given, list) else ():
+        if isinstance(item, list):
+            if len(item) == 2:
+                yield text(item[0]), item[1], {}
+        else:
+            whole = mapping(item)
+            yield text(whole.get("name")), whole.get("value"), whole

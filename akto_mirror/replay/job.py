@@ -1,0 +1,59 @@
+"""What is to be replayed, and by which options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from akto_mirror.config.declarations import OPTIONS
+from akto_mirror.config.options import Settings
+
+# Options that do not decide which flows are shipped, nor what their entries hold.
+DELIVERY = (
+    *("akto_url", "akto_uds", "akto_token", "akto_batch_", "akto_linger_", "akto_queue_", "akto_durability"),
+    *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark"),
+)
+
+# The first options that do, all of which stand in the fingerprints of the oldest checkpoints; of later ones only those
+# that are not at their defaults, so that a new option does not make each checkpoint void.
+FIRST = (
+    *("akto_account_id", "akto_vxlan_id", "akto_tag", "akto_fidelity", "akto_routes", "akto_filter", "akto_host"),
+    *("akto_client_ip_header", "akto_include_query", "akto_body_limit", "akto_redact_headers", "akto_redact_fields"),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to replay.
+
+    Attributes:
+        files: flow files and HAR files, in their order.
+        values: the options' values, by their names.
+        settings: the same, read.
+        rewrite_time: give each entry the time at which it is shipped.
+        resume: go on where an earlier replay of the same files to the same destination was.
+    """
+
+    files: Sequence[Path]
+    values: Mapping[str, Any]
+    settings: Settings
+    rewrite_time: bool = False
+    resume: bool = False
+
+    def fingerprint(self) -> str:
+        """Return what decides which flows are shipped and what their entries hold, as a short text."""
+        defaults = {option.name: _plain(option.default) for option in OPTIONS}
+        known = {
+            name: value
+            for name, value in self.values.items()
+            if name in FIRST or (not name.startswith(DELIVERY) and _plain(value) != defaults.get(name))
+        }
+        return hashlib.sha256(json.dumps(known, sort_keys=True, default=list).encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value

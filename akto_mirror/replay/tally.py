@@ -1,0 +1,81 @@
+"""What became of the flows of a replay, in one line that adds up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from akto_mirror.outcomes import Reason
+from akto_mirror.replay.recording import Record
+
+
+@dataclass
+class Tally:
+    """What became of the flows read; what is neither here nor shipped was not shipped.
+
+    Attributes:
+        flows: all that were read.
+        before: of these, done by an earlier replay.
+        foreign: not HTTP.
+        unreadable: damaged entries.
+        errors: flows that could not be judged, which is a bug.
+        captured: to be shipped.
+        skipped: left out by the rules.
+        shortened: of the captured ones, too large for an entry.
+        missing_bodies: bodies of captured ones that there were and that the recording does not hold.
+        timeless: captured ones without a time between 1970 and now.
+    """
+
+    flows: int = 0
+    before: int = 0
+    foreign: int = 0
+    unreadable: int = 0
+    errors: int = 0
+    captured: int = 0
+    skipped: Counter[Reason] = field(default_factory=Counter)
+    shortened: int = 0
+    missing_bodies: int = 0
+    timeless: int = 0
+
+    def capture(self, record: Record, *, is_shortened: bool) -> None:
+        """Count a flow that is to be shipped."""
+        self.captured += 1
+        self.shortened += is_shortened
+        self.missing_bodies += len(record.missing_bodies)
+        self.timeless += not record.has_time
+
+    def eligible(self) -> int:
+        """Return the number of flows that are to be shipped, one under way at an interrupt included."""
+        return self.flows - self.before - self.foreign - self.unreadable - self.errors - self.skipped.total()
+
+    def line(self, shipped: str, lost: Counter[str] | None = None) -> str:
+        """Return the sum.
+
+        Args:
+            shipped: how many were shipped, or would be.
+            lost: how many were to be shipped and were not, by the reason.
+        """
+        parts = [shipped, f"{self.skipped.total()} skipped{_reasons(self.skipped)}"]
+        if self.before:
+            parts.append(f"{self.before} done before")
+        if self.foreign:
+            parts.append(f"{self.foreign} not HTTP")
+        if self.unreadable + self.errors:
+            parts.append(f"{self.unreadable + self.errors} unreadable")
+        if lost:
+            parts.append(f"{lost.total()} not shipped{_reasons(lost)}")
+        return f"{self.flows} {'flow' if self.flows == 1 else 'flows'} = {' + '.join(parts)}{self._asides()}"
+
+    def _asides(self) -> str:
+        known = {
+            "shortened because too large": self.shortened,
+            "bodies that the recording does not hold": self.missing_bodies,
+            "times outside 1970 to now, which became now": self.timeless,
+        }
+        return "".join(f"; {what}: {count}" for what, count in known.items() if count)
+
+
+def _reasons(counts: Mapping[Any, int]) -> str:
+    return f" ({', '.join(f'{reason} {count}' for reason, count in counts.items())})" if counts else ""

@@ -1,0 +1,186 @@
+"""What is kept of a replay, and what a later one makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from akto_mirror.config import options
+from akto_mirror.config.declarations import OPTIONS
+from akto_mirror.replay import checkpoint, entries
+from akto_mirror.replay.checkpoint import DIGEST, Checkpoint, FileVersion, digest
+from akto_mirror.replay.job import Job
+from akto_mirror.replay.progress import Progress
+
+VERSION = FileVersion(10, 20, "options")
+GROWN = FileVersion(11, 21, "options")
+
+
+def place(folder: Path, name: str = "a.mitm", target: str = "http://x") -> Checkpoint:
+    """Return a checkpoint of a file."""
+    return Checkpoint(folder, folder / name, target)
+
+
+def saved(folder: Path, shipped: int = 3) -> Checkpoint:
+    """Leave what a replay leaves that shipped three entries of seven flows, two of which are open."""
+    made = place(folder)
+    progress = Progress(7, [2, 3])
+    for number in range(shipped):
+        progress.finish(4 + number, digest(b"%d" % number))
+    made.save(VERSION, progress)
+    return made
+
+
+def test_a_checkpoint_gives_back_what_was_written(tmp_path: Path) -> None:
+    """For the same file, destination, size, time and options the flows are known by their numbers, without a word."""
+    saved(tmp_path)
+    start = place(tmp_path).resume(VERSION)
+    assert (start.progress.seen, start.progress.missing(), start.note, start.is_new) == (7, [2, 3], "", False)
+
+
+@pytest.mark.parametrize(("name", "target"), [("b.mitm", "http://x"), ("a.mitm", "http://y")])
+def test_of_another_there_is_none(name: str, target: str, tmp_path: Path) -> None:
+    """Then all is shipped, and the line says that nothing is known."""
+    saved(tmp_path)
+    start = place(tmp_path, name, target).resume(VERSION)
+    assert (start.progress.seen, start.is_new) == (0, True)
+    assert start.note == "no earlier replay of it to this destination is known: all is shipped"
+
+
+@pytest.mark.parametrize(
+    ("version", "word"),
+    [(GROWN, "grown"), (FileVersion(9, 21, "options"), "changed"), (FileVersion(10, 21, "options"), "changed")],
+)
+def test_of_a_file_that_has_changed_the_entries_are_known(version: FileVersion, word: str, tmp_path: Path) -> None:
+    """By their digests, each as often as it was shipped; the numbers count no more."""
+    saved(tmp_path)
+    start = place(tmp_path).resume(version)
+    assert (start.progress.seen, start.is_new) == (0, False)
+    assert start.shipped == Counter(digest(b"%d" % number) for number in range(3))
+    assert start.note == f"it has {word} since the earlier replay: what that shipped is not shipped again"
+
+
+def test_other_options_make_other_entries(tmp_path: Path) -> None:
+    """All is shipped, and no digest of before is left."""
+    saved(tmp_path)
+    start = place(tmp_path).resume(FileVersion(10, 20, "other"))
+    assert (start.note, start.is_new) == ("the options differ from those of the earlier replay: all is shipped", True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_that_does_not_resume_begins_anew(tmp_path: Path) -> None:
+    """What is left of the one before is forgotten."""
+    saved(tmp_path)
+    assert place(tmp_path).start().is_new
+    assert list(tmp_path.iterdir()) == []
+
+
+# What was written before there were digests.
+OLD = {"file": "a.mitm", "size": 10, "mtime_ns": 20, "options": "options", "seen": 7, "missing": [2, 3]}
+
+
+def old(folder: Path) -> Path:
+    """Leave an old checkpoint."""
+    saved(folder, 0)
+    (file,) = folder.glob("*.json")
+    file.write_text(json.dumps(OLD))
+    return file
+
+
+def test_an_old_checkpoint_is_read(tmp_path: Path) -> None:
+    """One without digests serves as long as the file is the same; of another version of it nothing can be known."""
+    old(tmp_path)
+    start = place(tmp_path).resume(VERSION)
+    assert (start.progress.seen, start.progress.missing(), start.note) == (7, [2, 3], "")
+    start = place(tmp_path).resume(GROWN)
+    assert (start.progress.seen, start.is_new) == (0, True)
+    assert (
+        "grown since the earlier replay, which kept no record of the entries that it shipped: all is shipped"
+        in start.note
+    )
+
+
+def test_a_replay_that_goes_on_from_an_old_one_does_not_pretend_to_know_all(tmp_path: Path) -> None:
+    """Its digests would be a part only, so that there are none."""
+    old(tmp_path)
+    made = place(tmp_path)
+    progress = made.resume(VERSION).progress
+    progress.finish(2, digest(b"two"))
+    made.save(VERSION, progress)
+    assert place(tmp_path).resume(VERSION).progress.missing() == [3]
+    assert place(tmp_path).resume(GROWN).is_new
+
+
+@pytest.mark.parametrize("content", ["", "null", "[]", "{}", '{"size": 10, "mtime_ns": 20, "options": "options"}'])
+def test_a_damaged_checkpoint_is_none(content: str, tmp_path: Path) -> None:
+    """Then all is shipped, which may repeat entries but loses none, and the line says so."""
+    saved(tmp_path)
+    (file,) = tmp_path.glob("*.json")
+    file.write_text(content)
+    start = place(tmp_path).resume(VERSION)
+    assert (start.progress.seen, start.note) == (0, "the record of the earlier replay is damaged: all is shipped")
+
+
+def test_torn_digests_are_no_others(tmp_path: Path) -> None:
+    """A replay that was killed while it wrote left a part of one."""
+    saved(tmp_path)
+    (file,) = tmp_path.glob("*.shipped")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert place(tmp_path).resume(GROWN).shipped == Counter(digest(b"%d" % number) for number in range(2))
+    assert file.stat().st_size == 3 * DIGEST - 1
+
+
+def test_digests_are_added(tmp_path: Path) -> None:
+    """One run after another, and nothing twice."""
+    for number in range(3):
+        made = place(tmp_path)
+        progress = made.resume(GROWN if number else VERSION).progress
+        progress.begin(number)
+        progress.finish(number, digest(b"%d" % number))
+        made.save(GROWN, progress)
+        made.save(GROWN, progress)
+    assert place(tmp_path).resume(VERSION).shipped.total() == 3
+
+
+def test_a_checkpoint_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """No half of a file is ever seen under its name, and none is left behind."""
+    made = place(tmp_path)
+    for seen in range(5):
+        made.save(VERSION, Progress(seen))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+def test_the_folder_does_not_stand_in_the_spools_way(tmp_path: Path) -> None:
+    """Both live in one state folder, whose mode is the spool's: no other user may read it."""
+    made = checkpoint.folder({"XDG_STATE_HOME": str(tmp_path)})
+    assert made == tmp_path / "akto-mirror" / "replay"
+    if os.name == "posix":
+        assert [path.stat().st_mode & 0o777 for path in (made, made.parent)] == [0o700, 0o700]
+
+
+def fingerprint(**given: Any) -> str:
+    """Return the fingerprint of a replay's options."""
+    values = entries.parse_options([], given)
+    return Job([], values, options.read(values, {})).fingerprint()
+
+
+def test_fingerprints_are_those_of_old_checkpoints() -> None:
+    """As they have been from the beginning: for the defaults, and for options that decide what is shipped."""
+    assert fingerprint() == "b5784f3506a84138"
+    assert fingerprint(akto_fidelity="worker", akto_routes=["a/*"], akto_batch_entries=7) == "6acf516ed8f3cc05"
+
+
+def test_a_new_option_at_its_default_changes_no_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another value of it does."""
+    values = entries.parse_options([], {})
+    plain = Job([], values, options.read(values, {}))
+    new = OPTIONS[0].__class__("akto_new", bool, False, "help")
+    monkeypatch.setattr("akto_mirror.replay.job.OPTIONS", (*OPTIONS, new))
+    same = Job([], {**values, "akto_new": False}, plain.settings)
+    other = Job([], {**values, "akto_new": True}, plain.settings)
+    assert plain.fingerprint() == same.fingerprint() != other.fingerprint()

@@ -1,0 +1,245 @@
+"""Recordings as real tools leave them, from the file to the entry."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mitmproxy import http
+from mitmproxy.io import FlowReader, FlowWriter
+from mitmproxy.test import tflow
+
+from akto_mirror.replay import entries, recording
+from akto_mirror.replay.entries import Entries
+from akto_mirror.replay.recording import UnreadableError
+from tests.unit.replay.har.test_flows import har_entry
+
+DATA = Path(__file__).parents[2] / "data"
+FIELD = DATA / "field"
+NOW = "now"
+TYPED = '{"content-type":"application/json"}'
+
+
+def of(name: str) -> Entries:
+    """Return what is shipped of a file of `tests/data/field`."""
+    return entries.entries([FIELD / name], {})
+
+
+@pytest.fixture
+def attached(tmp_path: Path) -> Path:
+    """A HAR file of Playwright with its bodies beside it, in a folder that may be changed."""
+    return Path(shutil.copytree(FIELD / "playwright-attach", tmp_path / "attached")) / "x.har"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("playwright-attach/x.har", {"requestPayload": '{"a":1}', "responsePayload": '{"ok":1}'}),
+        ("form_text_empty.har", {"requestPayload": "user=ann+b&pin=1%262"}),
+        ("form_no_mime.har", {"requestPayload": "user=ann+b&pin=1%262"}),
+        ("json_params.har", {"requestPayload": '{"type":"VISIT","payload":{"url":"/d","n":1}}'}),
+        ("post_text_obj.har", {"requestPayload": '{"a":1}'}),
+        ("resp_base64_upper.har", {"responsePayload": '{"ok":1}'}),
+        ("no_resp_headers.har", {"responsePayload": '{"ok":1}', "responseHeaders": TYPED}),
+        ("url_ws_nohdr.har", {"type": "WebSocket", "statusCode": "101", "responsePayload": ""}),
+        ("hdr_crlf.har", {"responseHeaders": '{"content-type":"application/json","set-cookie":"a=1, b=2"}'}),
+        ("time_epoch_ms.har", {"time": "1714979290"}),
+        ("dur_huge.har", {"time": NOW}),
+        ("time_zero.har", {"time": NOW}),
+        ("old_h2.mitm", {"requestHeaders": '{"content-type":"application/json","host":"shop.example"}'}),
+    ],
+)
+def test_the_field(name: str, values: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What real tools and hand-written files have held, each with its one right value."""
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.5)
+    (only,) = of(name)
+    wanted = {field: "1800000000" if value == NOW else value for field, value in values.items()}
+    assert {field: only[field] for field in values} == wanted
+    assert "\\r" not in only["requestHeaders"] + only["responseHeaders"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("url_nohost.har", "entry 1: its URL is not absolute: /api/orders"),
+        (
+            "newer.mitm",
+            r"written by a newer mitmproxy \(flow format 99; mitmproxy [\d.]+ reads up to \d+\); update",
+        ),
+    ],
+)
+def test_the_field_that_cannot_be_read(name: str, told: str) -> None:
+    """The line says what it is."""
+    with pytest.raises(UnreadableError, match=told):
+        of(name)
+
+
+def test_an_old_flow_is_the_same_for_the_addon() -> None:
+    """`mitmdump -nr` with the addon ships of it what a replay ships, without a pseudo-header in either message."""
+    from akto_mirror.capture.capture import Capture  # noqa: PLC0415 - only here
+    from akto_mirror.config import options  # noqa: PLC0415 - only here
+
+    with (FIELD / "old_h2.mitm").open("rb") as file:
+        (flow,) = FlowReader(file).stream()
+    assert isinstance(flow, http.HTTPFlow)
+    assert flow.response
+    flow.response.headers.fields = ((b":status", b"200"), *flow.response.headers.fields)
+    settings = options.read(entries.parse_options([], {}), {})
+    made = Capture(settings.capture, "marker").anyway(flow, flow.response).entry
+    assert json.loads(made.requestHeaders).keys() == {"content-type", "host"}
+    assert json.loads(made.requestHeaders)["host"] == "shop.example"
+    assert json.loads(made.responseHeaders).keys() == {"content-type"}
+
+
+@pytest.mark.parametrize(("version", "told"), [(99, "newer mitmproxy from flow 3 on"), ((0, 10), "an older mitmproxy")])
+def test_formats_are_named_wherever_they_begin(version: Any, told: str, tmp_path: Path) -> None:
+    """A file to which several versions of mitmproxy appended gives up what can be read, and names the rest."""
+    flows = [tflow.tflow(resp=True) for _ in range(3)]
+    with (tmp_path / "a.mitm").open("wb") as file:
+        writer = FlowWriter(file)
+        for flow in flows[:2]:
+            writer.add(flow)
+        state = flows[2].get_state() | {"version": list(version) if isinstance(version, tuple) else version}
+        flows[2].get_state = lambda: state  # type: ignore[method-assign]
+        writer.add(flows[2])
+    found = recording.read(tmp_path / "a.mitm")
+    assert [next(found).flow is not None for _ in range(2)] == [True, True]
+    with pytest.raises(UnreadableError, match=told):
+        next(found)
+
+
+def renamed(har: Path, name: str) -> Path:
+    """Let a HAR file name another file for its request's body."""
+    har.write_text(har.read_text().replace('"aaa.json"', json.dumps(name)))
+    return har
+
+
+def put_link(folder: Path) -> str:
+    """Make a link to a file elsewhere."""
+    (folder / "link.json").symlink_to(folder.parent / "secret.json")
+    return "link.json"
+
+
+def put_pipe(folder: Path) -> str:
+    """Make a pipe, which would wait for its writer."""
+    os.mkfifo(folder / "pipe.json")
+    return "pipe.json"
+
+
+def put_folder(folder: Path) -> str:
+    """Make a folder."""
+    (folder / "folder.json").mkdir()
+    return "folder.json"
+
+
+def put_hidden(folder: Path) -> str:
+    """Make a file that users do not see, such as one with passwords."""
+    (folder / ".netrc").write_text("secret")
+    return ".netrc"
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../secret.json", "sub/aaa.json", "/etc/passwd", "..", ".", "a\\b", "C:x", "a\0b", "x" * 300, "gone.json"),
+        *(put_link, put_pipe, put_folder, put_hidden),
+    ],
+)
+@pytest.mark.parametrize("packs", [False, True])
+def test_only_bare_names_beside_the_file_are_read(
+    name: str | Callable[[Path], str], packs: bool, attached: Path, tmp_path: Path
+) -> None:
+    """A HAR file from anywhere cannot have other files shipped; each is counted and named, and the rest is read."""
+    (tmp_path / "secret.json").write_text('{"secret":1}')
+    (attached.parent / "sub").mkdir()
+    shutil.copy(attached.with_name("aaa.json"), attached.parent / "sub")
+    path = renamed(attached, name if isinstance(name, str) else name(attached.parent))
+    if packs:
+        path = tmp_path / "x.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(attached, "har.har")
+            archive.write(attached.with_name("bbb.json"), "bbb.json")
+            archive.writestr("../secret.json", '{"secret":1}')
+    found = entries.entries([path], {})
+    assert (found[0]["requestPayload"], found[0]["responsePayload"]) == ("", '{"ok":1}')
+    assert found.missing_bodies == 1
+    (note,) = found.notes
+    assert note.startswith(f"{path}: entry 1: no request body, for it cannot be read from ")
+    assert note.isprintable()
+
+
+def test_an_encrypted_body_is_named(attached: Path, tmp_path: Path) -> None:
+    """An archive that asks for a password gives up what it can."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(attached, "har.har")
+        archive.write(attached.with_name("bbb.json"), "bbb.json")
+        archive.writestr("aaa.json", "{}")
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        content[content.rindex(mark) + offset] |= 1  # The flag of encryption of the last file.
+    path.write_bytes(content)
+    found = entries.entries([path], {})
+    assert (found.missing_bodies, len(found.notes)) == (1, 1)
+    assert "encrypted" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"response": {"content": {"size": 9, "mimeType": "application/json"}}}, 1),
+        ({"response": {"content": {"size": 9, "mimeType": "application/json", "text": ""}}}, 1),
+        ({"response": {"content": {"mimeType": "application/json"}}}, 1),
+        ({"response": {"content": {"size": 0, "mimeType": "application/json"}, "bodySize": 20}}, 1),
+        ({"response": {"content": {"size": 0, "mimeType": "application/json", "text": ""}, "bodySize": 20}}, 0),
+        ({"response": {"content": {"size": 0, "mimeType": "application/json"}, "bodySize": -1}}, 0),
+        ({"response": {"content": {"size": 9}, "status": 304}}, 0),
+        ({"response": {"content": {"size": 9}, "status": 204}}, 0),
+        ({"response": {"content": {"size": 9}}, "request": {"method": "HEAD"}}, 0),
+        ({"request": {"method": "POST", "bodySize": 9}}, 1),
+        ({"request": {"method": "POST", "headers": [["Content-Length", "9"]]}}, 1),
+        ({"request": {"method": "POST", "headers": [["Content-Length", "0"]], "bodySize": -1}}, 0),
+        (
+            {
+                "request": {
+                    "method": "POST",
+                    "bodySize": 9,
+                    "postData": {"mimeType": "text/x", "text": "", "params": []},
+                }
+            },
+            1,
+        ),
+        ({"request": {"method": "POST", "bodySize": 0, "postData": {"mimeType": "text/x", "text": ""}}}, 0),
+        ({"request": {"method": "POST", "postData": {"mimeType": "application/json"}}}, 1),
+        ({"request": {"postData": {"mimeType": "", "params": []}}}, 0),
+        ({}, 0),
+    ],
+)
+def test_bodies_that_the_file_does_not_hold_are_counted(change: dict[str, Any], missing: int, tmp_path: Path) -> None:
+    """By the sizes that makers give, and where they give none, unless there is nothing that hints at a body."""
+    whole = har_entry(change.get("request"), change.get("response"))
+    (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [whole]}}))
+    found = entries.entries([tmp_path / "a.har"], {})
+    assert (len(found), found.missing_bodies) == (1, missing)
+
+
+@pytest.mark.parametrize("stamp", [-5.0, 1e30, float("nan"), 4e9])
+def test_flow_files_have_odd_times_too(stamp: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies outside 1970 to now becomes now."""
+    flow = tflow.tflow(resp=True)
+    assert flow.response
+    flow.response.headers["content-type"] = "application/json"
+    flow.response.timestamp_end = stamp
+    with (tmp_path / "a.mitm").open("wb") as file:
+        FlowWriter(file).add(flow)
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
+    (record,) = recording.read(tmp_path / "a.mitm")
+    assert not record.has_time
+    assert entries.entries([tmp_path / "a.mitm"], {})[0]["time"] == "1800000000"
