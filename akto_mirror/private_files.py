@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -43,6 +50,45 @@ def spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
         raise ValueError("write an absolute path")
     check_folder(given)
     return given
+
+
+def usable_spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
+    """Return the spool's folder as `spool_folder` does, once it is sure that files can be made in it.
+
+    A full disk is no reason to refuse it: what is on it can still be sent.
+
+    Raises:
+        ValueError: it is unfit, or cannot be written; the text says why.
+    """
+    given = spool_folder(folder, environ)
+    try:
+        _try_out(given)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise ValueError(
+                f"files cannot be made there ({error.strerror}); name a folder that this user may write, or set"
+                " akto_durability=memory"
+            ) from error
+    return given
+
+
+def _try_out(folder: Path) -> None:
+    """Make and remove a file in the folder, or where it is not there yet, a folder in the nearest one that is."""
+    for file in folder.glob(FILES):
+        check_file(file)
+        if not os.access(file, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, f"{file.name} may not be written")
+    if folder.exists():
+        with tempfile.TemporaryFile(dir=folder) as tried:
+            _try_lock(tried.fileno())
+        return
+    nearest = next(parent for parent in folder.parents if parent.exists())
+    Path(tempfile.mkdtemp(prefix=".akto-mirror-", dir=nearest)).rmdir()
+
+
+def _try_lock(file: int) -> None:
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _at_home(folder: str) -> Path:

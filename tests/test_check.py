@@ -68,8 +68,9 @@ class Outcome(NamedTuple):
 
     @property
     def marks(self) -> list[str]:
-        """Each step with its mark."""
-        return [line.split("  ")[0].strip() for line in self.out.splitlines() if line[0] in "✓✗"]
+        """Each step on the way to Akto with its mark."""
+        marks = [line.split("  ")[0].strip() for line in self.out.splitlines() if line[0] in "✓✗"]
+        return [mark for mark in marks if mark != "✓ spool"]
 
 
 Check = Callable[..., Outcome]

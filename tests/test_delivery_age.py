@@ -65,7 +65,7 @@ def test_a_batch_that_is_being_split_is_seen(tmp_path: Path, durability: Durabil
     for number in range(10):
         driver.offer(b"%d" % number)
     started = driver.clock.now
-    while driver.dispatcher._case is None:
+    while not driver.dispatcher._bisections.open:
         driver.run(picky(lambda entry: entry == b"7"), seconds=1, healthy=True)
     assert age(driver) >= driver.clock.now - started - 2
     driver.run(picky(lambda entry: entry == b"7"))

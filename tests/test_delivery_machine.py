@@ -212,7 +212,7 @@ class Delivery(RuleBasedStateMachine):
         counts = self.driver.counts
         assert counts.missing == 0
         assert min(counts.places.values()) >= 0
-        assert counts.in_flight == 0 or self.driver.in_flight or self.driver.dispatcher._case
+        assert counts.in_flight == 0 or self.driver.in_flight or self.driver.dispatcher._bisections.open
 
     @invariant()
     def what_is_told_adds_up(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.sinks.symptoms import Kind, blames_entries, judge
 from tests.faults.driver import Driver, always, ok, picky
+from tests.faults.server import OK, FaultServer, status, wait_for
+from tests.test_shipper import fill, policy, shipping
 
 MODES = pytest.mark.parametrize("durability", Durability)
 
@@ -147,6 +150,59 @@ def test_half_poisoned_batches_take_minutes(tmp_path: Path, durability: Durabili
     driver.run(picky(is_bad), seconds=1200)
     assert (driver.counts.shipped, driver.counts.rejected, driver.counts.pending) == (1000 - len(bad), len(bad), 0)
     assert len(driver.requests) < 10 * (2 * 100 + 2 * len(bad) / 10 + 20)
+
+
+@MODES
+@pytest.mark.parametrize("batch", [2, 7, 100, 1000])
+@pytest.mark.parametrize("layout", ["every second", "at random"])
+def test_half_bad_is_settled_fast(tmp_path: Path, durability: Durability, layout: str, batch: int) -> None:
+    """Line 5: with half of all entries bad, whatever the batches, 50 a second are settled, in three requests each."""
+    bad = range(0, 3000, 2) if layout == "every second" else random.Random(2).sample(range(3000), 1500)
+    driver = Driver(
+        tmp_path / "spool", durability, chance=0.5, limits=Limits(batch, 1_000_000, 1.0), spool_bytes=100_000_000
+    )
+    is_bad_number = set(bad).__contains__
+    for number in range(3000):
+        driver.offer(b"%s-%04d" % (b"bad" if is_bad_number(number) else b"good", number))
+    began = driver.clock.now
+    driver.run(picky(is_bad), seconds=3000 / 50)
+    counts = driver.counts
+    assert (counts.shipped, counts.rejected, counts.pending) == (1500, 1500, 0)
+    assert driver.clock.now - began <= 3000 / 50
+    assert len(driver.requests) <= 3 * 3000
+    if driver.spool:
+        assert len(driver.spool.dead_letters()) == 1500
+
+
+@MODES
+@pytest.mark.parametrize("batch", [7, 100, 1000])
+def test_long_runs_of_bad_entries_look_like_an_outage(tmp_path: Path, durability: Durability, batch: int) -> None:
+    """Line 5: where forty bad entries follow each other it takes longer, and ends as exactly for all others."""
+    limits = Limits(batch, 1_000_000, 1.0)
+    driver = Driver(tmp_path / "spool", durability, chance=0.5, limits=limits, spool_bytes=100_000_000)
+    bad = {number for number in range(3000) if number // 40 % 2}
+    for number in range(3000):
+        driver.offer(b"%s-%04d" % (b"bad" if number in bad else b"good", number))
+    driver.run(picky(is_bad), seconds=300)
+    counts = driver.counts
+    assert (counts.shipped, counts.rejected, counts.pending) == (3000 - len(bad), len(bad), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("durability", [Durability.SPILL, Durability.DISK])
+def test_half_bad_over_the_network(tmp_path: Path, durability: Durability) -> None:
+    """Line 5: the same with the shipper's threads, a real server and a real disk, at the pace of the addon."""
+    given = policy(tmp_path / "s", durability, limits=Limits(100, 1_000_000, 1.0), pace=Pace())
+    refused = status(422, body=b'{"success":false}')
+    with FaultServer(lambda sent: refused if any(int(each["path"][1:]) % 2 for each in sent) else OK) as akto:
+        with shipping(akto.url + "/api/ingestData", given) as shipper:
+            began = time.monotonic()
+            fill(shipper, 1521)
+            wait_for(lambda: not shipper.stats.snapshot().pending, 1521 / 50)
+            counts = shipper.stats.snapshot()
+            assert (counts.shipped, counts.rejected, counts.missing) == (761, 760, 0)
+            assert set(akto.taken.values()) == {1}
+        print(f"{durability.value}: 1,521 entries in {time.monotonic() - began:.1f} s, {akto.seen.requests} requests")  # noqa: T201 - the figure
 
 
 @MODES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -53,11 +54,13 @@ class Commands:
     @command.command("akto.check")
     def check(self) -> None:
         """Check the way to Akto step by step; the answer goes to the event log."""
-        sink = self.session.configured().sink
+        settings = self.session.configured()
+        sink, spool = settings.sink, settings.delivery.spool
         if not sink.destination.scheme.startswith("http"):
             raise exceptions.CommandError("akto_url names no service; there is nothing to check")
         target = checks.Target(sink.destination.url, token=sink.token, uds=sink.uds)
-        threading.Thread(target=_check, args=(target,), name="akto-check", daemon=True).start()
+        folder = None if spool is None else str(spool.folder)
+        threading.Thread(target=_check, args=(target, folder), name="akto-check", daemon=True).start()
 
     @command.command("akto.preview")
     def preview(self, flows: Sequence[flow.Flow]) -> types.Data:
@@ -111,6 +114,11 @@ def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
     return [["verdict", verdict], *([name, value] for name, value in msgspec.structs.asdict(made).items())]
 
 
-def _check(target: checks.Target) -> None:
+def _check(target: checks.Target, folder: str | None) -> None:
+    def say(line: str) -> None:
+        logger.info("akto: %s", line)
+
     for step in checks.run(target, send=False):
-        checks.show(step, lambda line: logger.info("akto: %s", line))
+        checks.show(step, say)
+    if folder is not None:
+        checks.show(checks.spool_step(folder, os.environ), say)

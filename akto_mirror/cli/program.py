@@ -294,14 +294,20 @@ def _add_check(commands: Commands) -> None:
     parser.add_argument(
         "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the most that a step may take (default: 10)"
     )
+    parser.add_argument(
+        "--spool-dir",
+        default="",
+        metavar="DIR",
+        help="the spool's folder, as in akto_spool_dir (default: the user's own)",
+    )
     parser.set_defaults(usage_error=parser.error)
 
 
 def _check(args: argparse.Namespace) -> int:
     """Verify the way to Akto.
 
-    Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, and says what to do about what fails. Exit
-    code 1 if a step failed.
+    Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, looks whether the spool's folder can be used,
+    and says what to do about what fails. Exit code 1 if a step failed.
     """
     from akto_mirror.diagnostics import checks  # noqa: PLC0415 - see the module's docstring
 
@@ -312,6 +318,7 @@ def _check(args: argparse.Namespace) -> int:
         shown = "the URL" if "@" in url else printable(url)  # What stands before @ may be a password.
         raise UserError(f"{shown}: {error}") from error
     steps = [checks.show(step, say) for step in checks.run(target, send=args.send)]
+    steps.append(checks.show(checks.spool_step(args.spool_dir, os.environ), say))
     return 0 if all(step.ok for step in steps) else 1
 
 

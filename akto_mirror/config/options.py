@@ -125,10 +125,15 @@ def _screen(known: Mapping[str, Any]) -> ScreenConfig:
 
 
 def _spool_dir_of(known: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
-    """Return the spool's folder; where nothing is ever written to disk, it need not be fit for that."""
+    """Return the spool's folder; where nothing is ever written to disk, it need not be fit for that.
+
+    Nor is it tried out in a dry run that names none.
+    """
     if known["akto_durability"] == Durability.MEMORY.value:
         return Path()
-    folder: Path = _parsed(known, "akto_spool_dir", lambda text: private_files.spool_folder(text, environ))
+    is_used = known["akto_url"] or known["akto_spool_dir"]
+    find = private_files.usable_spool_folder if is_used else private_files.spool_folder
+    folder: Path = _parsed(known, "akto_spool_dir", lambda text: find(text, environ))
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from akto_mirror.akto_api import BATCH_HEAD, BATCH_TAIL
 
@@ -35,7 +36,7 @@ def take(queue: deque[bytes], limits: Limits) -> list[bytes]:
     return batch
 
 
-def split(entries: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:
-    """Halve a batch of at least two entries."""
-    middle = len(entries) // 2
-    return entries[:middle], entries[middle:]
+def split(entries: Sequence[bytes], count: int) -> list[Sequence[bytes]]:
+    """Divide a batch into parts of about one size, of which none is empty."""
+    bounds = [len(entries) * number // count for number in range(count + 1)]
+    return [entries[start:end] for start, end in pairwise(bounds)]

@@ -1,17 +1,18 @@
 """Which batch is sent next, and what becomes of it: decisions only, one step at a time, without threads or clocks.
 
 Entries wait in the queue, in the store (on disk), or, where there is none, in batches held in memory. A batch that Akto
-refuses while it takes others is split by halves until the entries to blame stand alone.
+refuses while it takes others is split until the entries to blame stand alone (`poison` decides about that).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery import batch, retry
+from akto_mirror.delivery.bisections import NEIGHBOURS, Bisection, Bisections, Parcel
+from akto_mirror.delivery.poison import Act, Poison, Refusals, Refused
 from akto_mirror.delivery.queue import Queue, cost
 from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Durability, Health, Pace
@@ -25,9 +26,6 @@ from akto_mirror.outcomes import Dropped, Outcome, Place
 # Is told entries, what became of them, and why.
 Observer = Callable[[Sequence[bytes], Outcome, str], None]
 
-# So many refusals in a row, and even a batch that others have passed by has to wait.
-ROW_OF_REFUSALS = 8
-
 # When every batch on disk has to wait after a refusal, it is looked for others after this many seconds.
 LOOK_AGAIN_S = 0.1
 
@@ -37,60 +35,11 @@ WRITE_BYTES = 8 * 1024 * 1024
 NEVER = float("inf")
 
 
+Source = Callable[[float], Parcel | None]
+
+
 def _nobody(_entries: Sequence[bytes], _outcome: Outcome, _reason: str) -> None:
     """Take no notice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blame:
-    """How often a batch was refused, and what passed in the meantime.
-
-    Attributes:
-        refusals: how often itself.
-        passes: batches shipped before the first refusal of it, or of the batch that it is a part of.
-        own_passes: batches shipped before its own first refusal.
-        since: when the first refusal was, in monotonic seconds.
-        not_before: when the next try is due, in monotonic seconds.
-    """
-
-    refusals: int = 0
-    passes: int | None = None
-    own_passes: int = 0
-    since: float = 0.0
-    not_before: float = float("-inf")
-
-    def again(self, passes: int, now: float, pause: float) -> Blame:
-        """Count one refusal more, and wait `pause` seconds."""
-        first = self.passes is None
-        return Blame(
-            self.refusals + 1,
-            passes if self.passes is None else self.passes,
-            self.own_passes if self.refusals else passes,
-            now if first else self.since,
-            now + pause,
-        )
-
-
-@dataclass(eq=False, slots=True)
-class Case:
-    """A batch that is being split: its place on disk, its age, its parts that wait, and what was found guilty."""
-
-    row: Row | None
-    since: float
-    parts: list[Parcel] = field(default_factory=list)
-    open: int = 0
-    dead: list[Dead] = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True)
-class Parcel:
-    """Entries that are sent together, and when the first of them came to where it was taken from."""
-
-    entries: Sequence[bytes]
-    since: float
-    row: Row | None = None
-    case: Case | None = None
-    blame: Blame = Blame()
 
 
 class Dispatcher:
@@ -130,14 +79,13 @@ class Dispatcher:
         self._chance = chance
         self.observe: Observer = _nobody
         self._trouble = ""
-        self._passes = 0
-        self._refusals = 0
+        self._poison = Poison()
+        self._bisections = Bisections()
         self._held: list[Parcel] = []
-        self._case: Case | None = None
         self._flying: Parcel | None = None
-        self._blames: dict[Row, Blame] = {}
+        self._refusals: dict[Row, Refusals] = {}
         self._stock_at = float("-inf")
-        self._sources = deque((self._from_case, self._from_stock, self._from_queue))
+        self._sources = deque((self._from_parts, self._from_stock, self._from_queue))
 
     def collect(self, now: float) -> None:
         """Move one batch from the queue to disk, where that is its way; the next one is due at once.
@@ -160,21 +108,40 @@ class Dispatcher:
         """Choose what is sent now; None if there is nothing, or if it is too early for another try."""
         if self.health.due_in(now) > 0:
             return None
-        for source in list(self._sources):
-            self._sources.rotate(-1)
+        for source in self._next_sources():
             if parcel := source(now):
                 self._flying = parcel
                 return parcel
         return None
 
+    def _next_sources(self) -> list[Source]:
+        """Take turns; where a pass is wanted what is likely to pass comes first, and last what was refused before."""
+        if self._is_busy_splitting():
+            return [self._from_parts]
+        if self._wants_pass():
+            return [self._from_fresh_parts, *self._turn()]
+        return self._turn()
+
+    def _wants_pass(self) -> bool:
+        return not self.health.is_up or self._poison.row >= NEIGHBOURS
+
+    def _turn(self) -> list[Source]:
+        sources: list[Source] = list(self._sources)
+        self._sources.rotate(-1)
+        return sources
+
+    def _is_busy_splitting(self) -> bool:
+        """Tell whether so much is being split that another batch could only be put back."""
+        return self.health.is_up and self._bisections.is_crowded()
+
     def since(self) -> float:
         """Return when the oldest entry came that was taken to be sent; infinity if there is none; for any thread."""
-        waiting = (self._flying, self._case, *self._held)
+        waiting = (self._flying, *self._bisections.open, *self._held)
         return min((each.since for each in waiting if each is not None), default=NEVER)
 
-    def wants_health(self, parcel: Parcel) -> bool:
-        """Tell whether it would matter for a refused parcel that the other side calls itself healthy."""
-        return bool(parcel.blame.refusals) or parcel.case is not None
+    def wants_health(self, now: float) -> bool:
+        """Tell whether a health check would decide something, should what is sent now be refused."""
+        return self._poison.wants_health(now)
 
     def finish(self, parcel: Parcel, result: SendResult, seconds: float, now: float, wall: float) -> None:
         """Take note of how a try went; whatever goes wrong in doing so, somebody holds the entries then.
@@ -223,13 +190,13 @@ class Dispatcher:
     def is_empty(self, now: float) -> bool:
         """Tell whether nothing is left that could be sent now."""
         on_disk = self.store.has_more() and self.store.is_usable(now)
-        return not (len(self._queue) or self._held or self._case or on_disk)
+        return not (len(self._queue) or self._held or self._bisections.open or on_disk)
 
     def finish_up(self, rest: Sequence[bytes], now: float) -> None:
         """Write to disk, or give up, what is left in memory: `rest` of the queue, and what was tried in vain."""
         if self.durability is not Durability.MEMORY:
             self.store.insist()
-        self._close_case(now)
+        self._close_bisections(now)
         left = self._left(rest)
         if self.durability is not Durability.MEMORY:
             self._keep_rest(left, now)
@@ -239,11 +206,11 @@ class Dispatcher:
 
     def move(self, store: Store, now: float) -> None:
         """Use another disk from now on; what is on the old one stays there for whoever uses it next."""
-        self._close_case(now)
+        self._close_bisections(now)
         left = self._stats.count(Place.SPOOLED)
         self.store.close(now)
         self._stats.move(left, Place.SPOOLED, Place.HANDED_OVER)
-        self._blames.clear()
+        self._refusals.clear()
         self.store = store
 
     def unsent(self, parcel: Parcel, now: float) -> None:
@@ -276,33 +243,35 @@ class Dispatcher:
         return max(due, self.store.keeps_in(now))
 
     def _sends_in(self, now: float) -> list[float]:
-        waits = [max(0.0, parcel.blame.not_before - now) for parcel in self._held]
+        if self._is_busy_splitting():
+            return [self._bisections.due_in(now)]
+        waits = [max(0.0, parcel.refusals.not_before - now) for parcel in self._held]
+        waits.append(self._bisections.due_in(now))
         if self.store.has_more():
             waits.append(max(0.0, self.store.usable_in(now), self._stock_at - now))
-        if self._case is not None:
-            waits += [max(0.0, part.blame.not_before - now) for part in self._case.parts]
         if self._may_send_from_queue(now):
             waits.append(self._due_in(now))
         return waits
 
-    def _from_case(self, now: float) -> Parcel | None:
-        """Choose the part that is the most likely to pass, for a pass proves that the other side works."""
-        parts = self._case.parts if self._case else []
-        due = [part for part in parts if part.blame.not_before <= now]
-        if not due:
-            return None
-        part = min(due, key=lambda each: (each.blame.refusals, len(each.entries)))
-        parts.remove(part)
-        return part
+    def _from_parts(self, now: float) -> Parcel | None:
+        parts, poison = self._bisections, self._poison
+        settling = None if self._wants_pass() else parts.take_settling(now, poison.passes)
+        return settling or self._from_fresh_parts(now) or parts.take_refused(now)
+
+    def _from_fresh_parts(self, _: float) -> Parcel | None:
+        return self._bisections.take_fresh(self._poison.row)
+
+    def _from_refused_parts(self, now: float) -> Parcel | None:
+        return self._bisections.take_refused(now)
 
     def _from_stock(self, now: float) -> Parcel | None:
         return self._from_memory(now) or self._from_disk(now)
 
     def _from_memory(self, now: float) -> Parcel | None:
-        due = [parcel for parcel in self._held if parcel.blame.not_before <= now]
+        due = [parcel for parcel in self._held if parcel.refusals.not_before <= now]
         if not due:
             return None
-        parcel = min(due, key=lambda held: held.blame.refusals)
+        parcel = min(due, key=lambda held: held.refusals.count)
         self._held.remove(parcel)
         self._queue.hold(-cost(parcel.entries))
         self._stats.move(len(parcel.entries), Place.QUEUED, Place.IN_FLIGHT)
@@ -311,12 +280,12 @@ class Dispatcher:
     def _from_disk(self, now: float) -> Parcel | None:
         if now < self._stock_at:
             return None
-        found = self.store.take(now, [row for row, blame in self._blames.items() if blame.not_before > now])
+        found = self.store.take(now, [row for row, known in self._refusals.items() if known.not_before > now])
         if found is None:
             self._stock_at = now + LOOK_AGAIN_S
             return None
         row, entries = found
-        return Parcel(entries, now, row, blame=self._blames.get(row, Blame()))
+        return Parcel(entries, now, row, refusals=self._refusals.get(row, Refusals()))
 
     def _from_queue(self, now: float) -> Parcel | None:
         if not self._may_send_from_queue(now) or self._due_in(now) > 0:
@@ -329,104 +298,85 @@ class Dispatcher:
         return self.durability is not Durability.DISK or not self.store.can_keep(now)
 
     def _passed(self, parcel: Parcel, seconds: float, now: float) -> None:
-        self._passes += 1
-        self._refusals = 0
+        self._poison.passed(len(parcel.entries), now)
         self.health.passed()
         size = sum(map(len, parcel.entries))
         self._stats.ship(len(parcel.entries), size)
-        if parcel.case is not None:
-            self._part_is_done(parcel.case, now)
+        if parcel.part_of is not None:
+            self._part_is_done(parcel.part_of, now)
         elif parcel.row is not None:
-            self._blames.pop(parcel.row, None)
+            self._refusals.pop(parcel.row, None)
             self.store.remove(parcel.row, now)
         self._report.shipped(len(parcel.entries), size, seconds)
         self.observe(parcel.entries, Outcome.SHIPPED, "")
 
     def _fail(self, result: SendResult, now: float, wall: float) -> None:
         """Let everything wait; not long at first where one batch may be to blame."""
-        kind = result.kind
-        doubtful = blames_entries(result.status) and self._refusals <= ROW_OF_REFUSALS
-        pace = Kind.TRANSIENT if doubtful else kind
+        early = blames_entries(result.status) and self._poison.is_early()
+        if blames_entries(result.status) and result.healthy:
+            self.health.failures = self._poison.failures()
+        pace = Kind.TRANSIENT if early else result.kind
         self.health.failed(pace, now, self._chance(), retry.retry_after_s(result.retry_after, wall))
-        self._report.failed(kind, result, now)
+        self._report.failed(result.kind, result, now)
 
     def _refused(self, parcel: Parcel, result: SendResult, now: float, wall: float) -> None:
-        pause = retry.wait_s(parcel.blame.refusals + 1, self._chance(), self.health.pace)
-        is_suspect = parcel.blame.refusals > 0
-        parcel.blame = parcel.blame.again(self._passes, now, pause)
-        too_large = result.status == TOO_LARGE
-        others_pass = self._passes > (parcel.blame.passes or 0)
-        if not (is_suspect and others_pass and result.healthy and self.health.is_up):
-            self._take_as_news(result, now, wall, is_excused=too_large or others_pass)
-        if len(parcel.entries) > 1:
-            ripe = parcel.blame.refusals > 1 or parcel.case is not None
-            if too_large or (ripe and (others_pass or result.healthy)):
-                return self._split(parcel, now)
-        elif too_large or self._is_guilty(parcel.blame, result, now):
-            return self._condemn(parcel, result, now)
-        return self._put_back(parcel, now)
-
-    def _take_as_news(self, result: SendResult, now: float, wall: float, *, is_excused: bool) -> None:
-        """Doubt the other side after a refusal; that what is under suspicion is refused once more tells nothing."""
-        self._refusals += 1
-        if not is_excused or self._refusals > ROW_OF_REFUSALS:
+        pause = retry.wait_s(parcel.refusals.count + 1, self._chance(), self.health.pace)
+        what = Refused(
+            parcel.refusals,
+            len(parcel.entries),
+            is_part=parcel.part_of is not None,
+            healthy=result.healthy,
+            is_too_large=result.status == TOO_LARGE,
+        )
+        parcel.refusals, act, doubts = self._poison.refused(what, now, pause, self.health.pace)
+        if doubts:
             self._fail(result, now, wall)
-
-    def _is_guilty(self, blame: Blame, result: SendResult, now: float) -> bool:
-        """An entry is to blame if it is refused again and again while others pass.
-
-        Where nothing else can pass, because it is all there is, health and much patience have to do.
-        """
-        if blame.refusals < self.health.pace.refusals:
-            return False
-        if self._passes > blame.own_passes:
-            return True
-        patient = now - blame.since >= self.health.pace.patience_s
-        return bool(result.healthy) and (self._passes > (blame.passes or 0) or patient)
+        if act is Act.SPLIT:
+            self._split(parcel, now)
+        elif act is Act.REJECT:
+            self._reject(parcel, result, now)
+        else:
+            self._put_back(parcel, now)
 
     def _split(self, parcel: Parcel, now: float) -> None:
-        case = parcel.case or self._open_case(parcel)
-        if case is None:
+        several = self._poison.is_season(now)
+        whole = parcel.part_of or self._bisections.begin(parcel, several=several)
+        if whole is None:
             return self._put_back(parcel, now)
-        case.open += 1
-        for half in batch.split(parcel.entries):
-            blame = Blame(0, parcel.blame.passes, 0, parcel.blame.since)
-            case.parts.append(Parcel(half, parcel.since, case=case, blame=blame))
+        parts = batch.split(parcel.entries, self._poison.parts(len(parcel.entries)))
+        whole.open += len(parts) - (parcel.part_of is not None)
+        for part in reversed(parts):
+            self._bisections.add(Parcel(part, parcel.since, part_of=whole, refusals=parcel.refusals.of_part()))
         return None
 
-    def _open_case(self, parcel: Parcel) -> Case | None:
-        """One at a time, so that a misjudged outage splits one batch and not all."""
-        if self._case is not None:
-            return None
-        self._case = Case(parcel.row, parcel.since, open=1)
-        return self._case
-
-    def _condemn(self, parcel: Parcel, result: SendResult, now: float) -> None:
+    def _reject(self, parcel: Parcel, result: SendResult, now: float) -> None:
         dead = Dead(parcel.entries[0], printable(result.told))
         self._report.condemned(dead.reason, now)
-        if parcel.case is None:
-            self._bury(Case(parcel.row, parcel.since, dead=[dead]), now)
+        if parcel.part_of is None:
+            self._settle(parcel.row, parcel.since, [], [dead], now)
         else:
-            parcel.case.dead.append(dead)
-            self._part_is_done(parcel.case, now)
+            parcel.part_of.dead.append(dead)
+            self._part_is_done(parcel.part_of, now)
 
-    def _part_is_done(self, case: Case, now: float) -> None:
-        case.open -= 1
-        if not case.open:
-            self._close_case(now)
+    def _part_is_done(self, whole: Bisection, now: float) -> None:
+        whole.open -= 1
+        if not whole.open:
+            self._close(whole, now)
 
-    def _close_case(self, now: float) -> None:
-        """Put what is left of the split batch, and what was found guilty, where it belongs."""
-        case, self._case = self._case, None
-        if case is not None:
-            self._bury(case, now)
+    def _close_bisections(self, now: float) -> None:
+        for whole in list(self._bisections.open):
+            self._close(whole, now)
 
-    def _bury(self, case: Case, now: float) -> None:
+    def _close(self, whole: Bisection, now: float) -> None:
+        """Put what is left of a batch that was split, and what of it was rejected, where it belongs."""
+        rest = self._bisections.close(whole)
+        self._settle(whole.row, whole.since, rest, whole.dead, now)
+
+    def _settle(self, row: Row | None, since: float, rest: list[bytes], dead: list[Dead], now: float) -> None:
         """Keep the dead letters; without a disk they are told of and forgotten."""
-        rest, dead = [entry for part in case.parts for entry in part.entries], case.dead
-        if case.row is not None:
-            self._blames.pop(case.row, None)
-        settled = self.store.settle(case.row, rest, dead, now)
+        if row is not None:
+            self._refusals.pop(row, None)
+        settled = self.store.settle(row, rest, dead, now)
         if settled is not None:
             self._tell_of_settled(rest, dead, settled.kept)
             return
@@ -434,7 +384,7 @@ class Dispatcher:
             self._stats.move(len(dead), Place.IN_FLIGHT, Place.REJECTED)
             self._tell_of_settled([], dead, len(dead))
             dead = []
-        self._remember(case, rest + [letter.entry for letter in dead], now)
+        self._remember(row, since, rest + [letter.entry for letter in dead], now)
 
     def _tell_of_settled(self, rest: Sequence[bytes], dead: Sequence[Dead], kept: int | None) -> None:
         if kept is None:
@@ -444,17 +394,17 @@ class Dispatcher:
             self.observe([letter.entry], Outcome.REJECTED, letter.reason)
         self.observe([letter.entry for letter in dead[kept:]], Outcome.DROPPED, Dropped.DEAD_FULL)
 
-    def _remember(self, case: Case, left: list[bytes], now: float) -> None:
-        """Keep in memory what the disk does not take now: the guilty are found guilty again later."""
-        if case.row is not None:
-            self.store.remove(case.row, now)
+    def _remember(self, row: Row | None, since: float, left: list[bytes], now: float) -> None:
+        """Keep in memory what the disk does not take now: what is to be rejected is found out again later."""
+        if row is not None:
+            self.store.remove(row, now)
         if left:
-            self._hold(Parcel(left, case.since))
+            self._hold(Parcel(left, since))
 
     def _put_back(self, parcel: Parcel, now: float) -> None:
-        count, refused = len(parcel.entries), bool(parcel.blame.refusals)
-        if parcel.case is not None:
-            parcel.case.parts.append(parcel)
+        count, refused = len(parcel.entries), bool(parcel.refusals.count)
+        if parcel.part_of is not None:
+            self._bisections.add(parcel)
             return
         if parcel.row is not None and self.store.put_back(parcel.row, count, now, refused=refused):
             row: Row | None = parcel.row
@@ -464,13 +414,13 @@ class Dispatcher:
             self._hold(parcel)
             return
         if refused:
-            self._blames[row] = parcel.blame
+            self._refusals[row] = parcel.refusals
         self.observe(parcel.entries, Outcome.SPOOLED, self._trouble)
 
     def _rescue(self, parcel: Parcel, now: float) -> None:
         """Take back what a fault of our own has left with nobody; it stays off the disk, which may be the cause."""
-        if parcel.case is not None:
-            parcel.case.parts.append(parcel)
+        if parcel.part_of is not None:
+            self._bisections.add(parcel)
         elif parcel.row is None or not self.store.put_back(parcel.row, len(parcel.entries), now, refused=False):
             self._hold(parcel)
 

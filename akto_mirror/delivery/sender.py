@@ -9,7 +9,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from akto_mirror.delivery.scheduler import Parcel
+from akto_mirror.delivery.bisections import Parcel
 from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.delivery.sinks.symptoms import blames_entries
 from akto_mirror.escaping import printable

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.bisections import Parcel
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report, is_round
 from akto_mirror.delivery.retry import Durability, Pace
-from akto_mirror.delivery.scheduler import Dispatcher, Observer, Parcel
+from akto_mirror.delivery.scheduler import Dispatcher, Observer
 from akto_mirror.delivery.sender import Courier, Job
 from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.delivery.spool.spool import Spool
@@ -305,7 +306,7 @@ class Shipper:
         if parcel is None:
             return
         try:
-            self._courier.give(Job(parcel, self._sink, self._timeout_s(now), self._dispatcher.wants_health(parcel)))
+            self._courier.give(Job(parcel, self._sink, self._timeout_s(now), self._dispatcher.wants_health(now)))
         except RuntimeError as fault:
             # No thread to be had, which may pass: a try that failed like any other.
             self._dispatcher.finish(parcel, SendResult(None, str(fault)), 0.0, now, time.time())

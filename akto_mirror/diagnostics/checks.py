@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from akto_mirror import private_files
 from akto_mirror.akto_api import DEFAULT_TAG, HEALTH_PATH, Entry, beside
 from akto_mirror.delivery.sinks import answers, destination
 from akto_mirror.delivery.sinks.http import read_head, tls_context
@@ -144,6 +145,23 @@ def run(target: Target, *, send: bool) -> Iterator[Step]:
             yield step
             if step.hint == WRITE_HTTPS:  # The others would say the same.
                 return
+
+
+def spool_step(folder: str, environ: Mapping[str, str]) -> Step:
+    """Look whether what cannot be sent at once could be kept on disk.
+
+    Args:
+        folder: as in `akto_spool_dir`.
+        environ: the environment's variables, for the default folder.
+    """
+    try:
+        found = private_files.usable_spool_folder(folder, environ)
+    except ValueError as error:
+        named = f"akto_spool_dir={folder}" if folder else "the default folder"
+        return Step(
+            "spool", ok=False, detail=printable(f"{named} cannot be used", 300), hint=printable(str(error), 300)
+        )
+    return Step("spool", ok=True, detail=printable(str(found), 300))
 
 
 def show(step: Step, say: Callable[[str], None]) -> Step:

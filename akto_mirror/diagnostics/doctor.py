@@ -79,6 +79,7 @@ def run(url: str, token: str, script: Path, say: Callable[[str], None], environ:
     _machine(found)
     _dependencies(found)
     values = _options(found, environ)
+    _spool(found, values, environ)
     _programs(found, script)
     configured = url or str(values.get("akto_url") or "") or environ.get("AKTO_DATA_INGESTION_URL", "")
     _way(found, configured, token or str(values.get("akto_token") or ""), str(values.get("akto_uds") or ""), say)
@@ -182,6 +183,20 @@ def _check_options(found: Findings, values: Mapping[str, Any], environ: Mapping[
         found.bad("option", mistake, "correct it; docs/options.md lists what each option takes")
     if not told:
         found.good("options", f"{len(values)} in the file, all usable")
+
+
+def _spool(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Look whether what cannot be sent at once could be kept on disk."""
+    from akto_mirror import private_files  # noqa: PLC0415 - keeps the head to the standard library
+
+    found.head("spool")
+    if values.get("akto_durability") == "memory":
+        return found.note("not used", "akto_durability is memory")
+    try:
+        folder = private_files.usable_spool_folder(str(values.get("akto_spool_dir") or ""), environ)
+    except ValueError as error:
+        return found.bad("spool", "the folder cannot be used", str(error))
+    return found.good("spool", str(folder))
 
 
 def _programs(found: Findings, script: Path) -> None:

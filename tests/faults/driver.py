@@ -8,10 +8,11 @@ from pathlib import Path
 
 from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.bisections import Parcel
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Durability, Pace
-from akto_mirror.delivery.scheduler import Dispatcher, Parcel
+from akto_mirror.delivery.scheduler import Dispatcher
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.sinks.symptoms import blames_entries
 from akto_mirror.delivery.spool.spool import Spool
@@ -160,7 +161,7 @@ class Driver:
         assert parcel is not None
         result = answer(parcel.entries)
         self.requests.append(parcel.entries)
-        if self.dispatcher.wants_health(parcel) and blames_entries(result.status):
+        if self.dispatcher.wants_health(self.clock.now) and blames_entries(result.status):
             self.health_checks += 1
             result = SendResult(result.status, result.detail, result.retry_after, healthy)
         self.dispatcher.finish(parcel, result, 0.01, self.clock.now, self.clock.wall())
@@ -174,7 +175,9 @@ class Driver:
         end = self.clock.now + seconds
         idle = 0
         while self.clock.now <= end:
+            queued = len(self.queue)
             self.step()
+            idle = 0 if len(self.queue) < queued else idle
             if self.begin():
                 self.finish(answer, healthy=healthy)
                 idle = 0

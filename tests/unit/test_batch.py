@@ -63,9 +63,11 @@ def test_no_limit_allows_more_than_the_service_takes() -> None:
     assert MAX_ENTRY_BYTES < intake.MAX_STRING_CHARS
 
 
-@given(st.lists(st.binary(max_size=3), min_size=2, max_size=20))
-def test_a_split_batch_is_two_smaller_ones(entries: list[bytes]) -> None:
-    """Both halves hold something, and together they are the batch."""
-    first, second = batch.split(entries)
-    assert [*first, *second] == entries
-    assert abs(len(first) - len(second)) <= 1
+@given(st.lists(st.binary(max_size=3), min_size=2, max_size=20), st.integers(2, 20))
+def test_parts_of_a_batch_are_all_of_it(entries: list[bytes], count: int) -> None:
+    """Each part holds something, all are of about one size, and together they are the batch."""
+    count = min(count, len(entries))
+    parts = batch.split(entries, count)
+    assert [entry for part in parts for entry in part] == entries
+    assert len(parts) == count
+    assert {len(part) for part in parts} <= {len(entries) // count, -(-len(entries) // count)}

@@ -76,6 +76,17 @@ MOST_ARROWS = 60
 MOST_MODULES = 14
 MOST_LINES = 320
 
+# Files that are still longer, and may only become shorter.
+LONGER = {
+    "capture.entry": 333,
+    "capture.redaction": 439,
+    "cli.program": 490,
+    "delivery.scheduler": 475,
+    "delivery.shipper": 400,
+    "delivery.spool.store": 330,
+    "diagnostics.checks": 411,
+}
+
 # What a room must be importable without.
 WITHOUT = {
     "delivery": ("mitmproxy",),
@@ -141,7 +152,8 @@ def test_files_and_folders_are_small() -> None:
     folders = Counter(path.parent for path in MODULES.values() if path.stem != "__init__")
     assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
     lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
-    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+    assert {name: count for name, count in lines.items() if count > LONGER.get(name, MOST_LINES)} == {}
+    assert {name for name in LONGER if lines[name] <= MOST_LINES} == set()
 
 
 @pytest.mark.parametrize(("name", "missing"), sorted(WITHOUT.items()))
