@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 from tornado.web import Application, RequestHandler, stream_request_body
+from websockets.sync.client import connect
+from websockets.sync.server import ServerConnection, serve
 
 from akto_mirror.background_server import BackgroundServer
 from tests.support.mirror import Mirror, mirroring
@@ -128,6 +130,34 @@ def peak(mirror: Mirror) -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found
     return int(found[1]) * 1024
+
+
+def talk(connection: ServerConnection) -> None:
+    """Send every message back."""
+    for message in connection:
+        connection.send(message)
+
+
+@pytest.mark.parametrize(
+    "size", [pytest.param(100 * MIB, id="100-MB"), pytest.param(1024 * MIB, id="1-GB", marks=SLOW)]
+)
+def test_messages_of_a_websocket(size: int) -> None:
+    """Half of so many bytes each way; mitmproxy would keep all of them, and nobody looks at them here."""
+    with serve(talk, "127.0.0.1", 0, compression=None, max_size=None) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        target = f"127.0.0.1:{server.socket.getsockname()[1]}"
+        with (
+            mirroring(f"reverse:http://{target}") as mirror,
+            connect(f"ws://127.0.0.1:{mirror.proxy.port}/ws", compression=None, max_size=None, proxy=None) as client,
+        ):
+            client.send(piece(0))
+            assert client.recv() == piece(0)
+            before = peak(mirror)
+            for number in range(size // PIECE // 2):
+                client.send(piece(number))
+                assert client.recv() == piece(number)
+            assert peak(mirror) - before < 20 * MIB
+        server.shutdown()
 
 
 @pytest.mark.parametrize(("size", "sized"), BODIES)

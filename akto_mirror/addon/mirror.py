@@ -15,6 +15,7 @@ from akto_mirror.addon.commands import Commands
 from akto_mirror.addon.dead_letter_commands import DeadLetterCommands
 from akto_mirror.addon.handover import Flush
 from akto_mirror.addon.host_header import HostHeader
+from akto_mirror.addon.messages import Messages
 from akto_mirror.addon.metrics import Metrics
 from akto_mirror.addon.mirroring import Mirroring
 from akto_mirror.addon.prior_knowledge import PriorKnowledge
@@ -48,6 +49,7 @@ class AktoMirror:
             HostHeader(self.session),
             Streaming(self.session),
             self._mirroring,
+            Messages(self.session),
             Screen(self.session),
             Metrics(self.session),
             Commands(self.session, self._mirroring.ship),
