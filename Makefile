@@ -9,7 +9,7 @@ PIP := -m pip install --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= 4
 MINUTES ?= 10
 
-.PHONY: install constraints check-constraints test test-all test-lowest again demo fresh bench soak kills parity
+.PHONY: install constraints check-constraints test test-all test-lowest again demo fresh bench soak kills fulldisk parity
 .PHONY: screenshots lint types check clean
 
 install: $(STAMP)
@@ -52,12 +52,14 @@ check-constraints: .venv/uv/.installed
 	$(LOCK) --output-file .venv/uv/constraints.txt
 	diff constraints.txt .venv/uv/constraints.txt
 
-# Runs the tests with a mark expression; what failed is noted for `again` only if the run came to its end.
+# Runs the tests with a mark expression, those that measure time alone; what failed is noted for `again` only if the run
+# came to its end.
 FAILED := .pytest_cache/v/cache/lastfailed
 define pytest
 	@rm -f $(FAILED)
-	$(1)/python -m pytest -n $(WORKERS) --dist loadfile -m '$(2)' \
+	$(1)/python -m pytest -n $(WORKERS) --dist loadfile -m '($(2)) and not serial' \
 		|| { code=$$?; test $$code -eq 1 || rm -f $(FAILED); exit $$code; }
+	$(1)/python -m pytest -q -m '($(2)) and serial'
 endef
 
 test: $(STAMP)
@@ -102,6 +104,10 @@ soak: $(STAMP)
 
 kills: $(STAMP)
 	$(BIN)/python -m tests.faults.kills 100
+
+# Full disks of each kind, for ten minutes each; needs root and mounts.
+fulldisk: $(STAMP)
+	$(BIN)/python -m tests.faults.fulldisk --seconds 600
 
 # The docs' pictures; needs chromium and a font with emoji (Debian: chromium fonts-noto-color-emoji).
 screenshots: $(STAMP)

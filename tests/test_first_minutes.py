@@ -95,7 +95,7 @@ def test_a_development_version_is_not_too_old(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["akto_redact_fields=common", "akto_redact_headers=cookie"])
 def test_redaction_that_does_not_work_ends_the_start(tmp_path: Path, option: str) -> None:
     """Secrets would be shipped in clear, as they were with a Python whose regular expressions match wrongly."""
-    prelude = "import re; from akto_mirror import redact; redact.KEY = re.compile('(?!)')"
+    prelude = "import re; from akto_mirror.capture import redaction; redaction.KEY = re.compile('(?!)')"
     line = refusal(start(tmp_path, prelude, listen=("--mode", "regular@127.0.0.1:0", "--set", option)))
     assert line.startswith(f"{option}: with this Python, redaction fails to hide a secret in a sample (JSON); run mitm")
 

@@ -266,7 +266,7 @@ def test_the_image_has_all_that_it_needs(tmp_path: Path) -> None:
             to = tmp_path / Path(goal).relative_to("/src")
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
             copy(ROOT / source, to)
-    code = "import akto_addon, akto_mirror.receiver; print(akto_addon.__file__, akto_mirror.__file__)"
+    code = "import akto_addon, akto_mirror.ingestion.service; print(akto_addon.__file__, akto_mirror.__file__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(tmp_path / "akto_addon.py"), str(tmp_path / "akto_mirror" / "__init__.py")]
     assert (tmp_path / "pyproject.toml").is_file()

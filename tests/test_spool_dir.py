@@ -128,6 +128,7 @@ def test_a_full_disk_is_no_reason_to_refuse_it(kind: str) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_user_who_may_not_write() -> None:
     """Line 9: an ordinary user gets a step that does, for a folder that belongs to root."""
-    code = "import os; from akto_mirror import private; os.seteuid(65534); private.usable_spool_folder('/usr/x', {})"
+    find = "from akto_mirror.private_files import usable_spool_folder as find"
+    code = f"import os; {find}; os.seteuid(65534); find('/usr/x', {{}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "files cannot be made there (Permission denied); name a folder that this user may write" in done.stderr
