@@ -14,6 +14,9 @@ from akto_mirror.runner.options import Options, QuickOptions
 
 logger = logging.getLogger(__name__)
 
+# The addon's name among those of mitmproxy.
+ADDON = "akto-mirror"
+
 UNKNOWN = (
     "akto: this mitmproxy is not one that `akto-mirror run` was compared with; everything works as in mitmdump, and "
     "takes as long"
@@ -38,6 +41,12 @@ class RunMaster(DumpMaster):
             Options.adopt(given, script)
             logger.info(UNKNOWN)
         given.update(scripts=[])
+
+    async def running(self) -> None:
+        """Tell the addons that all is up, as mitmdump does, and the user if ours is not among them."""
+        await super().running()
+        if ADDON not in self.addons.lookup:
+            logger.warning("akto: nothing is mirrored: none of the scripts has loaded the addon")
 
 
 def leave_out_checks() -> None:

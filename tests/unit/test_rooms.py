@@ -34,6 +34,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("cli", "diagnostics"),
     ("cli", "ground"),
     ("cli", "ingestion"),
+    ("cli", "runner"),
     ("config", "capture"),
     ("config", "delivery"),
     ("config", "delivery.sinks"),
