@@ -148,6 +148,7 @@ def test_importing_has_no_side_effects() -> None:
     code = f"""
 import importlib, logging, signal, threading
 import httpx, httpcore, mitmproxy.http, tornado.web, mitmproxy.addonmanager, mitmproxy.contentviews
+import mitmproxy.tools.dump
 def state():
     known = logging.root.manager.loggerDict.items()
     loggers = {{name: each.level for name, each in known if isinstance(each, logging.Logger) and each.level}}

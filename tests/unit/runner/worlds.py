@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mitmproxy import addonmanager, command, exceptions, hooks, options
-from mitmproxy.proxy.layers import http, tls
+from mitmproxy.proxy.layers import tls
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
 from mitmproxy.test import tflow
 
 EVENTS = ("request", "update", "running", "done", "configure", "load", "tls_start_server")
@@ -118,7 +119,7 @@ class World:
     def __post_init__(self) -> None:
         """Make the addons; this world is as much of a master as a manager needs."""
         self.options = options.Options()
-        self.commands = command.CommandManager(self)  # type: ignore[arg-type]
+        self.commands = command.CommandManager(self)
         self.manager: Any = self.kind(self)
         self._done: set[Act] = set()
         for number, spec in enumerate(self.story.addons):
@@ -156,7 +157,7 @@ class World:
     async def _trigger(self, name: str) -> None:
         manager = self.manager
         if name == "request":
-            await manager.handle_lifecycle(http.HttpRequestHook(tflow.tflow()))
+            await manager.handle_lifecycle(HttpRequestHook(tflow.tflow()))
         elif name == "tls_start_server":
             await manager.handle_lifecycle(tls.TlsStartServerHook(object()))  # type: ignore[arg-type]
         elif name == "update":
