@@ -219,7 +219,7 @@ def test_the_spool_of_a_service_can_be_found() -> None:
     # %S is /var/lib in a unit of the system.
     assert "XDG_STATE_HOME=%S " in unit
     assert "env XDG_STATE_HOME=/var/lib /opt/akto-mirror/bin/akto-mirror spool" in told
-    assert "/opt/akto-mirror/bin/akto-mirror addon-path" in unit
+    assert "/opt/akto-mirror/bin/akto-mirror run " in unit
     assert "ENV XDG_STATE_HOME=/state " in image
     assert "\n  mirror:\n" in (ROOT / "examples" / "compose.yaml").read_text()
     assert "compose.yaml exec mirror akto-mirror spool" in told

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from akto_mirror.escaping import printable
+from akto_mirror.runner import arguments
 
 if TYPE_CHECKING:
     from akto_mirror.ingestion.arrivals import Answer, Store
@@ -31,6 +32,10 @@ COMPLETION_USE = """In ~/.bashrc:
 In ~/.zshrc, after compinit:
 
     eval "$(akto-mirror completion zsh)"
+"""
+RUN_USE = """Use it so:
+
+    akto-mirror run --mode reverse:http://127.0.0.1:3000 --set akto_url=http://127.0.0.1:9091
 """
 ADDON_PATH_USE = """Use it so:
 
@@ -51,7 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 it failed, 130 interrupted; a usage error leaves by `SystemExit(2)`.
     """
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    is_run = words[:1] == ["run"]
+    args = _parser().parse_args(words[:1] if is_run else words)
+    if is_run:
+        args.arguments = words[1:]  # As they are, --help and --version included.
     run: Callable[[argparse.Namespace], int] = args.run
     try:
         return run(args)
@@ -96,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
     _add_demo(commands)
+    _add_run(commands)
     _add_sink(commands)
     _add_check(commands)
     _add_replay(commands)
@@ -196,6 +206,26 @@ def _interrupt(*_: object) -> None:
     for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _add_run(commands: Commands) -> None:
+    parser = _add(commands, "run", _run, RUN_USE)
+    arguments.add_to(parser)
+    parser.add_argument(
+        "arguments", nargs="*", metavar="ARGUMENT", help="arguments of mitmdump; `akto-mirror run --help` shows them"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run mitmdump with the addon, at about half its cost.
+
+    Every option, mode and script of mitmdump works as there, and neither traffic nor scripts see a difference.
+    docs/run.md says how it is done.
+    """
+    from akto_mirror.runner import command  # noqa: PLC0415 - see the module's docstring
+
+    command.run(args.arguments, addon_path())
+    return 0
 
 
 def _add_sink(commands: Commands) -> None:

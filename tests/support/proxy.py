@@ -25,6 +25,10 @@ from tests.support.environment import bare
 ROOT = Path(__file__).resolve().parents[2]
 ADDON = ROOT / "akto_addon.py"
 MITMDUMP = Path(sysconfig.get_path("scripts")) / "mitmdump"
+RUN = (MITMDUMP.with_name("akto-mirror"), "run")
+
+# What loads the addon in `running_mitmdump`.
+_programs: list[tuple[Path | str, ...]] = [(MITMDUMP,)]
 
 # Seconds; generous, because a machine that is busy is not a fault.
 DEADLINE = 60
@@ -123,6 +127,16 @@ def running_mitmdump(
 
 
 @contextmanager
+def under_run() -> Iterator[None]:
+    """Let `running_mitmdump` run `akto-mirror run`, which loads the addon by itself, wherever it is given scripts."""
+    _programs.append(RUN)
+    try:
+        yield
+    finally:
+        _programs.pop()
+
+
+@contextmanager
 def running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str] | None = None) -> Iterator[Proxy]:
     """Run a command that is or becomes a mitmproxy program, until the block ends.
 
@@ -164,10 +178,11 @@ def _command(
     specs: Sequence[str], options: Mapping[str, str], scripts: Sequence[object], more: Sequence[str]
 ) -> list[str]:
     modes = [word for spec in specs for word in ("--mode", spec)]
-    loaded = [word for script in scripts for word in ("-s", str(script))]
+    program = _programs[-1] if scripts else (MITMDUMP,)
+    loaded = [word for script in scripts if program != RUN or script != ADDON for word in ("-s", str(script))]
     values = {"confdir": str(confdir())} | dict(options)
     settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-    return [*AT_ONCE, str(MITMDUMP), *modes, *loaded, *settings, *more]
+    return [*AT_ONCE, *map(str, program), *modes, *loaded, *settings, *more]
 
 
 def _collect(proxy: Proxy) -> None:

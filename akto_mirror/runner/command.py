@@ -1,0 +1,49 @@
+"""What `akto-mirror run` does: mitmproxy's own start of mitmdump, with our master and our script."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import options
+from mitmproxy.tools import cmdline, main
+
+from akto_mirror.runner import arguments, master
+
+
+def run(words: Sequence[str], script: Path) -> None:
+    """Be mitmdump, with the addon loaded.
+
+    Args:
+        words: what stands after `run`.
+        script: the script that loads the addon.
+
+    Raises:
+        SystemExit: Where mitmdump exits, with its code.
+    """
+    own, theirs = arguments.divide(words)
+    if not own.checks:
+        master.leave_out_checks()
+    # mitmproxy looks there for options of old, and for the name under which it complains.
+    sys.argv = [arguments.PROGRAM, *theirs]
+    start = partial(master.RunMaster, script=script)
+    main.run(start, parser, theirs, filters)  # type: ignore[arg-type]  # Whatever makes a master will do.
+
+
+def parser(given: options.Options) -> argparse.ArgumentParser:
+    """Return mitmdump's parser, whose help names our own options, too."""
+    theirs: argparse.ArgumentParser = cmdline.mitmdump(given)
+    theirs.epilog = arguments.help_text()
+    return theirs
+
+
+def filters(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that mitmdump sets for a filter on the command line (mitmproxy/tools/main.py)."""
+    if not args.filter_args:
+        return {}
+    text = " ".join(args.filter_args)
+    return {"save_stream_filter": text, "readfile_filter": text, "dumper_filter": text}

@@ -1,0 +1,63 @@
+"""mitmdump's master, with the addon."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mitmproxy import http, options
+from mitmproxy.tools.dump import DumpMaster
+
+from akto_mirror.runner import known
+from akto_mirror.runner.manager import TableManager
+from akto_mirror.runner.options import Options, QuickOptions
+
+logger = logging.getLogger(__name__)
+
+# The addon's name among those of mitmproxy.
+ADDON = "akto-mirror"
+
+UNKNOWN = (
+    "akto: this mitmproxy is not one that `akto-mirror run` was compared with; everything works as in mitmdump, and "
+    "takes as long"
+)
+
+
+class RunMaster(DumpMaster):
+    """Everything that mitmdump is, our script, and a lower cost.
+
+    Args:
+        given: mitmproxy's own options.
+        script: the script that loads the addon.
+    """
+
+    def __init__(self, given: options.Options, script: Path) -> None:
+        super().__init__(given)
+        if known.is_known():
+            QuickOptions.adopt(given, script)
+            # mitmproxy's master makes its manager itself.
+            self.addons.__class__ = TableManager
+        else:
+            Options.adopt(given, script)
+            logger.info(UNKNOWN)
+        given.update(scripts=[])
+
+    async def running(self) -> None:
+        """Tell the addons that all is up, as mitmdump does, and the user if ours is not among them."""
+        await super().running()
+        if ADDON not in self.addons.lookup:
+            logger.warning("akto: nothing is mirrored: none of the scripts has loaded the addon")
+
+
+def leave_out_checks() -> None:
+    """Take away the type check of each message's fields, in the whole process.
+
+    It finds mistakes of scripts that make messages by hand, takes a tenth of mitmdump's time, and is among what
+    `python -O` takes away. That would also remove the assertions of scripts and of mitmproxy's protocols.
+    """
+    if hasattr(http.MessageData, "__post_init__") and known.is_known():
+        http.MessageData.__post_init__ = _pass  # type: ignore[method-assign]
+
+
+def _pass(_: http.MessageData) -> None:
+    pass

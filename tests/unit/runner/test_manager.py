@@ -1,0 +1,138 @@
+"""The runner's manager and mitmproxy's make the same calls, in the same order, with the same log."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+
+import pytest
+from hypothesis import event, example, given, note, settings
+from hypothesis import strategies as st
+from mitmproxy import addonmanager
+
+from akto_mirror.runner.manager import TableManager
+from tests.unit.runner.worlds import ACTS, EVENTS, FORMS, KINDS, Act, Hook, Spec, Story, World
+
+NUMBERS = st.integers(0, 7)
+forms = st.just("returns") | st.sampled_from(FORMS)
+events = st.just("request") | st.sampled_from(EVENTS)
+acts = st.builds(Act, st.sampled_from(ACTS), NUMBERS, NUMBERS, events, forms)
+hook_specs = st.builds(Hook, forms, st.none() | acts)
+
+
+@st.composite
+def addon_specs(draw: st.DrawFn, number: int) -> Spec:
+    """Draw an addon, which may stand below one that was drawn before it."""
+    parent = draw(st.integers(0, number - 1) | st.none()) if number else None
+    found = draw(st.dictionaries(events, hook_specs, min_size=1, max_size=3))
+    return Spec(draw(st.sampled_from(KINDS)), found, parent, draw(st.booleans()))
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    """Draw addons, and what happens to them."""
+    addons = [draw(addon_specs(number)) for number in range(draw(st.integers(1, 8)))]
+    steps = draw(st.lists(events.filter(lambda name: name != "load") | acts, max_size=10))
+    return Story(addons, [*steps, "request", "request", "running"])
+
+
+def seen(story: Story, kind: type[addonmanager.AddonManager]) -> list[object]:
+    """Play a story under one manager, and return all that could be seen."""
+    with warnings.catch_warnings():
+        # mitmproxy never awaits what an async hook returns to a caller that is not.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        found = asyncio.run(World(story, kind).play())
+        gc.collect(0)
+    return found
+
+
+def addon(kind: str = "list", parent: int | None = None, **found: Hook) -> Spec:
+    """Return an addon that is there from the start."""
+    return Spec(kind, found, parent, is_there=True)
+
+
+CALLED = Hook("returns")
+ADDED_ON_THE_WAY = Story(
+    [addon("bundled", request=Hook("returns", Act("add", 1))), Spec("list", {"request": CALLED}, None, is_there=False)],
+    ["request"],
+)
+REMOVED_WHILE_AWAITED = Story(
+    [
+        addon("list", request=Hook("awaits", Act("remove", 1))),
+        addon("list", request=CALLED),
+        addon("bundled", request=CALLED),
+    ],
+    ["request", "request"],
+)
+TURNED_WITHOUT_A_CALL = Story(
+    [addon("list"), addon("bare", 0, request=CALLED), addon("bare", 0, request=CALLED)],
+    ["request", Act("turn children", 0), "request"],
+)
+ENDED_BY_AN_ERROR = Story(
+    [
+        addon("list"),
+        addon("bare", 0, request=Hook("raises")),
+        addon("bare", 0, request=CALLED),
+        addon("bare", request=CALLED),
+    ],
+    ["request"],
+)
+SHOWN_WITHOUT_OUR_FRAMES = Story(
+    [addon(kind, request=Hook(form)) for kind in ("bundled", "bare") for form in ("raises", "awaits and raises")],
+    ["request"],
+)
+REPLACED_ON_THE_WAY = Story(
+    [
+        addon("bundled", request=Hook("returns", Act("replace a hook of its class", 1, form="raises"))),
+        addon("bundled", request=CALLED),
+    ],
+    ["request", "request"],
+)
+NOT_CALLABLE = Story([addon(kind, request=Hook("is a text")) for kind in ("bundled", "bare")], ["request"])
+CHILDREN_BEFORE_SIBLINGS = Story(
+    [
+        addon("bundled list", request=CALLED),
+        addon("list", 0, request=CALLED),
+        addon("bare", 0, request=CALLED),
+        addon("bare", 1, request=CALLED),
+    ],
+    ["request"],
+)
+REPLACED_ON_MITMPROXYS_OWN = Story(
+    [addon("bundled"), addon("bundled", request=CALLED)],
+    ["request", Act("replace a hook of its class", 0, form="raises"), "request"],
+)
+
+
+@pytest.mark.timeout(600)
+@settings(max_examples=300)
+@given(stories())
+@example(ADDED_ON_THE_WAY)
+@example(REMOVED_WHILE_AWAITED)
+@example(TURNED_WITHOUT_A_CALL)
+@example(ENDED_BY_AN_ERROR)
+@example(SHOWN_WITHOUT_OUR_FRAMES)
+@example(REPLACED_ON_MITMPROXYS_OWN)
+@example(REPLACED_ON_THE_WAY)
+@example(NOT_CALLABLE)
+@example(CHILDREN_BEFORE_SIBLINGS)
+def test_any_story_is_the_same_under_both_managers(story: Story) -> None:
+    """Calls, their order, what they are given, the log, what is raised, and what is left in the chain."""
+    expected = seen(story, addonmanager.AddonManager)
+    for line in expected:
+        note(str(line))
+    calls = [each for each in expected if isinstance(each, tuple) and isinstance(each[0], int)]
+    event("hooks called: " + ("none" if not calls else "some" if len(calls) < 10 else "many"))
+    assert seen(story, TableManager) == expected
+
+
+def test_stories_reach_everything() -> None:
+    """The comparison sees calls, errors, changes on the way and refusals: it would fail if it compared nothing."""
+    found = seen(ADDED_ON_THE_WAY, TableManager)
+    calls = [each[:2] for each in found if isinstance(each, tuple) and isinstance(each[0], int)]
+    assert calls == [(0, "request"), (1, "request")]
+    shown = [
+        each for each in seen(SHOWN_WITHOUT_OUR_FRAMES, TableManager) if isinstance(each, tuple) and each[0] == "log"
+    ]
+    assert [each[3] for each in shown] == [["quick", "end"], ["slow", "end"]] * 2

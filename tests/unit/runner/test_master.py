@@ -1,0 +1,102 @@
+"""What `run` puts in the place of mitmproxy's parts, and where it leaves them alone."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import inspect
+import logging
+from collections.abc import Iterator
+from typing import Any, cast
+from unittest import mock
+
+import pytest
+from mitmproxy import addonmanager, http, options
+from mitmproxy.tools import cmdline, main
+
+from akto_mirror.runner import command, known, master
+from akto_mirror.runner.manager import TableManager
+from akto_mirror.runner.master import RunMaster
+from akto_mirror.runner.options import Options, QuickOptions
+from tests.support.proxy import ADDON
+
+
+@pytest.fixture
+def another_mitmproxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A mitmproxy that differs in what is replaced."""
+    monkeypatch.setattr(known, "KNOWN", "of another one")
+    known.is_known.cache_clear()
+    yield
+    known.is_known.cache_clear()
+
+
+def made() -> tuple[type[object], type[object], list[str]]:
+    """Return the types of a master's manager and options, and its scripts."""
+
+    async def make() -> tuple[type[object], type[object], list[str]]:
+        given = options.Options()
+        found = RunMaster(given, ADDON)
+        found._legacy_log_events.uninstall()
+        assert found.options is given
+        assert found.addons.get("scriptloader").addons[0].path == str(ADDON)
+        return type(found.addons), type(given), given.scripts
+
+    return asyncio.run(make())
+
+
+def test_a_known_mitmproxy_gets_the_table() -> None:
+    """This mitmproxy is one of those that the tests have compared with, or the comparison has to be looked at anew."""
+    assert known.is_known(), known.digest()
+    assert made() == (TableManager, QuickOptions, [str(ADDON)])
+
+
+@pytest.mark.usefixtures("another_mitmproxy")
+def test_another_mitmproxy_walks_as_it_does(caplog: pytest.LogCaptureFixture) -> None:
+    """It keeps its own manager, its own reading and its own check, with one line that says so."""
+    with caplog.at_level(logging.INFO):
+        assert made() == (addonmanager.AddonManager, Options, [str(ADDON)])
+    assert [line for line in caplog.messages if line.startswith("akto: ")] == [master.UNKNOWN]
+    with mock.patch.object(http.MessageData, "__post_init__") as check:
+        master.leave_out_checks()
+        assert http.MessageData.__post_init__ is check
+
+
+def test_the_check_is_taken_away_for_all_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests and responses alike; nothing else of them changes."""
+    monkeypatch.setattr(http.MessageData, "__post_init__", http.MessageData.__post_init__)
+    fields: Any = (b"HTTP/1.1", "no number", b"OK", http.Headers(), b"", None, 0.0, 0.0)
+    with pytest.raises(TypeError):
+        http.Response(*fields)
+    master.leave_out_checks()
+    assert http.Response(*fields).get_state()["status_code"] == "no number"
+
+
+def test_every_change_of_what_is_replaced_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is over all of it; without sources, as in a frozen program, it is none that is known."""
+    usual = known.digest()
+    found = {usual}
+    for left_out in known.REPLACED:
+        monkeypatch.setattr(known, "REPLACED", tuple(each for each in known.REPLACED if each is not left_out))
+        found.add(known.digest())
+        monkeypatch.undo()
+    assert len(found) == len(known.REPLACED) + 1
+    monkeypatch.setattr(inspect, "getsource", mock.Mock(side_effect=OSError))
+    assert known.digest() == ""
+
+
+@pytest.mark.parametrize("words", [[], ["~m", "GET"], ["-n", "~u /a b"]])
+def test_filters_become_the_options_that_mitmdump_makes_of_them(words: list[str]) -> None:
+    """Compared with the function that mitmdump itself passes to its start."""
+    with mock.patch.object(main, "run") as run:
+        cast(Any, main.mitmdump)(words)
+    (_, make_parser, given_words, extra), _ = run.call_args
+    assert (make_parser,) == (cmdline.mitmdump,)
+    given = asyncio.run(_options())
+    args: argparse.Namespace = make_parser(given).parse_args(given_words)
+    assert command.filters(args) == extra(args)
+
+
+async def _options() -> options.Options:
+    given = options.Options()
+    RunMaster(given, ADDON)._legacy_log_events.uninstall()
+    return given

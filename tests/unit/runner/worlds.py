@@ -1,0 +1,292 @@
+"""Trees of addons that note what becomes of them, and stories of what happens to them; all drawn as plain data.
+
+A story is played once under each manager, with addons of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+import types
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mitmproxy import addonmanager, command, exceptions, hooks, options
+from mitmproxy.proxy.layers import tls
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
+from mitmproxy.test import tflow
+
+EVENTS = ("request", "update", "running", "done", "configure", "load", "tls_start_server")
+
+# What a hook is and does.
+FORMS = (
+    "returns",
+    "raises",
+    "halts",
+    "refuses",
+    "awaits",
+    "awaits and raises",
+    "awaits and halts",
+    "returns an awaitable",
+    "takes two arguments",
+    "is a text",
+    "is a module",
+    "is None",
+)
+
+# What an addon is: one that comes with mitmproxy, with children or not, or one of a script; by how it holds children.
+KINDS = ("bundled", "bundled list", "bare", "module", "list", "fresh list", "tuple", "broken")
+
+ACTS = (
+    "add",
+    "remove",
+    "register below",
+    "let go of children",
+    "turn children",
+    "turn children in a new list",
+    "set a hook",
+    "take a hook",
+    "replace a hook of its class",
+    "insert into the chain",
+    "turn the chain",
+    "change an option",
+    "clear",
+)
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that changes the addons; `who` and `where` are numbers of addons, taken modulo their count."""
+
+    what: str
+    who: int = 0
+    where: int = 0
+    event: str = "request"
+    form: str = "returns"
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A hook: its form, and what it does to the addons the first time that it is called."""
+
+    form: str
+    act: Act | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An addon: its kind, its hooks, the earlier addon that it stands below, if any, and if it is there at first."""
+
+    kind: str
+    hooks: dict[str, Hook]
+    parent: int | None
+    is_there: bool
+
+
+@dataclass(frozen=True)
+class Story:
+    """The addons, and what happens: acts, and events by their name."""
+
+    addons: Sequence[Spec]
+    steps: Sequence[Act | str]
+
+
+class Notes(logging.Handler):
+    """Notes what the managers log."""
+
+    def __init__(self, seen: list[object]) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note a line, and the frames that it shows of an error that a hook raised."""
+        frames = traceback.extract_tb(record.exc_info[2]) if record.exc_info else []
+        shown = [frame.name for frame in frames] if frames and frames[-1].filename == __file__ else None
+        self._seen.append(("log", record.levelname, record.getMessage(), shown))
+
+
+@dataclass
+class World:
+    """The addons of a story under one manager, and all that has been seen."""
+
+    story: Story
+    kind: type[addonmanager.AddonManager]
+    seen: list[object] = field(default_factory=list)
+    addons: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make the addons; this world is as much of a master as a manager needs."""
+        self.options = options.Options()
+        self.commands = command.CommandManager(self)
+        self.manager: Any = self.kind(self)
+        self._done: set[Act] = set()
+        for number, spec in enumerate(self.story.addons):
+            self.addons.append(self._make(number, spec))
+
+    async def play(self) -> list[object]:
+        """Go through the story, and return all that could be seen."""
+        notes = Notes(self.seen)
+        addonmanager.logger.addHandler(notes)
+        try:
+            for number, spec in enumerate(self.story.addons):
+                if spec.parent is None and spec.is_there:
+                    self.act(Act("add", number))
+            for step in self.story.steps:
+                await self._step(step)
+        finally:
+            addonmanager.logger.removeHandler(notes)
+        return self.seen
+
+    async def _step(self, step: Act | str) -> None:
+        if isinstance(step, Act):
+            self.act(step)
+        else:
+            await self._event(step)
+        names = [each.name for each in self.manager.chain]
+        self.seen.append(("now", names, sorted(self.manager.lookup)))
+
+    async def _event(self, name: str) -> None:
+        self.seen.append(("event", name))
+        try:
+            await self._trigger(name)
+        except (exceptions.MitmproxyException, ValueError, TypeError) as error:
+            self.seen.append(("raised", type(error), str(error)))
+
+    async def _trigger(self, name: str) -> None:
+        manager = self.manager
+        if name == "request":
+            await manager.handle_lifecycle(HttpRequestHook(tflow.tflow()))
+        elif name == "tls_start_server":
+            await manager.handle_lifecycle(tls.TlsStartServerHook(object()))  # type: ignore[arg-type]
+        elif name == "update":
+            manager.trigger(hooks.UpdateHook([]))
+        elif name == "configure":
+            manager.trigger(hooks.ConfigureHook(set()))
+        else:
+            await manager.trigger_event(hooks.RunningHook() if name == "running" else hooks.DoneHook())
+
+    def act(self, act: Act) -> None:
+        """Do it, and note how it was refused."""
+        self.seen.append(("act", act))
+        try:
+            self._do(act, act.who % len(self.addons), self.addons[act.where % len(self.addons)])
+        except (exceptions.MitmproxyException, ValueError, TypeError, AttributeError) as error:
+            self.seen.append(("refused", type(error), str(error)))
+
+    def _do(self, act: Act, number: int, other: Any) -> None:  # noqa: C901, PLR0912 - a table of what can happen
+        manager, addon = self.manager, self.addons[number]
+        children: Any = addon.held
+        is_known = addon.name in manager.lookup
+        match act.what:
+            case "add":
+                manager.add(addon)
+            case "remove":
+                manager.remove(addon)
+            case "register below" if not is_known and getattr(other, "held", None) is not None:
+                if not _holds(addon, other):
+                    other.held.append(addon)
+                    manager.register(addon)
+            case "let go of children" if children is not None:
+                children.clear()
+            case "turn children" if children is not None:
+                children.reverse()
+            case "turn children in a new list" if isinstance(addon, types.ModuleType):
+                vars(addon).update(dict.fromkeys(("addons", "held"), children[::-1]))
+            case "set a hook" if not self._kind(number).startswith("bundled"):
+                setattr(addon, act.event, self._hook(number, act.event, Hook(act.form)))
+            case "take a hook" if not self._kind(number).startswith("bundled"):
+                delattr(addon, act.event)
+            case "replace a hook of its class" if not isinstance(addon, types.ModuleType):
+                # On an addon that comes with mitmproxy it is seen from the next change of options on.
+                setattr(type(addon), act.event, _method(self._hook(number, act.event, Hook(act.form))))
+                manager.trigger(hooks.ConfigureHook(set()))
+            case "insert into the chain" if not is_known:
+                manager.chain.insert(0, addon)
+            case "turn the chain":
+                manager.chain.reverse()
+            case "change an option":
+                self.options.update(anticache=not self.options.anticache)
+            case "clear":
+                manager.clear()
+
+    def _kind(self, number: int) -> str:
+        return self.story.addons[number].kind
+
+    def _make(self, number: int, spec: Spec) -> Any:
+        found = {event: self._hook(number, event, hook) for event, hook in spec.hooks.items()}
+        held: list[object] = []
+        content: dict[str, Any] = {"name": f"addon {number}", "held": held}
+        if spec.kind in ("bundled", "bare"):
+            content["held"] = None
+        elif spec.kind == "fresh list":
+            content["addons"] = property(lambda addon: list(addon.held))
+        elif spec.kind == "tuple":
+            content["addons"] = property(lambda addon: tuple(addon.held))
+        else:
+            content["addons"] = None if spec.kind == "broken" else held
+        if spec.parent is not None and self.addons[spec.parent].held is not None:
+            self.addons[spec.parent].held.append(addon := _addon(spec.kind, content, found))
+            return addon
+        return _addon(spec.kind, content, found)
+
+    def _hook(self, number: int, event: str, hook: Hook) -> Any:
+        if hook.form.startswith("is "):
+            return {"is a text": "text", "is a module": asyncio, "is None": None}[hook.form]
+
+        def begin(*arguments: object) -> None:
+            self.seen.append((number, event, hook.form, [type(each) for each in arguments]))
+            if hook.act is not None and hook.act not in self._done:
+                self._done.add(hook.act)
+                self.act(hook.act)
+
+        return _callable(hook.form, begin, f"{event} of {number}")
+
+
+def _addon(kind: str, content: dict[str, Any], found: dict[str, Any]) -> Any:
+    if kind == "module":
+        module = types.ModuleType(content["name"])
+        vars(module).update(content | found)
+        return module
+    place = "mitmproxy.addons.made_up" if kind.startswith("bundled") else __name__
+    methods = {event: _method(each) for event, each in found.items()}
+    return type("Made", (), {"__module__": place, "__repr__": lambda addon: addon.name, **content, **methods})()
+
+
+def _method(found: Any) -> Any:
+    return staticmethod(found) if callable(found) else found
+
+
+def _holds(addon: Any, other: Any) -> bool:
+    """Tell whether one is the other or stands above it: a ring would end neither manager."""
+    return addon is other or any(_holds(child, other) for child in addon.held or ())
+
+
+def _callable(form: str, begin: Callable[..., None], text: str) -> Any:
+    def end() -> None:
+        if form.endswith("raises"):
+            raise ValueError(text)
+        if form.endswith("halts"):
+            raise exceptions.AddonHalt
+        if form == "refuses":
+            raise exceptions.OptionsError(text)
+
+    async def slow(*arguments: object) -> None:
+        await asyncio.sleep(0)
+        begin(*arguments)
+        end()
+
+    def quick(*arguments: object) -> Coroutine[Any, Any, None] | None:
+        if form == "returns an awaitable":
+            return slow(*arguments)
+        begin(*arguments)
+        end()
+        return None
+
+    def other(one: object, two: object) -> None:
+        raise AssertionError(f"no event has two arguments: {one}, {two}")
+
+    if form == "takes two arguments":
+        return other
+    return slow if form.startswith("awaits") else quick
