@@ -73,6 +73,7 @@ class Outcome(StrEnum):
     SHIPPED = "shipped"
     REJECTED = "rejected"
     DROPPED = "dropped"
+    HANDED_OVER = "handed over"
 
 
 # An entry of such an outcome may still have another one.

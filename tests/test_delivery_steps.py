@@ -141,7 +141,7 @@ def faulty(*_: object, **__: object) -> None:
     raise RuntimeError("a fault of our own")
 
 
-BREAKABLE = ["_report.failed", "_report.shipped", "store.keep", "store._attempt", "store.remove", "observe"]
+BREAKABLE = ["_report.failed", "_report.shipped", "store.keep", "store._attempt", "store.remove", "_observe"]
 
 
 @pytest.mark.parametrize("part", BREAKABLE)

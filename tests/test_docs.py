@@ -230,7 +230,7 @@ def test_the_spool_of_a_service_can_be_found() -> None:
 def test_the_guarantee_for_a_power_failure_is_stated() -> None:
     """Line 3: what SQLite promises, by which settings, and what it does not."""
     said = page_section("operations.md", "Bounds").partition("Power failure")[2]
-    assert all(word in said for word in ("WAL", "synchronous=FULL", "SQLite's own guarantee"))
+    assert all(word in said for word in ("rollback journal", "synchronous=FULL", "SQLite's own guarantee"))
 
 
 def page_section(page: str, heading: str) -> str:

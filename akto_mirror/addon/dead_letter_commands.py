@@ -1,8 +1,8 @@
 """The `akto.dead` commands: entries that Akto refused for good, from mitmproxy's command lines.
 
 None of them may hold up the event loop, for a disk can take long and another process can hold the lock on the spool.
-To list, a thread reads, which in SQLite's WAL mode waits for no writer, and the loop gives it a moment. To change
-something the lock is needed: that happens on a thread, and its answer goes to the event log.
+To list, a thread reads, one short look for each letter, and the loop gives it a moment. To change something the lock is
+needed: that happens on a thread, and its answer goes to the event log.
 """
 
 from __future__ import annotations

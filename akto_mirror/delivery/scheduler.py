@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from akto_mirror.accounts import Stats
+from akto_mirror.contents import Observer
 from akto_mirror.delivery import batch, retry
 from akto_mirror.delivery.bisections import NEIGHBOURS, Bisection, Bisections, Parcel
 from akto_mirror.delivery.poison import Act, Poison, Refusals, Refused
@@ -23,9 +24,6 @@ from akto_mirror.delivery.spool.store import Row, Store
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Dropped, Outcome, Place
 
-# Is told entries, what became of them, and why.
-Observer = Callable[[Sequence[bytes], Outcome, str], None]
-
 # When every batch on disk has to wait after a refusal, it is looked for others after this many seconds.
 LOOK_AGAIN_S = 0.1
 
@@ -38,7 +36,7 @@ NEVER = float("inf")
 Source = Callable[[float], Parcel | None]
 
 
-def _nobody(_entries: Sequence[bytes], _outcome: Outcome, _reason: str) -> None:
+def _nobody(_entries: Sequence[bytes | int], _outcome: Outcome, _reason: str) -> None:
     """Take no notice."""
 
 
@@ -54,8 +52,6 @@ class Dispatcher:
         pace: how long to wait between tries.
         chance: returns random numbers from 0 to 1.
 
-    Attributes:
-        observe: is told what became of entries, and why; called on the shipper's thread.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it stands between
@@ -77,7 +73,7 @@ class Dispatcher:
         self._stats = stats
         self._report = report
         self._chance = chance
-        self.observe: Observer = _nobody
+        self._observe: Observer = _nobody
         self._trouble = ""
         self._poison = Poison()
         self._bisections = Bisections()
@@ -86,6 +82,10 @@ class Dispatcher:
         self._refusals: dict[Row, Refusals] = {}
         self._stock_at = float("-inf")
         self._sources = deque((self._from_parts, self._from_stock, self._from_queue))
+
+    def observe(self, observer: Observer) -> None:
+        """Have somebody told what becomes of entries, and why, on the shipper's thread."""
+        self._observe = self.store.contents.observe = observer
 
     def collect(self, now: float) -> None:
         """Move one batch from the queue to disk, where that is its way; the next one is due at once.
@@ -102,7 +102,7 @@ class Dispatcher:
             if kept is None:
                 self._queue.put_back(taken)
         if kept is not None:
-            self.observe(taken.entries, Outcome.SPOOLED, self._trouble)
+            self._observe(taken.entries, Outcome.SPOOLED, self._trouble)
 
     def next(self, now: float) -> Parcel | None:
         """Choose what is sent now; None if there is nothing, or if it is too early for another try."""
@@ -202,7 +202,7 @@ class Dispatcher:
             self._keep_rest(left, now)
         for entries in left:
             self._stats.drop(len(entries), Place.QUEUED, Dropped.SHUTDOWN)
-            self.observe(entries, Outcome.DROPPED, Dropped.SHUTDOWN)
+            self._observe(entries, Outcome.DROPPED, Dropped.SHUTDOWN)
 
     def move(self, store: Store, now: float) -> None:
         """Use another disk from now on; what is on the old one stays there for whoever uses it next."""
@@ -210,6 +210,8 @@ class Dispatcher:
         left = self._stats.count(Place.SPOOLED)
         self.store.close(now)
         self._stats.move(left, Place.SPOOLED, Place.HANDED_OVER)
+        self.store.contents.lose(self.store.contents.besides(()), Outcome.HANDED_OVER)
+        store.contents.observe = self.store.contents.observe
         self._refusals.clear()
         self.store = store
 
@@ -308,7 +310,7 @@ class Dispatcher:
             self._refusals.pop(parcel.row, None)
             self.store.remove(parcel.row, now)
         self._report.shipped(len(parcel.entries), size, seconds)
-        self.observe(parcel.entries, Outcome.SHIPPED, "")
+        self._observe(parcel.entries, Outcome.SHIPPED, "")
 
     def _fail(self, result: SendResult, now: float, wall: float) -> None:
         """Let everything wait; not long at first where one batch may be to blame."""
@@ -389,10 +391,10 @@ class Dispatcher:
     def _tell_of_settled(self, rest: Sequence[bytes], dead: Sequence[Dead], kept: int | None) -> None:
         if kept is None:
             return
-        self.observe(rest, Outcome.SPOOLED, self._trouble)
+        self._observe(rest, Outcome.SPOOLED, self._trouble)
         for letter in dead[:kept]:
-            self.observe([letter.entry], Outcome.REJECTED, letter.reason)
-        self.observe([letter.entry for letter in dead[kept:]], Outcome.DROPPED, Dropped.DEAD_FULL)
+            self._observe([letter.entry], Outcome.REJECTED, letter.reason)
+        self._observe([letter.entry for letter in dead[kept:]], Outcome.DROPPED, Dropped.DEAD_FULL)
 
     def _remember(self, row: Row | None, since: float, left: list[bytes], now: float) -> None:
         """Keep in memory what the disk does not take now: what is to be rejected is found out again later."""
@@ -415,7 +417,7 @@ class Dispatcher:
             return
         if refused:
             self._refusals[row] = parcel.refusals
-        self.observe(parcel.entries, Outcome.SPOOLED, self._trouble)
+        self._observe(parcel.entries, Outcome.SPOOLED, self._trouble)
 
     def _rescue(self, parcel: Parcel, now: float) -> None:
         """Take back what a fault of our own has left with nobody; it stays off the disk, which may be the cause."""
@@ -434,7 +436,7 @@ class Dispatcher:
         self._stats.move(len(parcel.entries), Place.IN_FLIGHT, Place.QUEUED)
         self._queue.hold(cost(parcel.entries))
         self._held.append(parcel)
-        self.observe(parcel.entries, Outcome.QUEUED, self._trouble)
+        self._observe(parcel.entries, Outcome.QUEUED, self._trouble)
 
     def _left(self, rest: Sequence[bytes]) -> deque[Sequence[bytes]]:
         """Take what is in memory, as batches: what was tried in vain, and `rest` of the queue."""
@@ -456,7 +458,7 @@ class Dispatcher:
             some = _some(left, size)
             if self.store.keep_all(some, Place.QUEUED, now):
                 for _ in some:
-                    self.observe(left.popleft(), Outcome.SPOOLED, self._trouble)
+                    self._observe(left.popleft(), Outcome.SPOOLED, self._trouble)
             elif len(some) > 1 and self.store.is_usable(now):
                 size = sum(map(cost, some)) // 2
                 self.store.insist()

@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from akto_mirror.accounts import Stats
+from akto_mirror.contents import Observer
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.bisections import Parcel
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report, is_round
 from akto_mirror.delivery.retry import Durability, Pace
-from akto_mirror.delivery.scheduler import Dispatcher, Observer
+from akto_mirror.delivery.scheduler import Dispatcher
 from akto_mirror.delivery.sender import Courier, Job
 from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.delivery.spool.spool import Spool
@@ -115,7 +116,7 @@ class Shipper:
 
     def observe(self, observer: Observer) -> None:
         """Have somebody told what becomes of entries, on the shipper's thread."""
-        self._dispatcher.observe = observer
+        self._dispatcher.observe(observer)
 
     def offer(self, entry: bytes) -> Dropped | None:
         """Queue one encoded entry; returns why it is dropped, and counts it, if it cannot be."""

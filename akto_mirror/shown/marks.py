@@ -32,6 +32,7 @@ SIGNS = {
     Outcome.SHIPPED: ":heavy_check_mark:",
     Outcome.REJECTED: ":x:",
     Outcome.DROPPED: ":warning:",
+    Outcome.HANDED_OVER: ":outbox_tray:",
 }
 
 # Flows that may wait for their outcome; beyond, the oldest keep the verdict that they have.
@@ -114,10 +115,11 @@ class Marks:
         if len(self._keys) > MOST:
             self._forget(next(iter(self._keys)))
 
-    def tell(self, entries: Sequence[bytes], outcome: Outcome, reason: str = "") -> None:
-        """Take note of what became of entries; called on any thread, and never waits."""
+    def tell(self, entries: Sequence[bytes | int], outcome: Outcome, reason: str = "") -> None:
+        """Take note of what became of entries, or of those with these hashes; called on any thread, and never waits."""
+        keys = (entry if isinstance(entry, int) else hash(entry) for entry in entries)
         with self._lock:
-            self._news.extend(News(hash(entry), outcome, reason) for entry in entries)
+            self._news.extend(News(key, outcome, reason) for key in keys)
             asleep, self._awake = not self._awake, True
         if asleep:
             self._soon(PAUSE_S, self._turn)

@@ -95,8 +95,9 @@ class Driver:
             pace=pace,
             chance=lambda: chance,
         )
+        self._offered: dict[int, bytes] = {}
         self.told: list[tuple[bytes, Outcome, str]] = []
-        self.dispatcher.observe = self._observe
+        self.dispatcher.observe(self._observe)
         self.in_flight: Parcel | None = None
         self.requests: list[Sequence[bytes]] = []
         self.health_checks = 0
@@ -106,8 +107,11 @@ class Driver:
         """The counts as of now."""
         return self.stats.snapshot()
 
-    def _observe(self, entries: Sequence[bytes], outcome: Outcome, reason: str) -> None:
-        self.told += [(entry, outcome, reason) for entry in entries]
+    def _observe(self, entries: Sequence[bytes | int], outcome: Outcome, reason: str) -> None:
+        self.told += [(self._named(entry), outcome, reason) for entry in entries]
+
+    def _named(self, entry: bytes | int) -> bytes:
+        return self._offered.get(entry, b"unknown") if isinstance(entry, int) else entry
 
     def became(self, entry: bytes) -> list[str]:
         """Return what was told of an entry, in order."""
@@ -119,6 +123,7 @@ class Driver:
         if refusal is not None:
             self.stats.lose(refusal)
             return False
+        self._offered[hash(entry)] = entry
         self.stats.capture()
         self.queue.put(entry, self.clock.now)
         return True

@@ -82,9 +82,9 @@ LONGER = {
     "capture.entry": 333,
     "capture.redaction": 439,
     "cli.program": 520,
-    "delivery.scheduler": 475,
-    "delivery.shipper": 400,
-    "delivery.spool.store": 330,
+    "delivery.scheduler": 477,
+    "delivery.shipper": 401,
+    "delivery.spool.store": 355,
     "diagnostics.checks": 411,
 }
 

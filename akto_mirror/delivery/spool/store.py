@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 
 from akto_mirror.accounts import Stats
+from akto_mirror.contents import Contents
 from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.delivery.spool.lock import LOCK_S
 from akto_mirror.delivery.spool.spool import Dead, Spool
-from akto_mirror.outcomes import Dropped, Place
+from akto_mirror.outcomes import Dropped, Outcome, Place
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ STEP_PAUSE_S = 0.1
 
 
 _files = itertools.count()
+_rests = itertools.count(1)
 
 
 class Row(NamedTuple):
@@ -54,6 +56,9 @@ class Store:
         spool: the spool; None keeps everything in memory.
         stats: where entries are counted; `spooled` there is always what this process has on disk, less what is in
             flight.
+
+    Attributes:
+        contents: which entries are in which batches, so that what is counted is told of single entries, too.
     """
 
     def __init__(self, spool: Spool | None, stats: Stats) -> None:
@@ -70,6 +75,7 @@ class Store:
         self._troubled = False
         self._told_full = False
         self._told: set[str] = set()
+        self.contents = Contents()
 
     @property
     def spool(self) -> Spool | None:
@@ -108,7 +114,9 @@ class Store:
         if number is None:
             return None
         self._stats.move(len(entries), start, Place.SPOOLED)
-        return Row(self._file, number)
+        row = Row(self._file, number)
+        self.contents.put(row, entries)
+        return row
 
     def keep_all(self, batches: Sequence[Sequence[bytes]], start: Place, now: float) -> bool:
         """Write batches to disk, all or none of them, in one transaction; False if that is not possible."""
@@ -136,6 +144,7 @@ class Store:
         """Leave a batch that was in flight on disk; False if it is not there any more."""
         self._busy.discard(row)
         if row.file != self._file:
+            self.contents.forget(row)
             return False
         self._stats.move(count, Place.IN_FLIGHT, Place.SPOOLED)
         if refused:
@@ -145,6 +154,7 @@ class Store:
     def remove(self, row: Row, now: float) -> None:
         """Forget a batch that was shipped; if the disk fails now, later."""
         self._busy.discard(row)
+        self.contents.forget(row)
         if row.file == self._file:
             self._gone.add(row)
             self._remove_gone(now)
@@ -157,6 +167,10 @@ class Store:
             return None
         if row is not None:
             self._busy.discard(row)
+            self.contents.forget(row)
+        if rest and done[0] is not None:
+            # Its number is not known, but it is in this file.
+            self.contents.put(Row(self._file, -next(_rests)), rest)
         self._count_settled(len(rest), len(dead), done[0])
         return Settled(done[0])
 
@@ -236,8 +250,10 @@ class Store:
         if self._spool is not None and self._spool.damaged:
             count = len(self._spool.damaged)
             logger.warning("akto: %d batches are damaged on disk; they are among the dead letters", count)
+            rows = [Row(self._file, number) for number in self._spool.damaged]
             self._spool.damaged.clear()
             self._reconcile(now, damaged=True)
+            self.contents.lose(rows, Outcome.DROPPED, Dropped.DAMAGED)
 
     def _reconcile(self, now: float, *, damaged: bool = False) -> None:
         """Count what somebody else took out of the spool, or what was found damaged there."""
@@ -250,8 +266,16 @@ class Store:
             self._stats.drop(lost, Place.SPOOLED, Dropped.DAMAGED)
         elif lost > 0:
             self._stats.move(lost, Place.SPOOLED, Place.HANDED_OVER)
+            self._tell_of_handed_over(now)
         elif lost < 0:
             self._stats.recover(-lost)
+
+    def _tell_of_handed_over(self, now: float) -> None:
+        owned = self._attempt(now, lambda spool: spool.owned_ids())
+        if owned is not None:
+            kept = {Row(self._file, number) for number in owned} | self._busy | self._gone
+            lost = [row for row in self.contents.besides(kept) if isinstance(row, Row) and row.id > 0]
+            self.contents.lose(lost, Outcome.HANDED_OVER)
 
     def _attempt(self, now: float, action: Callable[[Spool], T], *, is_large: bool = False) -> T | None:
         """Do something with the spool; None if the disk fails."""
@@ -281,6 +305,7 @@ class Store:
         self._gone.clear()
         lost = self._stats.count(Place.SPOOLED)
         self._stats.drop(lost, Place.SPOOLED, Dropped.DAMAGED)
+        self.contents.lose(self.contents.besides(self._busy), Outcome.DROPPED, Dropped.DAMAGED)
         where = f"; it was renamed to {aside}" if aside else ""
         logger.warning("akto: %s%s; %d entries of this process were in it", fault, where, lost)
 

@@ -1,0 +1,151 @@
+"""Delivery contract, lines 1 and 12: what single flows show is what the counts say, also of batches that are lost."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from mitmproxy.test import tflow
+
+from akto_mirror.accounts import Stats
+from akto_mirror.contents import MOST, Contents
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.delivery.spool.store import Store
+from akto_mirror.outcomes import Dropped, Outcome
+from akto_mirror.shown import marks
+from akto_mirror.shown.marks import VERDICT, Marks
+from tests.faults.driver import Driver, always, ok
+
+LIMITS = Limits(2, 100_000, 1.0)
+DAMAGED = f"dropped ({Dropped.DAMAGED})"
+
+
+def stocked(folder: Path, count: int = 6) -> Driver:
+    """Return a delivery with batches of two entries on disk."""
+    driver = Driver(folder, Durability.DISK, limits=LIMITS)
+    for number in range(count):
+        driver.offer(b"%d" % number)
+    driver.clock.now += 2
+    driver.tend()
+    assert driver.counts.spooled == count
+    assert driver.spool
+    return driver
+
+
+def last(driver: Driver) -> list[str]:
+    """Return what each entry shows in the end."""
+    return [driver.became(b"%d" % number)[-1] for number in range(6)]
+
+
+def adds_up(driver: Driver) -> None:
+    """Check that as many entries show each end as are counted for it."""
+    told = {entry: str(outcome) for entry, outcome, _ in driver.told}
+    ends = Counter(told.values())
+    counts = driver.counts
+    assert ends[Outcome.DROPPED] == sum(counts.dropped.values())
+    assert ends[Outcome.HANDED_OVER] == counts.handed_over
+    assert ends[Outcome.SHIPPED] == counts.shipped
+    assert ends[Outcome.SPOOLED] == counts.spooled
+
+
+def test_a_file_that_is_set_aside(tmp_path: Path) -> None:
+    """Line 12: all that was in it shows that it is dropped, but for what is just being sent."""
+    driver = stocked(tmp_path / "s")
+    assert driver.begin()
+    shutil.rmtree(tmp_path / "s")
+    driver.offer(b"x")
+    driver.queue.flush()
+    driver.tend()
+    driver.finish(ok)
+    assert last(driver) == ["shipped"] * 2 + [DAMAGED] * 4
+    adds_up(driver)
+
+
+def test_what_was_being_sent_when_its_file_went(tmp_path: Path) -> None:
+    """Line 12: it goes to the next file and shows that it is spooled, until that is another's."""
+    driver = stocked(tmp_path / "s")
+    assert driver.begin()
+    shutil.rmtree(tmp_path / "s")
+    driver.offer(b"x")
+    driver.queue.flush()
+    driver.tend()
+    driver.finish(always(503))
+    assert last(driver) == ["spooled (503)"] * 2 + [DAMAGED] * 4
+    adds_up(driver)
+    driver.run(ok)
+    assert last(driver)[:2] == ["shipped"] * 2
+
+
+def test_a_batch_that_is_damaged(tmp_path: Path) -> None:
+    """Line 12: its entries, and no others, show that they are dropped."""
+    driver = stocked(tmp_path / "s")
+    assert driver.spool
+    with contextlib.closing(sqlite3.connect(driver.spool.file, isolation_level=None)) as db:
+        db.execute("UPDATE payloads SET payload = 'x' WHERE id = 2")
+    driver.run(ok)
+    assert last(driver) == ["shipped", "shipped", DAMAGED, DAMAGED, "shipped", "shipped"]
+    adds_up(driver)
+
+
+def test_what_a_person_takes_out(tmp_path: Path) -> None:
+    """Line 12: what was deleted or sent elsewhere by hand shows that it is handed over."""
+    driver = stocked(tmp_path / "s")
+    assert driver.begin()
+    person = Spool(tmp_path / "s", target="t", limit=10**6, owner="person")
+    assert person.redirect("t", "u") == 6
+    person.close()
+    driver.finish(ok)
+    driver.wait(20)
+    assert last(driver) == ["shipped"] * 2 + ["handed over"] * 4
+    adds_up(driver)
+
+
+def test_what_another_process_takes_over(tmp_path: Path) -> None:
+    """Line 12: what was taken over from a process that only slept shows that it is handed over."""
+    driver = stocked(tmp_path / "s")
+    other = Driver(tmp_path / "s", Durability.DISK, clock=driver.clock)
+    other.wait(60)
+    other.run(ok)
+    driver.wait(20)
+    assert last(driver) == ["handed over"] * 6
+    adds_up(driver)
+
+
+def test_another_spool(tmp_path: Path) -> None:
+    """Line 12: where the folder or the durability changes, what is on the old disk is handed over."""
+    driver = stocked(tmp_path / "s")
+    driver.dispatcher.move(Store(None, Stats()), driver.clock.now)
+    assert last(driver) == ["handed over"] * 6
+    assert driver.counts.handed_over == 6
+
+
+def test_a_flow_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 12: a flow is found by the hash of its entry, too, and its verdict is final."""
+    monkeypatch.setattr(marks, "PAUSE_S", 0)
+    turns = []
+    shown = Marks(lambda _, turn: turns.append(turn), lambda _: None)
+    flow, entry = tflow.tflow(resp=True), b"entry"
+    shown.follow(flow, entry)
+    for key, outcome in ((entry, Outcome.SPOOLED), (hash(entry), Outcome.HANDED_OVER), (entry, Outcome.SHIPPED)):
+        shown.tell([key], outcome)
+        turns.pop()()
+    assert flow.metadata[VERDICT] == "handed over"
+    assert flow.comment == "akto: handed over"
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Line 2: without a screen nothing is, and with one no more than flows are followed."""
+    contents = Contents()
+    contents.put(1, [b"a"])
+    assert contents.besides(()) == []
+    contents.observe = lambda *_: None
+    for number in range(MOST // 100 + 5):
+        contents.put(number, [b"%d" % entry for entry in range(100)])
+    assert len(contents.besides(())) == MOST // 100
+    assert 0 not in contents.besides(())
