@@ -242,7 +242,7 @@ def _sink(args: argparse.Namespace) -> int:
 
 
 def _shown(args: argparse.Namespace) -> str:
-    from akto_mirror.ingestion.handlers import is_loopback  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.ingestion.access import is_loopback  # noqa: PLC0415 - see the module's docstring
 
     if _token(args) or is_loopback(args.host):
         return "open that address in a browser to look at them"

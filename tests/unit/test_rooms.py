@@ -54,7 +54,12 @@ ALLOWED: set[tuple[str, str]] = {
     ("diagnostics", "delivery.sinks"),
     ("diagnostics", "ground"),
     ("ingestion", "ground"),
+    ("ingestion", "ingestion.entries"),
+    ("ingestion", "ingestion.openapi"),
     ("ingestion", "ingestion.page"),
+    ("ingestion.entries", "ground"),
+    ("ingestion.openapi", "ground"),
+    ("ingestion.openapi", "ingestion.entries"),
     ("pytest_plugin", "config"),
     ("pytest_plugin", "replay"),
     ("replay", "capture"),
@@ -107,7 +112,7 @@ PURE = (
         "capture.tee",
     ),
     *("delivery.batch", "delivery.retry"),
-    *("ingestion.inventory", "ingestion.views"),
+    *("ingestion.inventory", "ingestion.views", "ingestion.openapi.document", "ingestion.openapi.compare"),
 )
 
 EFFECT = re.compile(
