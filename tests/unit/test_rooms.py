@@ -37,6 +37,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("cli", "diagnostics"),
     ("cli", "ground"),
     ("cli", "ingestion"),
+    ("cli", "ingestion.openapi"),
     ("cli", "replay"),
     ("config", "capture"),
     ("config", "delivery"),
@@ -85,7 +86,7 @@ MOST_LINES = 320
 LONGER = {
     "capture.entry": 333,
     "capture.redaction": 439,
-    "cli.program": 490,
+    "cli.program": 483,
     "delivery.scheduler": 475,
     "delivery.shipper": 400,
     "delivery.spool.store": 330,
