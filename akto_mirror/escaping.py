@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 
 ELLIPSIS = "…"
 
@@ -18,6 +19,17 @@ def printable(text: str, limit: int = 200) -> str:
     if shown.isprintable() and "\\" not in shown:
         return shown
     return "".join(map(_escape, shown))
+
+
+def isolated(text: str) -> str:
+    """Return `text` so that it does not turn round what stands beside it on a terminal's line.
+
+    What holds letters that are written from right to left is put between U+2068 and U+2069, which take no room (Unicode
+    Standard Annex 9, section 2.4.2); everything else stays as it is.
+    """
+    if text.isascii() or not any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text):
+        return text
+    return f"\u2068{text}\u2069"
 
 
 def hide(text: str, secret: str) -> str:

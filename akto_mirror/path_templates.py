@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from urllib.parse import unquote
 
 ID = "{id}"
 REST = "…"
@@ -49,6 +50,30 @@ def fold(segment: str) -> str:
     ids, and so is everything of more than `MAX_SEGMENT_CHARS` characters.
     """
     return ID if len(segment) > MAX_SEGMENT_CHARS else _fold(segment)
+
+
+def ids_of(path: str) -> list[str]:
+    """Return the texts that `fold_path` puts `{id}` in place of, decoded, in order.
+
+    Args:
+        path: A path without its query string.
+    """
+    segments = path.split("/", MAX_SEGMENTS + 1)
+    if len(segments) > MAX_SEGMENTS:
+        segments[MAX_SEGMENTS:] = []
+    return [
+        unquote(text)
+        for segment in segments
+        if not (segment.isalpha() and len(segment) < 16) and ID in (template := fold(segment))
+        for text in _ids(segment, template)
+    ]
+
+
+def _ids(segment: str, template: str) -> list[str]:
+    if template.count(ID) > 1:
+        return UUID.findall(segment)
+    before, _, after = template.partition(ID)
+    return [segment[len(before) : len(segment) - len(after)]]
 
 
 @lru_cache(maxsize=16384)

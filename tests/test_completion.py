@@ -39,7 +39,7 @@ def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (tmp_path / "folder").mkdir()
     source = script("bash", capsys)
     assert completed("akto-mirror do", tmp_path, source) == {"doctor"}
-    assert completed("akto-mirror check --s", tmp_path, source) == {"--send"}
+    assert completed("akto-mirror check --s", tmp_path, source) == {"--send", "--spool-dir"}
     assert completed("akto-mirror completion z", tmp_path, source) == {"zsh"}
     assert completed("akto-mirror replay fl", tmp_path, source) == {"flows.mitm"}
     assert completed("akto-mirror spool --dir f", tmp_path, source) == {"folder"}

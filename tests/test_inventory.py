@@ -13,8 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from akto_mirror import path_templates
-from akto_mirror.ingestion import fields, frames, inventory, kinds, views
-from akto_mirror.ingestion.inventory import Endpoint, Inventory
+from akto_mirror.ingestion import filters, inventory, views
+from akto_mirror.ingestion.entries import fields, frames, kinds, shapes, xml
+from akto_mirror.ingestion.entries.endpoints import Endpoint
+from akto_mirror.ingestion.entries.shapes import Learner, Room, Shape
+from akto_mirror.ingestion.inventory import Inventory
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -52,8 +55,16 @@ def only(*entries: dict[str, Any]) -> Endpoint:
 
 def types(payload: str, content_type: str) -> dict[str, str]:
     """Return the types of a payload's fields by their names."""
-    read = fields.read_payload(payload, content_type)
-    return {name: "|".join(fields.type_names(bits)) for name, bits in read.fields.items()}
+    return {row.name: "|".join(shapes.type_names(row.types)) for row in learned(payload, content_type)}
+
+
+def learned(payload: str, content_type: str = "application/json") -> list[Shape]:
+    """Return the shapes that a payload's fields are listed as."""
+    shape = Shape()
+    learner = Learner(Room(100_000, 100_000), lambda _: True)
+    for value in fields.read_payload(payload, content_type).values:
+        learner.learn(shape, value)
+    return [row for row, _ in shapes.rows(shape, 1)]
 
 
 @pytest.mark.parametrize(
@@ -111,11 +122,12 @@ def test_the_rest_of_a_path_stays(path: str, expected: str) -> None:
         ('{"a":1}\n{"b":2}\n{"b":', "application/x-ndjson", {"a": "integer", "b": "integer"}),
         ('{"a":[{"b":1},{"b":2,"c":"x', "application/json", {"a[].b": "integer"}),
         ("a=1&b=x&b=2.5&c=&d=true&e%5B%5D=%C3%A9", "application/x-www-form-urlencoded",
-         {"a": "integer", "b": "number|string", "c": "string", "d": "boolean", "e[]": "string"}),
+         {"a": "integer", "b[]": "number|string", "c": "string", "d": "boolean", "e[]": "string"}),
         ("<?xml version='1.0'?><!-- <x> --><o:order id='7' xmlns:o='u'><item>lamp</item><item>2</item><e/></o:order>",
          "application/xml",
-         {"o:order": "", "o:order@id": "integer", "o:order/item": "integer|string", "o:order/e": ""}),
-        ("<a><b>1</b><c", "text/xml", {"a": "", "a/b": "integer"}),
+         {"o:order@id": "integer", "o:order/item[]": "integer|string", "o:order/e": ""}),
+        ("<a id='7'>lamp<!-- --></a>", "text/xml", {"a@id": "integer", "a": "string"}),
+        ("<a><b>1</b><c", "text/xml", {"a/b": "integer"}),
         ("<a><![CDATA[ <b>x</b> ]]></a>", "text/xml", {"a": "string"}),
         ('event: m\ndata: {"a":1}\n\ndata: [DONE]\n\n', "text/event-stream", {"a": "integer"}),
         ('--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x\r\n'
@@ -161,7 +173,7 @@ def test_grpc_messages_are_counted_and_their_fields_numbered() -> None:
     read = frames.read(b64encode(frame(message) * 2).decode())
     assert read is not None
     assert read[:4] == (2, 2 * len(message), False, False)
-    named = {name: fields.type_names(bits) for name, bits in read.fields}
+    named = {name: shapes.type_names(bits) for name, bits in read.fields}
     assert named == {
         "1": ["integer"], "2": ["string"], "3": ["message"], "3.1": ["integer"], "3.2": ["bytes"], "4": ["number"]
     }  # fmt: skip
@@ -237,10 +249,10 @@ def test_websocket_grpc_and_mcp_are_marked_by_type_and_headers() -> None:
     [
         ("Shop.Example", "shop.example"),
         ("localhost:3000", "localhost:3000"),
-        ("10.0.0.7", "vxlan 7"),
-        ("127.0.0.1:80", "vxlan 7"),
-        ("", "vxlan 7"),
-        ("日本", "vxlan 7"),
+        ("10.0.0.7", "no host name (collection 7)"),
+        ("127.0.0.1:80", "no host name (collection 7)"),
+        ("", "no host name (collection 7)"),
+        ("日本", "no host name (collection 7)"),
     ],
 )
 def test_hosts_are_named_as_akto_names_its_collections(host: str, expected: str) -> None:
@@ -257,9 +269,18 @@ def test_entries_of_one_endpoint_are_counted_together() -> None:
     )
     assert (endpoint.method, endpoint.path, endpoint.count, endpoint.last) == ("GET", "/o/{id}", 3, 1700000005)
     assert endpoint.statuses == {"200": 2, "404": 1}
-    told = views.detail(endpoint, [])
-    assert told["fields"]["query"] == [["page", ["integer", "string"], 2], ["q", ["string"], 1]]
-    assert told["fields"]["response"] == [["a", ["null", "integer"], 2], ["b", ["integer"], 1]]
+    assert (endpoint.first, endpoint.auth_kinds) == (1700000000, ["none"])
+    places = {place["title"]: place["fields"] for place in views.detail(endpoint, [])["places"]}
+    shown = {
+        title: [(field["name"], field["types"], field["count"], field["of"]) for field in listed]
+        for title, listed in places.items()
+    }
+    assert shown == {
+        "Path": [("{id}", ["integer"], 3, 3)],
+        "Query": [("page", ["integer", "string"], 2, 3), ("q", ["string"], 1, 3)],
+        "Response 200": [("a", ["integer"], 1, 1)],
+        "Response 404": [("a", ["null"], 1, 1), ("b", ["integer"], 1, 1)],
+    }
 
 
 def test_search_looks_everywhere_and_keeps_the_order() -> None:
@@ -297,7 +318,7 @@ def test_the_latest_samples_are_kept() -> None:
 def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Endpoints, hosts, names and sampled text end at their bounds, and what is beyond is counted."""
     for name, bound in {
-        "MAX_ENDPOINTS": 50, "MAX_HOSTS": 5, "MAX_FIELDS": 10, "MAX_NAMES": 60, "MAX_ALL_SAMPLE_CHARS": 3_000
+        "MAX_ENDPOINTS": 50, "MAX_HOSTS": 5, "MAX_FIELDS": 10, "MAX_NAMES": 150, "MAX_ALL_SAMPLE_CHARS": 3_000
     }.items():  # fmt: skip
         monkeypatch.setattr(inventory, name, bound)
     made = Inventory()
@@ -307,25 +328,26 @@ def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoints = made.search(limit=500).endpoints
     assert made.sizes == (50, 5)
     assert made.beyond == 300 - sum(endpoint.count for endpoint in endpoints)
-    assert all(len(endpoint.fields["request"]) <= 10 for endpoint in endpoints)
-    assert sum(len(endpoint.fields["request"]) + len(endpoint.statuses) for endpoint in endpoints) <= 60
+    named = [sum(len(body.shape.members or {}) for body in endpoint.bodies.values()) for endpoint in endpoints]
+    assert max(named) == 10
+    assert 60 < sum(named) + sum(len(endpoint.statuses) + len(endpoint.bodies) for endpoint in endpoints) <= 150
     kept = [sample for endpoint in endpoints for sample in made.samples(endpoint)]
     assert 0 < sum(len(text) for sample in kept for name, text in sample.items() if name != "number") <= 3_000
 
 
 def test_a_payload_is_read_up_to_a_bound() -> None:
     """However many, deep and long its fields are, only so many of them and so much of their names is kept."""
-    wide = fields.read_payload(json.dumps({f"k{chr(97 + n % 26)}{n}": n for n in range(10_000)}), "application/json")
-    deep = fields.read_payload('{"a":' * 500 + "1" + "}" * 500, "application/json")
-    long = fields.read_payload(json.dumps({"word" * 1_000: {"word" * 1_000: 1}}), "application/json")
-    tags = fields.read_payload("".join(f"<t{n}>" for n in range(10_000)), "application/xml")
-    pairs = fields.read_payload("&".join(f"p{n}=1" for n in range(10_000)), "application/x-www-form-urlencoded")
-    assert len(wide.fields) <= fields.MAX_NODES
-    assert [name.count(".") for name in deep.fields] == [fields.MAX_DEPTH - 1]
-    assert len(tags.fields) <= fields.MAX_TAGS
-    assert len(pairs.fields) <= fields.MAX_PAIRS
-    for payload in (wide, deep, long, tags, pairs):
-        assert all(len(name) <= fields.MAX_NAME_CHARS + path_templates.MAX_SEGMENT_CHARS + 1 for name in payload.fields)
+    wide = learned(json.dumps({f"k{chr(97 + n % 26)}{n}": n for n in range(10_000)}))
+    deep = learned('{"a":' * 500 + "1" + "}" * 500)
+    long = learned(json.dumps({"word" * 1_000: {"word" * 1_000: 1}}))
+    tags = learned("".join(f"<t{n}>" for n in range(10_000)), "application/xml")
+    pairs = learned("&".join(f"p{n}=1" for n in range(10_000)), "application/x-www-form-urlencoded")
+    assert 100 < len(wide) <= shapes.MAX_NODES
+    assert [row.name.count(".") for row in deep] == [shapes.MAX_DEPTH - 1]
+    assert 1 <= len(tags) <= xml.MAX_TAGS
+    assert 100 < len(pairs) <= fields.MAX_PAIRS
+    for rows in (wide, deep, long, tags, pairs):
+        assert all(len(row.name) <= shapes.MAX_NAME_CHARS * 2 + 1 for row in rows)
 
 
 HOSTILE = (
@@ -406,11 +428,10 @@ ENTRIES = st.fixed_dictionaries(
 def test_no_entry_makes_it_raise(entries: list[dict[str, Any]], words: str) -> None:
     """Whatever entries hold, each is counted, and all that is told of them can be sent as JSON."""
     made = folded(*entries)
-    found = made.search(words=words)
     assert made.total == len(entries)
     assert sum(endpoint.count for endpoint in made.search().endpoints) == len(entries)
     told = [views.detail(endpoint, made.samples(endpoint)) for endpoint in made.search().endpoints]
-    assert msgspec.json.decode(msgspec.json.encode([told, views.listing(made, found)]))
+    assert msgspec.json.decode(msgspec.json.encode([told, views.listing(made, words=words)]))
 
 
 @settings(max_examples=100, deadline=None)
@@ -426,7 +447,7 @@ def test_folding_is_done_once_and_for_all(path: str) -> None:
 @given(JSON_VALUES, st.integers(0, 200))
 def test_mended_json_is_json_or_nothing(value: object, end: int) -> None:
     """Text that is cut anywhere is either given up or becomes JSON."""
-    mended = fields.mend(json.dumps(value)[:end])
+    mended = fields.close(json.dumps(value)[:end])
     assert mended == "" or json.loads(mended) is not None
 
 
@@ -448,7 +469,7 @@ def test_a_search_of_many_words_takes_no_longer_than_one_of_a_few() -> None:
     assert looked == ["needle"]
     looked.clear()
     made.search(" ".join("n" * count for count in range(1, 60)))
-    assert len(looked) == inventory.MAX_WORDS
+    assert len(looked) == filters.MAX_WORDS
     looked.clear()
     made.search("n" * 5_000)
-    assert looked == ["n" * inventory.MAX_WORD_CHARS]
+    assert looked == ["n" * filters.MAX_WORD_CHARS]

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from akto_mirror.ingestion import arrivals, handlers, intake
+from akto_mirror.ingestion import arrivals, handlers, intake, page_handlers
 from akto_mirror.ingestion.service import Receiver
 
 TOKEN = "eyJ.secret.token"
@@ -351,7 +351,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_scripts_page_through_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     """`/api/entries?since=N` returns a page from entry N on, or from the oldest kept, and where to go on."""
-    monkeypatch.setattr(handlers, "PAGE_ENTRIES", 2)
+    monkeypatch.setattr(page_handlers, "PAGE_ENTRIES", 2)
     with Receiver(keep=4) as server, client_of(server) as client:
         client.post("/api/ingestData", json={"batchData": [entry(path=f"/{number}") for number in range(5)]})
         found, since = [], 0

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from akto_mirror.escaping import printable
+from akto_mirror.cli.terminal import UserError, say
+from akto_mirror.escaping import isolated, printable
 from akto_mirror.runner import arguments
 
 if TYPE_CHECKING:
@@ -43,10 +44,6 @@ ADDON_PATH_USE = """Use it so:
 """
 
 
-class UserError(Exception):
-    """Something that the person at the keyboard can put right; the text says what and how."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -74,17 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def say(line: str = "") -> None:
-    """Write one line to standard output at once; characters that it cannot show are escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        sys.stdout.flush()
-    except OSError:
-        # Whoever read has gone, or the disk is full: go on in silence, as the signal module's documentation shows.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 class _Version(argparse.Action):
     """Looks the version up only when it is asked for."""
 
@@ -109,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sink(commands)
     _add_check(commands)
     _add_replay(commands)
+    _add_inventory(commands)
     _add_spool(commands)
     _add_doctor(commands)
     completion = _add(commands, "completion", _completion, COMPLETION_USE)
@@ -272,7 +259,7 @@ def _sink(args: argparse.Namespace) -> int:
 
 
 def _shown(args: argparse.Namespace) -> str:
-    from akto_mirror.ingestion.handlers import is_loopback  # noqa: PLC0415 - see the module's docstring
+    from akto_mirror.ingestion.access import is_loopback  # noqa: PLC0415 - see the module's docstring
 
     if _token(args) or is_loopback(args.host):
         return "open that address in a browser to look at them"
@@ -298,7 +285,7 @@ def _receiver(args: argparse.Namespace) -> Receiver:
 
 def _batch_line(answer: Answer) -> str:
     taken = _count(answer.taken, "entry", "entries")
-    return f"{answer.status} {taken}" + (f"; refused: {printable(answer.reason)}" if answer.reason else "")
+    return f"{answer.status} {taken}" + (f"; refused: {isolated(printable(answer.reason))}" if answer.reason else "")
 
 
 def _summary(store: Store) -> str:
@@ -417,6 +404,12 @@ def _replay(args: argparse.Namespace) -> int:
         args.usage_error("a file is given twice")
     job = Job(args.files, values, settings, rewrite_time=args.rewrite_time, resume=args.resume)
     return shipping.run(job, say, dry_run=args.dry_run, quiet=args.quiet)
+
+
+def _add_inventory(commands: Commands) -> None:
+    from akto_mirror.cli import inventory  # noqa: PLC0415 - see the module's docstring
+
+    inventory.add_arguments(_add(commands, "inventory", inventory.run))
 
 
 def _add_spool(commands: Commands) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from akto_mirror import private_files
+from akto_mirror.ingestion.entries.concerns import Concerns, concerns
 from akto_mirror.ingestion.inventory import Inventory
 
 KEEP_ENTRIES = 100_000
@@ -46,8 +47,13 @@ class Store:
     Every method may be called from any thread.
     """
 
-    def __init__(self, keep: int = KEEP_ENTRIES, out: Path | None = None) -> None:
+    def __init__(self, keep: int = KEEP_ENTRIES, out: Path | None = None, raise_concerns: Concerns = concerns) -> None:
         """Open the file.
+
+        Args:
+            keep: The most entries in memory.
+            out: The file.
+            raise_concerns: Looks at each entry for what a person should know of it.
 
         Raises:
             OSError: If `out` cannot be written.
@@ -56,9 +62,10 @@ class Store:
         self.arriving = 0
         self.batches: deque[int] = deque(maxlen=KEEP_ENTRIES)
         self.answers: Counter[int] = Counter()
-        # Tells the page that this is not the run that it has asked before.
+        # A page that has asked before sees by it that everything is another: it was started anew, or cleared.
         self.run = secrets.token_hex(4)
-        self._inventory = Inventory()
+        self._concerns = raise_concerns
+        self._inventory = Inventory(raise_concerns)
         self._keep = keep
         self._entries: deque[bytes] = deque()
         self._bytes = 0
@@ -89,6 +96,14 @@ class Store:
         """Read the inventory while nothing changes it."""
         with self._changed:
             return read(self._inventory)
+
+    def clear(self) -> None:
+        """Forget the entries and their inventory; numbers go on, and the file keeps what it has."""
+        with self._changed:
+            self._entries.clear()
+            self._bytes = 0
+            self._inventory = Inventory(self._concerns)
+            self.run = secrets.token_hex(4)
 
     def note(self, answer: Answer) -> None:
         """Count one answered request."""

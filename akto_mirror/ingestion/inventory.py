@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, NamedTuple
 
-import msgspec
-
-from akto_mirror.ingestion import kinds
-from akto_mirror.ingestion.fields import Payload, pair_fields, parse_pairs, read_payload
-from akto_mirror.path_templates import fold_path
+from akto_mirror.ingestion.entries import auth, concerns, kinds
+from akto_mirror.ingestion.entries.concerns import Concerns
+from akto_mirror.ingestion.entries.endpoints import MAX_SAMPLES, Body, Endpoint, Raised
+from akto_mirror.ingestion.entries.fields import Payload, by_name, parse_pairs, read_payload
+from akto_mirror.ingestion.entries.reading import (
+    clean,
+    key_of,
+    media_type,
+    parameters,
+    read_headers,
+    seconds_of,
+    status_of,
+    target_of,
+    text_of,
+)
+from akto_mirror.ingestion.entries.shapes import Learner, Room, Shape, Text
+from akto_mirror.ingestion.filters import Filter, parse
+from akto_mirror.path_templates import ids_of
 
 MAX_ENDPOINTS = 20_000
 MAX_HOSTS = 1_000
-MAX_FIELDS = 500  # of one endpoint in one place
+MAX_FIELDS = 1_000  # of one endpoint
 MAX_OPERATIONS = 200  # of one endpoint
+MAX_BODIES = 40  # of one endpoint: pairs of status and media type
 MAX_NAMES = 250_000  # of fields, operations, statuses and marks in all
+MAX_VALUES = 250_000  # different strings that are kept to find enumerations in
 MAX_STATUSES = 40  # of one endpoint
-MAX_SAMPLES = 5  # of one endpoint
-MAX_PATH_CHARS = 2_048
-MAX_HOST_CHARS = 255
-MAX_METHOD_CHARS = 32
+MAX_SENTENCE_CHARS = 300
 MAX_SAMPLE_CHARS = 65_536  # of one text in a sample
 MAX_ALL_SAMPLE_CHARS = 64 * 1024 * 1024
 MAX_PAGE = 500
-MAX_WORDS = 16  # of a search
-MAX_WORD_CHARS = 100
 
-PLACES = ("query", "request", "response")
 SAMPLED = (
     "path",
+    "method",
     "time",
     "statusCode",
     "requestHeaders",
@@ -42,44 +50,9 @@ SAMPLED = (
     "responsePayload",
     "ip",
     "status",
+    "type",
 )
-
-
-@dataclass(slots=True)
-class Field:
-    """A parameter or a payload's field: the bits of its types, and in how many entries it was."""
-
-    types: int = 0
-    count: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Endpoint:
-    """Everything that entries with one host, method and folded path came to.
-
-    Attributes:
-        number: Its number in order of appearance, from 0.
-        seen: The number of the entry that changed it last.
-        last: The latest time of its entries in epoch seconds; 0 if none told one.
-    """
-
-    number: int
-    host: str
-    method: str
-    path: str
-    count: int = 0
-    seen: int = 0
-    last: int = 0
-    statuses: dict[str, int] = field(default_factory=dict)
-    marks: dict[str, int] = field(default_factory=dict)
-    operations: dict[str, int] = field(default_factory=dict)
-    forms: dict[str, dict[str, int]] = field(default_factory=lambda: {place: {} for place in PLACES})
-    fields: dict[str, dict[str, Field]] = field(default_factory=lambda: {place: {} for place in PLACES})
-    samples: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_SAMPLES))
-    text: str = ""
-
-    def __lt__(self, other: Endpoint) -> bool:
-        return (self.host, self.path, self.method) < (other.host, other.path, other.method)
+FORM_MEDIA = {"json": "application/json", "xml": "application/xml", "text": "text/plain", "grpc": "application/grpc"}
 
 
 class Found(NamedTuple):
@@ -90,74 +63,101 @@ class Found(NamedTuple):
         hosts: Of each host with a match: its name, its matching endpoints and their entries.
         total: How many endpoints match on the chosen host.
         endpoints: Those on this page.
+        matching: All that match on the chosen host, in order.
     """
 
     everywhere: int
     hosts: list[tuple[str, int, int]]
     total: int
     endpoints: list[Endpoint]
+    matching: list[Endpoint]
 
 
 ORDERS: dict[str, Callable[[Endpoint], tuple[int, ...]]] = {
     "count": lambda endpoint: (endpoint.count,),
     "last": lambda endpoint: (endpoint.last, endpoint.seen),
+    "first": lambda endpoint: (endpoint.first, endpoint.number),
 }
 
 
 class Inventory:
-    """Hosts and endpoints, with a bound on everything that strangers can make it hold.
+    """Hosts and endpoints, with a bound on everything that untrusted clients can make it hold.
+
+    Args:
+        concerns: Looks at each entry, besides what is read of it here.
 
     Attributes:
         total: How many entries were added.
         beyond: How many of them belong to endpoints that came when `MAX_ENDPOINTS` or `MAX_HOSTS` was reached.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, concerns: Concerns = concerns.concerns) -> None:
         self.total = 0
         self.beyond = 0
+        self._concerns = concerns
         self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self._ordered: list[Endpoint] = []
         self._numbered: list[Endpoint] = []
+        self._fields: list[int] = []
         self._hosts: set[str] = set()
         self._samples: OrderedDict[int, dict[str, str]] = OrderedDict()
         self._sample_chars = 0
-        self._names = 0
+        self._room = Room(MAX_NAMES, MAX_VALUES)
 
     def add(self, entry: Mapping[str, Any]) -> None:
         """Fold one entry in; whatever it holds, nothing is raised."""
         self.total += 1
         headers = read_headers(entry.get("requestHeaders"))
-        path, _, query = _text(entry.get("path"))[:MAX_PATH_CHARS].partition("?")
-        host = host_of(headers.get("host", ""), _text(entry.get("akto_vxlan_id")))
-        endpoint = self._endpoint(host, _text(entry.get("method"))[:MAX_METHOD_CHARS].upper(), fold_path(path))
+        endpoint = self._endpoint(*key_of(entry, headers))
         if endpoint is None:
             self.beyond += 1
             return
         self._count(endpoint, entry)
-        self._read(endpoint, entry, headers, query)
+        self._read(endpoint, entry, headers)
+        # Each kind counts once for an entry, whatever it has to say.
+        first: dict[str, str] = {}
+        for kind, sentence in self._concerns(entry):
+            first.setdefault(kind, sentence)
+        for kind, sentence in first.items():
+            self._raise(endpoint, kind, sentence)
         self._keep_sample(endpoint, entry)
 
-    def search(self, words: str = "", host: str = "", order: str = "path", start: int = 0, limit: int = 200) -> Found:
-        """Find the endpoints that hold every word, in any case.
+    def search(  # noqa: PLR0913 - each is a condition of its own, given by name
+        self,
+        words: str | Filter = "",
+        *,
+        host: str = "",
+        order: str = "path",
+        start: int = 0,
+        limit: int = 200,
+        now: float = 0.0,
+    ) -> Found:
+        """Find the endpoints that a filter lets through.
 
         Args:
-            words: Words to look for in host, method, path, marks, operations, statuses and fields' names; the first
-                `MAX_WORDS` different ones count, by their first `MAX_WORD_CHARS` characters.
+            words: The filter, as it is typed (see `filters.parse`).
             host: The host to which the endpoints are restricted; the list of hosts is not. Empty: all.
-            order: A name of `ORDERS`: the most entries or the latest first; anything else: by host, path and method.
+            order: A name of `ORDERS`: the most entries, the latest or the newest first; anything else: by host, path
+                and method.
             start: How many of the matching endpoints are left out.
             limit: How many endpoints to return, at most `MAX_PAGE`.
+            now: The time in epoch seconds, for what is new.
         """
-        wanted = _words(words)
-        matching = [endpoint for endpoint in self._ordered if all(word in endpoint.text for word in wanted)]
+        wanted = parse(words) if isinstance(words, str) else words
+        matching = wanted.select(self._ordered, now)
         shown = [endpoint for endpoint in matching if endpoint.host == host] if host else matching
         if order in ORDERS:
             shown = sorted(shown, key=ORDERS[order], reverse=True)
-        return Found(len(matching), _by_host(matching), len(shown), shown[start : start + min(limit, MAX_PAGE)])
+        page = shown[start : start + min(limit, MAX_PAGE)]
+        return Found(len(matching), _by_host(matching), len(shown), page, shown)
 
     def endpoint(self, number: int) -> Endpoint | None:
         """Return the endpoint of that number, if there is one."""
         return self._numbered[number] if 0 <= number < len(self._numbered) else None
+
+    def endpoints(self, host: str = "") -> list[Endpoint]:
+        """Return all endpoints, or those of a host, by host, path and method."""
+        return [endpoint for endpoint in self._ordered if not host or endpoint.host == host]
 
     def samples(self, endpoint: Endpoint) -> list[dict[str, str]]:
         """Return the latest entries of an endpoint that are still kept, the newest first."""
@@ -179,6 +179,7 @@ class Inventory:
         endpoint = Endpoint(len(self._numbered), host, method, path, text=f"{host} {method} {path}".lower())
         self._endpoints[key] = endpoint
         self._numbered.append(endpoint)
+        self._fields.append(0)
         self._hosts.add(host)
         insort(self._ordered, endpoint)
         return endpoint
@@ -186,35 +187,81 @@ class Inventory:
     def _count(self, endpoint: Endpoint, entry: Mapping[str, Any]) -> None:
         endpoint.count += 1
         endpoint.seen = self.total
-        endpoint.last = max(endpoint.last, _seconds(entry.get("time")))
-        self._tally(endpoint, endpoint.statuses, _text(entry.get("statusCode"))[:3], MAX_STATUSES)
+        if time := seconds_of(entry):
+            endpoint.first = min(endpoint.first or time, time)
+            endpoint.last = max(endpoint.last, time)
+        self._tally(endpoint, endpoint.statuses, status_of(entry), MAX_STATUSES)
 
-    def _read(self, endpoint: Endpoint, entry: Mapping[str, Any], headers: Mapping[str, str], query: str) -> None:
+    def _read(self, endpoint: Endpoint, entry: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        path, query = target_of(entry)
         answered = read_headers(entry.get("responseHeaders"))
-        request = read_payload(_text(entry.get("requestPayload")), headers.get("content-type", ""))
-        response = read_payload(_text(entry.get("responsePayload")), answered.get("content-type", ""))
-        pairs = parse_pairs(query) if query else []
-        kind = kinds.recognise(_text(entry.get("type")), headers, request, dict(pairs))
+        sent_type, answered_type = headers.get("content-type", ""), answered.get("content-type", "")
+        request = read_payload(text_of(entry, "requestPayload"), sent_type)
+        response = read_payload(text_of(entry, "responsePayload"), answered_type)
+        pairs = by_name(parse_pairs(query)) if query else {}
+        kind = kinds.recognise(text_of(entry, "type"), headers, request, pairs)
         if kind.mark:
             self._tally(endpoint, endpoint.marks, kind.mark, MAX_OPERATIONS)
         for operation in kind.operations:
             self._tally(endpoint, endpoint.operations, operation, MAX_OPERATIONS)
-        self._merge(endpoint, "query", Payload("", pair_fields(pairs)))
-        self._merge(endpoint, "request", request)
-        self._merge(endpoint, "response", response)
+        ways = auth.recognise(headers, pairs)
+        self._authenticate(endpoint, ways)
+        self._learn_ids(endpoint, path)
+        keys = {way.name for way in ways if way.place == "query"}
+        self._learn(
+            endpoint, endpoint.query, {name: pairs[name] for name in pairs if name not in keys} if keys else pairs
+        )
+        self._learn(endpoint, endpoint.headers, parameters(headers, (way.name for way in ways)))
+        self._merge(endpoint, "", sent_type, request)
+        self._merge(endpoint, status_of(entry) or "none", answered_type, response)
 
-    def _merge(self, endpoint: Endpoint, place: str, payload: Payload) -> None:
-        if payload.form:
-            forms = endpoint.forms[place]
-            forms[payload.form] = forms.get(payload.form, 0) + 1
-        known = endpoint.fields[place]
-        for name, types in payload.fields.items():
-            if name not in known:
-                if len(known) >= MAX_FIELDS or not self._may_name(endpoint, name):
-                    continue
-                known[name] = Field()
-            known[name].types |= types
-            known[name].count += 1
+    def _authenticate(self, endpoint: Endpoint, found: tuple[auth.Auth, ...]) -> None:
+        if found in endpoint.auth:
+            endpoint.auth[found] += 1
+        elif len(endpoint.auth) < MAX_STATUSES and all(self._may_name(endpoint, way.name) for way in found):
+            endpoint.auth[found] = 1
+
+    def _learn_ids(self, endpoint: Endpoint, path: str) -> None:
+        ids = ids_of(path)
+        while len(endpoint.ids) < len(ids):
+            endpoint.ids.append(Shape("{id}"))
+        for shape, text in zip(endpoint.ids, ids, strict=False):
+            self._learn(endpoint, shape, Text(text))
+
+    def _learn(self, endpoint: Endpoint, shape: Shape, *values: Any) -> None:
+        def may_name(name: str) -> bool:
+            if self._fields[endpoint.number] >= MAX_FIELDS:
+                return False
+            self._fields[endpoint.number] += 1
+            endpoint.text += " " + name.lower()
+            return True
+
+        learner = Learner(self._room, may_name)
+        for value in values:
+            learner.learn(shape, value)
+
+    def _merge(self, endpoint: Endpoint, status: str, content_type: str, payload: Payload) -> None:
+        if not payload.form:
+            return
+        media = media_type(content_type) or FORM_MEDIA.get(payload.form, "")
+        body = endpoint.bodies.get((status, media))
+        if body is None:
+            if len(endpoint.bodies) >= MAX_BODIES or not self._may_name(endpoint, media):
+                return
+            body = endpoint.bodies[status, media] = Body(payload.form)
+        if payload.values and body.form != payload.form:
+            body.form = payload.form
+        body.count += 1
+        self._learn(endpoint, body.shape, *payload.values)
+
+    def _raise(self, endpoint: Endpoint, kind: str, sentence: str) -> None:
+        known = endpoint.concerns.get(kind)
+        if known is None:
+            if len(endpoint.concerns) >= MAX_STATUSES or not self._may_name(endpoint, kind):
+                return
+            known = endpoint.concerns[kind] = Raised()
+        known.count += 1
+        known.sentence = clean(sentence)[:MAX_SENTENCE_CHARS]
 
     def _tally(self, endpoint: Endpoint, counts: dict[str, int], name: str, most: int) -> None:
         if name in counts:
@@ -223,15 +270,15 @@ class Inventory:
             counts[name] = 1
 
     def _may_name(self, endpoint: Endpoint, name: str) -> bool:
-        """Make a new name of a field, operation, status or mark searchable, if there is room for it."""
-        if self._names >= MAX_NAMES:
+        """Make a new name of an operation, status, media type or mark searchable, if there is room for it."""
+        if self._room.names <= 0:
             return False
-        self._names += 1
+        self._room.names -= 1
         endpoint.text += " " + name.lower()
         return True
 
     def _keep_sample(self, endpoint: Endpoint, entry: Mapping[str, Any]) -> None:
-        sample = {name: _text(entry.get(name))[:MAX_SAMPLE_CHARS] for name in SAMPLED}
+        sample = {name: text_of(entry, name)[:MAX_SAMPLE_CHARS] for name in SAMPLED}
         if len(endpoint.samples) == MAX_SAMPLES:
             self._forget(endpoint.samples[0])
         endpoint.samples.append(self.total)
@@ -246,46 +293,12 @@ class Inventory:
             self._sample_chars -= _chars(sample)
 
 
-def read_headers(text: object) -> dict[str, str]:
-    """Read headers as an entry holds them: JSON text; names are lower-cased, and what is no string is left out."""
-    try:
-        headers = msgspec.json.decode(text if isinstance(text, str) else "{}")
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return {}
-    if not isinstance(headers, dict):
-        return {}
-    return {name.lower(): value for name, value in islice(headers.items(), 200) if isinstance(value, str)}
-
-
-def host_of(host: str, vxlan_id: str) -> str:
-    """Return what Akto names the API collection by: the host, or without one that has a letter, the vxlan id."""
-    name = host.strip().lower()[:MAX_HOST_CHARS]
-    return name if name != name.upper() else f"vxlan {vxlan_id[:MAX_HOST_CHARS] or 0}"
-
-
-def _words(text: str) -> list[str]:
-    different = dict.fromkeys(word[:MAX_WORD_CHARS] for word in text.lower().split())
-    return list(islice(different, MAX_WORDS))
-
-
 def _by_host(endpoints: Iterable[Endpoint]) -> list[tuple[str, int, int]]:
     hosts: dict[str, tuple[int, int]] = {}
     for endpoint in endpoints:
         number, count = hosts.get(endpoint.host, (0, 0))
         hosts[endpoint.host] = (number + 1, count + endpoint.count)
     return [(name, *numbers) for name, numbers in hosts.items()]
-
-
-def _text(value: object) -> str:
-    """Return a string that JSON can carry: lone surrogates are replaced, and anything else becomes empty."""
-    if not isinstance(value, str):
-        return ""
-    return value if value.isascii() else value.encode("utf-8", "replace").decode()
-
-
-def _seconds(value: object) -> int:
-    text = _text(value)
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else 0
 
 
 def _chars(sample: Mapping[str, str]) -> int:

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from akto_mirror.background_server import BackgroundServer
+from akto_mirror.ingestion.access import is_loopback
 from akto_mirror.ingestion.arrivals import KEEP_ENTRIES, Answer, Store
-from akto_mirror.ingestion.handlers import is_loopback, make_app
+from akto_mirror.ingestion.entries.concerns import Concerns, concerns
+from akto_mirror.ingestion.handlers import make_app
 
 # No handler but the one of entries has use for a body.
 SMALL_BODY_BYTES = 65_536
@@ -30,6 +32,7 @@ class Receiver(BackgroundServer):
         on_answer: Called on the server's thread after each `POST /api/ingestData`.
         uds: Path of a Unix socket to listen on instead of TCP.
         ssl_context: Serves TLS with this server context.
+        raise_concerns: Looks at each entry for what a person should know of it.
 
     Raises:
         OSError: If `out` cannot be written.
@@ -46,8 +49,9 @@ class Receiver(BackgroundServer):
         on_answer: Callable[[Answer], None] = lambda _: None,
         uds: Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        raise_concerns: Concerns = concerns,
     ) -> None:
-        self.store = Store(keep, out)
+        self.store = Store(keep, out, raise_concerns)
         app = make_app(self.store, token, on_answer, local=uds is not None or is_loopback(host))
         super().__init__(app, host=host, port=port, uds=uds, ssl_context=ssl_context, max_body_bytes=SMALL_BODY_BYTES)
 

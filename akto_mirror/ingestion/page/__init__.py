@@ -17,13 +17,20 @@ class Page(NamedTuple):
     headers: dict[str, str]
 
 
+STYLES = ("style.css", "panel.css")
+# In the order in which they run: each uses what stands above it.
+SCRIPTS = ("text.js", "state.js", "filters.js", "list.js", "payloads.js", "samples.js", "panel.js", "actions.js")
+
+
 @cache
 def load() -> Page:
-    """Read the page from the package.
+    """Put the page together from the package's files.
 
     Its own script and style are allowed by their hashes; nothing else runs or is loaded, whatever an entry holds.
     """
-    text = files(__name__).joinpath("index.html").read_text(encoding="utf-8")
+    text = _read("index.html")
+    for tag, names in (("style", STYLES), ("script", SCRIPTS)):
+        text = text.replace(f"<{tag}></{tag}>", f"<{tag}>\n{''.join(map(_read, names))}</{tag}>")
     policy = (
         "default-src 'none'",
         f"script-src {_hashes('script', text)}",
@@ -46,6 +53,10 @@ def load() -> Page:
         "Cache-Control": "no-cache",
     }
     return Page(text.encode(), headers)
+
+
+def _read(name: str) -> str:
+    return files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hashes(tag: str, text: str) -> str:

@@ -9,80 +9,21 @@ import signal
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from akto_mirror.ingestion.service import Receiver
+from tests.page.filling import EVIL, TOKEN, entry, post
 from tests.support.api import serving_api
 from tests.support.mirror import mirroring
 
 # Without playwright there is nothing to drive; it is in the dev extra.
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, expect  # noqa: E402 - only if it is there
+from playwright.sync_api import expect  # noqa: E402 - only if it is there
 
-from tests.support.browser import DEADLINE_MS, Watched, needs_chromium, running_chromium, watch  # noqa: E402 - as above
-
-TOKEN = "eyJ.secret.token"
-EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>"
-
-
-def entry(path: str, method: str = "GET", host: str = "shop.example", **changes: str) -> dict[str, str]:
-    """Make an entry of a JSON API."""
-    return {
-        "path": path,
-        "method": method,
-        "time": "1700000000",
-        "statusCode": "200",
-        "status": "OK",
-        "ip": "192.0.2.7",
-        "requestHeaders": json.dumps({"host": host, "content-type": changes.pop("sent", "application/json")}),
-        "responseHeaders": json.dumps({"content-type": "application/json"}),
-        **changes,
-    }
-
-
-def post(server: Receiver, *entries: dict[str, str], token: str = "") -> None:
-    """Send entries to the sink as the addon does."""
-    answer = httpx.post(
-        f"{server.url}/api/ingestData",
-        json={"batchData": entries},
-        headers={"authorization": token},
-        trust_env=False,
-        timeout=DEADLINE_MS / 1000,
-    )
-    assert answer.status_code == 200, answer.text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Run one headless Chromium for this file."""
-    with running_chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def server() -> Iterator[Receiver]:
-    """Run a sink without a token."""
-    with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., Watched]]:
-    """Open an address; at the end, no page may have asked another origin or complained."""
-    opened: list[Watched] = []
-
-    def opener(url: str, **options: Any) -> Watched:
-        opened.append(watch(browser, url, **options))
-        return opened[-1]
-
-    yield opener
-    for watched in opened:
-        watched.close()
-
+from tests.support.browser import DEADLINE_MS, Watched, needs_chromium  # noqa: E402 - as above
 
 pytestmark = [needs_chromium, pytest.mark.e2e]
 
@@ -220,22 +161,6 @@ def test_hostile_values_run_nothing_and_stay_text(server: Receiver, look: Look) 
         assert page.tab.locator("script").count() == 1
     page.tab.get_by_label("Search").fill(EVIL)
     expect(page.tab.locator("tr.row")).not_to_have_count(0)
-
-
-def test_five_thousand_endpoints_stay_quick(server: Receiver, look: Look) -> None:
-    """Of many endpoints a page is rendered, the next is a click away, and a search finds one among all."""
-    names = [f"{a}{b}{c}" for a in "abcdefghijklmnopqr" for b in "abcdefghijklmnopqr" for c in "abcdefghijklmnop"][
-        :5_000
-    ]
-    for start in range(0, len(names), 1_000):
-        post(server, *(entry(f"/api/{name}/x") for name in names[start : start + 1_000]))
-    page = look(server.url)
-    expect(page.tab.locator("#where")).to_have_text("1\u2013200 of 5,000")
-    expect(page.tab.locator("tr.row")).to_have_count(200)
-    page.tab.get_by_role("button", name="Next").click()
-    expect(page.tab.locator("#where")).to_have_text("201\u2013400 of 5,000")
-    page.tab.get_by_label("Search").fill(f"/{names[-1]}/")
-    expect(page.tab.locator("tr.row")).to_have_count(1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

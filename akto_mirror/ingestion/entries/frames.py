@@ -11,7 +11,7 @@ MAX_FIELDS = 500
 MAX_DEPTH = 6
 HEAD = 5
 
-# Protocol buffers' encoding: the wire type is the tag's low three bits. Types by their bits in `fields.BITS`.
+# Protocol buffers' encoding: the wire type is the tag's low three bits. Types by their bits in `shapes.BITS`.
 INTEGER, NUMBER, STRING, BYTES, MESSAGE = 1 << 2, 1 << 3, 1 << 4, 1 << 7, 1 << 9
 
 

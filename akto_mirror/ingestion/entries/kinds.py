@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from akto_mirror.ingestion.fields import Payload, is_grpc
+from akto_mirror.ingestion.entries.fields import Payload, is_grpc
 
 WEBSOCKET = "WebSocket"
 GRPC = "gRPC"

@@ -1,0 +1,53 @@
+"""`akto-mirror inventory`: its arguments, apart from what the command needs, so that help comes at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="files of entries (one JSON object a line), flow files (mitmdump -w, mitmweb) and HAR files",
+    )
+    parser.add_argument("--openapi", action="store_true", help="write an OpenAPI 3.1 document instead of a list")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write it to FILE; with the ending .json as JSON, else as YAML",
+    )
+    parser.add_argument("--host", default="", help="only the endpoints of this host, with its port if it has one")
+    parser.add_argument("--no-examples", action="store_true", help="leave samples of payloads out of the document")
+    parser.add_argument(
+        "--base",
+        type=Path,
+        metavar="FILE",
+        help="show what is new, changed and gone, compared with this OpenAPI document; exit code 1 if anything is",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="any akto_ option, as for mitmdump, for flow files and HAR files; may be given several times",
+    )
+    parser.set_defaults(usage_error=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the API that recorded files show, or describe it in OpenAPI.
+
+    Endpoints with templates, typed parameters, request and response schemas merged over all samples, security schemes
+    and examples; queries are always read. Nothing is sent. Exit code 1: something differs from --base, or a file cannot
+    be read.
+    """
+    from akto_mirror.cli import inventory_report  # noqa: PLC0415 - see the module's docstring
+
+    return inventory_report.run(args)

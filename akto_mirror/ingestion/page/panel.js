@@ -1,0 +1,99 @@
+/* What is known of one endpoint. */
+
+let shownDetail = null;
+let panelTakesFocus = false;
+
+async function loadDetail(open) {
+  const known = shownDetail && String(shownDetail.id) === open ? shownDetail.version : "";
+  let told = null;
+  try {
+    if (open) told = await ask("/api/inventory/endpoint", { id: open, version: known });
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    open = "";
+  }
+  if (open && !told) return;
+  $("body").classList.toggle("open", Boolean(open));
+  $("detail").hidden = !open;
+  if (!open) { closePanel(); return; }
+  const fresh = !shownDetail || shownDetail.id !== told.id;
+  shownDetail = told;
+  renderDetail(told, fresh);
+  if (panelTakesFocus) $("detail").focus({ preventScroll: true });
+  panelTakesFocus = false;
+}
+
+/* Focus goes back to the row from which the panel was opened. */
+function closePanel() {
+  if (!shownDetail) return;
+  const held = !document.activeElement || document.activeElement === document.body || $("detail").contains(document.activeElement);
+  const row = rows.get(shownDetail.id);
+  shownDetail = null;
+  $("detail").replaceChildren();
+  if (held && row) { reveal(row.line); row.link.focus({ preventScroll: true }); }
+}
+
+/* What has been read stays: samples change only when they are asked for. */
+function renderDetail(told, fresh) {
+  const panel = $("detail");
+  if (fresh) {
+    const close = el("button", { class: "plain", type: "button", "aria-label": "Close" }, "✕");
+    close.addEventListener("click", () => go({ open: "" }));
+    const copyPath = copier("Copy path", () => told.path);
+    panel.replaceChildren(
+      el("div", { class: "top" }, el("h2", {}, methodOf(told.method), ...pathOf(told.path)), el("span", {}, copyPath, " ", close)),
+      el("div", { id: "facts" }), el("div", { id: "fields" }), el("div", { id: "samples" }), el("div", { id: "differences" }));
+    panel.setAttribute("aria-label", "Endpoint");
+    panel.scrollTop = 0;
+  }
+  $("facts").replaceChildren(...factsOf(told));
+  $("fields").replaceChildren(...told.places.flatMap((place) => fieldsOf(place, told)), ...(told.full ? [el("p", { class: "facts" }, "Further fields are left out.")] : []));
+  if (fresh) { renderSamples(told); renderCompare(told); }
+  else offerSamples(told);
+}
+
+function factsOf(told) {
+  const statuses = told.statuses.flatMap(([status, times]) => [statusOf(status, times), " "]);
+  const facts = [
+    el("p", { class: "facts" }, ...foreign(told.host), " · ", count(told.count, "entry", "entries"), " · first seen ", when(told.first), " · last seen ", when(told.last)),
+    el("p", { class: "facts" }, ...told.marks.flatMap((mark) => [el("span", { class: "mark" }, ...foreign(mark)), " "]), ...statuses),
+  ];
+  if (told.raised.length) {
+    facts.push(el("ul", { class: "concerns", "aria-label": "Concerns" }, ...told.raised.map(([kind, sentence, times]) =>
+      el("li", {}, el("b", {}, ...foreign(kind)), " × " + times.toLocaleString("en") + ". ", ...foreign(sentence)))));
+  }
+  facts.push(el("h3", {}, "Authentication"), fieldTable(told.ways.map(([ways, times]) => [foreign(ways.join(" and ")), null, times.toLocaleString("en")])));
+  if (told.operations.length) {
+    facts.push(el("h3", {}, "Operations", el("span", { class: "soft" }, String(told.operations.length))),
+      fieldTable(told.operations.map(([name, times]) => [foreign(name), null, times.toLocaleString("en")])));
+  }
+  return facts;
+}
+
+function when(time) {
+  return el("span", { class: "when", "data-time": time });
+}
+
+const FORMS = { json: "JSON", form: "form", xml: "XML", events: "event stream", multipart: "multipart", grpc: "gRPC, by field number", text: "not read" };
+
+function fieldsOf(place) {
+  const form = FORMS[place.form] || place.form;
+  const about = [form, place.media && place.form !== "json" ? place.media : ""].filter(Boolean).join(", ");
+  const named = place.fields.map((field) => [
+    foreign(field.name || "(the whole)"), typesOf(field),
+    field.count < field.of ? field.count.toLocaleString("en") + " of " + field.of.toLocaleString("en") : "",
+  ]);
+  return [el("h3", {}, ...foreign(place.title), el("span", { class: "soft" }, ...foreign(about))), fieldTable(named)];
+}
+
+function typesOf(field) {
+  const types = field.types.join(" | ");
+  if (field.format) return [types + " ", el("span", { class: "format" }, field.format)];
+  if (field.choices.length) return [types + " ", el("span", { class: "format" }, ...foreign(field.choices.join(", ")))];
+  return [types];
+}
+
+function fieldTable(lines) {
+  return el("table", { class: "fields" }, el("tbody", {}, ...lines.map(([name, types, times]) =>
+    el("tr", {}, el("td", { class: "mono" }, ...name), ...(types === null ? [] : [el("td", {}, ...types)]), el("td", { class: "number" }, times)))));
+}

@@ -1,0 +1,1 @@
+"""Tests of the inventory's page in a real browser."""

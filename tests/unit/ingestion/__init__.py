@@ -1,0 +1,1 @@
+"""Tests of the local ingestion service's inventory."""

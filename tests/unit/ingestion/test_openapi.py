@@ -1,0 +1,306 @@
+"""The inventory as an OpenAPI document: what was seen is described, by the judgement of a validator."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml as pyyaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+from ruamel.yaml import YAML
+
+from akto_mirror.ingestion.inventory import Inventory
+from akto_mirror.ingestion.openapi import yaml
+from akto_mirror.ingestion.openapi.document import build
+from akto_mirror.ingestion.openapi.paths import operation_id, singular, template
+from tests.test_inventory import ENTRIES
+from tests.unit.ingestion.entries import JWT, UUID, entry, folded
+
+
+def described(*entries: dict[str, Any], host: str = "") -> dict[str, Any]:
+    """Return the document of entries, which must be valid."""
+    made = folded(*entries)
+    document = build(made.endpoints(host), made.samples)
+    validate(document)
+    assert pyyaml.safe_load(yaml.dump(document)) == document
+    return document
+
+
+def operation(*entries: dict[str, Any]) -> dict[str, Any]:
+    """Return the only operation of entries."""
+    ((_, item),) = described(*entries)["paths"].items()
+    (made,) = item.values()
+    return dict(made)
+
+
+def orders(number: int) -> list[dict[str, Any]]:
+    """Make entries of one endpoint that differ as samples do."""
+    return [
+        entry(
+            f"/api/orders/{100 + n}?page={n}&sort={('asc', 'desc')[n % 2]}" + ("&tag=a&tag=b" if n % 3 == 0 else ""),
+            headers={"authorization": f"Bearer {JWT}", "x-tenant": "north", "user-agent": "t"},
+            responsePayload={
+                "id": 2**40 + n, "key": UUID, "state": ("open", "paid")[n % 2], "total": n / 2,
+                "note": None if n % 2 else "x",
+                "placed": "2024-01-01T00:00:00Z", "lines": [{"sku": f"lamp {n}", "count": n}] * (n % 3),
+                "byCustomer": {str(n): {"name": f"n {n}"}}, **({"gift": True} if n % 5 == 0 else {}),
+            },
+        )
+        for n in range(number)
+    ]  # fmt: skip
+
+
+def test_schemas_are_merged_over_all_samples() -> None:
+    """Types, nullable, formats, what is always there, few values of many, and records by their ids."""
+    content = operation(*orders(40))["responses"]["200"]["content"]["application/json"]
+    schema = content["schema"]
+    assert schema["properties"] == {
+        "id": {"type": "integer", "format": "int64"},
+        "key": {"type": "string", "format": "uuid"},
+        "state": {"type": "string", "enum": ["open", "paid"]},
+        "total": {"type": "number"},
+        "note": {"type": ["string", "null"]},
+        "placed": {"type": "string", "format": "date-time"},
+        "lines": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"sku": {"type": "string"}, "count": {"type": "integer"}},
+                "required": ["sku", "count"],
+            },
+        },
+        "byCustomer": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}},
+                "required": ["name"],
+            },
+        },
+        "gift": {"type": "boolean"},
+    }
+    assert set(schema["properties"]) - set(schema["required"]) == {"gift"}
+    OAS31Validator(schema).validate(content["example"])
+
+
+def test_parameters_are_typed() -> None:
+    """In the path named by the segment before, in the query lists where they came again, headers but the usual ones."""
+    found = {(each["in"], each["name"]): each for each in operation(*orders(40))["parameters"]}
+    assert set(found) == {
+        ("path", "orderId"), ("query", "page"), ("query", "sort"), ("query", "tag"), ("header", "x-tenant")
+    }  # fmt: skip
+    assert found["path", "orderId"] == {
+        "name": "orderId", "in": "path", "required": True, "schema": {"type": "integer"}, "example": 100
+    }  # fmt: skip
+    assert found["query", "sort"]["schema"] == {"type": "string", "enum": ["asc", "desc"]}
+    assert found["query", "tag"] == {
+        "name": "tag", "in": "query", "schema": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}
+    }  # fmt: skip
+    assert found["query", "page"]["required"]
+    assert found["header", "x-tenant"]["example"] == "north"
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "name", "scheme"),
+    [
+        ({"authorization": "Bearer a"}, "/a", "bearer", {"type": "http", "scheme": "bearer"}),
+        ({"authorization": f"Bearer {JWT}"}, "/a", "bearerJwt",
+         {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}),
+        ({"authorization": "Basic YTpi"}, "/a", "basic", {"type": "http", "scheme": "basic"}),
+        ({"authorization": "raw"}, "/a", "header-authorization",
+         {"type": "apiKey", "in": "header", "name": "authorization"}),
+        ({"x-api-key": "k"}, "/a", "header-x-api-key", {"type": "apiKey", "in": "header", "name": "x-api-key"}),
+        ({"cookie": "sid=1"}, "/a", "cookie-sid", {"type": "apiKey", "in": "cookie", "name": "sid"}),
+        ({}, "/a?api_key=1", "query-api_key", {"type": "apiKey", "in": "query", "name": "api_key"}),
+    ],
+)  # fmt: skip
+def test_security_schemes(headers: dict[str, str], path: str, name: str, scheme: dict[str, str]) -> None:
+    """Each kind of authentication becomes a scheme; together with requests without, it is optional."""
+    document = described(entry(path, headers=headers), entry("/b"))
+    assert document["components"]["securitySchemes"] == {name: scheme}
+    assert document["paths"]["/a"]["get"]["security"] == [{name: []}]
+    assert "security" not in document["paths"]["/b"]["get"]
+    assert operation(entry(path, headers=headers), entry("/a"))["security"] == [{name: []}, {}]
+
+
+def test_no_secret_is_in_an_example() -> None:
+    """What authenticates, and what is named like a secret, is hidden; the rest is shortened."""
+    made = described(
+        entry(
+            f"/a?access_token={JWT}&reset_token=hunter2", "POST",
+            headers={"cookie": "sid=hunter2", "x-secret": "hunter2"},
+            requestPayload={"password": "hunter2", "in": [{"cardNumber": "hunter2", "api_key": {"a": "hunter2"}}]},
+        ),
+        entry("/f", "POST", sent="application/x-www-form-urlencoded", requestPayload="user=ann&pin=hunter2"),
+    )  # fmt: skip
+    text = json.dumps(made)
+    assert "hunter2" not in text
+    assert JWT not in text
+    assert '"user": "ann"' in text
+    secrets = folded(
+        *(entry("/a", responsePayload={"token": f"hunter{n % 2}"}, headers={"x-a": "b"}) for n in range(40))
+    )
+    assert "hunter" not in json.dumps(build(secrets.endpoints(), secrets.samples))
+    assert '"example"' in json.dumps(build(secrets.endpoints(), secrets.samples))
+    assert '"example"' not in json.dumps(build(secrets.endpoints()))
+
+
+def test_statuses_and_content_types_are_told_apart() -> None:
+    """Each status with its own schema; no content where there was none."""
+    made = operation(
+        entry("/a", "POST", requestPayload={"n": 1}, statusCode="201", responsePayload={"id": 1}),
+        entry(
+            "/a",
+            "POST",
+            sent="application/xml",
+            requestPayload="<n>1</n>",
+            statusCode="422",
+            responsePayload={"error": "x"},
+        ),
+        entry("/a", "POST", statusCode="204"),
+        entry("/a", "POST", statusCode="weird"),
+    )
+    assert set(made["responses"]) == {"201", "422", "204", "default"}
+    assert made["responses"]["422"]["content"]["application/json"]["schema"]["required"] == ["error"]
+    assert made["responses"]["204"] == {"description": "No Content"}
+    assert set(made["requestBody"]["content"]) == {"application/json", "application/xml"}
+    assert "required" not in made["requestBody"]
+
+
+def test_other_kinds_of_payloads() -> None:
+    """XML with its attributes, forms, files, event streams and gRPC."""
+    xml = "<o:shop xmlns:o='u'><o:item id='7'>lamp</o:item><o:item id='8'>x</o:item><n>1</n></o:shop>"
+    part = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n1\r\n'
+    made = described(
+        entry("/xml", answered="application/xml", responsePayload=xml),
+        entry("/form", "POST", sent="application/x-www-form-urlencoded", requestPayload="a=1&b=x&b=y"),
+        entry("/up", "POST", sent="multipart/form-data; boundary=x",
+              requestPayload=part.format("a", "") + part.format("f", '; filename="x.png"')),
+        entry("/mcp", "POST",
+              requestPayload={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "sum"}},
+              answered="text/event-stream", responsePayload='data: {"id":1}\n\n'),
+        entry("/graphql", "POST", requestPayload={"query": "query Orders { a }"}),
+        entry("/shop.Stock/Check", "POST", sent="application/grpc", requestPayload="AAAAAAIIBw=="),
+    )["paths"]  # fmt: skip
+
+    def schema(path: str, media: str) -> dict[str, Any]:
+        ((_, found),) = made[path].items()
+        content = found.get("requestBody", found["responses"]["200"])["content"]
+        return dict(content[media]["schema"])
+
+    document = schema("/xml", "application/xml")
+    assert document["xml"] == {"name": "shop", "prefix": "o"}
+    assert document["properties"]["o:item"]["items"]["properties"]["id"] == {
+        "type": "integer", "xml": {"name": "id", "attribute": True}
+    }  # fmt: skip
+    assert document["properties"]["n"]["type"] == "integer"
+    assert schema("/form", "application/x-www-form-urlencoded")["properties"] == {
+        "a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "string"}}
+    }  # fmt: skip
+    assert schema("/up", "multipart/form-data")["properties"]["f"] == {"type": "string", "format": "binary"}
+    assert "1 integer" in schema("/shop.Stock/Check", "application/grpc")["description"]
+    assert made["/shop.Stock/Check"]["post"]["tags"] == ["gRPC"]
+    assert made["/graphql"]["post"]["x-operations"] == ["query Orders"]
+    assert (made["/mcp"]["post"]["tags"], made["/mcp"]["post"]["x-operations"]) == (["MCP"], ["tools/call sum"])
+    stream = made["/mcp"]["post"]["responses"]["200"]["content"]["text/event-stream"]["schema"]
+    assert stream["x-event-data"]["properties"] == {"id": {"type": "integer"}}
+
+
+def test_hosts_are_servers_and_endpoints_of_several_are_one() -> None:
+    """A host alone is the document's server; what several have in common is one operation, merged."""
+    made = (
+        entry("/a", host="b.example", responsePayload={"x": 1}),
+        entry("/a", host="a.example:8443", responsePayload={"x": 1.5, "y": 2}),
+        entry("/only", host="localhost:3000"),
+        entry("/none", host=""),
+    )
+    document = described(*made)
+    assert [each["url"] for each in document["servers"]] == [
+        "https://a.example:8443", "https://b.example", "http://localhost:3000"
+    ]  # fmt: skip
+    found = document["paths"]["/a"]["get"]
+    assert [each["url"] for each in found["servers"]] == ["https://a.example:8443", "https://b.example"]
+    schema = found["responses"]["200"]["content"]["application/json"]["schema"]
+    assert (schema["properties"]["x"], schema["required"]) == ({"type": "number"}, ["x"])
+    alone = described(*made, host="b.example")
+    assert (list(alone["paths"]), alone["info"]["title"]) == (["/a"], "b.example")
+    assert "servers" not in alone["paths"]["/a"]["get"]
+    assert "servers" not in described(made[3])
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "names"),
+    [
+        ("/orders/{id}", "/orders/{orderId}", ["orderId"]),
+        ("/companies/{id}/boxes/{id}", "/companies/{companyId}/boxes/{boxId}", ["companyId", "boxId"]),
+        ("/a/{id}/{id}", "/a/{aId}/{aId2}", ["aId", "aId2"]),
+        ("/{id}", "/{id}", ["id"]),
+        ("/v1/{id}.png", "/v1/{v1Id}.png", ["v1Id"]),
+        ("/files/report-{id}.pdf", "/files/report-{reportId}.pdf", ["reportId"]),
+        ("/order-items/{id}", "/order-items/{orderItemId}", ["orderItemId"]),
+        ("/a/{b}/c", "/a/%7Bb%7D/c", []),
+        ("/é/\u202e x", "/%C3%A9/%E2%80%AE%20x", []),
+        ("*", "/*", []),
+        ("", "/", []),
+        ("/a/…", "/a/{rest}", ["rest"]),
+    ],
+)
+def test_templates(path: str, text: str, names: list[str]) -> None:
+    """Parameters have names, all different, and nothing else is taken for one."""
+    assert template(path) == (text, names)
+
+
+def test_names_of_operations_are_all_different() -> None:
+    """They are made of the method and the path, which may be made of anything."""
+    used: set[str] = set()
+    made = [operation_id("GET", path, used) for path in ("/orders/{orderId}", "/orders/{orderId}/", "/é", "/", "/ü")]
+    assert made[0] == "getOrdersByOrderId"
+    assert len(set(made)) == 5
+    assert [singular(word) for word in ("orders", "categories", "addresses", "status", "boxes", "news", "s")] == [
+        "order", "category", "address", "status", "box", "new", "s"
+    ]  # fmt: skip
+
+
+def test_other_methods_stand_in_an_extension() -> None:
+    """OpenAPI 3.1 knows eight methods; the others are not lost."""
+    document = described(entry("/a", "PURGE"), entry("/a", "GET"))
+    assert set(document["paths"]["/a"]) == {"get", "x-other-methods"}
+    assert document["paths"]["/a"]["x-other-methods"]["purge"]["operationId"] == "purgeA"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ENTRIES, max_size=6))
+def test_every_inventory_makes_a_valid_document(entries: list[dict[str, Any]]) -> None:
+    """Whatever entries hold, in JSON and in YAML."""
+    made = Inventory()
+    for each in entries:
+        made.add(each)
+    document = build(made.endpoints(), made.samples)
+    validate(document)
+    text = yaml.dump(document)
+    assert YAML(typ="safe", pure=True).load(text) == document
+
+
+# What a reader of YAML could take for something else.
+SCALARS = ["yes", "null", "1e3", "0x1f", "1_000", "2024-01-01", "- a", "a: b", "a #b", "~", "=", "<<", "12:30"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+    | st.sampled_from(SCALARS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=15,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON)
+def test_yaml_is_read_as_what_it_was(value: Any) -> None:
+    """By a reader of YAML 1.1 and one of 1.2, and nothing in it turns a screen round."""
+    text = yaml.dump(value)
+    assert pyyaml.safe_load(text) == value
+    assert YAML(typ="safe", pure=True).load(text) == value
+    assert not any(char in text for char in "\u202e\u2066\x1b\x85\u2028")
