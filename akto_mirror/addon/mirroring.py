@@ -61,7 +61,7 @@ class Mirroring:
             self._skip(flow, Skip(Reason.NO_RESPONSE))
         elif self._is_worker() and not flow.client_conn.connected:
             self._skip(flow, Skip(Reason.CUT_SHORT))
-        elif _became_502(flow, flow.response):
+        elif not self._is_worker() and _became_502(flow, flow.response):
             self._skip(flow, Skip(Reason.UPSTREAM_BROKE_OFF))
         else:
             self.mirror(flow)
