@@ -15,28 +15,22 @@ import pytest
 from tests.support.grpcpayload import frames, messages, wire
 from tests.support.grpcpeer import EchoService, channel, path, serving_grpc
 from tests.support.mirror import mirroring
+from tests.support.npm import install
 from tests.support.proxy import DEADLINE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SCRIPT = Path(__file__).parent / "support" / "grpcpeer.mjs"
 GRPC_JS = "1.14.7"
-INSTALL_S = 300
 LIMIT = 65_536
 
 
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install grpc-js, or skip where there is no node, npm or registry."""
-    for program in ("node", "npm"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed")
-    folder = tmp_path_factory.mktemp("node")
-    command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), f"@grpc/grpc-js@{GRPC_JS}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_S)
-    if done.returncode:
-        pytest.skip(f"npm cannot install @grpc/grpc-js {GRPC_JS}: {done.stderr.strip()[-300:] or 'no reason given'}")
-    return folder
+    if not shutil.which("node"):
+        pytest.skip("node is not installed")
+    return install(f"@grpc/grpc-js@{GRPC_JS}", tmp_path_factory.mktemp("node"))
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import yaml
 
 from akto_mirror.ingestion.service import Receiver
 from tests.page.filling import EVIL, TOKEN, entry, post
+from tests.support.npm import install
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import expect  # noqa: E402 - only if it is there
@@ -186,13 +185,7 @@ AXE = "axe-core@4.14.1"
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Install axe-core, or skip where there is no npm or registry."""
-    if not shutil.which("npm"):
-        pytest.skip("npm is not installed, which brings axe-core")
-    folder = tmp_path_factory.mktemp("axe")
-    command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), AXE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    if done.returncode:
-        pytest.skip(f"npm cannot install {AXE}: {done.stderr.strip()[-300:] or 'no reason given'}")
+    folder = install(AXE, tmp_path_factory.mktemp("axe"))
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 
 # Where programs, the home directory and temporary files are, the language, and where the spool of a test is.
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_STATE_HOME")
 
 # What those who run the tests set for the tests themselves, and not for what they start.
 OF_TESTS = ("PYTEST_", "CI", "DIFFERENTIAL_SEED", "MACHINE_EXAMPLES")
+
+
+# What reaches a package registry: for tests that install a peer of theirs.
+OF_REGISTRIES = re.compile(r"npm_config_.*|\w+_proxy|\w+_PROXY|SSL_CERT_FILE|NODE_EXTRA_CA_CERTS")
+_registries = {name: value for name, value in os.environ.items() if OF_REGISTRIES.fullmatch(name)}
+
+
+def for_registries() -> dict[str, str]:
+    """Return an environment for a program that installs from a registry."""
+    return bare() | _registries
 
 
 def bare() -> dict[str, str]:
