@@ -105,12 +105,13 @@ def test_a_refused_token_ends_the_reading_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read as Linux tells it")
+@pytest.mark.timeout(300)
 def test_a_long_har_file_takes_no_memory(tmp_path: Path) -> None:
     """Of a HAR file one entry at a time is in memory, whatever it weighs."""
     path, entry = tmp_path / "a.har", json.dumps(har_entry(response={"content": {"text": '{"a":"é"}' * 3000}}))
     with path.open("w") as file:
         file.write('{"log":{"entries":[' + entry)
-        for _ in range(200_000_000 // len(entry)):
+        for _ in range(120_000_000 // len(entry)):
             file.write("," + entry)
         file.write("]}}")
     script = (
@@ -120,8 +121,8 @@ def test_a_long_har_file_takes_no_memory(tmp_path: Path) -> None:
     with Receiver() as akto:
         words = ["replay", str(path), "--to", akto.url, "--set", "akto_queue_bytes=4000000"]
         command = [sys.executable, "-c", script, *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True, env=os.environ)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=4 * DEADLINE, check=True, env=os.environ)
     peak = re.search(r"VmHWM:\s+(\d+) kB", done.stdout)
-    assert path.stat().st_size > 190_000_000
+    assert path.stat().st_size > 110_000_000
     assert peak
     assert int(peak[1]) * 1024 < path.stat().st_size
