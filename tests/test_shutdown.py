@@ -13,7 +13,7 @@ import pytest
 
 from akto_mirror.delivery.spool.spool import Spool
 from tests.faults.load import Api, Clients
-from tests.faults.server import HANG, FaultServer, status, wait_for
+from tests.faults.server import HANG, OK, FaultServer, status, wait_for
 from tests.support.proxy import ADDON, Proxy, running_mitmdump
 
 pytestmark = pytest.mark.e2e
@@ -86,7 +86,7 @@ def test_the_rest_is_spooled_and_sent_by_the_next(api: Api, tmp_path: Path, dura
             captured, _, shipped, spooled = summary(proxy)
             assert (shipped, spooled) == (0, captured)
             assert time.monotonic() - began < 10
-        akto.script = status(200)
+        akto.script = OK
         with running_mitmdump(reverse(api), options=given) as proxy:
             wait_for(lambda: paths <= set(akto.taken))
             proxy.stop()
@@ -128,7 +128,7 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
                 wait_for(lambda times=times: sum("Loading script" in line for line in proxy.log) > times)  # type: ignore[misc]
             clients.stop()
             wait_for(lambda: threads(proxy, told) == ["akto-courier", "akto-shipper"])
-            akto.script = status(200)
+            akto.script = OK
             wait_for(lambda: set(clients.answered) <= set(akto.taken))
             proxy.stop()
             captured, recovered, shipped, _ = summary(proxy)
@@ -172,7 +172,7 @@ def test_two_proxies_share_a_spool(api: Api, tmp_path: Path) -> None:
             wait_for(lambda: min(len(first.answered), len(second.answered)) > 300, 60)
             first.stop()
             second.stop()
-            akto.script = status(200)
+            akto.script = OK
             wait_for(lambda: first.answered.keys() | second.answered.keys() <= set(akto.taken), 90)
         assert set(akto.taken.values()) == {1}
 
@@ -186,6 +186,6 @@ def test_a_dead_proxys_batches_are_taken_over(api: Api, tmp_path: Path) -> None:
             spool = Spool(tmp_path / "spool", target="", limit=1, owner="oracle")
             wait_for(lambda: sum(share.entries for share in spool.waiting()) >= len(paths))
             dead.process.kill()
-            akto.script = status(200)
+            akto.script = OK
             wait_for(lambda: paths <= set(akto.taken), 90)
         assert set(akto.taken.values()) == {1}
