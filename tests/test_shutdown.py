@@ -117,7 +117,7 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
     shutil.copy(ADDON, script)
     told = tmp_path / "threads"
     (tmp_path / "spy.py").write_text(SPY.format(file=str(told)))
-    with FaultServer(status(503) if away else status(200)) as akto, Clients(2, 0.005) as clients:
+    with FaultServer(status(503) if away else OK) as akto, Clients(2, 0.005) as clients:
         given = options(akto, tmp_path, akto_durability=durability, akto_linger_ms="100")
         with running_mitmdump(reverse(api), options=given, scripts=[script, tmp_path / "spy.py"]) as proxy:
             clients.port = proxy.port
