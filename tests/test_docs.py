@@ -135,10 +135,11 @@ def test_pictures() -> None:
     assert [name for name in shown if (DOCS / name).stat().st_size > 200_000] == []
 
 
-def test_the_readme_leads_to_every_page() -> None:
-    """Nobody has to look through a folder."""
-    text = (ROOT / "README.md").read_text()
-    assert [page.name for page in PAGES if f"(docs/{page.name})" not in text] == []
+def test_the_index_leads_to_every_page() -> None:
+    """And the README leads to the index."""
+    text = (DOCS / "index.md").read_text()
+    assert [page.name for page in PAGES if page.name != "index.md" and f"({page.name})" not in text] == []
+    assert "(docs/index.md)" in (ROOT / "README.md").read_text()
 
 
 @each_page

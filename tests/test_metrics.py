@@ -104,12 +104,11 @@ def test_names_follow_the_rules() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    """Line 12: the README's list of metrics names exactly those that are served."""
+    """Line 12: the page of metrics names exactly those that are served."""
     with serving(Stats()) as url:
         text = httpx.get(f"{url}/metrics", trust_env=False).text
     served = {NAME.match(line.removeprefix("# HELP "))[0] for line in text.splitlines() if line.startswith("# HELP ")}  # type: ignore[index]
-    section = (ROOT / "README.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
-    assert served == set(NAME.findall(section))
+    assert served == set(NAME.findall((ROOT / "docs" / "metrics.md").read_text()))
 
 
 def test_silent_clients_hold_no_more_than_their_places(
