@@ -21,7 +21,17 @@ from tests.support.proxy import DEADLINE, ROOT
 
 CONSTRAINTS = ROOT / "constraints.txt"
 WITH_TESTS = ("benchmarks", "docs", "examples", "tests")
-ALONE = ("CHANGELOG.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "akto_addon.py", "constraints.txt")
+ALONE = (
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "LICENSE",
+    "MANIFEST.in",
+    "Makefile",
+    "README.md",
+    "akto_addon.py",
+    "constraints.txt",
+)
 NOT_SOURCE = ("__pycache__", "node_modules", ".cache")
 
 
