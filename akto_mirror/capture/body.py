@@ -8,38 +8,15 @@ from __future__ import annotations
 
 import base64
 import re
-import zlib
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
-import brotlicffi
-import zstandard
+from akto_mirror.capture.payload.codings import WORKER_DECODERS, decode, prefix_bound
 
 BOM = b"\xef\xbb\xbf"
-
-# RFC 8878, section 3.1.1.1.2, recommends decoders to support 8 MB; RFC 9659 forbids HTTP senders to ask for more.
-ZSTD_WINDOW = 8 * 1024 * 1024
-
-# Bytes of the wire that are kept of every body: room for the heads and tables of several codings.
-MIN_PREFIX = 1024
-
-# More codings in a row than anybody uses; each costs a pass over the prefix.
-MAX_CODINGS = 4
 
 # Media types of gRPC frames, without what tells how their messages are written (`+proto`, `+json`).
 GRPC = frozenset({"application/grpc", "application/grpc-web"})
 ESSENCE_END = re.compile("[;,+]")
-
-# Members of one body: `cat a.gz b.gz` is legal (RFC 1952, section 2.2), some servers write one an event; thousands of
-# empty ones are an attack. The end of a br stream must be searched for, which costs a millisecond each.
-GZIP_MEMBERS = 256
-BR_MEMBERS = 8
-
-# Into how many pieces a br stream is parted to find its end, and the bytes from which on it is looked for one by one.
-BR_PIECES = 16
-BR_FINE = 512
 
 # Decoded bytes behind the limit that are searched for a fault for which the Worker would ship nothing.
 DRAIN = 1024 * 1024
@@ -58,14 +35,6 @@ class Body(NamedTuple):
 
 
 EMPTY = Body()
-
-
-def prefix_bound(limit: int) -> int:
-    """Bytes of the wire to keep for a body limit of `limit`: a poor compressor makes text longer, but never double.
-
-    Of a few bytes nothing could be decoded, however small the limit: each coding begins with heads and tables.
-    """
-    return max(2 * limit, MIN_PREFIX) if limit else 0
 
 
 def snapshot(raw: bytes | None, limit: int) -> Body:
@@ -116,177 +85,3 @@ def akto_payload(body: Body, content_type: str, coding: str, limit: int) -> str:
 def is_grpc(content_type: str) -> bool:
     """Tell by the essence of a media type whether a payload consists of gRPC frames; `grpc-web-text` is base64."""
     return ESSENCE_END.split(content_type, maxsplit=1)[0].strip().lower() in GRPC
-
-
-def content_codings(value: str) -> list[str]:
-    """Return the names in a `content-encoding` value, in lower case and without `identity`, which changes nothing."""
-    return [name for part in value.lower().split(",") if (name := part.strip()) not in ("", "identity")]
-
-
-def decode(data: bytes, coding: str, limit: int) -> bytes:
-    """Undo the codings of a `content-encoding` value, last one first, and return at most `limit` bytes.
-
-    More codings than `MAX_CODINGS` are not undone: the bytes stay as they came, so that no header hides them.
-    """
-    codings = content_codings(coding) if coding else []
-    if len(codings) > MAX_CODINGS or not limit:
-        return data[:limit]
-    for position, name in enumerate(reversed(codings), start=1):
-        bound = limit if position == len(codings) else prefix_bound(limit)
-        data = _decode_one(data, name, bound)
-    return data[:limit]
-
-
-def _decode_one(data: bytes, name: str, bound: int) -> bytes:
-    decoder = DECODERS.get(name)
-    if decoder is None or not data:
-        return data
-    decoded = decoder(data, bound)
-    if decoded.data or (decoded.ended and not decoded.rest):
-        return decoded.data
-    return data if _is_text(data) else b""
-
-
-def _is_text(data: bytes) -> bool:
-    """Tell whether a body that could not be decoded was never encoded at all: readable, and no stray control bytes."""
-    head = data[:512]
-    return b"\x00" not in head and head.decode("utf-8", "replace").count("�") <= 1
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What a decoder got out of its input.
-
-    Attributes:
-        data: the decoded bytes, at most as many as were asked for.
-        ended: the coded stream came to its proper end.
-        rest: the input behind that end.
-    """
-
-    data: bytes
-    ended: bool
-    rest: bytes = b""
-
-
-# Decodes the input or its first member, to a bound of at least one byte; never raises.
-Member = Callable[[bytes, int], Decoded]
-
-
-def _decode_members(member: Member, data: bytes, bound: int, most: int) -> Decoded:
-    """Decode up to `most` members that follow one another; a last one that is none at all is left in `rest`."""
-    out, left, last = list[bytes](), bound, Decoded(b"", ended=False, rest=data)
-    for _ in range(most):
-        part = member(last.rest, left)
-        if last.ended and not part.data and not part.ended:
-            break
-        out.append(part.data)
-        left -= len(part.data)
-        last = part
-        if not part.ended or not part.rest or left <= 0:
-            break
-    # Joining copies nothing where one member is all there is, as nearly always.
-    return Decoded(b"".join(filter(None, out)), last.ended, last.rest)
-
-
-def _inflate(wbits: int) -> Member:
-    def member(data: bytes, bound: int) -> Decoded:
-        inner = zlib.decompressobj(wbits)
-        try:
-            return Decoded(inner.decompress(data, bound), inner.eof, inner.unused_data)
-        except zlib.error:
-            whole = _longest_sound(data, lambda head: zlib.decompressobj(wbits).decompress(head, bound), zlib.error)
-            return Decoded(zlib.decompressobj(wbits).decompress(data[:whole], bound), ended=False)
-
-    return member
-
-
-def _brotli(data: bytes, bound: int) -> Decoded:
-    """Decode a stream; the library raises for what follows its end as it does for damage, and keeps what it had."""
-    inner = brotlicffi.Decompressor()
-    try:
-        return Decoded(bytes(inner.decompress(data, output_buffer_limit=bound)), inner.is_finished())
-    except brotlicffi.error:
-        return _brotli_by_pieces(data, bound)
-
-
-def _brotli_by_pieces(data: bytes, bound: int) -> Decoded:
-    """Decode up to the byte at which the library raises, found by ever smaller pieces.
-
-    Each size begins anew, which a stream with a large window makes dear: 7 ms for one of 16 MiB.
-    """
-    sound, size = 0, len(data)
-    while True:
-        size = size // BR_PIECES if size > BR_FINE else 1
-        inner, out = brotlicffi.Decompressor(), bytearray()
-        with suppress(brotlicffi.error):
-            out += inner.decompress(data[:sound], output_buffer_limit=bound)
-            while sound < len(data) and len(out) < bound and not inner.is_finished():
-                out += inner.decompress(data[sound : sound + size], output_buffer_limit=bound - len(out))
-                sound += size
-            return Decoded(bytes(out), inner.is_finished(), data[sound:])
-        if size == 1:
-            return Decoded(bytes(out), ended=False, rest=data[sound:])
-
-
-def _longest_sound(data: bytes, decode: Callable[[bytes], object], fault: type[Exception]) -> int:
-    """Return the length of the longest head of `data` that a decoder takes without a fault, found by bisection."""
-    sound, unsound = 0, len(data)
-    while unsound - sound > 1:
-        middle = (sound + unsound) // 2
-        try:
-            decode(data[:middle])
-            sound = middle
-        except fault:
-            unsound = middle
-    return sound
-
-
-def _gzip(data: bytes, bound: int) -> Decoded:
-    return _decode_members(_inflate(GZIP), data, bound, GZIP_MEMBERS)
-
-
-def _deflate(data: bytes, bound: int) -> Decoded:
-    """RFC 9110, section 8.4.1.2, means zlib's format; some servers send raw deflate, which plain text may look like."""
-    wrapped = _inflate(ZLIB)(data, bound)
-    if wrapped.data or wrapped.ended:
-        return wrapped
-    inner = zlib.decompressobj(RAW)
-    try:
-        raw = Decoded(inner.decompress(data, bound), inner.eof, inner.unused_data)
-    except zlib.error:
-        return wrapped
-    return raw if raw.ended or not _is_text(data) else wrapped
-
-
-def _br(data: bytes, bound: int) -> Decoded:
-    return _decode_members(_brotli, data, bound, BR_MEMBERS)
-
-
-def _zstd(data: bytes, bound: int) -> Decoded:
-    """The library gives nothing out where it finds a fault, so that the sound part must be searched for."""
-    try:
-        return Decoded(_read_zstd(data, bound), ended=False)
-    except zstandard.ZstdError:
-        whole = _longest_sound(data, lambda head: _read_zstd(head, bound), zstandard.ZstdError)
-        return Decoded(_read_zstd(data[:whole], bound), ended=False)
-
-
-def _read_zstd(data: bytes, bound: int) -> bytes:
-    """Read a reader: zstandard's objects that take input by pieces give out without a bound."""
-    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
-    with decompressor.stream_reader(data, read_across_frames=True) as reader:
-        return reader.read(bound)
-
-
-# The kinds of stream that zlib tells apart by its `wbits`.
-GZIP, ZLIB, RAW = 31, 15, -15
-
-WORKER_DECODERS: dict[str, Member] = {"gzip": _gzip, "br": _br}
-
-DECODERS: dict[str, Member] = {
-    "gzip": _gzip,
-    "x-gzip": _gzip,
-    "deflate": _deflate,
-    "br": _br,
-    "zstd": _zstd,
-}

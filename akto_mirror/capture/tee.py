@@ -11,6 +11,7 @@ from mitmproxy import http
 from akto_mirror.capture import body
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import Mode
+from akto_mirror.capture.payload.codings import prefix_bound
 
 Stream = Callable[[bytes], Iterable[bytes] | bytes] | bool
 
@@ -91,7 +92,7 @@ def attach_to_request(flow: http.HTTPFlow, rule: Rule) -> None:
         return
     if request.stream or (rule.mode is not Mode.NEVER and _request_passes(request, rule)):
         inner = request.stream or True
-        request.stream = Tee(body.prefix_bound(rule.limit), inner, wanted=lambda: flow.response is None)
+        request.stream = Tee(prefix_bound(rule.limit), inner, wanted=lambda: flow.response is None)
 
 
 def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule) -> None:
@@ -99,7 +100,7 @@ def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule)
     if _is_refused(response):
         return
     if response.stream or (rule.mode is not Mode.NEVER and _response_passes(flow.request, response, rule)):
-        response.stream = Tee(body.prefix_bound(rule.limit), response.stream or True)
+        response.stream = Tee(prefix_bound(rule.limit), response.stream or True)
 
 
 def _is_refused(message: http.Message) -> bool:

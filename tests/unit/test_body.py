@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from akto_mirror.capture import body
 from akto_mirror.capture.body import Body
+from akto_mirror.capture.payload.codings import decode, prefix_bound
 from tests.unit.coders import CODERS, encode, raw_deflate, zstd
 
 LIMIT = 65536
@@ -57,7 +58,7 @@ class TestAkto:
     @pytest.mark.parametrize("limit", [0, 1, 2])
     def test_tiny_limits_hold(self, coding: str, limit: int) -> None:
         """A limit of nothing keeps nothing, whatever the coding; what is kept is never longer than the limit."""
-        assert len(body.decode(encode(TEXT, coding), coding, limit)) == limit
+        assert len(decode(encode(TEXT, coding), coding, limit)) == limit
 
     @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "zstd"])
     def test_members_that_follow_one_another_are_one_body(self, coding: str) -> None:
@@ -70,7 +71,7 @@ class TestAkto:
     def test_of_a_body_cut_short_the_decodable_part_is_kept(self, coding: str) -> None:
         """Half of the coded bytes give a true beginning of the text."""
         whole = encode(b"".join(b"%d," % number for number in range(300_000)), coding)
-        kept = body.decode(whole[: len(whole) // 2], coding, LIMIT)
+        kept = decode(whole[: len(whole) // 2], coding, LIMIT)
         assert kept == LONG[:LIMIT]
 
     @pytest.mark.parametrize("coding", list(CODERS))
@@ -114,7 +115,7 @@ class TestAkto:
     def test_a_chain_may_swell_in_the_middle(self) -> None:
         """What cannot be compressed grows a little with each coding, and is whole in the end."""
         noise = random.Random(0).randbytes(LIMIT)
-        assert body.decode(encode(noise, "gzip, br"), "gzip, br", LIMIT) == noise
+        assert decode(encode(noise, "gzip, br"), "gzip, br", LIMIT) == noise
 
     @pytest.mark.parametrize("coding", ["a,b,c,d,e", "a", "a, b", "gzip," * 5, "gzip," * 100_000])
     def test_no_list_of_codings_hides_a_body(self, coding: str) -> None:
@@ -210,7 +211,7 @@ class TestWorker:
     def test_the_search_for_a_fault_is_bounded(self, coding: str, limit: int) -> None:
         """It ends a fixed way behind the limit, and takes no multiple of the limit that a stranger may choose."""
         coded = encode(bytes(16 * (1 << 22)), coding)[:-1]
-        wire = Body(coded[: body.prefix_bound(limit)])
+        wire = Body(coded[: prefix_bound(limit)])
         tracemalloc.start()
         found = body.worker_payload(wire, coding, limit)
         peak = tracemalloc.get_traced_memory()[1]
@@ -299,7 +300,7 @@ codings = st.lists(st.sampled_from([*CODERS, "identity", "GZIP", "", "x", " br"]
 @given(coded, st.one_of(codings, st.text(max_size=20)), st.integers(0, 600))
 def test_no_body_raises_or_passes_the_limit(data: bytes, coding: str, limit: int) -> None:
     """Whatever the bytes and their label are, both fidelities give text of at most the limit's length."""
-    assert len(body.decode(data, coding, limit)) <= limit
+    assert len(decode(data, coding, limit)) <= limit
     assert len(worker(data, coding, limit)) <= limit
     assert len(akto(data, coding, limit)) <= limit
     assert len(akto(data, coding, limit, "application/grpc")) <= 4 * (limit // 3 + 1)
@@ -308,12 +309,12 @@ def test_no_body_raises_or_passes_the_limit(data: bytes, coding: str, limit: int
 @given(st.binary(max_size=3000), st.lists(st.sampled_from(list(CODERS)), max_size=4).map(",".join))
 def test_what_was_coded_is_decoded(data: bytes, coding: str) -> None:
     """Up to four codings in a row give the body back."""
-    assert body.decode(encode(data, coding), coding, 3000) == data
+    assert decode(encode(data, coding), coding, 3000) == data
 
 
 @given(st.binary(max_size=3000), st.sampled_from(list(CODERS)), st.integers(1, 3000), st.integers(0, 3000))
 def test_a_truncated_body_gives_a_true_beginning(data: bytes, coding: str, limit: int, cut: int) -> None:
     """Never a byte that was not there, unless the bytes themselves pass for text under a wrong label."""
     kept = encode(data, coding)[:cut]
-    found = body.decode(kept, coding, limit)
+    found = decode(kept, coding, limit)
     assert data.startswith(found) or found == kept[:limit]

@@ -23,6 +23,7 @@ MEASURE = """
 import json, re, sys
 from pathlib import Path
 from akto_mirror.capture import body
+from akto_mirror.capture.payload import codings
 
 def memory(which):
     return 1024 * int(re.search(which + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -33,7 +34,7 @@ def payloads(wire, coding, limit):
 found = {}
 for name, coding, limit in json.loads(sys.argv[1]):
     with open(name, "rb") as file:
-        wire = body.Body(file.read(body.prefix_bound(limit)), False)
+        wire = body.Body(file.read(codings.prefix_bound(limit)), False)
     Path("/proc/self/clear_refs").write_text("5")
     before = memory("VmRSS")
     sizes = [len(payload) for payload in payloads(wire, coding, limit)]

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from akto_mirror.capture import body
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.capture.entry import MAX_FIELD, MAX_HEADER_BYTES, MAX_HEADER_FIELDS, Captured, bounded
+from akto_mirror.capture.payload import codings
 from akto_mirror.capture.routes import parse
 from tests.unit.flows import flow, request, response
 
@@ -71,10 +71,10 @@ def test_damaged_brotli_is_read_a_bounded_number_of_times(data: bytes, place: in
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(brotlicffi, "Decompressor", Counting)
         Counting.fed = 0
-        body.decode(damaged, "br", 65_536)
-    assert Counting.fed <= 6 * body.BR_MEMBERS * len(damaged)
+        codings.decode(damaged, "br", 65_536)
+    assert Counting.fed <= 6 * codings.BR_MEMBERS * len(damaged)
     if not flip:
-        assert body.decode(damaged, "br", 65_536)[: len(data)] == data
+        assert codings.decode(damaged, "br", 65_536)[: len(data)] == data
 
 
 HEADS: dict[str, Callable[[], http.HTTPFlow]] = {

@@ -29,6 +29,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("addon", "lingering"),
     ("addon", "shown"),
     ("addon", "telemetry"),
+    ("capture", "capture.payload"),
     ("capture", "ground"),
     ("cli", "config"),
     ("cli", "delivery.sinks"),
@@ -70,7 +71,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("replay", "delivery.sinks"),
     ("replay", "ground"),
     ("replay", "replay.har"),
-    ("replay.har", "capture"),
+    ("replay.har", "capture.payload"),
     ("replay.har", "ground"),
     ("shown", "config"),
     ("shown", "ground"),
@@ -79,7 +80,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("telemetry", "ground"),
 }
 
-MOST_ARROWS = 60
+MOST_ARROWS = 61
 MOST_MODULES = 14
 MOST_LINES = 320
 
@@ -110,6 +111,8 @@ PURE = (
         "capture.body",
         "capture.entry",
         "capture.hosts",
+        "capture.payload.json_leaves",
+        "capture.payload.render",
         "capture.redaction",
         "capture.tee",
     ),

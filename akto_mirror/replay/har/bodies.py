@@ -17,7 +17,7 @@ from typing import Any
 import brotlicffi
 import zstandard
 
-from akto_mirror.capture.body import MAX_CODINGS, content_codings
+from akto_mirror.capture.payload.codings import MAX_CODINGS, content_codings
 from akto_mirror.escaping import printable
 from akto_mirror.replay.har import headers, params, values
 from akto_mirror.replay.har.attachments import AttachmentError, Attachments

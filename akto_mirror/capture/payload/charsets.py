@@ -1,0 +1,93 @@
+"""Character sets: payloads become UTF-8, whatever they were written in, and are cut between characters."""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+
+from akto_mirror.capture.payload.media import Format, parameter
+
+UTF8 = "utf-8"
+
+# Labels of the WHATWG's Encoding standard and the codecs that it means by them. A closed list: Python knows codecs
+# (`punycode`, `unicode_escape`) that untrusted clients must not choose.
+LABELS = {
+    "cp1252": "ascii us-ascii iso-8859-1 iso8859-1 iso_8859-1 latin1 latin-1 l1 cp1252 windows-1252 x-cp1252",
+    "utf-16-le": "utf-16 utf-16le utf16 ucs-2 unicode",
+    "utf-16-be": "utf-16be",
+    "utf-32": "utf-32 utf32",
+    "cp932": "shift_jis shift-jis sjis x-sjis ms_kanji windows-31j cp932",
+    "gb18030": "gbk gb2312 gb_2312-80 x-gbk gb18030 cp936 chinese",
+    "big5hkscs": "big5 big5-hkscs cn-big5 x-x-big5",
+    "euc_jp": "euc-jp x-euc-jp",
+    "iso2022_jp": "iso-2022-jp",
+    "cp949": "euc-kr ks_c_5601-1987 korean windows-949 cp949",
+    "koi8-r": "koi8-r koi8 koi",
+    "koi8-u": "koi8-u",
+    "cp874": "iso-8859-11 tis-620 windows-874",
+    "cp1254": "iso-8859-9 latin5 windows-1254",
+    "mac-roman": "macintosh x-mac-roman",
+} | {f"iso8859-{part}": f"iso-8859-{part} iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)}
+LABELS |= {f"cp125{part}": f"windows-125{part} cp125{part}" for part in (0, 1, 3, 5, 6, 7, 8)}
+CODECS = {label: codec for codec, labels in LABELS.items() for label in labels.split()}
+
+# Frameworks label JSON so by default, and write UTF-8 all the same, as RFC 8259, section 8.1, asks.
+DEFAULT_LABEL = "cp1252"
+
+BOMS = {BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
+
+# XML, section 4.3.3. In UTF-16 it cannot be read before it is decoded, and needs a byte order mark.
+DECLARATION = re.compile(rb"""(<\?xml[ \t\r\n][^<>?]{0,80}?encoding[ \t\r\n]*=[ \t\r\n]*)(["'])([\w.:-]{1,40})\2""")
+
+
+def to_utf8(data: bytes, content_type: str, kind: Format) -> bytes:
+    """Return a payload's bytes as UTF-8, without a byte order mark; those of UTF-8 as they are, sound or not.
+
+    A byte order mark goes before the content type's `charset`, and that before XML's own declaration (RFC 7303,
+    section 3.2), which is written anew if the text was. What no known charset names is UTF-8.
+    """
+    if data.startswith(BOM_UTF8):
+        return data[len(BOM_UTF8) :]
+    codec = BOMS.get(data[:2])
+    if codec:
+        return _transcoded(data[2:], codec, kind)
+    codec = _codec(data, content_type, kind)
+    return data if codec == UTF8 or (data.isascii() and _keeps_ascii(codec)) else _transcoded(data, codec, kind)
+
+
+def _codec(data: bytes, content_type: str, kind: Format) -> str:
+    label = parameter(content_type, "charset").strip().lower()
+    if not label and kind is Format.XML and (declared := DECLARATION.match(data)):
+        label = declared[3].decode("ascii", "replace").lower()
+    codec = CODECS.get(label, UTF8)
+    return UTF8 if codec == DEFAULT_LABEL and kind is Format.JSON and _is_utf8(data) else codec
+
+
+def _keeps_ascii(codec: str) -> bool:
+    """Tell a charset in which the bytes of ASCII mean ASCII, and nothing is shifted by escapes."""
+    return not codec.startswith(("utf-16", "utf-32", "iso2022"))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data[: whole_characters(data, len(data))].decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _transcoded(data: bytes, codec: str, kind: Format) -> bytes:
+    text = data.decode(codec, "replace").removeprefix("\ufeff").encode("utf-8", "replace")
+    return DECLARATION.sub(rb"\1\2UTF-8\2", text, count=1) if kind is Format.XML else text
+
+
+def whole_characters(data: bytes, end: int) -> int:
+    """Return the position at or before `end` at which no character of UTF-8 is cut."""
+    for back in range(1, min(3, end) + 1):
+        byte = data[end - back]
+        if byte >= 0xC0:
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return end - back if length > back else end
+        if byte < 0x80:
+            break
+    return end

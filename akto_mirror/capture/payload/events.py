@@ -1,0 +1,125 @@
+"""Event streams: the JSON of the event that answers, or an array of all events' JSON.
+
+Akto's runtime reads no parameters from an event stream as text, and MCP tools only where the first event is the
+result.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from akto_mirror.capture.payload import json
+
+# What a request or an event without an `id` has: it compares unequal to every id.
+NO_ID = b""
+
+# First bytes of JSON values.
+BEGINS = tuple(bytes((byte,)) for byte in b'{["-0123456789tfn')
+
+
+class _Call(msgspec.Struct):
+    method: str
+    id: msgspec.Raw = msgspec.Raw(NO_ID)
+
+
+class _Answer(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw(NO_ID)
+    result: msgspec.Raw = msgspec.Raw(NO_ID)
+    error: msgspec.Raw = msgspec.Raw(NO_ID)
+
+
+_calls = msgspec.json.Decoder(_Call)
+_answers = msgspec.json.Decoder(_Answer)
+
+
+def request_id(payload: str) -> bytes:
+    """Return the id of a JSON-RPC request as its JSON, so that `1` and `"1"` differ; empty if it has none.
+
+    Args:
+        payload: the request's payload, closed if it was cut.
+    """
+    try:
+        found = bytes(_calls.decode(payload).id)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return NO_ID
+    return NO_ID if found == b"null" else found
+
+
+def render(data: bytes, limit: int, asked: bytes = NO_ID) -> bytes | None:
+    """Return the JSON of a stream's events as Akto can use it.
+
+    Of a stream that holds a JSON-RPC response (`result` or `error`) to the request, that response; else an array of
+    all events' JSON as far as the limit goes. An event that is cut is closed.
+
+    Args:
+        data: the stream, in UTF-8, cut anywhere.
+        limit: bytes that the result may have.
+        asked: the request's id as JSON, as `request_id` returns it; if it is empty, one response alone answers.
+
+    Returns:
+        None if no event holds a JSON object or array.
+    """
+    texts = _json_texts(_data(data), limit)
+    if not any(text.startswith((b"{", b"[")) for text in texts):
+        return None
+    answer = _answering(texts, asked)
+    if answer is None:
+        return json.array(texts, limit)
+    return answer if len(answer) <= limit else json.close(answer, limit)
+
+
+def _data(data: bytes) -> list[bytes]:
+    """Return each event's data as the WHATWG's standard joins it; of an event that does not end, what there is.
+
+    Lines end where the standard says (section 9.2.6), and nowhere else: `bytes.splitlines` would find more ends.
+    """
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return [text for block in data.split(b"\n\n") if block and (text := _block_data(block))]
+
+
+def _block_data(block: bytes) -> bytes:
+    """Join the data of one event's lines; nearly all have one such line, and it is the last."""
+    start = block.find(b"data:")
+    if start < 0:
+        return b""
+    if block.count(b"\n", start) == 0 and (start == 0 or block[start - 1] == ord("\n")):
+        return block[start + 5 :].strip(b" ")
+    lines = (line for line in block.split(b"\n") if line.startswith(b"data:"))
+    return b"\n".join(line[5:].removeprefix(b" ") for line in lines)
+
+
+def _json_texts(events: list[bytes], limit: int) -> list[bytes]:
+    """Return the events that are JSON, the last one closed if that makes it JSON; `[DONE]` of OpenAI's API is not."""
+    texts = [text for event in events if (text := event.strip())[:1] in BEGINS and text != b"[DONE]"]
+    if json.is_json(b"[" + b",".join(texts) + b"]"):
+        return texts
+    if not texts:
+        return []
+    last = texts.pop()
+    kept = [text for text in texts if json.is_json(text)]
+    closed = last if json.is_json(last) else json.close(last, limit)
+    return [*kept, closed] if closed and json.is_json(closed) else kept
+
+
+def _answering(texts: list[bytes], asked: bytes) -> bytes | None:
+    """Find the response. One that was cut before its id, which some servers write last, counts too."""
+    found = [(text, answer) for text in texts if (answer := _answer(text))]
+    for text, answer in found:
+        if asked and bytes(answer.id) == asked:
+            return text
+    cut = found[-1:] if asked and texts and found and found[-1][0] is texts[-1] else []
+    for text, answer in cut:
+        if bytes(answer.id) == NO_ID:
+            return text
+    return found[0][0] if len(found) == 1 and not asked else None
+
+
+def _answer(text: bytes) -> _Answer | None:
+    if b'"result"' not in text and b'"error"' not in text:
+        return None
+    try:
+        answer = _answers.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return answer if bytes(answer.result) or bytes(answer.error) else None

@@ -1,0 +1,49 @@
+"""Forms (`application/x-www-form-urlencoded`): cut at a pair."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+from akto_mirror.capture.payload.charsets import whole_characters
+from akto_mirror.capture.payload.leaves import ROOT, Leaf, Place
+
+PAIR = re.compile(rb"([^&=]*)(=?)([^&]*)&?")
+HALF_ESCAPE = re.compile(rb"%[0-9A-Fa-f]?\Z")
+ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2}){1,4}\Z")
+
+
+def close(data: bytes, limit: int) -> bytes:
+    """Cut a form between two pairs; a pair that is more than half of what fits keeps its name and what fits of it.
+
+    Args:
+        data: the form, cut anywhere.
+        limit: bytes that the result may have.
+    """
+    head = data[:limit]
+    last = head.rfind(b"&") + 1
+    if last > limit // 2:
+        return head[: last - 1]
+    if b"=" not in head[last:]:
+        return head[: max(last - 1, 0)]
+    return head[: _value_cut(head)]
+
+
+def _value_cut(head: bytes) -> int:
+    """Return the position at which neither an escape nor a character, escaped or not, is cut."""
+    half = HALF_ESCAPE.search(head, max(0, len(head) - 2))
+    end = half.start() if half else len(head)
+    escapes = ESCAPES.search(head, max(0, end - 12), end)
+    if escapes is None:
+        return whole_characters(head, end)
+    plain = unquote_to_bytes(escapes[0])
+    return end - 3 * (len(plain) - whole_characters(plain, len(plain)))
+
+
+def leaves(data: bytes) -> Iterator[Leaf]:
+    """Give the values, encoded as they are, with their decoded names; a name without `=` has none."""
+    for pair in PAIR.finditer(data):
+        if pair[2]:
+            name = unquote_plus(pair[1].decode("utf-8", "replace"))
+            yield Leaf(pair.start(3), pair.end(3), Place(name, ROOT), 0)

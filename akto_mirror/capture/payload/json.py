@@ -1,0 +1,186 @@
+"""JSON: closed again where it was cut, without a parser that could change how anything is spelt.
+
+The text before the cut is split by its strings, and pairs of brackets are collapsed, all by the interpreter's own
+functions for bytes; only the last few hundred bytes are read token by token. The whole text is never checked: what
+Akto's runtime takes and strict parsers do not (NaN, a trailing comma) is closed as well, and text that is no JSON at
+all is found out where its brackets do not match or its last tokens make no sense.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from akto_mirror.capture.payload.json_tokens import BLANK, CLOSERS, STRING, Tail
+
+# Akto's runtime overflows its stack at about 2,000 levels, the json module of Python 3.11 at 1,000.
+MAX_DEPTH = 500
+
+# All that may have to be closed behind the last token: every level, and a string.
+TAIL = MAX_DEPTH + 2
+
+# Levels of brackets that are collapsed at once. Deeper than this the rest is walked through.
+COLLAPSES = 8
+
+# Steps back to a comma or bracket outside strings: valid JSON has one before the second key or value.
+STEPS = 16
+
+NO_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
+
+BEGINS = re.compile(BLANK + rb'*[\[{"\-0-9tfnNI]')
+LEVEL = re.compile(rb'"' + STRING + rb'"?|[\]\[{}]', re.DOTALL)
+
+# What keeps a browser from running JSON as a script; Akto's runtime reads nothing behind it.
+XSSI = re.compile(rb"[ \t\r\n]*(?:\)\]\}'?,?|while ?\(1\);?|for ?\(;;\);?)[ \t]*\r?\n?")
+
+# What the standard library's parser takes and msgspec does not: escapes of lone surrogates, and what is no number.
+ODD = (b"\\u", b"NaN", b"Infinity")
+
+_raw = msgspec.json.Decoder(msgspec.Raw)
+
+
+def without_prefix(data: bytes) -> bytes:
+    """Take off a prefix that keeps browsers from running the JSON, such as `)]}',`."""
+    found = XSSI.match(data)
+    return data[found.end() :] if found else data
+
+
+def is_json(data: bytes) -> bool:
+    """Tell whether the text is one JSON value, lone surrogates and NaN included, nested less than a parser bears."""
+    try:
+        _raw.decode(data)
+    except RecursionError:
+        return False
+    except msgspec.DecodeError:
+        return any(mark in data for mark in ODD) and _is_odd_json(data)
+    return True
+
+
+def _is_odd_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def depth_cut(data: bytes, deepest: int = MAX_DEPTH) -> int:
+    """Return where the level below the deepest begins, or -1 if there is none: the text is to be cut there."""
+    if len(data) <= deepest or not _may_be_deep(_brackets(_masked(data)), deepest):
+        return -1
+    level = 0
+    for found in LEVEL.finditer(data):
+        first = data[found.start()]
+        if first in b"[{":
+            level += 1
+            if level > deepest:
+                return found.start()
+        elif first in b"]}":
+            level -= 1
+    return -1
+
+
+def _may_be_deep(brackets: bytes, deepest: int) -> bool:
+    """Tell text that may be too deep: each step takes one level off all branches, and none is deeper than its rest."""
+    for step in range(COLLAPSES):
+        if brackets.count(b"[") + brackets.count(b"{") + step <= deepest:
+            return False
+        brackets = _collapsed(brackets)
+    return True
+
+
+def _masked(data: bytes) -> bytes:
+    """Replace escaped backslashes and quotes by as many other bytes: what quotes are left begin and end strings."""
+    return data.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in data else data
+
+
+def _brackets(masked: bytes) -> bytes:
+    """Return the brackets outside strings. Pairs of quotes without a bracket between them go first, nearly all."""
+    left = masked.translate(None, NO_STRUCTURE).replace(b'""', b"")
+    return b"".join(left.split(b'"')[::2])
+
+
+def _collapsed(brackets: bytes) -> bytes:
+    return brackets.replace(b"[]", b"").replace(b"{}", b"")
+
+
+def _open(brackets: bytes) -> bytes | None:
+    """Return the brackets that are open at the end, None if some do not match."""
+    for _ in range(COLLAPSES):
+        shorter = _collapsed(brackets)
+        if len(shorter) == len(brackets):
+            break
+        brackets = shorter
+    stack = bytearray()
+    for bracket in brackets:
+        if bracket in b"[{":
+            stack.append(bracket)
+        elif not stack or CLOSERS[stack.pop()] != bracket:
+            return None
+    return bytes(stack)
+
+
+def is_balanced(data: bytes) -> bool:
+    """Tell whether all strings end and all brackets match, which is most of what a lenient parser asks for."""
+    masked = _masked(data)
+    return masked.count(b'"') % 2 == 0 and _open(_brackets(masked)) == b""
+
+
+def close(data: bytes, limit: int) -> bytes | None:
+    """Close JSON that was cut, at the end of the data or at the limit: one value, or several that follow one another.
+
+    An unfinished key, number or literal is dropped, an unfinished string ended, open arrays and objects are closed.
+    Numbers stay as they were spelt, and so do names that occur twice.
+
+    Args:
+        data: UTF-8, cut anywhere.
+        limit: bytes that the result may have.
+
+    Returns:
+        Empty where nothing could be kept; None if this is no JSON.
+    """
+    head = data[:limit]
+    deep = depth_cut(head)
+    head = head if deep < 0 else head[:deep]
+    if not BEGINS.match(head):
+        return None if head.strip() else b""
+    masked = _masked(head)
+    start = _anchor(masked)
+    stack = None if start is None else _open(_brackets(masked[:start]))
+    return None if start is None or stack is None else Tail(head, limit, start, stack).closed()
+
+
+def _anchor(masked: bytes) -> int | None:
+    """Return where to begin with reading tokens: a comma or bracket outside strings before the tail, or 0."""
+    end = len(masked) - TAIL
+    if end <= 0:
+        return 0
+    inside = masked.count(b'"', 0, end) % 2 == 1
+    for _ in range(STEPS):
+        end = masked.rfind(b'"', 0, end) if inside else end
+        found = max(masked.rfind(mark, 0, end) for mark in (b",", b"[", b"{"))
+        if found < 0:
+            return 0
+        inside = masked.count(b'"', found, end) % 2 == 1
+        if not inside:
+            return found
+        end = found
+    return None
+
+
+def array(items: Sequence[bytes], limit: int) -> bytes:
+    """Return a JSON array of texts that are JSON, as far as the limit goes: the item in which it falls is closed."""
+    whole = b"[" + b",".join(items) + b"]"
+    if len(whole) <= limit:
+        return whole
+    kept, left = list[bytes](), limit - len(b"[]")
+    for item in items:
+        if len(item) > left:
+            kept += filter(None, (close(item, left),))
+            break
+        kept.append(item)
+        left -= len(item) + len(b",")
+    return b"[" + b",".join(kept) + b"]" if limit >= len(b"[]") else b""

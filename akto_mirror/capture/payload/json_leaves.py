@@ -1,0 +1,58 @@
+"""The leaves of JSON: strings, numbers and literals where they stand in the text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR, STRING
+from akto_mirror.capture.payload.leaves import ROOT, Leaf, Place
+
+ITEM = re.compile(
+    rb'"(' + STRING + rb')("|\\)?(?:' + BLANK + rb"*(:)" + BLANK + rb"*(?:([\[{])"
+    rb'|("' + STRING + rb'(?:"|\\)?)|(' + SCALAR + rb"))?)?"
+    rb"|([\[{])|([\]}])|(" + SCALAR + rb")",
+    re.DOTALL,
+)
+
+
+def leaves(data: bytes) -> Iterator[Leaf]:
+    """Give strings, numbers and literals with the names that they stand under, in order; in one linear pass.
+
+    Names that occur twice are kept. What is malformed, cut or several values is read as far as it makes sense.
+    """
+    place, holder, stack = ROOT, 0, list[tuple[Place, int]]()
+    for item in ITEM.finditer(data):
+        kind = item.lastindex
+        if kind in (5, 6):
+            yield Leaf(item.start(kind), item.end(kind), Place(_name(item[1]), place), holder)
+        elif kind in (1, 2, 9):
+            yield Leaf(item.start(), item.end(), place, holder)
+        elif kind in (4, 7):
+            stack.append((place, holder))
+            place = Place(_name(item[1]), place) if kind == 4 else place
+            holder = item.start(kind)
+        elif kind == 8 and stack:
+            place, holder = stack.pop()
+
+
+def _name(raw: bytes) -> str:
+    return text_of(b'"' + raw + b'"') if b"\\" in raw else raw.decode("utf-8", "replace")
+
+
+def text_of(raw: bytes) -> str:
+    """Return the text of a string as a leaf holds it; one that is malformed without its quotes, but as it is."""
+    shown = raw.decode("utf-8", "replace")
+    try:
+        text = json.loads(shown, strict=False)
+    except ValueError:
+        return shown.removeprefix('"').removesuffix('"')
+    return text if isinstance(text, str) else shown
+
+
+def quoted(text: str) -> bytes:
+    """Return a text as a JSON string."""
+    return msgspec.json.encode(text.encode("utf-8", "replace").decode())

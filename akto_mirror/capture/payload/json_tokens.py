@@ -1,0 +1,156 @@
+"""The tokens of JSON, and the last ones before a cut: where a text can be closed."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+
+from akto_mirror.capture.payload.charsets import whole_characters
+
+# Tokens of the tail. Only text that is no JSON has more, or values without a bracket that follow one another.
+MAX_TOKENS = 4_096
+
+CLOSERS = bytes.maketrans(b"[{", b"]}")
+LITERALS = frozenset({b"true", b"false", b"null"})
+
+# What else Akto's runtime takes for a value, and what may become one behind the cut.
+ODD = (b"NaN", b"Infinity", b"-Infinity")
+VALUE = re.compile(rb"-?[0-9][-+.0-9eE]*|'[^']*'")
+HALF_VALUE = re.compile(rb"-?(?:[0-9][-+.0-9eE]*)?|'[^']*'?")
+
+# JSON text sequences (RFC 7464) begin each value with the record separator.
+BLANK = rb"[ \t\r\n\x1e]"
+STRING = rb'[^"\\]*(?:\\.[^"\\]*)*'
+SCALAR = rb'[^\]\[{}:,"\s\x1e]+'
+TOKEN = re.compile(
+    BLANK + rb"*(?:(?P<mark>[\[{\]},:])"
+    rb'|"(?P<string>' + STRING + rb')(?:(?P<quote>")|\\)?|(?P<scalar>' + SCALAR + rb"))",
+    re.DOTALL,
+)
+WHOLE_ESCAPES = re.compile(rb'[^"\\]*(?:\\(?:u[0-9A-Fa-f]{4}|[^u])[^"\\]*)*', re.DOTALL)
+HIGH_SURROGATE = re.compile(rb"(\\*)\\u[dD][89abAB][0-9A-Fa-f]{2}\Z")
+
+
+class _Expects(Enum):
+    VALUE = auto()
+    MEMBER_VALUE = auto()
+    KEY = auto()
+    COLON = auto()
+    NEXT = auto()
+
+
+class Tail:
+    """Reads the last tokens, and notes the last place at which the text can be closed within the limit."""
+
+    def __init__(self, head: bytes, limit: int, start: int, stack: bytes) -> None:
+        self._head = head
+        self._limit = limit
+        self._position = start
+        self._stack = bytearray(stack)
+        self._expects = _Expects.VALUE
+        self._kept, self._ending, self._open = 0, b"", b""
+        if start and head[start] == ord(","):
+            self._expects = _Expects.NEXT
+            self._note(start)
+
+    def closed(self) -> bytes | None:
+        """Return the closed text, None if the tokens make no sense."""
+        for _ in range(MAX_TOKENS):
+            token = TOKEN.match(self._head, self._position)
+            if token is None:
+                rest = self._head[self._position :].strip(b" \t\r\n\x1e")
+                return None if rest else self._result()
+            self._position = token.end()
+            if not self._take(token):
+                return None
+        return None
+
+    def _result(self) -> bytes:
+        return self._head[: self._kept] + self._ending + self._open[::-1].translate(CLOSERS)
+
+    def _note(self, end: int, ending: bytes = b"") -> None:
+        if end + len(ending) + len(self._stack) <= self._limit:
+            self._kept, self._ending, self._open = end, ending, bytes(self._stack)
+
+    def _take(self, token: re.Match[bytes]) -> bool:
+        if mark := token["mark"]:
+            return self._take_mark(mark)
+        if self._expects is _Expects.KEY:
+            self._expects = _Expects.COLON
+            return True
+        if not self._takes_value():
+            return False
+        return self._take_scalar(token) if token["scalar"] else self._take_string(token)
+
+    def _take_mark(self, mark: bytes) -> bool:
+        if mark in b"[{":
+            return self._take_open(mark)
+        if mark in b"]}":
+            return self._take_close(mark)
+        if mark == b",":
+            return self._take_comma()
+        expected, self._expects = self._expects, _Expects.MEMBER_VALUE
+        return expected is _Expects.COLON
+
+    def _takes_value(self) -> bool:
+        """Tell whether a value may follow; at the top one may follow another."""
+        if self._expects is _Expects.NEXT:
+            return not self._stack
+        return self._expects in (_Expects.VALUE, _Expects.MEMBER_VALUE)
+
+    def _take_open(self, bracket: bytes) -> bool:
+        if not self._takes_value():
+            return False
+        self._stack += bracket
+        self._expects = self._inside()
+        self._note(self._position)
+        return True
+
+    def _inside(self) -> _Expects:
+        return _Expects.KEY if self._stack[-1] == ord("{") else _Expects.VALUE
+
+    def _take_close(self, bracket: bytes) -> bool:
+        if not self._stack or self._expects in (_Expects.COLON, _Expects.MEMBER_VALUE):
+            return False
+        if CLOSERS[self._stack.pop()] != ord(bracket):
+            return False
+        return self._complete()
+
+    def _take_comma(self) -> bool:
+        if self._expects is not _Expects.NEXT or not self._stack:
+            return False
+        self._expects = self._inside()
+        return True
+
+    def _take_scalar(self, token: re.Match[bytes]) -> bool:
+        """Numbers and literals that the end of the data touches may go on behind it."""
+        text = token["scalar"]
+        if token.end() < len(self._head) or text in LITERALS:
+            return self._complete() and (text in LITERALS or text in ODD or VALUE.fullmatch(text) is not None)
+        self._expects = _Expects.NEXT
+        return HALF_VALUE.fullmatch(text) is not None or any(word.startswith(text) for word in (*LITERALS, *ODD))
+
+    def _take_string(self, token: re.Match[bytes]) -> bool:
+        """Keep a string whole, or where it is cut or does not fit as much of it as does."""
+        if not token["quote"] or token.end() + len(self._stack) > self._limit:
+            begin = token.start("string")
+            room = self._limit - len(self._stack) - 1
+            if room >= begin:
+                self._note(_string_cut(self._head, begin, min(token.end("string"), room)), b'"')
+        return self._complete() if token["quote"] else True
+
+    def _complete(self) -> bool:
+        self._expects = _Expects.NEXT
+        self._note(self._position)
+        return True
+
+
+def _string_cut(data: bytes, begin: int, end: int) -> int:
+    """Return the position at or before `end` at which neither an escape nor a character of a string is cut."""
+    whole = WHOLE_ESCAPES.match(data, begin, max(begin, whole_characters(data, end)))
+    end = whole.end() if whole else begin
+    half = HIGH_SURROGATE.search(data, max(begin, end - 6), end)
+    if half is None:
+        return end
+    before = len(data[begin : end - 6]) - len(data[begin : end - 6].rstrip(b"\\"))
+    return end if before % 2 else end - 6

@@ -1,0 +1,54 @@
+"""The leaves of a payload: where its values stand and under which names, so that only what changed is written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """The name that a value stands under, linked to the names around it.
+
+    Attributes:
+        name: the key, the element or the attribute; empty at the root.
+        parent: the place of what contains it. Elements of a JSON array stand at the array's own place.
+    """
+
+    name: str
+    parent: Place | None
+
+
+ROOT = Place("", None)
+
+
+class Leaf(NamedTuple):
+    """A value that contains no other.
+
+    Attributes:
+        start: where it begins in the bytes.
+        end: one behind its last byte. A JSON string's quotes are part of it.
+        place: the names that it stands under.
+        holder: where the innermost object, array or element around it begins: equal among siblings.
+    """
+
+    start: int
+    end: int
+    place: Place
+    holder: int
+
+
+class Change(NamedTuple):
+    """New bytes for the span from `start` to `end`."""
+
+    start: int
+    end: int
+    new: bytes
+
+
+def splice(data: bytes, changes: Iterable[Change]) -> bytes:
+    """Put the changes, in order and without overlaps, into the bytes; all else stays as it is."""
+    out, done = list[bytes](), 0
+    for start, end, new in changes:
+        out += (data[done:start], new)
+        done = end
+    return b"".join((*out, data[done:])) if out else data

@@ -1,0 +1,102 @@
+"""Media types: which format a payload is read as, and how its content type is reported."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+# RFC 9110, section 5.6.6: a quoted value may hold semicolons. One without its end goes to the end of the text.
+PARAMETER = re.compile(r';[ \t]*([^=;"]*)(=?)("[^"\\]*(?:\\.[^"\\]*)*"?|[^;]*)', re.DOTALL)
+ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+BLANK = b" \t\r\n"
+
+# RFC 2046, section 5.1.1: a boundary has at most 70 characters.
+MAX_BOUNDARY = 70
+
+
+class Format(StrEnum):
+    """The formats that payloads are read as; metrics and previews name repairs by them."""
+
+    JSON = "json"
+    XML = "xml"
+    FORM = "form"
+    MULTIPART = "multipart"
+    GRPC = "grpc"
+    EVENTS = "events"
+    TEXT = "text"
+
+
+def essence(content_type: str) -> str:
+    """Return a content type in lower case and without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def parameter(content_type: str, name: str) -> str:
+    """Return a parameter's value without its quotes, as it was spelt; empty if there is none."""
+    _, mark, rest = content_type.partition(";")
+    for found in PARAMETER.finditer(mark + rest):
+        if found[1].strip().lower() == name:
+            return _unquoted(found[3].strip())
+    return ""
+
+
+def _unquoted(value: str) -> str:
+    return ESCAPED.sub(r"\1", value[1:].removesuffix('"')) if value.startswith('"') else value
+
+
+def reported(content_type: str) -> str:
+    """Return a content type as Akto's runtime compares it: in lower case, but for values that cases tell apart.
+
+    The values of `boundary`, `action`, `start` and other parameters stay as they are, only `charset` is lowered too.
+    """
+    if content_type == content_type.lower():
+        return content_type
+    head, mark, rest = content_type.partition(";")
+    return head.lower() + PARAMETER.sub(_lowered, mark + rest)
+
+
+def _lowered(found: re.Match[str]) -> str:
+    name, whole = found[1].lower(), found[0]
+    if name.strip() == "charset":
+        return whole.lower()
+    return whole[: found.start(1) - found.start()] + name + whole[found.end(1) - found.start() :]
+
+
+def format_of(content_type: str, data: bytes) -> Format:
+    """Say which format a payload is: what frames it by its type, all else by its first character as Akto does.
+
+    Args:
+        content_type: the header's value, in any case; empty if absent.
+        data: the payload's bytes.
+    """
+    kind = essence(content_type)
+    if framed := _framed(kind):
+        return framed
+    first = data[:64].lstrip(BLANK)[:1]
+    if kind == "application/x-www-form-urlencoded" or "x-www-form-urlencoded" in kind:
+        # What `curl -d` and many scripts send: JSON under the type that they did not choose.
+        return Format.JSON if first == b"{" else Format.FORM
+    if first == b"<":
+        return Format.TEXT if kind == "text/html" else Format.XML
+    return Format.JSON if first in (b"{", b"[") or "json" in kind else Format.TEXT
+
+
+def _framed(kind: str) -> Format | None:
+    if is_grpc(kind):
+        return Format.GRPC
+    if "event-stream" in kind:
+        return Format.EVENTS
+    return Format.MULTIPART if kind.startswith("multipart/") else None
+
+
+def is_grpc(kind: str) -> bool:
+    """Tell by its essence a type of length-prefixed messages: gRPC, gRPC-web, and Connect's streams of JSON."""
+    return kind.startswith("application/grpc") or kind == "application/connect+json"
+
+
+def boundary(content_type: str, data: bytes) -> bytes:
+    """Return a multipart's boundary, where the type does not name it that of the first line; empty if there is none."""
+    named = parameter(content_type, "boundary").encode("utf-8", "replace")
+    if not named and data.startswith(b"--"):
+        named = data[2 : MAX_BOUNDARY + 4].partition(b"\n")[0].rstrip()
+    return named if len(named) <= MAX_BOUNDARY else b""

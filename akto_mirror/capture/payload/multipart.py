@@ -1,0 +1,104 @@
+"""Multiparts: the part in which the cut falls is shortened, and the last delimiter written behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from akto_mirror.capture.payload.charsets import whole_characters
+from akto_mirror.capture.payload.media import parameter
+
+
+class Part(NamedTuple):
+    """A part of a multipart body.
+
+    Attributes:
+        name: what `content-disposition` names it; empty if it does not.
+        filename: the file's name; empty if there is none.
+        content_type: the part's own type; empty if there is none.
+        start: where its content begins in the bytes.
+        end: one behind its content.
+    """
+
+    name: str
+    filename: str
+    content_type: str
+    start: int
+    end: int
+
+
+def close(data: bytes, boundary: bytes, limit: int) -> bytes | None:
+    """Close a multipart body that was cut (RFC 2046, section 5.1.1): `CRLF--BOUNDARY--CRLF` behind what is kept.
+
+    A part whose headers are cut is dropped; of one whose content is cut, what fits is kept.
+
+    Args:
+        data: the body, cut anywhere.
+        boundary: its boundary, not empty.
+        limit: bytes that the result may have.
+
+    Returns:
+        Empty where no part could be kept; None if this is not a multipart body.
+    """
+    newline = _newline(data, boundary)
+    between = newline + b"--" + boundary
+    ended = data.find(between + b"--")
+    if 0 <= ended <= limit - len(between) - len(b"--"):
+        return data[: ended + len(between) + len(b"--")] + newline[: limit - ended - len(between) - len(b"--")]
+    if not _begins(data, boundary, limit):
+        return None
+    trailer = between + b"--" + newline
+    head = data[: max(limit - len(trailer), 0)]
+    end = _part_cut(head, between, newline)
+    return head[:end] + trailer if end > 0 else b""
+
+
+def _newline(data: bytes, boundary: bytes) -> bytes:
+    """Return what ends lines: CRLF, or as some clients write it, LF."""
+    behind = data.find(b"--" + boundary) + len(boundary) + 2
+    return b"\n" if data[behind : behind + 1] == b"\n" else b"\r\n"
+
+
+def _begins(data: bytes, boundary: bytes, limit: int) -> bool:
+    first = b"--" + boundary
+    return data.startswith(first[:limit]) or b"\n" + first in data[:limit]
+
+
+def _part_cut(head: bytes, between: bytes, newline: bytes) -> int:
+    """Return where the last part that can be kept ends, at most 0 if none can."""
+    last = head.rfind(between)
+    behind = last + len(between) if last >= 0 else len(between) - len(newline)
+    if head.find(newline + newline, behind) < 0:
+        return last
+    end = len(head)
+    for size in range(min(len(between) + len(newline), end), 0, -1):
+        if head.endswith((between + newline)[:size]):
+            return end - size if end - size >= behind else last
+    return whole_characters(head, end)
+
+
+def parts(data: bytes, boundary: bytes) -> Iterator[Part]:
+    """Give the parts in order; one that is cut goes to the end of the data."""
+    newline = _newline(data, boundary)
+    between = newline + b"--" + boundary
+    position = data.find(between[len(newline) :])
+    while position >= 0:
+        behind = position + len(boundary) + 2
+        if data.startswith(b"--", behind):
+            return
+        following = data.find(between, behind)
+        end = following if following >= 0 else len(data)
+        blank = data.find(newline + newline, behind, end + len(newline))
+        if blank >= 0:
+            yield _part(data[behind:blank], min(blank + 2 * len(newline), end), end)
+        position = following + len(newline) if following >= 0 else -1
+
+
+def _part(head: bytes, start: int, end: int) -> Part:
+    headers = dict[str, str]()
+    for line in head.decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    disposition = headers.get("content-disposition", "")
+    name, filename = parameter(disposition, "name"), parameter(disposition, "filename")
+    return Part(name, filename, headers.get("content-type", ""), start, end)

@@ -1,0 +1,155 @@
+"""What Akto gets to read of a body: its text, closed again where it was cut, and the content type that goes with it."""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from akto_mirror.capture.payload import events, forms, grpc, json, media, multipart, xml
+from akto_mirror.capture.payload.charsets import to_utf8, whole_characters
+from akto_mirror.capture.payload.media import Format
+
+JSON_TYPE = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A payload as an entry holds it.
+
+    Attributes:
+        text: the payload.
+        content_type: what to report as its content type.
+        repaired: the formats by which it was changed: closed, rewritten as something that Akto reads, or, as `text`,
+            decoded from another charset than UTF-8.
+        whole: nothing of the body is missing for want of room.
+    """
+
+    text: str
+    content_type: str
+    repaired: tuple[Format, ...] = ()
+    whole: bool = True
+
+
+class Source(NamedTuple):
+    """A body, and what its headers say of it.
+
+    Attributes:
+        data: the body, without its content codings.
+        content_type: the header's value; empty if absent.
+        cut: there was more of the body than `data`.
+        grpc_encoding: the header `grpc-encoding`; empty if absent.
+        request_id: for event streams, the id of the JSON-RPC request, as `events.request_id` returns it.
+    """
+
+    data: bytes
+    content_type: str = ""
+    cut: bool = False
+    grpc_encoding: str = ""
+    request_id: bytes = events.NO_ID
+
+
+def render(source: Source, limit: int) -> Rendered:
+    """Return the payload of a body in at most `limit` bytes of UTF-8.
+
+    A body that is whole, within the limit and UTF-8 comes back byte for byte, unless it is an event stream, gRPC with
+    several, compressed or trailing frames, JSON of more than `json.MAX_DEPTH` levels, or JSON behind an XSSI prefix.
+    """
+    data, content_type = source.data, source.content_type
+    if not data or limit <= 0:
+        return Rendered("", media.reported(content_type), whole=not data and not source.cut)
+    kind = media.format_of(content_type, data)
+    if kind is Format.GRPC:
+        framed = _grpc(source, limit)
+        if framed is not None:
+            return framed
+        kind = media.format_of("", data)
+    text = to_utf8(data, content_type, kind)
+    rendered = _events(text, source, limit) if kind is Format.EVENTS else None
+    rendered = rendered or _text(text, kind, source, limit)
+    # A byte order mark that was dropped is no repair.
+    recoded = text is not data and not data.endswith(text)
+    return replace(rendered, repaired=(Format.TEXT, *rendered.repaired)) if recoded else rendered
+
+
+def _events(text: bytes, source: Source, limit: int) -> Rendered | None:
+    """Render an event stream; None if no event is JSON."""
+    found = events.render(text, limit, source.request_id)
+    whole = not source.cut and len(text) <= limit
+    return None if found is None else Rendered(_decoded(found), JSON_TYPE, (Format.EVENTS,), whole)
+
+
+def _text(text: bytes, kind: Format, source: Source, limit: int) -> Rendered:
+    reported = media.reported(source.content_type)
+    plain = json.without_prefix(text) if kind is Format.JSON else text
+    whole = not source.cut and len(plain) <= limit
+    if whole and not (kind is Format.JSON and json.depth_cut(plain) >= 0):
+        return Rendered(_decoded(plain), reported, (kind,) if len(plain) < len(text) else ())
+    closed = _closed(plain, kind, reported, limit)
+    if closed is None:
+        return Rendered(_decoded(_cut(plain, limit)), reported, whole=False)
+    return Rendered(_decoded(closed), reported, (kind,), whole=False)
+
+
+def _closed(text: bytes, kind: Format, content_type: str, limit: int) -> bytes | None:
+    """Close a payload in its format; None if it cannot be."""
+    if kind is Format.JSON:
+        return json.close(text, limit)
+    if kind is Format.XML:
+        return xml.close(text, limit)
+    if kind is Format.FORM:
+        return forms.close(text, limit)
+    if kind is Format.MULTIPART and (boundary := media.boundary(content_type, text)):
+        return multipart.close(text, boundary, limit)
+    return None
+
+
+def _cut(text: bytes, limit: int) -> bytes:
+    return text[: whole_characters(text, min(limit, len(text)))]
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
+
+
+def _grpc(source: Source, limit: int) -> Rendered | None:
+    """Render frames; None for JSON without frames. What is neither is shown as base64."""
+    reported = media.reported(source.content_type)
+    kind = media.essence(reported)
+    raw = grpc.unwrapped(source.data) if kind.startswith("application/grpc-web-text") else source.data
+    found = grpc.messages(raw, source.grpc_encoding, limit)
+    if kind.endswith("+json"):
+        text = None if found is None else grpc.json_text(found, limit)
+        whole = found is not None and not source.cut and grpc.fits(found, limit)
+        return None if text is None else Rendered(_decoded(text), reported, (Format.GRPC,), whole)
+    if found is None:
+        room = limit // 4 * 3
+        return Rendered(_base64(raw[:room]), reported, whole=not source.cut and len(raw) <= room)
+    text = grpc.wrapped(found, limit)
+    as_it_was = source.data if raw is not source.data else b2a_base64(raw, newline=False)
+    whole = not source.cut and grpc.fits(found, grpc.room(limit))
+    return Rendered(_decoded(text), reported, () if text == as_it_was else (Format.GRPC,), whole)
+
+
+def _base64(data: bytes) -> str:
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
+def shorten(text: str, content_type: str, limit: int) -> str:
+    """Shorten a payload that was rendered before to at most `limit` bytes of UTF-8, by repair.
+
+    Args:
+        text: the payload.
+        content_type: what `Rendered.content_type` says of it.
+        limit: bytes of UTF-8 that it may have.
+    """
+    data = text.encode("utf-8", "replace")
+    if len(data) <= limit:
+        return text
+    kind = media.format_of(content_type, data)
+    if kind is Format.GRPC and not media.essence(content_type).endswith("+json"):
+        found = grpc.messages(grpc.unwrapped(data), "", len(data))
+        return (grpc.wrapped(found, limit) if found is not None else data[: limit & ~3]).decode("ascii", "replace")
+    kind = media.format_of("", data) if kind is Format.GRPC else kind
+    closed = _closed(data, kind, content_type, limit)
+    return _decoded(_cut(data, limit) if closed is None else closed)

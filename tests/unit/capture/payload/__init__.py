@@ -1,0 +1,1 @@
+"""Payloads by their formats."""

@@ -1,0 +1,102 @@
+"""The leaves of JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.capture.payload.json_leaves import leaves, quoted, text_of
+from akto_mirror.capture.payload.leaves import Change, Place, splice
+from tests.unit.capture.payload.texts import json_texts
+
+
+def path(place: Place | None) -> tuple[str, ...]:
+    """Return the names from the root on."""
+    return () if place is None or place.parent is None else (*path(place.parent), place.name)
+
+
+def listed(text: str) -> list[tuple[tuple[str, ...], str]]:
+    """Return paths and texts of the leaves."""
+    data = text.encode()
+    return [(path(leaf.place), data[leaf.start : leaf.end].decode()) for leaf in leaves(data)]
+
+
+def test_leaves_have_the_names_around_them() -> None:
+    """Names that occur twice are both there; elements stand at their array's name."""
+    assert listed('{"a": "x", "a":{"b" : [1.0e5, "y", {"\\u0063":null}]}, "d":[]}') == [
+        (("a",), '"x"'),
+        (("a", "b"), "1.0e5"),
+        (("a", "b"), '"y"'),
+        (("a", "b", "c"), "null"),
+    ]
+
+
+def test_siblings_share_a_holder() -> None:
+    """So that pairs of a name and a value are found."""
+    found = list(leaves(b'[["authorization","Bearer x"],{"name":"token","value":"y"}]'))
+    assert [leaf.holder for leaf in found] == [1, 1, 30, 30]
+
+
+def test_malformed_and_cut_texts_are_read_as_far_as_they_go() -> None:
+    """Nothing is raised, and values are still found."""
+    assert listed('{"a":"x","pass":"hunt') == [(("a",), '"x"'), (("pass",), '"hunt')]
+    assert listed('}]{"a":1}{"b":2') == [(("a",), "1"), (("b",), "2")]
+    assert listed('{"a":"x\\') == [(("a",), '"x\\')]
+
+
+def flattened(value: Any, names: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """List leaves as the standard library's parser finds them; objects are lists of pairs."""
+    if isinstance(value, tuple):
+        return [leaf for name, inner in value for leaf in flattened(inner, (*names, name))]
+    if isinstance(value, list):
+        return [leaf for inner in value for leaf in flattened(inner, names)]
+    return [(names, value)]
+
+
+@given(json_texts)
+def test_any_json(text: str) -> None:
+    """They are the leaves that a parser finds, in order, and each reads as its value."""
+    expected = flattened(json.loads(text, object_pairs_hook=tuple))
+    found = [(names, json.loads(raw)) for names, raw in listed(text)]
+    assert [names for names, _ in found] == [names for names, _ in expected]
+    assert all(one == other or one != one for (_, one), (_, other) in zip(found, expected, strict=True))  # noqa: PLR0124 - NaN
+
+
+@given(json_texts)
+def test_only_what_changed_is_written_anew(text: str) -> None:
+    """Strings are replaced in place, and all around them stays."""
+    data = text.encode()
+    strings = [leaf for leaf in leaves(data) if data[leaf.start] == ord('"')]
+    assert splice(data, [Change(leaf.start, leaf.end, data[leaf.start : leaf.end]) for leaf in strings]) == data
+    hidden = splice(data, [Change(leaf.start, leaf.end, quoted("[é]")) for leaf in strings])
+    again = flattened(json.loads(hidden, object_pairs_hook=tuple))
+    assert [value for _, value in again if isinstance(value, str)] == ["[é]"] * len(strings)
+
+
+@given(st.text())
+def test_texts_come_back(text: str) -> None:
+    """Quoted and read again."""
+    assert text_of(quoted(text)) == text
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes(data: bytes) -> None:
+    """Spans are in order and inside the data, whatever it is."""
+    end = 0
+    for leaf in leaves(data):
+        assert end <= leaf.start <= leaf.end <= len(data)
+        end = leaf.end
+
+
+def test_the_work_is_linear() -> None:
+    """Depth, escapes and text that never ends cost no more than others."""
+    start = time.thread_time()
+    pieces = (b'{"a":', b'"\\', b'"a" ')
+    longest = (b'["' + b"\\n" * 250_000, b'"a"' + b" " * 500_000)
+    for data in (*(piece * (500_000 // len(piece)) for piece in pieces), *longest):
+        sum(1 for _ in leaves(data))
+    assert time.thread_time() - start < 15

@@ -1,0 +1,94 @@
+"""Multiparts that were cut are closed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.capture.payload import multipart
+from tests.unit.capture.payload.texts import read_multipart
+
+TYPE = "multipart/form-data; boundary=XbX"
+
+
+def form(parts: list[tuple[str, bytes]], newline: bytes = b"\r\n") -> bytes:
+    """Write a form as browsers do."""
+    out = bytearray()
+    for name, content in parts:
+        head = f'Content-Disposition: form-data; name="{name}"'.encode()
+        out += b"--XbX" + newline + head + newline + newline + content + newline
+    return bytes(out + b"--XbX--" + newline)
+
+
+def close(data: bytes, limit: int) -> bytes:
+    """Close what is a multipart."""
+    closed = multipart.close(data, b"XbX", limit)
+    assert closed is not None
+    return closed
+
+
+def test_the_last_content_is_cut() -> None:
+    """And the delimiter that ends the body stands behind it."""
+    whole = form([("a", b"1"), ("f", b"A" * 100)])
+    closed = close(whole, len(whole) - 50)
+    assert len(closed) == len(whole) - 50
+    assert closed.endswith(b"A\r\n--XbX--\r\n")
+    assert read_multipart(closed, TYPE) == [("a", b"1"), ("f", b"A" * 50)]
+
+
+def test_a_part_whose_headers_are_cut_is_dropped() -> None:
+    """What stands before it stays whole."""
+    whole = form([("a", b"1"), ("f", b"A" * 100)])
+    assert read_multipart(close(whole[: whole.index(b'name="f"')], 200), TYPE) == [("a", b"1")]
+
+
+def test_what_comes_behind_the_end_is_left_out() -> None:
+    """A body that is closed before the limit stays so."""
+    whole = form([("a", b"1")])
+    assert close(whole + b"epilogue" * 50, len(whole) + 20) == whole
+
+
+@pytest.mark.parametrize("data", [b"plain text", b"", b"--other\r\n\r\n"])
+def test_what_is_no_multipart(data: bytes) -> None:
+    """It is left alone."""
+    assert multipart.close(data, b"XbX", 100) in (None, b"")
+
+
+CONTENT = st.one_of(st.binary(max_size=30), st.text(max_size=20).map(str.encode), st.just(b"\r\n--XbY\r\n--"))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "file"]), CONTENT), min_size=1, max_size=5), st.booleans(), st.data()
+)
+def test_any_multipart_at_any_cut(parts: list[tuple[str, bytes]], plain: bool, data: st.DataObject) -> None:
+    """All parts but the last are as they were, and the last is at most shorter."""
+    raw = form(parts, b"\n" if plain else b"\r\n")
+    cut = data.draw(st.integers(0, len(raw)))
+    closed = close(raw[:cut], cut)
+    assert len(closed) <= cut
+    kept = [content for _, content in _parts(closed)]
+    assert kept[:-1] == [content for _, content in parts][: len(kept)][:-1]
+    assert all(content.startswith(last) for last, (_, content) in zip(kept[-1:], parts[len(kept) - 1 :], strict=False))
+    if closed:
+        names = [name for name, _ in read_multipart(closed, TYPE)]
+        assert names == [name for name, _ in parts[: len(kept)]]
+
+
+def _parts(data: bytes) -> list[tuple[str, bytes]]:
+    return [(part.name, data[part.start : part.end]) for part in multipart.parts(data, b"XbX")]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.text(max_size=20).map(str.encode)), max_size=5))
+def test_parts_are_found(parts: list[tuple[str, bytes]]) -> None:
+    """With their names and spans."""
+    assert _parts(form(parts)) == parts
+
+
+def test_a_part_says_what_it_is() -> None:
+    """Its file name and type, quoted or not."""
+    head = b'content-disposition: form-data; name=f; filename="a;b.png"\r\nContent-Type: image/png'
+    data = b"--XbX\r\n" + head + b"\r\n\r\n\x89\r\n--XbX--"
+    (part,) = multipart.parts(data, b"XbX")
+    assert part[:3] == ("f", "a;b.png", "image/png")
+    assert data[part.start : part.end] == b"\x89"
