@@ -20,6 +20,7 @@ from mitmproxy.io import FlowWriter
 
 from akto_mirror.ingestion.arrivals import Answer
 from akto_mirror.ingestion.service import Receiver
+from tests.support.command import call
 from tests.support.environment import bare
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir
 from tests.unit import flows as made
@@ -34,15 +35,7 @@ MISSING = "bodies that the recording does not hold"
 
 def replay(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `akto-mirror replay` to its end; wherever there is a sum, it must add up."""
-    done = subprocess.run(
-        [*COMMAND, *map(str, words)],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=DEADLINE,
-        env=os.environ | variables,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
+    done = call("replay", *words, **variables)
     for line in done.stdout.splitlines():
         if " flows = " in line or " flow = " in line:
             check_sum(line)
@@ -317,7 +310,9 @@ def test_an_odd_entry_does_not_cost_the_others(tmp_path: Path) -> None:
 
 def test_a_destination_that_is_not_there_fails() -> None:
     """Exit code 1 within the time of the flush, a line that tells why, and how to go on."""
-    done = replay(DATA / "flows.mitm", "--to", "http://127.0.0.1:1", "--set", "akto_shutdown_s=1")
+    done = replay(
+        DATA / "flows.mitm", "--to", "http://127.0.0.1:1", "--set", "akto_timeout_s=1", "--set", "akto_shutdown_s=1"
+    )
     assert done.returncode == 1
     assert "refused" in done.stderr
     assert "--resume" in done.stderr

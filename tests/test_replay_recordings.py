@@ -16,7 +16,7 @@ import pytest
 from akto_mirror.ingestion.service import Receiver
 from akto_mirror.replay.reader import MOST_LINES
 from tests.support.proxy import DEADLINE
-from tests.test_replay import COMMAND, DATA, MISSING, many, replay
+from tests.test_replay import COMMAND, DATA, MISSING, NARROW, many, replay
 from tests.unit.replay.har.test_flows import har_entry
 
 pytestmark = pytest.mark.e2e
@@ -96,11 +96,11 @@ def test_a_dead_server_is_reported_while_files_are_read(tmp_path: Path) -> None:
 
 def test_a_refused_token_ends_the_reading_at_once(tmp_path: Path) -> None:
     """Waiting does not fix it, so that the rest of a long recording is not read."""
-    path = many(tmp_path / "flows.mitm", 20_000)
+    path = many(tmp_path / "flows.mitm", 1000)
     with Receiver(token="right") as akto:
-        done = replay(path, "--to", akto.url, "--token", "wrong")
+        done = replay(path, "--to", akto.url, "--token", "wrong", *NARROW)
     assert (done.returncode, "given up: answer 401" in done.stderr) == (1, True)
-    assert int(done.stdout.split()[1]) < 20_000
+    assert int(done.stdout.split()[1]) < 1000
 
 
 @pytest.mark.slow

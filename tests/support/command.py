@@ -1,0 +1,34 @@
+"""The command line `akto-mirror`, run in this process, which has paid for the start of Python and for the imports."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from subprocess import CompletedProcess
+from unittest import mock
+
+from akto_mirror import cli
+from akto_mirror.cli.program import INTERRUPTS
+
+
+def call(*words: object, **variables: str) -> CompletedProcess[str]:
+    """Run a command to its end, with these environment variables in addition; return what a process would leave."""
+    argv = [str(word) for word in words]
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTS}
+    out, err = StringIO(), StringIO()
+    try:
+        with mock.patch.dict(os.environ, variables), redirect_stdout(out), redirect_stderr(err):
+            code = _code(argv)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+
+
+def _code(argv: list[str]) -> int:
+    try:
+        return cli.main(argv)
+    except SystemExit as ended:
+        return int(ended.code or 0)
