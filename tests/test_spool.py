@@ -9,6 +9,8 @@ import re
 import shutil
 import sqlite3
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -24,8 +26,9 @@ from akto_mirror import private_files
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.spool import rows, schema
-from akto_mirror.delivery.spool.errors import SpoolDamaged, SpoolError, SpoolFull
+from akto_mirror.delivery.spool.errors import SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.delivery.spool.journal import JOURNAL_BYTES
+from akto_mirror.delivery.spool.lock import LOCK_S
 from akto_mirror.delivery.spool.spool import TIDY_PAGES, TIDY_TIMES, Dead, Spool
 from akto_mirror.delivery.spool.store import BUSY_S, Store
 from tests.faults.driver import Clock, Driver, ok
@@ -611,6 +614,37 @@ def test_a_locked_file(tmp_path: Path) -> None:
     driver.run(ok)
     assert driver.requests == [[b"two"], [b"one"]]
     assert driver.counts.missing == 0
+
+
+def test_a_spool_is_opened_beside_a_writer(tmp_path: Path) -> None:
+    """Line 9: opening writes nothing, so a process in the middle of a change neither stops it nor is stopped by it."""
+    mine = spool(tmp_path)
+    mine.put(BATCH)
+    with contextlib.closing(sqlite3.connect(mine.file, isolation_level=None, timeout=0)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM payloads")
+        started = time.monotonic()
+        with contextlib.closing(spool(tmp_path, "looker")) as looker:
+            assert [share.entries for share in looker.waiting()] == [3]
+        assert time.monotonic() - started < LOCK_S
+        writer.execute("COMMIT")
+
+
+def test_opening_waits_for_a_lock_within_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 9: longer than a change takes, and not without end."""
+    monkeypatch.setattr("akto_mirror.delivery.spool.lock.OPEN_S", 0.01)
+    mine = spool(tmp_path)
+    mine.put(BATCH)
+    with contextlib.closing(sqlite3.connect(mine.file, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SpoolBusy):
+            spool(tmp_path, "looker").waiting()
+    monkeypatch.undo()
+    with contextlib.closing(sqlite3.connect(mine.file, isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        threading.Timer(LOCK_S / 10, lambda: writer.execute("COMMIT")).start()
+        with contextlib.closing(spool(tmp_path, "looker")) as looker:
+            assert [share.entries for share in looker.waiting()] == [3]
 
 
 @pytest.mark.parametrize("waits", [1, 4])

@@ -151,7 +151,7 @@ class SpoolFile:
         self._identity = lock.identity(self.file)
         self._touched = True
         with self._errors():
-            self._db = sqlite3.connect(self.file, timeout=lock.LOCK_S, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(self.file, timeout=lock.OPEN_S, isolation_level=None, check_same_thread=False)
             self._db.text_factory = read_text
             try:
                 with lock.locked(self.folder):
@@ -161,16 +161,20 @@ class SpoolFile:
                 raise
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        journal.configure(db)
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0 and not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-            db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
-        elif version != VERSION:
-            raise ValueError(f"version {version} is unknown")
-        elif self.file.stat().st_size <= CHECK_BYTES:
-            self._check(db)
+        with journal.configuring(db):
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == 0 and not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+                db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+            elif version != VERSION:
+                raise ValueError(f"version {version} is unknown")
+            is_small = self.file.stat().st_size <= CHECK_BYTES
+            if is_small:
+                _check(db)
+        if is_small:
+            _correct_totals(db)
         with contextlib.suppress(OSError):
             self._fill_journal(db)
+        db.execute(f"PRAGMA busy_timeout = {1000 * lock.LOCK_S:.0f}")
 
     def _fill_journal(self, db: sqlite3.Connection) -> None:
         """Make sure that the room is there without which nothing more may be stored.
@@ -181,11 +185,15 @@ class SpoolFile:
         if not journal.is_filled(self._journal):
             journal.fill(db, self._journal)
 
-    def _check(self, db: sqlite3.Connection) -> None:
-        (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != "ok":
-            raise ValueError(str(verdict))
-        sums = "(SELECT COALESCE(SUM(size), 0) FROM batches)", "(SELECT COALESCE(SUM(size), 0) FROM dead)"
-        condition = f"(waiting, dead) <> ({sums[0]}, {sums[1]})"
-        if db.execute(f"SELECT 1 FROM totals WHERE {condition}").fetchone():  # noqa: S608 - constants
-            db.execute(f"UPDATE totals SET waiting = {sums[0]}, dead = {sums[1]}")  # noqa: S608 - constants
+
+def _check(db: sqlite3.Connection) -> None:
+    (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise ValueError(str(verdict))
+
+
+def _correct_totals(db: sqlite3.Connection) -> None:
+    sums = "(SELECT COALESCE(SUM(size), 0) FROM batches)", "(SELECT COALESCE(SUM(size), 0) FROM dead)"
+    condition = f"(waiting, dead) <> ({sums[0]}, {sums[1]})"
+    if db.execute(f"SELECT 1 FROM totals WHERE {condition}").fetchone():  # noqa: S608 - constants
+        db.execute(f"UPDATE totals SET waiting = {sums[0]}, dead = {sums[1]}")  # noqa: S608 - constants

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Bytes: some sixty pages of 4 KiB, of which taking over, removing a batch and a step of tidying change far fewer.
@@ -16,23 +18,28 @@ JOURNAL_BYTES = 256 * 1024
 _PIECE = bytes(32 * 1024)
 
 
-def configure(db: sqlite3.Connection) -> None:
+@contextmanager
+def configuring(db: sqlite3.Connection) -> Iterator[None]:
     """Set a new connection up; the first thing that is done with it, under the lock that keeps others from opening.
+
+    Within it the connection keeps the lock that it reads with, so that it waits for writers only once. Only a new file
+    may be written then: any other may be locked by a process that waits for this one's lock in turn.
 
     The order matters: SQLite deletes the journal of a process that was killed when it is first read, unless the
     connection holds its locks at that time; `locking_mode=NORMAL` gives them back with the next statement.
     `secure_delete` would write all of a removed batch once more; Debian's SQLite has it on.
     """
-    for pragma in (
-        *("locking_mode = EXCLUSIVE", "auto_vacuum = INCREMENTAL", "journal_mode = PERSIST", "locking_mode = NORMAL"),
-        *(
-            "journal_size_limit = -1",
-            "secure_delete = OFF",
-            "mmap_size = 0",
-            "temp_store = MEMORY",
-            "synchronous = FULL",
-        ),
-    ):
+    _set(db, "locking_mode = EXCLUSIVE", "journal_mode = PERSIST", "journal_size_limit = -1", "secure_delete = OFF")
+    _set(db, "mmap_size = 0", "temp_store = MEMORY", "synchronous = FULL")
+    if not db.execute("PRAGMA page_count").fetchone()[0]:
+        _set(db, "auto_vacuum = INCREMENTAL")
+    yield
+    _set(db, "locking_mode = NORMAL")
+    db.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
+
+
+def _set(db: sqlite3.Connection, *pragmas: str) -> None:
+    for pragma in pragmas:
         db.execute(f"PRAGMA {pragma}").fetchall()
 
 

@@ -16,8 +16,10 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# The longest wait for another process that writes, opens the spool or sets it aside.
+# The longest wait for another process that writes, in seconds, and the longest one when the spool is opened or set
+# aside, which needs the lock of others only then.
 LOCK_S = 2.0
+OPEN_S = 5.0
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
         return
     file = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
-        _lock(file, time.monotonic() + LOCK_S)
+        _lock(file, time.monotonic() + OPEN_S)
         yield
     finally:
         os.close(file)
