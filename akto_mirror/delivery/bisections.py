@@ -64,11 +64,14 @@ class Bisections:
             parcel: the batch.
             several: whether there may be more than one with parts that have not been tried.
         """
-        size = sum(map(len, parcel.entries))
         self._forget_closed()
-        if self.open and not self._may_begin(size, several=several):
+        if self.open and not self._may_begin(sum(map(len, parcel.entries)), several=several):
             return None
-        begun = Bisection(parcel.row, parcel.since, size)
+        return self.open_for(parcel)
+
+    def open_for(self, parcel: Parcel) -> Bisection:
+        """Open one for a batch however many there are."""
+        begun = Bisection(parcel.row, parcel.since, sum(map(len, parcel.entries)))
         self.open.append(begun)
         return begun
 

@@ -17,8 +17,8 @@ from akto_mirror.delivery.poison import Act, Poison, Refusals, Refused
 from akto_mirror.delivery.queue import Queue, cost
 from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Durability, Health, Pace
-from akto_mirror.delivery.sinks.base import SendResult
-from akto_mirror.delivery.sinks.symptoms import TOO_LARGE, Kind, blames_entries
+from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.symptoms import TOO_LARGE, Kind
 from akto_mirror.delivery.spool.spool import Dead
 from akto_mirror.delivery.spool.store import Row, Store
 from akto_mirror.escaping import printable
@@ -164,16 +164,19 @@ class Dispatcher:
             self._flying = None
 
     def _finish(self, parcel: Parcel, result: SendResult, seconds: float, now: float, wall: float) -> None:
-        kind = result.kind
-        self._trouble = "" if kind is Kind.SHIPPED else result.told
-        self._stats.attempt(seconds, ok=kind is Kind.SHIPPED)
-        if kind is Kind.SHIPPED:
+        verdicts = result.verdicts_of(len(parcel.entries))
+        found = set(verdicts)
+        self._trouble = "" if found == {EntryVerdict.DELIVERED} else result.told
+        self._stats.attempt(seconds, ok=found == {EntryVerdict.DELIVERED})
+        if found == {EntryVerdict.DELIVERED}:
             self._passed(parcel, seconds, now)
-        elif blames_entries(result.status):
-            self._refused(parcel, result, now, wall)
-        else:
+        elif found == {EntryVerdict.UNKNOWN}:
             self._fail(result, now, wall)
             self._put_back(parcel, now)
+        elif result.verdicts and len(parcel.entries) > 1:
+            self._divide(parcel, result, seconds, now, wall)
+        else:
+            self._refused(parcel, result, now, wall)
 
     def due_in(self, now: float, *, idle: bool) -> float:
         """Return the seconds until there is something to do, apart from the store's signs of life.
@@ -300,22 +303,46 @@ class Dispatcher:
         return self.durability is not Durability.DISK or not self.store.can_keep(now)
 
     def _passed(self, parcel: Parcel, seconds: float, now: float) -> None:
-        self._poison.passed(len(parcel.entries), now)
-        self.health.passed()
-        size = sum(map(len, parcel.entries))
-        self._stats.ship(len(parcel.entries), size)
+        self._count_shipped(parcel.entries, seconds, now)
         if parcel.part_of is not None:
             self._part_is_done(parcel.part_of, now)
         elif parcel.row is not None:
             self._refusals.pop(parcel.row, None)
             self.store.remove(parcel.row, now)
-        self._report.shipped(len(parcel.entries), size, seconds)
-        self._observe(parcel.entries, Outcome.SHIPPED, "")
+
+    def _count_shipped(self, entries: Sequence[bytes], seconds: float, now: float) -> None:
+        self._poison.passed(len(entries), now)
+        self.health.passed()
+        size = sum(map(len, entries))
+        self._stats.ship(len(entries), size)
+        self._report.shipped(len(entries), size, seconds)
+        self._observe(entries, Outcome.SHIPPED, "")
+
+    def _divide(self, parcel: Parcel, result: SendResult, seconds: float, now: float, wall: float) -> None:
+        """Let each entry go the way of its own verdict."""
+        groups: dict[EntryVerdict, list[bytes]] = {verdict: [] for verdict in EntryVerdict}
+        for entry, verdict in zip(parcel.entries, result.verdicts, strict=True):
+            groups[verdict].append(entry)
+        if delivered := groups[EntryVerdict.DELIVERED]:
+            self._count_shipped(delivered, seconds, now)
+        if unknown := groups[EntryVerdict.UNKNOWN]:
+            self._fail(result, now, wall)
+        whole = parcel.part_of or self._bisections.open_for(parcel)
+        whole.open += (parcel.part_of is None) + len(groups[EntryVerdict.REFUSED])
+        whole.dead += [self._dead(entry, result, now) for entry in groups[EntryVerdict.TOO_LARGE]]
+        for entry in groups[EntryVerdict.REFUSED]:
+            self._refused(Parcel([entry], parcel.since, part_of=whole), result, now, wall)
+        if unknown:
+            self._bisections.add(Parcel(unknown, parcel.since, part_of=whole))
+        if whole.open == 1:
+            self._close(whole, now)
+        elif not unknown:
+            whole.open -= 1
 
     def _fail(self, result: SendResult, now: float, wall: float) -> None:
         """Let everything wait; not long at first where one batch may be to blame."""
-        early = blames_entries(result.status) and self._poison.is_early()
-        if blames_entries(result.status) and result.healthy:
+        early = result.blames_entries and self._poison.is_early()
+        if result.blames_entries and result.healthy:
             self.health.failures = self._poison.failures()
         pace = Kind.TRANSIENT if early else result.kind
         self.health.failed(pace, now, self._chance(), retry.retry_after_s(result.retry_after, wall))
@@ -352,13 +379,17 @@ class Dispatcher:
         return None
 
     def _reject(self, parcel: Parcel, result: SendResult, now: float) -> None:
-        dead = Dead(parcel.entries[0], printable(result.told))
-        self._report.condemned(dead.reason, now)
+        dead = self._dead(parcel.entries[0], result, now)
         if parcel.part_of is None:
             self._settle(parcel.row, parcel.since, [], [dead], now)
         else:
             parcel.part_of.dead.append(dead)
             self._part_is_done(parcel.part_of, now)
+
+    def _dead(self, entry: bytes, result: SendResult, now: float) -> Dead:
+        dead = Dead(entry, printable(result.told))
+        self._report.condemned(dead.reason, now)
+        return dead
 
     def _part_is_done(self, whole: Bisection, now: float) -> None:
         whole.open -= 1

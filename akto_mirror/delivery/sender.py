@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from akto_mirror.delivery.bisections import Parcel
 from akto_mirror.delivery.sinks.base import SendResult, Sink
-from akto_mirror.delivery.sinks.symptoms import blames_entries
 from akto_mirror.escaping import printable
 
 # The longest that a health check may take, in seconds.
@@ -91,7 +90,7 @@ class Courier:
 def _carry(job: Job) -> SendResult:
     try:
         result = job.sink.send(job.parcel.entries, job.timeout_s)
-        if job.asks_health and blames_entries(result.status):
+        if job.asks_health and result.blames_entries:
             return replace(result, healthy=job.sink.is_healthy(min(HEALTH_S, job.timeout_s)))
     except Exception as fault:  # noqa: BLE001 - whatever a sink does, what it was given is not lost
         return SendResult(None, printable(f"{type(fault).__name__}: {fault}"))

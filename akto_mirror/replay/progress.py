@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import NamedTuple
 
-from akto_mirror.delivery.sinks.base import SendResult, Sink
+from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult, Sink
 from akto_mirror.delivery.sinks.symptoms import Kind
 
 
@@ -98,7 +99,7 @@ class InFlight:
                 del self._origins[entry]
             return origin
 
-    def arrive(self, entries: Sequence[bytes]) -> None:
+    def arrive(self, entries: Iterable[bytes]) -> None:
         """Finish the flows of entries that have arrived."""
         for entry in entries:
             origin = self.remove(entry)
@@ -126,10 +127,9 @@ class TrackingSink:
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Send on, and note the outcome."""
         result = self._sink.send(entries, timeout_s)
-        passed = result.kind is Kind.SHIPPED
-        if passed:
-            self._in_flight.arrive(entries)
-        self.failure = None if passed else result
+        verdicts = result.verdicts_of(len(entries))
+        self._in_flight.arrive(compress(entries, [each is EntryVerdict.DELIVERED for each in verdicts]))
+        self.failure = None if result.kind is Kind.SHIPPED else result
         return result
 
     def is_healthy(self, timeout_s: float) -> bool:

@@ -14,7 +14,7 @@ from akto_mirror.accounts import Stats
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.delivery.sinks.base import SendResult
-from akto_mirror.delivery.sinks.symptoms import Kind, blames_entries
+from akto_mirror.delivery.sinks.symptoms import Kind
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Dropped
 from akto_mirror.replay import checkpoint
@@ -163,7 +163,7 @@ class Shipping(Reader):
         if failure is None:
             self._reported = False
             return
-        if failure.kind in (Kind.AUTH, Kind.SETUP) and not blames_entries(failure.status):
+        if failure.kind in (Kind.AUTH, Kind.SETUP) and not failure.blames_entries:
             raise GiveUpError(_why(failure))
         if not self._reported:
             self._reported = True

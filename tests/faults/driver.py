@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from akto_mirror.accounts import Snapshot, Stats
@@ -14,7 +15,6 @@ from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.scheduler import Dispatcher
 from akto_mirror.delivery.sinks.base import SendResult
-from akto_mirror.delivery.sinks.symptoms import blames_entries
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.spool.store import Store
 from akto_mirror.outcomes import Outcome, verdict
@@ -166,9 +166,9 @@ class Driver:
         assert parcel is not None
         result = answer(parcel.entries)
         self.requests.append(parcel.entries)
-        if self.dispatcher.wants_health(self.clock.now) and blames_entries(result.status):
+        if self.dispatcher.wants_health(self.clock.now) and result.blames_entries:
             self.health_checks += 1
-            result = SendResult(result.status, result.detail, result.retry_after, healthy)
+            result = replace(result, healthy=healthy)
         self.dispatcher.finish(parcel, result, 0.01, self.clock.now, self.clock.wall())
 
     def run(self, answer: Answer, *, seconds: float = 3600.0, healthy: bool = True) -> None:

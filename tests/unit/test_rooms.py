@@ -89,7 +89,7 @@ LONGER = {
     "capture.entry": 333,
     "capture.redaction": 439,
     "cli.program": 513,
-    "delivery.scheduler": 477,
+    "delivery.scheduler": 508,
     "delivery.shipper": 401,
     "delivery.spool.store": 355,
     "diagnostics.checks": 411,

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from akto_mirror.delivery.sinks import answers, symptoms
 from akto_mirror.delivery.sinks.symptoms import Kind
 
 
+class EntryVerdict(Enum):
+    """What an attempt says of one entry.
+
+    Members:
+        DELIVERED: it has arrived.
+        REFUSED: the destination refused it, for what it holds perhaps.
+        TOO_LARGE: its size alone is to blame: it will never be taken.
+        UNKNOWN: it has not arrived as far as is known, and nothing speaks against it: it is sent again.
+    """
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    TOO_LARGE = "too large"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """How one try went.
+    """How one attempt went.
 
     Attributes:
         status: the HTTP status, or 200 from a destination without one; None if there was no answer.
@@ -20,6 +37,8 @@ class SendResult:
         retry_after: the header of this name, empty if there is none.
         healthy: whether the destination's health check passed after the try; None if it was not asked.
         objection: what speaks against an answer of status 200 being Akto's yes; empty if nothing does.
+        verdicts: one for each entry, in order, from a destination that tells them apart; without them all entries
+            share what the answer says.
     """
 
     status: int | None
@@ -27,6 +46,25 @@ class SendResult:
     retry_after: str = ""
     healthy: bool | None = None
     objection: str = ""
+    verdicts: Sequence[EntryVerdict] = ()
+
+    def verdicts_of(self, count: int) -> Sequence[EntryVerdict]:
+        """Return the verdict on each entry of a batch of `count` entries."""
+        return self.verdicts or (self._shared_verdict,) * count
+
+    @property
+    def _shared_verdict(self) -> EntryVerdict:
+        if self.kind is Kind.SHIPPED:
+            return EntryVerdict.DELIVERED
+        if self.status == symptoms.TOO_LARGE:
+            return EntryVerdict.TOO_LARGE
+        return EntryVerdict.REFUSED if self.blames_entries else EntryVerdict.UNKNOWN
+
+    @property
+    def blames_entries(self) -> bool:
+        """Whether the failure can be due to what the entries hold."""
+        blaming = {EntryVerdict.REFUSED, EntryVerdict.TOO_LARGE}
+        return bool(blaming.intersection(self.verdicts)) or symptoms.blames_entries(self.status)
 
     @property
     def kind(self) -> Kind:
