@@ -9,9 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bodies, outage, sse, throughput
+from benchmarks import bodies, instructions, outage, sse, throughput
+from benchmarks.workerd import Rig
 
 SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
+RIG = "throughput: a script that runs Akto's Worker in workerd, as a mode of its own; left out if it is not there"
+MODULES = "throughput: the folder whose node_modules has Miniflare, for --rig (default: %(default)s)"
+
+SECTIONS = ("throughput", "instructions", "bodies", "sse", "outage")
 
 START, END = "<!-- bench -->", "<!-- /bench -->"
 
@@ -22,7 +27,8 @@ def main() -> None:
     # As an interrupt does, so that target, ingestion service and proxies end as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sections: dict[str, Callable[[], str]] = {
-        "throughput": lambda: throughput.report(args.rounds, args.requests, dict(args.script)),
+        "throughput": lambda: throughput.report(args.rounds, args.requests, dict(args.script), _rig(args)),
+        "instructions": lambda: instructions.report(args.counted),
         "bodies": lambda: bodies.report(args.megabytes),
         "sse": lambda: sse.report(args.streams, args.seconds),
         "outage": lambda: outage.report(args.turns, args.burst),
@@ -52,18 +58,31 @@ def between_marks(document: str, text: str) -> str:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = functools.partial(parser.add_argument, type=_positive)
-    parser.add_argument("what", nargs="?", default="all", choices=["throughput", "bodies", "sse", "outage", "all"])
-    add("--rounds", default=4, help="throughput: how often each mode gets a fresh process (default: %(default)s)")
-    add("--requests", default=4000, help="throughput: requests a mode in a round (default: %(default)s)")
+    parser.add_argument("what", nargs="?", default="all", choices=[*SECTIONS, "all"])
+    add("--rounds", default=12, help="throughput: how often each mode gets a fresh process (default: %(default)s)")
+    add("--requests", default=1600, help="throughput: requests a mode in a round (default: %(default)s)")
+    add("--counted", default=200, help="instructions: requests whose instructions are counted (default: %(default)s)")
     add("--megabytes", nargs="+", default=[10, 200], help="bodies: sizes (default: 10 200)")
     add("--streams", default=1000, help="sse: how many at once (default: %(default)s)")
     add("--seconds", default=20, help="sse: how long (default: %(default)s)")
     add("--turns", default=24, help="outage: bursts to each proxy (default: %(default)s)")
     add("--burst", default=3000, help="outage: requests of a burst (default: %(default)s)")
     add("--script", type=_named, action="append", default=[], metavar="NAME=PATH", help=SCRIPT)
+    add("--rig", type=Path, metavar="FILE.mjs", help=RIG)
+    add("--modules", type=Path, default=Path(), metavar="DIR", help=MODULES)
     add("--out", type=Path, metavar="FILE.md", help="write the tables there, too")
     add("--into", type=Path, metavar="FILE.md", help=f"write the tables there between {START} and {END}")
     return parser.parse_args(argv)
+
+
+def _rig(args: argparse.Namespace) -> Rig | None:
+    if args.rig is None:
+        return None
+    rig = Rig(args.rig, args.modules)
+    if missing := rig.missing():
+        sys.stderr.write(f"Akto's Worker is left out: {missing}\n")
+        return None
+    return rig
 
 
 def _positive(text: str) -> int:

@@ -11,9 +11,7 @@ Exits with 1 if a run is over its bound.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -106,7 +104,7 @@ def measure_plain(target: int, seconds: float) -> Run:
 
 def measure(akto: str, durability: str, limit: int, target: int, seconds: float) -> Run:
     """Load a mitmdump with the addon while Akto is away."""
-    metrics = _free_port()
+    metrics = peers.free_port()
     with peers.running_ingestion() as ingestion, tempfile.TemporaryDirectory() as folder:
         options = {
             "akto_durability": durability,
@@ -147,11 +145,6 @@ def _held(port: int) -> tuple[int, int]:
         families = list(text_string_to_metric_families(answer.read().decode()))
     values = {sample.name: sample.value for family in families for sample in family.samples}
     return int(values["akto_mirror_queue_bytes"]), int(values.get("akto_mirror_spool_bytes", 0))
-
-
-def _free_port() -> int:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
 
 
 def run(seconds: float, kinds: Sequence[str], durabilities: Sequence[str], limit: int) -> list[Run]:

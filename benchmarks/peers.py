@@ -250,7 +250,7 @@ http {{
 
 @contextmanager
 def _running_nginx(nginx: str, folder: Path) -> Generator[int]:
-    port = _free_port()
+    port = free_port()
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, port=port, body=JSON_BODY.decode()))
     process = subprocess.Popen([nginx, "-e", folder / "nginx.log", "-c", config])  # noqa: S603 - our own arguments
@@ -262,7 +262,8 @@ def _running_nginx(nginx: str, folder: Path) -> Generator[int]:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that was free a moment ago, for a program that cannot choose one itself."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 

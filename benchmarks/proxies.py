@@ -1,4 +1,4 @@
-"""mitmdump processes, and what the kernel says about them. Linux only: the figures come from /proc."""
+"""Proxies' processes, and what the kernel says about them. Linux only: the figures come from /proc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,27 +17,47 @@ HERE = Path(__file__).parent
 ADDON = HERE.parent / "akto_addon.py"
 ANNOUNCE_PORT = HERE / "scripts" / "announce_port.py"
 POST_EACH_FLOW = HERE / "scripts" / "post_each_flow.py"
+EMPTY_HOOKS = HERE / "scripts" / "empty_hooks.py"
 
 # With a process id, the number of the clock that clock_getcpuclockid(3) gives: finer than the ticks in /proc.
 CPUCLOCK_SCHED = 2
 
 
+RUN = (sys.executable, "-m", "akto_mirror", "run")
+
+
 @dataclass(frozen=True)
 class Mode:
-    """One way to run mitmdump: a name for the table and what is added to the command line."""
+    """One way to run mitmdump.
+
+    Attributes:
+        name: for the table.
+        args: what is added to the command line.
+        program: what is run; empty for mitmdump itself.
+    """
 
     name: str
     args: tuple[str, ...] = ()
+    program: tuple[str, ...] = ()
 
 
 PLAIN = Mode("plain mitmdump")
 
+LISTENING = Mode("an addon of six empty hooks", ("-s", str(EMPTY_HOOKS)))
+
 MIRRORING = "with the addon"
+
+RUNNING = "`akto-mirror run`"
 
 
 def with_addon(url: str, script: Path = ADDON, name: str = MIRRORING, args: Sequence[str] = ()) -> Mode:
     """Load the addon, or another version of it, and send entries to `url`."""
     return Mode(name, ("-s", str(script), "--set", f"akto_url={url}", *args))
+
+
+def under_run(url: str) -> Mode:
+    """Run `akto-mirror run`, which loads the addon, and send entries to `url`."""
+    return Mode(RUNNING, ("--set", f"akto_url={url}"), RUN)
 
 
 def posting_each_flow() -> Mode:
@@ -47,14 +67,14 @@ def posting_each_flow() -> Mode:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running mitmdump."""
+    """A running proxy: a process, and its children if it has any."""
 
     pid: int
     port: int
 
     def cpu_s(self) -> float:
         """Seconds of CPU time so far, user and system, of all threads, those that have ended included."""
-        return time.clock_gettime(~self.pid << 3 | CPUCLOCK_SCHED)
+        return sum(time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED) for pid in _family(self.pid))
 
     def memory_mib(self) -> float:
         """Resident memory now."""
@@ -69,17 +89,39 @@ class Proxy:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def _status(self, name: str) -> float:
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) / 1024
+        return sum(_kib(pid, name) for pid in _family(self.pid)) / 1024
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))
+
+
+def _kib(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+
+
+# Seconds that a start may take, also where each instruction is counted.
+START_S = 300.0
 
 
 @contextmanager
-def running_proxy(mode: Mode, target_port: int, ingestion_url: str) -> Generator[Proxy]:
-    """Run mitmdump in front of a target; every mode is as quiet as the others."""
+def running_proxy(mode: Mode, target_port: int, ingestion_url: str, before: Sequence[str] = ()) -> Generator[Proxy]:
+    """Run mitmdump in front of a target; every mode is as quiet as the others.
+
+    Args:
+        mode: how.
+        target_port: the target's port at 127.0.0.1.
+        ingestion_url: for the mode that posts by itself.
+        before: a program that runs mitmdump, with its arguments.
+    """
     with TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
         process = subprocess.Popen(  # noqa: S603 - our own arguments
-            [*_command(target_port, folder), *mode.args], env=_environment(folder, port_file, ingestion_url)
+            [*before, *_command(mode, target_port, folder)], env=_environment(folder, port_file, ingestion_url)
         )
         try:
             yield Proxy(process.pid, _wait_for_port(process, port_file, mode))
@@ -89,12 +131,16 @@ def running_proxy(mode: Mode, target_port: int, ingestion_url: str) -> Generator
             process.wait()
 
 
-def _command(target_port: int, folder: str) -> list[str]:
-    beside = Path(sys.executable).with_name("mitmdump")
-    mitmdump = str(beside) if beside.exists() else shutil.which("mitmdump") or "mitmdump"
+def _command(mode: Mode, target_port: int, folder: str) -> list[str]:
     reverse = f"reverse:http://127.0.0.1:{target_port}@127.0.0.1:0"
     quiet = ("-q", "--set", "flow_detail=0")
-    return [mitmdump, *quiet, "--mode", reverse, "--set", f"confdir={folder}", "-s", str(ANNOUNCE_PORT)]
+    program = mode.program or (sys.executable, _mitmdump())
+    return [*program, *quiet, "--mode", reverse, "--set", f"confdir={folder}", "-s", str(ANNOUNCE_PORT), *mode.args]
+
+
+def _mitmdump() -> str:
+    beside = Path(sys.executable).with_name("mitmdump")
+    return str(beside) if beside.exists() else shutil.which("mitmdump") or "mitmdump"
 
 
 def _environment(folder: str, port_file: Path, ingestion_url: str) -> dict[str, str]:
@@ -104,7 +150,7 @@ def _environment(folder: str, port_file: Path, ingestion_url: str) -> dict[str, 
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, mode: Mode) -> int:
-    until = time.monotonic() + 60
+    until = time.monotonic() + START_S
     while not port_file.exists():
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"mitmdump did not start: {mode.name}, with {' '.join(mode.args)}")

@@ -1,29 +1,31 @@
-"""CPU time a request: plain mitmdump, with the addon, and with one POST a flow."""
+"""CPU time a request and throughput: plain mitmdump, with the addon, `akto-mirror run`, and other ways to mirror."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import load, peers, proxies, table
+from benchmarks import load, peers, proxies, table, workerd
 from benchmarks.load import Load
 from benchmarks.peers import Ingestion
-from benchmarks.proxies import PLAIN, Mode, Proxy
+from benchmarks.proxies import LISTENING, PLAIN, Mode, Proxy
+from benchmarks.workerd import WORKER, Rig
 
 # Requests before the measured ones: connections, imports and caches are made then.
 WARM_UP = 400
 
 # Runs of each mode in a round. Runs that are short and stand close to each other meet the same machine.
-RUNS = 5
+RUNS = 4
 
 HEAD = (
     "",
-    "CPU a request, ms (least)",
+    "CPU a request, ms",
     "times plain",
+    "throughput, times plain",
     "requests/s",
     "p50, ms",
     "p99, ms",
@@ -51,34 +53,56 @@ class Run:
 
 
 Row = dict[Mode, Run]
+Round = list[Row]
 
 
-def report(rounds: int, requests: int, scripts: dict[str, Path]) -> str:
+def report(rounds: int, requests: int, scripts: dict[str, Path], rig: Rig | None = None) -> str:
     """Measure and return the section.
 
     Args:
         rounds: how often each mode gets a fresh process.
         requests: how many each mode gets in a round, in `RUNS` runs.
-        scripts: other versions of the addon to measure in the place of one POST a flow, by name.
+        scripts: other versions of the addon to measure as well, by name.
+        rig: runs Akto's Worker, as a mode of its own.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
         peers.running_ingestion() as ingestion,
         peers.running_json_target(Path(folder)) as (port, target),
     ):
-        modes = _modes(ingestion, scripts)
-        runs = [row for turn in range(rounds) for row in _round(modes, turn, port, ingestion, requests // RUNS)]
-    return _section(runs, modes, target)
+        modes = _modes(ingestion, scripts, with_worker=rig is not None)
+        start = _starter(port, ingestion, rig)
+        measured = [_round(modes, turn, start, ingestion, requests // RUNS) for turn in range(rounds)]
+    return _section(measured, modes, target)
 
 
-def _modes(ingestion: Ingestion, scripts: dict[str, Path]) -> list[Mode]:
+def _modes(ingestion: Ingestion, scripts: dict[str, Path], *, with_worker: bool) -> list[Mode]:
     others = [proxies.with_addon(ingestion.url, script, name) for name, script in scripts.items()]
-    return [PLAIN, proxies.with_addon(ingestion.url), *(others or [proxies.posting_each_flow()])]
+    return [
+        PLAIN,
+        LISTENING,
+        proxies.with_addon(ingestion.url),
+        proxies.under_run(ingestion.url),
+        *([WORKER] if with_worker else []),
+        *(others or [proxies.posting_each_flow()]),
+    ]
 
 
-def _round(modes: Sequence[Mode], turn: int, target_port: int, ingestion: Ingestion, requests: int) -> list[Row]:
+Starter = Callable[[Mode], AbstractContextManager[Proxy]]
+
+
+def _starter(target_port: int, ingestion: Ingestion, rig: Rig | None) -> Starter:
+    def start(mode: Mode) -> AbstractContextManager[Proxy]:
+        if rig is not None and mode is WORKER:
+            return workerd.running_worker(rig, target_port, ingestion.url)
+        return proxies.running_proxy(mode, target_port, ingestion.url)
+
+    return start
+
+
+def _round(modes: Sequence[Mode], turn: int, start: Starter, ingestion: Ingestion, requests: int) -> Round:
     """Measure all modes in turns, each in a fresh process."""
-    with _running(modes, target_port, ingestion) as running:
+    with _running(modes, start) as running:
         for mode, proxy in running.items():
             _run(mode, proxy, ingestion, WARM_UP)
         return [
@@ -88,9 +112,9 @@ def _round(modes: Sequence[Mode], turn: int, target_port: int, ingestion: Ingest
 
 
 @contextmanager
-def _running(modes: Sequence[Mode], target_port: int, ingestion: Ingestion) -> Generator[dict[Mode, Proxy]]:
+def _running(modes: Sequence[Mode], start: Starter) -> Generator[dict[Mode, Proxy]]:
     with ExitStack() as stack:
-        yield {mode: stack.enter_context(proxies.running_proxy(mode, target_port, ingestion.url)) for mode in modes}
+        yield {mode: stack.enter_context(start(mode)) for mode in modes}
 
 
 def _rotated(modes: Sequence[Mode], by: int) -> list[Mode]:
@@ -103,43 +127,62 @@ def _run(mode: Mode, proxy: Proxy, ingestion: Ingestion, requests: int) -> Run:
     """Measure one run, the delivery of its last entry included."""
     entries, characters, cpu_s = ingestion.entries, ingestion.characters, proxy.cpu_s()
     seen = load.summary(load.run(proxy.port, requests))
-    received = (ingestion.entries if mode is PLAIN else ingestion.wait_for(entries + requests)) - entries
+    received = (ingestion.wait_for(entries + requests) if _mirrors(mode) else ingestion.entries) - entries
     cpu_ms = (proxy.cpu_s() - cpu_s) * 1000 / requests
     return Run(mode, requests, cpu_ms, seen, proxy.peak_mib(), received, ingestion.characters - characters)
 
 
-def ratios(rows: Sequence[Row], mode: Mode) -> list[float]:
-    """Compare a mode's CPU time with that of plain mitmdump in the run beside it."""
-    return [row[mode].cpu_ms / row[PLAIN].cpu_ms for row in rows]
+def _mirrors(mode: Mode) -> bool:
+    return mode not in (PLAIN, LISTENING)
 
 
-def _section(rows: Sequence[Row], modes: Sequence[Mode], target: str) -> str:
-    requests = rows[0][PLAIN].requests
+def ratios(rounds: Sequence[Round], mode: Mode, figure: Callable[[Run], float]) -> list[float]:
+    """Compare a mode with plain mitmdump, process by process: each round has a fresh one of both."""
+    return [sum(figure(row[mode]) for row in each) / sum(figure(row[PLAIN]) for row in each) for each in rounds]
+
+
+def cpu(run: Run) -> float:
+    """Return milliseconds of CPU time a request."""
+    return run.cpu_ms
+
+
+def throughput(run: Run) -> float:
+    """Return requests a second."""
+    return run.load.per_s
+
+
+def _section(rounds: Sequence[Round], modes: Sequence[Mode], target: str) -> str:
+    requests = rounds[0][0][PLAIN].requests
     return "\n\n".join(
         [
             "### Throughput",
             f"{table.machine()}. Target: {target}, {len(peers.JSON_BODY)} bytes of JSON; load: {load.tool()}, "
-            f"{load.CONNECTIONS} connections; {len(rows)} runs of {requests} requests each, the modes in turns, their "
-            f"order rotated, each mode in a fresh process every {RUNS} runs. CPU time is that of the whole mitmdump "
-            "process, user and system, until the last entry of the run has arrived. All figures are medians of the "
-            "runs; a ratio compares neighbouring runs, in brackets its quartiles.",
-            table.render(HEAD, [_row([row[mode] for row in rows], ratios(rows, mode)) for mode in modes]),
+            f"{load.CONNECTIONS} connections; {len(rounds)} fresh processes of each mode, side by side, {RUNS} runs of "
+            f"{requests} requests each, the modes in turns, their order rotated. CPU time is that of the whole "
+            "process, user and system, until the last entry of the run has arrived. Figures are medians of all runs, "
+            "of the CPU time with quartiles; ratios compare a process with the plain mitmdump that ran beside it, in "
+            "brackets the interval that holds the true median with 95 % confidence.",
+            table.render(HEAD, [_row(rounds, mode) for mode in modes]),
         ]
     )
 
 
-def _row(runs: Sequence[Run], times_plain: Sequence[float]) -> list[str]:
-    mode = runs[0].mode
+def _row(rounds: Sequence[Round], mode: Mode) -> list[str]:
+    runs = [row[mode] for each in rounds for row in each]
     return [
         mode.name,
-        f"{median(run.cpu_ms for run in runs):.3f} ({min(run.cpu_ms for run in runs):.3f})",
-        "1" if mode is PLAIN else table.spread(times_plain, 3),
+        table.spread([run.cpu_ms for run in runs], 3),
+        *(_times_plain(rounds, mode, figure, digits) for figure, digits in ((cpu, 3), (throughput, 2))),
         f"{median(run.load.per_s for run in runs):.0f}",
         f"{median(run.load.p50_ms for run in runs):.1f}",
         f"{median(run.load.p99_ms for run in runs):.1f}",
         f"{max(run.peak_mib for run in runs):.0f}",
-        "none, as it should be" if mode is PLAIN else _received(runs),
+        _received(runs) if _mirrors(mode) else "none, as it should be",
     ]
+
+
+def _times_plain(rounds: Sequence[Round], mode: Mode, figure: Callable[[Run], float], digits: int) -> str:
+    return "1" if mode is PLAIN else table.confident(ratios(rounds, mode, figure), digits)
 
 
 def _received(runs: Sequence[Run]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import table
+from benchmarks import instructions, table, throughput
 from benchmarks.__main__ import _parse, between_marks
-from benchmarks.load import Timing, percentile, summary
+from benchmarks.load import Load, Timing, percentile, summary
 from benchmarks.memory import Run
+from benchmarks.proxies import LISTENING, PLAIN, Mode
+from benchmarks.workerd import Rig
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,7 +48,7 @@ def test_tables_go_between_the_marks() -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--rounds", "--requests", "--megabytes", "--streams", "--seconds", "--turns", "--burst"]
+    "option", ["--rounds", "--requests", "--counted", "--megabytes", "--streams", "--seconds", "--turns", "--burst"]
 )
 @pytest.mark.parametrize("value", ["0", "-1", "x", ""])
 def test_nothing_is_measured_of_nothing(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,9 +83,58 @@ def test_throughput_prints_a_valid_table(tools: str, tmp_path: Path) -> None:
     printed = _run("throughput", "--rounds", "1", "--requests", "250", "--out", str(out), tools=tools)
     assert out.read_text() == printed
     rows = _rows(printed)
-    assert list(rows) == ["plain mitmdump", "with the addon", "one POST a flow"]
-    assert [row[-1] for row in rows.values()] == ["none, as it should be", "all 250", "all 250"]
-    assert all(math.isfinite(float(row[3])) for row in rows.values())
+    silent = ["plain mitmdump", "an addon of six empty hooks"]
+    assert list(rows) == [*silent, "with the addon", "`akto-mirror run`", "one POST a flow"]
+    assert [row[-1] for row in rows.values()] == ["none, as it should be"] * 2 + ["all 248"] * 3
+    assert all(math.isfinite(float(row[4])) for row in rows.values())
+
+
+def test_ratios_are_of_processes_side_by_side() -> None:
+    """One ratio a round: a process' runs together, by those of the plain one beside it."""
+
+    def run(mode: Mode, cpu_ms: float) -> throughput.Run:
+        return throughput.Run(mode, 1, cpu_ms, Load(1, 1, 1), 1, 1, 1)
+
+    rounds = [[{PLAIN: run(PLAIN, plain), LISTENING: run(LISTENING, own)} for plain, own in each] for each in ROUNDS]
+    assert throughput.ratios(rounds, LISTENING, throughput.cpu) == [2.0, 0.5]
+
+
+ROUNDS = [[(1.0, 3.0), (2.0, 3.0)], [(4.0, 2.0), (4.0, 2.0)]]
+
+
+@pytest.mark.parametrize("missing", ["node", "the script", "Miniflare", ""])
+def test_the_worker_is_left_out_where_it_cannot_run(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing is named."""
+    monkeypatch.setattr(shutil, "which", lambda _: None if missing == "node" else "/bin/node")
+    script, module = tmp_path / "rig.mjs", tmp_path / "node_modules" / "miniflare"
+    if missing != "the script":
+        script.touch()
+    if missing != "Miniflare":
+        module.mkdir(parents=True)
+    told = {
+        "node": "node is not installed",
+        "the script": f"there is no {script}",
+        "Miniflare": f"there is no {module}; npm install --prefix {tmp_path} miniflare",
+    }
+    assert Rig(script, tmp_path).missing() == told.get(missing, "")
+
+
+def test_instructions_are_counted_with_valgrind_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the section says so."""
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert "valgrind is not installed" in instructions.report(1)
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
+def test_instructions_are_fewer_under_run() -> None:
+    """What is counted does not depend on how busy the machine is: less than half of plain mitmdump's."""
+    rows = _rows(_run("instructions", "--counted", "100"))
+    assert float(rows["`akto-mirror run`"][2]) < 0.5
 
 
 @pytest.mark.e2e
