@@ -177,6 +177,7 @@ def test_two_proxies_share_a_spool(api: Api, tmp_path: Path) -> None:
         assert set(akto.taken.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_dead_proxys_batches_are_taken_over(api: Api, tmp_path: Path) -> None:
     """Line 8: what a killed proxy left is sent by its neighbour after the lease, once."""
     with FaultServer(status(503)) as akto:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from mitmproxy.certs import CertStore
 
+from tests.support import forked
 from tests.support.environment import bare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,7 @@ DEADLINE = 60
 
 # Python holds back what goes to a pipe; the log of a user's terminal appears line by line.
 AT_ONCE = (sys.executable, "-u")
+PLAIN = (*AT_ONCE, str(MITMDUMP))
 
 
 @dataclass
@@ -45,11 +47,18 @@ class Proxy:
         process: the process itself.
         addresses: where it listens, host and port, in the order of its modes.
         log: its output so far, stderr included, a line each.
+        reader: what reads the output.
     """
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | forked.Forked
     addresses: list[tuple[str, int]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    reader: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the output from now on."""
+        self.reader = threading.Thread(target=_collect, args=(self,), daemon=True)
+        self.reader.start()
 
     @property
     def port(self) -> int:
@@ -70,6 +79,8 @@ class Proxy:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             ended = self.process.poll() is not None
+            if ended:
+                self.reader.join(DEADLINE)
             for line in list(self.log):
                 if found := re.search(pattern, line):
                     return found
@@ -153,17 +164,8 @@ def running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]
 
 
 def _running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]) -> Iterator[Proxy]:
-    process = subprocess.Popen(
-        command,
-        env=bare() | dict(env),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
+    process = _start(command, bare() | dict(env))
     proxy = Proxy(process)
-    reader = threading.Thread(target=_collect, args=(proxy,), daemon=True)
-    reader.start()
     try:
         for host in hosts:
             found = proxy.wait_for(rf"listening at .*?({re.escape(host)}):(\d+)")
@@ -171,7 +173,20 @@ def _running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str
         yield proxy
     finally:
         proxy.stop()
-        reader.join(DEADLINE)
+        proxy.reader.join(DEADLINE)
+
+
+def _start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str] | forked.Forked:
+    if forked.IS_POSSIBLE and tuple(command[: len(PLAIN)]) == PLAIN:
+        return forked.Forked(command[len(AT_ONCE) :], env)
+    return subprocess.Popen(
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 def _command(
