@@ -33,7 +33,8 @@ class Entry(msgspec.Struct, frozen=True):
     """One exchange as Akto's data-ingestion service takes it; every value is a string.
 
     The fields and their order are those of Akto's Cloudflare Worker. `requestHeaders`, `responseHeaders` and `tag`
-    hold JSON as a string; `time` is in epoch seconds.
+    hold JSON as a string; `time` is in epoch seconds. `akto_mirror_left_out`, which Akto passes over and the local
+    inventory reads, is there where sampling left out exchanges of the endpoint since its entry before: how many.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Entry(msgspec.Struct, frozen=True):
     is_pending: str
     source: str
     tag: str
+    akto_mirror_left_out: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def batch_body(entries: Sequence[bytes]) -> bytes:

@@ -21,6 +21,10 @@ class Reason(StrEnum):
     NO_RESPONSE = "no response"
     UPSTREAM_BROKE_OFF = "upstream broke off"
     IGNORED = "x-akto-ignore"
+    NOISE = "noise"
+    PAUSED = "paused"
+    SAMPLED = "sampled"
+    CAPPED = "over the cap"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import msgspec
-from mitmproxy import command, exceptions, flow, http, types
+from mitmproxy import command, ctx, exceptions, flow, http, types
 
 from akto_mirror import threads
 from akto_mirror.addon.screen import foresee
@@ -44,12 +44,25 @@ class Commands:
             seen = threads.within(threads.PATIENCE_S, self.session.observe)
         except TimeoutError:
             return f"{self.session.stats.snapshot()}; the disk is slow"
-        return f"{seen.counts}; {_delivery(seen)}"
+        sampling = f"; sampling {seen.sampling}" if seen.sampling else ""
+        return f"{seen.counts}; {_delivery(seen)}{sampling}"
 
     @command.command("akto.flush")
     def flush(self) -> None:
         """Send what waits now, without waiting for a batch to fill."""
         self._sender().flush()
+
+    @command.command("akto.pause")
+    def pause(self) -> None:
+        """Mirror nothing until akto.resume; the traffic goes on, and what is left out is counted."""
+        ctx.options.update(akto_pause=True)
+        logger.info("akto: paused; akto.resume goes on")
+
+    @command.command("akto.resume")
+    def resume(self) -> None:
+        """Mirror again after akto.pause."""
+        ctx.options.update(akto_pause=False)
+        logger.info("akto: mirroring again")
 
     @command.command("akto.check")
     def check(self) -> None:
@@ -111,7 +124,7 @@ def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
 
 def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
     verdict, made = foresee(chosen, capture)
-    return [["verdict", verdict], *([name, value] for name, value in msgspec.structs.asdict(made).items())]
+    return [["verdict", verdict], *([name, value] for name, value in msgspec.to_builtins(made).items())]
 
 
 def _check(target: checks.Target, folder: str | None) -> None:

@@ -99,16 +99,19 @@ class Mirroring:
         if refusal is not None:
             self.session.show(flow, Outcome.DROPPED, refusal)
             return
+        if self.session.capture is not None:
+            self.session.capture.sent(made)
         self.session.show(flow, Outcome.CAPTURED)
         if self.session.lasting.marks is not None:
             self.session.lasting.marks.follow(flow, made.encoded)
 
     def _decide(self, flow: http.HTTPFlow, capture: Capture) -> None:
         shipper = self.session.shipper
-        made = capture.judge(flow) if shipper is None else capture.of(flow)
+        made = capture.of(flow)
         if isinstance(made, Skip):
             self._skip(flow, made)
-        elif made is None or shipper is None:
+        elif shipper is None:
+            capture.sent(made)
             self.session.show(flow, Outcome.DRY_RUN)
         else:
             self.ship(flow, made, shipper)

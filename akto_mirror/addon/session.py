@@ -28,6 +28,9 @@ from akto_mirror.telemetry.observation import Observation, observe
 
 logger = logging.getLogger(__name__)
 
+# Endpoints that metrics and `akto.stats` name, of those of which sampling leaves out the most.
+MOST_ENDPOINTS = 100
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -41,12 +44,14 @@ class Lasting:
         streams: flows whose responses are under way, by their ids.
         marks: follows flows on the screen; None without one.
         parked: the shipper that an instance has left to the next one.
+        capture: what captures, with what its sampling has seen.
     """
 
     token: str = ""
     streams: dict[str, http.HTTPFlow] = field(default_factory=dict)
     marks: Marks | None = None
     parked: Shipper | None = None
+    capture: Capture | None = None
 
 
 _lasting: WeakKeyDictionary[object, Lasting] = WeakKeyDictionary()
@@ -103,7 +108,7 @@ class Session:
     def apply(self, settings: Settings) -> None:
         """Use other settings from now on."""
         before, self.settings = self.settings, settings
-        self.capture = Capture(settings.capture, self.marker)
+        self.capture = self.lasting.capture = Capture(settings.capture, self.marker, self.lasting.capture)
         if not settings.sink.destination.url:
             self._stop()
         elif self.shipper is None:
@@ -127,7 +132,8 @@ class Session:
             return observe(self.stats, self.shipper, 0, None, "")
         spool = settings.delivery.spool
         folder = None if spool is None else spool.folder
-        return observe(self.stats, self.shipper, settings.delivery.queue_bytes, folder, settings.sink.target)
+        seen = observe(self.stats, self.shipper, settings.delivery.queue_bytes, folder, settings.sink.target)
+        return seen._replace(sampling=self.capture.account(MOST_ENDPOINTS) if self.capture else None)
 
     def close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
         """Flush and end a shipper that no other instance takes over."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 
+import msgspec
 from mitmproxy import http
 
 from akto_mirror.akto_api import HEALTH_PATH, IGNORE, INGEST_PATH, MARKER, beside
@@ -14,6 +15,14 @@ from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.capture.entry import Captured, Exchange, HeaderMap
 from akto_mirror.outcomes import Reason, Skip
+from akto_mirror.sampling import noise
+from akto_mirror.sampling.features import WEBSOCKET, Head
+from akto_mirror.sampling.sampler import Account, Look, Sampler
+
+# Of a host, a method and a path, what an endpoint is known by; the inventory has the same bounds.
+MAX_HOST_CHARS = 255
+MAX_METHOD_CHARS = 32
+MAX_PATH_CHARS = 2_048
 
 
 class Capture:
@@ -22,28 +31,50 @@ class Capture:
     Args:
         config: what of the options counts here.
         marker: what this process puts into the header `x-akto-mirror` of its own calls to Akto.
+        before: what captured until now; what its sampling has seen is taken over.
     """
 
-    def __init__(self, config: CaptureConfig, marker: str) -> None:
+    def __init__(self, config: CaptureConfig, marker: str, before: Capture | None = None) -> None:
         self._config = config
         self._marker = marker
+        self._sampler: Sampler | None = before._sampler if before else None
+        if self._sampler is not None:
+            self._sampler.follow(config.sampling)
+        elif not config.sampling.is_idle:
+            self._sampler = Sampler(config.sampling)
 
     def of(self, flow: http.HTTPFlow) -> Captured | Skip:
-        """Return what is sent of a flow, or why nothing is."""
-        if flow.response is None:
+        """Return what is to be sent of a flow, or why nothing is; `sent` is to be called once that is certain."""
+        response = flow.response
+        if response is None:
             return Skip(Reason.NO_RESPONSE)
-        asked, answered = self._headers(flow, flow.response)
-        return self._skip(flow, flow.response, asked, answered) or self._make(flow, flow.response, asked, answered)
+        asked, answered = self._headers(flow, response)
+        skip = self._skip(flow, response, asked, answered)
+        if skip is not None:
+            return skip
+        exchange = self._exchange(flow, response, asked, answered)
+        if self._sampler is None or self._config.sampling.is_idle:
+            return self._make(flow, response, exchange)
+        return self._sample(flow, response, exchange, self._sampler)
+
+    def sent(self, made: Captured) -> None:
+        """Take note that an entry is sent: what it shows is known from now on."""
+        if made.look is not None and self._sampler is not None:
+            self._sampler.sent(made.look, len(made.encoded))
+
+    def account(self, most: int) -> Account | None:
+        """Return what sampling has left out, with at most this many endpoints; None if it never sampled."""
+        return self._sampler.account(most) if self._sampler is not None else None
 
     def judge(self, flow: http.HTTPFlow) -> Skip | None:
-        """Return why nothing would be sent of a flow; None if something would be."""
+        """Return why nothing would be sent of a flow whatever came before it; None if something would be."""
         if flow.response is None:
             return Skip(Reason.NO_RESPONSE)
         return self._skip(flow, flow.response, *self._headers(flow, flow.response))
 
     def anyway(self, flow: http.HTTPFlow, response: http.Response) -> Captured:
         """Return what is sent of a flow whatever the rules say of it."""
-        return self._make(flow, response, *self._headers(flow, response))
+        return self._make(flow, response, self._exchange(flow, response, *self._headers(flow, response)))
 
     def _headers(self, flow: http.HTTPFlow, response: http.Response) -> tuple[HeaderMap, HeaderMap]:
         if not flow.live:
@@ -56,9 +87,31 @@ class Capture:
 
     def _skip(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap) -> Skip | None:
         skip = self._unwanted(flow, asked)
-        if skip is not None or rules.is_websocket(asked.get("upgrade", "")):
-            return skip
-        return rules.judge(response.status_code, asked.get("content-type", ""), answered.get("content-type", ""))
+        if skip is None and not rules.is_websocket(asked.get("upgrade", "")):
+            types = asked.get("content-type", ""), answered.get("content-type", "")
+            skip = rules.judge(response.status_code, *types)
+        return skip or self._spared(flow.request, asked)
+
+    def _spared(self, request: http.Request, headers: HeaderMap) -> Skip | None:
+        config = self._config
+        if config.skip and (found := noise.find(_method(request), _path(request), headers, config.skip)):
+            return Skip(Reason.NOISE, found)
+        return Skip(Reason.PAUSED) if config.pause else None
+
+    def _sample(
+        self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, sampler: Sampler
+    ) -> Captured | Skip:
+        def payloads() -> tuple[str, str]:
+            nonlocal exchange
+            texts = entry.payloads(exchange, self._config, response.status_code)
+            exchange = exchange._replace(payloads=texts)
+            return texts
+
+        look = sampler.look(_head(flow, response, exchange), payloads, time.monotonic() if flow.live else exchange.time)
+        if not look.wanted or not sampler.may_send(look):
+            sampler.leave_out(look)
+            return Skip(Reason.CAPPED if look.wanted else Reason.SAMPLED)
+        return self._make(flow, response, exchange, look)
 
     def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap) -> Skip | None:
         config = self._config
@@ -82,8 +135,18 @@ class Capture:
             ways.add(beside(self._config.ingest_path, HEALTH_PATH))
         return path in ways
 
-    def _make(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap) -> Captured:
-        exchange = Exchange(
+    def _make(
+        self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, look: Look | None = None
+    ) -> Captured:
+        made = entry.build(flow, response, self._config, exchange)
+        if look is not None and look.left_out and not self._config.worker:
+            made = msgspec.structs.replace(made, akto_mirror_left_out=str(look.left_out))
+        return entry.fit(made, is_cut=_is_cut(flow.request, response))._replace(look=look)
+
+    def _exchange(
+        self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap
+    ) -> Exchange:
+        return Exchange(
             asked,
             answered,
             tee.body_of(flow.request, self._config.body_limit),
@@ -92,7 +155,6 @@ class Capture:
             host=self._host(flow, asked),
             time=_when(flow),
         )
-        return entry.fit(entry.build(flow, response, self._config, exchange), is_cut=_is_cut(flow.request, response))
 
     def _host(self, flow: http.HTTPFlow, headers: HeaderMap) -> str:
         """Return the host to report; of several Host fields the first counts, but the Worker joins them."""
@@ -108,6 +170,28 @@ class Capture:
     def _response_body(self, flow: http.HTTPFlow, response: http.Response) -> Body:
         """Return what there is of the response; the Worker reads a body that breaks off as none at all."""
         return body.EMPTY if self._config.worker and flow.error else tee.body_of(response, self._config.body_limit)
+
+
+def _head(flow: http.HTTPFlow, response: http.Response, exchange: Exchange) -> Head:
+    headers, request = exchange.request_headers, flow.request
+    return Head(
+        host=(exchange.host or headers.get("host", "")).lower()[:MAX_HOST_CHARS],
+        method=_method(request)[:MAX_METHOD_CHARS].upper(),
+        path=_path(request)[:MAX_PATH_CHARS],
+        query=request.data.path[: entry.MAX_FIELD].partition(b"?")[2].decode("utf-8", "replace"),
+        status=response.status_code,
+        type=WEBSOCKET if exchange.is_websocket else "",
+        request=headers,
+        response=exchange.response_headers,
+    )
+
+
+def _method(request: http.Request) -> str:
+    return request.data.method.decode("utf-8", "replace")
+
+
+def _path(request: http.Request) -> str:
+    return entry.path_of(request.data.path[: entry.MAX_FIELD], include_query=False)
 
 
 def _is_cut(request: http.Request, response: http.Response) -> bool:

@@ -10,6 +10,8 @@ from mitmproxy import flowfilter
 from akto_mirror.akto_api import INGEST_PATH
 from akto_mirror.capture.redaction import Redaction
 from akto_mirror.capture.routes import Route
+from akto_mirror.sampling.noise import Noise
+from akto_mirror.sampling.sampler import Policy
 
 
 class Mode(StrEnum):
@@ -27,6 +29,7 @@ class CaptureConfig:
     Attributes:
         worker: `akto_fidelity` is `worker`.
         body_limit: bytes of each decoded body.
+        sampling: how much of what the rules let through is sent.
         ingest_path: of `akto_url`; requests to it are calls of an addon.
     """
 
@@ -43,4 +46,7 @@ class CaptureConfig:
     stream: Mode = Mode.AUTO
     redaction: Redaction = Redaction()  # noqa: RUF009 - it is frozen
     honor_ignore: bool = True
+    skip: tuple[Noise, ...] = ()
+    pause: bool = False
+    sampling: Policy = Policy()  # noqa: RUF009 - it is frozen
     ingest_path: str = INGEST_PATH

@@ -18,6 +18,7 @@ from akto_mirror.akto_api import IGNORE, MAX_ENTRY_BYTES, Entry
 from akto_mirror.capture import body, redaction
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import CaptureConfig
+from akto_mirror.sampling.sampler import Look
 
 HeaderFields = Iterable[tuple[bytes, bytes]]
 HeaderMap = dict[str, str]
@@ -134,11 +135,13 @@ class Captured(NamedTuple):
         entry: the entry.
         encoded: the same for the wire; nothing encodes it again.
         is_shortened: whether it was too large, and is cut.
+        look: what sampling has to know once it is sent; None without sampling.
     """
 
     entry: Entry
     encoded: bytes
     is_shortened: bool
+    look: Look | None = None
 
 
 class Exchange(NamedTuple):
@@ -152,6 +155,7 @@ class Exchange(NamedTuple):
         is_websocket: the request asks for a WebSocket; payloads are empty then.
         host: the host to report; empty leaves the headers as they are.
         time: when the exchange took place, in epoch seconds.
+        payloads: what `payloads` returns, if it was called before.
     """
 
     request_headers: HeaderMap
@@ -161,10 +165,12 @@ class Exchange(NamedTuple):
     is_websocket: bool
     host: str
     time: float
+    payloads: tuple[str, str] | None = None
 
 
 def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, exchange: Exchange) -> Entry:
     """Make the entry of a flow and its response."""
+    sent, answered = exchange.payloads or payloads(exchange, config, response.status_code)
     request = flow.request
     hidden = config.redaction
     request_headers = _with_host(_without_ignore(exchange.request_headers, config), exchange.host)
@@ -175,10 +181,8 @@ def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, e
         method=request.data.method.decode("utf-8", "replace") or NO_METHOD,
         requestHeaders=to_json(redaction.headers(request_headers, hidden)),
         responseHeaders=to_json(redaction.headers(exchange.response_headers, hidden)),
-        requestPayload=redaction.payload(_request_payload(exchange, config), request_type, hidden),
-        responsePayload=redaction.payload(
-            _response_payload(exchange, config, response.status_code), response_type, hidden
-        ),
+        requestPayload=redaction.payload(sent, request_type, hidden),
+        responsePayload=redaction.payload(answered, response_type, hidden),
         ip=_client_ip(flow, config, request_headers),
         time=str(int(exchange.time)),
         statusCode=str(response.status_code),
@@ -206,24 +210,18 @@ def _without_ignore(headers: HeaderMap, config: CaptureConfig) -> HeaderMap:
     return {name: value for name, value in headers.items() if name != IGNORE}
 
 
-def _request_payload(exchange: Exchange, config: CaptureConfig) -> str:
-    headers = exchange.request_headers
+def payloads(exchange: Exchange, config: CaptureConfig, status: int) -> tuple[str, str]:
+    """Return the payloads of the request and of the response with this status, before anything is redacted."""
     if exchange.is_websocket:
-        return ""
-    if config.worker:
-        return body.worker_payload(exchange.request_body, "", config.body_limit)
-    return _akto_payload(exchange.request_body, headers, config)
-
-
-def _response_payload(exchange: Exchange, config: CaptureConfig, status: int) -> str:
-    headers = exchange.response_headers
-    if exchange.is_websocket:
-        return ""
-    if config.worker:
-        if status in BODILESS:
-            return ""
-        return body.worker_payload(exchange.response_body, headers.get("content-encoding", ""), config.body_limit)
-    return _akto_payload(exchange.response_body, headers, config)
+        return "", ""
+    asked, answered = exchange.request_headers, exchange.response_headers
+    if not config.worker:
+        sent = _akto_payload(exchange.request_body, asked, config)
+        return sent, _akto_payload(exchange.response_body, answered, config)
+    coding = answered.get("content-encoding", "")
+    limit = 0 if status in BODILESS else config.body_limit
+    sent = body.worker_payload(exchange.request_body, "", config.body_limit)
+    return sent, body.worker_payload(exchange.response_body, coding, limit)
 
 
 def _akto_payload(wire: Body, headers: HeaderMap, config: CaptureConfig) -> str:

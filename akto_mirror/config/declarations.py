@@ -13,6 +13,7 @@ from akto_mirror.config.screen import Mark
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.sinks import destination
 from akto_mirror.escaping import printable
+from akto_mirror.sampling.sampler import MEMORY_BYTES
 
 # Akto's service takes strings of 5,242,880 characters and bodies of 10,485,760 (its JSON interceptor).
 MAX_BODY_LIMIT = 4 * 1024 * 1024
@@ -132,6 +133,67 @@ OPTIONS: tuple[Option, ...] = (
         "JSON keys, form fields, query parameters and XML elements whose values are replaced before anything is "
         "queued; names are compared without case, - and _. common stands for the usual ones (password, token, secret, "
         "card_number and their like).",
+    ),
+    Option(
+        "akto_skip",
+        Sequence[str],
+        [],
+        "Leave out exchanges that say nothing about an API: health (health checks, by path and user agent), static "
+        "(files, by the path's ending), options (CORS preflights).",
+    ),
+    Option(
+        "akto_sample",
+        str,
+        "all",
+        "all: mirror every exchange. novel: of each endpoint the first akto_sample_per_window in a window, and every "
+        "exchange that shows a new field, parameter, type, status, content type, authentication or operation; the rest "
+        "is skipped and counted by endpoint.",
+        choices=("all", "novel"),
+    ),
+    Option(
+        "akto_sample_window_s",
+        int,
+        600,
+        "Seconds of a window of akto_sample=novel.",
+        bounds=(1, 31_536_000),
+    ),
+    Option(
+        "akto_sample_per_window",
+        int,
+        5,
+        "Exchanges of each endpoint that akto_sample=novel mirrors in a window even if they show nothing new.",
+        bounds=(0, 1_000_000),
+    ),
+    Option(
+        "akto_sample_bytes",
+        int,
+        MEMORY_BYTES,
+        "Bytes of memory for what sampling has seen; beyond them the least recently used endpoints are forgotten, and "
+        "are new when they come again.",
+        bounds=(1024 * 1024, 2**40),
+    ),
+    Option(
+        "akto_max_entries_s",
+        int,
+        0,
+        "Entries a second that are mirrored at most, those that show something new first; the rest is skipped and "
+        "counted. 0: no cap.",
+        bounds=(0, 2**40),
+    ),
+    Option(
+        "akto_max_bytes_s",
+        int,
+        0,
+        "Bytes of entries a second that are mirrored at most, those that show something new first; the rest is skipped "
+        "and counted. 0: no cap.",
+        bounds=(0, 2**40),
+    ),
+    Option(
+        "akto_pause",
+        bool,
+        False,
+        "Mirror nothing for now: exchanges are skipped and counted, and the traffic goes on. May be set while "
+        "mitmproxy runs, also by akto.pause and akto.resume.",
     ),
     Option(
         "akto_stream",

@@ -9,6 +9,7 @@ from pathlib import Path
 from mitmproxy import flowfilter
 
 from akto_mirror.escaping import printable
+from akto_mirror.sampling.noise import Noise
 
 
 def listener(address: str) -> tuple[str, int] | None:
@@ -51,6 +52,14 @@ def host(text: str) -> str:
     if not text.isprintable() or not set(text).isdisjoint(" /?#@"):
         raise ValueError("it must be a host name such as api.example.com, without scheme and path")
     return text
+
+
+def noise(text: str) -> Noise:
+    """Return a preset of what is left out."""
+    try:
+        return Noise(text)
+    except ValueError:
+        raise ValueError(f"it must be one of {', '.join(Noise)}") from None
 
 
 def tag(text: str) -> str:

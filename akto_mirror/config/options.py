@@ -21,6 +21,10 @@ from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.shipper import Policy, SpoolPlan
 from akto_mirror.delivery.sinks import destination
 from akto_mirror.delivery.sinks.choose import SinkConfig
+from akto_mirror.sampling import sampler
+
+# The variable by which a process knows how many share the caps.
+WORKERS = "AKTO_MIRROR_WORKERS"
 
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'
 
@@ -61,7 +65,7 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         _check(option, known[option.name])
     sink = _sink(known)
     return Settings(
-        _capture(known, sink),
+        _capture(known, environ, sink),
         _delivery(known, environ, sink),
         sink,
         _screen(known),
@@ -77,7 +81,7 @@ def _sink(known: Mapping[str, Any]) -> SinkConfig:
     )
 
 
-def _capture(known: Mapping[str, Any], sink: SinkConfig) -> CaptureConfig:
+def _capture(known: Mapping[str, Any], environ: Mapping[str, str], sink: SinkConfig) -> CaptureConfig:
     worker = known["akto_fidelity"] == "worker"
     return CaptureConfig(
         worker=worker,
@@ -96,7 +100,23 @@ def _capture(known: Mapping[str, Any], sink: SinkConfig) -> CaptureConfig:
             fields=_redacted(known, "akto_redact_fields", redaction.field_names),
         ),
         honor_ignore=known["akto_honor_ignore"],
+        skip=tuple(_each(known, "akto_skip", option_values.noise)),
+        pause=known["akto_pause"],
+        sampling=_sampling(known, environ),
         ingest_path=sink.destination.path or INGEST_PATH,
+    )
+
+
+def _sampling(known: Mapping[str, Any], environ: Mapping[str, str]) -> sampler.Policy:
+    workers = environ.get(WORKERS, "")
+    return sampler.Policy(
+        novel=known["akto_sample"] == "novel",
+        window_s=known["akto_sample_window_s"],
+        per_window=known["akto_sample_per_window"],
+        entries_s=known["akto_max_entries_s"],
+        bytes_s=known["akto_max_bytes_s"],
+        memory=known["akto_sample_bytes"],
+        workers=max(1, int(workers)) if workers.isascii() and workers.isdigit() else 1,
     )
 
 

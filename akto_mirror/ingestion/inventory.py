@@ -14,6 +14,7 @@ from akto_mirror.ingestion.entries.fields import Payload, by_name, parse_pairs, 
 from akto_mirror.ingestion.entries.reading import (
     clean,
     key_of,
+    left_out_of,
     media_type,
     parameters,
     read_headers,
@@ -186,6 +187,7 @@ class Inventory:
 
     def _count(self, endpoint: Endpoint, entry: Mapping[str, Any]) -> None:
         endpoint.count += 1
+        endpoint.left_out += left_out_of(entry)
         endpoint.seen = self.total
         if time := seconds_of(entry):
             endpoint.first = min(endpoint.first or time, time)

@@ -91,6 +91,7 @@ def summary(endpoint: Endpoint) -> dict[str, Any]:
         "method": endpoint.method,
         "path": endpoint.path,
         "count": endpoint.count,
+        "leftOut": endpoint.left_out,
         "seen": endpoint.seen,
         "first": endpoint.first,
         "last": endpoint.last,

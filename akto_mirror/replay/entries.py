@@ -80,7 +80,10 @@ class Decider:
 
     def of(self, flow: http.HTTPFlow) -> Captured | Skip:
         """Return a flow's entry, or why it has none."""
-        return self._capture.of(flow)
+        decision = self._capture.of(flow)
+        if isinstance(decision, Captured):
+            self._capture.sent(decision)
+        return decision
 
 
 class Skipped(NamedTuple):
@@ -133,7 +136,7 @@ def _add(found: Entries, record: Record, flow: http.HTTPFlow, decision: Captured
     if isinstance(decision, Skip):
         found.skipped.append(Skipped(flow.request.method, flow.request.pretty_url, str(decision)))
     else:
-        found.append(msgspec.structs.asdict(decision.entry))
+        found.append(msgspec.to_builtins(decision.entry))
         found.missing_bodies += len(record.missing_bodies)
 
 

@@ -61,7 +61,7 @@ def _entries(path: Path, decider: Decider, skipped: Counter[str]) -> Iterator[Ma
                 if isinstance(decision, Skip):
                     skipped[str(decision)] += 1
                 else:
-                    yield msgspec.structs.asdict(decision.entry)
+                    yield msgspec.to_builtins(decision.entry)
     except recording.UnreadableError as error:
         raise UnreadableError(f"{isolated(printable(str(path)))}: {error}") from error
     except OSError as error:

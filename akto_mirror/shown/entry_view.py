@@ -22,7 +22,7 @@ NESTED = ("requestHeaders", "responseHeaders", "requestPayload", "responsePayloa
 
 def render(entry: Entry, verdict: str) -> str:
     """Return an entry for reading: the verdict, then its fields; JSON in a string is shown as what it says."""
-    fields = msgspec.structs.asdict(entry)
+    fields = msgspec.to_builtins(entry)
     shown = {name: _parsed(value) if name in NESTED else value for name, value in fields.items()}
     return f"# akto: {verdict}\n{json.dumps(shown, indent=2, ensure_ascii=False)}"
 

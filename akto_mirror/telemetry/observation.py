@@ -9,6 +9,7 @@ from typing import NamedTuple
 from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.spool import view
+from akto_mirror.sampling.sampler import Account
 
 
 class Observation(NamedTuple):
@@ -22,6 +23,7 @@ class Observation(NamedTuple):
         dead_bytes: bytes of entries on disk that were refused for good; None without a spool.
         oldest_s: seconds since the oldest entry that is not shipped was captured, 0 if there is none; what is on disk
             for an earlier `akto_url`, which nobody sends, does not count.
+        sampling: what sampling has left out; None if it never sampled.
     """
 
     counts: Snapshot
@@ -30,6 +32,7 @@ class Observation(NamedTuple):
     spool_bytes: int | None
     dead_bytes: int | None
     oldest_s: float
+    sampling: Account | None = None
 
 
 def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Path | None, target: str) -> Observation:

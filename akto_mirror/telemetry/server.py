@@ -19,6 +19,7 @@ from tornado.web import Application, Finish, RequestHandler, url
 from akto_mirror.accounts import Snapshot
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry.observation import Observation
 from akto_mirror.threads import begin
 
@@ -109,6 +110,8 @@ class _Collector(Collector):
         yield from _outcomes(seen.counts)
         yield from _delivery(seen.counts)
         yield from _sizes(seen)
+        if seen.sampling is not None:
+            yield from _sampling(seen.sampling)
 
 
 def _outcomes(counts: Snapshot) -> Iterable[Metric]:
@@ -164,6 +167,23 @@ def _sizes(seen: Observation) -> Iterable[Metric]:
         yield GaugeMetricFamily(
             "akto_mirror_dead_letter_bytes", "Entries on disk that were refused for good.", seen.dead_bytes
         )
+
+
+def _sampling(account: Account) -> Iterable[Metric]:
+    left_out = CounterMetricFamily(
+        "akto_mirror_endpoint_left_out",
+        "Flows that sampling and caps left out, of the endpoints with the most; the rest has empty labels.",
+        labels=["host", "method", "path", "status"],
+    )
+    for endpoint, count in account.most:
+        left_out.add_metric([endpoint.host, endpoint.method, endpoint.path, f"{endpoint.status_class}xx"], count)
+    left_out.add_metric(["", "", "", ""], account.left_out - sum(count for _, count in account.most))
+    yield left_out
+    yield GaugeMetricFamily("akto_mirror_sampling_endpoints", "Endpoints that sampling knows.", account.endpoints)
+    yield GaugeMetricFamily("akto_mirror_sampling_bytes", "Memory that they take.", account.size)
+    yield CounterMetricFamily(
+        "akto_mirror_sampling_forgotten", "Endpoints that were forgotten for want of memory.", account.forgotten
+    )
 
 
 def _label(place: Place) -> str:

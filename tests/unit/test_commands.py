@@ -142,5 +142,7 @@ def test_every_command_has_a_help_text() -> None:
         "akto.dead",
         "akto.dead.retry",
         "akto.dead.drop",
+        "akto.pause",
+        "akto.resume",
     }
     assert all(mine.values())

@@ -31,6 +31,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("addon", "telemetry"),
     ("capture", "capture.payload"),
     ("capture", "ground"),
+    ("capture", "sampling"),
     ("cli", "config"),
     ("cli", "delivery.sinks"),
     ("cli", "delivery.spool"),
@@ -45,6 +46,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("config", "delivery"),
     ("config", "delivery.sinks"),
     ("config", "ground"),
+    ("config", "sampling"),
     ("delivery", "delivery.sinks"),
     ("delivery", "delivery.spool"),
     ("delivery", "ground"),
@@ -73,14 +75,17 @@ ALLOWED: set[tuple[str, str]] = {
     ("replay", "replay.har"),
     ("replay.har", "capture.payload"),
     ("replay.har", "ground"),
+    ("sampling", "ground"),
+    ("sampling", "ingestion.entries"),
     ("shown", "config"),
     ("shown", "ground"),
     ("telemetry", "delivery"),
     ("telemetry", "delivery.spool"),
     ("telemetry", "ground"),
+    ("telemetry", "sampling"),
 }
 
-MOST_ARROWS = 61
+MOST_ARROWS = 66
 MOST_MODULES = 14
 MOST_LINES = 320
 
@@ -117,6 +122,7 @@ PURE = (
         "capture.tee",
     ),
     *("delivery.batch", "delivery.retry"),
+    *("sampling.features", "sampling.noise", "sampling.sampler"),
     *("ingestion.inventory", "ingestion.views", "ingestion.openapi.document", "ingestion.openapi.compare"),
 )
 

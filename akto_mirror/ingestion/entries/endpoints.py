@@ -40,6 +40,7 @@ class Endpoint:
 
     Attributes:
         number: Its number in order of appearance, from 0.
+        left_out: How many exchanges sampling left out, as the entries report.
         seen: The number of the entry that changed it last.
         first: The earliest time of its entries in epoch seconds; 0 if none told one.
         last: The latest one.
@@ -55,6 +56,7 @@ class Endpoint:
     method: str
     path: str
     count: int = 0
+    left_out: int = 0
     seen: int = 0
     first: int = 0
     last: int = 0

@@ -44,8 +44,16 @@ def clean(value: object) -> str:
 
 
 def seconds_of(entry: Mapping[str, Any]) -> int:
-    """Return an entry's time in epoch seconds; 0 if it does not tell one."""
-    text = text_of(entry, "time")
+    """Return an entry's time in epoch seconds; 0 if it has none."""
+    return _number(text_of(entry, "time"))
+
+
+def left_out_of(entry: Mapping[str, Any]) -> int:
+    """Return how many exchanges of its endpoint sampling left out before an entry, as it reports."""
+    return _number(text_of(entry, "akto_mirror_left_out"))
+
+
+def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else 0
 
 

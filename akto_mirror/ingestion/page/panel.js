@@ -55,7 +55,7 @@ function renderDetail(told, fresh) {
 function factsOf(told) {
   const statuses = told.statuses.flatMap(([status, times]) => [statusOf(status, times), " "]);
   const facts = [
-    el("p", { class: "facts" }, ...foreign(told.host), " · ", count(told.count, "entry", "entries"), " · first seen ", when(told.first), " · last seen ", when(told.last)),
+    el("p", { class: "facts" }, ...foreign(told.host), " · ", count(told.count, "entry", "entries"), told.leftOut ? " (sampling left out " + told.leftOut.toLocaleString("en") + " more)" : "", " · first seen ", when(told.first), " · last seen ", when(told.last)),
     el("p", { class: "facts" }, ...told.marks.flatMap((mark) => [el("span", { class: "mark" }, ...foreign(mark)), " "]), ...statuses),
   ];
   if (told.raised.length) {

@@ -1,0 +1,187 @@
+"""What was seen of each endpoint, in bounded memory, and whether an exchange shows anything new (pure).
+
+The least recently used endpoints are forgotten first, those that were seen only once before all others: a flood of
+invented ones passes through a quarter of the memory and leaves the rest alone. A forgotten endpoint is new again, so
+that it is sent once more; nothing is ever hidden by the bound.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from akto_mirror.sampling.recurrence import Recurrence
+
+FEATURE_BYTES = 8
+_MASK = (1 << 8 * FEATURE_BYTES) - 1
+
+# Features that are remembered of an endpoint. Names that clients invent, and names made of values, are always new; so
+# of an endpoint with more, a feature is new only when it comes for the fifth time, as invented ones hardly ever do.
+MAX_FEATURES = 2_000
+RETURNS = 5
+
+# What an endpoint costs beside its features and the characters of its name: the record, its key, and its place.
+RECORD_BYTES = 720
+
+# The share of the memory for endpoints that were seen more than once, and that of the counts of recurrences.
+PROTECTED = 0.75
+COUNTED = 1 / 64
+
+
+class Endpoint(NamedTuple):
+    """Exchanges that are alike: host, method, path template, and the first digit of the status."""
+
+    host: str
+    method: str
+    path: str
+    status_class: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.host}{self.path} {self.status_class}xx"
+
+
+class Record:
+    """What is known of one endpoint.
+
+    Attributes:
+        left_out: exchanges that were not sent since the endpoint was first seen.
+        reported: how many of them an entry has reported.
+    """
+
+    __slots__ = ("_crowded", "_features", "_sent", "_window", "left_out", "reported")
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self.reported = 0
+        self._window = float("-inf")
+        self._sent = 0
+        self._crowded = False
+        self._features = array("Q")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the features."""
+        return len(self._features) * FEATURE_BYTES
+
+    def sent_in(self, window: float) -> int:
+        """Return how many exchanges were sent in a window, named by its beginning."""
+        return self._sent if window == self._window else 0
+
+    def send(self, window: float) -> None:
+        """Count one exchange that is sent."""
+        self._sent = self.sent_in(window) + 1
+        self._window = window
+
+    def unknown(self, features: Iterable[int], recurrence: Recurrence) -> list[int]:
+        """Return the features that were never learnt; where there are too many, those of them that come back.
+
+        Args:
+            features: hashes.
+            recurrence: counts them where there are too many.
+        """
+        fresh = [feature for each in features if not self._knows(feature := each & _MASK)]
+        if not self._crowded and len(self._features) + len(fresh) <= MAX_FEATURES:
+            return fresh
+        self._crowded = True
+        return [each for each in fresh if recurrence.count(hash((id(self), each)) & _MASK) >= RETURNS]
+
+    def learn(self, features: Sequence[int]) -> None:
+        """Remember features; where they are too many, every other one of the old ones goes."""
+        while self._features and len(self._features) + len(features) > MAX_FEATURES:
+            del self._features[::2]
+        for each in features[:MAX_FEATURES]:
+            if not self._knows(each):
+                insort(self._features, each)
+
+    def _knows(self, feature: int) -> bool:
+        place = bisect_left(self._features, feature)
+        return place < len(self._features) and self._features[place] == feature
+
+
+class Novelty:
+    """Records of endpoints, the least recently used of which are forgotten when their bytes exceed a limit.
+
+    Args:
+        limit: bytes.
+
+    Attributes:
+        recurrence: counts the features of endpoints that have too many.
+        forgotten: how many endpoints were forgotten.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.recurrence = Recurrence(max(1, int(limit * COUNTED)))
+        self.forgotten = 0
+        self._limit = int(limit * (1 - COUNTED))
+        self._size = 0
+        self._protected_size = 0
+        self._protected: OrderedDict[Endpoint, Record] = OrderedDict()
+        self._probation: OrderedDict[Endpoint, Record] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._protected) + len(self._probation)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the records take, as they are counted."""
+        return self._size
+
+    def find(self, endpoint: Endpoint) -> Record | None:
+        """Return what is known of an endpoint that was seen before; it then is the most recently used one."""
+        if (record := self._protected.get(endpoint)) is not None:
+            self._protected.move_to_end(endpoint)
+            return record
+        if (record := self._probation.pop(endpoint, None)) is not None:
+            self._protect(endpoint, record)
+        return record
+
+    def add(self, endpoint: Endpoint) -> Record:
+        """Begin the record of a new endpoint."""
+        record = self._probation[endpoint] = Record()
+        self._size += _cost(endpoint, record)
+        self._balance()
+        return record
+
+    def learn(self, endpoint: Endpoint, record: Record, features: Sequence[int]) -> None:
+        """Remember features of an endpoint."""
+        if features:
+            before = record.size
+            record.learn(features)
+            self._size += record.size - before
+            if endpoint in self._protected:
+                self._protected_size += record.size - before
+            self._balance()
+
+    def most_left_out(self, count: int) -> list[tuple[Endpoint, int]]:
+        """Return the endpoints of which the most exchanges were not sent, with these numbers; from any thread."""
+        # `list` of a dict is one step for other threads; going through it would not be.
+        known = {each: records.get(each) for records in (self._protected, self._probation) for each in list(records)}
+        left_out = [(each, record.left_out) for each, record in known.items() if record is not None and record.left_out]
+        return sorted(left_out, key=_by_count)[:count]
+
+    def _protect(self, endpoint: Endpoint, record: Record) -> None:
+        self._protected[endpoint] = record
+        self._protected_size += _cost(endpoint, record)
+        self._balance()
+
+    def _balance(self) -> None:
+        """Keep both parts within their bounds; the record in use is the last of its part, and stays."""
+        while self._protected_size > PROTECTED * self._limit and len(self._protected) > 1:
+            endpoint, record = self._protected.popitem(last=False)
+            self._protected_size -= _cost(endpoint, record)
+            self._probation[endpoint] = record
+        while self._size > self._limit and len(self._probation) > 1:
+            endpoint, record = self._probation.popitem(last=False)
+            self._size -= _cost(endpoint, record)
+            self.forgotten += 1
+
+
+def _cost(endpoint: Endpoint, record: Record) -> int:
+    return RECORD_BYTES + sum(map(len, endpoint)) + record.size
+
+
+def _by_count(item: tuple[Endpoint, int]) -> tuple[int, Endpoint]:
+    return -item[1], item[0]

@@ -1,0 +1,182 @@
+"""`akto_sample=novel`: sends what is new and the first few of what is known, and accounts for the rest (pure).
+
+An exchange is looked at first and learnt only once it is certain to be sent: what a cap keeps back is still new when it
+comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from akto_mirror.escaping import printable
+from akto_mirror.sampling import features
+from akto_mirror.sampling.buckets import Bucket
+from akto_mirror.sampling.features import Head
+from akto_mirror.sampling.novelty import Endpoint, Novelty, Record
+from akto_mirror.sampling.templates import NODE_BYTES, Templates
+
+MEMORY_BYTES = 64 * 1024 * 1024
+
+# Endpoints that one line names.
+SHOWN = 5
+
+# The share of the memory for templates of paths.
+TEMPLATES = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How much is sent.
+
+    Attributes:
+        novel: only what is new and the first few of a window are worth sending; otherwise everything is.
+        window_s: seconds of a window.
+        per_window: exchanges of each endpoint that are sent in a window, new or not.
+        entries_s: entries a second that may be sent; 0 for no cap.
+        bytes_s: bytes a second that may be sent; 0 for no cap.
+        memory: bytes for what was seen.
+        workers: processes that share the caps, each of which gets an equal part.
+    """
+
+    novel: bool = False
+    window_s: int = 600
+    per_window: int = 5
+    entries_s: int = 0
+    bytes_s: int = 0
+    memory: int = MEMORY_BYTES
+    workers: int = 1
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything is sent, so that nothing needs to be looked at."""
+        return not (self.novel or self.entries_s or self.bytes_s)
+
+
+class Look:
+    """What a look at one exchange came to.
+
+    Attributes:
+        endpoint: what it belongs to.
+        now: when it was, in seconds.
+        wanted: whether it is worth sending.
+        is_new: whether it shows something that was never sent.
+        left_out: exchanges of the endpoint that were not sent and that no entry has reported yet.
+        record: what was known of the endpoint; None for a new one.
+        fresh: the features that are new.
+    """
+
+    __slots__ = ("endpoint", "fresh", "is_new", "left_out", "now", "record", "wanted")
+
+    def __init__(  # noqa: PLR0913 - each is one of its attributes
+        self, endpoint: Endpoint, record: Record | None, fresh: Sequence[int], now: float, *, wanted: bool, is_new: bool
+    ) -> None:
+        self.endpoint = endpoint
+        self.now = now
+        self.wanted = wanted
+        self.is_new = is_new
+        self.left_out = 0 if record is None else record.left_out - record.reported
+        self.record = record
+        self.fresh = fresh
+
+
+class Account(NamedTuple):
+    """What was left out, and what is remembered.
+
+    Attributes:
+        most: the endpoints of which the most exchanges were left out, with these numbers.
+        left_out: exchanges left out of all endpoints, those that are forgotten included.
+        endpoints: how many are known.
+        forgotten: how many were forgotten.
+        size: bytes that they take.
+    """
+
+    most: list[tuple[Endpoint, int]]
+    left_out: int
+    endpoints: int
+    forgotten: int
+    size: int
+
+    def __str__(self) -> str:
+        most = [f"{printable(str(endpoint))} {count}" for endpoint, count in self.most[:SHOWN]]
+        of = f", most of {', '.join(most)}" if most else ""
+        forgotten = f", forgot {self.forgotten}" if self.forgotten else ""
+        return f"knows {self.endpoints} endpoints{forgotten}, left out {self.left_out}{of}"
+
+
+class Sampler:
+    """Decides exchange by exchange; used on one thread.
+
+    Args:
+        policy: how much is sent.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._left_out = 0
+        self._begin(policy)
+
+    def _begin(self, policy: Policy) -> None:
+        self._policy = policy
+        self._templates = Templates(nodes=int(policy.memory * TEMPLATES / NODE_BYTES))
+        self._novelty = Novelty(int(policy.memory * (1 - TEMPLATES)))
+        self._set_caps()
+
+    def follow(self, policy: Policy) -> None:
+        """Use another policy from now on; what was seen stays, unless it may take another amount of memory."""
+        if policy.memory != self._policy.memory:
+            self._begin(policy)
+        elif policy != self._policy:
+            self._policy = policy
+            self._set_caps()
+
+    def account(self, most: int) -> Account:
+        """Return what was left out, with at most so many endpoints; called from any thread."""
+        seen = self._novelty
+        return Account(seen.most_left_out(most), self._left_out, len(seen), seen.forgotten, seen.size)
+
+    def look(self, head: Head, payloads: Callable[[], tuple[str, str]], now: float) -> Look:
+        """Look at an exchange, at its payloads only if its head does not decide.
+
+        Args:
+            head: what is known without a body.
+            payloads: decodes and returns the request's and the response's payload.
+            now: seconds.
+        """
+        policy = self._policy
+        endpoint = Endpoint(*self._templates.of(head.host, head.method, head.path), str(head.status)[:1])
+        record = self._novelty.find(endpoint)
+        known = record or Record()
+        fresh = known.unknown(features.of_head(head), self._novelty.recurrence)
+        wanted = not policy.novel or known.sent_in(now // policy.window_s) < policy.per_window
+        if not fresh and not (wanted and self._has_room(now, is_new=False)):
+            fresh = known.unknown(features.of_payloads(head, *payloads()), self._novelty.recurrence)
+        return Look(endpoint, record, fresh, now, wanted=wanted or bool(fresh), is_new=bool(fresh))
+
+    def may_send(self, look: Look) -> bool:
+        """Return whether the caps let an entry pass."""
+        return self._has_room(look.now, is_new=look.is_new)
+
+    def sent(self, look: Look, size: int) -> None:
+        """Take note that an exchange is sent, as an entry of `size` bytes that reports what was left out before."""
+        self._entries.take(1)
+        self._bytes.take(size)
+        record = self._record(look)
+        record.reported += look.left_out
+        record.send(look.now // self._policy.window_s)
+        self._novelty.learn(look.endpoint, record, look.fresh)
+
+    def leave_out(self, look: Look) -> None:
+        """Take note that an exchange is not sent."""
+        self._left_out += 1
+        self._record(look).left_out += 1
+
+    def _record(self, look: Look) -> Record:
+        return look.record or self._novelty.find(look.endpoint) or self._novelty.add(look.endpoint)
+
+    def _has_room(self, now: float, *, is_new: bool) -> bool:
+        return self._entries.has(now, is_new=is_new) and self._bytes.has(now, is_new=is_new)
+
+    def _set_caps(self) -> None:
+        self._entries = Bucket(self._policy.entries_s / self._policy.workers)
+        self._bytes = Bucket(self._policy.bytes_s / self._policy.workers)

@@ -1,0 +1,132 @@
+"""Path templates learnt from traffic: which segments of a path are names and which are values (pure, bounded).
+
+A segment is a value if it looks like one (`path_templates`), or if more than `SIBLINGS` different ones were seen at its
+place. So 500 real endpoints under one prefix stay apart, and a flood of invented paths becomes one template. A segment
+that comes back is a name even then: invented paths hardly ever do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from akto_mirror.path_templates import ID, fold_path
+from akto_mirror.sampling.recurrence import Recurrence
+
+# Different segments at one place of a path, beyond which they are values.
+SIBLINGS = 1_000
+
+# A segment that was seen this often at a place with too many siblings is a name.
+RETURNS = 3
+
+# Segments that are remembered in all; beyond them every new one is a value.
+NODES = 32_768
+
+# What a node takes: with its place among its siblings and its text, and its part of the counts of what comes back.
+NODE_BYTES = 512
+COUNTED = 16
+
+
+@dataclass(slots=True, eq=False)
+class _Node:
+    """One place in the tree: how often a request came by, and where it went on to.
+
+    Attributes:
+        is_folded: whether unknown segments below this node are values.
+    """
+
+    visits: int = 0
+    children: dict[str, _Node] = field(default_factory=dict)
+    is_folded: bool = False
+
+
+class Templates:
+    """Learns the templates of all hosts and methods.
+
+    Args:
+        siblings: different segments at one place, beyond which they are values.
+        nodes: segments that are remembered in all.
+    """
+
+    def __init__(self, siblings: int = SIBLINGS, nodes: int = NODES) -> None:
+        self._siblings = siblings
+        self._nodes = nodes
+        self._left = nodes
+        self._added = 0
+        self._root = _Node()
+        self._recurrence = Recurrence(max(1_024, nodes * COUNTED))
+
+    def of(self, host: str, method: str, path: str) -> tuple[str, str, str]:
+        """Return host, method and path with `{id}` in the place of what is a value.
+
+        Args:
+            host: the host name, with its port if it has one.
+            method: the request's method.
+            path: the path without its query string.
+        """
+        node, names = self._root, []
+        for segment in (host, method, *fold_path(path).split("/")):
+            name, node = self._enter(node, segment)
+            names.append(name)
+        return names[0], names[1], "/".join(names[2:])
+
+    def _enter(self, node: _Node, segment: str) -> tuple[str, _Node]:
+        child = node.children.get(segment)
+        if child is None and (not node.is_folded or self._comes_back(node, segment)):
+            child = self._add(node, segment)
+        if child is None:
+            segment = ID
+            child = node.children.get(ID) or self._new(node, ID)
+        child.visits += 1
+        return segment, child
+
+    def _add(self, node: _Node, segment: str) -> _Node | None:
+        """Add a name, if there is room for it."""
+        if not self._has_room() or len(node.children) > 2 * self._siblings:
+            return None
+        if not node.is_folded and len(node.children) >= self._siblings:
+            self._fold(node)
+            return None
+        return self._new(node, segment)
+
+    def _new(self, node: _Node, segment: str) -> _Node:
+        self._left -= 1
+        self._added += 1
+        child = node.children[segment] = _Node()
+        return child
+
+    def _has_room(self) -> bool:
+        """Make room where there is none: every segment that never came back is forgotten, and the others age."""
+        if self._left <= 0 and self._added >= self._nodes // 4:
+            _prune(self._root)
+            self._left, self._added = self._nodes - _count(self._root), 0
+        return self._left > 0
+
+    def _fold(self, node: _Node) -> None:
+        """Let the segments below a node be values, apart from those that came back."""
+        kept = {name: child for name, child in node.children.items() if child.visits >= RETURNS or name == ID}
+        self._left += sum(_count(child) for name, child in node.children.items() if name not in kept)
+        node.children = kept
+        node.is_folded = True
+
+    def _comes_back(self, node: _Node, segment: str) -> bool:
+        return self._recurrence.count(hash((id(node), segment)) % 2**64) >= RETURNS
+
+
+def _count(node: _Node) -> int:
+    """Return the number of nodes of a tree."""
+    count, level = 0, [node]
+    while level:
+        count += len(level)
+        level = [child for each in level for child in each.children.values()]
+    return count
+
+
+def _prune(root: _Node) -> None:
+    """Forget the segments of a tree that came by less than `RETURNS` times, and halve the visits of the others."""
+    level = [root]
+    while level:
+        node = level.pop()
+        node.children = {name: child for name, child in node.children.items() if child.visits >= RETURNS or name == ID}
+        for child in node.children.values():
+            child.visits = (child.visits + 1) // 2
+            level.append(child)

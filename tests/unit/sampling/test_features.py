@@ -1,0 +1,114 @@
+"""What an exchange shows, by the names, types and bounds of the inventory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.ingestion.entries.fields import read_payload
+from akto_mirror.ingestion.entries.shapes import Learner, Room, Shape, rows
+from akto_mirror.sampling import features
+from akto_mirror.sampling.features import WEBSOCKET, Head
+
+JSON = {"content-type": "application/json"}
+PLAIN = Head("api.example", "POST", "/orders", "", 200, "", JSON, JSON)
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4)
+NAMES = st.sampled_from(["a", "b", "name", "17", "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "user_id"])
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def shown(value: Any) -> set[tuple[str, int]]:
+    """Return the fields and types that the inventory shows of one JSON value."""
+    shape = Shape()
+    learner = Learner(Room(10_000, 10_000), lambda _: True)
+    for each in read_payload(json.dumps(value), "application/json").values:
+        learner.learn(shape, each)
+    return {(row.name, row.types) for row, _ in rows(shape, 1)}
+
+
+def of(value: Any) -> set[int]:
+    """Return the features of a JSON request."""
+    return features.of_payloads(PLAIN, json.dumps(value), "")
+
+
+@given(VALUES, VALUES)
+def test_what_the_inventory_tells_apart_has_other_features(first: Any, second: Any) -> None:
+    """Two payloads with the same features show the same fields with the same types."""
+    if of(first) == of(second):
+        assert shown(first) == shown(second)
+
+
+@given(VALUES)
+def test_features_do_not_depend_on_what_was_read_before(value: Any) -> None:
+    """What is remembered of objects changes nothing."""
+    before = of(value)
+    features._known_members.clear()
+    assert of(value) == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": 201},
+        {"type": WEBSOCKET},
+        {"query": "page=1"},
+        {"query": "page=first"},
+        {"request": JSON | {"authorization": "Bearer x"}},
+        {"request": JSON | {"authorization": "Basic eDp5"}},
+        {"request": JSON | {"cookie": "sessionid=1"}},
+        {"request": JSON | {"x-api-key": "1"}},
+        {"request": JSON | {"x-tenant": "a"}},
+        {"request": {"content-type": "application/xml"}},
+        {"response": {"content-type": "text/csv"}},
+    ],
+)
+def test_a_head_shows_it(changes: dict[str, Any]) -> None:
+    """Each is a feature that the plain head has not."""
+    assert features.of_head(PLAIN._replace(**changes)) - features.of_head(PLAIN)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"user-agent": "curl/8"}, {"x-forwarded-for": "10.0.0.1"}, {"content-type": "Application/JSON; a=b"}]
+)
+def test_what_every_client_sends_is_nothing_new(headers: dict[str, str]) -> None:
+    """As in the inventory, common headers and a content type's parameters are no features."""
+    assert features.of_head(PLAIN._replace(request=JSON | headers)) == features.of_head(PLAIN)
+
+
+def test_a_response_counts_by_its_status() -> None:
+    """The fields of an error are not those of an answer."""
+    answer = json.dumps({"id": 1})
+    assert features.of_payloads(PLAIN, "", answer) != features.of_payloads(PLAIN._replace(status=201), "", answer)
+
+
+def test_operations_are_features() -> None:
+    """GraphQL, JSON-RPC, MCP and gRPC."""
+    calls = [
+        {"query": "query Orders { a }"},
+        {"query": "query Users { a }"},
+        {"jsonrpc": "2.0", "method": "add"},
+        {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "forecast"}},
+        {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "history"}},
+    ]
+    assert len({frozenset(of(call)) for call in calls}) == len(calls)
+    grpc = PLAIN._replace(request={"content-type": "application/grpc"})
+    assert features.of_payloads(grpc, "AAAAAAIIAQ==", "") - features.of_payloads(grpc, "", "")
+
+
+def test_one_payload_has_a_bounded_number_of_features() -> None:
+    """However wide it is, and however long its names."""
+    wide = {f"field-{number}": number for number in range(50_000)}
+    assert len(of(wide)) <= 2_010
+    features._known_members.clear()
+    for number in range(2_000):
+        of({"x" * 100 + str(number): number})
+    assert len(features._known_members) <= features.KNOWN

@@ -1,0 +1,101 @@
+"""Which segments of a path are names, learnt from traffic."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.sampling.templates import NODE_BYTES, RETURNS, SIBLINGS, Templates
+
+
+def template(templates: Templates, path: str) -> str:
+    """Return the template of a path on one host."""
+    return templates.of("api.example", "GET", path)[2]
+
+
+def test_real_endpoints_under_one_prefix_stay_apart() -> None:
+    """500 names at one place are names."""
+    templates = Templates()
+    paths = [f"/api/name{chr(97 + number % 26)}{chr(97 + number // 26)}" for number in range(500)]
+    assert [template(templates, path) for path in paths * 2] == paths * 2
+
+
+def test_what_looks_like_a_value_is_one() -> None:
+    """The form decides at once."""
+    assert template(Templates(), "/orders/17/items") == "/orders/{id}/items"
+
+
+def test_too_many_siblings_are_values() -> None:
+    """Beyond the bound a segment that was never seen is a value, and what follows it is learnt once for all."""
+    templates = Templates(siblings=50)
+    words = [chr(97 + number % 26) * (2 + number // 26) for number in range(200)]
+    assert template(templates, f"/u/{words[0]}/p") == f"/u/{words[0]}/p"
+    assert {template(templates, f"/u/{word}/p") for word in words[60:]} >= {"/u/{id}/p"}
+    assert template(templates, "/u/unseen/p") == "/u/{id}/p"
+
+
+def test_what_comes_back_is_a_name_even_in_a_flood() -> None:
+    """An endpoint that begins in the middle of a flood is told from it when it comes back."""
+    templates = Templates(siblings=50)
+    for number in range(500):
+        template(templates, f"/flood{chr(97 + number % 26)}{'x' * (number // 26)}")
+    seen = [template(templates, "/login") for _ in range(RETURNS)]
+    assert seen[0] == "/{id}"
+    assert seen[-1] == "/login"
+
+
+def test_names_from_before_a_flood_stay() -> None:
+    """A flood of other paths folds none of the names that had come back before."""
+    templates = Templates(siblings=100)
+    for _ in range(RETURNS):
+        template(templates, "/login")
+    for number in range(1_000):
+        template(templates, f"/{'abcdefghij'[number % 10]}{'z' * (number // 10)}")
+    assert template(templates, "/login") == "/login"
+
+
+def test_hosts_and_methods_are_bounded_too() -> None:
+    """Whatever a client invents, it is folded like a segment."""
+    first, second = Templates(siblings=50), Templates(siblings=50)
+    hosts = {first.of(f"host{'x' * number}", "GET", "/")[0] for number in range(200)}
+    methods = {second.of("api", f"M{'X' * number}", "/")[1] for number in range(200)}
+    assert len(hosts) <= 51
+    assert len(methods) <= 51
+
+
+def test_a_full_tree_forgets_what_never_came_back() -> None:
+    """A nested flood that uses up the tree does not keep later endpoints from being names."""
+    templates = Templates(siblings=1_000, nodes=2_000)
+    for number in range(20_000):
+        template(templates, f"/{'ab'[number % 2] * (1 + number // 2 % 150)}/{'cd'[number % 2] * (1 + number // 300)}")
+    seen = [template(templates, "/reports/daily") for _ in range(2 * RETURNS)]
+    assert seen[-1] == "/reports/daily"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.text("ab/", max_size=8)), max_size=60))
+def test_a_template_is_the_path_or_has_values_in_it(visits: list[tuple[str, str]]) -> None:
+    """Whatever was seen before, the result has the path's shape: each segment stays or becomes a value."""
+    templates = Templates(siblings=3, nodes=20)
+    for host, path in visits:
+        _, _, found = templates.of(host, "GET", path)
+        pairs = zip(found.split("/"), path.split("/"), strict=True)
+        assert all(ours in (theirs, "{id}") for ours, theirs in pairs)
+
+
+def test_the_default_bound_is_the_promised_one() -> None:
+    """1,000 distinct siblings."""
+    assert SIBLINGS == 1_000
+
+
+def test_nodes_cost_what_they_are_counted_at() -> None:
+    """The share of the memory that is theirs is kept; the interpreter measures."""
+    tracemalloc.start()
+    templates = Templates(nodes=5_000)
+    for number in range(10_000):
+        name = f"{number:x}".translate(str.maketrans("0123456789abcdef", "ghijklmnopqrstuv"))
+        template(templates, f"/{name[:2]}/{name[2:]}/{'long' * 8}{name}")
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken <= 5_000 * NODE_BYTES
