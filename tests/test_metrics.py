@@ -21,11 +21,15 @@ from akto_mirror import sample_api
 from akto_mirror.accounts import Stats
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.sampling.novelty import Endpoint
+from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry import server
 from akto_mirror.telemetry.observation import Observation
 from akto_mirror.telemetry.server import STALE_S, MetricsServer
 from tests.support.mirror import mirroring
 from tests.support.proxy import ADDON, DEADLINE, ROOT, confdir
+
+SAMPLING = Account([(Endpoint("api.example", "GET", "/a/{id}", "2"), 5)], 7, 2, 1, 900)
 
 NAME = re.compile(r"akto_mirror_[a-z_]+")
 
@@ -35,7 +39,7 @@ def serving(stats: Stats, *, oldest_s: float = 0.0, spool_bytes: int | None = 7)
     """Serve the metrics of some counts."""
 
     def observe() -> Observation:
-        return Observation(stats.snapshot(), 11, 64, spool_bytes, spool_bytes, oldest_s)
+        return Observation(stats.snapshot(), 11, 64, spool_bytes, spool_bytes, oldest_s, SAMPLING)
 
     served = MetricsServer("127.0.0.1", 0, observe)
     try:
@@ -72,6 +76,11 @@ def test_every_count_is_told() -> None:
     assert seen["akto_mirror_request_duration_seconds_sum"] == 0.5
     assert seen["akto_mirror_queue_bytes"] == 11
     assert seen["akto_mirror_spool_bytes"] == 7
+    assert seen["akto_mirror_endpoint_left_out_total api.example GET /a/{id} 2xx"] == 5
+    assert seen["akto_mirror_endpoint_left_out_total    "] == 2
+    assert seen["akto_mirror_sampling_endpoints"] == 2
+    assert seen["akto_mirror_sampling_bytes"] == 900
+    assert seen["akto_mirror_sampling_forgotten_total"] == 1
 
 
 def test_without_a_spool_there_is_no_size_of_it() -> None:

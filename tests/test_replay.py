@@ -158,6 +158,19 @@ def test_a_dry_run_shows_why() -> None:
     assert re.fullmatch(r"skipped \(content type image/png\) +200 GET +https://shop\.example/logo\.png", lines[6])
 
 
+def test_a_dry_run_shows_what_sampling_would_leave_out(tmp_path: Path) -> None:
+    """As the real one does it, by the recorded times."""
+    recorded = save(tmp_path / "many.mitm", [made.flow(live=False) for _ in range(9)])
+    words = ("--set", "akto_sample=novel", "--set", "akto_sample_per_window=2")
+    dry = replay(recorded, "--dry-run", *words).stdout.splitlines()
+    assert [line.startswith("captured ") for line in dry[:-1]] == [True] * 3 + [False] * 6
+    assert dry[8].startswith("skipped (sampled) ")
+    with Receiver() as akto:
+        done = replay(recorded, "--to", akto.url, *words)
+        assert len(akto.entries) == 3
+    assert "9 flows = 3 shipped + 6 skipped (sampled 6)" in done.stdout
+
+
 def test_what_was_recorded_cannot_forge_a_line(tmp_path: Path) -> None:
     """Control characters in a path, a type or a damaged file's fault are shown escaped."""
     odd = made.flow(made.request(path=b"/\x1b[2J"), made.response(fields=[(b"content-type", b"text/\r\nx")]))
