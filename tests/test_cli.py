@@ -17,8 +17,10 @@ from typing import NoReturn
 import httpx
 import pytest
 
-from akto_mirror.cli import program
+from akto_mirror.cli import program, terminal
+from akto_mirror.cli import sink as sink_command
 from akto_mirror.ingestion.service import Receiver
+from tests.support.command_line import exit_code
 
 COMMAND = [sys.executable, "-c", "import sys; from akto_mirror.cli import main; sys.exit(main())"]
 ENTRY = {"path": "/a", "method": "GET", "time": "1700000000", "source": "MIRRORING"}
@@ -28,7 +30,7 @@ DEADLINE = 60
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_person_who_runs_this(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the environment's own settings for Akto out of the tests."""
-    for name in (program.URL_VARIABLE, program.TOKEN_VARIABLE):
+    for name in (terminal.URL_VARIABLE, terminal.TOKEN_VARIABLE):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -109,10 +111,11 @@ def test_commands_to_paste_stay_whole(
     assert max(map(len, shown)) <= max(int(columns), *(len(f"    {line}") for line in lines))
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("word", ["--version", "-V"])
+def test_the_version_is_told(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--version` names program and version."""
     with pytest.raises(SystemExit) as ended:
-        program.main(["--version"])
+        program.main([word])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("akto-mirror 0.")
 
@@ -122,15 +125,17 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     [
         *("", "none", "sink --port x", "sink --port 65536", "check", "check a b", "demo x"),
         *("check --timeout 0 http://x", "check --timeout nan http://x", "check --timeout soon http://x"),
+        *("check foo", "check http://a --to http://b", "spool drop", "spool retry --from x", "spool retry --uds /x"),
+        *("spool retry --to ftp://x", "spool retry --uds /x --to file:///x", "spool", "spool none", "doctor x"),
+        *("sink --token é", "check http://x --token é", "doctor --token é", "replay x --to ftp://x", "replay x x -n"),
     ],
 )
 def test_wrong_usage_exits_with_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A command line that cannot be read shows the usage on standard error."""
-    with pytest.raises(SystemExit) as ended:
-        program.main(line.split())
-    assert ended.value.code == 2
+    """A wrong command line is one line on standard error, below the usage where argparse itself refuses it."""
+    assert exit_code(*line.split()) == 2
     told = capsys.readouterr().err
-    assert "usage: akto-mirror" in told
+    assert told.splitlines()[-1].startswith("akto-mirror")
+    assert "usage: akto-mirror" in told or told.count("\n") == 1
     assert " invalid _" not in told  # A name of this program's own.
 
 
@@ -185,13 +190,13 @@ def test_a_pipe_is_refused(kind: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_sink_can_be_interrupted_before_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     """While its file is opened, which may take long, the signals end it as they end any program."""
-    before = {number: signal.getsignal(number) for number in program.INTERRUPTS}
+    before = {number: signal.getsignal(number) for number in terminal.INTERRUPTS}
 
     def opened(_: object) -> NoReturn:
-        assert {number: signal.getsignal(number) for number in program.INTERRUPTS} == before
+        assert {number: signal.getsignal(number) for number in terminal.INTERRUPTS} == before
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(program, "_receiver", opened)
+    monkeypatch.setattr(sink_command, "_receiver", opened)
     assert program.main(["sink"]) == 130
 
 
@@ -201,9 +206,9 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(
     token: str, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message names the setting, never the token."""
-    assert program.main([*argv, "--token", token]) == 1
+    assert program.main([*argv, "--token", token]) == 2
     error = one_error(capsys)
-    assert program.TOKEN_VARIABLE in error
+    assert terminal.TOKEN_VARIABLE in error
     assert token not in error
 
 
@@ -212,14 +217,15 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(
     ["127.0.0.1:9091", "ftp://x", "http://", "http://h:99999", "file:///tmp/x.ndjson", "http://[::1", "http://a b"],
 )
 def test_check_refuses_what_is_no_url(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A URL that cannot be one of an ingestion service is an error of one line."""
-    assert program.main(["check", url]) == 1
-    one_error(capsys)
+    """A URL that cannot be one of an ingestion service is a wrong command line, whichever way it is given."""
+    for words in ([url], ["--to", url]):
+        assert program.main(["check", *words]) == 2
+        assert url in one_error(capsys)
 
 
 def test_check_does_not_show_a_password(capsys: pytest.CaptureFixture[str]) -> None:
     """A URL with a password is refused without showing it."""
-    assert program.main(["check", "http://ann:hunter2@127.0.0.1:9091"]) == 1
+    assert program.main(["check", "http://ann:hunter2@127.0.0.1:9091"]) == 2
     assert "hunter2" not in one_error(capsys)
 
 
@@ -228,8 +234,8 @@ def test_check_takes_url_and_token_from_the_environment(
 ) -> None:
     """The variables that Akto's users know stand in for the arguments."""
     with Receiver(token="from-outside") as server:
-        monkeypatch.setenv(program.URL_VARIABLE, server.url)
-        monkeypatch.setenv(program.TOKEN_VARIABLE, "from-outside")
+        monkeypatch.setenv(terminal.URL_VARIABLE, server.url)
+        monkeypatch.setenv(terminal.TOKEN_VARIABLE, "from-outside")
         assert program.main(["check"]) == 0
         assert program.main(["check", "--token", "given"]) == 1
     out, _ = capsys.readouterr()
@@ -274,9 +280,10 @@ def test_more_connections_than_descriptors_are_one_line() -> None:
 
 
 @pytest.mark.e2e
-def test_the_sink_keeps_quiet_if_asked_to() -> None:
+@pytest.mark.parametrize("word", ["--quiet", "-q"])
+def test_the_sink_keeps_quiet_if_asked_to(word: str) -> None:
     """With --quiet there is no line for a batch."""
-    with sink("--quiet") as (process, url):
+    with sink(word) as (process, url):
         assert post(url, [ENTRY]) == 200
         process.terminate()
         out, _ = process.communicate(timeout=DEADLINE)
@@ -309,7 +316,7 @@ def test_the_sink_goes_on_when_nobody_reads_its_lines() -> None:
 def test_the_sink_appends_to_its_file_and_takes_its_token_from_the_environment(tmp_path: Path) -> None:
     """--out gets the entries, and AKTO_API_TOKEN is what Authorization must hold."""
     out = tmp_path / "entries.ndjson"
-    with sink("--out", str(out), AKTO_API_TOKEN="t0ken") as (process, url):
+    with sink("-o", str(out), AKTO_API_TOKEN="t0ken") as (process, url):
         assert post(url, [ENTRY]) == 401
         assert post(url, [ENTRY], token="t0ken") == 200
         assert [json.loads(line) for line in out.read_text().splitlines()] == [ENTRY]

@@ -120,6 +120,6 @@ def test_another_mitmdump_on_the_path_is_found(tmp_path: Path) -> None:
 def test_the_way_to_akto_is_checked(tmp_path: Path) -> None:
     """With the address that is given, before the configured one."""
     with Receiver() as akto:
-        report = doctor(tmp_path, "--url", akto.url, config="akto_url: http://127.0.0.1:9\n")
+        report = doctor(tmp_path, "--to", akto.url, config="akto_url: http://127.0.0.1:9\n")
     assert report.code == 0, report.text
     assert "✓ /healthCheck" in report.text

@@ -235,10 +235,9 @@ def test_destination_and_token_may_come_from_the_environment() -> None:
     ],
 )
 def test_wrong_usage_exits_with_2(words: list[str], told: str) -> None:
-    """What is wrong in the command line is named in the last line, below the usage, before any file is read."""
+    """What is wrong in the command line is named in the last line, before any file is read."""
     done = replay(*words)
     assert done.returncode == 2
-    assert done.stderr.startswith("usage: akto-mirror replay")
     assert told in done.stderr.splitlines()[-1]
 
 

@@ -15,6 +15,7 @@ import pytest
 from akto_mirror.cli import program
 from akto_mirror.delivery.spool import schema
 from akto_mirror.delivery.spool.spool import Dead, Spool
+from tests.support.command_line import exit_code
 from tests.test_shipper import entry
 
 FILE = next(schema.names())
@@ -48,7 +49,7 @@ def test_status(spool: Run) -> None:
     """Line 6: it shows how much waits and for whom, and how much was refused."""
     code, out, _ = spool("status")
     assert code == 0
-    assert "waiting: 2 entries in 1 batches" in out
+    assert "waiting: 2 entries in 1 batch, " in out
     assert "for http://akto" in out
     assert "refused: 3 entries" in out
 
@@ -66,7 +67,7 @@ def test_list(spool: Run) -> None:
 
 def test_retry(spool: Run, folder: Path) -> None:
     """Line 6: those named, or all, are sent again by whoever looks next."""
-    assert spool("retry", "2")[:2] == (0, "1 entries are sent again by the next proxy that looks\n")
+    assert spool("retry", "2")[:2] == (0, "1 entry is sent again by the next proxy that looks\n")
     assert spool("retry")[0] == 0
     other = Spool(folder, target="http://akto", limit=10**6, owner="next")
     assert other.adopt() == 5
@@ -82,13 +83,26 @@ def test_retry_elsewhere(spool: Run, folder: Path) -> None:
 
 def test_drop(spool: Run, folder: Path) -> None:
     """Line 6: nothing is deleted that was not named."""
-    code, _, err = spool("drop")
-    assert code == 1
-    assert "--all" in err
-    assert spool("drop", "1")[1] == "deleted 1 refused entries\n"
+    assert spool("drop", "1")[1] == "deleted 1 refused entry\n"
     assert spool("drop", "--all")[1] == "deleted 2 refused entries\n"
     assert spool("drop", "--waiting", "http://akto")[1].startswith("deleted 2 entries")
     assert Spool(folder, target="http://akto", limit=10**6, owner="next").adopt() == 0
+
+
+def test_nothing_was_refused(folder: Path, spool: Run) -> None:
+    """Line 6: an empty list is said to be one, and the output for programs stays empty."""
+    assert spool("drop", "--all")[0] == 0
+    assert spool("list") == (0, "nothing was refused\n", "")
+    assert spool("list", "--json") == (0, "", "nothing was refused\n")
+    assert "refused: 0 entries, 0 bytes" in spool("status")[1]
+    assert program.main(["spool", "list", "--dir", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("line", ["status", "list", "list --json", "retry 1", "drop 1"])
+def test_the_folder_may_come_last(folder: Path, tmp_path: Path, line: str) -> None:
+    """Line 6: `--dir` stands before the action or behind it; of two, the last counts."""
+    assert program.main(["spool", *line.split(), "--dir", str(folder)]) == 0
+    assert program.main(["spool", "--dir", str(folder), *line.split(), "--dir", str(tmp_path / "none")]) == 1
 
 
 def test_a_target_behind_a_unix_socket(spool: Run, folder: Path) -> None:
@@ -106,17 +120,17 @@ def test_a_target_behind_a_unix_socket(spool: Run, folder: Path) -> None:
     "line",
     [
         *("drop 1 --all", "drop --all 1", "drop 1 --waiting http://akto", "drop --all --waiting http://akto"),
-        *("drop --waiting http://akto 1", "retry 1 --from http://akto --to http://b"),
+        *("drop --waiting http://akto 1", "retry 1 --from http://akto --to http://b", "drop", "retry --to ftp://x"),
+        *("retry --from http://akto", "retry --uds /x", "retry --uds /x --to file:///x", "retry --from x --uds /x"),
         "retry --from http://akto --to http://b 1",
     ],
 )
-def test_what_contradicts_itself_changes_nothing(spool: Run, folder: Path, line: str) -> None:
+@pytest.mark.usefixtures("spool")
+def test_what_contradicts_itself_changes_nothing(folder: Path, line: str) -> None:
     """Line 6: no argument is passed over, so that nothing is deleted or moved that was not asked for."""
     looker = Spool(folder, target="", limit=0, owner="looker")
     before = looker.waiting(), looker.dead_letters()
-    with pytest.raises(SystemExit) as ended:
-        spool(*line.split())
-    assert ended.value.code == 2
+    assert exit_code("spool", "--dir", str(folder), *line.split()) == 2
     assert (looker.waiting(), looker.dead_letters()) == before
     looker.release()
 
@@ -133,8 +147,7 @@ def test_a_target_for_which_nothing_waits(spool: Run, line: str) -> None:
 
 def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Line 6: one line says what is wrong and what to do."""
-    socket = "retry --uds /x", "retry --uds /x --to file:///x", "retry --from http://akto --uds /x"
-    for line in ("retry 99", "drop 99", "retry --from http://akto", "retry --to ftp://x", *socket):
+    for line in ("retry 99", "drop 99"):
         code, _, err = spool(*line.split())
         assert (code, err.count("\n")) == (1, 1)
     (tmp_path / "link").symlink_to(tmp_path)

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from akto_mirror.cli.terminal import UserError, say
+from akto_mirror.cli.terminal import UsageError, UserError, say
 from akto_mirror.config.declarations import ConfigError
+from akto_mirror.counts import count
 from akto_mirror.escaping import isolated, printable
 from akto_mirror.ingestion.inventory import Inventory
 from akto_mirror.ingestion.openapi import yaml
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
         The exit code: 0, or 1 if something differs from `--base`.
 
     Raises:
+        UsageError: If an option is wrong.
         UserError: If a file cannot be read or written, or nothing is in the files.
     """
     base = _read_base(args.base) if args.base else None
@@ -57,7 +59,7 @@ def _fill(inventory: Inventory, args: argparse.Namespace) -> Counter[str]:
         for entry in files.read(args.files, args.set, skipped):
             inventory.add(entry)
     except ConfigError as error:
-        args.usage_error(str(error))
+        raise UsageError(str(error)) from error
     except files.UnreadableError as error:
         raise UserError(str(error)) from error
     return skipped
@@ -66,8 +68,8 @@ def _fill(inventory: Inventory, args: argparse.Namespace) -> Counter[str]:
 def _tell(inventory: Inventory, skipped: Counter[str]) -> None:
     """Say on standard error what was read, so that standard output is the document alone."""
     endpoints, hosts = inventory.sizes
-    found = f"{_count(inventory.total, 'entry', 'entries')}, {_count(endpoints, 'endpoint', 'endpoints')}"
-    sys.stderr.write(f"{found}, {_count(hosts, 'host', 'hosts')}\n")
+    found = f"{count(inventory.total, 'entry')}, {count(endpoints, 'endpoint')}"
+    sys.stderr.write(f"{found}, {count(hosts, 'host')}\n")
     for reason, number in skipped.most_common(10):
         sys.stderr.write(f"left out: {number:,} with {isolated(printable(reason))}\n")
 
@@ -172,7 +174,3 @@ def _line(change: Change) -> str:
 def shown(path: Path) -> str:
     """Return a file's name as it can be shown in a terminal."""
     return isolated(printable(str(path)))
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

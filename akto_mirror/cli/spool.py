@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from akto_mirror.cli.terminal import UsageError, UserError, say
+from akto_mirror.counts import count, verb
 from akto_mirror.escaping import as_json, printable
 
 if TYPE_CHECKING:
@@ -19,20 +21,15 @@ if TYPE_CHECKING:
 
     Actions = argparse._SubParsersAction[argparse.ArgumentParser]
 
-Say = Callable[[str], None]
-
 T = TypeVar("T")
 
 
-class Mistake(Exception):  # noqa: N818 - it is the user's
-    """Something that the person at the keyboard can put right; the text says what and how."""
+FOLDER = "the spool's folder, as in akto_spool_dir (default: the user's own)"
 
 
-def add_actions(parser: argparse.ArgumentParser) -> None:
-    """Declare the actions."""
-    parser.add_argument(
-        "--dir", default="", metavar="DIR", help="the spool's folder, as in akto_spool_dir (default: the user's own)"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments, and its actions."""
+    parser.add_argument("--dir", default="", metavar="DIR", help=FOLDER)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _action(actions, "status", "Show how much waits, for whom, and how much was refused.")
     shown = _action(actions, "list", "Show the entries that were refused for good, with their numbers and the answers.")
@@ -44,7 +41,9 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
 
 
 def _action(actions: Actions, name: str, text: str) -> argparse.ArgumentParser:
-    return actions.add_parser(name, help=text[0].lower() + text[1:].removesuffix("."), description=text)
+    parser = actions.add_parser(name, help=text[0].lower() + text[1:].removesuffix("."), description=text)
+    parser.add_argument("--dir", default=argparse.SUPPRESS, metavar="DIR", help=FOLDER)
+    return parser
 
 
 def _add_retry(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +55,7 @@ def _add_retry(parser: argparse.ArgumentParser) -> None:
         "--from", dest="start", metavar="TARGET", help="instead: what waits for TARGET, as `status` shows it"
     )
     parser.add_argument(
-        "--to", dest="end", metavar="URL", help="whom they are to be sent to, as in akto_url (default: as before)"
+        "--to", dest="end", metavar="URL", help="where they are to be sent, as in akto_url (default: as before)"
     )
     parser.add_argument("--uds", default="", metavar="PATH", help="with --to: through this Unix socket, as in akto_uds")
 
@@ -70,37 +69,52 @@ def _add_drop(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace, say: Say) -> int:
-    """Do what was asked; returns the exit code.
+def run(args: argparse.Namespace) -> int:
+    """Look after what waits on disk.
 
-    Raises:
-        Mistake: it cannot be done.
+    Shows what waits and what was refused for good, and lets both be sent elsewhere or deleted; a running proxy need not
+    be stopped for it. The spool is that of the user who runs this: for a service, run it as the service's user.
     """
     from akto_mirror.delivery.spool.errors import SpoolError  # noqa: PLC0415 - costs start-up time
 
+    _check(args)
     actions = {"status": _status, "list": _list, "retry": _retry, "drop": _drop}
     try:
         spool = _open(args.dir)
         if not spool.exists():
-            return _nothing(args, spool, say)
+            return _nothing(args, spool)
         if args.action != "status":
             spool.take_in()
-        return actions[args.action](args, spool, say)
-    except SpoolError as fault:
-        raise Mistake(str(fault)) from fault
+        return actions[args.action](args, spool)
+    except SpoolError as error:
+        raise UserError(str(error)) from error
 
 
-def _nothing(args: argparse.Namespace, spool: Spool, say: Say) -> int:
-    """Tell that there is no spool; where one was named, that is a mistake."""
+def _check(args: argparse.Namespace) -> None:
+    if args.action == "retry":
+        if args.start is not None and not args.end:
+            raise UsageError("--from needs --to URL")
+        _target(args.end or "", args.uds)
+    elif args.action == "drop" and args.waiting is None and not (args.all or args.id):
+        raise UsageError("name the entries to delete by their numbers in `akto-mirror spool list`, or give --all")
+
+
+def _nothing(args: argparse.Namespace, spool: Spool) -> int:
+    """Say that there is no spool; where one was named, that is an error."""
     told = f"nothing is on disk: {printable(str(spool.file))} does not exist"
     if args.dir:
-        raise Mistake(told)
+        raise UserError(told)
     told += "; for a proxy of another user, run this as that user, with its XDG_STATE_HOME"
-    if args.action == "list" and args.json:
-        sys.stderr.write(f"{told}\n")
-    else:
-        say(told)
+    _aside(args, told)
     return 0
+
+
+def _aside(args: argparse.Namespace, line: str) -> None:
+    """Say what is not an entry: with `list --json` not on standard output, which holds nothing else."""
+    if args.action == "list" and args.json:
+        sys.stderr.write(f"{line}\n")
+    else:
+        say(line)
 
 
 def _open(folder: str) -> Spool:
@@ -109,12 +123,12 @@ def _open(folder: str) -> Spool:
 
     try:
         return Spool(spool_folder(folder, os.environ), target="", limit=0, owner=f"command {os.getpid()}")
-    except ValueError as fault:
+    except ValueError as error:
         where = f"--dir {printable(folder)}" if folder else "the spool's folder"
-        raise Mistake(f"{where}: {fault}") from fault
+        raise UserError(f"{where}: {error}") from error
 
 
-def _status(_: argparse.Namespace, spool: Spool, say: Say) -> int:
+def _status(_: argparse.Namespace, spool: Spool) -> int:
     """Look, and change nothing: neither a full disk nor a proxy that runs is in the way, and nothing is created."""
     from akto_mirror.delivery.spool import schema, view  # noqa: PLC0415 - costs start-up time
 
@@ -129,8 +143,9 @@ def _status(_: argparse.Namespace, spool: Spool, say: Say) -> int:
         say(_share_line(share))
     if not shares:
         say("waiting: nothing")
-    say(f"refused: {dead + (first.dead if first else 0)} entries, {size + (first.dead_bytes if first else 0)} bytes")
-    _tell_of_files(spool, own, first is not None, say)
+    dead, size = dead + (first.dead if first else 0), size + (first.dead_bytes if first else 0)
+    say(f"refused: {count(dead, 'entry')}, {size} bytes")
+    _tell_of_files(spool, own, first is not None)
     return 0
 
 
@@ -146,7 +161,7 @@ def _looked(spool: Spool, look: Callable[[Path], T]) -> T:
         return look(spool.folder)
 
 
-def _tell_of_files(spool: Spool, own: Path, is_seen: bool, say: Say) -> None:
+def _tell_of_files(spool: Spool, own: Path, is_seen: bool) -> None:
     from akto_mirror.delivery.spool import schema  # noqa: PLC0415 - costs start-up time
 
     if spool.first.is_news() and not is_seen:
@@ -160,15 +175,17 @@ def _tell_of_files(spool: Spool, own: Path, is_seen: bool, say: Say) -> None:
 def _share_line(share: Share) -> str:
     age = max(0, int(time.time() - share.oldest))
     return (
-        f"waiting: {share.entries} entries in {share.batches} batches, {share.size} bytes, the oldest {age} s old, "
-        f"for {printable(share.target)}"
+        f"waiting: {count(share.entries, 'entry')} in {count(share.batches, 'batch')}, {share.size} bytes, "
+        f"the oldest {age} s old, for {printable(share.target)}"
     )
 
 
-def _list(args: argparse.Namespace, spool: Spool, say: Say) -> int:
+def _list(args: argparse.Namespace, spool: Spool) -> int:
     from akto_mirror.delivery.spool import view  # noqa: PLC0415 - costs start-up time
 
-    _looked(spool, view.dead_sizes)
+    dead, _ = _looked(spool, view.dead_sizes)
+    if not dead:
+        _aside(args, "nothing was refused")
     for letter in view.letters(spool.folder):
         for line in letter.payload.split(b"\n") if args.json else ():
             say(as_json(line.decode("utf-8", "replace")))
@@ -184,28 +201,31 @@ def _letter_line(letter: DeadLetter) -> str:
     return f"{letter.id} {when} {dead_letters.title(letter.payload)}: {printable(letter.reason)}"
 
 
-def _retry(args: argparse.Namespace, spool: Spool, say: Say) -> int:
+def _retry(args: argparse.Namespace, spool: Spool) -> int:
     target = _target(args.end or "", args.uds)
     if args.start is None:
-        say(f"{spool.revive(_chosen(args, spool), target)} entries are sent again by the next proxy that looks")
-    elif target:
-        moved = spool.redirect(_waiting(args.start, spool), target)
-        say(f"{moved} entries now wait for {printable(target)}")
+        revived = spool.revive(_chosen(args, spool), target)
+        say(f"{count(revived, 'entry')} {verb(revived, 'is')} sent again by the next proxy that looks")
     else:
-        raise Mistake("--from needs --to URL")
+        moved = spool.redirect(_waiting(args.start, spool), target)
+        say(f"{count(moved, 'entry')} now {verb(moved, 'waits')} for {printable(target)}")
     return 0
 
 
 def _target(url: str, uds: str) -> str:
-    """Name whom entries are to wait for; empty for an empty URL."""
+    """Return the target that entries are to wait for; empty for an empty URL.
+
+    Raises:
+        UsageError: there is none such.
+    """
     from akto_mirror.delivery.sinks import destination  # noqa: PLC0415 - costs start-up time
 
     try:
         end = destination.parse(url)
-    except ValueError as fault:
-        raise Mistake(f"--to {printable(destination.shown_url(url))}: {fault}") from fault
+    except ValueError as error:
+        raise UsageError(f"--to {printable(destination.shown_url(url))}: {error}") from error
     if uds and end.scheme not in ("http", "https"):
-        raise Mistake("--uds needs --to http://… or https://…")
+        raise UsageError("--uds needs --to http://… or https://…")
     return destination.spool_target(end, uds) if url else ""
 
 
@@ -213,24 +233,23 @@ def _waiting(target: str, spool: Spool) -> str:
     """Return a target for which something waits.
 
     Raises:
-        Mistake: nothing does; the text names those for which something does.
+        UserError: nothing does; the text names those for which something does.
     """
     known = sorted(share.target for share in spool.waiting())
     if target not in known:
         others = ", ".join(map(printable, known))
         rest = f"something waits for: {others}" if others else "nothing waits at all"
-        raise Mistake(f"nothing waits for {printable(target)}; {rest}")
+        raise UserError(f"nothing waits for {printable(target)}; {rest}")
     return target
 
 
-def _drop(args: argparse.Namespace, spool: Spool, say: Say) -> int:
+def _drop(args: argparse.Namespace, spool: Spool) -> int:
     if args.waiting is not None:
         dropped = spool.drop_waiting(_waiting(args.waiting, spool))
-        say(f"deleted {dropped} entries that waited for {printable(args.waiting)}")
-    elif args.all or args.id:
-        say(f"deleted {spool.drop_dead(None if args.all else _chosen(args, spool))} refused entries")
+        say(f"deleted {count(dropped, 'entry')} that waited for {printable(args.waiting)}")
     else:
-        raise Mistake("name the entries to delete by their numbers in `akto-mirror spool list`, or give --all")
+        dropped = spool.drop_dead(None if args.all else _chosen(args, spool))
+        say(f"deleted {count(dropped, 'refused entry')}")
     return 0
 
 
@@ -241,5 +260,5 @@ def _chosen(args: argparse.Namespace, spool: Spool) -> Collection[int] | None:
         return None
     try:
         return dead_letters.named(spool, args.id)
-    except dead_letters.UnknownLetterError as fault:
-        raise Mistake(f"{fault}; see `akto-mirror spool list`") from fault
+    except dead_letters.UnknownLetterError as error:
+        raise UserError(f"{error}; see `akto-mirror spool list`") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from akto_mirror import counts
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.sinks.symptoms import Kind
@@ -60,13 +61,14 @@ class Report:
         if self._failing:
             self._failing, self._kind = False, None
             logger.info("akto: sending works again")
-        logger.info("akto: sent %d entries (%d bytes) in %d ms", count, size, 1000 * seconds)
+        logger.info("akto: sent %s (%d bytes) in %d ms", counts.count(count, "entry"), size, 1000 * seconds)
 
     def condemned(self, reason: str, now: float) -> None:
         """Tell of an entry that was refused for good."""
         self._condemned += 1
         if now - self._condemned_at >= NEW_EVERY_S:
-            logger.warning("akto: %d entries were refused for good; the last: %s", self._condemned, reason)
+            refused = f"{counts.count(self._condemned, 'entry')} {counts.verb(self._condemned, 'was')}"
+            logger.warning("akto: %s refused for good; the last: %s", refused, reason)
             self._condemned, self._condemned_at = 0, now
 
     def _pause(self, kind: Kind) -> float:

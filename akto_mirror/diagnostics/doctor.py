@@ -240,7 +240,7 @@ def _start(mitmdump: Path, script: Path) -> subprocess.CompletedProcess[str]:
 def _way(found: Findings, url: str, token: str, uds: str, say: Callable[[str], None]) -> None:
     found.head("way to Akto")
     if not url or urlsplit(url).scheme == "file":
-        found.note("not checked", "give --url http://HOST:9091" if not url else "entries go to a file")
+        found.note("not checked", "give --to http://HOST:9091" if not url else "entries go to a file")
         return
     try:
         from akto_mirror.diagnostics import checks  # noqa: PLC0415 - needs httpx, which may be missing

@@ -93,7 +93,6 @@ MOST_LINES = 320
 LONGER = {
     "capture.entry": 333,
     "capture.redaction": 439,
-    "cli.program": 513,
     "delivery.scheduler": 508,
     "delivery.shipper": 401,
     "delivery.spool.store": 355,

@@ -1,0 +1,63 @@
+"""`akto-mirror check`: is the way to Akto open, and if not, what to do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from akto_mirror.cli.terminal import URL_VARIABLE, UsageError, add_token, say, token
+from akto_mirror.escaping import printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    service = parser.add_mutually_exclusive_group()
+    service.add_argument(
+        "url", nargs="?", metavar="URL", help=f"the ingestion service, as in akto_url (default: ${URL_VARIABLE})"
+    )
+    service.add_argument("--to", metavar="URL", help="the same, as the other commands name it")
+    add_token(parser, "the service's token, sent raw as Authorization")
+    parser.add_argument(
+        "--send", action="store_true", help="also send one clearly marked test entry, which then is in Akto"
+    )
+    parser.add_argument("--uds", default="", metavar="PATH", help="connect through this Unix socket, as akto_uds does")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the most that a step may take (default: 10)"
+    )
+    parser.add_argument(
+        "--spool-dir",
+        default="",
+        metavar="DIR",
+        help="the spool's folder, as in akto_spool_dir (default: the user's own)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify the way to Akto.
+
+    Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, looks whether the spool's folder can be used,
+    and says what to do about what fails. Exit code 1 if a step failed.
+    """
+    from akto_mirror.diagnostics import checks  # noqa: PLC0415 - costs start-up time
+
+    url = args.url or args.to or os.environ.get(URL_VARIABLE)
+    if not url:
+        raise UsageError(f"give a URL or set {URL_VARIABLE}")
+    try:
+        target = checks.Target(url, token=token(args), uds=args.uds, timeout=args.timeout)
+    except ValueError as error:
+        shown = "the URL" if "@" in url else printable(url)  # What stands before @ may be a password.
+        raise UsageError(f"{shown}: {error}") from error
+    steps = [checks.show(step, say) for step in checks.run(target, send=args.send)]
+    steps.append(checks.show(checks.spool_step(args.spool_dir, os.environ), say))
+    return 0 if all(step.ok for step in steps) else 1
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError("give seconds, more than 0 and at most 3600")
+    return seconds

@@ -1,0 +1,28 @@
+"""`akto-mirror doctor`: what a bug report needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from akto_mirror.cli.terminal import add_token, addon_path, say, token
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--to", default="", metavar="URL", help="the ingestion service to check (default: the configured one)"
+    )
+    add_token(parser, "the service's token, sent raw as Authorization and never shown")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Gather what a bug report needs.
+
+    Versions, the platform, the options of the environment and of mitmproxy's config.yaml, whether the addon loads, and
+    the steps of `check`. Secrets are left out; look it over all the same before you paste it. Exit code 1 if something
+    is wrong.
+    """
+    from akto_mirror.diagnostics import doctor  # noqa: PLC0415 - costs start-up time
+
+    return 0 if doctor.run(args.to, token(args), addon_path(), say, os.environ) else 1
