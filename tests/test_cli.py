@@ -20,7 +20,7 @@ import pytest
 from akto_mirror.cli import program, terminal
 from akto_mirror.cli import sink as sink_command
 from akto_mirror.ingestion.service import Receiver
-from tests.support.command_line import exit_code
+from tests.support.command import call
 
 COMMAND = [sys.executable, "-c", "import sys; from akto_mirror.cli import main; sys.exit(main())"]
 ENTRY = {"path": "/a", "method": "GET", "time": "1700000000", "source": "MIRRORING"}
@@ -130,10 +130,11 @@ def test_the_version_is_told(word: str, capsys: pytest.CaptureFixture[str]) -> N
         *("sink --token é", "check http://x --token é", "doctor --token é", "replay x --to ftp://x", "replay x x -n"),
     ],
 )
-def test_wrong_usage_exits_with_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_with_2(line: str) -> None:
     """A wrong command line is one line on standard error, below the usage where argparse itself refuses it."""
-    assert exit_code(*line.split()) == 2
-    told = capsys.readouterr().err
+    done = call(*line.split())
+    told = done.stderr
+    assert done.returncode == 2
     assert told.splitlines()[-1].startswith("akto-mirror")
     assert "usage: akto-mirror" in told or told.count("\n") == 1
     assert " invalid _" not in told  # A name of this program's own.

@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 
 from akto_mirror import cli
 from akto_mirror.escaping import isolated
-from tests.support.command_line import exit_code
+from tests.support.command import call
 from tests.unit.ingestion.entries import entry
 
 DATA = Path(__file__).parent / "data"
@@ -177,8 +177,8 @@ def test_mistakes_are_one_clear_line(
 @pytest.mark.parametrize("wrong", [["--set", "akto_nope=1"], ["--set", "listen_port=1"], ["--nope"], []])
 def test_a_wrong_command_line_is_2(tmp_path: Path, wrong: list[str]) -> None:
     """As everywhere."""
-    files = [str(ndjson(tmp_path / "a", entry()))] if wrong else []
-    assert exit_code("inventory", *files, *wrong) == 2
+    files = [ndjson(tmp_path / "a", entry())] if wrong else []
+    assert call("inventory", *files, *wrong).returncode == 2
 
 
 def test_hostile_texts_turn_no_line_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

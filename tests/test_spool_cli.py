@@ -15,7 +15,7 @@ import pytest
 from akto_mirror.cli import program
 from akto_mirror.delivery.spool import schema
 from akto_mirror.delivery.spool.spool import Dead, Spool
-from tests.support.command_line import exit_code
+from tests.support.command import call
 from tests.test_shipper import entry
 
 FILE = next(schema.names())
@@ -130,7 +130,7 @@ def test_what_contradicts_itself_changes_nothing(folder: Path, line: str) -> Non
     """Line 6: no argument is passed over, so that nothing is deleted or moved that was not asked for."""
     looker = Spool(folder, target="", limit=0, owner="looker")
     before = looker.waiting(), looker.dead_letters()
-    assert exit_code("spool", "--dir", str(folder), *line.split()) == 2
+    assert call("spool", "--dir", folder, *line.split()).returncode == 2
     assert (looker.waiting(), looker.dead_letters()) == before
     looker.release()
 

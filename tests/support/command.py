@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 from unittest import mock
 
 from akto_mirror import cli
-from akto_mirror.cli.program import INTERRUPTS
+from akto_mirror.cli.terminal import INTERRUPTS
 
 
 def call(*words: object, **variables: str) -> CompletedProcess[str]:
