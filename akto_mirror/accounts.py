@@ -17,14 +17,14 @@ class Snapshot:
     Attributes:
         captured: entries made of flows.
         recovered: entries found in the spool that another process left there.
-        places: where both of them are now; `handed over` are those that somebody else took out of the spool.
+        places: where both of them are now; `handed over` are those that another process took from the spool.
         dropped: entries lost, by reason.
         skipped: flows that a rule left out, by reason; they were never captured.
         shortened: entries that were cut because they were too large.
         batches: batches shipped.
-        failures: failed tries to send a batch.
+        failures: failed attempts to send a batch.
         sent_bytes: bytes of the entries shipped.
-        send_seconds: seconds that all tries took in sum.
+        send_seconds: seconds that all attempts took in sum.
         errors: errors of hooks that the traffic went past.
     """
 
@@ -173,7 +173,7 @@ class Stats:
             self._sent_bytes += size
 
     def attempt(self, seconds: float, *, ok: bool) -> None:
-        """Count one try to send a batch, and the seconds that it took."""
+        """Count one attempt to send a batch, and the seconds that it took."""
         with self._lock:
             self._failures += not ok
             self._send_seconds += seconds

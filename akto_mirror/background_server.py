@@ -23,7 +23,7 @@ from tornado.web import Application
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
-# Seconds between two lines about connections that cannot be taken, and between two tries to take them.
+# Seconds between two lines about connections that cannot be taken, and between two attempts to take them.
 _CROWD_LINE_S = 60.0
 _CROWD_TRY_S = 0.02
 
@@ -31,19 +31,19 @@ logger = logging.getLogger(__name__)
 
 
 class _Crowd:
-    """Handles what the event loop does not: more connections than descriptors are told of once in a while."""
+    """Handles what the event loop does not: more connections than descriptors are logged once in a while."""
 
     def __init__(self) -> None:
         self._told_at = float("-inf")
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        fault = context.get("exception")
-        if not isinstance(fault, OSError) or fault.errno not in (errno.EMFILE, errno.ENFILE):
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
             loop.default_exception_handler(context)
             return
         if time.monotonic() - self._told_at >= _CROWD_LINE_S:
             self._told_at = time.monotonic()
-            logger.error("no more connections can be taken (%s); raise the limit with ulimit -n", fault.strerror)
+            logger.error("no more connections can be taken (%s); raise the limit with ulimit -n", error.strerror)
         # The loop would try again at once.
         time.sleep(_CROWD_TRY_S)
 

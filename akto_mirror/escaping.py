@@ -1,4 +1,4 @@
-"""Text of strangers, made fit for one line of a log or a terminal."""
+"""Untrusted text, made fit for one line of a log or a terminal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def isolated(text: str) -> str:
 
 
 def hide(text: str, secret: str) -> str:
-    """Replace a secret in what somebody answered, also where it is quoted as JSON, URLs or HTML quote."""
+    """Replace a secret in an answer, also where it is quoted as JSON, URLs or HTML quote."""
     if not secret:
         return text
     return re.sub("".join(map(_quoted, secret)), "(token)", text)

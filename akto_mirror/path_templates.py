@@ -91,7 +91,7 @@ def _is_id(text: str) -> bool:
 
 
 def _is_token(text: str) -> bool:
-    """Tell random tokens, dates and numbers with punctuation from words: by the share of digits."""
+    """Return whether a segment is a random token, a date or a number, and not a word: by the share of digits."""
     if len(text) < 8 or not TOKEN.fullmatch(text):
         return False
     digits = sum(map(str.isdigit, text))

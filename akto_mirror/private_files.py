@@ -1,4 +1,4 @@
-"""Folders and files that nobody else may read."""
+"""Folders and files that no other user may read."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def default_folder(environ: Mapping[str, str]) -> Path:
         return given / "akto-mirror"
     try:
         return Path.home() / ".local" / "state" / "akto-mirror"
-    except RuntimeError as fault:
-        raise ValueError("this user has no home directory; name a folder, or set XDG_STATE_HOME") from fault
+    except RuntimeError as error:
+        raise ValueError("this user has no home directory; name a folder, or set XDG_STATE_HOME") from error
 
 
 def spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
@@ -55,7 +55,7 @@ def spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
 def usable_spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
     """Return the spool's folder as `spool_folder` does, once it is sure that files can be made in it.
 
-    A full disk is no reason to refuse it: what is on it can still be sent.
+    A full disk does not matter here: what is on it can still be sent.
 
     Raises:
         ValueError: it is unfit, or cannot be written; the text says why.
@@ -94,8 +94,8 @@ def _try_lock(file: int) -> None:
 def _at_home(folder: str) -> Path:
     try:
         return Path(folder).expanduser()
-    except RuntimeError as fault:
-        raise ValueError("there is no such user; write an absolute path") from fault
+    except RuntimeError as error:
+        raise ValueError("there is no such user; write an absolute path") from error
 
 
 def check_folder(folder: Path) -> None:
@@ -111,8 +111,8 @@ def check_folder(folder: Path) -> None:
         found = folder.lstat()
     except FileNotFoundError:
         return
-    except OSError as fault:
-        raise ValueError(f"it cannot be used ({fault.strerror}); name another folder") from fault
+    except OSError as error:
+        raise ValueError(f"it cannot be used ({error.strerror}); name another folder") from error
     if stat.S_ISLNK(found.st_mode):
         raise ValueError("it is a symbolic link; name the folder itself")
     if not stat.S_ISDIR(found.st_mode):
@@ -138,8 +138,8 @@ def _user(number: int) -> str:
 def _is_free(folder: Path) -> bool:
     try:
         return not any(folder.iterdir()) or any(path.is_file() for path in folder.glob(FILES))
-    except OSError as fault:
-        raise ValueError(f"it cannot be looked at ({fault.strerror}); name another folder, or chmod 700 it") from fault
+    except OSError as error:
+        raise ValueError(f"it cannot be looked at ({error.strerror}); name another folder, or chmod 700 it") from error
 
 
 def make_folder(folder: Path) -> None:
@@ -197,7 +197,7 @@ def open_to_append(path: str) -> int:
     """Open a file that a user named, for appending; one that is made has mode 0600, another one keeps its mode.
 
     It can be read, too, where its mode lets it. Where every user may create files, no symbolic link is followed. A pipe
-    that nobody reads does not block.
+    without a reader does not block.
 
     Raises:
         OSError: it cannot be opened.
@@ -213,7 +213,7 @@ def open_to_append(path: str) -> int:
 
 
 def ends_a_line(file: int) -> bool:
-    """Tell whether an open file's last line was not cut short by a crash; of what cannot be read nothing is known."""
+    """Return whether an open file's last line was not cut short by a crash; unknown if it cannot be read."""
     try:
         size = os.fstat(file).st_size
         if not size:

@@ -14,12 +14,12 @@ PATIENCE_S = 0.25
 
 
 def later(act: Callable[[], None]) -> None:
-    """Have something done that handles its own faults."""
+    """Have something done that handles its own errors."""
     threading.Thread(target=act, name="akto-aside", daemon=True).start()
 
 
 def within(seconds: float, act: Callable[[], T]) -> T:
-    """Return what a thread finds out, or raise what it raises, if that takes no longer than so many seconds.
+    """Return what a thread finds out, or raise what it raises, if that takes no longer than this many seconds.
 
     Raises:
         TimeoutError: it takes longer; it is not stopped.
@@ -38,5 +38,5 @@ def _find_out(act: Callable[[], T], found: Future[T]) -> None:
     found.set_running_or_notify_cancel()
     try:
         found.set_result(act())
-    except Exception as fault:  # noqa: BLE001 - it is raised where the result is waited for
-        found.set_exception(fault)
+    except Exception as error:  # noqa: BLE001 - it is raised where the result is waited for
+        found.set_exception(error)

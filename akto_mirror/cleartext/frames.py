@@ -70,5 +70,5 @@ class FrameReader:
 
 
 def greets(data: bytes) -> bool:
-    """Tell whether this may be the beginning of what a server sends first: a SETTINGS frame for the connection."""
+    """Return whether this may be the beginning of what a server sends first: a SETTINGS frame for the connection."""
     return data[3:4] in (b"", bytes([SETTINGS])) and data[5:HEADER] == bytes(len(data[5:HEADER]))

@@ -89,7 +89,7 @@ class CleartextLayer(http.HttpLayer):
         return [number for number, stream in self.streams.items() if stream.context.server == target]
 
     def _break_off(self, peer: Connection, problem: str) -> layer.CommandGenerator[None]:
-        """End a connection whose peer does not speak HTTP/2, and answer the calls that wait for it."""
+        """End a connection if its peer does not speak HTTP/2, and answer the calls that wait for it."""
         address = human.format_address(peer.address if isinstance(peer, Server) else peer.peername)
         if peer is self.context.client:
             yield commands.Log(f"{address} {problem}")
@@ -117,7 +117,7 @@ class CleartextLayer(http.HttpLayer):
         yield from self._fail(late + queued, "The target closes the connection and did not begin with this call.")
 
     def _let_go(self, peer: Connection) -> layer.CommandGenerator[None]:
-        """Close a connection whose peer has sent a GOAWAY, once it serves no call any more."""
+        """Close a connection after the peer's GOAWAY, once it serves no call any more."""
         if peer is self.context.client:
             used = bool(self.streams) or any(self._client.h2_conn.stream_buffers.values())
         else:

@@ -20,12 +20,12 @@ MAX_BODY_LIMIT = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BATCH_ENTRIES = 10_000
 
-# What in the name of an option, even of a misspelt one, tells that its value is nobody's business.
+# What in the name of an option, even of a misspelt one, marks its value as secret.
 SECRET = re.compile("tok|key|secret|pass|auth", re.IGNORECASE)
 
 
 class ConfigError(ValueError):
-    """An option's value cannot be used; the text names the option, the value, the fault and what would do.
+    """An option's value cannot be used; the text names the option, the value, the error and what would do.
 
     A token is not shown, nor a user, a password and a query in a URL.
     """

@@ -84,10 +84,10 @@ def flow_filter(expression: str) -> flowfilter.TFilter | None:
         return None
     try:
         parsed = flowfilter.parse(expression)
-    except Exception as fault:
+    except Exception as error:
         raise ValueError(
-            f"it is no flow filter ({printable(str(fault), 80)}); see mitmproxy's help on filters"
-        ) from fault
+            f"it is not a flow filter ({printable(str(error), 80)}); see mitmproxy's help on filters"
+        ) from error
     if _looks_at_bodies(parsed):
         raise ValueError("~b, ~bq and ~bs cannot be used: mitmproxy decodes bodies for them without a limit")
     return parsed

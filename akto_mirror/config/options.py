@@ -52,10 +52,10 @@ def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """
     try:
         return _read(values, environ)
-    except ConfigError as fault:
-        env = {option.name: option.env for option in OPTIONS}[fault.option]
-        if env and not values[fault.option]:
-            raise ConfigError(fault.option, fault.value, f"{fault.problem} (given by the variable {env})") from fault
+    except ConfigError as error:
+        env = {option.name: option.env for option in OPTIONS}[error.option]
+        if env and not values[error.option]:
+            raise ConfigError(error.option, error.value, f"{error.problem} (given by the variable {env})") from error
         raise
 
 
@@ -184,8 +184,8 @@ def _is_unicode(value: str) -> bool:
 def _parsed(known: Mapping[str, Any], name: str, parse: Callable[[str], Any]) -> Any:
     try:
         return parse(known[name])
-    except ValueError as fault:
-        raise ConfigError(name, known[name], str(fault)) from fault
+    except ValueError as error:
+        raise ConfigError(name, known[name], str(error)) from error
 
 
 def _each(known: Mapping[str, Any], name: str, parse: Callable[[str], Any]) -> Iterable[Any]:
@@ -205,7 +205,7 @@ def _redacted(known: Mapping[str, Any], name: str, names: Callable[[Iterable[str
 def _check_redaction(known: Mapping[str, Any], name: str) -> None:
     try:
         redaction.check()
-    except ValueError as fault:
+    except ValueError as error:
         version = platform.python_version()
-        problem = f"{fault}; run mitmproxy with another Python than {version}, and report this"
-        raise ConfigError(name, known[name], problem) from fault
+        problem = f"{error}; run mitmproxy with another Python than {version}, and report this"
+        raise ConfigError(name, known[name], problem) from error

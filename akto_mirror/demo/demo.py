@@ -190,14 +190,14 @@ def judge(say: Callable[[str], None], rows: Sequence[Row], arrived: int) -> bool
     """Compare what happened with what the rules must come to, and name each difference."""
     found = {(row.method, row.path): outcome(row) for row in rows}
     wanted = {(case.method, case.path): MIRRORED if case.verdict == CAPTURED else case.verdict for case in CASES}
-    faults = [
+    errors = [
         f"{method} {path}: {found.get((method, path), 'not seen')} instead of {verdict}"
         for (method, path), verdict in wanted.items()
         if found.get((method, path)) != verdict
     ]
     mirrored = list(wanted.values()).count(MIRRORED)
     if arrived != mirrored:
-        faults.append(f"{arrived} entries arrived instead of {mirrored}")
-    for fault in faults:
-        say(printable(f"✗ {fault}"))
-    return not faults
+        errors.append(f"{arrived} entries arrived instead of {mirrored}")
+    for error in errors:
+        say(printable(f"✗ {error}"))
+    return not errors

@@ -61,7 +61,7 @@ STATUS_FAULTS = {
 }
 
 
-class Fault(Exception):  # noqa: N818 - a finding, not a fault of this program
+class Fault(Exception):  # noqa: N818 - a finding, not an error of this program
     """A step failed.
 
     Attributes:
@@ -193,8 +193,8 @@ def _attempt(target: Target, name: str, action: Callable[[], str]) -> Step:
 
     try:
         return Step(name, ok=True, detail=clean(_within(target.timeout, action)))
-    except Fault as fault:
-        return Step(name, ok=False, detail=clean(fault.detail), hint=clean(fault.hint))
+    except Fault as error:
+        return Step(name, ok=False, detail=clean(error.detail), hint=clean(error.hint))
 
 
 def _within(seconds: float, action: Callable[[], T]) -> T:
@@ -262,7 +262,7 @@ def _handshake(target: Target) -> str:
             with tls_context().wrap_socket(plain, server_hostname=target.host) as secure:
                 return f"{secure.version()}, certificate valid until {_expiry(secure)}"
         except ssl.SSLCertVerificationError as error:
-            default = (f"the certificate is not trusted ({error.verify_message})", f"mend it, or {TRUST_THE_ISSUER}")
+            default = (f"the certificate is not trusted ({error.verify_message})", f"replace it, or {TRUST_THE_ISSUER}")
             raise Fault(*CERTIFICATE_FAULTS.get(error.verify_code, default)) from error
         except OSError as error:
             if _speaks_http(target):

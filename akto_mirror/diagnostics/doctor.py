@@ -36,7 +36,7 @@ REINSTALL = f'install it again: "{sys.executable}" -m pip install {INSTALLABLE}'
 
 
 class Findings:
-    """Writes the findings, and remembers whether one of them is a fault.
+    """Writes the findings, and remembers whether one of them is an error.
 
     Args:
         say: takes one line of the report.
@@ -65,7 +65,7 @@ class Findings:
 
 
 def run(url: str, token: str, script: Path, say: Callable[[str], None], environ: Mapping[str, str]) -> bool:
-    """Write the report; tells whether all is well.
+    """Write the report and return whether all is well.
 
     Args:
         url: the ingestion service to check; empty takes the configured one.
@@ -124,10 +124,10 @@ def _options(found: Findings, environ: Mapping[str, str]) -> dict[str, Any]:
         values = _configured(file)
         _show_options(found, values, environ)
         _check_options(found, values, environ)
-    except ImportError as fault:
-        found.bad("options", f"{fault}", REINSTALL)
-    except (OSError, ValueError) as fault:
-        found.bad(file.name, str(fault), "correct the file, or its permissions")
+    except ImportError as error:
+        found.bad("options", f"{error}", REINSTALL)
+    except (OSError, ValueError) as error:
+        found.bad(file.name, str(error), "correct the file, or its permissions")
     else:
         return values
     return {}
@@ -137,7 +137,7 @@ def _configured(file: Path) -> dict[str, Any]:
     """Return the addon's options in mitmproxy's configuration file.
 
     Raises:
-        ValueError: it is no YAML mapping.
+        ValueError: it is not a YAML mapping.
         OSError: it cannot be read.
     """
     from ruamel.yaml import YAML  # noqa: PLC0415 - mitmproxy's own dependency, which may be missing
@@ -147,8 +147,8 @@ def _configured(file: Path) -> dict[str, Any]:
         return {}
     try:
         given = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    except YAMLError as fault:
-        raise ValueError(f"it is not YAML ({' '.join(str(fault).split())})") from fault
+    except YAMLError as error:
+        raise ValueError(f"it is not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(given, dict | None):
         raise ValueError("it must be lines of the form `option: value`")
     return {name: value for name, value in (given or {}).items() if str(name).casefold().startswith("akto")}
@@ -166,22 +166,22 @@ def _show_options(found: Findings, values: Mapping[str, Any], environ: Mapping[s
 
 
 def _set_or_unset(value: object, shown: str) -> str:
-    """Tell of a secret only whether there is one."""
+    """Show of a secret only whether there is one."""
     return shown if shown != "(hidden)" else "set" if value else "unset"
 
 
 def _check_options(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     from akto_mirror.config import declarations, mistakes, options  # noqa: PLC0415 - see above
 
-    told = [str(mistake) for mistake in mistakes.find({}, values)]
-    if not told:
+    found_wrong = [str(mistake) for mistake in mistakes.find({}, values)]
+    if not found_wrong:
         try:
             options.read({option.name: option.default for option in declarations.OPTIONS} | dict(values), environ)
-        except declarations.ConfigError as fault:
-            told.append(str(fault))
-    for mistake in told:
+        except declarations.ConfigError as error:
+            found_wrong.append(str(error))
+    for mistake in found_wrong:
         found.bad("option", mistake, "correct it; docs/options.md lists what each option takes")
-    if not told:
+    if not found_wrong:
         found.good("options", f"{len(values)} in the file, all usable")
 
 
@@ -216,8 +216,8 @@ def _programs(found: Findings, script: Path) -> None:
 def _load(found: Findings, mitmdump: Path, script: Path) -> None:
     try:
         done = _start(mitmdump, script)
-    except (OSError, subprocess.SubprocessError) as fault:
-        found.bad("addon loads", f"no: {fault}", REINSTALL)
+    except (OSError, subprocess.SubprocessError) as error:
+        found.bad("addon loads", f"no: {error}", REINSTALL)
         return
     lines = [line for line in (done.stdout + done.stderr).splitlines() if "akto: " in line]
     if any("dry run" in line for line in lines):
@@ -246,9 +246,9 @@ def _way(found: Findings, url: str, token: str, uds: str, say: Callable[[str], N
         from akto_mirror.diagnostics import checks  # noqa: PLC0415 - needs httpx, which may be missing
 
         steps = [checks.show(step, say) for step in checks.run(checks.Target(url, token, uds), send=False)]
-    except ImportError as fault:
-        found.bad("not checked", str(fault), REINSTALL)
-    except ValueError as fault:
-        found.bad("address", str(fault), "write http://HOST:PORT")
+    except ImportError as error:
+        found.bad("not checked", str(error), REINSTALL)
+    except ValueError as error:
+        found.bad("address", str(error), "write http://HOST:PORT")
     else:
         found.ok = found.ok and all(step.ok for step in steps)

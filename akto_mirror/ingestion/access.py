@@ -54,7 +54,7 @@ class Handler(tornado.web.RequestHandler):
         """Show entries only to who has the token or, without one, on this machine.
 
         The name in `Host` is looked at as well: a web site can make a name of its own mean 127.0.0.1 and would else
-        read entries through the browser of whoever visits it (DNS rebinding).
+        read entries through the browser of a user who visits it (DNS rebinding).
         """
         if self.token:
             self.authorize()

@@ -62,7 +62,7 @@ class Store:
         self.arriving = 0
         self.batches: deque[int] = deque(maxlen=KEEP_ENTRIES)
         self.answers: Counter[int] = Counter()
-        # A page that has asked before sees by it that everything is another: it was started anew, or cleared.
+        # A page that has asked before sees by it that the data are new: the service was restarted, or cleared.
         self.run = secrets.token_hex(4)
         self._concerns = raise_concerns
         self._inventory = Inventory(raise_concerns)
@@ -153,7 +153,7 @@ class Store:
 
 
 def _is_torn(out: Path) -> bool:
-    """Tell whether a crash has cut the last line short; of what is no file, or cannot be read, nothing is known."""
+    """Return whether a crash has cut the last line short; unknown for what is not a file or cannot be read."""
     try:
         if not out.is_file():
             return False
@@ -164,7 +164,7 @@ def _is_torn(out: Path) -> bool:
 
 
 def _create_private(path: str, flags: int) -> int:
-    """Open a file; one that is made is its owner's alone. A pipe would block until somebody reads it."""
+    """Open a file; one that is made is its owner's alone. A pipe would block until it is read."""
     if Path(path).is_fifo() or Path(path).is_socket():
         raise OSError(errno.ESPIPE, "it is a pipe or a socket, whose reader could stop the service")
     return os.open(path, flags, 0o600)

@@ -67,7 +67,7 @@ def _message(side: str, older: Mapping[str, str], newer: Mapping[str, str]) -> I
 
 
 def _comparable(payload: Payload) -> bool:
-    """Tell whether a payload's values are known, and not only their types."""
+    """Return whether a payload's values are known, and not only their types."""
     return payload.form == "" or (bool(payload.values) and payload.form in ("json", "events", "form", "xml"))
 
 

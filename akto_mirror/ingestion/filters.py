@@ -1,4 +1,4 @@
-"""The filter above the list, as people type it: words, and `method:POST status:4xx -host:x auth:none new:1h` (pure)."""
+"""The filter above the list, as users type it: words, and `method:POST status:4xx -host:x auth:none new:1h` (pure)."""
 
 from __future__ import annotations
 

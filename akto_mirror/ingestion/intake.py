@@ -25,7 +25,7 @@ FIELDS = frozenset(
 )
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of the service, not a fault of this program
+class Refusal(Exception):  # noqa: N818 - an answer of the service, not an error of this program
     """The service says no.
 
     Attributes:
@@ -45,7 +45,7 @@ def read_batch(body: bytes, content_type: str) -> list[Any]:
     Unlike the real service, which replaces them, this one refuses bytes that are not UTF-8.
 
     Raises:
-        Refusal: 500 if the body is no JSON object or beyond a limit, 422 if it has no `batchData`.
+        Refusal: 500 if the body is not a JSON object or beyond a limit, 422 if it has no `batchData`.
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Refusal(422, f"content type {content_type or '(none)'} is not application/json: no batchData is read")

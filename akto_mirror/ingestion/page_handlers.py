@@ -145,7 +145,7 @@ class _Download(_OfEndpoint):
 
 
 class _Wanted:
-    """Tells the entries of a host or an endpoint; without a host all are wanted."""
+    """Selects the entries of a host or an endpoint; without a host, all."""
 
     def __init__(self, host: str, endpoint: tuple[str, str] | None = None) -> None:
         self._host = host

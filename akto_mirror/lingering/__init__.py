@@ -1,1 +1,1 @@
-"""Uploads whose target answers early: mitmproxy's HTTP layer reads on within bounds, and the client has its answer."""
+"""Uploads answered early: mitmproxy's HTTP layer reads on within bounds, and the client has its answer."""

@@ -102,7 +102,7 @@ class LingeringStream(HttpStream):
             yield from super()._handle_event(event)
 
     def start_request_stream(self) -> CommandGenerator[None]:
-        """Connect to the target, whose refusal must not cost the client its answer either."""
+        """Connect to the target; if it refuses, the client still gets its answer."""
         self._uploads = True
         yield from super().start_request_stream()
         if self._end is not None:
@@ -138,7 +138,7 @@ class LingeringStream(HttpStream):
             self._use_slack(len(event.data))
 
     def state_discard_request(self, event: events.Event) -> CommandGenerator[None]:
-        """Throw away what comes of a request whose target has ended."""
+        """Discard the rest of a request after its target has ended."""
         if isinstance(event, RequestData):
             self._discarded += len(event.data)
             if self._discarded > MOST:
@@ -157,7 +157,7 @@ class LingeringStream(HttpStream):
         if self._client_speaks_http1:
             yield from self._end_answer()
         if self._answer_ends_connection:
-            # Nothing else will tell that the target has ended. Elsewhere the event that does may still be on its way,
+            # Nothing else will report that the target has ended. Elsewhere the event that does may still be on its way,
             # and mitmproxy leaks a connection that is closed before.
             yield commands.CloseConnection(self.context.server)
             message = "server closed connection"
@@ -189,7 +189,7 @@ class LingeringStream(HttpStream):
             yield from super().handle_protocol_error(event)
 
     def _fail(self, event: ResponseProtocolError) -> CommandGenerator[None]:
-        """Tell a client of HTTP/1 that there is no answer: by mitmproxy's page or, behind a part of one, by the end."""
+        """Show an HTTP/1 client that there is no answer: by mitmproxy's page or, behind a part of one, by the end."""
         self._is_cut = self.server_state == self.state_stream_response_body
         for command in super().handle_protocol_error(event):
             if isinstance(command, SendHttp) and command.event is event:

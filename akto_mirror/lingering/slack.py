@@ -1,4 +1,4 @@
-"""Slack in the transports of an exchange whose answer comes before its request has ended.
+"""Slack in the transports of an exchange that is answered before its request has ended.
 
 mitmproxy reads from no connection while one of them does not take what it is sent
 (`ConnectionHandler.drain_writers` in mitmproxy/proxy/server.py): a client that writes its whole upload before it reads,

@@ -20,7 +20,7 @@ from akto_mirror.replay.progress import Progress
 
 FOLDER = "replay"
 
-# Bytes of a digest; long enough that nobody can make two entries of one.
+# Bytes of a digest; long enough that two entries of one digest cannot be made.
 DIGEST = 16
 
 
@@ -89,7 +89,7 @@ class Checkpoint:
         self._has_digests = True
 
     def start(self) -> Start:
-        """Begin anew, whatever an earlier replay did.
+        """Start over, whatever an earlier replay did.
 
         Raises:
             OSError: what is left of that cannot be deleted.

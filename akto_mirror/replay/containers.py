@@ -51,7 +51,7 @@ class Readable(Protocol):
     """What can be read."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most so many bytes; none at the end."""
+        """Return at most this many bytes; none at the end."""
 
 
 class Unpacked(io.RawIOBase):

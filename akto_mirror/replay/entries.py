@@ -47,8 +47,8 @@ def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, A
     try:
         manager.set(*specs)
         manager.update(**given)
-    except (exceptions.OptionsError, TypeError) as fault:
-        raise ConfigError(*_culprit(texts), printable(str(fault))) from fault
+    except (exceptions.OptionsError, TypeError) as error:
+        raise ConfigError(*_culprit(texts), printable(str(error))) from error
     return {name: getattr(manager, name) for name in declarations.names()} | {
         "akto_durability": Durability.MEMORY.value
     }

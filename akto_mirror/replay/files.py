@@ -71,7 +71,7 @@ def _entries(path: Path, decider: Decider, skipped: Counter[str]) -> Iterator[Ma
 
 
 def _holds_entries(path: Path) -> bool:
-    """Tell a file of entries from a HAR file, which begins with `{` as well, by the first line."""
+    """Return whether it is a file of entries and not a HAR file, which also begins with `{`, by the first line."""
     with path.open("rb") as file:
         first = next((line for line in iter(lambda: file.readline(MAX_LINE_BYTES), b"") if line.strip()), b"")
     return first.lstrip()[:1] == b"{" and _entry(first) is not None
@@ -84,7 +84,7 @@ def _lines(path: Path, skipped: Counter[str]) -> Iterator[Mapping[str, Any]]:
             if entry is not None:
                 yield entry
             elif line.strip():
-                skipped["not an entry: a line that is no JSON object with path and method"] += 1
+                skipped["not an entry: a line that is not a JSON object with path and method"] += 1
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

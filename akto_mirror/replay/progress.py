@@ -29,7 +29,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def is_done(self, number: int) -> bool:
-        """Tell whether a flow is done."""
+        """Return whether a flow is done."""
         return number < self.seen and number not in self._open
 
     def begin(self, number: int) -> None:

@@ -52,7 +52,7 @@ class Bar:
         self._width = 0
 
     def show(self, share: float, count: int) -> None:
-        """Draw the bar anew, if it is time to.
+        """Redraw the bar, if it is time to.
 
         Args:
             share: what is done of the whole, from 0 to 1.

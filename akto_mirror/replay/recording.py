@@ -46,7 +46,7 @@ class Record(NamedTuple):
         share: how much of the file has been read with it, from 0 to 1.
         error: why it cannot be read; empty if it can, or if it is not an HTTP exchange.
         notes: what of it could not be read, such as a body in a file that is missing.
-        has_time: the recording tells when it took place.
+        has_time: the recording says when it took place.
     """
 
     flow: http.HTTPFlow | None
@@ -173,7 +173,7 @@ def _har(file: io.BufferedReader, beside: Attachments, share: Share, longest: in
 
 
 def _check_time(item: http.HTTPFlow) -> bool:
-    """Tell whether a flow's end lies between 1970 and now; one that does not loses its times, so that it ends now."""
+    """Return whether a flow's end lies between 1970 and now; one that does not loses its times, so that it ends now."""
     response, error = item.response, item.error
     stamps = [
         *([response.timestamp_end, response.timestamp_start] if response else []),

@@ -39,7 +39,7 @@ class GiveUpError(Exception):
 class Shipping(Reader):
     """Ships the entries.
 
-    The recording is what survives a failure: entries wait in memory only, and a replay that is resumed makes anew those
+    The recording is what survives a failure: entries wait in memory only, and a resumed replay rebuilds those
     that had not arrived. One whose arrival was not confirmed in time is shipped twice.
 
     Args:
@@ -170,7 +170,7 @@ class Shipping(Reader):
             self.note(f"cannot deliver: {_why(failure)}; trying again")
 
     def _close(self) -> None:
-        """Wait until the shipper has sent what it can, as long as nobody interrupts."""
+        """Wait until the shipper has sent what it can, unless it is interrupted."""
         try:
             ended = self._shipper.close()
             while not ended.done():

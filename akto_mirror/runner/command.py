@@ -35,7 +35,7 @@ def run(words: Sequence[str], script: Path) -> None:
 
 
 def parser(given: options.Options) -> argparse.ArgumentParser:
-    """Return mitmdump's parser, whose help names our own options, too."""
+    """Return mitmdump's parser with our own options in its help."""
     theirs: argparse.ArgumentParser = cmdline.mitmdump(given)
     theirs.epilog = arguments.help_text()
     return theirs

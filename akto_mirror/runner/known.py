@@ -26,7 +26,7 @@ KNOWN = "ce6942c1d0760ff4ed8724500f9b802fc209d5420ac2bd425d1bdfea52dda890"
 
 @functools.cache
 def is_known() -> bool:
-    """Tell whether this mitmproxy is one that the tests of sameness have compared with, to the letter."""
+    """Return whether this mitmproxy is one that the tests of sameness have compared with, to the letter."""
     return digest() == KNOWN
 
 

@@ -169,7 +169,7 @@ def _is_fixed(addon: object) -> bool:
 
 
 def _is_hook(found: object, addon: object, name: str) -> bool:
-    """Tell whether an attribute is a hook; a module of that name, as `log` once was, is passed over."""
+    """Return whether an attribute is a hook; a module of that name, as `log` once was, is passed over."""
     if callable(found):
         return True
     if isinstance(found, ModuleType):

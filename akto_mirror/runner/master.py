@@ -43,7 +43,7 @@ class RunMaster(DumpMaster):
         given.update(scripts=[])
 
     async def running(self) -> None:
-        """Tell the addons that all is up, as mitmdump does, and the user if ours is not among them."""
+        """Notify the addons that all is up, as mitmdump does, and the user if ours is not among them."""
         await super().running()
         if ADDON not in self.addons.lookup:
             logger.warning("akto: nothing is mirrored: none of the scripts has loaded the addon")

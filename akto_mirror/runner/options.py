@@ -14,7 +14,7 @@ _UNCHANGEABLE = frozenset({str, int, bool, type(None)})
 
 
 class Options(options.Options):
-    """Options whose list of scripts always ends with ours, unless it stands elsewhere in the list.
+    """Options with a list of scripts that always ends with ours, unless it stands elsewhere in the list.
 
     Wherever the list comes from: the command line, config.yaml, or a script that sets it.
     """

@@ -12,7 +12,7 @@ _LOADS = re.compile(rb"^[ \t]*(?:from|import)[ \t]+akto_(?:mirror\.)?addon\b", r
 
 
 def with_ours(listed: Sequence[str], ours: Path) -> list[str]:
-    """Return a list of scripts, at whose end stands ours if no script of the list loads the addon.
+    """Return a list of scripts, that ends with ours if no script of the list loads the addon.
 
     A missing file is not added: where a package is being replaced, mitmproxy takes a script that has gone off its list.
     """
@@ -21,7 +21,7 @@ def with_ours(listed: Sequence[str], ours: Path) -> list[str]:
 
 
 def loads_addon(script: str) -> bool:
-    """Tell whether a script loads the addon: a second one of the same name would be an error."""
+    """Return whether a script loads the addon: a second one of the same name would be an error."""
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         # As mitmproxy reads it.
         return _LOADS.search(Path(str(script).strip("'\" ")).expanduser().read_bytes()) is not None

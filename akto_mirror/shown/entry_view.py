@@ -16,7 +16,7 @@ NAME = "Akto entry"
 # What is nested deeper stays a string: indented line by line, its size would grow with the square of its depth.
 DEEPEST = 64
 
-# Fields that hold JSON as a string; shown parsed, because people read them.
+# Fields that hold JSON as a string; shown parsed, for readers.
 NESTED = ("requestHeaders", "responseHeaders", "requestPayload", "responsePayload", "tag")
 
 
@@ -54,7 +54,7 @@ class EntryView:
     """A content view by mitmproxy's protocol (mitmproxy.contentviews.Contentview).
 
     Attributes:
-        explain: returns the text for a flow; None as long as nobody can.
+        explain: returns the text for a flow; None while there is no addon.
     """
 
     name = NAME
@@ -71,7 +71,7 @@ class EntryView:
         return self.explain(metadata.flow)
 
     def render_priority(self, data: bytes, metadata: Any) -> float:
-        """Return that nobody gets this view without asking for it."""
+        """Return that this view is never chosen by default."""
         del data, metadata
         return -1.0
 
@@ -85,7 +85,7 @@ VIEW = EntryView()
 
 
 def offer(explain: Callable[[http.HTTPFlow], str] | None) -> None:
-    """Let people choose the view, where mitmproxy has views of this kind.
+    """Let users choose the view, where mitmproxy has views of this kind.
 
     Args:
         explain: returns the text for a flow; None where the addon ends.

@@ -1,4 +1,4 @@
-"""Marks and comments: each flow's verdict, where people look at flows.
+"""Marks and comments: each flow's verdict, where users look at flows.
 
 What became of an entry is known on the shipper's thread, long after its flow has passed; here both meet again.
 """
@@ -19,7 +19,7 @@ from akto_mirror.outcomes import UNDER_WAY, Outcome, verdict
 # Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
 VERDICT = "akto"
 
-# Key of the mark and the comment that were last put on a flow: what differs from them is somebody else's.
+# Key of the mark and the comment that were last put on a flow: what differs is the user's, or another addon's.
 SHOWN = "akto_shown"
 
 # Names that mitmproxy knows as flow markers (mitmproxy.utils.emoji).
@@ -38,7 +38,7 @@ SIGNS = {
 # Flows that may wait for their outcome; beyond, the oldest keep the verdict that they have.
 MOST = 50_000
 
-# Flows that are shown anew in one turn of the event loop, and the seconds between turns: an interface redraws each.
+# Flows that are redrawn in one turn of the event loop, and the seconds between turns: an interface redraws each.
 TURN = 100
 PAUSE_S = 0.05
 
@@ -52,7 +52,7 @@ class News(NamedTuple):
 
 
 def put(each: flow.Flow, outcome: Outcome, reason: str, mark: Mark) -> None:
-    """Put a verdict on a flow, but never over a mark or a comment that somebody else has set or removed.
+    """Put a verdict on a flow, but never over a mark or a comment that the user or another addon has set or removed.
 
     Args:
         each: the flow.
@@ -72,7 +72,7 @@ def put(each: flow.Flow, outcome: Outcome, reason: str, mark: Mark) -> None:
 
 
 def _last_shown(each: flow.Flow) -> tuple[str, str]:
-    """Return the mark and the comment that were put on a flow; it may come from a file of a stranger."""
+    """Return the mark and the comment that were put on a flow; it may come from an untrusted file."""
     match each.metadata.get(SHOWN):
         case [str(sign), str(comment)]:
             return sign, comment
@@ -86,8 +86,8 @@ class Marks:
     entries any is as good as the other.
 
     Args:
-        soon: has a function called on the event loop after so many seconds; used from any thread.
-        refresh: has the interface show changed flows anew; called on the event loop.
+        soon: has a function called on the event loop after this many seconds; used from any thread.
+        refresh: has the interface redraw changed flows; called on the event loop.
     """
 
     def __init__(

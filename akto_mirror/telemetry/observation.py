@@ -13,7 +13,7 @@ from akto_mirror.sampling.sampler import Account
 
 
 class Observation(NamedTuple):
-    """What is to be told.
+    """What is exported.
 
     Attributes:
         counts: what became of every flow.
@@ -22,7 +22,7 @@ class Observation(NamedTuple):
         spool_bytes: bytes of entries that wait on disk, of all processes that share the spool; None without one.
         dead_bytes: bytes of entries on disk that were refused for good; None without a spool.
         oldest_s: seconds since the oldest entry that is not shipped was captured, 0 if there is none; what is on disk
-            for an earlier `akto_url`, which nobody sends, does not count.
+            for an earlier `akto_url`, which is not being sent, does not count.
         sampling: what sampling has left out; None if it never sampled.
     """
 

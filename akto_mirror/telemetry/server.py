@@ -43,7 +43,7 @@ class MetricsServer(BackgroundServer):
     Args:
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
-        observe: gives what is to be told; called on a thread of its own, for a disk may be slow.
+        observe: returns what is exported; called on a thread of its own, for a disk may be slow.
 
     Raises:
         OSError: the address cannot be used.
@@ -142,10 +142,10 @@ def _outcomes(counts: Snapshot) -> Iterable[Metric]:
 def _delivery(counts: Snapshot) -> Iterable[Metric]:
     yield CounterMetricFamily("akto_mirror_batches_shipped", "Batches that Akto took.", counts.batches)
     yield CounterMetricFamily("akto_mirror_sent_bytes", "Bytes of the entries shipped.", counts.sent_bytes)
-    yield CounterMetricFamily("akto_mirror_request_failures", "Failed tries to send a batch.", counts.failures)
+    yield CounterMetricFamily("akto_mirror_request_failures", "Failed attempts to send a batch.", counts.failures)
     yield SummaryMetricFamily(
         "akto_mirror_request_duration_seconds",
-        "Tries to send a batch, and the seconds that they took.",
+        "Attempts to send a batch, and the seconds that they took.",
         count_value=counts.batches + counts.failures,
         sum_value=counts.send_seconds,
     )

@@ -29,7 +29,7 @@ SESSION_COOKIE = re.compile(
     r"(?:.{0,40}[._-])?(?:sess(?:ion)?(?:[_-]?id)?|sid|auth(?:[_-]?token)?|token|jwt|jsessionid|phpsessid|sessionid"
     r"|aspxauth|access[_-]token|id[_-]token|remember[_-]?me|identity)",
 )
-# Session cookies whose names say it in one word.
+# Session cookies with names of one word.
 SESSION_SUFFIX = ("sessionid", "sessid", "session", "sid")
 
 
@@ -91,7 +91,7 @@ def _cookies(header: str) -> Iterator[Auth]:
 
 
 def is_session(name: str, value: str) -> bool:
-    """Tell a cookie that stands for a user: by its name, or a JWT as its value."""
+    """Return whether a cookie identifies a user: by its name, or by a JWT as its value."""
     lower = name.lower()[:100]
     return bool(SESSION_COOKIE.fullmatch(lower) or lower.endswith(SESSION_SUFFIX) or JWT_VALUE.fullmatch(value))
 

@@ -105,7 +105,7 @@ def _fails(entry: Mapping[str, Any]) -> Iterator[Concern]:
 
 
 def _is_tag(text: object) -> bool:
-    """Tell whether a tag is what the runtime reads: none, or an object of strings."""
+    """Return whether a tag is what the runtime reads: none, or an object of strings."""
     if text in (None, ""):
         return True
     value = _json(text)
@@ -113,7 +113,7 @@ def _is_tag(text: object) -> bool:
 
 
 def _are_headers(text: object) -> bool:
-    """Tell whether headers are what the runtime reads: none, or an object without null."""
+    """Return whether headers are what the runtime reads: none, or an object without null."""
     if text in (None, ""):
         return True
     value = _json(text)

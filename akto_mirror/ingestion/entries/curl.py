@@ -10,7 +10,7 @@ from akto_mirror.ingestion.entries.fields import is_grpc
 from akto_mirror.ingestion.entries.reading import clean, read_headers
 from akto_mirror.ingestion.entries.urls import url_of
 
-# RFC 9110, 5.6.2. What is no name would be taken for something else by curl: `@x` for a file, `x;` for an empty header.
+# RFC 9110, 5.6.2. curl would take anything but a name for something else: `@x` for a file, `x;` for an empty header.
 NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 # What curl makes itself, or what would not fit the request any more.
 MADE = frozenset({"host", "content-length", "connection", "transfer-encoding", "accept-encoding", "expect"})

@@ -42,7 +42,7 @@ class Endpoint:
         number: Its number in order of appearance, from 0.
         left_out: How many exchanges sampling left out, as the entries report.
         seen: The number of the entry that changed it last.
-        first: The earliest time of its entries in epoch seconds; 0 if none told one.
+        first: The earliest time of its entries in epoch seconds; 0 if none has one.
         last: The latest one.
         auth: How many entries were authenticated in which ways.
         concerns: By their kinds.

@@ -72,7 +72,7 @@ def read_payload(text: str, content_type: str) -> Payload:
 
 
 def is_grpc(content_type: str) -> bool:
-    """Tell a media type of gRPC frames, those of `grpc-web-text`, which come as base64, included."""
+    """Return whether a media type is one of gRPC frames, including `grpc-web-text`, which is base64."""
     return content_type.lstrip().lower().startswith("application/grpc")
 
 

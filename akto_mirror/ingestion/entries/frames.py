@@ -1,4 +1,4 @@
-"""gRPC messages in a payload: their frames, and what a message tells without its schema (pure, bounded)."""
+"""gRPC messages in a payload: their frames, and what a message reveals without its schema (pure, bounded)."""
 
 from __future__ import annotations
 

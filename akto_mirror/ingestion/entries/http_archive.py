@@ -32,7 +32,7 @@ def document(entries: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def har_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry as an element of `log.entries`; sizes and durations, which entries do not tell, are -1."""
+    """Return an entry as an element of `log.entries`; sizes and durations, which entries do not hold, are -1."""
     return {
         "startedDateTime": _time(seconds_of(entry)),
         "time": 0,

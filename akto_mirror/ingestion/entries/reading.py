@@ -63,7 +63,7 @@ def status_of(entry: Mapping[str, Any]) -> str:
 
 
 def read_headers(text: object) -> Mapping[str, str]:
-    """Read headers as an entry holds them: JSON text; names are lower-cased, and what is no string is left out."""
+    """Read headers as an entry holds them: JSON text; lower-cased names, string values only."""
     return _read_headers(text) if isinstance(text, str) else {}
 
 
@@ -106,7 +106,7 @@ def host_of(host: str, vxlan_id: str) -> str:
 
 
 def is_host(name: str) -> bool:
-    """Tell a host from the label of entries without one."""
+    """Return whether a text is a host, and not the label of entries without one."""
     return not name.startswith(NO_HOST)
 
 

@@ -127,7 +127,7 @@ def _fields(old: Mapping[str, Field], now: Mapping[str, Field], place: str) -> I
 
 
 def _within_new(name: str, old: Mapping[str, Field], now: Mapping[str, Field]) -> bool:
-    """Tell whether what holds a field is new itself, so that it is named already."""
+    """Return whether what holds a field is new itself, so that it is named already."""
     return any(each and each in now and each not in old for each in below(name))
 
 

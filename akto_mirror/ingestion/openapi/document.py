@@ -190,7 +190,7 @@ def _content(endpoint: Endpoint, status: str, payloads: list[tuple[str, str]]) -
     """Return the media types of requests, or of responses with a status.
 
     Args:
-        endpoint: Whose.
+        endpoint: the endpoint that they belong to.
         status: Empty for requests.
         payloads: Payloads of samples, each with its status, for examples.
     """

@@ -51,5 +51,5 @@ def trimmed(value: Any, depth: int = 0) -> Any:
 
 
 def is_secret(name: str) -> bool:
-    """Tell whether a value should not be shown because of its name."""
+    """Return whether a value should not be shown because of its name."""
     return SECRET.search(name) is not None

@@ -93,7 +93,7 @@ def _type(shape: Shape) -> Schema:
 def _string(shape: Shape) -> Schema:
     if shape.format:
         return {"format": shape.format}
-    # What is named like a secret is not told by its values.
+    # What is named like a secret is not described by its values.
     if not is_secret(shape.name) and (found := choices(shape)):
         return {"enum": [*found, *([None] if shape.types & NULL_BIT else [])]}
     return {}

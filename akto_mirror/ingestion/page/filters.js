@@ -4,18 +4,18 @@ const NAMES = { "auth:none": "no auth" };
 /* Where the values of a key could be taken for something else, the chip says which key they are of. */
 const PREFIXES = { auth: "", method: "", status: "", kind: "", concern: "" };
 
-function renderHosts(told, now) {
-  const many = told.hosts > 1;
+function renderHosts(data, now) {
+  const many = data.hosts > 1;
   $("body").classList.toggle("hosts", many);
   $("hosts").hidden = !many;
   $("hostpick").parentElement.hidden = !many;
   if (!many) return;
-  const rest = told.hostsFound - told.byHost.length;
+  const rest = data.hostsFound - data.byHost.length;
   const more = rest > 0 ? [el("p", {}, count(rest, "more host", "more hosts") + ": filter for one")] : [];
   keepFocus($("hosts"), () => $("hosts").replaceChildren(
-    hostLink("", "All hosts", told.everywhere, now),
-    ...told.byHost.map(([name, endpoints]) => hostLink(name, name, endpoints, now)), ...more));
-  renderHostPick(told, now);
+    hostLink("", "All hosts", data.everywhere, now),
+    ...data.byHost.map(([name, endpoints]) => hostLink(name, name, endpoints, now)), ...more));
+  renderHostPick(data, now);
 }
 
 function hostLink(host, label, endpoints, now) {
@@ -26,9 +26,9 @@ function hostLink(host, label, endpoints, now) {
 }
 
 /* On narrow screens a list to choose from stands in for the column of hosts. */
-function renderHostPick(told, now) {
+function renderHostPick(data, now) {
   const pick = $("hostpick");
-  const names = ["", ...told.byHost.map(([name]) => name)];
+  const names = ["", ...data.byHost.map(([name]) => name)];
   if (now.host && !names.includes(now.host)) names.push(now.host);
   if (JSON.stringify(names) !== pick.dataset.names) {
     pick.dataset.names = JSON.stringify(names);
@@ -37,7 +37,7 @@ function renderHostPick(told, now) {
   pick.value = now.host;
 }
 
-/* What had the focus has it again after its surroundings were drawn anew. */
+/* What had the focus has it again after its surroundings were redrawn. */
 function keepFocus(parent, draw) {
   const held = parent.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
   draw();
@@ -45,29 +45,29 @@ function keepFocus(parent, draw) {
   [...parent.children].find((child) => child.dataset.focus === held)?.focus({ preventScroll: true });
 }
 
-function renderBar(told, now) {
-  $("bar").hidden = told.entries === 0;
+function renderBar(data, now) {
+  $("bar").hidden = data.entries === 0;
   $("sort").value = now.order;
-  const drawn = JSON.stringify([told.terms, told.facets, told.found]);
+  const drawn = JSON.stringify([data.terms, data.facets, data.found]);
   if (drawn !== renderBar.drawn) {
     renderBar.drawn = drawn;
-    keepFocus($("chips"), () => $("chips").replaceChildren(...told.terms.map(termChip), ...facetChips(told)));
+    keepFocus($("chips"), () => $("chips").replaceChildren(...data.terms.map(termChip), ...facetChips(data)));
   }
-  setText($("mistakes"), told.terms.filter((term) => term.mistake).map((term) => term.mistake).join(". "));
-  renderHidden(told, now);
+  setText($("mistakes"), data.terms.filter((term) => term.mistake).map((term) => term.mistake).join(". "));
+  renderHidden(data, now);
 }
 
-function renderHidden(told, now) {
-  const away = told.endpoints - told.found;
-  if (!away && !told.beyond) { $("hidden").replaceChildren(); return; }
+function renderHidden(data, now) {
+  const away = data.endpoints - data.found;
+  if (!away && !data.beyond) { $("hidden").replaceChildren(); return; }
   const parts = [];
   if (away) {
     const all = el("button", { type: "button", class: "chip", "data-focus": "all" }, "Show all");
     all.addEventListener("click", () => { go({ q: "", host: "" }); $("search").focus(); });
     parts.push(count(away, "endpoint", "endpoints") + " hidden ", all);
   }
-  if (told.beyond) parts.push(" " + count(told.beyond, "entry", "entries") + " of further endpoints came when the inventory was full");
-  const drawn = JSON.stringify([away, told.beyond, now.q, now.host]);
+  if (data.beyond) parts.push(" " + count(data.beyond, "entry", "entries") + " of further endpoints came when the inventory was full");
+  const drawn = JSON.stringify([away, data.beyond, now.q, now.host]);
   if (drawn === renderHidden.drawn && $("hidden").firstChild) return;
   renderHidden.drawn = drawn;
   keepFocus($("hidden"), () => $("hidden").replaceChildren(...parts));
@@ -88,10 +88,10 @@ function termsOf(text) {
   return (text.match(/-?(?:[a-z]{1,20}:)?(?:"[^"]*"?|[^\s"]+)|"/gi) || []).map((term) => term.slice(0, 100));
 }
 
-function facetChips(told) {
-  const active = new Set(told.terms.map((term) => term.text.toLowerCase()));
-  return Object.entries(told.facets).flatMap(([key, values]) => values
-    .filter(([value, times]) => value && times < told.found && !active.has(termOf(key, value).toLowerCase()))
+function facetChips(data) {
+  const active = new Set(data.terms.map((term) => term.text.toLowerCase()));
+  return Object.entries(data.facets).flatMap(([key, values]) => values
+    .filter(([value, times]) => value && times < data.found && !active.has(termOf(key, value).toLowerCase()))
     .map(([value, times]) => facetChip(key, value, times)));
 }
 

@@ -33,17 +33,17 @@ function wantedRange() {
   return { start: from, limit: Math.min(500, last - from + BEYOND + (cursor.wanted ? room : 0) + 10) };
 }
 
-function renderList(told, now) {
-  lines = told.lines;
-  const page = [...told.page, ...told.groups].sort((a, b) => a.line - b.line);
-  drawn = { of: listed(now), start: told.start, page };
-  const several = told.hosts > 1 && !now.host && now.order !== "path";
+function renderList(data, now) {
+  lines = data.lines;
+  const page = [...data.page, ...data.groups].sort((a, b) => a.line - b.line);
+  drawn = { of: listed(now), start: data.start, page };
+  const several = data.hosts > 1 && !now.host && now.order !== "path";
   const wanted = page.map((line) => ("group" in line ? groupRow(line) : rowOf(line, several)));
-  pad(above, Math.min(told.start, told.lines));
-  pad(below, Math.max(0, told.lines - told.start - page.length));
+  pad(above, Math.min(data.start, data.lines));
+  pad(below, Math.max(0, data.lines - data.start - page.length));
   place(body, [above, ...wanted, below]);
   for (const [id, row] of rows) if (!row.tr.isConnected) rows.delete(id);
-  list.setAttribute("aria-rowcount", String(told.lines + 1));
+  list.setAttribute("aria-rowcount", String(data.lines + 1));
   for (const head of list.querySelectorAll("th[data-order]")) {
     if (head.dataset.order === now.order) head.setAttribute("aria-sort", now.order === "path" ? "ascending" : "descending");
     else head.removeAttribute("aria-sort");

@@ -5,20 +5,20 @@ let panelTakesFocus = false;
 
 async function loadDetail(open) {
   const known = shownDetail && String(shownDetail.id) === open ? shownDetail.version : "";
-  let told = null;
+  let data = null;
   try {
-    if (open) told = await ask("/api/inventory/endpoint", { id: open, version: known });
+    if (open) data = await ask("/api/inventory/endpoint", { id: open, version: known });
   } catch (error) {
     if (error.status !== 404) throw error;
     open = "";
   }
-  if (open && !told) return;
+  if (open && !data) return;
   $("body").classList.toggle("open", Boolean(open));
   $("detail").hidden = !open;
   if (!open) { closePanel(); return; }
-  const fresh = !shownDetail || shownDetail.id !== told.id;
-  shownDetail = told;
-  renderDetail(told, fresh);
+  const fresh = !shownDetail || shownDetail.id !== data.id;
+  shownDetail = data;
+  renderDetail(data, fresh);
   if (panelTakesFocus) $("detail").focus({ preventScroll: true });
   panelTakesFocus = false;
 }
@@ -34,38 +34,38 @@ function closePanel() {
 }
 
 /* What has been read stays: samples change only when they are asked for. */
-function renderDetail(told, fresh) {
+function renderDetail(data, fresh) {
   const panel = $("detail");
   if (fresh) {
     const close = el("button", { class: "plain", type: "button", "aria-label": "Close" }, "✕");
     close.addEventListener("click", () => go({ open: "" }));
-    const copyPath = copier("Copy path", () => told.path);
+    const copyPath = copier("Copy path", () => data.path);
     panel.replaceChildren(
-      el("div", { class: "top" }, el("h2", {}, methodOf(told.method), ...pathOf(told.path)), el("span", {}, copyPath, " ", close)),
+      el("div", { class: "top" }, el("h2", {}, methodOf(data.method), ...pathOf(data.path)), el("span", {}, copyPath, " ", close)),
       el("div", { id: "facts" }), el("div", { id: "fields" }), el("div", { id: "samples" }), el("div", { id: "differences" }));
     panel.setAttribute("aria-label", "Endpoint");
     panel.scrollTop = 0;
   }
-  $("facts").replaceChildren(...factsOf(told));
-  $("fields").replaceChildren(...told.places.flatMap((place) => fieldsOf(place, told)), ...(told.full ? [el("p", { class: "facts" }, "Further fields are left out.")] : []));
-  if (fresh) { renderSamples(told); renderCompare(told); }
-  else offerSamples(told);
+  $("facts").replaceChildren(...factsOf(data));
+  $("fields").replaceChildren(...data.places.flatMap((place) => fieldsOf(place, data)), ...(data.full ? [el("p", { class: "facts" }, "Further fields are left out.")] : []));
+  if (fresh) { renderSamples(data); renderCompare(data); }
+  else offerSamples(data);
 }
 
-function factsOf(told) {
-  const statuses = told.statuses.flatMap(([status, times]) => [statusOf(status, times), " "]);
+function factsOf(data) {
+  const statuses = data.statuses.flatMap(([status, times]) => [statusOf(status, times), " "]);
   const facts = [
-    el("p", { class: "facts" }, ...foreign(told.host), " · ", count(told.count, "entry", "entries"), told.leftOut ? " (sampling left out " + told.leftOut.toLocaleString("en") + " more)" : "", " · first seen ", when(told.first), " · last seen ", when(told.last)),
-    el("p", { class: "facts" }, ...told.marks.flatMap((mark) => [el("span", { class: "mark" }, ...foreign(mark)), " "]), ...statuses),
+    el("p", { class: "facts" }, ...foreign(data.host), " · ", count(data.count, "entry", "entries"), data.leftOut ? " (sampling left out " + data.leftOut.toLocaleString("en") + " more)" : "", " · first seen ", when(data.first), " · last seen ", when(data.last)),
+    el("p", { class: "facts" }, ...data.marks.flatMap((mark) => [el("span", { class: "mark" }, ...foreign(mark)), " "]), ...statuses),
   ];
-  if (told.raised.length) {
-    facts.push(el("ul", { class: "concerns", "aria-label": "Concerns" }, ...told.raised.map(([kind, sentence, times]) =>
+  if (data.raised.length) {
+    facts.push(el("ul", { class: "concerns", "aria-label": "Concerns" }, ...data.raised.map(([kind, sentence, times]) =>
       el("li", {}, el("b", {}, ...foreign(kind)), " × " + times.toLocaleString("en") + ". ", ...foreign(sentence)))));
   }
-  facts.push(el("h3", {}, "Authentication"), fieldTable(told.ways.map(([ways, times]) => [foreign(ways.join(" and ")), null, times.toLocaleString("en")])));
-  if (told.operations.length) {
-    facts.push(el("h3", {}, "Operations", el("span", { class: "soft" }, String(told.operations.length))),
-      fieldTable(told.operations.map(([name, times]) => [foreign(name), null, times.toLocaleString("en")])));
+  facts.push(el("h3", {}, "Authentication"), fieldTable(data.ways.map(([ways, times]) => [foreign(ways.join(" and ")), null, times.toLocaleString("en")])));
+  if (data.operations.length) {
+    facts.push(el("h3", {}, "Operations", el("span", { class: "soft" }, String(data.operations.length))),
+      fieldTable(data.operations.map(([name, times]) => [foreign(name), null, times.toLocaleString("en")])));
   }
   return facts;
 }

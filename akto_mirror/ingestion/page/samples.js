@@ -1,13 +1,13 @@
 /* The latest samples of an endpoint, and what differs between two of them. */
 
-function renderSamples(told) {
-  const head = el("h3", {}, "Latest samples", el("span", { class: "soft" }, told.samples.length ? "" : "no longer kept"));
-  renderSamples.newest = told.samples.length ? told.samples[0].number : "";
-  $("samples").replaceChildren(head, ...told.samples.map((sample, n) => sampleOf(sample, n === 0)));
+function renderSamples(data) {
+  const head = el("h3", {}, "Latest samples", el("span", { class: "soft" }, data.samples.length ? "" : "no longer kept"));
+  renderSamples.newest = data.samples.length ? data.samples[0].number : "";
+  $("samples").replaceChildren(head, ...data.samples.map((sample, n) => sampleOf(sample, n === 0)));
 }
 
-function offerSamples(told) {
-  if (!told.samples.length || told.samples[0].number === renderSamples.newest || $("newer")) return;
+function offerSamples(data) {
+  if (!data.samples.length || data.samples[0].number === renderSamples.newest || $("newer")) return;
   const button = el("button", { id: "newer", class: "plain", type: "button" }, "Show newer");
   button.addEventListener("click", () => {
     if (shownDetail) { renderSamples(shownDetail); renderCompare(shownDetail); }
@@ -63,15 +63,15 @@ function payloadOf(title, text, form, frames) {
 
 const PLACES = { path: "path", query: "query", request: "request", response: "response", status: "status", "request headers": "request header", "response headers": "response header" };
 
-function renderCompare(told) {
+function renderCompare(data) {
   const at = $("differences");
   at.replaceChildren();
-  if (told.samples.length < 2) return;
-  const [newer, older] = [picker(told, "Newer sample", 0), picker(told, "Older sample", 1)];
+  if (data.samples.length < 2) return;
+  const [newer, older] = [picker(data, "Newer sample", 0), picker(data, "Older sample", 1)];
   const shown = el("div", { "aria-live": "polite" });
   const compare = async () => {
     try {
-      const found = await ask("/api/inventory/differences", { id: told.id, older: older.value, newer: newer.value });
+      const found = await ask("/api/inventory/differences", { id: data.id, older: older.value, newer: newer.value });
       if (shown.isConnected) shown.replaceChildren(differenceTable(found.differences));
     } catch (error) {
       shown.replaceChildren(el("p", { class: "facts" }, error.status ? error.message : "The sink does not answer."));
@@ -82,8 +82,8 @@ function renderCompare(told) {
   compare();
 }
 
-function picker(told, label, chosen) {
-  const options = told.samples.map((sample, n) => el("option", { value: sample.number }, "#" + sample.number + (n ? "" : " latest") + ", " + flat(sample.statusCode) + ", " + ago(Number(sample.time) || 0)));
+function picker(data, label, chosen) {
+  const options = data.samples.map((sample, n) => el("option", { value: sample.number }, "#" + sample.number + (n ? "" : " latest") + ", " + flat(sample.statusCode) + ", " + ago(Number(sample.time) || 0)));
   const made = el("select", { "aria-label": label }, ...options);
   made.selectedIndex = chosen;
   return made;

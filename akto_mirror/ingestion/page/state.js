@@ -25,8 +25,8 @@ function go(changes, { replace = false } = {}) {
 async function request(path, options = {}) {
   const answer = await fetch(path, { headers: token ? { Authorization: token } : {}, cache: "no-store", ...options });
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => ({}));
-  throw Object.assign(new Error(told.error || answer.statusText), { status: answer.status });
+  const data = await answer.json().catch(() => ({}));
+  throw Object.assign(new Error(data.error || answer.statusText), { status: answer.status });
 }
 
 async function ask(path, parameters) {
@@ -59,16 +59,16 @@ async function load() {
   const now = view();
   const range = wantedRange();
   const asked = listed(now) + JSON.stringify(range);
-  const told = await ask("/api/inventory", {
+  const data = await ask("/api/inventory", {
     q: now.q, host: now.host, order: now.order, ...range, version: asked === load.asked ? version : "",
   });
-  if (told) {
+  if (data) {
     /* Another run, or cleared: numbers of endpoints mean others. */
-    if (run && told.run !== run && now.open) { history.replaceState(null, "", hashOf({ open: "" })); now.open = ""; }
+    if (run && data.run !== run && now.open) { history.replaceState(null, "", hashOf({ open: "" })); now.open = ""; }
     load.asked = asked;
-    version = told.version;
-    run = told.run;
-    renderAll(told, now);
+    version = data.version;
+    run = data.run;
+    renderAll(data, now);
   }
   await loadDetail(now.open);
   markChosen(now.open);
@@ -87,16 +87,16 @@ function setState(is, text) {
   setText($("state"), text);
 }
 
-function renderAll(told, now) {
-  setText($("totals"), [count(told.entries, "entry", "entries"), count(told.endpoints, "endpoint", "endpoints"), count(told.hosts, "host", "hosts")].join(" · "));
-  renderHosts(told, now);
-  renderBar(told, now);
+function renderAll(data, now) {
+  setText($("totals"), [count(data.entries, "entry", "entries"), count(data.endpoints, "endpoint", "endpoints"), count(data.hosts, "host", "hosts")].join(" · "));
+  renderHosts(data, now);
+  renderBar(data, now);
   $("notice").hidden = true;
   /* Before it is drawn: what is hidden takes no focus. */
-  list.hidden = told.found === 0;
-  renderList(told, now);
-  if (told.entries === 0) empty();
-  else if (told.found === 0) notice("Nothing matches", ["Every condition of the filter must be met. Words are looked for in an endpoint's host, method, path, fields, operations, marks and statuses."]);
+  list.hidden = data.found === 0;
+  renderList(data, now);
+  if (data.entries === 0) empty();
+  else if (data.found === 0) notice("Nothing matches", ["Every condition of the filter must be met. Words are looked for in an endpoint's host, method, path, fields, operations, marks and statuses."]);
 }
 
 function notice(title, lines, ...more) {

@@ -8,7 +8,7 @@ const MAX_PARTS = 3000;
    pairs. Line breaks and tabs are left where there is room for them. */
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\uffff\ud800-\udfff\u{e0000}-\u{e0fff}]/u;
 const RTL = "\\u0590-\\u08ff\\ufb1d-\\ufdff\\ufe70-\\ufefc\\u{10800}-\\u{10fff}\\u{1e800}-\\u{1efff}";
-/* What is no plain text: something unseen, or a run from one letter written from right to left to the last one before
+/* What is not plain text: something unseen, or a run from one letter written from right to left to the last one before
    a mark that gives the text around its structure. */
 const SPECIAL = new RegExp(`(${UNSEEN.source})|[${RTL}](?:[^<>"'{}\\[\\]&=/:\\n]*[${RTL}])?`, "gu");
 const SIMPLE = /^[\n -~]*$/;

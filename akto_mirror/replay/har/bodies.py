@@ -109,9 +109,9 @@ def _form_type(posted: Mapping[str, Any], fields: Fields) -> str:
 
 
 def _had_body(message: Mapping[str, Any], content: Mapping[str, Any], fields: Fields, is_known: bool) -> bool:
-    """Tell whether a message had a body of which the file holds nothing.
+    """Return whether a message had a body of which the file holds nothing.
 
-    Its maker's sizes tell: that of the decoded text if there is an empty text, else whichever is given. Where none is,
+    The writer's sizes decide: that of the decoded text if there is an empty text, else whichever is given. Without any,
     there was a body unless `is_known`.
     """
     if content.get("_file"):

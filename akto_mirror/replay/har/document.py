@@ -40,7 +40,7 @@ def utf8(read: Read, head: bytes) -> Read:
 
     Args:
         read: reads bytes in any of JSON's encodings, from the beginning.
-        head: the first four bytes, which tell the encoding (RFC 4627, section 3).
+        head: the first four bytes, which show the encoding (RFC 4627, section 3).
     """
     encoding = json.detect_encoding(head)
     if encoding == "utf-8":
@@ -60,7 +60,7 @@ def elements(read: Read, longest: int | None = None) -> Iterator[bytes]:
     """Yield the JSON of each entry.
 
     Args:
-        read: reads at most so many bytes, in UTF-8; none at the end.
+        read: reads at most this many bytes, in UTF-8; none at the end.
         longest: the most bytes of an entry; None for any number.
 
     Raises:
@@ -99,7 +99,7 @@ class _Walk:
         self._check_end()
 
     def _is_inside(self) -> bool:
-        """Tell whether this is the list of the entries itself."""
+        """Return whether this is the list of the entries itself."""
         return self._path == len(PATH) == len(self._open)
 
     def _bracket(self) -> int | None:
@@ -136,7 +136,7 @@ class _Walk:
                 raise self._broken()
 
     def _element(self) -> bytes:
-        """Return the whole of the entry whose bracket is next."""
+        """Return the entry that starts at the next bracket."""
         self._drop()
         depth, bracket = bytearray(), self._bracket()
         while bracket is not None:

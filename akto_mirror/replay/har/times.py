@@ -21,7 +21,7 @@ AMERICAN = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
 # The zones that JavaScript knows by name, in hours.
 ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 
-# A number below this is in seconds: as milliseconds it would lie before 1973, and nobody recorded HTTP then.
+# A number below this is in seconds: as milliseconds it would lie before 1973, before HTTP existed.
 FIRST_MS = 1e11
 FIRST_S = 1e8
 
@@ -69,7 +69,7 @@ def _of_words(text: str) -> datetime:
     """Read what `toString`, `toUTCString` and `toLocaleString` write, and ISO dates without a day.
 
     Raises:
-        ValueError: it is no time.
+        ValueError: it is not a time.
     """
     plain = COMMENT.sub(" ", text)
     clock = CLOCK.search(plain)
