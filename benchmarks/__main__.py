@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bodies, instructions, outage, sse, throughput
+from benchmarks import bodies, instructions, outage, sampling, sse, throughput
 from benchmarks.workerd import Rig
 
 SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
 RIG = "throughput: a script that runs Akto's Worker in workerd, as a mode of its own; left out if it is not there"
 MODULES = "throughput: the folder whose node_modules has Miniflare, for --rig (default: %(default)s)"
 
-SECTIONS = ("throughput", "instructions", "bodies", "sse", "outage")
+SECTIONS = ("throughput", "instructions", "bodies", "sse", "outage", "sampling")
 
 START, END = "<!-- bench -->", "<!-- /bench -->"
 
@@ -32,6 +32,7 @@ def main() -> None:
         "bodies": lambda: bodies.report(args.megabytes),
         "sse": lambda: sse.report(args.streams, args.seconds),
         "outage": lambda: outage.report(args.turns, args.burst),
+        "sampling": lambda: sampling.report(args.exchanges),
     }
     wanted = [measure() for name, measure in sections.items() if args.what in (name, "all")]
     text = "\n\n".join(wanted) + "\n"
@@ -67,6 +68,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--seconds", default=20, help="sse: how long (default: %(default)s)")
     add("--turns", default=24, help="outage: bursts to each proxy (default: %(default)s)")
     add("--burst", default=3000, help="outage: requests of a burst (default: %(default)s)")
+    add("--exchanges", default=1_000_000, help="sampling: how many (default: %(default)s)")
     add("--script", type=_named, action="append", default=[], metavar="NAME=PATH", help=SCRIPT)
     add("--rig", type=Path, metavar="FILE.mjs", help=RIG)
     add("--modules", type=Path, default=Path(), metavar="DIR", help=MODULES)

@@ -19,6 +19,8 @@ from akto_mirror.sampling import noise
 from akto_mirror.sampling.features import WEBSOCKET, Head
 from akto_mirror.sampling.sampler import Account, Look, Sampler
 
+SAMPLED, CAPPED = Skip(Reason.SAMPLED), Skip(Reason.CAPPED)
+
 # Of a host, a method and a path, what an endpoint is known by; the inventory has the same bounds.
 MAX_HOST_CHARS = 255
 MAX_METHOD_CHARS = 32
@@ -101,17 +103,17 @@ class Capture:
     def _sample(
         self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, sampler: Sampler
     ) -> Captured | Skip:
+        read: list[tuple[str, str]] = []
+
         def payloads() -> tuple[str, str]:
-            nonlocal exchange
-            texts = entry.payloads(exchange, self._config, response.status_code)
-            exchange = exchange._replace(payloads=texts)
-            return texts
+            read.append(entry.payloads(exchange, self._config, response.status_code))
+            return read[0]
 
         look = sampler.look(_head(flow, response, exchange), payloads, time.monotonic() if flow.live else exchange.time)
         if not look.wanted or not sampler.may_send(look):
             sampler.leave_out(look)
-            return Skip(Reason.CAPPED if look.wanted else Reason.SAMPLED)
-        return self._make(flow, response, exchange, look)
+            return CAPPED if look.wanted else SAMPLED
+        return self._make(flow, response, exchange._replace(payloads=read[0]) if read else exchange, look)
 
     def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap) -> Skip | None:
         config = self._config

@@ -11,8 +11,10 @@ from array import array
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import NamedTuple
 
+from akto_mirror.sampling.features import Shown
 from akto_mirror.sampling.recurrence import Recurrence
 
 FEATURE_BYTES = 8
@@ -29,6 +31,10 @@ RECORD_BYTES = 720
 # The share of the memory for endpoints that were seen more than once, and that of the counts of recurrences.
 PROTECTED = 0.75
 COUNTED = 1 / 64
+
+# The share of the memory for digests that showed nothing new, and what one of them takes.
+SEEN = 1 / 8
+SEEN_BYTES = 128
 
 
 class Endpoint(NamedTuple):
@@ -49,16 +55,19 @@ class Record:
     Attributes:
         left_out: exchanges that were not sent since the endpoint was first seen.
         reported: how many of them an entry has reported.
+        is_crowded: whether it has more features than are remembered.
+        salt: tells its hashes from those of all other records.
     """
 
-    __slots__ = ("_crowded", "_features", "_sent", "_window", "left_out", "reported")
+    __slots__ = ("_features", "_sent", "_window", "is_crowded", "left_out", "reported", "salt")
 
-    def __init__(self) -> None:
+    def __init__(self, salt: int = 0) -> None:
         self.left_out = 0
         self.reported = 0
+        self.salt = salt
         self._window = float("-inf")
         self._sent = 0
-        self._crowded = False
+        self.is_crowded = False
         self._features = array("Q")
 
     @property
@@ -83,18 +92,20 @@ class Record:
             recurrence: counts them where there are too many.
         """
         fresh = [feature for each in features if not self._knows(feature := each & _MASK)]
-        if not self._crowded and len(self._features) + len(fresh) <= MAX_FEATURES:
+        if not self.is_crowded and len(self._features) + len(fresh) <= MAX_FEATURES:
             return fresh
-        self._crowded = True
-        return [each for each in fresh if recurrence.count(hash((id(self), each)) & _MASK) >= RETURNS]
+        self.is_crowded = True
+        return [each for each in fresh if recurrence.count(hash((self.salt, each)) & _MASK) >= RETURNS]
 
-    def learn(self, features: Sequence[int]) -> None:
-        """Remember features; where they are too many, every other one of the old ones goes."""
+    def learn(self, features: Sequence[int]) -> bool:
+        """Remember features; where they are too many, every other one of the old ones goes, and the result is true."""
+        forgets = bool(self._features) and len(self._features) + len(features) > MAX_FEATURES
         while self._features and len(self._features) + len(features) > MAX_FEATURES:
             del self._features[::2]
         for each in features[:MAX_FEATURES]:
             if not self._knows(each):
                 insort(self._features, each)
+        return forgets
 
     def _knows(self, feature: int) -> bool:
         place = bisect_left(self._features, feature)
@@ -108,14 +119,16 @@ class Novelty:
         limit: bytes.
 
     Attributes:
-        recurrence: counts the features of endpoints that have too many.
         forgotten: how many endpoints were forgotten.
     """
 
     def __init__(self, limit: int) -> None:
-        self.recurrence = Recurrence(max(1, int(limit * COUNTED)))
         self.forgotten = 0
-        self._limit = int(limit * (1 - COUNTED))
+        self._recurrence = Recurrence(max(1, int(limit * COUNTED)))
+        self._seen = set[int]()
+        self._most_seen = int(limit * SEEN / SEEN_BYTES)
+        self._salts = count(1)
+        self._limit = int(limit * (1 - COUNTED - SEEN))
         self._size = 0
         self._protected_size = 0
         self._protected: OrderedDict[Endpoint, Record] = OrderedDict()
@@ -140,27 +153,47 @@ class Novelty:
 
     def add(self, endpoint: Endpoint) -> Record:
         """Begin the record of a new endpoint."""
-        record = self._probation[endpoint] = Record()
+        record = self._probation[endpoint] = Record(next(self._salts))
         self._size += _cost(endpoint, record)
         self._balance()
         return record
 
-    def learn(self, endpoint: Endpoint, record: Record, features: Sequence[int]) -> None:
+    def unknown(self, record: Record | None, shown: Shown) -> list[int]:
+        """Return the features of an exchange that were never learnt.
+
+        Args:
+            record: what is known of its endpoint.
+            shown: what the exchange shows.
+        """
+        if record is None:
+            return Record().unknown(shown.features(), self._recurrence)
+        digest = hash((record.salt, shown.digest()))
+        if digest in self._seen:
+            return []
+        fresh = record.unknown(shown.features(), self._recurrence)
+        if not fresh and not record.is_crowded:
+            if len(self._seen) >= self._most_seen:
+                self._seen.clear()
+            self._seen.add(digest)
+        return fresh
+
+    def learn(self, endpoint: Endpoint, record: Record, fresh: Sequence[int]) -> None:
         """Remember features of an endpoint."""
-        if features:
+        if fresh:
             before = record.size
-            record.learn(features)
+            if record.learn(fresh):
+                record.salt = next(self._salts)
             self._size += record.size - before
             if endpoint in self._protected:
                 self._protected_size += record.size - before
             self._balance()
 
-    def most_left_out(self, count: int) -> list[tuple[Endpoint, int]]:
+    def most_left_out(self, most: int) -> list[tuple[Endpoint, int]]:
         """Return the endpoints of which the most exchanges were not sent, with these numbers; from any thread."""
         # `list` of a dict is one step for other threads; going through it would not be.
         known = {each: records.get(each) for records in (self._protected, self._probation) for each in list(records)}
         left_out = [(each, record.left_out) for each, record in known.items() if record is not None and record.left_out]
-        return sorted(left_out, key=_by_count)[:count]
+        return sorted(left_out, key=_by_count)[:most]
 
     def _protect(self, endpoint: Endpoint, record: Record) -> None:
         self._protected[endpoint] = record

@@ -146,11 +146,11 @@ class Sampler:
         policy = self._policy
         endpoint = Endpoint(*self._templates.of(head.host, head.method, head.path), str(head.status)[:1])
         record = self._novelty.find(endpoint)
-        known = record or Record()
-        fresh = known.unknown(features.of_head(head), self._novelty.recurrence)
-        wanted = not policy.novel or known.sent_in(now // policy.window_s) < policy.per_window
+        sent = 0 if record is None else record.sent_in(now // policy.window_s)
+        fresh = self._novelty.unknown(record, features.of_head(head))
+        wanted = not policy.novel or sent < policy.per_window
         if not fresh and not (wanted and self._has_room(now, is_new=False)):
-            fresh = known.unknown(features.of_payloads(head, *payloads()), self._novelty.recurrence)
+            fresh = self._novelty.unknown(record, features.of_payloads(head, *payloads()))
         return Look(endpoint, record, fresh, now, wanted=wanted or bool(fresh), is_new=bool(fresh))
 
     def may_send(self, look: Look) -> bool:

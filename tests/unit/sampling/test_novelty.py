@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from akto_mirror.sampling.features import Shown
 from akto_mirror.sampling.novelty import FEATURE_BYTES, MAX_FEATURES, RECORD_BYTES, RETURNS, Endpoint, Novelty, Record
 from akto_mirror.sampling.recurrence import Recurrence
 
@@ -14,6 +16,11 @@ from akto_mirror.sampling.recurrence import Recurrence
 def endpoint(number: int) -> Endpoint:
     """Return one of many endpoints."""
     return Endpoint("api.example", "GET", f"/collection/{number}/items", "2")
+
+
+def shown(features: Iterable[int]) -> Shown:
+    """Return what shows these features."""
+    return Shown(frozenset(features), ())
 
 
 def recurrence() -> Recurrence:
@@ -62,7 +69,7 @@ def filled(novelty: Novelty, endpoints: int) -> None:
     for number in range(endpoints):
         record = novelty.add(endpoint(number))
         features = (hash((number, each)) for each in range(20))
-        novelty.learn(endpoint(number), record, record.unknown(features, novelty.recurrence))
+        novelty.learn(endpoint(number), record, novelty.unknown(record, shown(features)))
 
 
 def test_20_000_endpoints_of_20_features_fit() -> None:
@@ -105,7 +112,7 @@ def test_the_size_is_what_the_records_cost(visits: list[tuple[int, int]]) -> Non
     for number, features in visits:
         key = endpoint(number)
         record = novelty.find(key) or novelty.add(key)
-        novelty.learn(key, record, record.unknown(range(features), novelty.recurrence))
+        novelty.learn(key, record, novelty.unknown(record, shown(range(features))))
         assert novelty.size <= limit + 8_000
     everything = [*novelty._protected.items(), *novelty._probation.items()]
     assert novelty.size == sum(RECORD_BYTES + sum(map(len, key)) + record.size for key, record in everything)
@@ -117,3 +124,16 @@ def test_the_most_left_out_come_first() -> None:
     for number in range(5):
         novelty.add(endpoint(number)).left_out = number
     assert novelty.most_left_out(2) == [(endpoint(4), 4), (endpoint(3), 3)]
+
+
+def test_what_is_known_by_its_digest_is_new_again_when_it_was_forgotten() -> None:
+    """Of an endpoint with too many features, half go; no digest stands for what went."""
+    novelty = Novelty(10**6)
+    record = novelty.add(endpoint(1))
+    first = shown(range(10))
+    novelty.learn(endpoint(1), record, novelty.unknown(record, first))
+    assert novelty.unknown(record, first) == []
+    assert novelty.unknown(record, first) == []
+    for start in range(10, 10 * MAX_FEATURES, 100):
+        novelty.learn(endpoint(1), record, list(range(start, start + 100)))
+    assert any(novelty.unknown(record, first) for _ in range(RETURNS))
