@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from akto_mirror.akto_api import DEFAULT_TAG
+from akto_mirror.config.option import Option
+from akto_mirror.config.redaction import REDACTION
 from akto_mirror.config.screen import Mark
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.sinks import destination
@@ -36,19 +36,6 @@ class ConfigError(ValueError):
         self.problem = problem
         shown = printable(shown_value(option, value))
         super().__init__(f"{option}={shown}: {problem if problem.isprintable() else printable(problem)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One declaration for mitmproxy; `env` names the variable that stands in for an empty value."""
-
-    name: str
-    type: Any
-    default: Any
-    help: str
-    choices: Sequence[str] | None = None
-    bounds: tuple[int, int] | None = None
-    env: str = ""
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -118,22 +105,7 @@ OPTIONS: tuple[Option, ...] = (
         "Bytes of each decoded body that are kept.",
         bounds=(0, MAX_BODY_LIMIT),
     ),
-    Option(
-        "akto_redact_headers",
-        Sequence[str],
-        [],
-        "Headers whose values are replaced before anything is queued; common stands for the usual ones (authorization, "
-        "cookie, set-cookie, x-api-key and their like). Akto finds authentication types by these headers, so that it "
-        "learns less.",
-    ),
-    Option(
-        "akto_redact_fields",
-        Sequence[str],
-        [],
-        "JSON keys, form fields, query parameters and XML elements whose values are replaced before anything is "
-        "queued; names are compared without case, - and _. common stands for the usual ones (password, token, secret, "
-        "card_number and their like).",
-    ),
+    *REDACTION,
     Option(
         "akto_skip",
         Sequence[str],
@@ -289,6 +261,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("akto_shutdown_s", int, 5, "Seconds that the flush at exit may take.", bounds=(0, 3600)),
 )
 
+
+__all__ = ["OPTIONS", "ConfigError", "Option", "names", "nearest", "shown_value"]
 
 # What a value must be, by the type of its option.
 KINDS = {str: "a text", int: "a whole number", bool: "true or false"}

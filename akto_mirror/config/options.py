@@ -10,10 +10,11 @@ from typing import Any
 
 from akto_mirror import private_files
 from akto_mirror.akto_api import DEFAULT_TAG, INGEST_PATH
-from akto_mirror.capture import redaction, routes
+from akto_mirror.capture import routes
 from akto_mirror.capture.config import CaptureConfig, Mode
-from akto_mirror.capture.redaction import Redaction
+from akto_mirror.capture.redaction import Redaction, selfcheck
 from akto_mirror.config import option_values
+from akto_mirror.config import redaction as redaction_options
 from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
 from akto_mirror.config.screen import Mark, ScreenConfig
 from akto_mirror.delivery.batch import Limits
@@ -26,6 +27,7 @@ from akto_mirror.sampling import sampler
 # The variable by which a process knows how many share the caps.
 WORKERS = "AKTO_MIRROR_WORKERS"
 
+REDACTS = ("akto_redact_fields", "akto_redact_headers", "akto_redact_values")
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'
 
 
@@ -95,10 +97,7 @@ def _capture(known: Mapping[str, Any], environ: Mapping[str, str], sink: SinkCon
         include_query=known["akto_include_query"],
         body_limit=known["akto_body_limit"],
         stream=Mode(known["akto_stream"]),
-        redaction=Redaction(
-            headers=_redacted(known, "akto_redact_headers", redaction.header_names),
-            fields=_redacted(known, "akto_redact_fields", redaction.field_names),
-        ),
+        redaction=_redaction(known),
         honor_ignore=known["akto_honor_ignore"],
         skip=tuple(_each(known, "akto_skip", option_values.noise)),
         pause=known["akto_pause"],
@@ -192,19 +191,24 @@ def _each(known: Mapping[str, Any], name: str, parse: Callable[[str], Any]) -> I
     return [_parsed({name: value}, name, parse) for value in known[name]]
 
 
-def _redacted(known: Mapping[str, Any], name: str, names: Callable[[Iterable[str]], frozenset[str]]) -> frozenset[str]:
-    for given in known[name]:
-        if not given.strip():
-            raise ConfigError(name, given, "it must name something, or be `common`")
-    found = names(known[name])
-    if found:
-        _check_redaction(known, name)
-    return found
+def _redaction(known: Mapping[str, Any]) -> Redaction:
+    for name in ("akto_redact_headers", "akto_redact_fields"):
+        for given in known[name]:
+            if not given.strip():
+                raise ConfigError(name, given, "it must name something, or be `common`")
+    try:
+        redaction = redaction_options.read(known)
+    except ValueError as error:
+        raise ConfigError("akto_redact_values", known["akto_redact_values"], str(error)) from error
+    used = next((name for name in REDACTS if known[name]), None)
+    if used:
+        _check_redaction(known, used)
+    return redaction
 
 
 def _check_redaction(known: Mapping[str, Any], name: str) -> None:
     try:
-        redaction.check()
+        selfcheck.check()
     except ValueError as error:
         version = platform.python_version()
         problem = f"{error}; run mitmproxy with another Python than {version}, and report this"

@@ -30,8 +30,11 @@ ALLOWED: set[tuple[str, str]] = {
     ("addon", "shown"),
     ("addon", "telemetry"),
     ("capture", "capture.payload"),
+    ("capture", "capture.redaction"),
     ("capture", "ground"),
     ("capture", "sampling"),
+    ("capture.redaction", "capture.payload"),
+    ("capture.redaction", "ground"),
     ("cli", "config"),
     ("cli", "delivery.sinks"),
     ("cli", "delivery.spool"),
@@ -43,6 +46,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("cli", "replay"),
     ("cli", "runner"),
     ("config", "capture"),
+    ("config", "capture.redaction"),
     ("config", "delivery"),
     ("config", "delivery.sinks"),
     ("config", "ground"),
@@ -85,14 +89,13 @@ ALLOWED: set[tuple[str, str]] = {
     ("telemetry", "sampling"),
 }
 
-MOST_ARROWS = 66
+MOST_ARROWS = 70
 MOST_MODULES = 14
 MOST_LINES = 320
 
 # Files that are still longer, and may only become shorter.
 LONGER = {
     "capture.entry": 333,
-    "capture.redaction": 439,
     "delivery.scheduler": 508,
     "delivery.shipper": 401,
     "delivery.spool.store": 355,
@@ -108,7 +111,7 @@ WITHOUT = {
 
 # Modules that only compute: they take the clock and randomness as arguments and open nothing.
 PURE = (
-    *("akto_api", "escaping", "outcomes", "path_templates"),
+    *("akto_api", "card_numbers", "escaping", "outcomes", "path_templates"),
     *(
         "capture.rules",
         "capture.routes",
@@ -117,7 +120,10 @@ PURE = (
         "capture.hosts",
         "capture.payload.json_leaves",
         "capture.payload.render",
-        "capture.redaction",
+        "capture.redaction.json_walk",
+        "capture.redaction.markup",
+        "capture.redaction.names",
+        "capture.redaction.plain",
         "capture.tee",
     ),
     *("delivery.batch", "delivery.retry"),

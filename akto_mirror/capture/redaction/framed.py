@@ -1,0 +1,134 @@
+"""Payloads that frame others: gRPC's messages, the parts of a multipart, the events of a stream."""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_base64
+from collections.abc import Callable
+from itertools import islice
+
+from akto_mirror.capture.payload import grpc, json, media, multipart, protobuf
+from akto_mirror.capture.payload.leaves import Change, Place, splice
+from akto_mirror.capture.redaction.look import MASK, Look
+
+# Fields and parts that are rewritten one by one; a payload with more of them is hidden unread.
+MOST_FIELDS = 2_000
+MOST_PARTS = 512
+
+EVENT_LINE = re.compile(rb"[ \t\r\n]*(?:data|event|id|retry)?:")
+EVENT_ENDS = re.compile(rb"\r?\n\r?\n")
+PART_LINE = re.compile(rb"\r\n|\n|\r")
+DISPOSITION_NAME = re.compile(rb"(?i)(?<![\w-])name\*?[ \t]*=[ \t]*(?:\"([^\"\r\n]*)|([^;\s\"]+))")
+RFC_8187 = re.compile(rb"(?i)[\w-]*'[\w-]*'")
+
+# Looks into the content of a part by its content type.
+LookInto = Callable[[bytes, str], bytes]
+
+
+def is_grpc_text(text: bytes) -> bool:
+    """Tell a payload of gRPC as it is reported: base64 of a head and a message."""
+    return bool(text) and grpc.messages(grpc.unwrapped(text), "", len(text)) is not None
+
+
+def grpc_messages(text: bytes, look: Look) -> bytes | None:
+    """Hide what has to be hidden in the strings of gRPC's messages, and write their lengths anew.
+
+    Args:
+        text: the messages in base64, as Akto gets them.
+        look: looks into the strings.
+
+    Returns:
+        None if it cannot be read, or has more fields than are rewritten one by one.
+    """
+    raw = grpc.unwrapped(text)
+    found = grpc.messages(raw, "", len(raw))
+    if found is None:
+        return None
+    budget = MOST_FIELDS
+
+    def rewritten(_: Place, content: bytes) -> bytes:
+        nonlocal budget
+        budget -= 1
+        return look.inner(content) if budget >= 0 else content
+
+    messages = [protobuf.rewrite(message.data, rewritten) for message in found]
+    if budget < 0:
+        return None
+    if messages == [message.data for message in found]:
+        return text
+    # What has no strings that protobuf reads is searched as it is.
+    data = b"".join(b"\x00" + len(message).to_bytes(4, "big") + message for message in messages)
+    return b2a_base64(data, newline=False)
+
+
+def parts(data: bytes, content_type: str, into: LookInto, look: Look) -> bytes | None:
+    """Hide parts of a multipart by their names, and look into the others; None if it is not one."""
+    boundary = _boundary(data, content_type)
+    if not boundary:
+        return None
+    changes = list[Change]()
+    for number, part in enumerate(islice(multipart.parts(data, boundary), MOST_PARTS + 1)):
+        if number == MOST_PARTS:
+            changes.append(Change(part.start, len(data), MASK))
+            break
+        content = data[part.start : part.end]
+        head = data[max(0, data.rfind(boundary, 0, part.start)) : part.start]
+        rule = next(filter(None, (look.names.of(_name(*found)) for found in DISPOSITION_NAME.findall(head))), None)
+        if rule:
+            look.hidden.by_name(rule)
+        new = MASK if rule else into(content, part.content_type)
+        if new != content:
+            changes.append(Change(part.start, part.end, new))
+    return splice(data, changes) if changes or data.count(boundary) > 1 else None
+
+
+def _name(quoted: bytes, token: bytes) -> bytes:
+    """Return the name of `password` and of `utf-8''password` (RFC 8187)."""
+    return RFC_8187.sub(b"", (quoted or token).replace(b"\\", b""), count=1)
+
+
+def _boundary(data: bytes, content_type: str) -> bytes:
+    """Return the boundary that the body has, whatever its type says."""
+    named = media.boundary(content_type, data.lstrip(b"\r\n"))
+    if named and b"--" + named in data:
+        return named
+    first = data.lstrip(b"\r\n")
+    return media.boundary("", first) if first.startswith(b"--") else b""
+
+
+def are_events(data: bytes, content_type: str) -> bool:
+    """Tell an event stream by its type, or by its first line."""
+    return "event-stream" in content_type or EVENT_LINE.match(data) is not None
+
+
+def events(data: bytes, look: Look) -> bytes:
+    """Look into the data of each event, joined as the WHATWG's standard has it (section 9.2.6)."""
+    out, done = list[bytes](), 0
+    for end in EVENT_ENDS.finditer(data):
+        out += (_event(data[done : end.start()], look), end[0])
+        done = end.end()
+    return b"".join((*out, _event(data[done:], look)))
+
+
+def _event(block: bytes, look: Look) -> bytes:
+    """Look into one event. JSON over several lines is looked into as a whole, all else line by line."""
+    lines = PART_LINE.split(block)
+    data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    text = b"\n".join(data)
+    if len(data) > 1 and json.is_json(text):
+        new = look.inner(text)
+        if new == text:
+            return block
+        others = [line for line in lines if not line.startswith(b"data:")]
+        return b"\n".join([*map(look.inner, others), *(b"data: " + line for line in new.split(b"\n"))])
+    if len(data) > 1:
+        return look.inner(block)
+    return b"\n".join(_event_line(line, look) for line in lines) if len(lines) > 1 else _event_line(block, look)
+
+
+def _event_line(line: bytes, look: Look) -> bytes:
+    name, mark, value = line.partition(b":")
+    if not mark or name not in (b"data", b"event", b"id", b""):
+        return look.inner(line)
+    blank = b" " if value.startswith(b" ") else b""
+    return name + mark + blank + look.inner(value.removeprefix(b" "))

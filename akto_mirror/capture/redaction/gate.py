@@ -1,0 +1,76 @@
+"""One pass over a text that says whether there is anything to look at, and where.
+
+It fires on the names, and on whatever could spell one in another way: escapes of JSON, addresses and XML, base64 of
+JSON, and credentials in an address. It fires too often rather than too seldom; the walkers judge.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+
+from akto_mirror.capture.redaction import engine
+from akto_mirror.capture.redaction.names import Names
+
+# Characters in another spelling: \u0070, \x70, \160, %70 (also of %2570), &#112; &#x70;. Names are made of letters.
+LETTERS = r"\\+u00[4-7]|\\+x[4-7]|\\+1[0-7][0-7]|%(?:25)*[4-7]|&(?:amp;)*#"
+CHARACTERS = r"\\+u00[2-7]|\\+x[2-7]|%(?:25)*(?:[3-7]|2[deDE])|&(?:amp;)*#"
+# JSON that begins with {" or [" or [{ or blanks, in base64.
+BASE64 = r"(?:ey[IAJc]|ew[ok0]|W[3y][sJIAt0]|Ww[ok0])[A-Za-z0-9+/_-]{9}"
+USER_INFO = r":(?:\\*/){2}[^/?#\s\"'<>\\@]{1,256}@"
+
+# Places that are looked at one by one; from the last of them on, everything is looked at.
+MOST_PLACES = 1_500
+
+
+class Place(NamedTuple):
+    """Where the gate fired."""
+
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=8)
+def gate(names: Names, *, values: bool) -> Gate:
+    """Return the gate for names, compiled once."""
+    return Gate(names, values=values)
+
+
+class Gate:
+    """Says where in a text something may have to be hidden.
+
+    Args:
+        names: the names to be found.
+        values: values are looked for too, so that they must not be missed for being spelt in another way.
+    """
+
+    def __init__(self, names: Names, *, values: bool) -> None:
+        self._spans = engine.spans(_pattern(names, values=values)) if names or values else None
+
+    def places(self, data: bytes) -> list[Place]:
+        """Return where it fires, in order; at most `MOST_PLACES`, of which the last reaches to the end of the text."""
+        if self._spans is None:
+            return []
+        found = [Place(*span) for span in islice(self._spans(data), MOST_PLACES)]
+        return [*found[:-1], Place(found[-1].start, len(data))] if len(found) == MOST_PLACES else found
+
+
+def _pattern(names: Names, *, values: bool) -> str:
+    spelt = sorted({_spelt(words) for words in names.spellings} | {_spelt(tuple(name), "?") for name in names.own})
+    # No small letter may follow: `author` and `tokens_used` are other words than `auth` and `token`.
+    named = [rf"(?i:{'|'.join(spelt)})(?:[^a-z]|$)"] if spelt else []
+    user_info = [USER_INFO] if names.common else []
+    return "|".join([*named, CHARACTERS if values else LETTERS, BASE64, *user_info])
+
+
+def _spelt(words: tuple[str, ...], most: str = "{0,3}") -> str:
+    r"""Return an expression for words that are parted by whatever parts words: `api_key`, `apiKey`, `api%20key`."""
+    return f"[^a-zA-Z0-9]{most}".join("".join(map(_letter, word)) for word in words)
+
+
+def _letter(letter: str) -> str:
+    if letter.isascii():
+        return letter
+    spelt = ("".join(f"\\x{byte:02x}" for byte in each.encode()) for each in sorted({letter, letter.upper()}))
+    return f"(?:{'|'.join(spelt)})"

@@ -1,0 +1,237 @@
+"""The front of redaction: hides secrets in what makes up an entry, and counts what it hid."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from akto_mirror.capture.payload import media
+from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain
+from akto_mirror.capture.redaction.gate import Gate, Place, gate
+from akto_mirror.capture.redaction.look import DEEPEST, MASK, Hidden, Look, is_masked, mask
+from akto_mirror.capture.redaction.names import Names
+from akto_mirror.capture.redaction.values import TooManyError, Values, rules
+
+# What keeps browsers from running JSON, and marks of encodings, before the first character that counts.
+BEFORE = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf|\x1e|\)\]\}'?,?\s|while ?\(1\);|for ?\(;;\);)*")
+JSON_BEGINS = re.compile(rb"[\[{\"]")
+BARE_BEFORE, BARE_BEHIND = b":[,{\r\n\t ", b",]}\r\n\t "
+
+# Bytes that no text has; and the share of characters that could not be decoded from which on it is not text.
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c\x1d\x1f]")
+NOT_DECODED = "\ufffd".encode()
+MOST_NOT_DECODED = 16
+
+SCHEME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{1,30}|AWS4-HMAC-SHA256)[ ]+(?=\S)")
+COOKIE, SET_COOKIE = "cookie", "set-cookie"
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What is to be hidden.
+
+    Attributes:
+        headers: names of headers.
+        fields: names of keys, fields, parameters, elements and attributes.
+        values: secrets that show by themselves.
+        keep_unreadable: payloads that cannot be judged are shipped all the same.
+    """
+
+    headers: Names = field(default_factory=Names)
+    fields: Names = field(default_factory=Names)
+    values: Values = field(default_factory=Values)
+    keep_unreadable: bool = False
+    gate: Gate = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gate", gate(self.fields, values=bool(self.values)))
+
+    @classmethod
+    def of(
+        cls,
+        headers: Iterable[str] = (),
+        fields: Iterable[str] = (),
+        values: Iterable[str] = (),
+        *,
+        keep_unreadable: bool = False,
+    ) -> Redaction:
+        """Make it of the texts of the options.
+
+        Raises:
+            ValueError: a value is neither a kind nor a good expression.
+        """
+        return cls(Names(headers), Names(fields), rules(tuple(values)), keep_unreadable)
+
+    def __bool__(self) -> bool:
+        return bool(self.headers or self.fields or self.values)
+
+
+class Hiding:
+    """Hides what has to be hidden in one entry.
+
+    Args:
+        redaction: what that is.
+    """
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+        self._reads = bool(redaction.fields or redaction.values)
+        self._hidden = Hidden()
+
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        """What was hidden, as `Hidden.counts` has it."""
+        return self._hidden.counts
+
+    def path(self, target: str) -> str:
+        """Hide parameters in a path that may have its query string, and values anywhere in it."""
+        if not self._reads:
+            return target
+        data = target.encode("utf-8", "replace")
+        places = self._redaction.gate.places(data)
+        if places:
+            before, mark, query = data.partition(b"?")
+            look = self._look(1)
+            segments = b"/".join(self._segment(part, look) for part in before.split(b"/"))
+            query_places = self._redaction.gate.places(query)
+            query = pairs.walk(query, query_places, look) if query_places else query
+            data = segments + mark + query
+        return self._values(data).decode("utf-8", "replace")
+
+    @staticmethod
+    def _segment(part: bytes, look: Look) -> bytes:
+        """Hide `;name=value` of a segment (RFC 3986, section 3.3)."""
+        return b";".join(pairs.pair(piece, look) for piece in part.split(b";"))
+
+    def headers(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Hide the values of headers by their names, and what has to be hidden in the others; names are lower-case."""
+        reads = self._reads and self._fires(values)
+        if not reads and not self._redaction.headers:
+            return dict(values)
+        return {name: self._header(name, value, reads=reads) for name, value in values.items()}
+
+    def _fires(self, values: Mapping[str, str]) -> bool:
+        """Tell whether there may be something to hide in one of the headers."""
+        # Cookies are pairs, of which each name counts.
+        text = "\n".join(f"{name}: {value}" for name, value in values.items()).encode("utf-8", "replace")
+        redaction = self._redaction
+        return bool(redaction.gate.places(text)) or bool(redaction.values and redaction.values.found(text))
+
+    def _header(self, name: str, value: str, *, reads: bool) -> str:
+        rule = self._redaction.headers.of_text(name)
+        if name in (COOKIE, SET_COOKIE) and (rule or reads):
+            hide = pairs.cookies if name == COOKIE else pairs.set_cookies
+            value = hide(value, self._look(1), whole=bool(rule))
+        elif rule and value:
+            self._hidden.by_name(rule)
+            return _header_mask(value)
+        return self._text(value.encode("utf-8", "replace"), 1).decode("utf-8", "replace") if reads else value
+
+    def payload(self, text: str, content_type: str = "") -> str:
+        """Hide what has to be hidden in a payload, by what it is as much as by its type.
+
+        A payload that cannot be judged is hidden as a whole, and so is one with which something goes wrong here.
+        """
+        if not self._reads or not text:
+            return text
+        try:
+            return self._payload(text.encode("utf-8", "replace"), content_type.lower()).decode("utf-8", "replace")
+        except TooManyError:
+            return self._whole("many")
+        except Exception:  # noqa: BLE001 - whatever it is, the payload must not be shipped unread
+            return self._whole("error")
+
+    def _whole(self, reason: str) -> str:
+        self._hidden.counts["payload", reason] += 1
+        return MASK.decode()
+
+    def _payload(self, data: bytes, content_type: str) -> bytes:
+        if media.is_grpc(media.essence(content_type)) and framed.is_grpc_text(data):
+            found = framed.grpc_messages(data, self._look(0))
+            return self._whole("many").encode() if found is None else found
+        return self._part(data, content_type)
+
+    def _part(self, data: bytes, content_type: str) -> bytes:
+        """Hide in a payload or a part of one, by its type."""
+        kind = content_type.lower()
+        if "multipart/" in kind or data.lstrip(b"\r\n").startswith(b"--"):
+            found = framed.parts(data, content_type, self._part, self._look(0))
+            if found is not None:
+                return found
+        if not self._redaction.keep_unreadable and is_unreadable(data):
+            return self._whole("unreadable").encode()
+        return self._text(data, 0, kind)
+
+    def _look(self, depth: int) -> Look:
+        return Look(self._redaction.fields, self._hidden, depth, lambda text: self._inner(text, depth + 1))
+
+    def _inner(self, data: bytes, depth: int) -> bytes:
+        """Look into a text that stands in another; once many were, those that may hold something are hidden unread."""
+        if not self._hidden.spend():
+            self._hidden.counts["name", "text"] += 1
+            return MASK
+        return self._text(data, depth)
+
+    def _text(self, data: bytes, depth: int, kind: str = "") -> bytes:
+        places = self._redaction.gate.places(data)
+        is_json = False
+        if places:
+            data, is_json = self._names(data, places, depth, kind)
+        return self._values(data, is_json=is_json)
+
+    def _names(self, data: bytes, places: list[Place], depth: int, kind: str) -> tuple[bytes, bool]:
+        """Hide by names, read as what the text is; the second is whether that is JSON."""
+        look = self._look(depth)
+        begin = BEFORE.match(data).end()  # type: ignore[union-attr]
+        first = data[begin : begin + 1]
+        if depth <= DEEPEST:
+            if JSON_BEGINS.match(first) and json_walk.is_readable(data[begin:]):
+                head, text = data[:begin], data[begin:]
+                shifted = [Place(max(place.start - begin, 0), place.end - begin) for place in places]
+                return head + json_walk.walk(text, shifted, look), True
+            if framed.are_events(data, kind):
+                return framed.events(data, look), False
+            if ("x-www-form-urlencoded" in kind and first not in (b"{", b"[", b"<")) or pairs.is_form(data):
+                return pairs.walk(data, places, look), False
+        if markup.may_be(data):
+            data = markup.walk(data, places, look)
+            places = self._redaction.gate.places(data)
+        return (plain.walk(data, places, look) if places else data), False
+
+    def _values(self, data: bytes, *, is_json: bool = False) -> bytes:
+        """Hide secrets that show by themselves; a number in JSON becomes a string."""
+        if not self._redaction.values:
+            return data
+        found = self._redaction.values.found(data)
+        out, done = list[bytes](), 0
+        for start, end, kind in found:
+            secret = data[start:end]
+            if is_masked(secret):
+                continue
+            self._hidden.counts["value", kind] += 1
+            new = mask(secret)
+            if secret.isdigit() and (is_json or data.lstrip()[:1] in (b"{", b"[")) and _is_bare(data, start, end):
+                new = b'"' + new + b'"'
+            out += (data[done:start], new)
+            done = end
+        return b"".join((*out, data[done:])) if out else data
+
+
+def _is_bare(data: bytes, start: int, end: int) -> bool:
+    """Tell a number from digits in a string, by what stands beside it in JSON."""
+    before, after = data[max(0, start - 64) : start].rstrip()[-1:], data[end : end + 64].lstrip()[:1]
+    return before in (b":", b"[", b",") and after in (b",", b"]", b"}", b"")
+
+
+def is_unreadable(data: bytes) -> bool:
+    """Tell what is not text: a coding that was not undone, an image, messages of another protocol."""
+    return CONTROL.search(data) is not None or data.count(NOT_DECODED) * MOST_NOT_DECODED > len(data)
+
+
+def _header_mask(value: str) -> str:
+    """Hide a header's value but for its scheme (`Bearer`, `Basic`), by which Akto tells how a client logs in."""
+    scheme = SCHEME.match(value)
+    rest = value[scheme.end() :] if scheme else value
+    return (scheme[0] if scheme else "") + mask(rest.encode("utf-8", "replace")).decode()

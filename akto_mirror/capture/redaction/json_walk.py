@@ -1,0 +1,260 @@
+"""JSON: values are hidden by their keys, and by names that stand beside them (`{"name": "token", "value": …}`).
+
+One pass over the tokens, which are members, elements and brackets. Only strings in which the gate fired are looked
+into. Several values that follow one another are read as well, and so is a text that was cut.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from akto_mirror.capture.payload import json
+from akto_mirror.capture.payload.json_leaves import quoted, text_of
+from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR, STRING
+from akto_mirror.capture.payload.leaves import Change
+from akto_mirror.capture.redaction.gate import Place
+from akto_mirror.capture.redaction.look import Look, mask
+
+# What no group takes in front of a token are numbers, literals, commas and blanks.
+ITEM = re.compile(
+    rb'[^"\[\]{}]*(?:"(' + STRING + rb')("|\\)?(?:' + BLANK + rb"*(:)" + BLANK + rb"*(?:([\[{])"
+    rb'|"(' + STRING + rb')("|\\)?|(' + SCALAR + rb"))?)?|([\[{])|([\]}])|\Z)",
+    re.DOTALL,
+)
+KEY, KEY_END, COLON, MEMBER_OPEN, TEXT, TEXT_END, MEMBER_SCALAR, OPEN, CLOSE = range(1, 10)
+
+# What has to be in a string for a secret to be in it: a separator, an escape, or base64.
+MAY_HOLD = re.compile(rb"[:=<{\[%&\\;,]|(?:e[yw]|W[3yw])[A-Za-z0-9+/_-]{10}| ")
+
+# Members of objects that are pairs of a name and a value.
+NAME_KEYS = frozenset(
+    b"name Name NAME key Key KEY k field Field fieldName header Header headerName param parameter parameterName "
+    b"property attribute id Id label variable var option n".split()
+)
+VALUE_KEYS = frozenset(
+    b"value Value VALUE values Values val v content Content data text stringValue string_value fieldValue headerValue "
+    b"default defaultValue".split()
+)
+IS_NAME = re.compile(rb"[\w.$:/\[\]%\\-]{1,128}(?: [\w-]{1,32}){0,2}")
+
+JSON_MASK = b'"[redacted]"'
+RECORD_MARK = b"\x1e"
+
+
+@dataclass(slots=True)
+class _Frame:
+    """An array or object that is being read.
+
+    Attributes:
+        is_array: it is an array.
+        count: elements so far.
+        rule: the rule by which a name that stands in it as a value is secret.
+        armed: where the value of such a name begins in an array of names and values; -1 if none is due.
+        values: what stands there as values.
+        opened: where the value that is being read begins, if it is one of those; else -1.
+    """
+
+    is_array: bool
+    count: int = 0
+    rule: str | None = None
+    armed: int = -1
+    values: list[tuple[int, int]] = field(default_factory=list)
+    opened: int = -1
+
+
+def is_readable(data: bytes) -> bool:
+    """Tell JSON, several values of it, one a line, and JSON that was cut: what `walk` reads as a parser would."""
+    if json.is_json(data):
+        return True
+    lines = [line for line in data.replace(RECORD_MARK, b"\n").splitlines() if line.strip()]
+    if len(lines) > 1 and all(map(json.is_json, lines[:-1])):
+        return json.is_json(lines[-1]) or _is_cut(lines[-1])
+    return _is_cut(data)
+
+
+def _is_cut(data: bytes) -> bool:
+    closed = json.close(data, len(data) + json.TAIL)
+    return bool(closed) and json.is_json(closed or b"")
+
+
+def walk(data: bytes, places: list[Place], look: Look) -> bytes:
+    """Hide what has to be hidden in JSON, and write nothing else anew."""
+    return spliced(data, _Walk(data, places, look).changes())
+
+
+def spliced(data: bytes, changes: list[Change]) -> bytes:
+    """Put changes into a text; of those within one another the outermost counts."""
+    out, done = list[bytes](), 0
+    for start, end, new in sorted(changes, key=lambda change: (change.start, -change.end)):
+        if start >= done:
+            out += (data[done:start], new)
+            done = end
+    return b"".join((*out, data[done:])) if out else data
+
+
+class _Walk:
+    """The pass over one text."""
+
+    def __init__(self, data: bytes, places: list[Place], look: Look) -> None:
+        self._data = data
+        self._look = look
+        self._changes = list[Change]()
+        self._frame = _Frame(is_array=False)
+        self._stack = list[_Frame]()
+        self._starts = [place.start for place in places]
+        # From the last of very many places on, all is looked at.
+        self._all_from = self._starts[-1] if places[-1].end == len(data) else len(data)
+        self._hidden_from, self._depth = -1, 0
+
+    def changes(self) -> list[Change]:
+        """Read the text, and return what to write anew in it."""
+        starts, count, number = self._starts, len(self._starts), 0
+        for item in ITEM.finditer(self._data):
+            kind = item.lastindex
+            if kind is None:
+                self._armed_scalar(item)
+                break
+            if self._hidden_from >= 0:
+                self._pass_over(item, kind)
+                continue
+            if kind == CLOSE:
+                self._armed_scalar(item)
+                self._close(item.end())
+                continue
+            end = item.end()
+            while number < count and starts[number] < item.start(kind if kind == OPEN else KEY):
+                number += 1
+            hit = (number < count and starts[number] < end) or end > self._all_from
+            self._take(item, kind, hit=hit)
+        if self._hidden_from >= 0:
+            self._changes.append(Change(self._hidden_from, len(self._data), JSON_MASK))
+        while self._stack:
+            self._close(len(self._data))
+        return self._changes
+
+    def _take(self, item: re.Match[bytes], kind: int, *, hit: bool) -> None:
+        if kind == OPEN:
+            self._element(item)
+            if self._hidden_from < 0:
+                self._push(self._data[item.start(OPEN)])
+        elif kind <= KEY_END:
+            self._string(item, hit=hit)
+        else:
+            self._member(item, kind, hit=hit)
+
+    def _member(self, item: re.Match[bytes], kind: int, *, hit: bool) -> None:
+        key = item[KEY]
+        start = item.start(MEMBER_OPEN if kind == MEMBER_OPEN else MEMBER_SCALAR if kind == MEMBER_SCALAR else TEXT)
+        if kind in (TEXT, TEXT_END):
+            start -= 1
+        rule = self._rule(key) if hit else None
+        if rule and kind != COLON:
+            self._hide(item, kind, start, rule)
+            return
+        frame = self._frame
+        is_value = key in VALUE_KEYS
+        if kind == MEMBER_OPEN:
+            frame.opened = start if is_value else -1
+            self._push(self._data[start])
+            return
+        if is_value and kind != COLON:
+            frame.values.append((start, item.end()))
+        if hit and kind in (TEXT, TEXT_END):
+            if key in NAME_KEYS and (named := self._named(item[TEXT])):
+                frame.rule = named
+            self._text(start, item.end(), item[TEXT], ends=item[TEXT_END] == b'"')
+
+    def _hide(self, item: re.Match[bytes], kind: int, start: int, rule: str) -> None:
+        self._look.hidden.by_name(rule)
+        if kind == MEMBER_OPEN:
+            self._hidden_from, self._depth = start, 1
+            return
+        new = b'"' + mask(item[TEXT]) + b'"' if kind in (TEXT, TEXT_END) else JSON_MASK
+        self._changes.append(Change(start, item.end(), new))
+
+    def _rule(self, raw: bytes) -> str | None:
+        names = self._look.names
+        return names.of_text(text_of(b'"' + raw + b'"')) if b"\\" in raw else names.of(raw)
+
+    def _named(self, raw: bytes) -> str | None:
+        """Return the rule of a string that is the name of a secret."""
+        return self._rule(raw) if IS_NAME.fullmatch(raw) else None
+
+    def _string(self, item: re.Match[bytes], *, hit: bool) -> None:
+        """Take an element of an array, or a value by itself."""
+        frame, start = self._frame, item.start(KEY) - 1
+        ends = item[KEY_END] == b'"'
+        end = item.end(KEY_END) if ends else item.end(KEY)
+        if self._element(item):
+            return
+        if hit:
+            if frame.is_array and frame.count % 2 == 1 and (rule := self._named(item[KEY])):
+                frame.rule, frame.armed = rule, item.end()
+            self._text(start, end, item[KEY], ends=ends)
+
+    def _element(self, item: re.Match[bytes]) -> bool:
+        """Count an element, and hide it if the one before it named a secret."""
+        frame = self._frame
+        frame.count += 1
+        if self._armed_scalar(item) or frame.armed < 0:
+            return False
+        frame.armed = -1
+        self._look.hidden.by_name(frame.rule or "")
+        if item.lastindex == OPEN:
+            self._hidden_from, self._depth = item.start(OPEN), 1
+        else:
+            self._changes.append(Change(item.start(KEY) - 1, item.end(), b'"' + mask(item[KEY]) + b'"'))
+        return True
+
+    def _armed_scalar(self, item: re.Match[bytes]) -> bool:
+        """Hide a number or literal that stands behind the name of a secret in an array."""
+        frame = self._frame
+        if frame.armed < 0:
+            return False
+        first = next((item.start(group) - (group == KEY) for group in (KEY, OPEN, CLOSE) if item[group] is not None), 0)
+        between = self._data[frame.armed : first or item.end()]
+        scalar = between.strip(b", \t\r\n").split(b",")[0].strip()
+        if scalar:
+            start = frame.armed + between.find(scalar)
+            self._changes.append(Change(start, start + len(scalar), JSON_MASK))
+            self._look.hidden.by_name(frame.rule or "")
+            frame.armed = -1
+        return bool(scalar)
+
+    def _text(self, start: int, end: int, raw: bytes, *, ends: bool) -> None:
+        """Look into a string in which something may have to be hidden."""
+        if not MAY_HOLD.search(raw):
+            return
+        text = text_of(b'"' + raw + b'"').encode("utf-8", "replace") if b"\\" in raw else raw
+        new = self._look.inner(text)
+        if new != text:
+            shown = quoted(new.decode("utf-8", "replace"))
+            self._changes.append(Change(start, end, shown if ends else shown[:-1]))
+
+    def _push(self, bracket: int) -> None:
+        self._stack.append(self._frame)
+        self._frame = _Frame(is_array=bracket == ord("["))
+
+    def _close(self, end: int) -> None:
+        frame = self._frame
+        if frame.rule and not frame.is_array:
+            for start, stop in frame.values:
+                self._look.hidden.by_name(frame.rule)
+                self._changes.append(Change(start, stop, JSON_MASK))
+        if not self._stack:
+            return
+        self._frame = self._stack.pop()
+        if self._frame.opened >= 0:
+            self._frame.values.append((self._frame.opened, end))
+            self._frame.opened = -1
+
+    def _pass_over(self, item: re.Match[bytes], kind: int) -> None:
+        """Go on within an object or array that is hidden as a whole."""
+        if kind in (OPEN, MEMBER_OPEN):
+            self._depth += 1
+        elif kind == CLOSE:
+            self._depth -= 1
+            if self._depth == 0:
+                self._changes.append(Change(self._hidden_from, item.end(), JSON_MASK))
+                self._hidden_from = -1

@@ -1,0 +1,72 @@
+"""What the walkers share: the rules, how deep a text stands in others, what was hidden, and how much more may be."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from akto_mirror.capture.redaction.gate import MOST_PLACES
+from akto_mirror.capture.redaction.known import JWT
+from akto_mirror.capture.redaction.names import Names
+
+MASK = b"[redacted]"
+
+# Akto tells by a JWT that an API asks for one: `{"alg":"HS256","typ":"JWT"}`, `{"sub":"redacted"}`, and no signature.
+MADE_UP_JWT = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJyZWRhY3RlZCJ9.cmVkYWN0ZWQ"
+
+WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
+
+# Strings in strings that are read as what they are; deeper ones are searched as plain text.
+DEEPEST = 4
+
+
+@dataclass(slots=True)
+class Hidden:
+    """What was hidden in one entry.
+
+    Attributes:
+        counts: how often, by (`name`, the name's rule), (`value`, the kind) and (`payload`, the reason).
+        left: texts that may still be looked into one by one. Behind that, what may hold a secret is hidden unread, so
+            that no payload takes long.
+    """
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    left: int = MOST_PLACES
+
+    def by_name(self, rule: str) -> None:
+        """Count a value that was hidden for the name that it stood under."""
+        self.counts["name", rule] += 1
+
+    def spend(self) -> bool:
+        """Tell whether one more text may be looked into."""
+        self.left -= 1
+        return self.left >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look into one text.
+
+    Attributes:
+        names: what names stand before secrets.
+        hidden: what was hidden so far.
+        depth: the texts that this one stands in.
+        inner: looks into a text that stands in this one.
+    """
+
+    names: Names
+    hidden: Hidden
+    depth: int
+    inner: Callable[[bytes], bytes]
+
+
+def mask(value: bytes) -> bytes:
+    """Return what stands in the place of a value: for a JWT another one, so that Akto sees one still."""
+    return MADE_UP_JWT if value.startswith(b"ey") and WHOLE_JWT.fullmatch(value.rstrip()) else MASK
+
+
+def is_masked(value: bytes) -> bool:
+    """Tell what is a mask already."""
+    return value in (MASK, MADE_UP_JWT)

@@ -1,0 +1,189 @@
+"""XML and HTML: elements and attributes are hidden by their names, and by names that stand beside them, as in plists.
+
+Read tag by tag around the places where the gate fired, without a parser: well-formed or not, cut or escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+from akto_mirror.capture.payload.leaves import Change, splice
+from akto_mirror.capture.redaction.gate import Place
+from akto_mirror.capture.redaction.look import Look, mask
+
+TAG = re.compile(rb"""<(/?)([A-Za-z_][^\s/>"'<=]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")
+ATTRIBUTE = re.compile(rb"""([^\s=/"'<>]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+))""")
+VALUES = (2, 3, 4)
+
+# What is passed over as a whole in search of an end tag.
+OPAQUE = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"))
+
+# Attributes and elements that name what stands beside them, and attributes that hold it.
+NAMING = frozenset(b"name key id property field param parameter header type itemprop fieldname n k".split())
+HOLDING = frozenset(b"value content default data-value val v placeholder".split())
+NAME_TAGS = frozenset(b"name key n k field fieldname id param parameter header property th dt label variable".split())
+VOID = frozenset(b"input meta img link br hr base col embed source track wbr".split())
+
+IS_NAME = re.compile(rb"[\w.$:/\[\]%\\ -]{1,128}")
+MAY_BE = re.compile(rb"<[A-Za-z_!?/]|&lt;")
+
+
+def may_be(data: bytes) -> bool:
+    """Tell a text in which there may be tags."""
+    return MAY_BE.search(data) is not None
+
+
+def walk(data: bytes, places: list[Place], look: Look) -> bytes:
+    """Hide what has to be hidden between and in tags, and write nothing else anew."""
+    walk_ = _Walk(data, look)
+    for place in places:
+        walk_.at(place.start)
+        if place.end == len(data) and len(data) - place.start > len(data) // 2 and len(places) > 1:
+            break
+    return splice(data, walk_.changes)
+
+
+class _Walk:
+    """Goes through the places of one text.
+
+    Attributes:
+        changes: what to write anew, in order.
+    """
+
+    def __init__(self, data: bytes, look: Look) -> None:
+        self.changes = list[Change]()
+        self._data = data
+        self._look = look
+        self._done = 0
+        self._broken = -1
+
+    def at(self, place: int) -> None:
+        """Hide what has to be hidden at a place, unless it was looked at before."""
+        if place < self._done:
+            return
+        data, less = self._data, self._data.rfind(b"<", self._done, place + 1)
+        tag = TAG.match(data, less) if less >= 0 and less != self._broken else None
+        if tag and tag.end() > place:
+            self._done = tag.end()
+            if not tag[1]:
+                self._start_tag(tag)
+            return
+        if tag is None:
+            self._broken = less
+        self._text(max(tag.end() if tag else less + 1, self._done), place)
+
+    def _text(self, start: int, place: int) -> None:
+        """Look into a run of text, or of a comment or a section of character data, that a place is in."""
+        data = self._data
+        for begin, finish in OPAQUE:
+            if data.startswith(begin, start - 1):
+                start += len(begin) - 1
+                end = data.find(finish, place)
+                self._leaf(start, end if end >= 0 else len(data), is_escaped=False)
+                return
+        end = data.find(b"<", place)
+        end = end if end >= 0 else len(data)
+        self._leaf(start, end, is_escaped=True)
+        self._beside(start, end)
+
+    def _leaf(self, start: int, end: int, *, is_escaped: bool) -> None:
+        self._done = max(end, self._done)
+        raw = self._data[start:end]
+        text = unescaped(raw) if is_escaped else raw
+        new = self._look.inner(text)
+        if new != text:
+            self.changes.append(Change(start, end, escaped(new) if is_escaped and b"&" in raw else new))
+
+    def _beside(self, start: int, end: int) -> None:
+        """Hide the element behind one whose text is the name of a secret."""
+        data, name = self._data, self._data[start:end].strip()
+        ending = TAG.match(data, end)
+        if not ending or not ending[1] or local(ending[2]) not in NAME_TAGS or not IS_NAME.fullmatch(name):
+            return
+        rule = self._look.names.of(unescaped(name))
+        position = data.find(b"<", ending.end())
+        following = TAG.match(data, position) if rule and position >= 0 else None
+        if rule and following and not following[1]:
+            self._hide_content(following, rule)
+
+    def _start_tag(self, tag: re.Match[bytes]) -> None:
+        rule = self._look.names.of(tag[2])
+        named = self._attributes(tag)
+        rule = rule or named
+        if rule and not tag[3].endswith(b"/") and local(tag[2]) not in VOID:
+            self._hide_content(tag, rule)
+
+    def _attributes(self, tag: re.Match[bytes]) -> str | None:
+        """Hide attributes by their names, and by one that names the element; return that one's rule."""
+        found = list(ATTRIBUTE.finditer(self._data, tag.start(3), tag.end(3)))
+        named: str | None = None
+        for each in found:
+            value = _value(each)
+            if local(each[1]) in NAMING and IS_NAME.fullmatch(value):
+                named = named or self._look.names.of(unescaped(value))
+        for each in found:
+            name, value = local(each[1]), _value(each)
+            rule = named if named and name in HOLDING else self._look.names.of(each[1])
+            if rule:
+                self._hide(each.start(each.lastindex or 0), each.end(each.lastindex or 0), rule)
+            elif name not in NAMING:
+                text = unescaped(value)
+                new = self._look.inner(text)
+                if new != text:
+                    group = each.lastindex or 0
+                    self.changes.append(Change(each.start(group), each.end(group), escaped(new, quote=True)))
+        return named
+
+    def _hide_content(self, tag: re.Match[bytes], rule: str) -> None:
+        """Hide all that stands in an element; to the end of the text if it has no end tag."""
+        if tag[3].endswith(b"/"):
+            self._done = tag.end()
+            return
+        start, end = tag.end(), self._end_of(tag)
+        if start < end:
+            self._hide(start, end, rule)
+        self._done = max(end, start)
+
+    def _end_of(self, tag: re.Match[bytes]) -> int:
+        """Return where the end tag begins, passing over elements of the same name, comments and character data."""
+        data, depth = self._data, 1
+        marks = re.compile(rb"<(?:(/?)" + re.escape(tag[2]) + rb"(?=[\s/>])([^<>]*)|(!--)|(!\[CDATA\[))")
+        position, closed = tag.end(), [True, True]
+        while found := marks.search(data, position):
+            position = found.end()
+            if found[3] or found[4]:
+                kind = 0 if found[3] else 1
+                finish = data.find(OPAQUE[kind][1], position) if closed[kind] else -1
+                closed[kind] = finish >= 0
+                position = finish if finish >= 0 else position
+            elif found[1]:
+                depth -= 1
+                if depth == 0:
+                    return found.start()
+            elif not found[2].endswith(b"/"):
+                depth += 1
+        return len(data)
+
+    def _hide(self, start: int, end: int, rule: str) -> None:
+        self._look.hidden.by_name(rule)
+        self.changes.append(Change(start, end, mask(self._data[start:end])))
+
+
+def _value(attribute: re.Match[bytes]) -> bytes:
+    return attribute[attribute.lastindex or 0]
+
+
+def local(name: bytes) -> bytes:
+    """Return the name of an element or attribute in lower case and without its namespace."""
+    return name.rpartition(b":")[2].lower()
+
+
+def unescaped(raw: bytes) -> bytes:
+    """Return a text with its references resolved."""
+    return html.unescape(raw.decode("utf-8", "replace")).encode("utf-8", "replace") if b"&" in raw else raw
+
+
+def escaped(text: bytes, *, quote: bool = False) -> bytes:
+    """Return a text as it is written between tags, or in an attribute."""
+    return html.escape(text.decode("utf-8", "replace"), quote=quote).encode()

@@ -1,0 +1,91 @@
+"""Pairs of names and values: forms, queries, and parameters of paths and cookies."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote_plus, unquote_plus
+
+from akto_mirror.capture.payload.leaves import Change, splice
+from akto_mirror.capture.redaction.gate import Place
+from akto_mirror.capture.redaction.look import MASK, Look, mask
+
+# A form by itself: pairs without blanks, quotes and brackets of other formats.
+IS_FORM = re.compile(rb"[\w.$%+\[\]-]{1,256}=(?!=?\Z)[^\s<>\"{}]*\Z")
+# A `;` parts pairs for some servers, and belongs to the value for others.
+SEMICOLON = b";"
+
+
+def is_form(data: bytes) -> bool:
+    """Tell a text that is one or more pairs."""
+    return IS_FORM.match(data) is not None
+
+
+def walk(data: bytes, places: list[Place], look: Look) -> bytes:
+    """Hide values in `name=value&name=value`, and write nothing else anew; of `user[password]` every name counts."""
+    changes, done, last = list[Change](), 0, places[-1]
+    for place in places:
+        if place.start < done:
+            continue
+        start = data.rfind(b"&", done, place.start) + 1 or done
+        end = data.find(b"&", place.start)
+        done = end + 1 if end >= 0 else len(data)
+        changes.append(Change(start, done - (end >= 0), pair(data[start : done - (end >= 0)], look)))
+        if place is last and place.end - place.start > done:
+            break
+    return splice(data, changes)
+
+
+def pair(text: bytes, look: Look) -> bytes:
+    """Hide the value of a pair; behind a secret all is hidden up to the next `&`."""
+    out = list[bytes]()
+    for each in text.split(SEMICOLON):
+        name, mark, value = each.partition(b"=")
+        rule = look.names.of(name) if mark else None
+        if rule and value:
+            look.hidden.by_name(rule)
+            return SEMICOLON.join([*out, name + b"=" + mask(value)])
+        out.append((name if mark else inner(name, look)) + mark + inner(value, look))
+    return SEMICOLON.join(out)
+
+
+def inner(value: bytes, look: Look) -> bytes:
+    """Look into a value, as it is or percent-encoded."""
+    if not value:
+        return value
+    if b"%" not in value:
+        return look.inner(value)
+    plain = unquote_plus(value.decode("utf-8", "replace")).encode("utf-8", "replace")
+    hidden = look.inner(plain)
+    return value if hidden == plain else quote_plus(hidden).encode()
+
+
+def cookies(value: str, look: Look, *, whole: bool) -> str:
+    """Hide the values of cookies by their names, or all of them: Akto tells by the names how a client logs in."""
+    return "; ".join(_cookie(pair.strip(), look, whole=whole) for pair in value.split(";"))
+
+
+def set_cookies(value: str, look: Look, *, whole: bool) -> str:
+    """Hide the values of cookies that are set, one or several joined with `, `; their attributes stay."""
+    return ", ".join(_set_cookie(cookie, look, whole=whole) for cookie in SEVERAL.split(value))
+
+
+# The next cookie begins with a name; a comma of `Expires` is followed by a day.
+SEVERAL = re.compile(r", ?(?=[^\s;,=\"]+=)")
+
+
+def _set_cookie(value: str, look: Look, *, whole: bool) -> str:
+    cookie, mark, attributes = value.partition(";")
+    return _cookie(cookie, look, whole=whole) + mark + attributes
+
+
+def _cookie(pair: str, look: Look, *, whole: bool) -> str:
+    name, mark, value = pair.partition("=")
+    raw = value.encode("utf-8", "replace")
+    if not mark:
+        # A cookie without a name is all value.
+        return MASK.decode() if whole and pair.strip() else pair
+    rule = "cookie" if whole else look.names.of_text(name.strip())
+    if rule and value:
+        look.hidden.by_name(rule)
+        return f"{name}={mask(raw).decode()}"
+    return name + mark + inner(raw, look).decode("utf-8", "replace")

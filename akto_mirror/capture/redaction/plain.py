@@ -1,0 +1,291 @@
+r"""Text that is no format: lines of YAML, TOML, INI and headers, code, logs, GraphQL, and what is nearly JSON.
+
+A linear search around the places where the gate fired. A name, what may follow it, and a separator; then a value in
+quotes, in brackets, up to the end of the line, or up to what ends a word. What it cannot tell it hides.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode, b64encode
+from urllib.parse import quote_plus, unquote_plus
+
+from akto_mirror.capture.payload.leaves import Change, splice
+from akto_mirror.capture.redaction import delimiters
+from akto_mirror.capture.redaction.gate import Place
+from akto_mirror.capture.redaction.look import MADE_UP_JWT, MASK, Look, is_masked, mask
+
+# How far back a name or the beginning of a line is looked for.
+BACK = 256
+
+NAME = re.compile(rb"[\w.$-]*")
+PIECE = re.compile(rb"[^\s&?#;=\"'<>,(){}|]*")
+ENCODED = re.compile(rb"%(?:25)*[2-7][0-9A-Fa-f]")
+STRUCTURE = re.compile(rb"[:=<{\[&?]")
+ESCAPE = re.compile(rb"\\+(?:u00|x)([0-9A-Fa-f]{2})|\\+(1[0-7][0-7])")
+
+GAP = rb"(?:[ \t]|\xef\xbb\xbf|/\*[^*]{0,99}\*/)*"
+WIDE_GAP = rb"(?:[\s\x1e]|\xef\xbb\xbf|\\[nrt]|/\*[^*]{0,99}\*/|//[^\n]{0,99}\n|(?<=\n)data:)*"
+SUBSCRIPTS = rb"(?:\[[^\]\s]{0,64}\]|\])*"
+SEPARATOR = rb"(?:=>|:=|->|[:=]{1,3}|;s:[0-9]{1,9}:)"
+# Behind a name in quotes; behind a bare one, which a type may follow in code.
+AFTER_QUOTED = re.compile(SUBSCRIPTS + rb"(\\*[\"'`])" + WIDE_GAP + SEPARATOR + WIDE_GAP)
+AFTER_BARE = re.compile(SUBSCRIPTS + GAP + SEPARATOR + GAP)
+# A pair in code: ("password", "x") or ["password", "x"].
+AFTER_PAIR = re.compile(rb"(\\*[\"'])" + WIDE_GAP + rb"," + WIDE_GAP + rb"(?=\\*[\"'])")
+AFTER_SWITCH = re.compile(rb"[ \t]+(?=[^\s-])")
+AFTER_SCHEME = re.compile(rb"[ \t]+(?=[A-Za-z0-9._~+/=-]{8,})")
+
+QUOTE = re.compile(rb"(?:[bBrRuUfF@$]{0,2})(\\*)(\"\"\"|'''|[\"'`])")
+LINE = re.compile(rb"[^\r\n]*")
+WORD = re.compile(rb"[^\s&,;\"'<>)}\]\\|]+")
+IN_BRACKETS = re.compile(rb"[^,;)}\]\r\n\"']+")
+SCHEME = re.compile(rb"(?i:bearer|basic|token|digest|negotiate|apikey|sso-key|aws4-hmac-sha256)[ \t]+(?=\S)")
+TYPE = re.compile(rb"\[?[A-Z]\w*[!\]]*[ \t]*(=?)")
+
+LINE_BEGINS = re.compile(
+    rb"[ \t]*(?:(?:[-*>#<;]+|//|export|set|let|const|var|[0-9]{1,3}[.)]|[A-Z]{3,7}|data:)[ \t]*)*[\"'`]?"
+)
+# What a name in brackets, or one of several on a line, stands behind.
+OPENS = (b"{", b"(", b"[", b",", b";", b"|")
+BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}={0,2}")
+USER_INFO = re.compile(rb":(?:\\*/){2}([^/?#\s\"'<>\\@:]{1,128})(:?)([^/?#\s\"'<>\\@]{0,256})@")
+
+
+def walk(data: bytes, places: list[Place], look: Look) -> bytes:
+    """Hide what has to be hidden in a text, and write nothing else anew."""
+    search = _Search(data, look)
+    for place in places:
+        search.at(place)
+        if place.end - place.start > BACK * 4 or not look.hidden.spend():
+            search.rest(place)
+            break
+    return splice(data, search.changes)
+
+
+class _Search:
+    """Goes through the places of one text.
+
+    Attributes:
+        changes: what to write anew, in order.
+    """
+
+    def __init__(self, data: bytes, look: Look) -> None:
+        self.changes = list[Change]()
+        self._data = data
+        self._look = look
+        self._done = 0
+
+    def rest(self, place: Place) -> None:
+        """Hide all that follows a place: there are too many of them."""
+        start = max(place.start, self._done)
+        if start < len(self._data):
+            self._hide(start, len(self._data), "text", MASK)
+
+    def at(self, place: Place) -> None:
+        """Hide what has to be hidden at a place, unless it was looked at before."""
+        if place.start < self._done:
+            return
+        data = self._data
+        if data[place.start] == ord(":"):
+            self._user_info(place.start)
+        elif not (self._base64(place.start) or self._encoded(place.start)):
+            self._named(place)
+
+    def _user_info(self, start: int) -> None:
+        found = USER_INFO.match(self._data, start)
+        if found and not is_masked(found[1]):
+            new = MASK + found[2] + (MASK if found[2] else b"")
+            self._hide(found.start(1), found.end(3), "userinfo", new)
+
+    def _base64(self, start: int) -> bool:
+        """Look into JSON in base64."""
+        data = self._data
+        if data[start] not in b"eW" or data[start - 1 : start].isalnum():
+            return False
+        found = BASE64.match(data, start)
+        if not found:
+            return False
+        is_url = b"-" in found[0] or b"_" in found[0]
+        text = _decoded(found[0])
+        if text is None:
+            return False
+        new = self._look.inner(text)
+        if new != text:
+            coded = b64encode(new, b"-_" if is_url else b"+/")
+            self._change(found.start(), found.end(), coded if found[0].endswith(b"=") else coded.rstrip(b"="))
+        self._done = max(self._done, found.end())
+        return True
+
+    def _encoded(self, start: int) -> bool:
+        """Look into a piece of percent-encoded text in which there is more than a name."""
+        data = self._data
+        begin = start - PIECE.match(data[max(0, start - BACK * 8, self._done) : start][::-1]).end()  # type: ignore[union-attr]
+        end = PIECE.match(data, start).end()  # type: ignore[union-attr]
+        piece = data[begin:end]
+        if not ENCODED.search(piece):
+            return False
+        text = unquote_plus(piece.decode("utf-8", "replace")).encode("utf-8", "replace")
+        if not STRUCTURE.search(text) or text == piece:
+            return False
+        new = self._look.inner(text)
+        if new == text:
+            # It may be the name of what follows: user%5Bpassword%5D=…
+            return False
+        self._change(begin, end, quote_plus(new, safe="/:").encode())
+        return True
+
+    def _named(self, place: Place) -> None:
+        data = self._data
+        floor = max(0, place.start - BACK, self._done)
+        begin = place.start - PIECE_NAME.match(data[floor : place.start][::-1]).end()  # type: ignore[union-attr]
+        end = PIECE_NAME.match(data, max(place.start + 1, min(place.end, place.start + BACK) - 1)).end()  # type: ignore[union-attr]
+        name = data[begin:end].rstrip(b"\\")
+        end = begin + len(name)
+        self._done = max(self._done, place.start + 1)
+        rule = self._look.names.of(ESCAPE.sub(_character, name).lstrip(b"\\"))
+        if rule:
+            self._value(begin, end, rule)
+
+    def _value(self, begin: int, end: int, rule: str) -> None:
+        data = self._data
+        if quoted := AFTER_QUOTED.match(data, end):
+            self._after(begin, quoted.end(), rule, quoted[1])
+        elif bare := AFTER_BARE.match(data, end):
+            self._after(begin, bare.end(), rule, b"")
+        elif (pair := AFTER_PAIR.match(data, end)) and data[begin - len(pair[1]) - 1 : begin - len(pair[1])] in (
+            b"(",
+            b"[",
+        ):
+            self._after(begin, pair.end(), rule, pair[1])
+        elif data[begin : begin + 2] == b"--" and (switch := AFTER_SWITCH.match(data, end)):
+            self._word(switch.end(), rule)
+        elif rule in ("bearer", "authorization") and (scheme := AFTER_SCHEME.match(data, end)):
+            self._word(scheme.end(), rule)
+
+    def _after(self, begin: int, value: int, rule: str, quote: bytes) -> None:
+        data = self._data
+        if data.startswith((MASK, MADE_UP_JWT), value):
+            self._done = value + len(MASK)
+        elif opened := QUOTE.match(data, value):
+            self._string(opened, rule)
+        elif data[value : value + 1] in (b"{", b"["):
+            self._hide(value, delimiters.nested_end(data, value), rule, quote + MASK + quote)
+        elif data[begin - 1 : begin] == b"$" and (type_ := TYPE.match(data, value)) and not type_[1]:
+            self._done = type_.end()
+        else:
+            self._scalar(begin, value, rule, quote)
+
+    def _string(self, opened: re.Match[bytes], rule: str) -> None:
+        data, level, mark = self._data, len(opened[1]), opened[2]
+        end, closes = (
+            delimiters.triple_end(data, opened)
+            if len(mark) == 3
+            else delimiters.string_end(data, opened.end(), level, mark)
+        )
+        inner = data[opened.end() : end]
+        if inner and not is_masked(inner):
+            self._hide(opened.end(), end, rule, mask(inner))
+        self._done = max(self._done, end + (level + len(mark) if closes else 0))
+
+    def _scalar(self, begin: int, value: int, rule: str, quote: bytes) -> None:
+        data = self._data
+        line = data.rfind(b"\n", max(0, begin - BACK), begin) + 1 or (0 if begin <= BACK else begin)
+        before = data[begin - 1 : begin]
+        has_equals = data[value - 1 : value].strip() == b"=" or b"=" in data[max(begin, value - 4) : value]
+        if (
+            not quote
+            and line < begin + 1
+            and LINE_BEGINS.fullmatch(data, line, begin)
+            and b"&" not in _line(data, value)
+        ):
+            self._line(line, begin, value, rule)
+        elif quote or data[max(0, begin - BACK) : begin].rstrip(b" \t\"'").endswith(OPENS):
+            found = IN_BRACKETS.match(data, value) if not has_equals or before == b";" else WORD.match(data, value)
+            if found:
+                self._hide(value, value + len(found[0].rstrip()), rule, quote + mask(found[0]) + quote)
+        elif has_equals or self._is_likely(value):
+            self._word(value, rule)
+
+    def _is_likely(self, value: int) -> bool:
+        """Tell a value from the next word of a sentence: it has a digit, or is long, or a scheme stands before it."""
+        data = self._data
+        word = WORD.match(data, value)
+        if not word:
+            return False
+        return bool(SCHEME.match(data, value)) or len(word[0]) >= 16 or any(map(word[0].__contains__, b"0123456789"))
+
+    def _word(self, value: int, rule: str) -> None:
+        data = self._data
+        scheme = SCHEME.match(data, value)
+        word = WORD.match(data, scheme.end() if scheme else value)
+        if word:
+            start = word.start()
+            self._hide(start, word.end(), rule, mask(word[0]))
+
+    def _line(self, line: int, begin: int, value: int, rule: str) -> None:
+        """Hide to the end of the line, and lines behind it that are indented more, as YAML and INI continue them."""
+        data = self._data
+        content = data[value : LINE.match(data, value).end()].rstrip()  # type: ignore[union-attr]
+        end = value + len(content)
+        column = begin - line - (data[begin - 1 : begin] in (b'"', b"'"))
+        after = end
+        while (following := _next_line(data, after)) >= 0:
+            text = data[following : LINE.match(data, following).end()]  # type: ignore[union-attr]
+            if text.strip() and len(text) - len(text.lstrip(b" \t")) <= column:
+                break
+            if text.strip():
+                end = following + len(text.rstrip())
+            after = following + len(text)
+        scheme = SCHEME.match(data, value)
+        start = scheme.end() if scheme and scheme.end() < end else value
+        if start < end and not is_masked(data[start:end]):
+            self._hide(start, end, rule, mask(data[start:end]))
+        self._done = max(self._done, end)
+
+    def _hide(self, start: int, end: int, rule: str, new: bytes) -> None:
+        if is_masked(self._data[start:end]):
+            self._done = max(self._done, end)
+            return
+        self._look.hidden.by_name(rule)
+        self._change(start, end, new)
+
+    def _change(self, start: int, end: int, new: bytes) -> None:
+        self.changes.append(Change(start, end, new))
+        self._done = max(self._done, end)
+
+
+# A name in whatever spelling; brackets are no part of it, as they may open a list.
+PIECE_NAME = re.compile(rb"(?:[\w.$%\\-]|[\x80-\xff])*")
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    code = int(found[1], 16) if found[1] else int(found[2], 8)
+    return bytes((code,)) if code < 0x80 else b"?"
+
+
+def _decoded(text: bytes) -> bytes | None:
+    """Return what is JSON in base64; None if it is not."""
+    body = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    body = body[: len(body) - (len(body) % 4 == 1)]
+    try:
+        plain = b64decode(body + b"=" * (-len(body) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    return plain if plain.lstrip()[:1] in (b"{", b"[") else None
+
+
+def _opens(data: bytes, position: int) -> bool:
+    """Tell a bracket before a position."""
+    return data[position - 1 : position] in (b"(", b"[")
+
+
+def _line(data: bytes, start: int) -> bytes:
+    return data[start : LINE.match(data, start).end()]  # type: ignore[union-attr]
+
+
+def _next_line(data: bytes, end: int) -> int:
+    """Return where the line behind one that ends here begins; -1 if there is none."""
+    found = data.find(b"\n", end, end + 3)
+    return found + 1 if 0 <= found < len(data) - 1 else -1

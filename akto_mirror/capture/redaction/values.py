@@ -1,0 +1,124 @@
+"""Secrets that show by themselves, whatever name they stand under."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from akto_mirror import card_numbers
+from akto_mirror.capture.redaction import engine
+from akto_mirror.capture.redaction.engine import Spans
+from akto_mirror.capture.redaction.known import COMMON, EMAIL, Rule
+
+CARD = "card"
+PRESETS = {"common": (*COMMON, Rule(CARD, "", card_numbers.CANDIDATE)), "email": (EMAIL,)}
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+LONGEST_PATTERN = 1_000
+
+# More of a payload are not hidden one by one.
+MOST_FOUND = 1_500
+
+
+class Found(NamedTuple):
+    """A secret in a text: where it is and of which kind."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class TooManyError(Exception):
+    """There are more secrets in a text than are hidden one by one."""
+
+
+class _Finder(NamedTuple):
+    kind: str
+    spans: Spans
+
+
+def _finder(rule: Rule) -> _Finder:
+    return _Finder(rule.kind, card_numbers.candidates if rule.kind == CARD else engine.spans(rule.pattern))
+
+
+class Values:
+    """Finds secrets by their looks.
+
+    Args:
+        given: kinds (`common`, `email`), and own expressions as `NAME=PATTERN`.
+
+    Raises:
+        ValueError: one of them is neither, not a valid expression; the text says which, and what to do.
+    """
+
+    def __init__(self, given: Iterable[str] = ()) -> None:
+        rules = [rule for text in given for rule in _rules(text)]
+        self.kinds = tuple(dict.fromkeys(rule.kind for rule in rules))
+        self._finders = [_finder(rule) for rule in rules]
+        self._which = (
+            engine.which([rule.pattern for rule in rules], [rule.keyword for rule in rules]) if rules else None
+        )
+
+    def __bool__(self) -> bool:
+        return self._which is not None
+
+    def found(self, data: bytes) -> list[Found]:
+        """Return the secrets in a text, in order and without overlaps.
+
+        Raises:
+            TooManyError: there are more than `MOST_FOUND`.
+        """
+        numbers = self._which(data) if self._which else []
+        found = [each for number in sorted(numbers) for each in self._of(self._finders[number], data)]
+        return list(_apart(sorted(found))) if len(found) > 1 else found
+
+    @staticmethod
+    def _of(finder: _Finder, data: bytes) -> Iterator[Found]:
+        count = 0
+        for start, end in finder.spans(data):
+            if start < end and (finder.kind != CARD or card_numbers.is_card(data, start, end)):
+                count += 1
+                if count > MOST_FOUND:
+                    raise TooManyError
+                yield Found(start, end, finder.kind)
+
+
+def _apart(found: Iterable[Found]) -> Iterator[Found]:
+    """Merge what overlaps."""
+    last: Found | None = None
+    for each in found:
+        if last is None or each.start >= last.end:
+            if last:
+                yield last
+            last = each
+        elif each.end > last.end:
+            last = Found(last.start, each.end, last.kind)
+    if last:
+        yield last
+
+
+def _rules(text: str) -> tuple[Rule, ...]:
+    name, mark, pattern = text.strip().partition("=")
+    if not mark:
+        if name.strip().lower() in PRESETS:
+            return PRESETS[name.strip().lower()]
+        raise ValueError(f"must be common, email or NAME=PATTERN, not {text!r}")
+    if not NAME.fullmatch(name):
+        raise ValueError(f"must begin with a name of letters, digits, - and _ before its first =, not {text!r}")
+    if not pattern or len(pattern) > LONGEST_PATTERN:
+        raise ValueError(f"the expression of {name} must have 1 to {LONGEST_PATTERN:,} characters")
+    try:
+        spans = engine.spans(pattern)
+    except ValueError as error:
+        raise ValueError(f"the expression of {name} is not valid: {error}") from None
+    if any(start == end for start, end in spans(b"")):
+        raise ValueError(f"the expression of {name} finds nothing at all in an empty text; let it ask for something")
+    return (Rule(name.lower(), "", pattern),)
+
+
+@lru_cache(maxsize=8)
+def rules(given: tuple[str, ...]) -> Values:
+    """Return what finds the given kinds and expressions, as `Values` does; they are compiled once."""
+    return Values(given)
