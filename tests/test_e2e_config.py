@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sysconfig
 from pathlib import Path
 
 import pytest
 from mitmproxy import version
 
+from tests.support import forked
 from tests.support.environment import bare
-from tests.support.proxy import ADDON, DEADLINE
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP
 
 pytestmark = pytest.mark.e2e
 
 
+def command(folder: Path, *arguments: str) -> list[str]:
+    """Return a command of mitmdump with the addon."""
+    return [str(MITMDUMP), "--set", f"confdir={folder}", "-p", "0", "-s", str(ADDON), *arguments]
+
+
 def mitmdump(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run mitmdump with the addon until it ends by itself."""
-    command = [str(Path(sysconfig.get_path("scripts")) / "mitmdump"), "--set", f"confdir={folder}", "-p", "0"]
+    """Run mitmdump until it ends by itself."""
+    return forked.run_to_end(command(folder, *arguments), bare() | (env or {}), DEADLINE)
+
+
+def started(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Start the program itself, and wait until it ends."""
     return subprocess.run(
-        [*command, "-s", str(ADDON), *arguments],
-        env=bare() | (env or {}),
+        command(folder, *arguments),
+        env=bare(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -88,12 +97,12 @@ def test_a_wrong_variable_ends_the_start(tmp_path: Path) -> None:
 def test_a_wrong_configuration_file_ends_the_start(tmp_path: Path, text: str, option: str, shown: str) -> None:
     """Also where mitmproxy itself would fall over a value of another type."""
     (tmp_path / "config.yaml").write_text(text + "\n", encoding="utf-8")
-    check_refusal(mitmdump(tmp_path), option, shown)
+    check_refusal(started(tmp_path), option, shown)
 
 
 def test_mitmdump_still_lists_its_options(tmp_path: Path) -> None:
     """From version 12 on with those of scripts among them."""
-    done = mitmdump(tmp_path, "--options")
+    done = started(tmp_path, "--options")
     assert done.returncode == 0
     assert "Traceback" not in done.stdout
     assert ("akto_url: ''" in done.stdout) is (int(version.VERSION.partition(".")[0]) >= 12)
@@ -101,7 +110,7 @@ def test_mitmdump_still_lists_its_options(tmp_path: Path) -> None:
 
 def test_mitmdump_still_lists_its_commands(tmp_path: Path) -> None:
     """The addon does not need a running proxy to be loaded."""
-    done = mitmdump(tmp_path, "--commands")
+    done = started(tmp_path, "--commands")
     assert done.returncode == 0
     assert "set option" in done.stdout
     assert "Traceback" not in done.stdout

@@ -72,6 +72,17 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+def run_to_end(command: Sequence[str], env: Mapping[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run mitmdump until it ends by itself, or for so many seconds at most; its output holds standard error as well."""
+    process = Forked(command, env)
+    killer = threading.Timer(seconds, process.kill)
+    killer.start()
+    with process.stdout as output:
+        text = output.read()
+    killer.cancel()
+    return subprocess.CompletedProcess(command, process.wait(seconds), text)
+
+
 @functools.cache
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
