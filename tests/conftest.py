@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from akto_mirror.delivery.spool import journal
 from tests.support.environment import strip
 
 # A machine that is busy is not a fault.
@@ -23,3 +24,14 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     """Leave out what an addon of the user who runs the tests has spooled."""
     state: Path = tmp_path_factory.getbasetemp() / "state"
     monkeypatch.setenv("XDG_STATE_HOME", str(state / os.urandom(6).hex()))
+
+
+@pytest.fixture
+def synchronous() -> str:
+    """Whether SQLite in this process waits until the disk has written; no test cuts the power."""
+    return "OFF"
+
+
+@pytest.fixture(autouse=True)
+def _disk(monkeypatch: pytest.MonkeyPatch, synchronous: str) -> None:
+    monkeypatch.setattr(journal, "SYNCHRONOUS", synchronous)

@@ -27,7 +27,7 @@ from akto_mirror.accounts import Stats
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.spool import rows, schema
 from akto_mirror.delivery.spool.errors import SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
-from akto_mirror.delivery.spool.journal import JOURNAL_BYTES
+from akto_mirror.delivery.spool.journal import JOURNAL_BYTES, SYNCHRONOUS
 from akto_mirror.delivery.spool.lock import LOCK_S
 from akto_mirror.delivery.spool.spool import TIDY_PAGES, TIDY_TIMES, Dead, Spool
 from akto_mirror.delivery.spool.store import BUSY_S, Store
@@ -167,15 +167,15 @@ def test_an_unfit_folder_is_told_before_it_is_used(tmp_path: Path, problem: str)
         private_files.check_folder(folder)
 
 
+@pytest.mark.parametrize("synchronous", [SYNCHRONOUS])
 def test_what_is_confirmed_is_on_the_disk(tmp_path: Path) -> None:
     """Line 3: the settings that SQLite's guarantee for a power failure asks for, on every connection."""
     mine = spool(tmp_path)
     for _ in range(2):
         mine.put(BATCH)
         assert mine._db
-        assert mine._db.execute("PRAGMA synchronous").fetchone() == (
-            2,
-        )  # FULL: the journal and the file are synced at each commit.
+        full = 2  # The journal and the file are synced at each commit.
+        assert mine._db.execute("PRAGMA synchronous").fetchone() == (full,)
         assert mine._db.execute("PRAGMA journal_mode").fetchone() == ("persist",)
         mine.close()
 

@@ -15,6 +15,9 @@ from pathlib import Path
 # Bytes: some sixty pages of 4 KiB, of which taking over, removing a batch and a step of tidying change far fewer.
 JOURNAL_BYTES = 256 * 1024
 
+# What a transaction wrote is on the disk once it has ended, even if the power fails.
+SYNCHRONOUS = "FULL"
+
 _PIECE = bytes(32 * 1024)
 
 
@@ -30,7 +33,7 @@ def configuring(db: sqlite3.Connection) -> Iterator[None]:
     `secure_delete` would write all of a removed batch once more; Debian's SQLite has it on.
     """
     _set(db, "locking_mode = EXCLUSIVE", "journal_mode = PERSIST", "journal_size_limit = -1", "secure_delete = OFF")
-    _set(db, "mmap_size = 0", "temp_store = MEMORY", "synchronous = FULL")
+    _set(db, "mmap_size = 0", "temp_store = MEMORY", f"synchronous = {SYNCHRONOUS}")
     if not db.execute("PRAGMA page_count").fetchone()[0]:
         _set(db, "auto_vacuum = INCREMENTAL")
     yield
