@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, Dropped, Place, Reason
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,17 @@ class Snapshot:
         """Entries that no column accounts for: always 0."""
         return self.captured + self.recovered - sum(self.places.values()) - sum(self.dropped.values())
 
+    def after_a_kill(self) -> Snapshot:
+        """Return what the counts come to once their process has been killed.
+
+        What was in memory is lost, and what was on disk is for others to send.
+        """
+        lost = self.queued + self.in_flight
+        places = {**self.places, Place.QUEUED: 0, Place.IN_FLIGHT: 0, Place.SPOOLED: 0}
+        places[Place.HANDED_OVER] += self.spooled
+        dropped = dict(self.dropped) | ({Dropped.KILLED: self.dropped.get(Dropped.KILLED, 0) + lost} if lost else {})
+        return replace(self, places=places, dropped=dropped)
+
     def __str__(self) -> str:
         recovered = f" + recovered {self.recovered}" if self.recovered else ""
         places = [(place, self.places[place]) for place in Place]
@@ -88,6 +102,30 @@ class Snapshot:
             f"captured {self.captured}{recovered} = {' + '.join(shown)} + dropped {_sum(self.dropped)};"
             f" skipped {_sum(self.skipped)}{f'; shortened {self.shortened}' if self.shortened else ''}"
         )
+
+
+def total(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """Return the sum of several processes' counts."""
+    return Snapshot(
+        captured=sum(each.captured for each in snapshots),
+        recovered=sum(each.recovered for each in snapshots),
+        places={place: sum(each.places.get(place, 0) for each in snapshots) for place in Place},
+        dropped=_added(each.dropped for each in snapshots),
+        skipped=_added(each.skipped for each in snapshots),
+        shortened=sum(each.shortened for each in snapshots),
+        batches=sum(each.batches for each in snapshots),
+        failures=sum(each.failures for each in snapshots),
+        sent_bytes=sum(each.sent_bytes for each in snapshots),
+        send_seconds=sum(each.send_seconds for each in snapshots),
+        errors=sum(each.errors for each in snapshots),
+    )
+
+
+def _added(counts: Iterable[Mapping[K, int]]) -> dict[K, int]:
+    together: Counter[K] = Counter()
+    for each in counts:
+        together.update(each)
+    return dict(together)
 
 
 def _sum(counts: Mapping[Dropped, int] | Mapping[Reason, int]) -> str:

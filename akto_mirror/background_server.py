@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -75,6 +76,7 @@ class BackgroundServer:
         max_body_bytes: The longest request body; a handler that reads in pieces may allow itself more.
         max_clients: Connections at a time; further ones are closed at once. None: as many as there are descriptors.
         client_s: Seconds in which a client sends its request, or the next one.
+        bind: Opens the sockets of a host and port, in the place of tornado.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -88,6 +90,7 @@ class BackgroundServer:
         max_body_bytes: int = MAX_BODY_BYTES,
         max_clients: int | None = None,
         client_s: float = 3600.0,
+        bind: Callable[[str, int], list[socket.socket]] | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -97,6 +100,7 @@ class BackgroundServer:
         self._max_body_bytes = max_body_bytes
         self._max_clients = max_clients
         self._client_s = client_s
+        self._open = bind or _bind
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._halt: asyncio.Event | None = None
@@ -144,7 +148,7 @@ class BackgroundServer:
     def _bind(self) -> list[socket.socket]:
         if self.uds is not None:
             return [netutil.bind_unix_socket(str(self.uds))]
-        sockets = netutil.bind_sockets(self.port, self.host)
+        sockets = self._open(self.host, self.port)
         self.port = sockets[0].getsockname()[1]
         return sockets
 
@@ -165,3 +169,7 @@ class BackgroundServer:
         await self._halt.wait()
         server.stop()
         await server.close_all_connections()
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    return netutil.bind_sockets(port, host)

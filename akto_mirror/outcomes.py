@@ -58,6 +58,7 @@ class Dropped(StrEnum):
     SHUTDOWN = "not sent before the exit"
     DEAD_FULL = "refused, and no room among the dead letters"
     DAMAGED = "damaged in the spool"
+    KILLED = "in the memory of a worker that was killed"
 
 
 # Where entries are that may still be shipped by this process.

@@ -61,7 +61,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add = functools.partial(parser.add_argument, type=_positive)
     parser.add_argument("what", nargs="?", default="all", choices=[*SECTIONS, "all"])
     add("--rounds", default=12, help="throughput: how often each mode gets a fresh process (default: %(default)s)")
-    add("--requests", default=1600, help="throughput: requests a mode in a round (default: %(default)s)")
+    add("--requests", default=2000, help="throughput: requests a mode in a round (default: %(default)s)")
     add("--counted", default=200, help="instructions: requests whose instructions are counted (default: %(default)s)")
     add("--megabytes", nargs="+", default=[10, 200], help="bodies: sizes (default: 10 200)")
     add("--streams", default=1000, help="sse: how many at once (default: %(default)s)")

@@ -19,7 +19,7 @@ from benchmarks.workerd import WORKER, Rig
 WARM_UP = 400
 
 # Runs of each mode in a round. Runs that are short and stand close to each other meet the same machine.
-RUNS = 4
+RUNS = 2
 
 HEAD = (
     "",

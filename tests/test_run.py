@@ -101,7 +101,7 @@ def test_help_is_mitmdumps_and_names_our_own_options() -> None:
     assert ours[0] == plain[0]
     last = [line for line in ours[1][len(plain[1]) - 1 :] if line]
     assert [line for line in ours[1][: len(plain[1])] if line] == [line for line in plain[1] if line]
-    assert last[0].startswith("PROGRAM itself takes --checks: ")
+    assert last[0].startswith("PROGRAM itself takes --processes N: ")
 
 
 LIST = """

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
+from akto_mirror import pool
 from akto_mirror.addon import handover
 from akto_mirror.addon.commands import Commands
 from akto_mirror.addon.dead_letter_commands import DeadLetterCommands
@@ -76,7 +77,7 @@ class AktoMirror:
         token = given["akto_token"]
         given["akto_token"] = token or self.session.lasting.token
         try:
-            settings = options.read(given, os.environ)
+            settings = options.read(given, os.environ, pool.current().size)
         except ConfigError as fault:
             self.session.refuse(fault)
         else:

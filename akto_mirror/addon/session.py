@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, exceptions, http
 
-from akto_mirror.accounts import Stats
+from akto_mirror import pool
+from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.addon import handover
 from akto_mirror.capture.capture import Capture
 from akto_mirror.config.declarations import ConfigError
@@ -23,8 +24,9 @@ from akto_mirror.config.options import Settings
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.outcomes import Outcome, verdict
+from akto_mirror.pool import Report
 from akto_mirror.shown.marks import VERDICT, Marks
-from akto_mirror.telemetry.observation import Observation, observe
+from akto_mirror.telemetry.observation import Observation, observe, with_others
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ class Session:
     def begin(self) -> None:
         """Take over what an instance before this one has left."""
         self.lasting = _lasting.setdefault(ctx.master, Lasting())
+        pool.current().watch(self.report)
 
     def configured(self) -> Settings:
         """Return the settings.
@@ -127,13 +130,21 @@ class Session:
 
     def observe(self) -> Observation:
         """Look at everything that metrics and `akto.stats` show; a slow disk makes it slow."""
-        settings = self.settings
+        settings, together = self.settings, pool.current()
         if settings is None:
             return observe(self.stats, self.shipper, 0, None, "")
         spool = settings.delivery.spool
         folder = None if spool is None else spool.folder
-        seen = observe(self.stats, self.shipper, settings.delivery.queue_bytes, folder, settings.sink.target)
+        own = observe(self.stats, self.shipper, settings.delivery.queue_bytes, folder, settings.sink.target)
+        seen = with_others(own, together.size, together.others())
         return seen._replace(sampling=self.capture.account(MOST_ENDPOINTS) if self.capture else None)
+
+    def report(self) -> Report:
+        """Return what the other processes of this proxy show, too."""
+        shipper = self.shipper
+        return Report(
+            self.stats.snapshot(), shipper.queue_bytes if shipper else 0, shipper.oldest_s if shipper else 0.0
+        )
 
     def close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
         """Flush and end a shipper that no other instance takes over."""
@@ -142,7 +153,7 @@ class Session:
         if self.lasting.parked is shipper:
             self.lasting.parked = None
         ended = shipper.close(patient=patient)
-        ended.add_done_callback(lambda _: _sum_up(f"akto: {shipper.stats.snapshot()}"))
+        ended.add_done_callback(lambda _: _sum_up(shipper.stats.snapshot()))
         return ended
 
     def fail(self, hook: str, error: Exception) -> None:
@@ -201,8 +212,11 @@ def any_set(names: tuple[str, ...]) -> bool:
     return any(getattr(ctx.options, name, None) for name in names)
 
 
-def _sum_up(line: str) -> None:
+def _sum_up(counts: Snapshot) -> None:
     """Log the counts; the terminal program's log is gone at its end, but the terminal itself is free then."""
+    if pool.current().sum_up(counts):
+        return
+    line = f"akto: {counts}"
     with contextlib.suppress(ValueError):
         logger.info("%s", line)
     if ctx.master.should_exit.is_set() and ctx.master.addons.get("consoleaddon") is not None:

@@ -46,14 +46,23 @@ class Settings:
     upstream_connections: int
 
 
-def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+# Bounds that all processes of one proxy keep together: each gets its part. The spool is shared, and so is its bound.
+DIVIDED = ("akto_queue_bytes", "akto_max_entries_s", "akto_max_bytes_s")
+
+
+def read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int = 1) -> Settings:
     """Check and parse the options' values; where one is empty, its environment variable stands in.
+
+    Args:
+        values: the options', by their names.
+        environ: the environment's variables.
+        processes: how many share the bounds of `DIVIDED`.
 
     Raises:
         ConfigError: for the first option whose value cannot be used.
     """
     try:
-        return _read(values, environ)
+        return _read(values, environ, processes)
     except ConfigError as error:
         env = {option.name: option.env for option in OPTIONS}[error.option]
         if env and not values[error.option]:
@@ -61,10 +70,11 @@ def read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         raise
 
 
-def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+def _read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int) -> Settings:
     known = {option.name: _given(option, values[option.name], environ) for option in OPTIONS}
     for option in OPTIONS:
         _check(option, known[option.name])
+    known |= {name: divided(known[name], processes) for name in DIVIDED if name in known}
     sink = _sink(known)
     return Settings(
         _capture(known, environ, sink),
@@ -73,6 +83,11 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         _screen(known),
         upstream_connections=known["akto_upstream_connections"],
     )
+
+
+def divided(bound: int, processes: int) -> int:
+    """Return one process' part of a bound; 0, which is none, stays so."""
+    return bound and max(1, bound // processes)
 
 
 def _sink(known: Mapping[str, Any]) -> SinkConfig:

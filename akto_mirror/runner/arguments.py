@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import NamedTuple
 
 PROGRAM = "akto-mirror run"
+
+# From the parent to a worker only.
+WORKER = "--akto-worker"
+
+MOST = 256
 
 CHECKS = (
     "keep mitmproxy's type check of each message, which finds mistakes of scripts that make messages by hand and takes "
     "a tenth of mitmdump's time"
 )
 
+PROCESSES = (
+    "serve with N processes, which listen at the same addresses; 0 is one for each core; SIGHUP replaces them without "
+    "harm to any connection; Linux, and modes that listen at TCP only (default: %(default)s)"
+)
+
+
+class WorkerArgument(NamedTuple):
+    """What the parent says to a worker.
+
+    Attributes:
+        number: its place, from 1 on.
+        size: how many workers there are.
+        channel: the descriptor of the channel to the parent.
+    """
+
+    number: int
+    size: int
+    channel: int
+
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Add our own options to a parser."""
+    parser.add_argument("--processes", type=_count, default=1, metavar="N", help=PROCESSES)
     parser.add_argument("--checks", action="store_true", help=CHECKS)
 
 
@@ -32,13 +58,35 @@ def divide(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return own, [*theirs, *words[end:]]
 
 
+def for_worker(words: Sequence[str], worker: WorkerArgument) -> list[str]:
+    """Return the arguments of a worker, whose own are `words`."""
+    return ["run", f"{WORKER}={':'.join(map(str, worker))}", *words]
+
+
 def help_text() -> str:
     """Return what mitmdump's help adds at its end."""
-    options = (action for action in _parser()._actions if action.option_strings)
-    return f"{PROGRAM} itself takes " + "; ".join(f"{', '.join(each.option_strings)}: {each.help}" for each in options)
+    parser = argparse.ArgumentParser(prog=PROGRAM, add_help=False)
+    add_to(parser)
+    lines = (
+        f"{', '.join(each.option_strings)}{f' {each.metavar}' if each.metavar else ''}: "
+        f"{(each.help or '').replace('%(default)s', str(each.default))}"
+        for each in parser._actions
+    )
+    return f"{PROGRAM} itself takes " + "; ".join(lines)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
     add_to(parser)
+    parser.add_argument(WORKER, type=_worker, default=None, help=argparse.SUPPRESS)
     return parser
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= MOST):
+        raise argparse.ArgumentTypeError(f"write a whole number from 0 to {MOST}, not {text!a}")
+    return int(text)
+
+
+def _worker(text: str) -> WorkerArgument:
+    return WorkerArgument(*map(int, text.split(":")))

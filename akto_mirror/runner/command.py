@@ -12,7 +12,7 @@ from typing import Any
 from mitmproxy import options
 from mitmproxy.tools import cmdline, main
 
-from akto_mirror.runner import arguments, master
+from akto_mirror.runner import arguments, master, several
 
 
 def run(words: Sequence[str], script: Path) -> None:
@@ -26,11 +26,15 @@ def run(words: Sequence[str], script: Path) -> None:
         SystemExit: Where mitmdump exits, with its code.
     """
     own, theirs = arguments.divide(words)
+    size = own.processes or several.cores()
+    if size > 1 and own.akto_worker is None:
+        sys.exit(several.supervise(size, [*(["--checks"] if own.checks else []), *theirs]))
     if not own.checks:
         master.leave_out_checks()
+    worker = None if own.akto_worker is None else several.join(own.akto_worker)
     # mitmproxy looks there for options of old, and for the name under which it complains.
     sys.argv = [arguments.PROGRAM, *theirs]
-    start = partial(master.RunMaster, script=script)
+    start = partial(master.RunMaster, script=script, worker=worker)
     main.run(start, parser, theirs, filters)  # type: ignore[arg-type]  # Whatever makes a master will do.
 
 

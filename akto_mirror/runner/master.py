@@ -11,6 +11,8 @@ from mitmproxy.tools.dump import DumpMaster
 from akto_mirror.runner import known
 from akto_mirror.runner.manager import TableManager
 from akto_mirror.runner.options import Options, QuickOptions
+from akto_mirror.workers.sharing import Sharing
+from akto_mirror.workers.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +31,16 @@ class RunMaster(DumpMaster):
     Args:
         given: mitmproxy's own options.
         script: the script that loads the addon.
+        worker: what ties this process to the others that serve the same proxy; None if it is alone.
     """
 
-    def __init__(self, given: options.Options, script: Path) -> None:
+    def __init__(self, given: options.Options, script: Path, worker: Worker | None = None) -> None:
         super().__init__(given)
+        self._worker = worker
+        if worker is not None:
+            sharing = Sharing(self, worker)
+            self.addons.add(sharing)
+            worker.follow(sharing.begin_to_drain)
         if known.is_known():
             QuickOptions.adopt(given, script)
             # mitmproxy's master makes its manager itself.
@@ -47,6 +55,8 @@ class RunMaster(DumpMaster):
         await super().running()
         if ADDON not in self.addons.lookup:
             logger.warning("akto: nothing is mirrored: none of the scripts has loaded the addon")
+        if self._worker is not None and not self.addons.get("errorcheck").logger.has_errored:
+            self._worker.ready()
 
 
 def leave_out_checks() -> None:

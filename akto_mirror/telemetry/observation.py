@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from akto_mirror import accounts
 from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.spool import view
+from akto_mirror.pool import Report
 from akto_mirror.sampling.sampler import Account
 
 
@@ -56,4 +59,20 @@ def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Pat
         spool_bytes=sizes.waiting if sizes else None,
         dead_bytes=sizes.dead if sizes else None,
         oldest_s=max(ages),
+    )
+
+
+def with_others(own: Observation, size: int, others: Sequence[Report]) -> Observation:
+    """Add what the other processes of the same proxy reported.
+
+    Args:
+        own: of this process; the spool is shared, so that its sizes are those of all.
+        size: how many processes there are, each with the same part of the bound.
+        others: their reports.
+    """
+    return own._replace(
+        counts=accounts.total([own.counts, *(each.counts for each in others)]),
+        queue_bytes=own.queue_bytes + sum(each.queue_bytes for each in others),
+        queue_limit=own.queue_limit * size,
+        oldest_s=max([own.oldest_s, *(each.oldest_s for each in others)]),
     )

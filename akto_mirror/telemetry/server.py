@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from tornado.web import Application, Finish, RequestHandler, url
 
+from akto_mirror import pool
 from akto_mirror.accounts import Snapshot
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Place, Reason
@@ -58,7 +59,13 @@ class MetricsServer(BackgroundServer):
             [health, url(".*", _Page, {"registry": registry})], log_function=lambda _: None, compress_response=True
         )
         super().__init__(
-            app, host=host, port=port, max_body_bytes=MAX_BODY_BYTES, max_clients=MAX_CLIENTS, client_s=CLIENT_S
+            app,
+            host=host,
+            port=port,
+            max_body_bytes=MAX_BODY_BYTES,
+            max_clients=MAX_CLIENTS,
+            client_s=CLIENT_S,
+            bind=pool.current().bind,
         )
         self.start()
 

@@ -79,6 +79,8 @@ ALLOWED: set[tuple[str, str]] = {
     ("replay", "replay.har"),
     ("replay.har", "capture.payload"),
     ("replay.har", "ground"),
+    ("runner", "ground"),
+    ("runner", "workers"),
     ("sampling", "ground"),
     ("sampling", "ingestion.entries"),
     ("shown", "config"),
@@ -87,9 +89,10 @@ ALLOWED: set[tuple[str, str]] = {
     ("telemetry", "delivery.spool"),
     ("telemetry", "ground"),
     ("telemetry", "sampling"),
+    ("workers", "ground"),
 }
 
-MOST_ARROWS = 70
+MOST_ARROWS = 73
 MOST_MODULES = 14
 MOST_LINES = 320
 

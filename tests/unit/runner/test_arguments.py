@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -30,4 +31,24 @@ def test_all_but_our_own_goes_to_mitmdump(words: list[str], place: int, asked: b
 
 def test_help_names_each_of_our_own() -> None:
     """Whoever asks mitmdump for help under `run` learns of them."""
-    assert arguments.help_text().startswith("akto-mirror run itself takes --checks: keep mitmproxy's type check")
+    told = arguments.help_text()
+    assert told.startswith("akto-mirror run itself takes --processes N: serve with N processes")
+    assert "; --checks: keep mitmproxy's type check" in told
+    assert arguments.WORKER not in told
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "", "257", "1.5"])
+def test_a_number_that_cannot_be_is_named(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says what would do."""
+    with pytest.raises(SystemExit):
+        arguments.divide([f"--processes={value}"])
+    assert capsys.readouterr().err.strip() == (
+        f"akto-mirror run: error: argument --processes: write a whole number from 0 to 256, not {value!r}"
+    )
+
+
+def test_a_worker_gets_the_arguments_of_its_parent() -> None:
+    """And, before them, its place and its channel."""
+    worker = arguments.WorkerArgument(2, 3, 7)
+    own, theirs = arguments.divide(arguments.for_worker(["--checks", "-q", "--", "~q"], worker)[1:])
+    assert (own.akto_worker, own.checks, own.processes, theirs) == (worker, True, 1, ["-q", "--", "~q"])

@@ -1,0 +1,64 @@
+"""`akto-mirror run --processes N`: the parent of N workers, and what makes this process one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from akto_mirror import pool
+from akto_mirror.runner import arguments
+from akto_mirror.runner.arguments import WorkerArgument
+from akto_mirror.workers import supervisor
+from akto_mirror.workers.lines import NumberedLines
+from akto_mirror.workers.supervisor import Supervisor
+from akto_mirror.workers.worker import Worker
+
+# Lines are written at once. The folder in which it is started is on the path of modules only if it is on the parent's.
+FLAGS = ("-u", *(() if Path(sys.argv[0]).name == "__main__.py" else ("-P",)), "-m", "akto_mirror")
+
+
+def supervise(size: int, words: Sequence[str]) -> int:
+    """Serve with several workers; returns the exit code.
+
+    Args:
+        size: how many.
+        words: what stands after `run`, without `--processes`.
+    """
+    if sys.platform != "linux":
+        sys.exit(f"{arguments.PROGRAM}: --processes above 1 works on Linux only; leave it out")
+    say(supervisor.raise_limit())
+    return asyncio.run(_supervise(size, words))
+
+
+def join(argument: WorkerArgument) -> Worker:
+    """Make this process a worker: its lines get its number, and its addon knows of the others."""
+    sys.stdout, sys.stderr = (NumberedLines(each, argument.number) for each in (sys.stdout, sys.stderr))
+    worker = Worker(argument.size, socket.socket(fileno=argument.channel))
+    os.set_inheritable(argument.channel, False)
+    pool.join(worker)
+    return worker
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def say(line: str) -> None:
+    """Write a line as mitmdump writes its log."""
+    now = time.time()
+    clock = time.strftime("%H:%M:%S", time.localtime(now))
+    sys.stdout.write(f"[{clock}.{int(now % 1 * 1000):03}] {line}\n")
+    sys.stdout.flush()
+
+
+async def _supervise(size: int, words: Sequence[str]) -> int:
+    def command(number: int, channel: int) -> list[str]:
+        return [sys.executable, *FLAGS, *arguments.for_worker(words, WorkerArgument(number, size, channel))]
+
+    return await Supervisor(size, command, say).run()

@@ -1,0 +1,124 @@
+"""A worker as its parent sees it: a process, the channel to it, and what it reported last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+
+from akto_mirror.pool import Report
+from akto_mirror.workers import messages
+from akto_mirror.workers.messages import Drain, Listen, Message, Ready, Reported
+
+# Asked by a worker, and answered by the parent.
+Answer = Callable[["Child", Message], None]
+
+
+class Child:
+    """A running worker.
+
+    Args:
+        number: its place among the workers.
+        channel: to it.
+        answer: takes what it asks.
+
+    Attributes:
+        report: its last one.
+        has_summed_up: whether it has left its last line to the parent.
+        listens: what it listens at.
+        leaves: whether it was asked to end.
+    """
+
+    def __init__(self, number: int, channel: socket.socket, answer: Answer) -> None:
+        self.number = number
+        self.report: Report | None = None
+        self.has_summed_up = False
+        self.listens: set[Listen] = set()
+        self.leaves = False
+        self._channel = channel
+        self._answer = answer
+        self._ready = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._ended: asyncio.Task[int] | None = None
+
+    async def start(self, command: Sequence[str], theirs: socket.socket) -> None:
+        """Start the process, at the far end of the channel.
+
+        Args:
+            command: the program and its arguments.
+            theirs: that end.
+        """
+        # In a group of its own: Ctrl-C at a terminal reaches the parent, which passes it on once.
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),),
+            process_group=0,
+        )
+        theirs.close()
+        asyncio.get_running_loop().add_reader(self._channel, self._read)
+        self._ended = asyncio.create_task(self._end(self._process))
+
+    @property
+    def pid(self) -> int:
+        """The process' id."""
+        return 0 if self._process is None else self._process.pid
+
+    async def is_ready(self) -> bool:
+        """Wait until it accepts connections; False if it ends before."""
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait([ready, self._end_of()], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        return self._ready.is_set() and not self._end_of().done()
+
+    async def ended(self) -> int:
+        """Wait until it has ended; returns its exit code, of a signal the negative number."""
+        return await asyncio.shield(self._end_of())
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def drain(self, seconds: float) -> None:
+        """Ask it to end without harm to its connections."""
+        self.leaves = True
+        self.say(Drain(seconds))
+
+    def say(self, message: Message, sockets: Sequence[socket.socket] = ()) -> None:
+        """Send it a message, if it runs."""
+        with contextlib.suppress(OSError):
+            messages.send(self._channel, message, sockets)
+
+    def _end_of(self) -> asyncio.Task[int]:
+        assert self._ended  # noqa: S101 - for the type checker
+        return self._ended
+
+    async def _end(self, process: asyncio.subprocess.Process) -> int:
+        code = await process.wait()
+        # What it said last may still be in the channel.
+        while self._read():
+            pass
+        asyncio.get_running_loop().remove_reader(self._channel)
+        self._channel.close()
+        return code
+
+    def _read(self) -> bool:
+        try:
+            message, _ = messages.receive(self._channel)
+        except BlockingIOError:
+            return False
+        if message is None:
+            asyncio.get_running_loop().remove_reader(self._channel)
+            return False
+        if isinstance(message, Ready):
+            self._ready.set()
+        elif isinstance(message, Reported):
+            self.report = message.report
+            self.has_summed_up |= message.final
+        else:
+            self._answer(self, message)
+        return True

@@ -1,0 +1,125 @@
+"""Ends a worker without harm to its connections: answers in full, and no connection is closed while it is used.
+
+HTTP/1 clients learn by `connection: close` that they need another connection (RFC 9112, section 9.6); connections that
+are not used are closed after a grace, for which RFC 9112, section 9.3.1, lets clients repeat a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mitmproxy import flow, http, tcp
+from mitmproxy.connection import Client
+
+# Seconds without any activity before a connection is closed: one that has had an answer, and one that has not.
+IDLE_S = 0.5
+SILENT_S = 5.0
+
+# Seconds between two looks at the connections.
+LOOK_S = 0.05
+
+
+class Drain:
+    """An addon that knows which connections are in use, and can end them as they come free.
+
+    Args:
+        connections: mitmproxy's handlers of connections, by the clients' ids.
+    """
+
+    name = "akto-drain"
+
+    def __init__(self, connections: Mapping[Any, Any]) -> None:
+        self._connections = connections
+        self._flows: dict[str, set[str]] = {}
+        self._served: set[str] = set()
+        self._drains = False
+
+    def client_connected(self, client: Client) -> None:
+        """Begin to follow a connection."""
+        self._flows[client.id] = set()
+
+    def client_disconnected(self, client: Client) -> None:
+        """Forget a connection."""
+        self._flows.pop(client.id, None)
+        self._served.discard(client.id)
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Note that a connection is in use."""
+        self._begin(flow)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Have the client leave after an answer whose head is sent now."""
+        if flow.response is not None and flow.response.stream:
+            self._dismiss(flow)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Have the client leave after this answer."""
+        self._dismiss(flow)
+        self._end(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """Note that an exchange has ended."""
+        self._end(flow)
+
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        """Note that a connection is in use."""
+        self._begin(flow)
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        """Note that a connection is not in use any more."""
+        self._end(flow)
+
+    def tcp_start(self, flow: tcp.TCPFlow) -> None:
+        """Note that a connection is in use."""
+        self._begin(flow)
+
+    def tcp_end(self, flow: tcp.TCPFlow) -> None:
+        """Note that a connection is not in use any more."""
+        self._end(flow)
+
+    def tcp_error(self, flow: tcp.TCPFlow) -> None:
+        """Note that a connection is not in use any more."""
+        self._end(flow)
+
+    async def drain(self, seconds: float) -> None:
+        """Return when no connection is left, or when the time is over."""
+        self._drains = True
+        deadline = time.monotonic() + seconds
+        while self._connections and time.monotonic() < deadline:
+            for handler in list(self._connections.values()):
+                if self._is_idle(handler):
+                    _close(handler)
+            await asyncio.sleep(LOOK_S)
+
+    def _begin(self, flow: flow.Flow) -> None:
+        self._flows.setdefault(flow.client_conn.id, set()).add(flow.id)
+
+    def _end(self, flow: flow.Flow) -> None:
+        self._flows.get(flow.client_conn.id, set()).discard(flow.id)
+        self._served.add(flow.client_conn.id)
+
+    def _dismiss(self, flow: http.HTTPFlow) -> None:
+        answer = flow.response
+        if self._drains and answer is not None and answer.status_code != 101 and flow.request.http_version < "HTTP/2":
+            answer.headers["connection"] = "close"
+
+    def _is_idle(self, handler: Any) -> bool:
+        client = handler.client
+        if self._flows.get(client.id) or _unsent(handler):
+            return False
+        patience = IDLE_S if client.id in self._served else SILENT_S
+        return time.time() - float(handler.timeout_watchdog.last_activity) > patience
+
+
+def _unsent(handler: Any) -> int:
+    io = handler.transports.get(handler.client)
+    return 0 if io is None or io.writer is None else int(io.writer.transport.get_write_buffer_size())
+
+
+def _close(handler: Any) -> None:
+    io = handler.transports.get(handler.client)
+    if io is not None and io.handler is not None:
+        handler.close_connection(handler.client)

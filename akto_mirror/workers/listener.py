@@ -1,0 +1,119 @@
+"""Accepts connections at sockets from which other processes accept as well, in the place of an asyncio server.
+
+asyncio's own accepts a hundred connections at a time, so that one process would get all of a burst, and loses what it
+is just accepting when it is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeAlias
+
+Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+# Seconds between two looks whether there is room again, and between two lines about that.
+LOOK_S = 0.02
+LINE_S = 60.0
+
+# What asyncio's servers read ahead.
+LIMIT = 2**16
+
+logger = logging.getLogger(__name__)
+
+
+class Listener:
+    """Serves connections, as many at a time as descriptors suffice for; the others wait in the kernel's queue.
+
+    Args:
+        sockets: listen, and do not block.
+        serve: serves a connection.
+        most: connections at a time.
+
+    Attributes:
+        sockets: as given, for mitmproxy, which shows where it listens.
+    """
+
+    def __init__(self, sockets: Sequence[socket.socket], serve: Serve, most: int) -> None:
+        self.sockets = tuple(sockets)
+        self._serve = serve
+        self._most = most
+        self._loop = asyncio.get_running_loop()
+        self._open = 0
+        self._accepts = False
+        self._is_over = False
+        self._told_at = float("-inf")
+        self._taking: set[asyncio.Task[None]] = set()
+        self._resume()
+
+    def stop(self) -> None:
+        """Accept no more; who waits is accepted by another process."""
+        self._is_over = True
+        self._pause()
+
+    def close(self) -> None:
+        """Accept no more, and let go of the sockets."""
+        self.stop()
+        for each in self.sockets:
+            each.close()
+
+    def _resume(self) -> None:
+        if self._is_over or self._accepts:
+            return
+        if self._open >= self._most:
+            self._loop.call_later(LOOK_S, self._resume)
+            return
+        self._accepts = True
+        for each in self.sockets:
+            self._loop.add_reader(each.fileno(), self._accept, each)
+
+    def _pause(self) -> None:
+        if self._accepts:
+            self._accepts = False
+            for each in self.sockets:
+                self._loop.remove_reader(each.fileno())
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            accepted, _ = listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            # Another process was faster, or the client has gone.
+            return
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                raise
+            self._wait(error.strerror or "no more descriptors")
+            return
+        accepted.setblocking(False)
+        self._open += 1
+        task = self._loop.create_task(self._take(accepted))
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+        if self._open >= self._most:
+            self._wait(f"{self._open} connections")
+
+    def _wait(self, why: str) -> None:
+        """Leave new connections waiting until there is room."""
+        self._pause()
+        self._loop.call_later(LOOK_S, self._resume)
+        if self._loop.time() - self._told_at >= LINE_S:
+            self._told_at = self._loop.time()
+            logger.warning("akto: new connections wait (%s); more need a higher limit (ulimit -n)", why)
+
+    async def _take(self, accepted: socket.socket) -> None:
+        reader = asyncio.StreamReader(limit=LIMIT, loop=self._loop)
+        protocol = asyncio.StreamReaderProtocol(reader, self._serve_counted, loop=self._loop)
+        try:
+            await self._loop.connect_accepted_socket(lambda: protocol, accepted)
+        except OSError:
+            self._open -= 1
+            accepted.close()
+
+    async def _serve_counted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._serve(reader, writer)
+        finally:
+            self._open -= 1

@@ -1,0 +1,117 @@
+"""What makes a mitmdump one of several: it listens at sockets that all of them share, and drains when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Protocol
+
+from mitmproxy import exceptions
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.master import Master
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ServerInstance
+from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
+
+from akto_mirror.workers.drain import Drain
+from akto_mirror.workers.listener import Listener
+
+# What several processes cannot do together: each would read all of a file, or write over what another wrote.
+ALONE = {
+    "rfile": "-r",
+    "save_stream_file": "-w",
+    "hardump": "--set hardump",
+    "client_replay": "-C",
+}
+
+# Descriptors that are not for connections; of the others each client's needs a second one, to the target.
+RESERVED = 128
+
+REFUSED = "`--processes` above 1 does not go with {}; leave out `--processes`, or {}"
+
+logger = logging.getLogger(__name__)
+
+Bind = Callable[[str, str, int], list[socket.socket]]
+
+
+class Parent(Protocol):
+    """The parent process, as far as it is needed here."""
+
+    def listen(self, key: str, host: str, port: int) -> list[socket.socket]:
+        """Return the sockets that listen at an address."""
+
+
+class Sharing:
+    """An addon that has mitmproxy's servers listen at shared sockets.
+
+    mitmproxy announces its servers before it starts them (`Servers.update` in mitmproxy/addons/proxyserver.py), and
+    each opens its sockets by its method `listen` (mitmproxy/proxy/mode_servers.py).
+
+    Args:
+        master: mitmproxy's.
+        parent: has the sockets.
+    """
+
+    name = "akto-sharing"
+
+    def __init__(self, master: Master, parent: Parent) -> None:
+        self._master = master
+        self._parent = parent
+        self._listeners: list[Listener] = []
+        self._draining: Future[None] | None = None
+        self._most = max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED) // 2)
+        self._proxyserver: Proxyserver = master.addons.get("proxyserver")
+        self._proxyserver.servers.changed.connect(self._adopt)
+        self._drain = Drain(self._proxyserver.connections)
+        self.addons: list[object] = [self._drain]
+
+    def configure(self, updated: set[str]) -> None:
+        """Refuse what several processes cannot do.
+
+        Raises:
+            OptionsError: such an option is set.
+        """
+        for name in updated & ALONE.keys():
+            if getattr(self._master.options, name, None):
+                raise exceptions.OptionsError(REFUSED.format(ALONE[name], f"leave out {ALONE[name]}"))
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more, let connections end, and then end mitmproxy."""
+        for each in self._listeners:
+            each.stop()
+        await self._drain.drain(seconds)
+        self._master.shutdown()
+
+    def begin_to_drain(self, seconds: float) -> None:
+        """Drain; may be called on any thread."""
+        self._draining = asyncio.run_coroutine_threadsafe(self.drain(seconds), self._master.event_loop)
+
+    async def _adopt(self) -> None:
+        for server in self._proxyserver.servers:
+            if server.is_running or "akto_adopted" in server.__dict__:
+                continue
+            server.__dict__["akto_adopted"] = True
+            if isinstance(server, AsyncioServerInstance) and _is_tcp(server.mode):
+                server.listen = partial(self._listen, server)  # type: ignore[method-assign]
+            else:
+                server._start = partial(_refuse, server.mode)  # type: ignore[method-assign]
+
+    async def _listen(self, server: ServerInstance[Any], host: str, port: int) -> list[Any]:
+        sockets = await asyncio.to_thread(self._parent.listen, server.mode.full_spec, host, port)
+        listener = Listener(sockets, server.handle_stream, self._most)
+        self._listeners.append(listener)
+        return [listener]
+
+
+async def _refuse(mode: ProxyMode) -> None:
+    raise ValueError(REFUSED.format(f"the mode {mode.full_spec}, which is not a TCP listener", "choose another mode"))
+
+
+def _is_tcp(mode: ProxyMode) -> bool:
+    """Tell whether a mode listens at TCP only; of a reverse proxy to HTTPS the part that is HTTP/3 may be left out."""
+    is_https = isinstance(mode, ReverseMode) and mode.scheme == "https"
+    return mode.transport_protocol == "tcp" or (is_https and mode.transport_protocol == "both")

@@ -1,0 +1,216 @@
+"""The parent of the workers: it starts, watches and replaces them, keeps their sockets, and adds up what they report.
+
+It never touches traffic: a parent that is busy, or stopped, costs no request anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from akto_mirror import accounts
+from akto_mirror.accounts import Snapshot
+from akto_mirror.pool import Report
+from akto_mirror.workers import messages
+from akto_mirror.workers.child import Child
+from akto_mirror.workers.messages import Gather, Listen, Listening, Message, Others
+from akto_mirror.workers.sockets import Sockets
+
+# Seconds that a worker has to end once it is replaced, and that it may take longer than that before it is killed.
+DRAIN_S = 30.0
+OVERTIME_S = 30.0
+
+# Seconds before a worker that has ended by itself is started again: doubled each time, until one lives for a while.
+FIRST_WAIT_S = 0.1
+LONGEST_WAIT_S = 30.0
+LIVED_S = 60.0
+
+# Passed on as they come; mitmproxy shows its state at the last two.
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+ENDS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Supervisor:
+    """Serves with several workers.
+
+    Args:
+        size: how many.
+        command: makes the command that starts the worker of a number, at the far end of a channel.
+        say: writes a line to the log.
+    """
+
+    def __init__(self, size: int, command: Callable[[int, int], Sequence[str]], say: Callable[[str], None]) -> None:
+        self._size = size
+        self._command = command
+        self._say = say
+        self._sockets = Sockets()
+        self._children: dict[int, Child] = {}
+        self._leaving: set[Child] = set()
+        self._ended: list[Snapshot] = []
+        self._ending = asyncio.Event()
+        self._rolling: asyncio.Task[None] | None = None
+        self._code = 0
+        self._sums_up = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Serve until a signal or a script ends it; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for each in PASSED_ON:
+            loop.add_signal_handler(each, self._pass_on, each)
+        loop.add_signal_handler(signal.SIGHUP, self._replace_all)
+        # One alone finds mistakes in options, and makes what all share, such as mitmproxy's certificate authority.
+        if await self._start(1):
+            for number in range(2, self._size + 1):
+                self._spawn(self._start_again(number, FIRST_WAIT_S))
+        await self._ending.wait()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._sums_up:
+            self._say(f"akto: {accounts.total(self._ended)}")
+        return self._code
+
+    async def _start(self, number: int) -> bool:
+        """Start a worker; False if it ends before it is ready, which then ends all."""
+        child = await self._new(number)
+        self._children[number] = child
+        self._spawn(self._watch(child))
+        if not await child.is_ready():
+            self._end(await child.ended())
+            return False
+        return True
+
+    async def _start_again(self, number: int, wait_s: float) -> None:
+        if self._ending.is_set():
+            return
+        child = await self._new(number)
+        self._children[number] = child
+        await self._watch(child, wait_s)
+
+    async def _new(self, number: int) -> Child:
+        ours, theirs = messages.pair()
+        ours.setblocking(False)
+        child = Child(number, ours, self._answer)
+        await child.start(self._command(number, theirs.fileno()), theirs)
+        return child
+
+    async def _watch(self, child: Child, wait_s: float = FIRST_WAIT_S) -> None:
+        """Follow a worker to its end, and start it again unless it was to end."""
+        began = asyncio.get_running_loop().time()
+        code = await child.ended()
+        self._count(child, killed=code < 0)
+        self._leaving.discard(child)
+        if child.leaves or self._ending.is_set():
+            self._code = self._code or _exit_code(code, asked=True)
+        elif code == 0:
+            # A script has ended mitmproxy.
+            self._end(0)
+        else:
+            if asyncio.get_running_loop().time() - began > LIVED_S:
+                wait_s = FIRST_WAIT_S
+            self._say(f"akto: worker {child.number} ended ({_described(code)}); it is started again in {wait_s:g} s")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), wait_s)
+            await self._start_again(child.number, min(2 * wait_s, LONGEST_WAIT_S))
+
+    def _replace_all(self) -> None:
+        if self._rolling is None or self._rolling.done():
+            self._rolling = self._spawn(self._roll())
+
+    async def _roll(self) -> None:
+        """Replace the workers one by one, each once its successor accepts connections."""
+        for number in sorted(self._children):
+            old = self._children[number]
+            new = await self._new(number)
+            self._leaving.add(new)
+            if self._ending.is_set() or not await new.is_ready():
+                self._leaving.discard(new)
+                self._abort(new)
+                return
+            self._leaving.discard(new)
+            self._children[number] = new
+            self._spawn(self._watch(new))
+            await self._retire(old)
+        self._sockets.keep(asked for child in self._children.values() for asked in child.listens)
+        self._say("akto: all workers are replaced")
+
+    def _abort(self, new: Child) -> None:
+        new.leaves = True
+        new.send_signal(signal.SIGTERM)
+        self._spawn(self._watch(new))
+        if not self._ending.is_set():
+            self._say(f"akto: worker {new.number} cannot be replaced; the old ones stay")
+
+    async def _retire(self, old: Child) -> None:
+        self._leaving.add(old)
+        old.drain(DRAIN_S)
+        try:
+            await asyncio.wait_for(old.ended(), DRAIN_S + OVERTIME_S)
+        except TimeoutError:
+            old.send_signal(signal.SIGKILL)
+            await old.ended()
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        for child in (*self._children.values(), *self._leaving):
+            child.send_signal(number)
+        if number in ENDS:
+            self._ending.set()
+
+    def _end(self, code: int) -> None:
+        """End all workers, as one of them has ended for good."""
+        self._code = self._code or _exit_code(code, asked=False)
+        self._pass_on(signal.SIGTERM)
+
+    def _count(self, child: Child, *, killed: bool) -> None:
+        if child.report is not None:
+            self._ended.append(child.report.counts.after_a_kill() if killed else child.report.counts)
+            self._ended = [accounts.total(self._ended)]
+        self._sums_up |= child.has_summed_up
+
+    def _answer(self, child: Child, message: Message) -> None:
+        if isinstance(message, Listen):
+            child.listens.add(message)
+            self._give_sockets(child, message)
+        elif isinstance(message, Gather):
+            living = {*self._children.values(), *self._leaving} - {child}
+            reports = [each.report for each in living if each.report is not None]
+            child.say(Others([*reports, *(Report(counts, 0, 0.0) for counts in self._ended)]))
+
+    def _give_sockets(self, child: Child, asked: Listen) -> None:
+        try:
+            sockets = self._sockets.of(asked)
+        except OSError as error:
+            child.say(Listening(error.errno or 1, error.strerror or str(error)))
+        else:
+            child.say(Listening(), sockets)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def raise_limit() -> str:
+    """Allow this process and its children as many descriptors as it may; returns a line for the log."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return f"akto: {soft} files and connections may be open"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return f"akto: {hard} files and connections may be open (before: {soft})"
+
+
+def _exit_code(code: int, *, asked: bool) -> int:
+    if code < 0:
+        return 0 if asked else 1
+    return code
+
+
+def _described(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    return f"killed by {signal.Signals(-code).name}" if -code in {*signal.Signals} else f"killed by signal {-code}"

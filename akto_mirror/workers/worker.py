@@ -1,0 +1,117 @@
+"""A worker's end of the channel to its parent: it asks, reports, and is asked to drain."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+from collections.abc import Callable, Sequence
+
+from akto_mirror.accounts import Snapshot
+from akto_mirror.pool import Report
+from akto_mirror.workers import messages
+from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
+
+# Seconds between two reports.
+REPORT_S = 1.0
+
+# Seconds that connections have to end when the parent has gone.
+ORPHAN_S = 30.0
+
+# The parent answers at once, unless a name server does not.
+ANSWER_S = 60.0
+
+
+class Worker:
+    """One of the processes that serve a proxy.
+
+    Args:
+        size: how many they are.
+        channel: to the parent.
+    """
+
+    def __init__(self, size: int, channel: socket.socket) -> None:
+        self.size = size
+        self._channel = channel
+        self._asking = threading.Lock()
+        self._answers: queue.SimpleQueue[tuple[Message | None, list[socket.socket]]] = queue.SimpleQueue()
+        self._report: Callable[[], Report] | None = None
+        self._drain: Callable[[float], None] | None = None
+
+    def follow(self, drain: Callable[[float], None]) -> None:
+        """Begin to listen to the parent.
+
+        Args:
+            drain: is called on a thread with the seconds that there are, also when the parent has gone.
+        """
+        self._drain = drain
+        threading.Thread(target=self._read, name="akto-parent", daemon=True).start()
+
+    def ready(self) -> None:
+        """Tell the parent that connections are accepted, and begin to report."""
+        self._say(Ready())
+        threading.Thread(target=self._go_on_reporting, name="akto-report", daemon=True).start()
+
+    def watch(self, report: Callable[[], Report]) -> None:
+        """Have this process observed."""
+        self._report = report
+
+    def sum_up(self, counts: Snapshot) -> bool:
+        """Leave the last line to the parent, which adds up."""
+        self._say(Reported(Report(counts, 0, 0.0), final=True))
+        return True
+
+    def others(self) -> Sequence[Report]:
+        """Return the reports of the other workers."""
+        answer, _ = self._ask(Gather())
+        return answer.reports if isinstance(answer, Others) else ()
+
+    def bind(self, host: str, port: int) -> list[socket.socket]:
+        """Return sockets for what is not mitmproxy's.
+
+        Raises:
+            OSError: the address cannot be used.
+        """
+        return self.listen("", host, port)
+
+    def listen(self, key: str, host: str, port: int) -> list[socket.socket]:
+        """Return the sockets that listen at an address, which all workers share.
+
+        Raises:
+            OSError: the address cannot be used.
+        """
+        answer, sockets = self._ask(Listen(key, host, port))
+        if isinstance(answer, Listening) and answer.errno:
+            raise OSError(answer.errno, answer.error)
+        for each in sockets:
+            each.setblocking(False)
+        return sockets
+
+    def _ask(self, message: Message) -> tuple[Message | None, list[socket.socket]]:
+        with self._asking:
+            self._say(message)
+            try:
+                return self._answers.get(timeout=ANSWER_S)
+            except queue.Empty:
+                raise TimeoutError("the parent process does not answer") from None
+
+    def _say(self, message: Message) -> None:
+        with contextlib.suppress(OSError):
+            messages.send(self._channel, message)
+
+    def _read(self) -> None:
+        while True:
+            message, sockets = messages.receive(self._channel)
+            if self._drain is not None and (message is None or isinstance(message, Drain)):
+                self._drain(ORPHAN_S if message is None else message.seconds)
+            if not isinstance(message, Drain):
+                self._answers.put((message, sockets))
+            if message is None:
+                return
+
+    def _go_on_reporting(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(REPORT_S):
+            if self._report is not None:
+                self._say(Reported(self._report()))

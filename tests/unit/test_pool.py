@@ -1,0 +1,61 @@
+"""What several processes of one proxy know of each other, and how it is added up."""
+
+from __future__ import annotations
+
+from akto_mirror import accounts, pool
+from akto_mirror.accounts import Stats
+from akto_mirror.config import options
+from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.pool import Alone, Report
+from akto_mirror.telemetry.observation import observe, with_others
+
+
+def stats(captured: int) -> Stats:
+    """Counts of which each differs from the others."""
+    made = Stats()
+    for _ in range(captured):
+        made.capture()
+    made.move(1, Place.QUEUED, Place.IN_FLIGHT)
+    made.ship(1, 100)
+    made.skip(Reason.STATUS)
+    made.lose(Dropped.QUEUE_FULL)
+    return made
+
+
+def test_one_process_is_alone() -> None:
+    """Nothing is added, and its last line is its own."""
+    assert isinstance(pool.current(), Alone)
+    assert pool.current().sum_up(stats(1).snapshot()) is False
+    assert list(pool.current().others()) == []
+    (opened,) = pool.current().bind("127.0.0.1", 0)
+    assert opened.getsockname()[1]
+    opened.close()
+
+
+def test_counts_add_up() -> None:
+    """Each kind by itself, and the sum still accounts for all."""
+    whole = accounts.total([stats(3).snapshot(), stats(5).snapshot()])
+    assert str(whole) == (
+        "captured 10 = shipped 2 + queued 6 + spooled 0 + rejected 0 + dropped 2 (queue full 2); skipped 2 (status 2)"
+    )
+    assert (whole.missing, whole.sent_bytes, whole.batches) == (0, 200, 2)
+
+
+def test_a_killed_process_loses_what_it_held_in_memory() -> None:
+    """What it had on disk is sent by the others."""
+    killed = stats(5)
+    killed.move(2, Place.QUEUED, Place.SPOOLED)
+    after = killed.snapshot().after_a_kill()
+    assert (after.dropped[Dropped.KILLED], after.handed_over, after.pending, after.missing) == (2, 2, 0, 0)
+
+
+def test_metrics_are_of_all_processes() -> None:
+    """Sums, the greatest age, and the whole bound."""
+    own = observe(stats(2), None, 50, None, "")
+    shown = with_others(own, 2, [Report(stats(3).snapshot(), 7, 12.5)])
+    assert (shown.counts.captured, shown.queue_bytes, shown.queue_limit, shown.oldest_s) == (7, 7, 100, 12.5)
+
+
+def test_bounds_are_divided() -> None:
+    """No bound stays none, and a small one lets something through."""
+    assert [options.divided(bound, 4) for bound in (0, 3, 400)] == [0, 1, 100]

@@ -1,0 +1,1 @@
+"""Tests of one proxy in several processes."""

@@ -1,0 +1,148 @@
+"""A worker that drains lets go of connections that are not in use, and of no others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mitmproxy import http
+from mitmproxy.test import tflow
+
+from akto_mirror.workers import drain
+from akto_mirror.workers.drain import Drain
+
+
+@dataclass
+class Handler:
+    """As much of mitmproxy's connection handler as is looked at."""
+
+    client: Any
+    unsent: int = 0
+    closed: bool = False
+    transports: dict[Any, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.timeout_watchdog = SimpleNamespace(last_activity=time.time())
+        transport = SimpleNamespace(get_write_buffer_size=lambda: self.unsent)
+        self.transports[self.client] = SimpleNamespace(writer=SimpleNamespace(transport=transport), handler=object())
+
+    def close_connection(self, _: Any) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class Stage:
+    """A drain of one connection with one exchange."""
+
+    def __init__(self) -> None:
+        self.flow = tflow.tflow(resp=True)
+        self.handler = Handler(self.flow.client_conn)
+        self.connections = {self.flow.client_conn.id: self.handler}
+        self.drain = Drain(self.connections)
+        self.drain.client_connected(self.flow.client_conn)
+
+    async def drained(self, seconds: float = 0.0) -> bool:
+        """Drain; returns whether the connection was closed."""
+        await self.drain.drain(seconds)
+        return self.handler.closed
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A stage on which grace takes no time."""
+    monkeypatch.setattr(drain, "IDLE_S", -1.0)
+    monkeypatch.setattr(drain, "SILENT_S", 60.0)
+    return Stage()
+
+
+def head(flow: http.HTTPFlow) -> str | None:
+    """Return what the client is told about the connection."""
+    assert flow.response
+    found: str | None = flow.response.headers.get("connection")
+    return found
+
+
+def test_an_answer_dismisses_the_client_while_draining(stage: Stage) -> None:
+    """And not before."""
+    stage.drain.requestheaders(stage.flow)
+    stage.drain.response(stage.flow)
+    assert head(stage.flow) is None
+    asyncio.run(stage.drained())
+    stage.drain.response(stage.flow)
+    assert head(stage.flow) == "close"
+
+
+@pytest.mark.parametrize(("streams", "said"), [(True, "close"), (False, None)])
+def test_a_head_that_leaves_early_dismisses_too(stage: Stage, streams: bool, said: str | None) -> None:
+    """Where the answer passes while it comes, its head is sent before `response`."""
+    asyncio.run(stage.drained())
+    assert stage.flow.response
+    stage.flow.response.stream = streams
+    stage.drain.responseheaders(stage.flow)
+    assert head(stage.flow) == said
+
+
+@pytest.mark.parametrize(("version", "code"), [("HTTP/2.0", 200), ("HTTP/1.1", 101)])
+def test_http2_and_upgrades_are_left_alone(stage: Stage, version: str, code: int) -> None:
+    """There the header means nothing, or something else."""
+    asyncio.run(stage.drained())
+    assert stage.flow.response
+    stage.flow.request.http_version, stage.flow.response.status_code = version, code
+    stage.drain.response(stage.flow)
+    assert head(stage.flow) is None
+
+
+def test_idle_connections_are_closed(stage: Stage) -> None:
+    """Once there has been an answer, and all of it has been sent."""
+    stage.drain.requestheaders(stage.flow)
+    assert not asyncio.run(stage.drained(0.01))
+    stage.drain.response(stage.flow)
+    stage.handler.unsent = 1
+    assert not asyncio.run(stage.drained(0.01))
+    stage.handler.unsent = 0
+    assert asyncio.run(stage.drained(0.01))
+
+
+def test_a_new_connection_has_more_time(stage: Stage) -> None:
+    """Its first request may be on the way, and could not be repeated without a sign of failure."""
+    assert not asyncio.run(stage.drained(0.01))
+
+
+def test_sockets_that_were_upgraded_are_in_use(stage: Stage) -> None:
+    """Until they end."""
+    flow = tflow.twebsocketflow()
+    flow.client_conn = stage.flow.client_conn
+    stage.drain.requestheaders(flow)
+    stage.drain.response(flow)
+    stage.drain.websocket_start(flow)
+    assert not asyncio.run(stage.drained(0.01))
+    stage.drain.websocket_end(flow)
+    assert asyncio.run(stage.drained(0.01))
+
+
+def test_it_ends_when_no_connection_is_left(stage: Stage) -> None:
+    """However much time there would be."""
+    stage.connections.clear()
+    stage.drain.client_disconnected(stage.flow.client_conn)
+    assert not asyncio.run(asyncio.wait_for(stage.drained(3600), 60))
+
+
+@pytest.mark.parametrize("end", ["tcp_end", "tcp_error"])
+def test_raw_connections_are_in_use(stage: Stage, end: str) -> None:
+    """From their beginning to their end, whatever that is."""
+    flow = tflow.ttcpflow(client_conn=stage.flow.client_conn)
+    stage.drain.tcp_start(flow)
+    assert not asyncio.run(stage.drained(0.01))
+    getattr(stage.drain, end)(flow)
+    assert asyncio.run(stage.drained(0.01))
+
+
+def test_an_exchange_that_breaks_off_is_over(stage: Stage) -> None:
+    """Its connection is free."""
+    stage.drain.requestheaders(stage.flow)
+    stage.drain.error(stage.flow)
+    assert asyncio.run(stage.drained(0.01))

@@ -1,0 +1,81 @@
+"""Connections are accepted one at a time, and only while there is room."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from akto_mirror.workers.listener import Listener
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """A socket that several processes could share."""
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        made.setblocking(False)
+        yield made
+
+
+class Service:
+    """Greets each connection, and serves it until it ends."""
+
+    def __init__(self) -> None:
+        self.served = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one."""
+        self.served += 1
+        writer.write(b"hello\n")
+        await reader.read()
+        writer.close()
+
+
+async def greeted(listening: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect, and wait for the greeting."""
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+    assert await reader.readline() == b"hello\n"
+    return reader, writer
+
+
+def test_two_listeners_share_a_socket(listening: socket.socket) -> None:
+    """Each connection is served by one of them; one that stops leaves all others to the other."""
+
+    async def story() -> None:
+        one, other = Service(), Service()
+        first, second = Listener([listening.dup()], one, 9), Listener([listening.dup()], other, 9)
+        for _ in range(4):
+            await greeted(listening)
+        assert one.served + other.served == 4
+        first.stop()
+        before = one.served
+        for _ in range(4):
+            await greeted(listening)
+        assert (one.served, one.served + other.served) == (before, 8)
+        first.close()
+        second.close()
+
+    asyncio.run(story())
+
+
+def test_connections_wait_for_room(listening: socket.socket, caplog: pytest.LogCaptureFixture) -> None:
+    """What is too much is not refused: it is served once another connection has ended; one line says so."""
+
+    async def story() -> None:
+        service = Service()
+        listener = Listener([listening.dup()], service, 2)
+        _, first = await greeted(listening)
+        await greeted(listening)
+        waiting = asyncio.create_task(greeted(listening))
+        await asyncio.sleep(0)
+        assert (service.served, waiting.done()) == (2, False)
+        first.close()
+        await waiting
+        assert service.served == 3
+        listener.close()
+
+    asyncio.run(story())
+    lines = [each.message for each in caplog.records if each.name == Listener.__module__]
+    assert [line.startswith("akto: new connections wait (2 connections)") for line in lines] == [True]

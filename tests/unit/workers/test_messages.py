@@ -1,0 +1,65 @@
+"""The channel between parent and worker."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from akto_mirror.accounts import Stats
+from akto_mirror.outcomes import Dropped, Reason
+from akto_mirror.pool import Report
+from akto_mirror.workers import messages
+from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
+
+
+def report() -> Report:
+    """A report in which every kind of count occurs."""
+    stats = Stats()
+    stats.capture()
+    stats.skip(Reason.STATUS)
+    stats.lose(Dropped.QUEUE_FULL)
+    return Report(stats.snapshot(), 3, 0.5)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Listen("reverse:http://a@0", "", 0),
+        Gather(),
+        Ready(),
+        Reported(report(), final=True),
+        Listening(98, "Address already in use"),
+        Others([report()] * 256),
+        Drain(30.0),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_messages_arrive_as_they_were_sent(message: Message) -> None:
+    """Each by itself, however long."""
+    here, there = messages.pair()
+    messages.send(here, message)
+    messages.send(here, Ready())
+    assert messages.receive(there) == (message, [])
+    assert messages.receive(there) == (Ready(), [])
+
+
+def test_sockets_come_along() -> None:
+    """The receiver has the same socket under a descriptor of its own."""
+    here, there = messages.pair()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        messages.send(here, Listening(), [listening])
+        _, (copy,) = messages.receive(there)
+        assert copy.getsockname() == listening.getsockname()
+        assert copy.fileno() != listening.fileno()
+        copy.close()
+
+
+def test_the_end_is_noticed() -> None:
+    """A process that has gone leaves no message, and one that says nothing no block."""
+    here, there = messages.pair()
+    there.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        messages.receive(there)
+    here.close()
+    assert messages.receive(there) == (None, [])

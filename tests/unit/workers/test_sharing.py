@@ -1,0 +1,101 @@
+"""mitmproxy's servers listen at the parent's sockets, and what cannot be shared is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from mitmproxy import exceptions
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.test import taddons
+
+from akto_mirror.workers.listener import Listener
+from akto_mirror.workers.sharing import Sharing
+
+Asked = list[tuple[str, str, int]]
+
+
+class Parent:
+    """Gives a socket of its own for each address."""
+
+    def __init__(self) -> None:
+        self.asked: Asked = []
+
+    def listen(self, key: str, host: str, port: int) -> list[socket.socket]:
+        """Note what was asked for."""
+        self.asked.append((key, host, port))
+        made = socket.create_server(("127.0.0.1", 0))
+        made.setblocking(False)
+        return [made]
+
+
+def play(story: Callable[[Any, Proxyserver, Sharing, Parent], Coroutine[Any, Any, None]]) -> None:
+    """Run a story with a proxy server that shares."""
+
+    async def act() -> None:
+        server = Proxyserver()
+        with taddons.context(server) as context:
+            parent = Parent()
+            sharing = Sharing(context.master, parent)
+            context.master.addons.add(sharing)
+            await story(context, server, sharing, parent)
+            context.options.update(server=False)
+            await server.setup_servers()
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize("mode", ["regular", "reverse:http://a", "reverse:https://a", "socks5", "upstream:http://a"])
+def test_servers_listen_where_the_parent_says(mode: str) -> None:
+    """Each asks by its whole mode, so that two at port 0 stay apart."""
+
+    async def story(context: Any, server: Proxyserver, _: Sharing, parent: Parent) -> None:
+        context.options.update(mode=[f"{mode}@127.0.0.1:0"])
+        assert await server.setup_servers()
+        assert parent.asked == [(f"{mode}@127.0.0.1:0", "127.0.0.1", 0)]
+        (instance,) = server.servers
+        assert isinstance(instance._servers[0], Listener)  # type: ignore[attr-defined]
+        assert server.listen_addrs()[0][0] == "127.0.0.1"
+
+    play(story)
+
+
+@pytest.mark.parametrize("mode", ["dns", "reverse:dns://a", "reverse:quic://a", "reverse:udp://a:1", "wireguard"])
+def test_what_is_not_tcp_is_refused(mode: str, caplog: pytest.LogCaptureFixture) -> None:
+    """By an error that names it, which ends mitmproxy's start."""
+    caplog.set_level(logging.ERROR)
+
+    async def story(context: Any, server: Proxyserver, _: Sharing, parent: Parent) -> None:
+        context.options.update(mode=[f"{mode}@127.0.0.1:0"])
+        assert not await server.setup_servers()
+        assert parent.asked == []
+
+    play(story)
+    assert f"`--processes` above 1 does not go with the mode {mode}@127.0.0.1:0" in caplog.records[0].message
+
+
+def test_files_cannot_be_shared() -> None:
+    """An option by which each worker would write the same file is refused."""
+
+    async def story(context: Any, _: Proxyserver, __: Sharing, ___: Parent) -> None:
+        context.options.add_option("save_stream_file", str, "", "")
+        with pytest.raises(exceptions.OptionsError, match="does not go with -w; leave out `--processes`"):
+            context.options.update(save_stream_file="flows")
+
+    play(story)
+
+
+def test_a_drain_ends_mitmproxy() -> None:
+    """Without connections at once, whichever thread asks for it."""
+
+    async def story(context: Any, server: Proxyserver, sharing: Sharing, _: Parent) -> None:
+        context.options.update(mode=["regular@127.0.0.1:0"])
+        await server.setup_servers()
+        await asyncio.to_thread(sharing.begin_to_drain, 60.0)
+        await asyncio.wait_for(context.master.should_exit.wait(), 60)
+
+    play(story)

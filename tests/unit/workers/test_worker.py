@@ -1,0 +1,86 @@
+"""A worker asks its parent, and is asked to drain."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+
+import pytest
+
+from akto_mirror.pool import Report
+from akto_mirror.workers import messages
+from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
+from akto_mirror.workers.worker import ORPHAN_S, Worker
+from tests.unit.workers.test_messages import report
+
+
+class Parent:
+    """Answers as it is told to."""
+
+    def __init__(self) -> None:
+        self.channel, theirs = messages.pair()
+        self.worker = Worker(2, theirs)
+        self.drains: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self.worker.follow(self.drains.put)
+
+    def answering(self, message: Message, *sockets: socket.socket) -> threading.Thread:
+        """Answer the next question."""
+
+        def answer() -> None:
+            self.asked, _ = messages.receive(self.channel)
+            messages.send(self.channel, message, sockets)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        return thread
+
+
+@pytest.fixture
+def parent() -> Parent:
+    """A parent with a worker."""
+    return Parent()
+
+
+def test_it_gets_sockets(parent: Parent) -> None:
+    """The parent's own, ready for an event loop; for metrics too."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = parent.answering(Listening(), listening)
+        (found,) = parent.worker.bind("127.0.0.1", 7)
+        thread.join()
+        assert parent.asked == Listen("", "127.0.0.1", 7)
+        assert (found.getsockname(), found.getblocking()) == (listening.getsockname(), False)
+        found.close()
+
+
+def test_an_address_that_cannot_be_used_is_an_error(parent: Parent) -> None:
+    """The same as if it had tried itself."""
+    parent.answering(Listening(98, "Address already in use"))
+    with pytest.raises(OSError, match="Address already in use") as raised:
+        parent.worker.listen("a mode", "127.0.0.1", 7)
+    assert raised.value.errno == 98
+
+
+def test_it_learns_of_the_others(parent: Parent) -> None:
+    """Whatever a drain that comes between question and answer."""
+    messages.send(parent.channel, Drain(3.0))
+    parent.answering(Others([report()]))
+    assert list(parent.worker.others()) == [report()]
+    assert parent.asked == Gather()
+    assert parent.drains.get(timeout=60) == 3.0
+
+
+def test_it_reports(parent: Parent) -> None:
+    """It is ready, reports from time to time, and leaves the last line to the parent."""
+    parent.worker.watch(report)
+    parent.worker.ready()
+    assert [messages.receive(parent.channel)[0] for _ in range(2)] == [Ready(), Reported(report())]
+    assert parent.worker.sum_up(report().counts) is True
+    assert messages.receive(parent.channel)[0] == Reported(Report(report().counts, 0, 0.0), final=True)
+
+
+def test_it_drains_when_its_parent_has_gone(parent: Parent) -> None:
+    """Nobody could replace it, or end it."""
+    parent.channel.close()
+    assert parent.drains.get(timeout=60) == ORPHAN_S
+    assert parent.worker.others() == ()
