@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
-from akto_mirror import pool
 from akto_mirror.addon import handover
 from akto_mirror.addon.commands import Commands
 from akto_mirror.addon.dead_letter_commands import DeadLetterCommands
@@ -27,6 +26,7 @@ from akto_mirror.addon.uploads import Uploads, UpstreamConnections
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.telemetry import pool
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, exceptions, http
 
-from akto_mirror import pool
 from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.addon import handover
 from akto_mirror.capture.capture import Capture
@@ -24,9 +23,10 @@ from akto_mirror.config.options import Settings
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.outcomes import Outcome, verdict
-from akto_mirror.pool import Report
 from akto_mirror.shown.marks import VERDICT, Marks
+from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import Observation, observe, with_others
+from akto_mirror.telemetry.pool import Report
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from akto_mirror import pool
 from akto_mirror.runner import arguments
 from akto_mirror.runner.arguments import WorkerArgument
+from akto_mirror.telemetry import pool
 from akto_mirror.workers import supervisor
 from akto_mirror.workers.lines import NumberedLines
 from akto_mirror.workers.supervisor import Supervisor

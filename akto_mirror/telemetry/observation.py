@@ -11,8 +11,8 @@ from akto_mirror import accounts
 from akto_mirror.accounts import Snapshot, Stats
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.spool import view
-from akto_mirror.pool import Report
 from akto_mirror.sampling.sampler import Account
+from akto_mirror.telemetry.pool import Report
 
 
 class Observation(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from akto_mirror.pool import Report
+from akto_mirror.telemetry.pool import Report
 
 # Bytes of the longest message: the reports of a thousand workers.
 LONGEST = 1 << 20

@@ -14,7 +14,7 @@ from typing import Any
 
 from akto_mirror import accounts
 from akto_mirror.accounts import Snapshot
-from akto_mirror.pool import Report
+from akto_mirror.telemetry.pool import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.child import Child
 from akto_mirror.workers.messages import Gather, Listen, Listening, Message, Others

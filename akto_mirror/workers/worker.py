@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from akto_mirror.accounts import Snapshot
-from akto_mirror.pool import Report
+from akto_mirror.telemetry.pool import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
 

@@ -79,7 +79,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("replay", "replay.har"),
     ("replay.har", "capture.payload"),
     ("replay.har", "ground"),
-    ("runner", "ground"),
+    ("runner", "telemetry"),
     ("runner", "workers"),
     ("sampling", "ground"),
     ("sampling", "ingestion.entries"),
@@ -90,9 +90,10 @@ ALLOWED: set[tuple[str, str]] = {
     ("telemetry", "ground"),
     ("telemetry", "sampling"),
     ("workers", "ground"),
+    ("workers", "telemetry"),
 }
 
-MOST_ARROWS = 73
+MOST_ARROWS = 74
 MOST_MODULES = 14
 MOST_LINES = 320
 

@@ -8,7 +8,7 @@ import pytest
 
 from akto_mirror.accounts import Stats
 from akto_mirror.outcomes import Dropped, Reason
-from akto_mirror.pool import Report
+from akto_mirror.telemetry.pool import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
 

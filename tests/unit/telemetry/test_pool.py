@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from akto_mirror import accounts, pool
+from akto_mirror import accounts
 from akto_mirror.accounts import Stats
 from akto_mirror.config import options
 from akto_mirror.outcomes import Dropped, Place, Reason
-from akto_mirror.pool import Alone, Report
+from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import observe, with_others
+from akto_mirror.telemetry.pool import Alone, Report
 
 
 def stats(captured: int) -> Stats:
