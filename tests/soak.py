@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -21,6 +22,11 @@ from tests.faults.kills import BATCH, GRACE_S, LINGER_MS, Stalls, waiting
 from tests.faults.load import Api, Clients, Crowd, GrpcApi, GrpcClients
 from tests.faults.server import OK, FaultServer, wait_for, weather
 from tests.support.proxy import ADDON, Proxy, running_mitmdump
+
+# With sampling nothing is owed by its path; kills, whose counts are lost, are left out.
+SAMPLING = {"akto_sample": "novel", "akto_sample_window_s": "1", "akto_sample_per_window": "20"}
+
+LAST_LINE = re.compile(r"akto: captured (\d+).*; skipped (\d+)(.*)")
 
 # Seconds between two events.
 EVERY_S = (2.0, 8.0)
@@ -39,6 +45,9 @@ class Tally:
         peak_mib: the most resident memory of any proxy.
         lost_answers: entries of batches that were taken while the answer was lost.
         calls: how many of the requests were gRPC calls, and answered.
+        captured: entries of proxies that ended in good order, by their own counts.
+        skipped: flows that these skipped.
+        unaccounted: requests that these had answered, and neither captured nor skipped.
     """
 
     owed: set[str] = field(default_factory=set)
@@ -54,23 +63,27 @@ class Tally:
     allowed: int = 0
     lost: int = 0
     invented: int = 0
+    captured: int = 0
+    skipped: int = 0
+    unaccounted: int = 0
 
     def __str__(self) -> str:
         return (
             f"requests {self.requests} ({self.calls} gRPC calls), owed {len(self.owed)}, delivered {self.delivered}, "
             f"duplicated {self.duplicated} (explained: up to {self.allowed}), lost {self.lost}; "
             f"kills {self.kills}, ends {self.ends}, reloads {self.reloads}, outages {self.outages}, "
-            f"peak memory {self.peak_mib:.0f} MiB"
+            f"peak memory {self.peak_mib:.0f} MiB; captured {self.captured}, skipped {self.skipped}, "
+            f"unaccounted {self.unaccounted}"
         )
 
     @property
     def is_good(self) -> bool:
         """Tell whether nothing was lost or invented, and duplicates are explained."""
-        return not self.lost and not self.invented and self.duplicated <= self.allowed
+        return not (self.lost or self.invented or self.unaccounted) and self.duplicated <= self.allowed
 
 
-def run(seconds: float, folder: Path, seed: int) -> Tally:
-    """Let it rain for so long; then let everything arrive."""
+def run(seconds: float, folder: Path, seed: int, *, samples: bool = False) -> Tally:
+    """Let it rain for this long; then let everything arrive."""
     draw = random.Random(seed)
     tally = Tally()
     script = folder / "addon.py"
@@ -91,16 +104,16 @@ def run(seconds: float, folder: Path, seed: int) -> Tally:
             "akto_spool_dir": str(folder / "spool"),
             "akto_linger_ms": str(LINGER_MS),
             "akto_timeout_s": "2",
-        }
+        } | (SAMPLING if samples else {})
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with running_mitmdump(*modes, options=options, scripts=[script]) as proxy:
-                _life(proxy, akto, clients, script, draw, tally, end, stalls)
+                _life(proxy, akto, clients, script, draw, tally, end, stalls if not samples else None)
         clients.stop()
         akto.script = OK
         with running_mitmdump(*modes, options=options, scripts=[script]):
             wait_for(lambda: not waiting(folder), 120)
-        _judge(tally, clients, akto)
+        _judge(tally, clients, akto, samples=samples)
         tally.calls = len(calls.answered)
     return tally
 
@@ -113,19 +126,19 @@ def _life(  # noqa: PLR0917 - all that one life touches
     draw: random.Random,
     tally: Tally,
     end: float,
-    stalls: Stalls,
+    stalls: Stalls | None,
 ) -> None:
-    """Let one proxy live until it is killed or ended, and note what it owes."""
+    """Let one proxy live until it is killed or ended, and note what it owes; without `stalls` none is killed."""
     began = time.monotonic()
     clients.aim(proxy)
     while True:
         time.sleep(draw.uniform(*EVERY_S))
         akto.script = weather(draw.randrange(2**32))
-        event = draw.choice(["outage", "outage", "reload", "kill", "end"])
+        event = draw.choice(["outage", "outage", "reload", "kill" if stalls else "outage", "end"])
         tally.peak_mib = max(tally.peak_mib, _peak_mib(proxy))
         if time.monotonic() > end or event == "end":
             return _end(proxy, clients, tally, began)
-        if event == "kill":
+        if event == "kill" and stalls:
             return _kill(proxy, clients, tally, began, stalls)
         if event == "outage":
             _be_away(akto, draw, tally)
@@ -148,10 +161,19 @@ def _kill(proxy: Proxy, clients: Crowd, tally: Tally, began: float, stalls: Stal
 def _end(proxy: Proxy, clients: Crowd, tally: Tally, began: float) -> None:
     """End it in good order: everything that was answered before is owed."""
     tally.ends += 1
-    tally.owed |= {path for path, at in clients.answered.items() if at > began}
     clients.aim(None)
+    answered = {path for path, at in clients.answered.items() if at > began}
     proxy.process.send_signal(signal.SIGTERM)
     proxy.process.wait(60)
+    proxy.reader.join(60)
+    last = LAST_LINE.search("\n".join(proxy.log[-20:]))
+    assert last, "\n".join(proxy.log)
+    captured, skipped = int(last[1]), int(last[2])
+    tally.captured += captured
+    tally.skipped += skipped
+    tally.unaccounted += max(0, len(answered) - captured - skipped)
+    if "sampled" not in last[3]:
+        tally.owed |= answered
 
 
 def _be_away(akto: FaultServer, draw: random.Random, tally: Tally) -> None:
@@ -167,14 +189,14 @@ def _peak_mib(proxy: Proxy) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
-def _judge(tally: Tally, clients: Crowd, akto: FaultServer) -> None:
+def _judge(tally: Tally, clients: Crowd, akto: FaultServer, *, samples: bool) -> None:
     taken = akto.taken
     tally.requests = len(clients.answered)
     tally.delivered = len(taken)
     tally.duplicated = sum(taken.values()) - len(taken)
     # A batch is sent again whose answer was lost, or that was in flight at a kill or an end.
     tally.allowed = akto.seen.unanswered + BATCH * (tally.kills + tally.ends + tally.outages)
-    tally.lost = len(tally.owed - set(taken))
+    tally.lost = abs(tally.captured - len(taken)) if samples else len(tally.owed - set(taken))
     tally.invented = len(set(taken) - clients.sent)
 
 
@@ -182,11 +204,12 @@ def main() -> int:
     """Run from the command line; 0 if nothing was lost."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--sample", action="store_true", help="with akto_sample=novel, and without kills")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     args = parser.parse_args()
     sys.stdout.write(f"seed {args.seed}\n")
     with tempfile.TemporaryDirectory() as folder:
-        tally = run(args.minutes * 60, Path(folder), args.seed)
+        tally = run(args.minutes * 60, Path(folder), args.seed, samples=args.sample)
     sys.stdout.write(f"{tally}\n")
     return 0 if tally.is_good else 1
 

@@ -18,3 +18,14 @@ def test_two_minutes(tmp_path: Path) -> None:
     assert len(tally.owed) > 500, tally
     assert tally.calls > 100, tally
     assert tally.is_good, tally
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_minute_with_sampling(tmp_path: Path) -> None:
+    """Each request is captured or skipped, and what was captured arrives; `-m tests.soak --sample` runs ten minutes."""
+    tally = soak.run(60, tmp_path, seed=2, samples=True)
+    assert tally.captured > 100, tally
+    assert tally.skipped > 100, tally
+    assert tally.is_good, tally
