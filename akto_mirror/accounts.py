@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, Dropped, Place, Reason
+from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Outcome, Reason
+
+logger = logging.getLogger(__name__)
+
+# Is called with entries, or their hashes where the entries are not at hand, what became of them, and why.
+Observer = Callable[[Sequence[bytes | int], Outcome, str], None]
 
 K = TypeVar("K")
 
@@ -33,7 +39,7 @@ class Snapshot:
 
     captured: int
     recovered: int
-    places: Mapping[Place, int]
+    places: Mapping[Outcome, int]
     dropped: Mapping[Dropped, int]
     skipped: Mapping[Reason, int]
     shortened: int
@@ -46,32 +52,32 @@ class Snapshot:
     @property
     def shipped(self) -> int:
         """Entries that Akto took."""
-        return self.places[Place.SHIPPED]
+        return self.places[Outcome.SHIPPED]
 
     @property
     def queued(self) -> int:
         """Entries that wait in memory."""
-        return self.places[Place.QUEUED]
+        return self.places[Outcome.QUEUED]
 
     @property
     def in_flight(self) -> int:
         """Entries of the batch that is being sent."""
-        return self.places[Place.IN_FLIGHT]
+        return self.places[Outcome.IN_FLIGHT]
 
     @property
     def spooled(self) -> int:
         """Entries that wait on disk."""
-        return self.places[Place.SPOOLED]
+        return self.places[Outcome.SPOOLED]
 
     @property
     def rejected(self) -> int:
         """Entries that Akto refused for good."""
-        return self.places[Place.REJECTED]
+        return self.places[Outcome.REJECTED]
 
     @property
     def handed_over(self) -> int:
         """Entries that another process, or a person, took out of the spool."""
-        return self.places[Place.HANDED_OVER]
+        return self.places[Outcome.HANDED_OVER]
 
     @property
     def pending(self) -> int:
@@ -89,14 +95,14 @@ class Snapshot:
         What was in memory is lost, and what was on disk is for others to send.
         """
         lost = self.queued + self.in_flight
-        places = {**self.places, Place.QUEUED: 0, Place.IN_FLIGHT: 0, Place.SPOOLED: 0}
-        places[Place.HANDED_OVER] += self.spooled
+        places = {**self.places, Outcome.QUEUED: 0, Outcome.IN_FLIGHT: 0, Outcome.SPOOLED: 0}
+        places[Outcome.HANDED_OVER] += self.spooled
         dropped = dict(self.dropped) | ({Dropped.KILLED: self.dropped.get(Dropped.KILLED, 0) + lost} if lost else {})
         return replace(self, places=places, dropped=dropped)
 
     def __str__(self) -> str:
         recovered = f" + recovered {self.recovered}" if self.recovered else ""
-        places = [(place, self.places[place]) for place in Place]
+        places = [(place, self.places[place]) for place in PLACES]
         shown = [f"{place} {count}" for place, count in places if count or place in ALWAYS_SHOWN]
         return (
             f"captured {self.captured}{recovered} = {' + '.join(shown)} + dropped {_sum(self.dropped)};"
@@ -109,7 +115,7 @@ def total(snapshots: Sequence[Snapshot]) -> Snapshot:
     return Snapshot(
         captured=sum(each.captured for each in snapshots),
         recovered=sum(each.recovered for each in snapshots),
-        places={place: sum(each.places.get(place, 0) for each in snapshots) for place in Place},
+        places={place: sum(each.places.get(place, 0) for each in snapshots) for place in PLACES},
         dropped=_added(each.dropped for each in snapshots),
         skipped=_added(each.skipped for each in snapshots),
         shortened=sum(each.shortened for each in snapshots),
@@ -150,9 +156,19 @@ class Stats:
     _sent_bytes: int = 0
     _send_seconds: float = 0.0
     _errors: int = 0
-    _places: dict[Place, int] = field(default_factory=lambda: dict.fromkeys(Place, 0))
+    _places: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(PLACES, 0))
     _dropped: Counter[Dropped] = field(default_factory=Counter)
     _skipped: Counter[Reason] = field(default_factory=Counter)
+    _observer: Observer | None = None
+
+    def observe(self, observer: Observer) -> None:
+        """Report from now on what becomes of entries, on the thread on which it does."""
+        self._observer = observer
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether outcomes of single entries are reported to somebody."""
+        return self._observer is not None
 
     def skip(self, reason: Reason) -> None:
         """Count a flow that a rule left out."""
@@ -174,7 +190,7 @@ class Stats:
         """Count an entry that was made and queued."""
         with self._lock:
             self._captured += 1
-            self._places[Place.QUEUED] += 1
+            self._places[Outcome.QUEUED] += 1
 
     def lose(self, reason: Dropped) -> int:
         """Count an entry that was captured and lost at once; returns how many are for this reason."""
@@ -187,36 +203,53 @@ class Stats:
         """Count entries found in the spool that another process left there."""
         with self._lock:
             self._recovered += count
-            self._places[Place.SPOOLED] += count
+            self._places[Outcome.SPOOLED] += count
 
-    def move(self, count: int, start: Place, end: Place) -> None:
-        """Count entries that went from one place to another."""
+    def move(
+        self,
+        entries: Sequence[bytes | int],
+        start: Outcome,
+        end: Outcome,
+        reason: str = "",
+        *,
+        count: int | None = None,
+    ) -> None:
+        """Count entries that went from one place to another, and report it; of an attempt only the end is reported.
+
+        Args:
+            entries: themselves, or the hashes of those that are known.
+            start: where they were.
+            end: where they are; of those that are dropped the reason is a `Dropped`.
+            reason: why.
+            count: how many they are, where not all are known.
+        """
+        count = len(entries) if count is None else count
         with self._lock:
             self._places[start] -= count
-            self._places[end] += count
+            if end is not Outcome.DROPPED:
+                self._places[end] += count
+            elif count:
+                self._dropped[Dropped(reason)] += count
+        if entries and end is not Outcome.IN_FLIGHT:
+            self._report(entries, end, reason)
 
-    def drop(self, count: int, start: Place, reason: Dropped) -> None:
-        """Count captured entries that are lost."""
-        if count:
-            with self._lock:
-                self._places[start] -= count
-                self._dropped[reason] += count
+    def _report(self, entries: Sequence[bytes | int], end: Outcome, reason: str) -> None:
+        try:
+            if self._observer is not None:
+                self._observer(entries, end, reason)
+        except Exception:
+            # What is delivered is not to depend on what is shown.
+            logger.warning("akto: an error in showing what became of entries; please report this", exc_info=True)
 
-    def ship(self, count: int, size: int) -> None:
-        """Count the entries of a batch that was in flight and that Akto took, `size` bytes of them."""
-        with self._lock:
-            self._places[Place.IN_FLIGHT] -= count
-            self._places[Place.SHIPPED] += count
-            self._batches += 1
-            self._sent_bytes += size
-
-    def attempt(self, seconds: float, *, ok: bool) -> None:
-        """Count one attempt to send a batch, and the seconds that it took."""
+    def attempt(self, seconds: float, sent: Sequence[bytes], *, ok: bool) -> None:
+        """Count one attempt to send a batch, the seconds that it took, and what has arrived."""
         with self._lock:
             self._failures += not ok
             self._send_seconds += seconds
+            self._batches += bool(sent)
+            self._sent_bytes += sum(map(len, sent))
 
-    def count(self, place: Place) -> int:
+    def count(self, place: Outcome) -> int:
         """Return the number of entries in one place."""
         return self._places[place]
 

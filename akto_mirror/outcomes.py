@@ -38,14 +38,18 @@ class Skip:
         return f"{self.reason} {self.detail}".rstrip()
 
 
-class Place(StrEnum):
-    """Where a captured entry is, or how it ended, unless it was dropped: a closed vocabulary."""
+class Outcome(StrEnum):
+    """Where a flow or its entry is on its way to Akto, or how that way ended: a closed vocabulary."""
 
-    SHIPPED = "shipped"
+    SKIPPED = "skipped"
+    DRY_RUN = "captured (dry run)"
+    CAPTURED = "captured"
     QUEUED = "queued"
     IN_FLIGHT = "in flight"
     SPOOLED = "spooled"
+    SHIPPED = "shipped"
     REJECTED = "rejected"
+    DROPPED = "dropped"
     HANDED_OVER = "handed over"
 
 
@@ -61,28 +65,23 @@ class Dropped(StrEnum):
     KILLED = "in the memory of a worker that was killed"
 
 
+# Where a captured entry is unless it was dropped, in the order of the summary line.
+PLACES = (
+    Outcome.SHIPPED,
+    Outcome.QUEUED,
+    Outcome.IN_FLIGHT,
+    Outcome.SPOOLED,
+    Outcome.REJECTED,
+    Outcome.HANDED_OVER,
+)
+
 # Where entries are that may still be shipped by this process.
-PENDING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
-
-ALWAYS_SHOWN = (Place.SHIPPED, Place.SPOOLED, Place.REJECTED)
-
-
-class Outcome(StrEnum):
-    """Where a flow is on its way to Akto, or how that way ended: a closed vocabulary."""
-
-    SKIPPED = "skipped"
-    DRY_RUN = "captured (dry run)"
-    CAPTURED = "captured"
-    QUEUED = "queued"
-    SPOOLED = "spooled"
-    SHIPPED = "shipped"
-    REJECTED = "rejected"
-    DROPPED = "dropped"
-    HANDED_OVER = "handed over"
-
+PENDING = (Outcome.QUEUED, Outcome.IN_FLIGHT, Outcome.SPOOLED)
 
 # An entry of such an outcome may still have another one.
-UNDER_WAY = frozenset({Outcome.CAPTURED, Outcome.QUEUED, Outcome.SPOOLED})
+UNDER_WAY = frozenset({Outcome.CAPTURED, *PENDING})
+
+ALWAYS_SHOWN = (Outcome.SHIPPED, Outcome.SPOOLED, Outcome.REJECTED)
 
 
 def verdict(outcome: Outcome, reason: str = "") -> str:

@@ -25,7 +25,7 @@ TARGET = "http://akto.test:9091"
 
 def age(driver: Driver) -> float:
     """Return how long the oldest entry has waited, as the metrics tell it."""
-    since = min(driver.queue.since(), driver.dispatcher.since())
+    since = driver.scheduler.since()
     sizes = view.measure(driver.spool.file.parent, "t") if driver.spool else None
     oldest = sizes.oldest if sizes and sizes.oldest is not None else driver.clock.wall()
     return max(0.0, driver.clock.now - since, driver.clock.wall() - oldest)
@@ -65,7 +65,7 @@ def test_a_batch_that_is_being_split_is_seen(tmp_path: Path, durability: Durabil
     for number in range(10):
         driver.offer(b"%d" % number)
     started = driver.clock.now
-    while not driver.dispatcher._bisections.open:
+    while not driver.scheduler.poison.bisections.open:
         driver.run(picky(lambda entry: entry == b"7"), seconds=1, healthy=True)
     assert age(driver) >= driver.clock.now - started - 2
     driver.run(picky(lambda entry: entry == b"7"))
@@ -86,7 +86,7 @@ def test_a_batch_that_left_the_disk_unnoticed_is_seen(tmp_path: Path) -> None:
     driver.queue.flush()
     driver.tend()
     driver.finish(always(503))
-    assert driver.queue.held
+    assert driver.queue.requeued
     driver.clock.now += 300
     assert age(driver) >= 320
 

@@ -175,8 +175,8 @@ def test_writes_that_fail(tmp_path: Path, durability: Durability) -> None:
     code = LIMITED.replace("Durability.DISK", f"Durability.{durability.name}")
     if durability is Durability.SPILL:
         code = code.replace("driver.tend()", "driver.queue.flush() or driver.tend()", 1)
-        code = code.replace("for number", "driver.dispatcher.health.failed(Kind.TRANSIENT, 1e9, 1)\nfor number", 1)
-        code = code.replace("kept =", "driver.dispatcher.health.reset()\nkept =")
+        code = code.replace("for number", "driver.scheduler.health.failed(Kind.TRANSIENT, 1e9, 1)\nfor number", 1)
+        code = code.replace("kept =", "driver.scheduler.health.reset()\nkept =")
         code = code.replace("import Durability", "import Durability, Kind")
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "s")], cwd=ROOT, capture_output=True, text=True, check=False

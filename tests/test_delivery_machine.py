@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.queue import cost
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.spool.errors import SpoolError
@@ -212,7 +213,7 @@ class Delivery(RuleBasedStateMachine):
         counts = self.driver.counts
         assert counts.missing == 0
         assert min(counts.places.values()) >= 0
-        assert counts.in_flight == 0 or self.driver.in_flight or self.driver.dispatcher._bisections.open
+        assert counts.in_flight == 0 or self.driver.in_flight or self.driver.scheduler.poison.bisections.open
 
     @invariant()
     def what_is_told_adds_up(self) -> None:
@@ -232,7 +233,8 @@ class Delivery(RuleBasedStateMachine):
     def memory_is_bounded(self) -> None:
         """The queue holds what it may, and beyond it at most what came back from failed sends."""
         if hasattr(self, "driver"):
-            assert self.driver.queue.size <= 5_000 + self.driver.queue.held + 2 * 2_000
+            requeued = sum(cost(batch.entries) for batch in self.driver.queue.requeued)
+            assert self.driver.queue.size <= 5_000 + requeued + 2 * 2_000
 
     def teardown(self) -> None:
         """At last everything passes: what was captured has arrived, or was refused or dropped with a reason."""

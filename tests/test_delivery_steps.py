@@ -62,7 +62,7 @@ def test_a_disk_as_slow_as_the_traffic_keeps_nothing_from_being_sent(tmp_path: P
     offer(driver, 10)
     driver.step()
     assert driver.counts.spooled == 20
-    assert driver.dispatcher.due_in(driver.clock.now, idle=False) == 0
+    assert driver.scheduler.due_in(driver.clock.now, idle=False) == 0
     driver.clock.now += 1
     assert driver.begin()
     driver.finish(ok)
@@ -76,7 +76,7 @@ def test_a_full_spool_is_no_reason_to_hurry(tmp_path: Path) -> None:
     offer(driver, 10)
     driver.step()
     assert driver.counts.queued == 10
-    assert driver.dispatcher.due_in(driver.clock.now, idle=False) > 1
+    assert driver.scheduler.due_in(driver.clock.now, idle=False) > 1
 
 
 def test_the_shipper_sends_while_the_disk_never_catches_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,10 @@ def faulty(*_: object, **__: object) -> None:
     raise RuntimeError("a fault of our own")
 
 
-BREAKABLE = ["_report.failed", "_report.shipped", "store.keep", "store._attempt", "store.remove", "_observe"]
+BREAKABLE = [
+    *("scheduler._results._report.failed", "scheduler._results._report.shipped"),
+    *("store.keep", "store._attempt", "store.remove", "stats._observer"),
+]
 
 
 @pytest.mark.parametrize("part", BREAKABLE)
@@ -152,7 +155,7 @@ def test_a_fault_of_our_own_loses_nothing(
     offer(driver, 10)
     driver.tend()
     assert driver.begin()
-    owner, _, name = f"dispatcher.{part}".rpartition(".")
+    owner, _, name = part.rpartition(".")
     with monkeypatch.context() as broken, contextlib.suppress(RuntimeError):
         broken.setattr(attrgetter(owner)(driver), name, faulty)
         driver.finish(always(status))
@@ -223,11 +226,11 @@ def test_what_was_tried_in_vain_is_written_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "s").symlink_to(tmp_path)
     offer(driver, 20)
     driver.run(always(503), seconds=3)
-    assert driver.queue.held
+    assert driver.queue.requeued
     (tmp_path / "s").unlink()
     driver.close()
     assert driver.counts.spooled == 20
-    assert driver.queue.size == driver.queue.held == 0
+    assert driver.queue.size == 0
 
 
 @pytest.mark.parametrize("room", range(0, 6000, 500))
@@ -288,7 +291,7 @@ def without_threads(monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> N
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
 
-@pytest.mark.parametrize("name", ["akto-shipper", "akto-courier", "akto"])
+@pytest.mark.parametrize("name", ["akto-shipper", "akto-sender", "akto"])
 @pytest.mark.parametrize("durability", Durability)
 def test_a_thread_that_cannot_be_started_is_started_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, name: str

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from mitmproxy.test import tflow
 
-from akto_mirror.accounts import Stats
 from akto_mirror.contents import MOST, Contents
 from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.spool.spool import Spool
-from akto_mirror.delivery.spool.store import Store
+from akto_mirror.delivery.store import Store
 from akto_mirror.outcomes import Dropped, Outcome
 from akto_mirror.shown import marks
 from akto_mirror.shown.marks import VERDICT, Marks
@@ -120,7 +119,7 @@ def test_what_another_process_takes_over(tmp_path: Path) -> None:
 def test_another_spool(tmp_path: Path) -> None:
     """Line 12: where the folder or the durability changes, what is on the old disk is handed over."""
     driver = stocked(tmp_path / "s")
-    driver.dispatcher.move(Store(None, Stats()), driver.clock.now)
+    driver.scheduler.reconfigure(Durability.MEMORY, Pace(), Store(None, driver.stats), "", driver.clock.now)
     assert last(driver) == ["handed over"] * 6
     assert driver.counts.handed_over == 6
 
@@ -140,11 +139,8 @@ def test_a_flow_follows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """Line 2: without a screen nothing is, and with one no more than flows are followed."""
+    """Line 2: no more is remembered than flows are followed."""
     contents = Contents()
-    contents.put(1, [b"a"])
-    assert contents.besides(()) == []
-    contents.observe = lambda *_: None
     for number in range(MOST // 100 + 5):
         contents.put(number, [b"%d" % entry for entry in range(100)])
     assert len(contents.besides(())) == MOST // 100

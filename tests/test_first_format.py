@@ -24,7 +24,7 @@ from akto_mirror.delivery.spool.first_format import FirstFormat
 from akto_mirror.delivery.spool.rows import Foreign
 from akto_mirror.delivery.spool.schema import FIRST, VERSION
 from akto_mirror.delivery.spool.spool import Dead, Spool
-from akto_mirror.delivery.spool.store import Store
+from akto_mirror.delivery.store import Store
 from akto_mirror.replay import entries, job
 from akto_mirror.replay.job import Job
 from tests.data.first_format import make

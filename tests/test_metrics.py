@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from akto_mirror import sample_api
 from akto_mirror.accounts import Stats
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.outcomes import Dropped, Outcome, Reason
 from akto_mirror.sampling.novelty import Endpoint
 from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry import server
@@ -61,9 +61,9 @@ def test_every_count_is_told() -> None:
         stats.capture()
     stats.lose(Dropped.QUEUE_FULL)
     stats.skip(Reason.STATUS)
-    stats.move(3, Place.QUEUED, Place.IN_FLIGHT)
-    stats.ship(3, 900)
-    stats.attempt(0.5, ok=True)
+    stats.move([b"x"] * 3, Outcome.QUEUED, Outcome.IN_FLIGHT)
+    stats.move([b"x" * 300] * 3, Outcome.IN_FLIGHT, Outcome.SHIPPED)
+    stats.attempt(0.5, [b"x" * 300] * 3, ok=True)
     with serving(stats) as url:
         seen = samples(url)
     assert seen["akto_mirror_entries_captured_total"] == 6

@@ -16,8 +16,9 @@ import pytest
 
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.policy import Policy, SpoolPlan
 from akto_mirror.delivery.retry import Durability, Pace
-from akto_mirror.delivery.shipper import Policy, Shipper, SpoolPlan
+from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.sinks.file import FileSink
 from akto_mirror.delivery.sinks.http import HttpSink

@@ -127,7 +127,7 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
                 os.utime(script, (stamp, stamp))
                 wait_for(lambda times=times: sum("Loading script" in line for line in proxy.log) > times)  # type: ignore[misc]
             clients.stop()
-            wait_for(lambda: threads(proxy, told) == ["akto-courier", "akto-shipper"])
+            wait_for(lambda: threads(proxy, told) == ["akto-sender", "akto-shipper"])
             akto.script = OK
             wait_for(lambda: set(clients.answered) <= set(akto.taken))
             proxy.stop()

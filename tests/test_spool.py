@@ -26,11 +26,12 @@ from akto_mirror import private_files
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.spool import rows, schema
+from akto_mirror.delivery.spool.access import BUSY_S
 from akto_mirror.delivery.spool.errors import SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.delivery.spool.journal import JOURNAL_BYTES, SYNCHRONOUS
 from akto_mirror.delivery.spool.lock import LOCK_S
 from akto_mirror.delivery.spool.spool import TIDY_PAGES, TIDY_TIMES, Dead, Spool
-from akto_mirror.delivery.spool.store import BUSY_S, Store
+from akto_mirror.delivery.store import Store
 from tests.faults.driver import Clock, Driver, ok
 
 BATCH = [b'{"n":1}', b'{"n":2}', '{"n":"Grüße"}'.encode()]

@@ -35,8 +35,7 @@ class Screen:
             lasting.marks = Marks(_soon, _refresh)
         entry_view.offer(self.explain)
         lasting.marks.mark = settings.screen.mark
-        if self.session.shipper is not None:
-            self.session.shipper.observe(lasting.marks.tell)
+        self.session.stats.observe(lasting.marks.tell)
 
     def done(self) -> None:
         """Explain nothing any more."""

@@ -18,8 +18,8 @@ from akto_mirror.config import redaction as redaction_options
 from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
 from akto_mirror.config.screen import Mark, ScreenConfig
 from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.policy import Policy, SpoolPlan
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.shipper import Policy, SpoolPlan
 from akto_mirror.delivery.sinks import destination
 from akto_mirror.delivery.sinks.choose import SinkConfig
 from akto_mirror.sampling import sampler

@@ -6,13 +6,36 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from akto_mirror.akto_api import BATCH_HEAD, BATCH_TAIL
 
 
+class SpoolId(NamedTuple):
+    """A batch on disk: the file that was in use when it was stored, counted by this process, and its id in there."""
+
+    file: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Entries that are sent together.
+
+    Attributes:
+        entries: encoded, at least one.
+        since: when the first of them came to where it was taken from, in monotonic seconds.
+        spool_id: where the batch is on disk; None if it is in memory only.
+    """
+
+    entries: Sequence[bytes]
+    since: float
+    spool_id: SpoolId | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A batch is sent at whichever comes first: so many entries, so many bytes, so many seconds after its first."""
+    """A batch is sent at whichever comes first: its number of entries, of bytes, or of seconds since its first."""
 
     entries: int
     size: int

@@ -7,12 +7,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from akto_mirror.delivery.batch import Batch
 from akto_mirror.delivery.poison import Refusals
 from akto_mirror.delivery.spool.spool import Dead
-from akto_mirror.delivery.spool.store import Row
 
 # In an outage that looks like poison one batch is split and not all; where poison is proven, as many as this at a time,
-# and of no more bytes. Some more may be where no part is left that could prove that the other side works.
+# and of no more bytes. Some more may be where no part is left that could prove that the destination works.
 MOST = 64
 MOST_BYTES = 8 * 1024 * 1024
 MORE = 8
@@ -26,26 +26,30 @@ NEVER_REFUSED = Refusals()
 
 
 @dataclass(eq=False, slots=True)
-class Parcel:
-    """Entries that are sent together, and when the first of them came to where it was taken from."""
+class Bisection:
+    """A batch that is being split.
 
-    entries: Sequence[bytes]
-    since: float
-    row: Row | None = None
-    part_of: Bisection | None = None
-    refusals: Refusals = NEVER_REFUSED
+    Attributes:
+        batch: as it was.
+        size: its bytes.
+        waiting: its parts that wait for their turn.
+        open: how many parts have not come to an end.
+        dead: the entries that were rejected.
+    """
+
+    batch: Batch
+    size: int
+    waiting: dict[Batch, None] = field(default_factory=dict)
+    open: int = 0
+    dead: list[Dead] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
-class Bisection:
-    """A batch that is being split: its place on disk, its age and bytes, its parts that wait, and what was rejected."""
+class Part:
+    """A part of a batch, or all of it until it is divided, and how often it was refused."""
 
-    row: Row | None
-    since: float
-    size: int
-    parts: dict[Parcel, None] = field(default_factory=dict)
-    open: int = 0
-    dead: list[Dead] = field(default_factory=list)
+    whole: Bisection
+    refusals: Refusals
 
 
 class Bisections:
@@ -53,56 +57,64 @@ class Bisections:
 
     def __init__(self) -> None:
         self.open: list[Bisection] = []
-        self._fresh: list[Parcel] = []
-        self._later: list[tuple[float, int, Parcel]] = []
+        self._parts: dict[Batch, Part] = {}
+        self._fresh: list[Batch] = []
+        self._later: list[tuple[float, int, Batch]] = []
         self._numbers = itertools.count()
 
-    def begin(self, parcel: Parcel, *, several: bool) -> Bisection | None:
-        """Open one for a batch; None if that has to wait for those that are open.
+    def part(self, batch: Batch) -> Part | None:
+        """Return what is known of a part; None if the batch is not one."""
+        return self._parts.get(batch)
+
+    def may_begin(self, batch: Batch, *, several: bool) -> bool:
+        """Return whether a batch may be split now, or has to wait for those that are open.
 
         Args:
-            parcel: the batch.
+            batch: that is to be split.
             several: whether there may be more than one with parts that have not been tried.
         """
         self._forget_closed()
-        if self.open and not self._may_begin(sum(map(len, parcel.entries)), several=several):
-            return None
-        return self.open_for(parcel)
-
-    def open_for(self, parcel: Parcel) -> Bisection:
-        """Open one for a batch however many there are."""
-        begun = Bisection(parcel.row, parcel.since, sum(map(len, parcel.entries)))
-        self.open.append(begun)
-        return begun
-
-    def _may_begin(self, size: int, *, several: bool) -> bool:
+        size = sum(map(len, batch.entries))
+        if not self.open:
+            return True
         if self._fresh:
             return several and self._has_room(size)
-        return self._has_more(size)
+        return len(self.open) < MOST + MORE and self._size() + size <= MOST_BYTES + MORE_BYTES
+
+    def begin(self, batch: Batch, refusals: Refusals) -> Bisection:
+        """Open one for a batch, which is its first part."""
+        begun = Bisection(batch, sum(map(len, batch.entries)), open=1)
+        self.open.append(begun)
+        self._parts[batch] = Part(begun, refusals)
+        return begun
 
     def _has_room(self, size: int) -> bool:
         return len(self.open) < MOST and self._size() + size <= MOST_BYTES
-
-    def _has_more(self, size: int) -> bool:
-        return len(self.open) < MOST + MORE and self._size() + size <= MOST_BYTES + MORE_BYTES
 
     def _size(self) -> int:
         return sum(each.size for each in self.open)
 
     def is_crowded(self) -> bool:
-        """Tell whether no more would be opened."""
+        """Return whether no more would be opened."""
         return not self._has_room(0)
 
-    def add(self, part: Parcel) -> None:
-        """Let a part wait for its turn."""
-        assert part.part_of is not None  # noqa: S101 - for the type checker
-        part.part_of.parts[part] = None
-        if part.refusals.count:
-            heapq.heappush(self._later, (part.refusals.not_before, next(self._numbers), part))
-        else:
-            self._fresh.append(part)
+    def add(self, whole: Bisection, entries: Sequence[bytes], refusals: Refusals) -> Batch:
+        """Make a part, which does not wait for its turn yet."""
+        part = Batch(entries, whole.batch.since)
+        self._parts[part] = Part(whole, refusals)
+        whole.open += 1
+        return part
 
-    def take_fresh(self, row: int) -> Parcel | None:
+    def wait(self, batch: Batch) -> None:
+        """Let a part wait for its turn."""
+        part = self._parts[batch]
+        part.whole.waiting[batch] = None
+        if part.refusals.count:
+            heapq.heappush(self._later, (part.refusals.not_before, next(self._numbers), batch))
+        else:
+            self._fresh.append(batch)
+
+    def take_fresh(self, row: int) -> Batch | None:
         """Take a part that has not been tried: the one that was split last, the smallest and so the likeliest to pass.
 
         Args:
@@ -118,24 +130,23 @@ class Bisections:
             self._forget_closed()
         return self._taken(self._fresh.pop()) if self._fresh else None
 
-    def take_refused(self, now: float) -> Parcel | None:
+    def take_refused(self, now: float) -> Batch | None:
         """Take a part that was refused and is due again."""
         self._forget_closed()
         if not self._later or self._later[0][0] > now:
             return None
         return self._taken(heapq.heappop(self._later)[2])
 
-    def take_settling(self, now: float, passes: int) -> Parcel | None:
+    def take_settling(self, now: float, passes: int) -> Batch | None:
         """Take a part that was refused and is due again if something has passed since, for then it can be settled."""
         self._forget_closed()
-        if self._later and passes > self._later[0][2].refusals.last:
+        if self._later and passes > self._parts[self._later[0][2]].refusals.last:
             return self.take_refused(now)
         return None
 
-    def _taken(self, part: Parcel) -> Parcel:
-        assert part.part_of is not None  # noqa: S101 - for the type checker
-        del part.part_of.parts[part]
-        return part
+    def _taken(self, batch: Batch) -> Batch:
+        del self._parts[batch].whole.waiting[batch]
+        return batch
 
     def due_in(self, now: float) -> float:
         """Return the seconds until a part is due; infinity if there is none."""
@@ -144,11 +155,19 @@ class Bisections:
             return 0.0
         return max(0.0, self._later[0][0] - now) if self._later else NEVER
 
-    def close(self, each: Bisection) -> list[bytes]:
+    def end(self, batch: Batch) -> Bisection | None:
+        """Forget a part that has come to an end; returns its bisection if that was the last one."""
+        whole = self._parts.pop(batch).whole
+        whole.open -= 1
+        return None if whole.open else whole
+
+    def close(self, whole: Bisection) -> list[bytes]:
         """End one; returns the entries of its parts that wait."""
-        self.open.remove(each)
-        rest = [entry for part in each.parts for entry in part.entries]
-        each.parts.clear()
+        self.open.remove(whole)
+        rest = [entry for part in whole.waiting for entry in part.entries]
+        whole.waiting.clear()
+        if whole.open:
+            self._parts = {batch: part for batch, part in self._parts.items() if part.whole is not whole}
         return rest
 
     def _forget_closed(self) -> None:
@@ -158,6 +177,6 @@ class Bisections:
         while self._later and self._is_gone(self._later[0][2]):
             heapq.heappop(self._later)
 
-    @staticmethod
-    def _is_gone(part: Parcel) -> bool:
-        return part.part_of is None or part not in part.part_of.parts
+    def _is_gone(self, batch: Batch) -> bool:
+        part = self._parts.get(batch)
+        return part is None or batch not in part.whole.waiting

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from akto_mirror.akto_api import MAX_ENTRY_BYTES
 from akto_mirror.delivery import batch
-from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.batch import Batch, Limits
 from akto_mirror.outcomes import Dropped
 
 # What an entry holds in memory beside its own bytes: the bytes object's head, the time when it came, and the places of
@@ -22,21 +21,18 @@ def cost(entries: Sequence[bytes]) -> int:
     return sum(map(len, entries)) + ENTRY_OVERHEAD * len(entries)
 
 
-class Taken(NamedTuple):
-    """Entries that were taken together, and when the first of them came."""
-
-    entries: list[bytes]
-    since: float
-
-
 class Queue:
-    """Entries that wait in memory, bounded by what they hold there.
+    """Entries that wait in memory, bounded by what they hold there, and whole batches that came back.
 
     One thread puts and another takes; `changed` is the lock that both hold while they do, and what the taker waits for.
 
     Args:
         limit: bytes that may be held.
         limits: when a batch is due.
+
+    Attributes:
+        size: bytes that all entries hold here.
+        requeued: batches that came back from attempts, whether there was room or not.
     """
 
     def __init__(self, limit: int, limits: Limits) -> None:
@@ -44,7 +40,8 @@ class Queue:
         self.limits = limits
         self.changed = threading.Condition()
         self.size = 0
-        self.held = 0
+        self.requeued: list[Batch] = []
+        self._requeued_size = 0
         self._entries: deque[bytes] = deque()
         self._times: deque[float] = deque()
         self._flushing = 0
@@ -54,7 +51,7 @@ class Queue:
         return len(self._entries)
 
     def refusal(self, size: int) -> Dropped | None:
-        """Tell why an entry of `size` bytes cannot be queued."""
+        """Return why an entry of `size` bytes cannot be queued."""
         if size > MAX_ENTRY_BYTES:
             return Dropped.TOO_LARGE
         if not self._open:
@@ -62,7 +59,7 @@ class Queue:
         return None if self.size + size + ENTRY_OVERHEAD <= self.limit else Dropped.QUEUE_FULL
 
     def put(self, entry: bytes, now: float) -> bool:
-        """Queue an entry; tells whether the taker should look: a batch has begun or is full."""
+        """Queue an entry; returns whether the taker should look: a batch has begun or is full."""
         before = self.is_full(), self.is_brimming()
         self._entries.append(entry)
         self._times.append(now)
@@ -70,16 +67,16 @@ class Queue:
         return len(self._entries) == 1 or before != (self.is_full(), self.is_brimming())
 
     def is_full(self) -> bool:
-        """Tell whether a batch is due by its size, or because whoever can wait does."""
-        waiting = self.size - self.held
+        """Return whether a batch is due by its size, or because a producer that can wait does."""
+        waiting = self.size - self._requeued_size
         return waiting > self.limit // 4 or batch.is_full(len(self._entries), waiting, self.limits)
 
     def is_crowded(self) -> bool:
-        """Tell whether a quarter of the memory is in use."""
+        """Return whether a quarter of the memory is in use."""
         return self.size > self.limit // 4
 
     def is_brimming(self) -> bool:
-        """Tell whether half of the memory is in use: more than whoever can wait ever fills."""
+        """Return whether half of the memory is in use: more than a producer that can wait ever fills."""
         return self.size > self.limit // 2
 
     def due_in(self, now: float) -> float:
@@ -93,7 +90,8 @@ class Queue:
     def since(self) -> float:
         """Return when the oldest entry came that waits here; infinity if there is none."""
         with self.changed:
-            return self._times[0] if self._times else float("inf")
+            first = self._times[0] if self._times else float("inf")
+            return min([first, *(each.since for each in self.requeued)])
 
     def flush(self) -> None:
         """Let everything that waits now be due."""
@@ -101,7 +99,7 @@ class Queue:
             self._flushing = len(self._entries)
             self.changed.notify_all()
 
-    def take(self) -> Taken:
+    def take(self) -> Batch:
         """Take the next batch."""
         with self.changed:
             taken = batch.take(self._entries, self.limits)
@@ -110,9 +108,9 @@ class Queue:
                 self._times.popleft()
             self.size -= cost(taken)
             self._flushing = max(0, self._flushing - len(taken))
-            return Taken(taken, since)
+            return Batch(taken, since)
 
-    def put_back(self, taken: Taken) -> None:
+    def put_back(self, taken: Batch) -> None:
         """Undo a `take`, whether there is room or not; all of it has then come when its first entry came."""
         with self.changed:
             self._entries.extendleft(reversed(taken.entries))
@@ -120,18 +118,30 @@ class Queue:
             self.size += cost(taken.entries)
             self._flushing += len(taken.entries)
 
-    def hold(self, size: int) -> None:
-        """Count `size` bytes more, or less if negative, that wait in memory elsewhere."""
+    def requeue(self, tried: Batch) -> None:
+        """Keep a batch whose attempt failed as it is, whether there is room or not."""
         with self.changed:
-            self.size += size
-            self.held += size
+            self.requeued.append(tried)
+            self._count_requeued(cost(tried.entries))
 
-    def shut(self) -> list[bytes]:
+    def take_requeued(self, tried: Batch) -> None:
+        """Take one of the batches that came back."""
+        with self.changed:
+            self.requeued.remove(tried)
+            self._count_requeued(-cost(tried.entries))
+
+    def shut(self) -> list[Batch]:
         """Take everything, and let nothing in any more."""
         with self.changed:
             self._open = False
-            rest = list(self._entries)
-            self._entries.clear()
+            rest, self.requeued = self.requeued, []
+            self._count_requeued(-self._requeued_size)
+            while self._entries:
+                rest.append(Batch(batch.take(self._entries, self.limits), self._times[0]))
             self._times.clear()
-            self.size = self.held
+            self.size = 0
             return rest
+
+    def _count_requeued(self, size: int) -> None:
+        self.size += size
+        self._requeued_size += size

@@ -1,4 +1,4 @@
-"""What the log tells of the delivery: the first failure of a row, one in a while, and that it works again."""
+"""What the log shows of the delivery: the first failure of a row, one in a while, and that it works again."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Report:
 
     Args:
         stats: the counts that a failure is told with.
-        where: tells where entries wait meanwhile.
+        where: returns where entries wait meanwhile.
     """
 
     def __init__(self, stats: Stats, where: Callable[[], str]) -> None:
         self._stats = stats
         self._where = where
         self._kind: Kind | None = None
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
         self._failing = False
-        self._condemned_at = float("-inf")
-        self._condemned = 0
+        self._rejected_at = float("-inf")
+        self._rejected = 0
 
     def failed(self, kind: Kind, result: SendResult, now: float) -> None:
-        """Tell of a failed try; a refused token and a set-up mistake are told once a row."""
-        if now - self._told_at < self._pause(kind):
+        """Log a failed attempt; a refused token and a set-up mistake are logged once a row."""
+        if now - self._logged_at < self._pause(kind):
             return
-        self._failing, self._kind, self._told_at = True, kind, now
+        self._failing, self._kind, self._logged_at = True, kind, now
         what = f"answer {result.told}" if result.status else result.told
         hint = result.hint
         logger.warning(
@@ -57,19 +57,19 @@ class Report:
         )
 
     def shipped(self, count: int, size: int, seconds: float) -> None:
-        """Tell of a batch that was taken."""
+        """Log a batch that was taken."""
         if self._failing:
             self._failing, self._kind = False, None
             logger.info("akto: sending works again")
         logger.info("akto: sent %s (%d bytes) in %d ms", counts.count(count, "entry"), size, 1000 * seconds)
 
-    def condemned(self, reason: str, now: float) -> None:
-        """Tell of an entry that was refused for good."""
-        self._condemned += 1
-        if now - self._condemned_at >= NEW_EVERY_S:
-            refused = f"{counts.count(self._condemned, 'entry')} {counts.verb(self._condemned, 'was')}"
+    def rejected(self, reason: str, now: float) -> None:
+        """Log an entry that was refused for good."""
+        self._rejected += 1
+        if now - self._rejected_at >= NEW_EVERY_S:
+            refused = f"{counts.count(self._rejected, 'entry')} {counts.verb(self._rejected, 'was')}"
             logger.warning("akto: %s refused for good; the last: %s", refused, reason)
-            self._condemned, self._condemned_at = 0, now
+            self._rejected, self._rejected_at = 0, now
 
     def _pause(self, kind: Kind) -> float:
         if self._kind is None:

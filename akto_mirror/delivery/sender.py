@@ -1,4 +1,4 @@
-"""The thread that waits for the other side, so that the shipper never does."""
+"""The thread that waits for the destination, so that the shipper never does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from akto_mirror.delivery.bisections import Parcel
+from akto_mirror.delivery.batch import Batch
+from akto_mirror.delivery.results import Attempt
 from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.escaping import printable
 
@@ -17,83 +18,83 @@ from akto_mirror.escaping import printable
 HEALTH_S = 5.0
 
 
-class Job(NamedTuple):
-    """One try: what to send, where to, in how many seconds, and whether a refusal is worth a health check."""
-
-    parcel: Parcel
+class _Order(NamedTuple):
+    batch: Batch
     sink: Sink
     timeout_s: float
     asks_health: bool
 
 
-class Done(NamedTuple):
-    """How a job went, and how many seconds it took."""
-
-    job: Job
-    result: SendResult
-    seconds: float
-
-
-class Courier:
-    """Carries one parcel at a time; its thread starts with the first.
+class Sender:
+    """Makes one attempt at a time; its thread starts with the first.
 
     Args:
-        wake: called on the courier's thread when a job is done.
+        wake: called on the sender's thread when an attempt is done.
+
+    Attributes:
+        batch: what is being sent; None if nothing is.
+        done: the attempt that was made and not received yet.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        self.job: Job | None = None
-        self.done: Done | None = None
+        self.batch: Batch | None = None
+        self.done: Attempt | None = None
         self._wake = wake
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
         self._leaving: Sequence[Sink] = ()
         self._thread: threading.Thread | None = None
 
-    def give(self, job: Job) -> None:
-        """Begin a job; the last one has been received.
+    def send(self, batch: Batch, sink: Sink, timeout_s: float, *, asks_health: bool) -> None:
+        """Begin an attempt; the last one has been received.
+
+        Args:
+            batch: what to send.
+            sink: where to.
+            timeout_s: the seconds that it may take.
+            asks_health: a refusal is worth a health check.
 
         Raises:
             RuntimeError: the system has no thread to spare; nothing has begun.
         """
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="akto-courier", daemon=True)
+            thread = threading.Thread(target=self._run, name="akto-sender", daemon=True)
             thread.start()
             self._thread = thread
-        self._jobs.put(job)
-        self.job = job
+        self._orders.put(_Order(batch, sink, timeout_s, asks_health))
+        self.batch = batch
 
-    def receive(self) -> Done | None:
-        """Return the job that is done, once."""
+    def receive(self) -> Attempt | None:
+        """Return the attempt that is done, once."""
         done = self.done
         if done is not None:
-            self.job = self.done = None
+            self.batch = self.done = None
         return done
 
     def stop(self, sinks: Sequence[Sink], seconds: float) -> None:
-        """Close the sinks and end the thread as soon as it is free, but wait no longer than so many seconds."""
+        """Close the sinks and end the thread as soon as it is free, but wait no longer than some seconds."""
         if self._thread is None:
             _close(sinks)
             return
         self._leaving = sinks
-        self._jobs.put(None)
+        self._orders.put(None)
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (order := self._orders.get()) is not None:
             started = time.monotonic()
-            result = _carry(job)
-            self.done = Done(job, result, time.monotonic() - started)
+            result = _carry_out(order)
+            self.done = Attempt(order.batch, result, time.monotonic() - started)
             self._wake()
         _close(self._leaving)
 
 
-def _carry(job: Job) -> SendResult:
+def _carry_out(order: _Order) -> SendResult:
     try:
-        result = job.sink.send(job.parcel.entries, job.timeout_s)
-        if job.asks_health and result.blames_entries:
-            return replace(result, healthy=job.sink.is_healthy(min(HEALTH_S, job.timeout_s)))
-    except Exception as fault:  # noqa: BLE001 - whatever a sink does, what it was given is not lost
-        return SendResult(None, printable(f"{type(fault).__name__}: {fault}"))
+        result = order.sink.send(order.batch.entries, order.timeout_s)
+        if order.asks_health and result.blames_entries:
+            return replace(result, healthy=order.sink.is_healthy(min(HEALTH_S, order.timeout_s)))
+    except Exception as error:  # noqa: BLE001 - whatever a sink does, what it was given is not lost
+        return SendResult(None, printable(f"{type(error).__name__}: {error}"))
     return result
 
 

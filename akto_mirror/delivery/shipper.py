@@ -1,8 +1,8 @@
 """The shipper: takes entries from a bounded queue and sees that they arrive.
 
-Its thread owns the far end of the queue, the spool and all decisions, in plain blocking code; a second one, the
-courier, waits for the other side. So neither a slow Akto nor a slow disk can hold up the proxy's event loop, which only
-ever appends to the queue, and a slow Akto cannot keep entries from the disk.
+Its thread owns the far end of the queue, the spool and all decisions, in plain blocking code; the sender's thread waits
+for the destination. So neither a slow Akto nor a slow disk can hold up the proxy's event loop, which only ever appends
+to the queue, and a slow Akto cannot keep entries from the disk.
 """
 
 from __future__ import annotations
@@ -15,70 +15,30 @@ import socket
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from akto_mirror.accounts import Stats
-from akto_mirror.contents import Observer
-from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.bisections import Parcel
+from akto_mirror.delivery.policy import Policy
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report, is_round
-from akto_mirror.delivery.retry import Durability, Pace
-from akto_mirror.delivery.scheduler import Dispatcher
-from akto_mirror.delivery.sender import Courier, Job
+from akto_mirror.delivery.results import Attempt, Moment
+from akto_mirror.delivery.scheduler import Scheduler
+from akto_mirror.delivery.sender import Sender
 from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.delivery.spool.spool import Spool
-from akto_mirror.delivery.spool.store import Store
-from akto_mirror.outcomes import Dropped, Place
+from akto_mirror.delivery.store import Store
+from akto_mirror.outcomes import Dropped, Outcome
 
 logger = logging.getLogger(__name__)
 
-# What is told of a fault of the shipper itself, and the pause after it, so that it can neither die nor run wild.
+# What is logged of an error of the shipper itself, and the pause after it, so that it can neither die nor run wild.
 FAULT = "akto: a fault of the shipper; please report this"
 FAULT_PAUSE_S = 1.0
 
-# A send that was told to end may take so long to do so.
+# Seconds that an attempt which is aborted may take to end.
 ABORT_S = 0.5
 
-# Beyond its deadline a flush may take so long to write the rest to disk; then the exit waits no more.
+# Seconds beyond its deadline in which a flush may write the rest to disk; then the exit waits no more.
 DISK_S = 5.0
-
-# At the end so many failed tries are enough where the rest can go to disk.
-LAST_TRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolPlan:
-    """Which spool to use: its folder, bound in bytes, whom its batches are for, and the seconds of a lease."""
-
-    folder: Path
-    limit: int
-    target: str
-    lease_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How to send.
-
-    Attributes:
-        limits: of a batch.
-        queue_bytes: of memory.
-        timeout_s: of a request.
-        shutdown_s: of the flush at the end.
-        durability: when batches are written to disk.
-        spool: where; None only in memory.
-        pace: of tries.
-    """
-
-    limits: Limits
-    queue_bytes: int
-    timeout_s: float
-    shutdown_s: float
-    durability: Durability = Durability.MEMORY
-    spool: SpoolPlan | None = None
-    pace: Pace = field(default_factory=Pace)
 
 
 class Shipper:
@@ -96,9 +56,9 @@ class Shipper:
         self._sink = sink
         self._queue = Queue(policy.queue_bytes, policy.limits)
         self._changed = self._queue.changed
-        self._courier = Courier(self._wake)
+        self._sender = Sender(self._wake)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._dispatcher = self._new_dispatcher(policy)
+        self._scheduler = self._new_scheduler(policy)
         self._change: tuple[Policy, Sink | None] | None = None
         self._patient = False
         self._hurried = False
@@ -114,10 +74,6 @@ class Shipper:
             if self._thread is None and not self._over and self._policy.spool is not None:
                 self._start()
 
-    def observe(self, observer: Observer) -> None:
-        """Have somebody told what becomes of entries, on the shipper's thread."""
-        self._dispatcher.observe(observer)
-
     def offer(self, entry: bytes) -> Dropped | None:
         """Queue one encoded entry; returns why it is dropped, and counts it, if it cannot be."""
         with self._changed:
@@ -131,7 +87,7 @@ class Shipper:
         return refusal
 
     def is_crowded(self) -> bool:
-        """Tell whether a quarter of the queue's memory is in use: time for whoever can wait to wait."""
+        """Return whether a quarter of the queue's memory is in use: time to wait for a producer that can."""
         return self._queue.is_crowded()
 
     @property
@@ -142,8 +98,7 @@ class Shipper:
     @property
     def oldest_s(self) -> float:
         """Seconds since the oldest entry came that waits in memory or is being sent; 0 if there is none."""
-        since = min(self._queue.since(), self._dispatcher.since())
-        return max(0.0, time.monotonic() - since)
+        return max(0.0, time.monotonic() - self._scheduler.since())
 
     def reconfigure(self, policy: Policy, sink: Sink | None) -> None:
         """Use another policy and, unless None, another sink from the next batch on."""
@@ -201,10 +156,10 @@ class Shipper:
         thread = threading.Thread(target=self._run, name="akto-shipper", daemon=True)
         try:
             thread.start()
-        except RuntimeError as fault:
+        except RuntimeError as error:
             self._failed_starts += 1
             if is_round(self._failed_starts):
-                logger.warning("akto: %s; entries wait in memory, and the next one tries again", fault)
+                logger.warning("akto: %s; entries wait in memory, and the next one tries again", error)
         else:
             self._thread = thread
 
@@ -218,18 +173,18 @@ class Shipper:
         watchdog.daemon = True
         try:
             watchdog.start()
-        except RuntimeError as fault:
-            logger.warning("akto: %s; the exit waits for the disk as long as that takes", fault)
+        except RuntimeError as error:
+            logger.warning("akto: %s; the exit waits for the disk as long as that takes", error)
         self._ended.add_done_callback(lambda _: watchdog.cancel())
 
     def _stop_waiting(self) -> None:
-        left = self.stats.count(Place.QUEUED) + self.stats.count(Place.IN_FLIGHT)
+        left = self.stats.count(Outcome.QUEUED) + self.stats.count(Outcome.IN_FLIGHT)
         if left and not self._ended.done():
             logger.warning("akto: the disk takes too long; %d entries may not have been written at the exit", left)
         _finish(self._ended)
 
-    def _new_dispatcher(self, policy: Policy) -> Dispatcher:
-        return Dispatcher(
+    def _new_scheduler(self, policy: Policy) -> Scheduler:
+        return Scheduler(
             self._queue,
             Store(self._new_spool(policy), self.stats),
             self.stats,
@@ -241,76 +196,67 @@ class Shipper:
 
     def _new_spool(self, policy: Policy) -> Spool | None:
         plan = policy.spool
-        if plan is None or policy.durability is Durability.MEMORY:
+        if plan is None or not policy.place:
             return None
         return Spool(plan.folder, target=plan.target, limit=plan.limit, owner=self._owner, lease_s=plan.lease_s)
 
     def _where(self) -> str:
-        spool = self._dispatcher.store.spool
+        spool = self._scheduler.store.spool
         return f"in {spool.file.parent}" if spool and spool.exists() else "in memory"
 
     def _run(self) -> None:
         try:
             while not self._is_over():
-                self._guarded_step()
+                try:
+                    self._step()
+                except Exception:
+                    logger.warning(FAULT, exc_info=True)
+                    time.sleep(FAULT_PAUSE_S)
         finally:
             self._end()
-
-    def _guarded_step(self) -> None:
-        try:
-            self._step()
-        except Exception:
-            logger.warning(FAULT, exc_info=True)
-            time.sleep(FAULT_PAUSE_S)
 
     def _step(self) -> None:
         self._wait()
         now = time.monotonic()
         self._receive(now)
-        if self._courier.job is None:
+        if self._sender.batch is None:
             self._apply_change()
-        self._dispatcher.closing = self._deadline is not None
-        self._dispatcher.store.beat(now)
-        self._dispatcher.collect(now)
-        if self._courier.job is None:
-            self._give(now)
+        self._scheduler.tick(now, closing=self._deadline is not None)
+        if self._sender.batch is None:
+            self._send(now)
 
     def _wait(self) -> None:
         with self._changed:
-            wait = self._due_in(time.monotonic())
-            if wait > 0:
+            if (wait := self._due_in(time.monotonic())) > 0:
                 self._changed.wait(None if wait == float("inf") else wait)
 
     def _due_in(self, now: float) -> float:
         """Seconds until there is something to do; 0 for now, infinity for nothing in sight."""
-        idle = self._courier.job is None
-        if self._courier.done or (idle and self._change) or self._hurried:
+        idle = self._sender.batch is None
+        begins_to_close = (self._deadline is not None) != self._scheduler.closing
+        if self._sender.done or (idle and self._change) or self._hurried or begins_to_close:
             return 0.0
-        if (self._deadline is not None) != self._dispatcher.closing:
-            return 0.0
-        wait = min(self._dispatcher.due_in(now, idle=idle), self._dispatcher.store.beats_in(now))
+        wait = min(self._scheduler.due_in(now, idle=idle), self._scheduler.store.beats_in(now))
         return wait if self._deadline is None else min(wait, max(0.0, self._deadline - now))
 
     def _receive(self, now: float) -> None:
-        done = self._courier.receive()
-        if done is None:
+        if (attempt := self._sender.receive()) is None:
             return
-        shipped = self.stats.count(Place.SHIPPED)
-        self._dispatcher.finish(done.job.parcel, done.result, done.seconds, now, time.time())
-        if self._patient and self._deadline is not None and self.stats.count(Place.SHIPPED) > shipped:
+        shipped = self.stats.count(Outcome.SHIPPED)
+        self._scheduler.finish(attempt, Moment(now, time.time()))
+        if self._patient and self._deadline is not None and self.stats.count(Outcome.SHIPPED) > shipped:
             self._deadline = now + self._policy.shutdown_s
 
-    def _give(self, now: float) -> None:
-        if self._is_over():
-            return
-        parcel = self._dispatcher.next(now)
-        if parcel is None:
+    def _send(self, now: float) -> None:
+        batch = None if self._is_over() else self._scheduler.next(now)
+        if batch is None:
             return
         try:
-            self._courier.give(Job(parcel, self._sink, self._timeout_s(now), self._dispatcher.wants_health(now)))
-        except RuntimeError as fault:
-            # No thread to be had, which may pass: a try that failed like any other.
-            self._dispatcher.finish(parcel, SendResult(None, str(fault)), 0.0, now, time.time())
+            asks_health = self._scheduler.wants_health(now)
+            self._sender.send(batch, self._sink, self._timeout_s(now), asks_health=asks_health)
+        except RuntimeError as error:
+            # No thread to be had, which may pass: an attempt that failed like any other.
+            self._scheduler.finish(Attempt(batch, SendResult(None, str(error)), 0.0), Moment(now, time.time()))
 
     def _timeout_s(self, now: float) -> float:
         left = self._policy.timeout_s if self._deadline is None else self._deadline - now
@@ -321,39 +267,21 @@ class Shipper:
             change, self._change = self._change, None
         if change is None:
             return
-        before, (self._policy, sink) = self._policy, change
+        before, (policy, sink) = self._policy, change
+        self._policy = policy
         if sink is not None:
             self._sink.close()
             self._sink = sink
-        self._adjust(before, self._policy)
-
-    def _adjust(self, before: Policy, policy: Policy) -> None:
-        """Take a new policy over; where only whom the batches are for is new, they go there."""
-        dispatcher = self._dispatcher
-        dispatcher.health.pace = policy.pace
-        dispatcher.health.reset()
-        if _place(before) != _place(policy):
-            dispatcher.move(Store(self._new_spool(policy), self.stats), time.monotonic())
-        elif policy.spool is not None:
-            dispatcher.store.retarget(policy.spool.target, time.monotonic())
-        dispatcher.durability = policy.durability
+        store = None if before.place == policy.place else Store(self._new_spool(policy), self.stats)
+        target = policy.spool.target if policy.spool else ""
+        self._scheduler.reconfigure(policy.durability, policy.pace, store, target, time.monotonic())
 
     def _is_over(self) -> bool:
         now = time.monotonic()
-        if self._hurried:
-            return True
-        if self._deadline is None:
-            return False
-        if now >= self._deadline:
-            return True
-        return self._courier.job is None and (self._dispatcher.is_empty(now) or self._is_hopeless(now))
-
-    def _is_hopeless(self, now: float) -> bool:
-        """Tell whether the rest had better go to disk at once."""
-        if self._dispatcher.durability is Durability.MEMORY or self._deadline is None:
-            return False
-        health = self._dispatcher.health
-        return health.failures >= LAST_TRIES or now + health.due_in(now) > self._deadline
+        if self._hurried or self._deadline is None:
+            return self._hurried
+        ends = self._scheduler.is_empty(now) or self._scheduler.is_hopeless(now, self._deadline)
+        return now >= self._deadline or (ends and self._sender.batch is None)
 
     def _end(self) -> None:
         """Settle everything; an entry that comes in the meantime is still taken along."""
@@ -364,36 +292,27 @@ class Shipper:
                     logger.warning("akto: the shipper ends before its time; please report this")
                 rest = self._queue.shut()
                 self._over = True
-            self._dispatcher.finish_up(rest, time.monotonic())
-            self._dispatcher.store.close(time.monotonic())
+            self._scheduler.close(rest, time.monotonic())
             pending = [self._change[1]] if self._change and self._change[1] else []
-            self._courier.stop([self._sink, *pending], ABORT_S)
+            self._sender.stop([self._sink, *pending], ABORT_S)
         finally:
             _finish(self._ended)
 
     def _end_sending(self) -> None:
-        """Cut a send short that is still under way, and wait for it no longer than it takes to do so."""
-        if self._courier.job is None:
+        """Cut an attempt short that is still under way, and wait for it no longer than it takes to do so."""
+        if (batch := self._sender.batch) is None:
             return
-        parcel: Parcel = self._courier.job.parcel
         self._sink.abort()
         with self._changed:
-            self._changed.wait_for(lambda: self._courier.done is not None, ABORT_S)
+            self._changed.wait_for(lambda: self._sender.done is not None, ABORT_S)
         try:
-            if self._courier.done is not None:
+            if self._sender.done is not None:
                 self._receive(time.monotonic())
             else:
-                self._dispatcher.unsent(parcel, time.monotonic())
+                self._scheduler.unsent(batch, time.monotonic())
         except Exception:
             # The rest is still to be written.
             logger.warning(FAULT, exc_info=True)
-
-
-def _place(policy: Policy) -> tuple[object, ...]:
-    """What makes another spool of a spool."""
-    if policy.spool is None or policy.durability is Durability.MEMORY:
-        return ()
-    return policy.spool.folder, policy.spool.limit, policy.spool.lease_s
 
 
 def _finish(ended: Future[None]) -> None:

@@ -28,6 +28,7 @@ SIGNS = {
     Outcome.DRY_RUN: ":hourglass:",
     Outcome.CAPTURED: ":hourglass:",
     Outcome.QUEUED: ":hourglass:",
+    Outcome.IN_FLIGHT: ":hourglass:",
     Outcome.SPOOLED: ":floppy_disk:",
     Outcome.SHIPPED: ":heavy_check_mark:",
     Outcome.REJECTED: ":x:",

@@ -18,7 +18,7 @@ from tornado.web import Application, Finish, RequestHandler, url
 
 from akto_mirror.accounts import Snapshot
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.outcomes import PENDING, Dropped, Outcome, Reason
 from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import Observation
@@ -34,8 +34,7 @@ MAX_CLIENTS = 16
 CLIENT_S = 10.0
 MAX_BODY_BYTES = 65_536
 
-WAITING = (Place.QUEUED, Place.IN_FLIGHT, Place.SPOOLED)
-ENDED = (Place.SHIPPED, Place.REJECTED, Place.HANDED_OVER)
+ENDED = (Outcome.SHIPPED, Outcome.REJECTED, Outcome.HANDED_OVER)
 
 
 class MetricsServer(BackgroundServer):
@@ -160,7 +159,7 @@ def _delivery(counts: Snapshot) -> Iterable[Metric]:
 
 def _sizes(seen: Observation) -> Iterable[Metric]:
     waiting = GaugeMetricFamily("akto_mirror_entries_waiting", "Entries that wait, by where.", labels=["place"])
-    for place in WAITING:
+    for place in PENDING:
         waiting.add_metric([_label(place)], seen.counts.places[place])
     yield waiting
     yield GaugeMetricFamily("akto_mirror_queue_bytes", "Memory that waiting entries hold.", seen.queue_bytes)
@@ -193,5 +192,5 @@ def _sampling(account: Account) -> Iterable[Metric]:
     )
 
 
-def _label(place: Place) -> str:
+def _label(place: Outcome) -> str:
     return place.replace(" ", "_")

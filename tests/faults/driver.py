@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from akto_mirror.accounts import Snapshot, Stats
-from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.bisections import Parcel
+from akto_mirror.delivery.batch import Batch, Limits
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report
+from akto_mirror.delivery.results import Attempt, Moment
 from akto_mirror.delivery.retry import Durability, Pace
-from akto_mirror.delivery.scheduler import Dispatcher
+from akto_mirror.delivery.scheduler import Scheduler
 from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.spool.spool import Spool
-from akto_mirror.delivery.spool.store import Store
+from akto_mirror.delivery.store import Store
 from akto_mirror.outcomes import Outcome, verdict
 
 EPOCH = 1_700_000_000.0
@@ -86,7 +86,7 @@ class Driver:
                 monotonic=self.clock.monotonic,
             )
         self.store = Store(self.spool, self.stats)
-        self.dispatcher = Dispatcher(
+        self.scheduler = Scheduler(
             self.queue,
             self.store,
             self.stats,
@@ -97,8 +97,8 @@ class Driver:
         )
         self._offered: dict[int, bytes] = {}
         self.told: list[tuple[bytes, Outcome, str]] = []
-        self.dispatcher.observe(self._observe)
-        self.in_flight: Parcel | None = None
+        self.stats.observe(self._observe)
+        self.in_flight: Batch | None = None
         self.requests: list[Sequence[bytes]] = []
         self.health_checks = 0
 
@@ -130,8 +130,7 @@ class Driver:
 
     def step(self) -> None:
         """Do what the shipper does in one step, apart from sending."""
-        self.store.beat(self.clock.now)
-        self.dispatcher.collect(self.clock.now)
+        self.scheduler.tick(self.clock.now)
 
     def tend(self) -> None:
         """Do what the shipper does in a send that takes long: steps, until nothing is due.
@@ -141,7 +140,7 @@ class Driver:
         """
         self.step()
         steps = 0
-        while self.dispatcher.due_in(self.clock.now, idle=False) <= 0:
+        while self.scheduler.due_in(self.clock.now, idle=False) <= 0:
             self.step()
             steps += 1
             assert steps < 1000, "the delivery spins"
@@ -157,19 +156,19 @@ class Driver:
     def begin(self) -> bool:
         """Start a send; False if there is nothing to send now."""
         if self.in_flight is None:
-            self.in_flight = self.dispatcher.next(self.clock.now)
+            self.in_flight = self.scheduler.next(self.clock.now)
         return self.in_flight is not None
 
     def finish(self, answer: Answer, *, healthy: bool = True) -> None:
         """End the send with what the other side answers."""
-        parcel, self.in_flight = self.in_flight, None
-        assert parcel is not None
-        result = answer(parcel.entries)
-        self.requests.append(parcel.entries)
-        if self.dispatcher.wants_health(self.clock.now) and result.blames_entries:
+        batch, self.in_flight = self.in_flight, None
+        assert batch is not None
+        result = answer(batch.entries)
+        self.requests.append(batch.entries)
+        if self.scheduler.wants_health(self.clock.now) and result.blames_entries:
             self.health_checks += 1
             result = replace(result, healthy=healthy)
-        self.dispatcher.finish(parcel, result, 0.01, self.clock.now, self.clock.wall())
+        self.scheduler.finish(Attempt(batch, result, 0.01), Moment(self.clock.now, self.clock.wall()))
 
     def run(self, answer: Answer, *, seconds: float = 3600.0, healthy: bool = True) -> None:
         """Let time pass from event to event until nothing is left to do, or the seconds are over.
@@ -187,9 +186,9 @@ class Driver:
                 self.finish(answer, healthy=healthy)
                 idle = 0
                 continue
-            wait = self.dispatcher.due_in(self.clock.now, idle=True)
+            wait = self.scheduler.due_in(self.clock.now, idle=True)
             if self.spool and self.spool.unfinished:
-                wait = min(wait, self.dispatcher.store.beats_in(self.clock.now))
+                wait = min(wait, self.scheduler.store.beats_in(self.clock.now))
             idle += 1
             assert idle < 1000, "the delivery spins"
             if wait == float("inf"):
@@ -198,12 +197,10 @@ class Driver:
 
     def close(self) -> None:
         """End as a process does that has time."""
-        self.dispatcher.closing = True
         if self.in_flight is not None:
-            self.dispatcher.unsent(self.in_flight, self.clock.now)
+            self.scheduler.unsent(self.in_flight, self.clock.now)
             self.in_flight = None
-        self.dispatcher.finish_up(self.queue.shut(), self.clock.now)
-        self.store.close(self.clock.now)
+        self.scheduler.close(self.queue.shut(), self.clock.now)
 
 
 def ok(_: Sequence[bytes]) -> SendResult:

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.policy import Policy, SpoolPlan
 from akto_mirror.delivery.retry import Durability, Pace
-from akto_mirror.delivery.shipper import Policy, Shipper, SpoolPlan
+from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks.http import HttpSink
 from akto_mirror.telemetry.observation import observe
 from akto_mirror.telemetry.server import MetricsServer

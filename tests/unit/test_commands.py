@@ -14,7 +14,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror.accounts import Stats
 from akto_mirror.ingestion.service import Receiver
-from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.outcomes import Dropped, Outcome, Reason
 from akto_mirror.telemetry import server
 from akto_mirror.telemetry.observation import Observation
 from tests.unit.harness import Harness, mirroring
@@ -54,11 +54,11 @@ def test_stats_are_those_of_the_metrics() -> None:
     stats.skip(Reason.STATUS)
     stats.shorten()
     stats.lose(Dropped.QUEUE_FULL)
-    stats.move(8, Place.QUEUED, Place.IN_FLIGHT)
-    stats.ship(6, 901)
-    stats.move(4, Place.SPOOLED, Place.REJECTED)
-    stats.move(5, Place.SPOOLED, Place.HANDED_OVER)
-    stats.attempt(70.25, ok=True)
+    stats.move([b"x"] * 8, Outcome.QUEUED, Outcome.IN_FLIGHT)
+    stats.move([b"x"] * 6, Outcome.IN_FLIGHT, Outcome.SHIPPED)
+    stats.move([b"x"] * 4, Outcome.SPOOLED, Outcome.REJECTED)
+    stats.move([b"x"] * 5, Outcome.SPOOLED, Outcome.HANDED_OVER)
+    stats.attempt(70.25, [b"x" * 901], ok=True)
     seen = Observation(stats.snapshot(), 1001, 1002, 1003, 1004, 1005.0)
     with mirroring() as running:
         running.addon.session.observe = lambda: seen  # type: ignore[method-assign]

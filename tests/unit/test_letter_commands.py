@@ -16,7 +16,7 @@ from mitmproxy import exceptions
 
 from akto_mirror.addon import dead_letter_commands
 from akto_mirror.config import options
-from akto_mirror.delivery.shipper import SpoolPlan
+from akto_mirror.delivery.policy import SpoolPlan
 from akto_mirror.delivery.spool import schema
 from akto_mirror.delivery.spool.spool import Dead, Spool
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for

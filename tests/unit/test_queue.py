@@ -81,5 +81,5 @@ def test_what_is_put_back_is_as_old_as_before() -> None:
 def test_after_the_end_nothing_waits() -> None:
     """Line 12: what was taken at the exit does not wait here any more."""
     queue = filled(10.0, 20.0)
-    assert len(queue.shut()) == 2
+    assert [batch.entries for batch in queue.shut()] == [[b"x", b"x"]]
     assert queue.since() == float("inf")

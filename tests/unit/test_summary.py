@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.accounts import Stats
-from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.outcomes import PLACES, Dropped, Outcome, Reason
 from tests.support.proxy import ROOT
 
 PAGE = Path(ROOT, "docs", "operations.md").read_text().partition("## The last line\n")[2].partition("\n## ")[0]
 
 STATS: st.SearchStrategy[Any] = st.builds(
     dict,
-    places=st.dictionaries(st.sampled_from(Place), st.integers(1, 10**9)),
+    places=st.dictionaries(st.sampled_from(PLACES), st.integers(1, 10**9)),
     dropped=st.dictionaries(st.sampled_from(Dropped), st.integers(1, 10**9)),
     skipped=st.dictionaries(st.sampled_from(Reason), st.integers(1, 10**9)),
     recovered=st.integers(0, 10**6),
@@ -26,7 +26,7 @@ STATS: st.SearchStrategy[Any] = st.builds(
 )
 
 
-def line(places: dict[Place, int], dropped: dict[Dropped, int], skipped: dict[Reason, int], **more: int) -> str:
+def line(places: dict[Outcome, int], dropped: dict[Dropped, int], skipped: dict[Reason, int], **more: int) -> str:
     """Return the line for counts."""
     stats = Stats()
     stats._places |= places
@@ -55,7 +55,7 @@ def test_the_documented_expression_reads_every_line(counts: dict[str, object]) -
     captured, recovered, columns, dropped, reasons, skipped = found.groups()
     numbers = {name: int(count) for name, count in re.findall(r"(\w[a-z ]*) (\d+)", columns)}
     assert int(captured) + int(recovered or 0) == sum(numbers.values()) + int(dropped)
-    assert {"shipped", "spooled", "rejected"} <= set(numbers) <= {str(place) for place in Place}
+    assert {"shipped", "spooled", "rejected"} <= set(numbers) <= {str(place) for place in PLACES}
     assert sum(map(int, re.findall(r" (\d+)(?:, |$)", reasons or ""))) == int(dropped)
     assert int(skipped) == sum(counts["skipped"].values())  # type: ignore[attr-defined]
     assert shown.isprintable()
@@ -66,12 +66,12 @@ def test_the_documented_expression_reads_every_line(counts: dict[str, object]) -
     [
         ({}, "akto: captured 0 = shipped 0 + spooled 0 + rejected 0 + dropped 0; skipped 0"),
         (
-            {"places": {Place.SHIPPED: 5}},
+            {"places": {Outcome.SHIPPED: 5}},
             "akto: captured 5 = shipped 5 + spooled 0 + rejected 0 + dropped 0; skipped 0",
         ),
         (
             {
-                "places": dict.fromkeys(Place, 2),
+                "places": dict.fromkeys(PLACES, 2),
                 "dropped": {Dropped.QUEUE_FULL: 1, Dropped.DEAD_FULL: 2},
                 "skipped": {Reason.STATUS: 3},
                 "recovered": 4,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from akto_mirror import accounts
 from akto_mirror.accounts import Stats
 from akto_mirror.config import options
-from akto_mirror.outcomes import Dropped, Place, Reason
+from akto_mirror.outcomes import Dropped, Outcome, Reason
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import observe, with_others
 from akto_mirror.telemetry.pool import Alone, Report
@@ -16,8 +16,9 @@ def stats(captured: int) -> Stats:
     made = Stats()
     for _ in range(captured):
         made.capture()
-    made.move(1, Place.QUEUED, Place.IN_FLIGHT)
-    made.ship(1, 100)
+    made.move([b"x"], Outcome.QUEUED, Outcome.IN_FLIGHT)
+    made.move([b"x"] * 1, Outcome.IN_FLIGHT, Outcome.SHIPPED)
+    made.attempt(0.0, [b"x" * 100], ok=True)
     made.skip(Reason.STATUS)
     made.lose(Dropped.QUEUE_FULL)
     return made
@@ -45,7 +46,7 @@ def test_counts_add_up() -> None:
 def test_a_killed_process_loses_what_it_held_in_memory() -> None:
     """What it had on disk is sent by the others."""
     killed = stats(5)
-    killed.move(2, Place.QUEUED, Place.SPOOLED)
+    killed.move([b"x"] * 2, Outcome.QUEUED, Outcome.SPOOLED)
     after = killed.snapshot().after_a_kill()
     assert (after.dropped[Dropped.KILLED], after.handed_over, after.pending, after.missing) == (2, 2, 0, 0)
 

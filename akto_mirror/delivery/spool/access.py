@@ -1,0 +1,90 @@
+"""When the disk may be used: after trouble it is left alone for a while, and trouble is logged once. No I/O."""
+
+from __future__ import annotations
+
+import logging
+
+from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolError, SpoolFull
+from akto_mirror.delivery.spool.lock import LOCK_S
+
+logger = logging.getLogger(__name__)
+
+# Seconds for which the disk is left alone after trouble with it.
+RETRY_S = 30.0
+
+# Seconds for which it is left alone after a wait for another process's lock in vain; they double while the lock lasts.
+BUSY_S = LOCK_S + 1.0
+
+# Seconds until a full spool is tried again, unless a batch leaves it before; and a full disk that did not even give
+# back what is on it.
+FULL_RETRY_S = 5.0
+
+NEVER = float("-inf")
+
+
+class Access:
+    """Decides about the disk; all times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._retry_at = NEVER
+        self._keep_at = NEVER
+        self._busy_s = BUSY_S
+        self._is_troubled = False
+        self._is_full = False
+
+    def usable_in(self, now: float) -> float:
+        """Return the seconds until batches can be taken."""
+        return max(0.0, self._retry_at - now)
+
+    def keeps_in(self, now: float) -> float:
+        """Return the seconds until batches can be kept."""
+        return max(self.usable_in(now), self._keep_at - now)
+
+    def insist(self) -> None:
+        """Let the next use go to the disk whatever happened before."""
+        self._retry_at = self._keep_at = NEVER
+
+    def has_room(self) -> None:
+        """Note that something has left the spool: a bound that was reached is so no more."""
+        if self._is_full:
+            self._is_full = False
+            self._keep_at = NEVER
+
+    def passed(self, *, is_large: bool) -> None:
+        """Note that the disk works; after trouble only a large write proves it."""
+        self._busy_s = BUSY_S
+        if self._is_troubled and is_large:
+            self._is_troubled = False
+            logger.info("akto: the spool works again")
+
+    def failed(self, error: SpoolError, now: float, *, is_large: bool) -> None:
+        """Leave the disk alone; where only room is missing it can still give back what is on it."""
+        if isinstance(error, SpoolFull):
+            self._be_full(error, now)
+        elif isinstance(error, SpoolBusy):
+            self._be_patient(error, now)
+        elif isinstance(error, NoSpaceError):
+            self._keep_at = now + RETRY_S
+            self._retry_at = self._retry_at if is_large else now + FULL_RETRY_S
+            self._warn(error)
+        else:
+            self._retry_at = now + RETRY_S
+            self._warn(error)
+
+    def _be_full(self, error: SpoolFull, now: float) -> None:
+        self._keep_at = now + FULL_RETRY_S
+        if not self._is_full:
+            self._is_full = True
+            logger.warning("akto: %s (akto_spool_bytes); entries stay in memory from now on", error)
+
+    def _be_patient(self, error: SpoolBusy, now: float) -> None:
+        """Try again soon: another process's lock is no trouble, unless it lasts."""
+        self._retry_at = now + self._busy_s
+        if self._busy_s > BUSY_S:
+            self._warn(error)
+        self._busy_s = min(2 * self._busy_s, RETRY_S)
+
+    def _warn(self, error: SpoolError) -> None:
+        if not self._is_troubled:
+            self._is_troubled = True
+            logger.warning("akto: the spool cannot be used: %s; entries stay in memory meanwhile", error)
