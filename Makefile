@@ -9,7 +9,7 @@ PIP := -m pip install --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= 4
 MINUTES ?= 10
 
-.PHONY: install constraints check-constraints test test-all test-lowest again demo fresh bench soak kills fulldisk parity
+.PHONY: install constraints check-constraints test test-all test-lowest demo fresh bench soak kills fulldisk parity
 .PHONY: screenshots lint types check clean
 
 install: $(STAMP)
@@ -52,13 +52,9 @@ check-constraints: .venv/uv/.installed
 	$(LOCK) --output-file .venv/uv/constraints.txt
 	diff constraints.txt .venv/uv/constraints.txt
 
-# Runs the tests with a mark expression, those that measure time alone; what failed is noted for `again` only if the run
-# came to its end.
-FAILED := .pytest_cache/v/cache/lastfailed
+# Runs the tests with a mark expression, those that need a quiet machine alone.
 define pytest
-	@rm -f $(FAILED)
-	$(1)/python -m pytest -n $(WORKERS) --dist loadfile -m '($(2)) and not serial' \
-		|| { code=$$?; test $$code -eq 1 || rm -f $(FAILED); exit $$code; }
+	$(1)/python -m pytest -n $(WORKERS) --dist loadfile -m '($(2)) and not serial'
 	$(1)/python -m pytest -q -m '($(2)) and serial'
 endef
 
@@ -67,10 +63,6 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(call pytest,$(BIN),not long)
-
-# The tests that failed the last time, one after another; without such a time it fails.
-again:
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m 'not long'
 
 # The oldest releases that pyproject.toml allows, on the chosen interpreter, and which tests run with them.
 LOWEST := .venv/lowest

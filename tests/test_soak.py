@@ -11,12 +11,12 @@ from tests import soak
 
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_two_minutes(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+def test_forty_seconds(tmp_path: Path) -> None:
     """Nothing that is owed is lost, and what is duplicated is explained; `make soak` runs ten minutes."""
-    tally = soak.run(120, tmp_path, seed=1)
-    assert len(tally.owed) > 500, tally
-    assert tally.calls > 100, tally
+    tally = soak.run(40, tmp_path, seed=1)
+    assert len(tally.owed) > 100, tally
+    assert tally.calls > 30, tally
     assert tally.is_good, tally
 
 
