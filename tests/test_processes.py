@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import pytest
+from h2.connection import H2Connection
 from prometheus_client.parser import text_string_to_metric_families
+from tornado.web import Application, RequestHandler
 
+from akto_mirror.background_server import BackgroundServer
 from tests.faults.load import Api, Clients
 from tests.faults.server import FaultServer, status, wait_for
 from tests.support.environment import bare
+from tests.support.mirror import trust_proxy
 from tests.support.proxy import AT_ONCE, DEADLINE, RUN, Proxy, confdir, running
 
 pytestmark = [
@@ -172,6 +179,66 @@ def test_replacing_workers_fails_no_request(api: Api, tmp_path: Path, times: int
         counts = summary(proxy)
         assert (counts["captured"], counts["dropped"]) == (counts["shipped"], 0)
         assert counts["captured"] == len(clients.answered)
+
+
+class Held(RequestHandler):
+    """Answers once it may."""
+
+    async def get(self) -> None:
+        """Wait in a thread, so that the server goes on."""
+        gate: threading.Event = self.settings["gate"]
+        await asyncio.to_thread(gate.wait, DEADLINE)
+        self.write({"held": True})
+
+
+def test_http2_streams_end_before_their_worker(tmp_path: Path) -> None:
+    """A client is asked to open no more streams; the one that is open gets its answer, and then the connection ends."""
+    gate = threading.Event()
+    target = BackgroundServer(Application([("/.*", Held)], gate=gate, log_function=lambda _: None))
+    with target, FaultServer() as akto:
+        options = {"akto_url": akto.url, "akto_spool_dir": str(tmp_path / "spool"), "akto_linger_ms": "100"}
+        with running(command(f"reverse:{target.url}", options), ["127.0.0.1"]) as proxy:
+            wait_for(lambda: mirroring_lines(proxy) == 2, DEADLINE)
+            frames = _http2_request(proxy)
+            assert next(kind for kind, _, _ in frames if kind in (HEADERS, GOAWAY, DATA)) == GOAWAY
+            gate.set()
+            rest = list(frames)
+        assert [payload for kind, _, payload in rest if kind == DATA and payload] == [b'{"held": true}']
+        assert any(kind == DATA and flags & END_STREAM for kind, flags, _ in rest)
+        assert summary(proxy)["shipped"] == 1
+
+
+# Frames of HTTP/2 and a flag (RFC 9113, section 6).
+DATA, HEADERS, GOAWAY, END_STREAM = 0, 1, 7, 1
+
+
+def _http2_request(proxy: Proxy) -> Iterator[tuple[int, int, bytes]]:
+    """Send a request over HTTP/2, replace the workers, and return the frames that come until the end."""
+    context = trust_proxy()
+    context.check_hostname = False
+    context.set_alpn_protocols(["h2"])
+    made = H2Connection()
+    made.initiate_connection()
+    made.send_headers(
+        1, [(":method", "GET"), (":path", "/"), (":scheme", "https"), (":authority", "a")], end_stream=True
+    )
+    with (
+        socket.create_connection(("127.0.0.1", proxy.port), DEADLINE) as raw,
+        context.wrap_socket(raw, server_hostname="localhost") as peer,
+    ):
+        peer.sendall(made.data_to_send())
+        stream = peer.makefile("rb")
+        # The first frame, the settings, shows that the request has arrived.
+        yield from _frame(stream)
+        proxy.process.send_signal(signal.SIGHUP)
+        while frame := list(_frame(stream)):
+            yield from frame
+
+
+def _frame(stream: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
+    with contextlib.suppress(ConnectionError):
+        if len(head := stream.read(9)) == 9:
+            yield head[3], head[4], stream.read(int.from_bytes(head[:3]))
 
 
 def test_a_killed_worker_breaks_its_own_connections_only(api: Api, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Ends a worker without harm to its connections: answers in full, and no connection is closed while it is used.
 
-HTTP/1 clients learn by `connection: close` that they need another connection (RFC 9112, section 9.6); connections that
-are not used are closed after a grace, for which RFC 9112, section 9.3.1, lets clients repeat a request.
+HTTP/1 clients learn by `connection: close` that they need another connection (RFC 9112, section 9.6), HTTP/2 clients by
+a GOAWAY that refuses no stream (RFC 9113, section 6.8). Connections that are not used are closed after a grace, for
+which RFC 9112, section 9.3.1, lets clients repeat a request.
 """
 
 from __future__ import annotations
@@ -13,6 +14,12 @@ from typing import Any
 
 from mitmproxy import flow, http, tcp
 from mitmproxy.connection import Client
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.layer import CommandGenerator, Layer
+from mitmproxy.proxy.layers.http import HttpLayer
+
+# The frame GOAWAY: the highest stream that is served is the highest there can be, and there is no error.
+GOAWAY = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
 
 # Seconds without any activity before a connection is closed: one that has had an answer, and one that has not.
 IDLE_S = 0.5
@@ -88,6 +95,8 @@ class Drain:
         """Return when no connection is left, or when the time is over."""
         self._drains = True
         deadline = time.monotonic() + seconds
+        for handler in list(self._connections.values()):
+            await _say_goodbye(handler)
         while self._connections and time.monotonic() < deadline:
             for handler in list(self._connections.values()):
                 if self._is_idle(handler):
@@ -123,3 +132,27 @@ def _close(handler: Any) -> None:
     io = handler.transports.get(handler.client)
     if io is not None and io.handler is not None:
         handler.close_connection(handler.client)
+
+
+async def _say_goodbye(handler: Any) -> None:
+    """Have an HTTP/2 client open no more streams on its connection."""
+    layer = next((each for each in handler.layer.context.layers if isinstance(each, HttpLayer)), None)
+    if layer is None or handler.client.alpn != b"h2":
+        return
+    # mitmproxy gives what a command leads to to whoever gave the command, below all layers of TLS.
+    command = commands.RequestWakeup(0.0)
+    layer.command_sources[command] = _GoodBye(handler.client)
+    await handler.server_event(events.Wakeup(command))
+
+
+class _GoodBye(Layer):
+    """Sends a GOAWAY when it is woken up."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def handle_event(self, event: events.Event) -> CommandGenerator[None]:
+        del event
+        yield commands.SendData(self._client, GOAWAY)
+
+    _handle_event = handle_event
