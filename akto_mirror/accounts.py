@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Outcome, Reason
+from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Format, Outcome, Reason, Repair
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class Snapshot:
         dropped: entries lost, by reason.
         skipped: flows that a rule left out, by reason; they were never captured.
         shortened: entries that were cut because they were too large.
+        repaired: payloads that were changed so that Akto can read them, by format.
         batches: batches shipped.
         failures: failed attempts to send a batch.
         sent_bytes: bytes of the entries shipped.
@@ -48,6 +49,7 @@ class Snapshot:
     sent_bytes: int
     send_seconds: float
     errors: int = 0
+    repaired: Mapping[Format, int] = field(default_factory=dict)
 
     @property
     def shipped(self) -> int:
@@ -159,6 +161,7 @@ class Stats:
     _places: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(PLACES, 0))
     _dropped: Counter[Dropped] = field(default_factory=Counter)
     _skipped: Counter[Reason] = field(default_factory=Counter)
+    _repaired: Counter[Format] = field(default_factory=Counter)
     _observer: Observer | None = None
 
     def observe(self, observer: Observer) -> None:
@@ -180,6 +183,11 @@ class Stats:
         with self._lock:
             self._shortened += 1
             return self._shortened
+
+    def repair(self, repairs: Iterable[Repair]) -> None:
+        """Count payloads that were changed so that Akto can read them."""
+        with self._lock:
+            self._repaired.update(repair.format for repair in repairs)
 
     def err(self) -> None:
         """Count an error of a hook."""
@@ -268,4 +276,5 @@ class Stats:
                 sent_bytes=self._sent_bytes,
                 send_seconds=self._send_seconds,
                 errors=self._errors,
+                repaired=dict(self._repaired),
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from akto_mirror.escaping import printable
 
@@ -36,6 +38,33 @@ class Skip:
 
     def __str__(self) -> str:
         return f"{self.reason} {self.detail}".rstrip()
+
+
+class Format(StrEnum):
+    """The formats that payloads are read as, by which repairs are counted: a closed vocabulary."""
+
+    JSON = "json"
+    XML = "xml"
+    FORM = "form"
+    MULTIPART = "multipart"
+    GRPC = "grpc"
+    EVENTS = "events"
+    TEXT = "text"
+
+
+class Repair(NamedTuple):
+    """A payload that was changed so that Akto can read it: closed, or written as something that it reads.
+
+    Attributes:
+        side: `request` or `response`.
+        format: of the payload; `text` where its charset was changed.
+    """
+
+    side: str
+    format: Format
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.format}"
 
 
 class Outcome(StrEnum):
@@ -87,6 +116,11 @@ ALWAYS_SHOWN = (Outcome.SHIPPED, Outcome.SPOOLED, Outcome.REJECTED)
 def verdict(outcome: Outcome, reason: str = "") -> str:
     """Return an outcome with its reason, as one short line that nothing in the reason can break."""
     return f"{outcome} ({printable(reason, 100)})" if reason else str(outcome)
+
+
+def repaired(repairs: Sequence[Repair]) -> str:
+    """Return what was repaired of an entry's payloads, to stand behind its verdict; empty if nothing was."""
+    return f", repaired: {', '.join(map(str, repairs))}" if repairs else ""
 
 
 def foreseen(decision: object) -> str:

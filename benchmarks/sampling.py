@@ -22,7 +22,7 @@ from mitmproxy.test.tflow import tflow
 
 from akto_mirror.accounts import Stats
 from akto_mirror.capture.capture import Capture
-from akto_mirror.capture.entry import Captured
+from akto_mirror.capture.encoding import Captured
 from akto_mirror.config.declarations import OPTIONS
 from akto_mirror.config.options import read
 from akto_mirror.delivery.shipper import Shipper

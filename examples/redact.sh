@@ -11,5 +11,4 @@ exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" --
     --set 'akto_filter=!(~u /login$) & !(~u /internal/)' \
     --set akto_redact_headers=common --set akto_redact_headers=x-session \
     --set akto_redact_fields=common --set akto_redact_fields=iban \
-    --set akto_include_query=true \
     "$@"

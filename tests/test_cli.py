@@ -24,6 +24,7 @@ from tests.support.command import call
 
 COMMAND = [sys.executable, "-c", "import sys; from akto_mirror.cli import main; sys.exit(main())"]
 ENTRY = {"path": "/a", "method": "GET", "time": "1700000000", "source": "MIRRORING"}
+ENTRY |= {"statusCode": "200", "akto_account_id": "1000000"}
 DEADLINE = 60
 
 
@@ -283,12 +284,12 @@ def test_more_connections_than_descriptors_are_one_line() -> None:
 @pytest.mark.e2e
 @pytest.mark.parametrize("word", ["--quiet", "-q"])
 def test_the_sink_keeps_quiet_if_asked_to(word: str) -> None:
-    """With --quiet there is no line for a batch."""
+    """With --quiet there is no line for a batch; the last one says what Akto would lose."""
     with sink(word) as (process, url):
-        assert post(url, [ENTRY]) == 200
+        assert post(url, [ENTRY, ENTRY | {"path": "/healthz"}]) == 200
         process.terminate()
         out, _ = process.communicate(timeout=DEADLINE)
-    assert out == "stopped: 1 entry in 1 batch; refused: none\n"
+    assert out == ("stopped: 2 entries in 1 batch; refused: none; dropped by Akto: path or query holds /health 1\n")
 
 
 @pytest.mark.e2e

@@ -17,7 +17,8 @@ from prometheus_client.registry import CollectorRegistry
 from akto_mirror.accounts import Stats
 from akto_mirror.cli import program
 from akto_mirror.config import declarations
-from akto_mirror.config.declarations import KINDS, Option
+from akto_mirror.config.declarations import KINDS
+from akto_mirror.config.option import Option
 from akto_mirror.outcomes import Dropped
 from akto_mirror.telemetry import server
 from akto_mirror.telemetry.observation import Observation

@@ -10,10 +10,10 @@ import grpc
 import pytest
 
 from tests.support.certs import Identity, make_identity
-from tests.support.grpcpayload import frames
-from tests.support.grpcpayload import wire as payload
+from tests.support.grpcpayload import merged as payload
 from tests.support.grpcpeer import EchoService, Outbox, channel, path, serving_grpc
 from tests.support.mirror import Mirror, headers, mirroring
+from tests.support.notes import Note
 from tests.support.proxy import DEADLINE, confdir, running_mitmdump
 
 pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
@@ -57,14 +57,14 @@ def authority() -> bytes:
 
 
 def test_unary(setup: Setup) -> None:
-    """A unary call keeps message, status, initial and trailing metadata, and its frames are mirrored as base64."""
+    """A unary call keeps message, status, initial and trailing metadata, and its messages are mirrored as base64."""
     reply, call = setup.channel.unary_unary(path("Unary")).with_call(b"\x08\x01\xff", timeout=DEADLINE)
     assert reply == b"\x08\x01\xff"
     assert call.code() is grpc.StatusCode.OK
     assert ("x-first", "1") in call.initial_metadata()
     assert {("x-last", "2"), ("x-raw-bin", b"\x00\xff")} <= set(call.trailing_metadata())
     entry = setup.mirror.entry(path("Unary"))
-    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(b"\x08\x01\xff")
+    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == b"\x08\x01\xff"
     assert (entry["method"], entry["statusCode"]) == ("POST", "200")
     assert headers(entry, "requestHeaders")["content-type"] == "application/grpc"
     assert headers(entry, "requestHeaders")["host"] == f"localhost:{setup.mirror.proxy.port}"
@@ -77,7 +77,7 @@ def test_error_status(setup: Setup) -> None:
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert caught.value.details() == "no milk: caf\u00e9 100%"
     assert ("x-last", "2") in caught.value.trailing_metadata()
-    assert payload(setup.mirror.entry(path("Fail")), "requestPayload") == frames(b"milk")
+    assert payload(setup.mirror.entry(path("Fail")), "requestPayload") == b"milk"
 
 
 def test_server_stream(setup: Setup) -> None:
@@ -89,7 +89,7 @@ def test_server_stream(setup: Setup) -> None:
     assert caught.value.code() is grpc.StatusCode.DATA_LOSS
     assert caught.value.details() == "after all messages"
     entry = setup.mirror.entry(path("Count"))
-    assert payload(entry, "responsePayload") == frames(*(b"%d" % number for number in range(500)))
+    assert payload(entry, "responsePayload") == b"".join(b"%d" % number for number in range(500))
 
 
 def test_client_stream(setup: Setup) -> None:
@@ -97,8 +97,8 @@ def test_client_stream(setup: Setup) -> None:
     sent = [b"%d" % number for number in range(500)]
     assert setup.channel.stream_unary(path("Join"))(iter(sent), timeout=DEADLINE) == b",".join(sent)
     entry = setup.mirror.entry(path("Join"))
-    assert payload(entry, "requestPayload") == frames(*sent)
-    assert payload(entry, "responsePayload") == frames(b",".join(sent))
+    assert payload(entry, "requestPayload") == b"".join(sent)
+    assert payload(entry, "responsePayload") == b",".join(sent)
 
 
 def test_bidirectional(setup: Setup) -> None:
@@ -112,7 +112,7 @@ def test_bidirectional(setup: Setup) -> None:
     assert list(answers) == []
     assert answers.code() is grpc.StatusCode.OK
     entry = setup.mirror.entry(path("Echo"))
-    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(b"one", b"two", b"three")
+    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == b"onetwothree"
 
 
 def test_many_calls_at_once(setup: Setup) -> None:
@@ -128,24 +128,28 @@ def test_many_calls_at_once(setup: Setup) -> None:
         outbox.close()
         assert list(answers) == []
     entries = setup.mirror.entries(path("Chat"), len(calls))
-    expected = {frames(b"%d one" % number, b"%d two" % number) for number in range(len(calls))}
+    expected = {b"%d one%d two" % (number, number) for number in range(len(calls))}
     assert {payload(entry, "requestPayload") for entry in entries} == expected
     assert {payload(entry, "responsePayload") for entry in entries} == expected
 
 
 def test_large_message(setup: Setup) -> None:
-    """A message much longer than HTTP/2's windows passes whole, and its first 64 KiB are mirrored."""
-    message = b"0123456789abcdef" * 200_000
+    """A message much longer than HTTP/2's windows passes whole, and what fits of it is mirrored as a message."""
+    message = Note(text="0123456789abcdef" * 200_000, number=1).SerializeToString()
     assert setup.channel.unary_unary(path("Large"))(message, timeout=DEADLINE) == message
     entry = setup.mirror.entry(path("Large"))
-    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(message)[:LIMIT]
+    assert payload(entry, "requestPayload") == payload(entry, "responsePayload")
+    kept = Note.FromString(payload(entry, "requestPayload")).text
+    assert LIMIT - 40 < len(entry["requestPayload"]) <= LIMIT
+    assert Note.FromString(message).text.startswith(kept)
+    assert len(kept) > LIMIT // 4 * 3 - 40
 
 
 def test_large_answer(setup: Setup) -> None:
-    """An answer of 8 MiB to a short request passes whole, and its first 64 KiB are mirrored."""
+    """An answer of 8 MiB to a short request passes whole, and of what is no protobuf message what fits is mirrored."""
     size = 8 * 1024 * 1024
     assert setup.channel.unary_unary(path("Fill"))(b"%d" % size, timeout=DEADLINE) == bytes(size)
-    assert payload(setup.mirror.entry(path("Fill")), "responsePayload") == frames(bytes(size))[:LIMIT]
+    assert payload(setup.mirror.entry(path("Fill")), "responsePayload") == bytes(LIMIT // 4 * 3 - 5)
 
 
 def test_bidirectional_deadlocks_without_the_addon(identity: Identity) -> None:
@@ -172,4 +176,4 @@ def test_client_cancels(setup: Setup) -> None:
     answers.cancel()
     assert setup.service.cancelled.wait(DEADLINE)
     entry = setup.mirror.entry(path("Endless"))
-    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == frames(b"first")
+    assert payload(entry, "requestPayload") == payload(entry, "responsePayload") == b"first"

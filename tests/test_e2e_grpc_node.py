@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.grpcpayload import frames, messages, wire
+from tests.support.grpcpayload import merged
 from tests.support.grpcpeer import EchoService, channel, path, serving_grpc
 from tests.support.mirror import mirroring
 from tests.support.npm import install
@@ -70,14 +70,14 @@ def test_client_of_node(modules: Path, target: str) -> None:
     assert direct["Deadline"] == {"parts": ["late"], "code": 4}
     assert direct["Echo"] == {"parts": ["one", "two", "three"], "code": 0}
     assert direct["many"] == ["one,two,three"] * 90
-    assert messages(mirror.entry(path("Unary")), "responsePayload") == [b"hello"]
-    assert messages(mirror.entry(path("Count")), "responsePayload") == [text.encode() for text in NUMBERS]
-    assert messages(mirror.entry(path("Join")), "requestPayload") == [text.encode() for text in NUMBERS[:100]]
-    assert wire(mirror.entry(path("Fill")), "responsePayload") == frames(bytes(8 * 1024 * 1024))[:LIMIT]
-    ends = [messages(entry, "responsePayload") for entry in mirror.entries(path("Endless"), 2)]
-    assert ends == [[b"first"], [b"late"]]
-    chats = [messages(entry, "requestPayload") for entry in mirror.entries(path("Echo"), 91)]
-    assert chats == [[b"one", b"two", b"three"]] * 91
+    assert merged(mirror.entry(path("Unary")), "responsePayload") == b"hello"
+    assert merged(mirror.entry(path("Count")), "responsePayload") == "".join(NUMBERS).encode()
+    assert merged(mirror.entry(path("Join")), "requestPayload") == "".join(NUMBERS[:100]).encode()
+    assert merged(mirror.entry(path("Fill")), "responsePayload") == bytes(LIMIT // 4 * 3 - 5)
+    ends = [merged(entry, "responsePayload") for entry in mirror.entries(path("Endless"), 2)]
+    assert ends == [b"first", b"late"]
+    chats = [merged(entry, "requestPayload") for entry in mirror.entries(path("Echo"), 91)]
+    assert chats == [b"onetwothree"] * 91
 
 
 def test_target_of_node(modules: Path) -> None:
@@ -90,4 +90,4 @@ def test_target_of_node(modules: Path) -> None:
         assert opened.unary_unary(path("Unary"))(b"x", timeout=DEADLINE) == b"x"
         answers = opened.stream_stream(path("Echo"))(iter([b"one", b"two"]), timeout=DEADLINE)
         assert list(answers) == [b"one", b"two"]
-        assert messages(mirror.entry(path("Echo")), "responsePayload") == [b"one", b"two"]
+        assert merged(mirror.entry(path("Echo")), "responsePayload") == b"onetwo"

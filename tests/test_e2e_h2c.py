@@ -26,7 +26,7 @@ from h2.events import ConnectionTerminated, DataReceived, PingAckReceived, Respo
 from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.cleartext.frames import PREFACE
-from tests.support.grpcpayload import messages
+from tests.support.grpcpayload import merged
 from tests.support.grpcpeer import FLOOD_BYTES, EchoService, Outbox, channel, path, serving_grpc
 from tests.support.http2 import serving_http2
 from tests.support.mirror import Mirror, headers, mirroring
@@ -80,7 +80,7 @@ def test_protobuf_is_decoded_from_the_entry(setup: Setup) -> None:
     assert call(sent, timeout=DEADLINE) == sent
     entry = setup.mirror.entry(path("Unary"))
     for which in ("requestPayload", "responsePayload"):
-        assert [struct_pb2.Struct.FromString(each) for each in messages(entry, which)] == [sent]
+        assert struct_pb2.Struct.FromString(merged(entry, which)) == sent
     assert (entry["method"], entry["statusCode"]) == ("POST", "200")
     assert headers(entry, "requestHeaders")["host"] == f"localhost:{setup.mirror.proxy.port}"
 
@@ -94,7 +94,7 @@ def test_error_with_details(setup: Setup) -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
     trailers = dict(caught.value.trailing_metadata())
     assert any_pb2.Any.FromString(trailers["grpc-status-details-bin"]) == details
-    assert messages(setup.mirror.entry(path("Detail")), "requestPayload") == [details.SerializeToString()]
+    assert merged(setup.mirror.entry(path("Detail")), "requestPayload") == details.SerializeToString()
 
 
 def test_trailers_only(setup: Setup) -> None:
@@ -104,7 +104,7 @@ def test_trailers_only(setup: Setup) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     entry = setup.mirror.entry(path("Nothing"))
     assert headers(entry, "responseHeaders")["grpc-status"] == "12"
-    assert messages(entry, "responsePayload") == []
+    assert merged(entry, "responsePayload") == b""
 
 
 def test_deadline(setup: Setup) -> None:
@@ -115,7 +115,7 @@ def test_deadline(setup: Setup) -> None:
         next(answers)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert setup.service.cancelled.wait(DEADLINE)
-    assert messages(setup.mirror.entry(path("Endless")), "responsePayload") == [b"first"]
+    assert merged(setup.mirror.entry(path("Endless")), "responsePayload") == b"first"
 
 
 def test_cancelled_before_an_answer(setup: Setup) -> None:
@@ -148,7 +148,7 @@ def test_keepalive_pings(side: str) -> None:
         channel(mirror.proxy.port, None, of_client) as opened,
     ):
         assert len(list(opened.unary_stream(path("Tick"))(b"50", timeout=DEADLINE))) == 50
-        assert len(messages(mirror.entry(path("Tick")), "responsePayload")) == 50
+        assert merged(mirror.entry(path("Tick")), "responsePayload") == b"".join(b"%d" % number for number in range(50))
 
 
 def test_age_of_a_connection_ends_in_the_middle_of_calls() -> None:
@@ -167,7 +167,7 @@ def test_age_of_a_connection_ends_in_the_middle_of_calls() -> None:
         assert len(list(tick(b"40", timeout=DEADLINE))) == 40
         assert opened.unary_unary(path("Unary"))(b"x", timeout=DEADLINE) == b"x"
         for entry in mirror.entries(path("Tick"), 2):
-            assert len(messages(entry, "responsePayload")) == 40
+            assert merged(entry, "responsePayload") == b"".join(b"%d" % number for number in range(40))
         assert len([line for line in mirror.proxy.log if "server connect " in line]) > 1
 
 
@@ -431,7 +431,7 @@ def test_connection_strategies(strategy: str) -> None:
         channel(mirror.proxy.port, None) as opened,
     ):
         assert opened.unary_unary(path("Unary"))(b"x", timeout=DEADLINE) == b"x"
-        assert messages(mirror.entry(path("Unary")), "requestPayload") == [b"x"]
+        assert merged(mirror.entry(path("Unary")), "requestPayload") == b"x"
 
 
 def test_ignored_hosts_pass_untouched() -> None:
@@ -478,7 +478,7 @@ def test_saved_call_is_sent_again(tmp_path: Path) -> None:
         with mirroring(mode, options=options, arguments=arguments) as replayed:
             entry = replayed.entry(path("Echo"))
     assert service.received == [b"again", b"again"]
-    assert messages(entry, "responsePayload") == [b"again"]
+    assert merged(entry, "responsePayload") == b"again"
 
 
 class Old(BaseHTTPRequestHandler):

@@ -38,30 +38,14 @@ async def converse(url: str, tool: Forecast) -> tuple[list[str], str]:
         return names, content.text
 
 
-def messages(payload: str, content_type: str) -> list[dict[str, Any]]:
-    """Return the JSON-RPC messages in a payload that is JSON or an event stream."""
-    if not content_type.startswith("text/event-stream"):
-        return [json.loads(payload)] if payload else []
-    return [json.loads(data) for line in payload.splitlines() if (data := line.removeprefix("data: ")) != line and data]
-
-
-def progress(entries: list[Entry]) -> list[str]:
-    """Return the reports of progress, in the answer to the call or, from older servers, in a stream of their own."""
-    types = [headers(entry, "responseHeaders").get("content-type", "") for entry in entries]
-    sent = [
-        told for entry, kind in zip(entries, types, strict=True) for told in messages(entry["responsePayload"], kind)
-    ]
-    return [told["params"]["message"] for told in sent if told.get("method") == "notifications/progress"]
-
-
-def calls(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
-    """Return the messages of each answer by the method that was called, which must be called once."""
-    answers: dict[str, list[dict[str, Any]]] = {}
-    for entry in entries:
-        for request in messages(entry["requestPayload"], "application/json"):
-            assert request["method"] not in answers
-            content_type = headers(entry, "responseHeaders").get("content-type", "")
-            answers[request["method"]] = messages(entry["responsePayload"], content_type)
+def calls(entries: list[Entry]) -> dict[str, Any]:
+    """Return each answer, JSON whatever the server sent, by the method that was called, which must be called once."""
+    answers: dict[str, Any] = {}
+    for entry in filter(lambda entry: entry["requestPayload"], entries):
+        method, payload = json.loads(entry["requestPayload"])["method"], entry["responsePayload"]
+        assert method not in answers
+        assert headers(entry, "responseHeaders").get("content-type", "application/json") == "application/json"
+        answers[method] = json.loads(payload) if payload else None
     return answers
 
 
@@ -78,9 +62,7 @@ def test_session(json_response: bool) -> None:
         names, answer = asyncio.run(converse(f"{mirror.proxy.url}/mcp", tool))
     assert (names, answer) == (["forecast"], "sunny in K\u00f6ln")
     answers = calls(mirror.akto.entries)
-    assert answers["initialize"][-1]["result"]["serverInfo"]["name"] == "weather"
-    assert answers["notifications/initialized"] == []
-    assert [listed["name"] for listed in answers["tools/list"][-1]["result"]["tools"]] == ["forecast"]
-    assert answers["tools/call"][-1]["result"]["content"][0]["text"] == "sunny in K\u00f6ln"
-    if not json_response:
-        assert progress(mirror.akto.entries) == ["half way"]
+    assert answers["notifications/initialized"] is None
+    assert answers["initialize"]["result"]["serverInfo"]["name"] == "weather"
+    assert [tool["name"] for tool in answers["tools/list"]["result"]["tools"]] == ["forecast"]
+    assert answers["tools/call"]["result"]["content"][0]["text"] == "sunny in K\u00f6ln"

@@ -99,8 +99,8 @@ def test_accepted(mirror: Mirror) -> None:
         for message in ("text", b"\x00\xff", "x" * 200_000):
             socket.send(message)
             assert socket.recv(DEADLINE) == message
-        during = the_entry(mirror, "/accepted")
-    entry = the_entry(mirror, "/accepted")
+        during = the_entry(mirror, "/accepted?room=1")
+    entry = the_entry(mirror, "/accepted?room=1")
     assert entry == during
     assert (entry["type"], entry["statusCode"], entry["status"]) == ("WebSocket", "101", "Switching Protocols")
     assert entry["requestPayload"] == entry["responsePayload"] == ""
@@ -110,14 +110,14 @@ def test_accepted(mirror: Mirror) -> None:
 
 @pytest.mark.parametrize("path", REFUSALS)
 def test_refused(mirror: Mirror, path: str) -> None:
-    """A refused upgrade shows the client the target's answer, and is mirrored once, whatever status and type it has."""
+    """A refused upgrade shows the client the target's answer, and is mirrored once, as an ordinary exchange."""
     with pytest.raises(InvalidStatus) as caught, connect(address(mirror, path), proxy=None):
         pytest.fail("the upgrade was accepted")
     assert caught.value.response.status_code == REFUSALS[path]
     assert json.loads(caught.value.response.body or b"") == {"status": REFUSALS[path]}
     entry = the_entry(mirror, path)
-    assert (entry["type"], entry["statusCode"]) == ("WebSocket", str(REFUSALS[path]))
-    assert entry["requestPayload"] == entry["responsePayload"] == ""
+    assert (entry["type"], entry["statusCode"]) == ("HTTP/1.1", str(REFUSALS[path]))
+    assert json.loads(entry["responsePayload"]) == {"status": REFUSALS[path]}
 
 
 def test_ignored(mirror: Mirror) -> None:

@@ -18,6 +18,7 @@ import pytest
 from akto_mirror.accounts import Stats
 from akto_mirror.cli import program
 from akto_mirror.config import declarations, options
+from akto_mirror.config.option import Option
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.spool import first_format, schema
 from akto_mirror.delivery.spool.first_format import FirstFormat
@@ -290,7 +291,7 @@ def test_people_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> No
 
 def test_options_that_come_later_end_no_bookmark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Line 3: what decides about a recording has the same fingerprint until one of its options is set."""
-    later = declarations.Option("akto_later", bool, False, "An option of a later version.")
+    later = Option("akto_later", bool, False, "An option of a later version.")
     values = entries.parse_options([], {})
     settings = options.read(values, {})
     before = Job([], values, settings).fingerprint()

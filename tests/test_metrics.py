@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from akto_mirror import sample_api
 from akto_mirror.accounts import Stats
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.outcomes import Dropped, Outcome, Reason
+from akto_mirror.outcomes import Dropped, Format, Outcome, Reason, Repair
 from akto_mirror.sampling.novelty import Endpoint
 from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry import server
@@ -61,6 +61,7 @@ def test_every_count_is_told() -> None:
         stats.capture()
     stats.lose(Dropped.QUEUE_FULL)
     stats.skip(Reason.STATUS)
+    stats.repair([Repair("request", Format.JSON), Repair("response", Format.JSON), Repair("response", Format.TEXT)])
     stats.move([b"x"] * 3, Outcome.QUEUED, Outcome.IN_FLIGHT)
     stats.move([b"x" * 300] * 3, Outcome.IN_FLIGHT, Outcome.SHIPPED)
     stats.attempt(0.5, [b"x" * 300] * 3, ok=True)
@@ -71,6 +72,9 @@ def test_every_count_is_told() -> None:
     assert seen["akto_mirror_entries_waiting queued"] == 2
     assert seen["akto_mirror_entries_dropped_total queue full"] == 1
     assert seen["akto_mirror_flows_skipped_total status"] == 1
+    assert seen["akto_mirror_payloads_repaired_total json"] == 2
+    assert seen["akto_mirror_payloads_repaired_total text"] == 1
+    assert seen["akto_mirror_payloads_repaired_total grpc"] == 0
     assert seen["akto_mirror_sent_bytes_total"] == 900
     assert seen["akto_mirror_request_duration_seconds_count"] == 1
     assert seen["akto_mirror_request_duration_seconds_sum"] == 0.5

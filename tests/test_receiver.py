@@ -24,7 +24,8 @@ TOKEN = "eyJ.secret.token"
 
 def entry(**changes: Any) -> dict[str, Any]:
     """Make an entry that the service takes."""
-    return {"path": "/a", "method": "GET", "time": "1700000000", "source": "MIRRORING", **changes}
+    numbers = {"time": "1700000000", "statusCode": "200", "akto_account_id": "1000000"}
+    return {"path": "/a", "method": "GET", **numbers, "source": "MIRRORING", **changes}
 
 
 def without(name: str) -> dict[str, Any]:
@@ -251,6 +252,29 @@ def test_out_gets_one_entry_a_line_behind_what_is_there(tmp_path: Path) -> None:
         lines = out.read_bytes().split(b"\n")
     assert [json.loads(line) for line in lines[:-1]] == [{"old": 1}, *sent]
     assert lines[-1] == b""
+
+
+def test_what_akto_would_lose_is_marked(tmp_path: Path) -> None:
+    """In the file with the reason, and counted; what is kept is as it was sent."""
+    out = tmp_path / "entries.ndjson"
+    typed = json.dumps({"host": "a.example", "content-type": "application/json"})
+    cut = entry(requestPayload='{"a":1', requestHeaders=typed)
+    unread = entry(responsePayload='{"a":1', responseHeaders=typed, requestHeaders=typed)
+    sent = [cut, entry(requestHeaders=typed), unread, unread, entry(path="/health", requestHeaders=typed)]
+    with Receiver(out=out) as server, client_of(server) as client:
+        client.post("/api/ingestData", json={"batchData": sent})
+        assert server.entries == sent
+        assert server.store.lost() == (
+            "; dropped by Akto: request JSON does not end as it began 1, path or query holds /health 1"
+            "; not parsed: response JSON does not end as it began 2"
+        )
+    marks = [json.loads(line).get("akto_mirror_loss") for line in out.read_bytes().splitlines()]
+    dropped, unparsed = (
+        "Its request JSON does not end as it began: Akto drops the whole entry.",
+        "Its response JSON does not end as it began: Akto lists none of its parameters.",
+    )
+    health = "Its path or query holds /health: Akto drops such entries."
+    assert marks == [dropped, None, unparsed, unparsed, health]
 
 
 def test_out_ends_a_torn_line_first(tmp_path: Path) -> None:

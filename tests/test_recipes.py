@@ -24,7 +24,7 @@ import pytest
 from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.ingestion.service import Receiver
-from tests.support.grpcpayload import messages
+from tests.support.grpcpayload import merged
 from tests.support.grpcpeer import EchoService, channel, path, serving_grpc
 from tests.support.mirror import Mirror
 from tests.support.proxy import DEADLINE, ROOT, Proxy, confdir, running, running_mitmdump
@@ -376,4 +376,4 @@ def test_the_sidecars_arguments_mirror_grpc(tmp_path: Path) -> None:
         channel(mirror.proxy.port, None) as opened,
     ):
         assert opened.unary_unary(path("Unary"))(b"x", timeout=DEADLINE) == b"x"
-        assert messages(mirror.entry(path("Unary")), "responsePayload") == [b"x"]
+        assert merged(mirror.entry(path("Unary")), "responsePayload") == b"x"

@@ -171,6 +171,14 @@ def test_a_dry_run_shows_what_sampling_would_leave_out(tmp_path: Path) -> None:
     assert "9 flows = 3 shipped + 6 skipped (sampled 6)" in done.stdout
 
 
+def test_a_dry_run_shows_repairs(tmp_path: Path) -> None:
+    """By side and format, and how many there are in all."""
+    cut = made.flow(answer=made.response(content=b'{"a":"' + b"x" * 99 + b'"}'))
+    lines = replay(save(tmp_path / "cut.mitm", [cut]), "--dry-run", "--set", "akto_body_limit=20").stdout.splitlines()
+    assert lines[0].startswith("captured, repaired: response json  ")
+    assert lines[1].endswith("; payloads repaired: 1")
+
+
 def test_what_was_recorded_cannot_forge_a_line(tmp_path: Path) -> None:
     """Control characters in a path, a type or a damaged file's fault are shown escaped."""
     odd = made.flow(made.request(path=b"/\x1b[2J"), made.response(fields=[(b"content-type", b"text/\r\nx")]))

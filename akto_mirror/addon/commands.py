@@ -15,9 +15,10 @@ from akto_mirror import threads
 from akto_mirror.addon.screen import foresee
 from akto_mirror.addon.session import Session
 from akto_mirror.capture.capture import Capture
-from akto_mirror.capture.entry import Captured
+from akto_mirror.capture.encoding import Captured
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.diagnostics import checks
+from akto_mirror.outcomes import repaired
 from akto_mirror.telemetry.observation import Observation
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,8 @@ def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
 
 def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
     verdict, made = foresee(chosen, capture)
-    return [["verdict", verdict], *([name, value] for name, value in msgspec.to_builtins(made).items())]
+    fields = msgspec.to_builtins(made.entry)
+    return [["verdict", f"{verdict}{repaired(made.repairs)}"], *([name, value] for name, value in fields.items())]
 
 
 def _check(target: checks.Target, folder: str | None) -> None:

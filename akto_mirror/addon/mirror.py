@@ -23,7 +23,7 @@ from akto_mirror.addon.screen import Screen
 from akto_mirror.addon.session import Session
 from akto_mirror.addon.streaming import Streaming
 from akto_mirror.addon.uploads import Uploads, UpstreamConnections
-from akto_mirror.config import declarations, mistakes, options
+from akto_mirror.config import declarations, mistakes, notices, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.telemetry import pool
@@ -89,6 +89,9 @@ class AktoMirror:
         """Say what is done, once the proxy runs."""
         session = self.session
         session.running = True
+        if session.settings is not None:
+            for notice in notices.warnings(session.settings.capture):
+                logger.warning("akto: %s", notice)
         if session.shipper is not None:
             session.shipper.start()
         if session.settings is None:
@@ -98,8 +101,8 @@ class AktoMirror:
                 "akto: dry run, nothing is sent; set akto_url=http://HOST:9091 or AKTO_DATA_INGESTION_URL to mirror"
             )
         else:
-            fidelity = "worker" if session.settings.capture.worker else "akto"
-            logger.info("akto: mirroring to %s (fidelity %s)", session.settings.sink.destination.shown, fidelity)
+            what = notices.summary(session.settings.capture)
+            logger.info("akto: mirroring to %s (%s)", session.settings.sink.destination.shown, what)
 
     def done(self) -> Awaitable[None] | None:
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""

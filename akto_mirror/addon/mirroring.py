@@ -11,7 +11,7 @@ from akto_mirror.addon.handover import Room
 from akto_mirror.addon.session import Session, guarded, has_screen
 from akto_mirror.capture import tee
 from akto_mirror.capture.capture import Capture
-from akto_mirror.capture.entry import Captured
+from akto_mirror.capture.encoding import Captured
 from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.escaping import printable
@@ -95,6 +95,8 @@ class Mirroring:
     def ship(self, flow: http.HTTPFlow, made: Captured, shipper: Shipper) -> None:
         """Send an entry, and let its flow show what becomes of it."""
         self._count_shortened(made)
+        if made.repairs:
+            self.session.stats.repair(made.repairs)
         refusal = shipper.offer(made.encoded)
         if refusal is not None:
             self.session.show(flow, Outcome.DROPPED, refusal)

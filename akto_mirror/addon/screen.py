@@ -10,9 +10,9 @@ from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
 
 from akto_mirror.addon.session import Session, has_screen
-from akto_mirror.akto_api import Entry
 from akto_mirror.capture.capture import Capture
-from akto_mirror.outcomes import foreseen
+from akto_mirror.capture.encoding import Captured
+from akto_mirror.outcomes import foreseen, repaired
 from akto_mirror.shown import entry_view
 from akto_mirror.shown.marks import VERDICT, Marks
 
@@ -47,13 +47,14 @@ class Screen:
         if self.session.capture is None:
             return "# akto: the akto_ options are not in order; see the event log"
         verdict, made = foresee(chosen, self.session.capture)
-        return entry_view.render(made, str(chosen.metadata.get(VERDICT, verdict)))
+        shown = str(chosen.metadata.get(VERDICT, verdict))
+        return entry_view.render(made.entry, f"{shown}{repaired(made.repairs)}")
 
 
-def foresee(chosen: http.HTTPFlow, capture: Capture) -> tuple[str, Entry]:
-    """Return what the rules say of a flow that has a response, and its entry whatever they say."""
+def foresee(chosen: http.HTTPFlow, capture: Capture) -> tuple[str, Captured]:
+    """Return what the rules say of a flow that has a response, and what is made of it whatever they say."""
     assert chosen.response is not None  # noqa: S101 - chosen by it; for the type checker
-    return foreseen(capture.judge(chosen)), capture.anyway(chosen, chosen.response).entry
+    return foreseen(capture.judge(chosen)), capture.anyway(chosen, chosen.response)
 
 
 def _soon(seconds: float, act: Callable[[], None]) -> None:

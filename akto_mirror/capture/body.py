@@ -1,22 +1,16 @@
-"""Bodies: a bounded prefix as it came over the wire, and what Akto gets to read of it.
+"""Bodies: a bounded prefix as it came over the wire, and what the Worker makes of it.
 
-Nothing here ever holds more than a small multiple of the body limit, whatever a stranger sends: mitmproxy's own
-`.content` and `.text` decode without a bound.
+Nothing here ever holds more than a small multiple of the body limit, whatever an untrusted client sends: mitmproxy's
+own `.content` and `.text` decode without a bound.
 """
 
 from __future__ import annotations
 
-import base64
-import re
 from typing import NamedTuple
 
-from akto_mirror.capture.payload.codings import WORKER_DECODERS, decode, prefix_bound
+from akto_mirror.capture.payload.codings import WORKER_DECODERS, prefix_bound
 
 BOM = b"\xef\xbb\xbf"
-
-# Media types of gRPC frames, without what tells how their messages are written (`+proto`, `+json`).
-GRPC = frozenset({"application/grpc", "application/grpc-web"})
-ESSENCE_END = re.compile("[;,+]")
 
 # Decoded bytes behind the limit that are searched for a fault for which the Worker would ship nothing.
 DRAIN = 1024 * 1024
@@ -69,19 +63,3 @@ def worker_payload(body: Body, coding: str, limit: int) -> str:
     decoded = decoder(body.prefix, bound)
     sound = (decoded.ended and not decoded.rest) or not body.complete or len(decoded.data) >= bound
     return text(decoded.data[:limit]) if sound else ""
-
-
-def akto_payload(body: Body, content_type: str, coding: str, limit: int) -> str:
-    """Return the payload that Akto's runtime can use best.
-
-    gRPC frames become base64, of which the runtime decodes the first message. Every other body is decoded by all its
-    codings; of a damaged one, what could be decoded is kept, and one whose label is wrong is taken as it is.
-    """
-    if is_grpc(content_type):
-        return base64.b64encode(body.prefix[:limit]).decode("ascii")
-    return text(decode(body.prefix, coding, limit))
-
-
-def is_grpc(content_type: str) -> bool:
-    """Tell by the essence of a media type whether a payload consists of gRPC frames; `grpc-web-text` is base64."""
-    return ESSENCE_END.split(content_type, maxsplit=1)[0].strip().lower() in GRPC

@@ -10,10 +10,13 @@ import msgspec
 from mitmproxy import http
 
 from akto_mirror.akto_api import HEALTH_PATH, IGNORE, INGEST_PATH, MARKER, beside
-from akto_mirror.capture import body, entry, hosts, routes, rules, tee
+from akto_mirror.capture import body, encoding, entry, headers, hosts, paths, routes, rules, tee
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import CaptureConfig
-from akto_mirror.capture.entry import Captured, Exchange, HeaderMap
+from akto_mirror.capture.encoding import Captured
+from akto_mirror.capture.entry import Exchange
+from akto_mirror.capture.headers import HeaderMap
+from akto_mirror.capture.sides import Side
 from akto_mirror.outcomes import Reason, Skip
 from akto_mirror.sampling import noise
 from akto_mirror.sampling.features import WEBSOCKET, Head
@@ -39,6 +42,7 @@ class Capture:
     def __init__(self, config: CaptureConfig, marker: str, before: Capture | None = None) -> None:
         self._config = config
         self._marker = marker
+        self._target = rules.any_of(config.content_types)
         self._sampler: Sampler | None = before._sampler if before else None
         if self._sampler is not None:
             self._sampler.follow(config.sampling)
@@ -83,47 +87,47 @@ class Capture:
             hosts.modernize(flow)
         all_cookies = not self._config.worker
         return (
-            entry.header_map(entry.bounded(flow.request.headers.fields), all_cookies=all_cookies),
-            entry.header_map(entry.bounded(response.headers.fields), all_cookies=all_cookies),
+            headers.header_map(headers.bounded(flow.request.headers.fields), all_cookies=all_cookies),
+            headers.header_map(headers.bounded(response.headers.fields), all_cookies=all_cookies),
         )
 
     def _skip(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap) -> Skip | None:
         skip = self._unwanted(flow, asked)
         if skip is None and not rules.is_websocket(asked.get("upgrade", "")):
             types = asked.get("content-type", ""), answered.get("content-type", "")
-            skip = rules.judge(response.status_code, *types)
+            skip = rules.judge(response.status_code, *types, self._target)
         return skip or self._spared(flow.request, asked)
 
-    def _spared(self, request: http.Request, headers: HeaderMap) -> Skip | None:
+    def _spared(self, request: http.Request, asked: HeaderMap) -> Skip | None:
         config = self._config
-        if config.skip and (found := noise.find(_method(request), _path(request), headers, config.skip)):
+        if config.skip and (found := noise.find(_method(request), _path(request), asked, config.skip)):
             return Skip(Reason.NOISE, found)
         return Skip(Reason.PAUSED) if config.pause else None
 
     def _sample(
         self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, sampler: Sampler
     ) -> Captured | Skip:
-        read: list[tuple[str, str]] = []
+        read: list[tuple[Side, Side]] = []
 
         def payloads() -> tuple[str, str]:
-            read.append(entry.payloads(exchange, self._config, response.status_code))
-            return read[0]
+            read.append(entry.sides_of(exchange, self._config, response.status_code))
+            return read[0][0].payload.text, read[0][1].payload.text
 
         look = sampler.look(_head(flow, response, exchange), payloads, time.monotonic() if flow.live else exchange.time)
         if not look.wanted or not sampler.may_send(look):
             sampler.leave_out(look)
             return CAPPED if look.wanted else SAMPLED
-        return self._make(flow, response, exchange._replace(payloads=read[0]) if read else exchange, look)
+        return self._make(flow, response, exchange._replace(sides=read[0]) if read else exchange, look)
 
-    def _unwanted(self, flow: http.HTTPFlow, headers: HeaderMap) -> Skip | None:
+    def _unwanted(self, flow: http.HTTPFlow, asked: HeaderMap) -> Skip | None:
         config = self._config
-        if MARKER in headers and self._leads_to_akto(flow.request.path, is_own=headers[MARKER] == self._marker):
+        if MARKER in asked and self._leads_to_akto(flow.request.path, is_own=asked[MARKER] == self._marker):
             return Skip(Reason.OWN_CALL)
-        if config.routes and not _on_route(flow, headers, config.routes):
+        if config.routes and not _on_route(flow, asked, config.routes):
             return Skip(Reason.ROUTE)
         if config.filter and not config.filter(flow):
             return Skip(Reason.FILTER)
-        if config.honor_ignore and not config.worker and IGNORE in headers:
+        if config.honor_ignore and not config.worker and IGNORE in asked:
             return Skip(Reason.IGNORED)
         return None
 
@@ -140,10 +144,11 @@ class Capture:
     def _make(
         self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, look: Look | None = None
     ) -> Captured:
-        made = entry.build(flow, response, self._config, exchange)
-        if look is not None and look.left_out and not self._config.worker:
-            made = msgspec.structs.replace(made, akto_mirror_left_out=str(look.left_out))
-        return entry.fit(made, is_cut=_is_cut(flow.request, response))._replace(look=look)
+        worker, draft = self._config.worker, entry.build(flow, response, self._config, exchange)
+        if look is not None and look.left_out and not worker:
+            made = msgspec.structs.replace(draft.entry, akto_mirror_left_out=str(look.left_out))
+            draft = draft._replace(entry=made)
+        return encoding.fit(draft, worker=worker, is_cut=_is_cut(flow.request, response))._replace(look=look)
 
     def _exchange(
         self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap
@@ -158,14 +163,16 @@ class Capture:
             time=_when(flow),
         )
 
-    def _host(self, flow: http.HTTPFlow, headers: HeaderMap) -> str:
+    def _host(self, flow: http.HTTPFlow, asked: HeaderMap) -> str:
         """Return the host to report; of several Host fields the first counts, but the Worker joins them."""
-        header = headers.get("host", "")
-        return self._config.host or hosts.asked(flow, header if self._config.worker else header.partition(", ")[0])
+        header = asked.get("host", "")
+        if self._config.host or self._config.worker:
+            return self._config.host or hosts.asked(flow, header)
+        return hosts.normal(hosts.asked(flow, header.partition(", ")[0]), tls=flow.client_conn.tls)
 
-    def _is_websocket(self, flow: http.HTTPFlow, response: http.Response, headers: HeaderMap) -> bool:
+    def _is_websocket(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap) -> bool:
         """Return whether the exchange has no payloads; the Worker believes every client that says so."""
-        if not rules.is_websocket(headers.get("upgrade", "")):
+        if not rules.is_websocket(asked.get("upgrade", "")):
             return False
         return self._config.worker or rules.is_handshake(flow.request.method, response.status_code)
 
@@ -175,15 +182,15 @@ class Capture:
 
 
 def _head(flow: http.HTTPFlow, response: http.Response, exchange: Exchange) -> Head:
-    headers, request = exchange.request_headers, flow.request
+    asked, request = exchange.request_headers, flow.request
     return Head(
-        host=(exchange.host or headers.get("host", "")).lower()[:MAX_HOST_CHARS],
+        host=(exchange.host or asked.get("host", "")).lower()[:MAX_HOST_CHARS],
         method=_method(request)[:MAX_METHOD_CHARS].upper(),
         path=_path(request)[:MAX_PATH_CHARS],
-        query=request.data.path[: entry.MAX_FIELD].partition(b"?")[2].decode("utf-8", "replace"),
+        query=request.data.path[: encoding.MAX_FIELD].partition(b"?")[2].decode("utf-8", "replace"),
         status=response.status_code,
         type=WEBSOCKET if exchange.is_websocket else "",
-        request=headers,
+        request=asked,
         response=exchange.response_headers,
     )
 
@@ -193,25 +200,25 @@ def _method(request: http.Request) -> str:
 
 
 def _path(request: http.Request) -> str:
-    return entry.path_of(request.data.path[: entry.MAX_FIELD], include_query=False)
+    return paths.path_of(request.data.path[: encoding.MAX_FIELD], include_query=False)
 
 
 def _is_cut(request: http.Request, response: http.Response) -> bool:
     """Return whether a path or headers are longer than what is looked at of them."""
     fields = request.headers.fields, response.headers.fields
-    return len(request.data.path) > entry.MAX_FIELD or any(entry.bounded(each) is not each for each in fields)
+    return len(request.data.path) > encoding.MAX_FIELD or any(headers.bounded(each) is not each for each in fields)
 
 
-def _on_route(flow: http.HTTPFlow, headers: HeaderMap, wanted: tuple[routes.Route, ...]) -> bool:
-    asked = hosts.asked(flow, headers.get("host", "")) or flow.request.host
-    scheme, name = "https" if flow.client_conn.tls else "http", routes.host_name(asked)
+def _on_route(flow: http.HTTPFlow, asked: HeaderMap, wanted: tuple[routes.Route, ...]) -> bool:
+    host = hosts.asked(flow, asked.get("host", "")) or flow.request.host
+    scheme, name = "https" if flow.client_conn.tls else "http", routes.host_name(host)
     return any(routes.any_matches(wanted, scheme, name, path) for path in _spellings(flow.request))
 
 
 def _spellings(request: http.Request) -> Iterator[str]:
     """Give a request's path as it was sent and, if that leads to no route, as it is reported and as servers read it."""
     yield request.path
-    shown = entry.path_of(request.data.path[: entry.MAX_FIELD], include_query=True)
+    shown = paths.path_of(request.data.path[: encoding.MAX_FIELD], include_query=True)
     yield shown
     yield routes.plain(shown)
 

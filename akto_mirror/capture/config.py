@@ -10,6 +10,7 @@ from mitmproxy import flowfilter
 from akto_mirror.akto_api import INGEST_PATH
 from akto_mirror.capture.redaction import Redaction
 from akto_mirror.capture.routes import Route
+from akto_mirror.capture.rules import TARGETS
 from akto_mirror.sampling.noise import Noise
 from akto_mirror.sampling.sampler import Policy
 
@@ -28,6 +29,7 @@ class CaptureConfig:
 
     Attributes:
         worker: `akto_fidelity` is `worker`.
+        include_query: the path is reported with its query; not in `worker`.
         body_limit: bytes of each decoded body.
         sampling: how much of what the rules let through is sent.
         ingest_path: of `akto_url`; requests to it are calls of an addon.
@@ -41,7 +43,7 @@ class CaptureConfig:
     filter: flowfilter.TFilter | None = None
     host: str = ""
     client_ip_header: str = "cf-connecting-ip"
-    include_query: bool = False
+    include_query: bool = True
     body_limit: int = 65_536
     stream: Mode = Mode.AUTO
     redaction: Redaction = Redaction()  # noqa: RUF009 - it is frozen
@@ -49,4 +51,6 @@ class CaptureConfig:
     skip: tuple[Noise, ...] = ()
     pause: bool = False
     sampling: Policy = Policy()  # noqa: RUF009 - it is frozen
+    content_types: tuple[str, ...] = TARGETS
+    direction: str = ""
     ingest_path: str = INGEST_PATH

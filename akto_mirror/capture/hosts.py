@@ -82,6 +82,20 @@ def asked(flow: http.HTTPFlow, header: str) -> str:
     return header
 
 
+def normal(host: str, *, tls: bool) -> str:
+    """Return a host in the one spelling that names an API collection: lower-case, without a final dot or default port.
+
+    Args:
+        host: as the client spelt it.
+        tls: whether the client's connection has TLS, whose default port is 443 instead of 80.
+    """
+    name, mark, port = host.lower().rpartition(":")
+    if not mark or "]" in port:
+        return host.lower().removesuffix(".")
+    name = name.removesuffix(".")
+    return name if port in ("", "443" if tls else "80") else f"{name}:{port}"
+
+
 def note_absolute(flow: http.HTTPFlow) -> None:
     """Note the host of a target in absolute form, which mitmproxy's regular mode turns into origin form.
 

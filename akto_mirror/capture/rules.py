@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from akto_mirror.outcomes import Reason, Skip
 
+# What the Worker looks for in content types.
 TARGETS = ("json", "xml", "x-www-form-urlencoded", "soap", "grpc")
-ANY_TARGET = re.compile("|".join(TARGETS))
 
 
 def is_websocket(upgrade: str) -> bool:
@@ -16,30 +17,31 @@ def is_websocket(upgrade: str) -> bool:
 
 
 def is_handshake(method: str, status: int) -> bool:
-    """Tell whether what asks for a WebSocket is a handshake: a GET (RFC 6455, section 4.1) that no 2xx answers.
+    """Tell whether what asks for a WebSocket is one: a GET that is answered with 101 (RFC 6455, section 4).
 
-    Otherwise whoever adds the header to an ordinary request would hide its payloads.
+    Any other exchange is an ordinary one: Akto would show it as accepted, and the header would hide its payloads.
     """
-    return method == "GET" and not 200 <= status < 300
+    return method == "GET" and status == 101
 
 
-def is_target(content_type: str) -> bool:
-    """Tell whether a content type is one of those that Akto reads; it is enough that it contains a target."""
-    return ANY_TARGET.search(content_type.lower()) is not None
+def any_of(targets: Iterable[str]) -> re.Pattern[str]:
+    """Return an expression that finds one of the targets in a content type in lower case."""
+    return re.compile("|".join(map(re.escape, targets)))
 
 
-def judge(status: int, request_type: str, response_type: str) -> Skip | None:
+def judge(status: int, request_type: str, response_type: str, target: re.Pattern[str]) -> Skip | None:
     """Apply the Worker's rules to an exchange that is no WebSocket upgrade; None means capture.
 
     Args:
         status: the response's status code.
         request_type: the request's `content-type`, empty if absent.
         response_type: the response's `content-type`, empty if absent.
+        target: by `any_of`; it is enough that one of the content types contains a target.
     """
     if not 200 <= status < 400:
         return Skip(Reason.STATUS, str(status))
     if not request_type and not response_type:
         return Skip(Reason.NO_CONTENT_TYPE)
-    if not is_target(request_type) and not is_target(response_type):
+    if not target.search(request_type.lower()) and not target.search(response_type.lower()):
         return Skip(Reason.CONTENT_TYPE, response_type or request_type)
     return None

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     It answers as Akto's data-ingestion service does, with its limits and status codes. The newest 100,000 entries (at
     most 256 MiB) stay in memory, and its address shows their inventory in a browser: with the token, or without
-    one only on this machine.
+    one only on this machine. What Akto's runtime would lose of them is named there, at the end, and in FILE.
     """
     receiver = _receiver(args)
     # Not before: what takes long above is ended by these signals as Python does it.
@@ -100,7 +100,7 @@ def _batch_line(answer: Answer) -> str:
 def _summary(store: Store) -> str:
     refused = [f"{number} with {status}" for status, number in sorted(store.answers.items()) if status != 200]
     entries, batches = count(store.total, "entry"), count(store.answers[200], "batch")
-    return f"stopped: {entries} in {batches}; refused: {', '.join(refused) or 'none'}"
+    return f"stopped: {entries} in {batches}; refused: {', '.join(refused) or 'none'}{store.lost()}"
 
 
 def _port(text: str) -> int:

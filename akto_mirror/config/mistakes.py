@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from akto_mirror.config.declarations import KINDS, OPTIONS, ConfigError, Option, nearest
+from akto_mirror.config.declarations import KINDS, OPTIONS, ConfigError, nearest
+from akto_mirror.config.option import Option
 
 
 def find(texts: Mapping[str, list[str]], values: Mapping[str, object]) -> Iterable[ConfigError]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import socket as sockets
+from collections.abc import Mapping
 from pathlib import Path
 
 from mitmproxy import flowfilter
 
 from akto_mirror.escaping import printable
 from akto_mirror.sampling.noise import Noise
+
+# A variable of the environment in a tag, for pods that are told their names so.
+ENV = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def listener(address: str) -> tuple[str, int] | None:
@@ -62,15 +67,44 @@ def noise(text: str) -> Noise:
         raise ValueError(f"it must be one of {', '.join(Noise)}") from None
 
 
-def tag(text: str) -> str:
-    """Return the text of a JSON object as it is."""
+def whole_number(text: str) -> str:
+    """Return a whole number as it is."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("it must be a whole number such as 1000000: Akto loses every entry with any other")
+    return text
+
+
+def content_types(text: str) -> tuple[str, ...]:
+    """Return the parts of a list, in lower case."""
+    found = tuple(part for item in text.lower().split(",") if (part := item.strip()))
+    if not found:
+        raise ValueError("it must name what content types contain, such as json,xml")
+    return found
+
+
+def tag(text: str, environ: Mapping[str, str]) -> str:
+    """Return the text of a JSON object of texts as it is, or with `{env:NAME}` in its values replaced."""
     try:
         parsed = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
         raise ValueError('it must be a JSON object such as {"service": "mitmproxy"}')
-    return text
+    for name, value in parsed.items():
+        if not isinstance(value, str | None):
+            raise ValueError(
+                f"the value of {printable(name, 80)} must be a text: Akto loses every entry with any other"
+            )
+    filled = {
+        name: value and ENV.sub(lambda found: _variable(found[1], environ), value) for name, value in parsed.items()
+    }
+    return text if filled == parsed else json.dumps(filled, ensure_ascii=False)
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        raise ValueError(f"there is no variable {name} in the environment")
+    return environ[name]
 
 
 def _no_constant(name: str) -> None:

@@ -15,7 +15,8 @@ from akto_mirror.capture.config import CaptureConfig, Mode
 from akto_mirror.capture.redaction import Redaction, selfcheck
 from akto_mirror.config import option_values
 from akto_mirror.config import redaction as redaction_options
-from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
+from akto_mirror.config.declarations import OPTIONS, ConfigError
+from akto_mirror.config.option import Option
 from akto_mirror.config.screen import Mark, ScreenConfig
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.policy import Policy, SpoolPlan
@@ -102,14 +103,16 @@ def _capture(known: Mapping[str, Any], environ: Mapping[str, str], sink: SinkCon
     worker = known["akto_fidelity"] == "worker"
     return CaptureConfig(
         worker=worker,
-        account_id=known["akto_account_id"],
+        account_id=_parsed(known, "akto_account_id", option_values.whole_number),
         vxlan_id=known["akto_vxlan_id"],
-        tag=_tag(known, worker=worker),
+        tag=_tag(known, environ, worker=worker),
         routes=tuple(_each(known, "akto_routes", routes.parse)),
         filter=_parsed(known, "akto_filter", option_values.flow_filter),
         host=_parsed(known, "akto_host", option_values.host),
         client_ip_header=_parsed(known, "akto_client_ip_header", option_values.header_name),
-        include_query=known["akto_include_query"],
+        include_query=known["akto_include_query"] and not worker,
+        content_types=_parsed(known, "akto_content_types", option_values.content_types),
+        direction=known["akto_direction"],
         body_limit=known["akto_body_limit"],
         stream=Mode(known["akto_stream"]),
         redaction=_redaction(known),
@@ -134,10 +137,10 @@ def _sampling(known: Mapping[str, Any], environ: Mapping[str, str]) -> sampler.P
     )
 
 
-def _tag(known: Mapping[str, Any], *, worker: bool) -> str:
+def _tag(known: Mapping[str, Any], environ: Mapping[str, str], *, worker: bool) -> str:
     if worker and known["akto_tag"] == DEFAULT_TAG:
         return WORKER_TAG
-    tag: str = _parsed(known, "akto_tag", option_values.tag)
+    tag: str = _parsed(known, "akto_tag", lambda text: option_values.tag(text, environ))
     return tag
 
 

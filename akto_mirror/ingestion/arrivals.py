@@ -16,11 +16,15 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from akto_mirror import private_files
-from akto_mirror.ingestion.entries.concerns import Concerns, concerns
+from akto_mirror.escaping import printable
+from akto_mirror.ingestion.entries.concerns import LOSSES, Concern, Concerns, concerns
 from akto_mirror.ingestion.inventory import Inventory
 
 KEEP_ENTRIES = 100_000
 KEEP_BYTES = 256 * 1024 * 1024
+
+# The field of entries in the file that says what Akto would lose of them, and why.
+MARK = "akto_mirror_loss"
 
 T = TypeVar("T")
 
@@ -62,6 +66,8 @@ class Store:
         self.arriving = 0
         self.batches: deque[int] = deque(maxlen=KEEP_ENTRIES)
         self.answers: Counter[int] = Counter()
+        # What Akto would lose, by its kind and the reason.
+        self.losses: Counter[tuple[str, str]] = Counter()
         # A page that has asked before sees by it that the data are new: the service was restarted, or cleared.
         self.run = secrets.token_hex(4)
         self._concerns = raise_concerns
@@ -80,16 +86,19 @@ class Store:
         Raises:
             OSError: If the file cannot take it; the entry then counts as not taken.
         """
+        raised = self._concerns(entry)
+        losses = [concern for concern in raised if concern.kind in LOSSES]
         encoded = msgspec.json.encode(entry)
         with self._changed:
             if self._out is not None:
-                self._write(self._out, encoded + b"\n")
+                self._write(self._out, (_marked(entry, losses) if losses else encoded) + b"\n")
             self._entries.append(encoded)
             self._bytes += len(encoded)
             while self._entries and (len(self._entries) > self._keep or self._bytes > KEEP_BYTES):
                 self._bytes -= len(self._entries.popleft())
             self.total += 1
-            self._inventory.add(entry)
+            self.losses.update((concern.kind, concern.reason) for concern in losses)
+            self._inventory.add(entry, raised)
             self._changed.notify_all()
 
     def look(self, read: Callable[[Inventory], T]) -> T:
@@ -104,6 +113,16 @@ class Store:
             self._bytes = 0
             self._inventory = Inventory(self._concerns)
             self.run = secrets.token_hex(4)
+
+    def lost(self) -> str:
+        """Return what Akto's runtime would lose of the entries, by kind and reason, to stand behind a summary."""
+        with self._changed:
+            counts = dict(self.losses)
+        lines = [
+            f"; {kind}: {', '.join(f'{reason} {count}' for (of, reason), count in counts.items() if of == kind)}"
+            for kind in dict.fromkeys(kind for kind, _ in counts)
+        ]
+        return printable("".join(lines))
 
     def note(self, answer: Answer) -> None:
         """Count one answered request."""
@@ -150,6 +169,11 @@ class Store:
         while rest:
             rest = rest[out.write(rest) :]
             self._torn = bool(rest)
+
+
+def _marked(entry: dict[str, Any], losses: list[Concern]) -> bytes:
+    """Encode an entry with what Akto would lose of it; its service ignores fields that it does not know."""
+    return msgspec.json.encode(entry | {MARK: " ".join(concern.sentence for concern in losses)})
 
 
 def _is_torn(out: Path) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from akto_mirror.ingestion.entries import auth, concerns, kinds
-from akto_mirror.ingestion.entries.concerns import Concerns
+from akto_mirror.ingestion.entries.concerns import Concern, Concerns
 from akto_mirror.ingestion.entries.endpoints import MAX_SAMPLES, Body, Endpoint, Raised
 from akto_mirror.ingestion.entries.fields import Payload, by_name, parse_pairs, read_payload
 from akto_mirror.ingestion.entries.reading import (
@@ -105,8 +105,13 @@ class Inventory:
         self._sample_chars = 0
         self._room = Room(MAX_NAMES, MAX_VALUES)
 
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Fold one entry in; whatever it holds, nothing is raised."""
+    def add(self, entry: Mapping[str, Any], raised: Iterable[Concern] | None = None) -> None:
+        """Fold one entry in; whatever it holds, nothing is raised.
+
+        Args:
+            entry: The entry.
+            raised: Its concerns, where they are known already.
+        """
         self.total += 1
         headers = read_headers(entry.get("requestHeaders"))
         endpoint = self._endpoint(*key_of(entry, headers))
@@ -117,7 +122,7 @@ class Inventory:
         self._read(endpoint, entry, headers)
         # Each kind counts once for an entry, whatever it has to say.
         first: dict[str, str] = {}
-        for kind, sentence in self._concerns(entry):
+        for kind, sentence in self._concerns(entry) if raised is None else raised:
             first.setdefault(kind, sentence)
         for kind, sentence in first.items():
             self._raise(endpoint, kind, sentence)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mitmproxy import http
 
 from akto_mirror import outcomes
-from akto_mirror.capture.entry import Captured
+from akto_mirror.capture.encoding import Captured
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Skip
 from akto_mirror.replay.job import Job
@@ -30,12 +30,13 @@ class DryRun(Reader):
         self._say = say
 
     def show(self, record: Record, flow: http.HTTPFlow, decision: Captured | Skip) -> None:
-        """Show one line of the table: decision, status, request, and which bodies are missing."""
+        """Show one line of the table: decision, status, request, and which bodies were repaired or are missing."""
         status = flow.response.status_code if flow.response else "-"
         request = printable(f"{flow.request.method:<7} {flow.request.pretty_url}")
         missing = () if isinstance(decision, Skip) else record.missing_bodies
         aside = f"  (no {' and '.join(missing)} body in the recording)" if missing else ""
-        self._say(f"{outcomes.foreseen(decision):<40} {status:>3} {request}{aside}")
+        repaired = "" if isinstance(decision, Skip) else outcomes.repaired(decision.repairs)
+        self._say(f"{outcomes.foreseen(decision) + repaired:<40} {status:>3} {request}{aside}")
 
     def tick(self) -> None:
         """Show nothing: the table grows instead."""

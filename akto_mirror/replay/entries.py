@@ -12,7 +12,7 @@ from mitmproxy import exceptions, http
 from mitmproxy.optmanager import OptManager
 
 from akto_mirror.capture.capture import Capture
-from akto_mirror.capture.entry import Captured
+from akto_mirror.capture.encoding import Captured
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.options import Settings

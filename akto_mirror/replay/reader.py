@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 from mitmproxy import http
 
-from akto_mirror.capture import entry
-from akto_mirror.capture.entry import Captured
+from akto_mirror.capture import encoding
+from akto_mirror.capture.encoding import Captured
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Skip
 from akto_mirror.replay import checkpoint, recording
@@ -113,8 +113,8 @@ class Reader:
         self.show(record, flow, decision)
         if self._job.rewrite_time:
             again = msgspec.structs.replace(decision.entry, time=str(int(time.time())))
-            decision = entry.fit(again, is_cut=decision.is_shortened)
-        self.tally.capture(record, is_shortened=decision.is_shortened)
+            decision = decision._replace(entry=again, encoded=encoding.encode(again))
+        self.tally.capture(record, decision)
         return self.take(decision.encoded, Origin(start.progress, index, digest))
 
     def _digest(self, made: Captured, *, has_time: bool) -> bytes:

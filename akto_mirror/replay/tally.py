@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from akto_mirror.capture.encoding import Captured
 from akto_mirror.outcomes import Reason
 from akto_mirror.replay.recording import Record
 
@@ -24,6 +25,7 @@ class Tally:
         captured: to be shipped.
         skipped: left out by the rules.
         shortened: of the captured ones, too large for an entry.
+        repaired: payloads that were changed so that Akto can read them.
         missing_bodies: bodies of captured ones that there were and that the recording does not hold.
         timeless: captured ones without a time between 1970 and now.
     """
@@ -36,13 +38,15 @@ class Tally:
     captured: int = 0
     skipped: Counter[Reason] = field(default_factory=Counter)
     shortened: int = 0
+    repaired: int = 0
     missing_bodies: int = 0
     timeless: int = 0
 
-    def capture(self, record: Record, *, is_shortened: bool) -> None:
+    def capture(self, record: Record, made: Captured) -> None:
         """Count a flow that is to be shipped."""
         self.captured += 1
-        self.shortened += is_shortened
+        self.shortened += made.is_shortened
+        self.repaired += len(made.repairs)
         self.missing_bodies += len(record.missing_bodies)
         self.timeless += not record.has_time
 
@@ -71,6 +75,7 @@ class Tally:
     def _asides(self) -> str:
         known = {
             "shortened because too large": self.shortened,
+            "payloads repaired": self.repaired,
             "bodies that the recording does not hold": self.missing_bodies,
             "times outside 1970 to now, which became now": self.timeless,
         }

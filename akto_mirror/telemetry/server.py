@@ -18,7 +18,7 @@ from tornado.web import Application, Finish, RequestHandler, url
 
 from akto_mirror.accounts import Snapshot
 from akto_mirror.background_server import BackgroundServer
-from akto_mirror.outcomes import PENDING, Dropped, Outcome, Reason
+from akto_mirror.outcomes import PENDING, Dropped, Format, Outcome, Reason
 from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import Observation
@@ -127,8 +127,14 @@ def _outcomes(counts: Snapshot) -> Iterable[Metric]:
     yield flows
     yield CounterMetricFamily("akto_mirror_entries_captured", "Entries made of flows.", counts.captured)
     yield CounterMetricFamily(
-        "akto_mirror_entries_shortened", "Entries that were cut because they were too large.", counts.shortened
+        "akto_mirror_entries_shortened", "Entries that were shortened because they were too large.", counts.shortened
     )
+    repaired = CounterMetricFamily(
+        "akto_mirror_payloads_repaired", "Payloads that were changed so that Akto can read them.", labels=["format"]
+    )
+    for kind in Format:
+        repaired.add_metric([kind], counts.repaired.get(kind, 0))
+    yield repaired
     yield CounterMetricFamily(
         "akto_mirror_entries_recovered", "Entries found in the spool that another process left.", counts.recovered
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from akto_mirror.capture import body, entry
+from akto_mirror.capture import body, headers, paths
 
 SCRIPT = Path(__file__).with_name("oracle.mjs")
 TIMEOUT_S = 120
@@ -94,12 +94,12 @@ def differences(modules: Path) -> Iterator[str]:
 
 
 def _path(target: bytes) -> str:
-    return entry.path_of(target, include_query=False)
+    return paths.path_of(target, include_query=False)
 
 
 def _headers(pairs: Sequence[Pair]) -> str:
     fields = [(name.encode(), value.encode()) for name, value in pairs]
-    return entry.to_json(entry.header_map(fields, all_cookies=False))
+    return headers.to_json(headers.header_map(fields, all_cookies=False))
 
 
 def _compare(kind: str, inputs: Sequence[T], ours: Callable[[T], str], answers: Sequence[str]) -> Iterator[str]:

@@ -22,14 +22,15 @@ FIXED = 20 << 20
 MEASURE = """
 import json, re, sys
 from pathlib import Path
-from akto_mirror.capture import body
+from akto_mirror.capture import body, sides
 from akto_mirror.capture.payload import codings
 
 def memory(which):
     return 1024 * int(re.search(which + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 def payloads(wire, coding, limit):
-    return body.akto_payload(wire, "application/json", coding, limit), body.worker_payload(wire, coding, limit)
+    headers = {"content-type": "application/json", "content-encoding": coding}
+    return sides.akto(wire, headers, limit).payload.text, body.worker_payload(wire, coding, limit)
 
 found = {}
 for name, coding, limit in json.loads(sys.argv[1]):

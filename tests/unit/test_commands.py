@@ -95,6 +95,16 @@ def test_preview_shows_entry_and_verdict() -> None:
     assert [value for name, value in rows if name == "statusCode"] == ["200", "200"]
 
 
+def test_preview_shows_what_was_repaired() -> None:
+    """By side and format, behind the verdict."""
+    cut = flow("/a")
+    assert cut.response
+    cut.response.content = b'{"a":[' + b"1," * 9 + b"2]}"
+    with mirroring(body_limit=10) as running:
+        rows = dict(call(running, "akto.preview", [cut]))
+    assert (rows["verdict"], rows["responsePayload"]) == ("captured, repaired: response json", '{"a":[1]}')
+
+
 def test_ship_sends_whatever_the_rules_say() -> None:
     """The command akto.ship sends chosen flows, those too that a rule would leave out."""
     with Receiver() as akto, mirroring(url=akto.url, linger_ms=600_000) as running:

@@ -14,7 +14,8 @@ from mitmproxy import http
 
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.config import CaptureConfig
-from akto_mirror.capture.entry import MAX_FIELD, MAX_HEADER_BYTES, MAX_HEADER_FIELDS, Captured, bounded
+from akto_mirror.capture.encoding import MAX_FIELD, Captured
+from akto_mirror.capture.headers import MAX_HEADER_BYTES, MAX_HEADER_FIELDS, bounded
 from akto_mirror.capture.payload import codings
 from akto_mirror.capture.routes import parse
 from tests.unit.flows import flow, request, response

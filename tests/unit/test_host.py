@@ -130,3 +130,25 @@ class TestServerName:
         client, server = self.ends(mode)
         hosts.name_server(client, server)
         assert server.sni is None
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "shown"),
+    [
+        ("API.Example.com", False, "api.example.com"),
+        ("api.example.com.", False, "api.example.com"),
+        ("api.example.com.:80", False, "api.example.com"),
+        ("api.example.com:80", False, "api.example.com"),
+        ("api.example.com:443", True, "api.example.com"),
+        ("api.example.com:443", False, "api.example.com:443"),
+        ("api.example.com:80", True, "api.example.com:80"),
+        ("api.example.com:8080", True, "api.example.com:8080"),
+        ("api.example.com:", True, "api.example.com"),
+        ("[2001:DB8::1]", True, "[2001:db8::1]"),
+        ("[2001:DB8::1]:443", True, "[2001:db8::1]"),
+        ("", True, ""),
+    ],
+)
+def test_a_host_has_one_spelling(host: str, tls: bool, shown: str) -> None:
+    """Akto makes a collection of each, with its case, its dot and its port."""
+    assert hosts.normal(host, tls=tls) == shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from akto_mirror.capture import rules
 from akto_mirror.capture.config import Mode
 from akto_mirror.config import mistakes, options
-from akto_mirror.config.declarations import OPTIONS, ConfigError, Option
+from akto_mirror.config.declarations import OPTIONS, ConfigError
+from akto_mirror.config.option import Option
 from akto_mirror.config.options import WORKER_TAG, Settings
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.sinks.destination import Destination
@@ -51,7 +54,7 @@ def test_the_defaults_are_usable() -> None:
         None,
         "",
     )
-    assert (settings.capture.client_ip_header, settings.capture.include_query) == ("cf-connecting-ip", False)
+    assert (settings.capture.client_ip_header, settings.capture.include_query) == ("cf-connecting-ip", True)
     assert (settings.capture.body_limit, settings.capture.stream) == (65536, Mode.AUTO)
     assert settings.delivery.limits == Limits(100, 1048576, 1.0)
     assert (settings.delivery.queue_bytes, settings.delivery.timeout_s, settings.delivery.shutdown_s) == (
@@ -213,6 +216,15 @@ WRONG: list[tuple[str, Any, str]] = [
     ("tag", '{"a": NaN}', "JSON object"),
     ("tag", '{"a": -Infinity}', "JSON object"),
     ("tag", "[" * 100_000, "JSON object"),
+    ("tag", '{"a": 1}', "the value of a must be a text"),
+    ("tag", '{"a": "b", "c\\n": {}}', r"the value of c\n must be a text"),
+    ("tag", '{"a": "{env:NO_SUCH}"}', "there is no variable NO_SUCH"),
+    ("account_id", "acme", "must be a whole number"),
+    ("account_id", "", "must be a whole number"),
+    ("account_id", "1.5", "must be a whole number"),
+    ("account_id", "\u0661", "must be a whole number"),
+    ("content_types", " , ", "must name what content types contain"),
+    ("direction", "in", "one of , 1, 2"),
     ("routes", ["a.test/*", "a*b.test/*"], "a*b.test/*: a host may hold * only at its start"),
     ("routes", ["a.test:80/*"], "no port"),
     ("routes", [""], "names no host"),
@@ -267,7 +279,9 @@ def test_a_wrong_value_is_refused(name: str, value: Any, problem: str) -> None:
         ("linger_ms", 0),
         ("shutdown_s", 0),
         ("tag", "{}"),
-        ("tag", '{"a": {"b": [1, null, "é"]}}'),
+        ("tag", '{"a": null, "b": "é {env:} {x}"}'),
+        ("content_types", " JSON ,,Event-Stream"),
+        ("direction", "2"),
         ("host", "api.example.com:8443"),
         ("host", "bücher.example"),
         ("client_ip_header", ""),
@@ -295,7 +309,7 @@ def test_a_filter_that_is_given_filters() -> None:
 def test_the_workers_fidelity_has_the_workers_tag() -> None:
     """Unless another is given."""
     assert read(fidelity="worker").capture.tag == WORKER_TAG
-    assert read(fidelity="worker", tag='{"a":1}').capture.tag == '{"a":1}'
+    assert read(fidelity="worker", tag='{"a":"1"}').capture.tag == '{"a":"1"}'
 
 
 class TestEnvironment:
@@ -435,3 +449,23 @@ def test_any_text_is_read_or_refused(option: Option, value: str) -> None:
 def test_any_url_is_read_or_refused(value: str, before: str) -> None:
     """The same for the address, beginning as it should."""
     assert refusal({"akto_url": before + value}).partition("=")[0] in ("", "akto_url")
+
+
+@pytest.mark.parametrize("fidelity", ["akto", "worker"])
+def test_variables_stand_in_tags(fidelity: str) -> None:
+    """In values only, so that each pod may name itself."""
+    tag = '{"{env:POD}": "{env:POD}-{env:ZONE}", "none": null, "plain": "{env: POD}"}'
+    found = read({"POD": 'a"b', "ZONE": "é"}, fidelity=fidelity, tag=tag).capture.tag
+    assert json.loads(found) == {"{env:POD}": 'a"b-é', "none": None, "plain": "{env: POD}"}
+
+
+def test_the_worker_reports_no_query() -> None:
+    """Whatever the option says."""
+    assert not read(fidelity="worker", include_query=True).capture.include_query
+    assert not read(include_query=False).capture.include_query
+
+
+def test_content_types_are_compared_in_lower_case() -> None:
+    """As those of exchanges are."""
+    assert read(content_types="JSON, Event-Stream").capture.content_types == ("json", "event-stream")
+    assert read().capture.content_types == rules.TARGETS

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from akto_mirror.akto_api import Entry
-from akto_mirror.capture import entry
+from akto_mirror.capture.encoding import encode
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.queue import ENTRY_OVERHEAD, Queue
 from akto_mirror.outcomes import Dropped
@@ -18,7 +18,7 @@ LIMITS = Limits(100, 1_000_000, 1.0)
 def made(size: int) -> bytes:
     """Encode an entry as the addon does."""
     texts = dict.fromkeys(Entry.__struct_fields__, "x")
-    return entry.encode(Entry(**texts | {"responsePayload": "x" * size}))
+    return encode(Entry(**texts | {"responsePayload": "x" * size}))
 
 
 @pytest.mark.parametrize("size", [0, 7, 200, 700, 5_000, 65_536])

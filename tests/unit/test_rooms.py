@@ -35,6 +35,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("capture", "sampling"),
     ("capture.redaction", "capture.payload"),
     ("capture.redaction", "ground"),
+    ("capture.payload", "ground"),
     ("cli", "config"),
     ("cli", "delivery.sinks"),
     ("cli", "delivery.spool"),
@@ -93,13 +94,12 @@ ALLOWED: set[tuple[str, str]] = {
     ("workers", "telemetry"),
 }
 
-MOST_ARROWS = 74
+MOST_ARROWS = 75
 MOST_MODULES = 14
 MOST_LINES = 320
 
 # Files that are still longer, and may only become shorter.
 LONGER = {
-    "capture.entry": 333,
     "diagnostics.checks": 411,
 }
 
@@ -117,14 +117,18 @@ PURE = (
         "capture.rules",
         "capture.routes",
         "capture.body",
+        "capture.encoding",
         "capture.entry",
+        "capture.headers",
         "capture.hosts",
+        "capture.paths",
         "capture.payload.json_leaves",
         "capture.payload.render",
         "capture.redaction.json_walk",
         "capture.redaction.markup",
         "capture.redaction.names",
         "capture.redaction.plain",
+        "capture.sides",
         "capture.tee",
     ),
     *("delivery.batch", "delivery.retry"),

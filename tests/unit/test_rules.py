@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from akto_mirror.capture.rules import TARGETS, is_target, is_websocket, judge
+from akto_mirror.capture import rules
+from akto_mirror.capture.rules import TARGETS, any_of, is_websocket
 from akto_mirror.outcomes import Reason, Skip
 
 JSON = "application/json"
+
+
+def judge(status: int, request_type: str, response_type: str) -> Skip | None:
+    """Judge by the Worker's targets."""
+    return rules.judge(status, request_type, response_type, any_of(TARGETS))
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206, 299, 300, 301, 302, 304, 399])
@@ -27,8 +33,7 @@ def test_other_statuses_are_skipped(status: int) -> None:
 def test_it_is_enough_to_contain_a_target(target: str, around: str) -> None:
     """A target anywhere in the content type counts, in any case, on either side."""
     content_type = around.format(target)
-    assert is_target(content_type)
-    assert is_target(content_type.upper())
+    assert judge(200, content_type.upper(), "") is None
     assert judge(200, content_type, "") is None
     assert judge(200, "", content_type.title()) is None
     assert judge(200, "text/plain", content_type) is None
@@ -77,3 +82,19 @@ def test_a_skip_is_told_in_words() -> None:
     """The text is reason and detail, without a blank at its end."""
     assert str(Skip(Reason.STATUS, "404")) == "status 404"
     assert str(Skip(Reason.NO_CONTENT_TYPE)) == "no content type"
+
+
+def test_other_targets_may_be_named() -> None:
+    """As text, whatever characters they have."""
+    events = any_of((*TARGETS, "event-stream", "a.b+c"))
+    assert rules.judge(200, "", "Text/Event-Stream; charset=utf-8", events) is None
+    assert rules.judge(200, "text/a.b+c", "", events) is None
+    assert rules.judge(200, "text/axb+c", "", events) is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "is_one"), [("GET", 101, True), ("POST", 101, False), ("GET", 403, False), ("GET", 200, False)]
+)
+def test_a_handshake_is_accepted(method: str, status: int, is_one: bool) -> None:
+    """A refused one is an ordinary exchange."""
+    assert rules.is_handshake(method, status) == is_one

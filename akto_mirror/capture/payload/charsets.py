@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 
-from akto_mirror.capture.payload.media import Format, parameter
+from akto_mirror.capture.payload.media import parameter
+from akto_mirror.outcomes import Format
 
 UTF8 = "utf-8"
 

@@ -32,6 +32,21 @@ BR_PIECES = 16
 BR_FINE = 512
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a decoder got out of its input.
+
+    Attributes:
+        data: the decoded bytes, at most as many as were asked for.
+        ended: the coded stream came to its proper end.
+        rest: the input behind that end.
+    """
+
+    data: bytes
+    ended: bool
+    rest: bytes = b""
+
+
 def prefix_bound(limit: int) -> int:
     """Bytes of the wire to keep for a body limit of `limit`: a poor compressor makes text longer, but never double.
 
@@ -46,48 +61,40 @@ def content_codings(value: str) -> list[str]:
 
 
 def decode(data: bytes, coding: str, limit: int) -> bytes:
+    """Return what `decoded` gets out of a body, without what it knows of the end."""
+    return decoded(data, coding, limit).data
+
+
+def decoded(data: bytes, coding: str, limit: int) -> Decoded:
     """Undo the codings of a `content-encoding` value, last one first, and return at most `limit` bytes.
 
     More codings than `MAX_CODINGS` are not undone: the bytes stay as they came, so that no header hides them.
     """
     codings = content_codings(coding) if coding else []
     if len(codings) > MAX_CODINGS or not limit:
-        return data[:limit]
+        codings = []
+    ended = True
     for position, name in enumerate(reversed(codings), start=1):
         bound = limit if position == len(codings) else prefix_bound(limit)
-        data = _decode_one(data, name, bound)
-    return data[:limit]
+        part = _decode_one(data, name, bound)
+        data, ended = part.data, ended and part.ended
+    return Decoded(data[:limit], ended and len(data) <= limit)
 
 
-def _decode_one(data: bytes, name: str, bound: int) -> bytes:
+def _decode_one(data: bytes, name: str, bound: int) -> Decoded:
     decoder = DECODERS.get(name)
     if decoder is None or not data:
-        return data
-    decoded = decoder(data, bound)
-    if decoded.data or (decoded.ended and not decoded.rest):
-        return decoded.data
-    return data if _is_text(data) else b""
+        return Decoded(data, ended=True)
+    found = decoder(data, bound)
+    if found.data or (found.ended and not found.rest):
+        return found
+    return Decoded(data if _is_text(data) else b"", ended=True)
 
 
 def _is_text(data: bytes) -> bool:
     """Tell whether a body that could not be decoded was never encoded at all: readable, and no stray control bytes."""
     head = data[:512]
     return b"\x00" not in head and head.decode("utf-8", "replace").count("�") <= 1
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What a decoder got out of its input.
-
-    Attributes:
-        data: the decoded bytes, at most as many as were asked for.
-        ended: the coded stream came to its proper end.
-        rest: the input behind that end.
-    """
-
-    data: bytes
-    ended: bool
-    rest: bytes = b""
 
 
 # Decodes the input or its first member, to a bound of at least one byte; never raises.
@@ -185,9 +192,13 @@ def _br(data: bytes, bound: int) -> Decoded:
 
 
 def _zstd(data: bytes, bound: int) -> Decoded:
-    """The library gives nothing out where it finds a fault, so that the sound part must be searched for."""
+    """The library gives nothing out where it finds a fault, so that the sound part must be searched for.
+
+    It does not show whether the last frame came to its end: what gave something is taken for whole.
+    """
     try:
-        return Decoded(_read_zstd(data, bound), ended=False)
+        out = _read_zstd(data, bound)
+        return Decoded(out, ended=bool(out))
     except zstandard.ZstdError:
         whole = _longest_sound(data, lambda head: _read_zstd(head, bound), zstandard.ZstdError)
         return Decoded(_read_zstd(data[:whole], bound), ended=False)

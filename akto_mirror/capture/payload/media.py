@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
+
+from akto_mirror.outcomes import Format
 
 # RFC 9110, section 5.6.6: a quoted value may hold semicolons. One without its end goes to the end of the text.
 PARAMETER = re.compile(r';[ \t]*([^=;"]*)(=?)("[^"\\]*(?:\\.[^"\\]*)*"?|[^;]*)', re.DOTALL)
@@ -12,18 +13,6 @@ BLANK = b" \t\r\n"
 
 # RFC 2046, section 5.1.1: a boundary has at most 70 characters.
 MAX_BOUNDARY = 70
-
-
-class Format(StrEnum):
-    """The formats that payloads are read as; metrics and previews name repairs by them."""
-
-    JSON = "json"
-    XML = "xml"
-    FORM = "form"
-    MULTIPART = "multipart"
-    GRPC = "grpc"
-    EVENTS = "events"
-    TEXT = "text"
 
 
 def essence(content_type: str) -> str:

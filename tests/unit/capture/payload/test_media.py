@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload import media
-from akto_mirror.capture.payload.media import Format
+from akto_mirror.outcomes import Format
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from mitmproxy.io import FlowReader
 
 from akto_mirror.capture.payload import media
 from akto_mirror.capture.payload.grpc import unwrapped
-from akto_mirror.capture.payload.media import Format
 from akto_mirror.capture.payload.render import JSON_TYPE, Rendered, Source, render, shorten
+from akto_mirror.outcomes import Format
 from tests.support.notes import Note
 from tests.unit.capture.payload.test_grpc import decoded, frame
 from tests.unit.capture.payload.test_multipart import form

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from akto_mirror.capture.entry import Captured
+from akto_mirror.capture.encoding import Captured
 from akto_mirror.config import options
 from akto_mirror.outcomes import Skip
 from akto_mirror.replay import entries, recording

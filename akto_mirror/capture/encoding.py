@@ -1,0 +1,132 @@
+"""Entries for the wire: encoded once, and shortened where they are larger than what Akto's side hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from akto_mirror.akto_api import MAX_ENTRY_BYTES, MAX_RECORD_BYTES, Entry
+from akto_mirror.capture import headers
+from akto_mirror.capture.payload import render
+from akto_mirror.outcomes import Repair
+from akto_mirror.sampling.sampler import Look
+
+# The most characters of one header and of any other field where an entry that may be of `MAX_ENTRY_BYTES` is too large.
+MAX_HEADER = 8 * 1024
+MAX_FIELD = 64 * 1024
+
+# Shortens a payload of a content type to a share of its length.
+Cut = Callable[[str, str, float], str]
+
+_encoder = msgspec.json.Encoder()
+
+
+class Draft(NamedTuple):
+    """An entry before it is encoded.
+
+    Attributes:
+        entry: the entry, of any size.
+        types: the content types of the request's and the response's payload.
+        repairs: what of the payloads was repaired.
+    """
+
+    entry: Entry
+    types: tuple[str, str] = ("", "")
+    repairs: tuple[Repair, ...] = ()
+
+
+class Captured(NamedTuple):
+    """An entry that is ready to be sent.
+
+    Attributes:
+        entry: the entry.
+        encoded: the same for the wire; nothing encodes it again.
+        is_shortened: whether it was too large, and is cut.
+        repairs: what of the payloads was repaired.
+        look: what sampling has to know once it is sent; None without sampling.
+    """
+
+    entry: Entry
+    encoded: bytes
+    is_shortened: bool
+    repairs: tuple[Repair, ...] = ()
+    look: Look | None = None
+
+
+def encode(entry: Entry) -> bytes:
+    """Encode an entry for the wire."""
+    # A copy: what msgspec returns keeps the buffer that it grew, up to half as much again, while the entry waits.
+    return bytes(memoryview(_encoder.encode(entry)))
+
+
+def fit(draft: Draft, *, worker: bool, is_cut: bool = False) -> Captured:
+    """Encode an entry for the wire, shortened if it is too large.
+
+    Args:
+        draft: the entry.
+        worker: the fidelity: payloads are cut, and not repaired.
+        is_cut: something of it was cut before.
+    """
+    encoded = encode(draft.entry)
+    limit = MAX_ENTRY_BYTES if worker else MAX_RECORD_BYTES
+    if len(encoded) <= limit and _header_size(draft.entry) <= headers.MAX_HEADERS:
+        return Captured(draft.entry, encoded, is_cut, draft.repairs)
+    short = shorten(draft, limit, cut_plainly if worker else cut_by_repair)
+    return Captured(short, encode(short), True, draft.repairs)
+
+
+def _header_size(entry: Entry) -> int:
+    return len(entry.requestHeaders) + len(entry.responseHeaders)
+
+
+def shorten(draft: Draft, limit: int, cut: Cut) -> Entry:
+    """Shorten an entry until it fits: first what else is long, then the payloads.
+
+    Each payload loses the same share. Escapes can make one six times as long as its text, and stand in one part of it
+    only, so that one cut may not be enough.
+    """
+    entry = draft.entry
+    fixed = _fixed_size(entry)
+    if fixed > limit // 2 or _header_size(entry) > headers.MAX_HEADERS:
+        entry = _with_short_fields(entry, limit)
+        fixed = _fixed_size(entry)
+    while (size := len(encode(entry))) > limit:
+        share = 0.98 * (limit - fixed) / (size - fixed)
+        entry = msgspec.structs.replace(
+            entry,
+            requestPayload=cut(entry.requestPayload, draft.types[0], share),
+            responsePayload=cut(entry.responsePayload, draft.types[1], share),
+        )
+    return entry
+
+
+def _fixed_size(entry: Entry) -> int:
+    return len(encode(msgspec.structs.replace(entry, requestPayload="", responsePayload="")))
+
+
+def _with_short_fields(entry: Entry, limit: int) -> Entry:
+    """Shorten all but the payloads, to far less than the limit however they are escaped."""
+    share = limit / MAX_ENTRY_BYTES
+    field, room, longest = (int(bound * share) for bound in (MAX_FIELD, headers.MAX_HEADERS // 2, MAX_HEADER))
+    return msgspec.structs.replace(
+        entry,
+        path=entry.path[:field],
+        method=entry.method[:field],
+        ip=entry.ip[:field],
+        status=entry.status[:field],
+        requestHeaders=headers.shortened(entry.requestHeaders, room, longest),
+        responseHeaders=headers.shortened(entry.responseHeaders, room, longest),
+    )
+
+
+def cut_plainly(payload: str, content_type: str, share: float) -> str:
+    """Cut a payload, whatever it is, as the Worker does; at a multiple of 4, so that base64 stays base64."""
+    del content_type
+    return payload[: int(len(payload) * share) & ~3]
+
+
+def cut_by_repair(payload: str, content_type: str, share: float) -> str:
+    """Shorten a payload so that Akto can read it still."""
+    return render.shorten(payload, content_type, int(len(payload.encode("utf-8", "replace")) * share))

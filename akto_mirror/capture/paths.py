@@ -1,0 +1,53 @@
+"""Paths as entries report them: the WHATWG URL's `pathname`, and the query if it is wanted."""
+
+from __future__ import annotations
+
+import re
+
+import ada_url
+
+# A path that the WHATWG parser would return as it is: no dot segments, nothing to encode. The first character of
+# a segment decides, so that the expression never backtracks.
+PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*)?)+")
+
+# A query that it would return as it is: what the "special-query percent-encode set" leaves alone.
+PLAIN_QUERY = re.compile(rb"[!$-&(-;=?-~]+")
+
+# For what a path with its query holds Akto's runtime drops an entry: health checks and static files.
+HEALTH = re.compile("/(?=health)", re.IGNORECASE)
+ENDINGS = "html?|css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|otf|eot|pdf|mp4|webm"
+STATIC = re.compile(rf"\.(?=(?:{ENDINGS})(?:\?|\Z))", re.IGNORECASE)
+
+
+def path_of(target: bytes, *, include_query: bool) -> str:
+    """Return the WHATWG URL `pathname` of a request target, and the query string if it is wanted."""
+    path, mark, query = target.partition(b"?")
+    if not PLAIN_PATH.fullmatch(path) or b"#" in query:
+        return _parsed_path(target, include_query=include_query)
+    if not (include_query and mark):
+        return path.decode("ascii")
+    if PLAIN_QUERY.fullmatch(query):
+        return target.decode("ascii")
+    return _parsed_path(target, include_query=True)
+
+
+def _parsed_path(target: bytes, *, include_query: bool) -> str:
+    shown = target.decode("utf-8", "replace")
+    base = "" if "://" in shown.partition("?")[0] and not shown.startswith("/") else "http://h"
+    slash = "" if base == "" or shown.startswith("/") else "/"
+    try:
+        url = ada_url.URL(base + slash + shown)
+    except ValueError:
+        return shown
+    # The URL standard has encoded ^ in paths since 2023; ada-url below version 2.8 of its core does not.
+    path = url.pathname.replace("^", "%5E") or "/"
+    return path + url.search if include_query else path
+
+
+def without_triggers(path: str) -> str:
+    """Encode what in a path's query would have Akto drop the entry; it means the same.
+
+    The path before the query stays: what it says of health checks and static files is meant.
+    """
+    plain, mark, query = path.partition("?")
+    return plain + mark + STATIC.sub("%2E", HEALTH.sub("%2F", query)) if mark else path

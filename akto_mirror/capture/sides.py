@@ -1,0 +1,71 @@
+"""The two sides of an exchange: what its entry holds of their headers and bodies, in either fidelity."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from akto_mirror.capture import body
+from akto_mirror.capture.body import EMPTY, Body
+from akto_mirror.capture.headers import HeaderMap
+from akto_mirror.capture.payload.codings import decoded, prefix_bound
+from akto_mirror.capture.payload.events import NO_ID
+from akto_mirror.capture.payload.media import essence, is_grpc
+from akto_mirror.capture.payload.render import Rendered, Source, render
+
+# The fetch standard's null body statuses: workerd gives such a response no body, even if one was sent.
+BODILESS = frozenset({101, 103, 204, 205, 304})
+
+# What tells the coding of compressed messages: gRPC's, and that of Connect's streams.
+MESSAGE_CODINGS = ("grpc-encoding", "connect-content-encoding")
+
+
+class Side(NamedTuple):
+    """A request or a response as its entry holds it.
+
+    Attributes:
+        headers: by `headers.header_map`; the content type is that of the payload.
+        payload: the body's text.
+    """
+
+    headers: HeaderMap
+    payload: Rendered
+
+
+def worker(wire: Body, headers: HeaderMap, limit: int, status: int | None = None) -> Side:
+    """Return a side as the Worker ships it.
+
+    Args:
+        wire: the body.
+        headers: the side's headers.
+        limit: bytes of the decoded body to keep.
+        status: the response's; None for a request, whose content coding the Worker never undoes.
+    """
+    coding = "" if status is None else headers.get("content-encoding", "")
+    kept = EMPTY if status in BODILESS else wire
+    return Side(headers, Rendered(body.worker_payload(kept, coding, limit), headers.get("content-type", "")))
+
+
+def akto(wire: Body, headers: HeaderMap, limit: int, asked: bytes = NO_ID) -> Side:
+    """Return a side as Akto's runtime can use it best.
+
+    Args:
+        wire: the body.
+        headers: the side's headers.
+        limit: bytes of the payload to keep, in UTF-8.
+        asked: for a response, the id of the JSON-RPC request, as `events.request_id` returns it.
+    """
+    content_type = headers.get("content-type", "")
+    undone = decoded(wire.prefix, headers.get("content-encoding", ""), prefix_bound(limit))
+    # What is labelled as compressed may be plain frames, which are no text.
+    data = undone.data or (wire.prefix if is_grpc(essence(content_type)) else b"")
+    coding = next((headers[name] for name in MESSAGE_CODINGS if name in headers), "")
+    cut = not (wire.complete and undone.ended)
+    payload = render(Source(data, content_type, cut=cut, grpc_encoding=coding, request_id=asked), limit)
+    if payload.content_type != content_type:
+        headers = headers | {"content-type": payload.content_type}
+    return Side(headers, payload)
+
+
+def without_payload(headers: HeaderMap) -> Side:
+    """Return a side of a WebSocket's handshake."""
+    return Side(headers, Rendered("", headers.get("content-type", "")))

@@ -1,0 +1,148 @@
+"""The declarations of the options that decide what is mirrored, and what entries hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from akto_mirror.akto_api import DEFAULT_TAG
+from akto_mirror.capture.rules import TARGETS
+from akto_mirror.config.option import Option
+from akto_mirror.config.redaction import REDACTION
+from akto_mirror.sampling.sampler import MEMORY_BYTES
+
+# Akto's service takes strings of 5,242,880 characters (its JSON interceptor).
+MAX_BODY_LIMIT = 4 * 1024 * 1024
+
+CAPTURE: tuple[Option, ...] = (
+    Option("akto_account_id", str, "1000000", "The entries' akto_account_id, a whole number."),
+    Option("akto_vxlan_id", str, "0", "The entries' akto_vxlan_id: the API collection of traffic without a host name."),
+    Option(
+        "akto_tag",
+        str,
+        DEFAULT_TAG,
+        "The entries' tag, a JSON object of texts that labels the API collection; {env:NAME} in a text stands for a "
+        "variable of the environment. With akto_fidelity=worker the default is the Worker's own tag.",
+    ),
+    Option(
+        "akto_direction",
+        str,
+        "",
+        "The entries' direction, Akto's access type: 1 makes the API collection Internal, 2 Third party. Empty: not "
+        "said.",
+        choices=("", "1", "2"),
+    ),
+    Option(
+        "akto_fidelity",
+        str,
+        "akto",
+        "akto: entries as Akto's runtime can use them best. worker: exactly what Akto's Cloudflare Worker would send, "
+        "its losses included.",
+        choices=("akto", "worker"),
+    ),
+    Option(
+        "akto_routes",
+        Sequence[str],
+        [],
+        "Cloudflare route patterns such as *.example.com/api/*; only requests that match one are mirrored. Empty: all.",
+    ),
+    Option(
+        "akto_content_types",
+        str,
+        ",".join(TARGETS),
+        "What makes an exchange eligible: it is mirrored if the content type of its request or response contains one "
+        "of these, separated by commas. With event-stream added, these are what Akto's newer Worker mirrors.",
+    ),
+    Option("akto_filter", str, "", "A mitmproxy flow filter; only flows that match are mirrored. Empty: all."),
+    Option("akto_host", str, "", "A fixed host name to report. Empty: the one that the client asked for."),
+    Option(
+        "akto_client_ip_header",
+        str,
+        "cf-connecting-ip",
+        "The request header that holds the client's address. Where it is absent, the peer's address is reported. "
+        "Empty: always the peer's; do so where nothing in front sets the header, for any client can send it.",
+    ),
+    Option(
+        "akto_include_query",
+        bool,
+        True,
+        "Append the query string to the reported path: Akto lists query parameters only so. akto_redact_fields hides "
+        "secrets in it. akto_fidelity=worker never does.",
+    ),
+    Option(
+        "akto_honor_ignore",
+        bool,
+        True,
+        "Leave out requests with the header x-akto-ignore, as Akto itself does: its scanner sets it, and any client "
+        "can. false: ship them without the header. akto_fidelity=worker ships them as they are.",
+    ),
+    Option(
+        "akto_body_limit",
+        int,
+        65536,
+        "Bytes of each decoded body that are kept. Both are shortened further where an entry would be larger than "
+        "1,000,000 bytes, which is what Kafka hands on behind Akto's service; with akto_fidelity=worker, 4 MiB.",
+        bounds=(0, MAX_BODY_LIMIT),
+    ),
+    *REDACTION,
+    Option(
+        "akto_skip",
+        Sequence[str],
+        [],
+        "Leave out exchanges that say nothing about an API: health (health checks, by path and user agent), static "
+        "(files, by the path's ending), options (CORS preflights).",
+    ),
+    Option(
+        "akto_sample",
+        str,
+        "all",
+        "all: mirror every exchange. novel: of each endpoint the first akto_sample_per_window in a window, and every "
+        "exchange that shows a new field, parameter, type, status, content type, authentication or operation; the rest "
+        "is skipped and counted by endpoint.",
+        choices=("all", "novel"),
+    ),
+    Option(
+        "akto_sample_window_s",
+        int,
+        600,
+        "Seconds of a window of akto_sample=novel.",
+        bounds=(1, 31_536_000),
+    ),
+    Option(
+        "akto_sample_per_window",
+        int,
+        5,
+        "Exchanges of each endpoint that akto_sample=novel mirrors in a window even if they show nothing new.",
+        bounds=(0, 1_000_000),
+    ),
+    Option(
+        "akto_sample_bytes",
+        int,
+        MEMORY_BYTES,
+        "Bytes of memory for what sampling has seen; beyond them the least recently used endpoints are forgotten, and "
+        "are new when they come again.",
+        bounds=(1024 * 1024, 2**40),
+    ),
+    Option(
+        "akto_max_entries_s",
+        int,
+        0,
+        "Entries a second that are mirrored at most, those that show something new first; the rest is skipped and "
+        "counted. 0: no cap.",
+        bounds=(0, 2**40),
+    ),
+    Option(
+        "akto_max_bytes_s",
+        int,
+        0,
+        "Bytes of entries a second that are mirrored at most, those that show something new first; the rest is skipped "
+        "and counted. 0: no cap.",
+        bounds=(0, 2**40),
+    ),
+    Option(
+        "akto_pause",
+        bool,
+        False,
+        "Mirror nothing for now: exchanges are skipped and counted, and the traffic goes on. May be set while "
+        "mitmproxy runs, also by akto.pause and akto.resume.",
+    ),
+)

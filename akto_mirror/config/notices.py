@@ -1,0 +1,31 @@
+"""What the log says of the options when the proxy starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from akto_mirror.akto_api import MAX_ENTRY_BYTES, MAX_RECORD_BYTES
+from akto_mirror.capture.config import CaptureConfig
+from akto_mirror.escaping import printable
+
+
+def summary(config: CaptureConfig) -> str:
+    """Return how entries are made, and that queries leave the machine where they do."""
+    if config.worker:
+        return "fidelity worker"
+    if not config.include_query:
+        return "fidelity akto"
+    hint = "" if config.redaction.fields else "; akto_redact_fields=common hides the secrets in them"
+    return f"fidelity akto, paths with their queries{hint}"
+
+
+def warnings(config: CaptureConfig) -> Iterator[str]:
+    """Yield what can be used, and does not do what it seems to."""
+    if not (config.vxlan_id.isascii() and config.vxlan_id.isdigit()):
+        yield f"akto_vxlan_id={printable(config.vxlan_id, 80)}: it is not a whole number, and Akto reads 0"
+    most = MAX_ENTRY_BYTES if config.worker else MAX_RECORD_BYTES
+    if 2 * config.body_limit > most:
+        yield (
+            f"akto_body_limit={config.body_limit}: an entry may hold less than two such bodies; where it would be"
+            f" larger than {most:,} bytes, both are shortened"
+        )

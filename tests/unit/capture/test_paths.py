@@ -1,0 +1,138 @@
+"""Paths as entries report them."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import ada_url
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.capture.paths import path_of, without_triggers
+from akto_mirror.ingestion.entries.concerns import concerns
+from tests.unit.ingestion.entries import entry
+
+
+class TestPath:
+    """`path` is the WHATWG URL's pathname of the request's target."""
+
+    @pytest.mark.parametrize(
+        ("target", "path"),
+        [
+            (b"/", "/"),
+            (b"/api/items/7", "/api/items/7"),
+            (b"/a?b=c", "/a"),
+            (b"/a#b", "/a"),
+            (b"/a?b#c", "/a"),
+            (b"/?", "/"),
+            (b"?a=b", "/"),
+            (b"", "/"),
+            (b"//a", "//a"),
+            (b"//a//", "//a//"),
+            (b"/a/./b/../c", "/a/c"),
+            (b"/a/..", "/"),
+            (b"/..", "/"),
+            (b"/.", "/"),
+            (b"/a/.", "/a/"),
+            (b"/...", "/..."),
+            (b"/a/%2e%2E/b", "/b"),
+            (b"/.hidden", "/.hidden"),
+            (b"/a.b", "/a.b"),
+            (b"/a\\..\\b", "/b"),
+            (b"/{id}", "/%7Bid%7D"),
+            (b"/a b", "/a%20b"),
+            (b"/^", "/%5E"),
+            (b'/`"<>', "/%60%22%3C%3E"),
+            (b"/|[]'", "/|[]'"),
+            (b"/a;y=1", "/a;y=1"),
+            (b"/a%2Fb%61", "/a%2Fb%61"),
+            (b"/%zz%", "/%zz%"),
+            ("/é".encode(), "/%C3%A9"),
+            (b"/\xff\xfe", "/%EF%BF%BD%EF%BF%BD"),
+            (b"/\x01\x7f", "/%01%7F"),
+            (b"/:80", "/:80"),
+            (b"/http://x", "/http://x"),
+            (b"*", "/*"),
+            (b"a/b", "/a/b"),
+            (b"http://h/a/../b?c", "/b"),
+            (b"https://h", "/"),
+            (b"a://b", "/"),
+            (b"x://", "/"),
+            (b"foo://?q", "/"),
+            (b"blob://x", "/"),
+            (b"/@a:b!$&'()*+,=~_-", "/@a:b!$&'()*+,=~_-"),
+        ],
+    )
+    def test_it_is_normalised_as_a_url(self, target: bytes, path: str) -> None:
+        """Dot segments are resolved, what a URL cannot hold is encoded, everything else stays; no query string."""
+        assert path_of(target, include_query=False) == path
+
+    @pytest.mark.parametrize(
+        ("target", "path"),
+        [
+            (b"/a?b=c", "/a?b=c"),
+            (b"/a?", "/a"),
+            (b"/a?b=c#d", "/a?b=c"),
+            (b"/a", "/a"),
+            (b"/../a?b=../c", "/a?b=../c"),
+            (b"/a?b=\xff{}", "/a?b=%EF%BF%BD{}"),
+            (b"/a?b=/http://c", "/a?b=/http://c"),
+            (b"/a?u=http://c/../d", "/a?u=http://c/../d"),
+            (b"/a??b?c", "/a??b?c"),
+        ],
+    )
+    def test_the_query_string_is_appended_on_request(self, target: bytes, path: str) -> None:
+        """With `akto_include_query` the query string follows, encoded as in a URL."""
+        assert path_of(target, include_query=True) == path
+
+    @given(st.from_regex(rb"(/[A-Za-z0-9_~!$&'()*+,;=:@.-]{0,4}){1,6}(\?[!-\x22$-~]{0,8})?", fullmatch=True))
+    def test_the_short_cut_gives_what_the_parser_gives(self, target: bytes) -> None:
+        """A plain path is taken as it is, and that is what a WHATWG parser would make of it."""
+        parsed = ada_url.URL("http://h" + target.decode("ascii"))
+        assert path_of(target, include_query=False) == parsed.pathname
+        assert path_of(target, include_query=True) == parsed.pathname + parsed.search
+
+    @given(st.one_of(st.binary(max_size=60), st.text(max_size=30).map(lambda text: text.encode())), st.booleans())
+    def test_any_target_becomes_text_of_a_url(self, target: bytes, query: bool) -> None:
+        """It never raises; behind a slash, the result is ASCII and parses to itself."""
+        path = path_of(b"/" + target, include_query=query)
+        assert path.startswith("/")
+        assert path.isascii()
+        assert path_of(path.encode(), include_query=query) == path
+
+    @given(st.binary(max_size=60), st.booleans())
+    def test_a_target_without_a_slash_does_no_harm(self, target: bytes, query: bool) -> None:
+        """Whatever stands for a target, there is a text that UTF-8 can hold."""
+        path_of(target, include_query=query).encode("utf-8")
+
+    def test_a_long_path_costs_no_more_than_its_length(self) -> None:
+        """A hostile path of a megabyte is dealt with in an instant: the expression does not go back and forth."""
+        for piece in (b"/a", b"/.", b"//", b"a.", b"/..a", b"/{"):
+            path_of(b"/" + piece * 500_000, include_query=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/a?next=/health&x=/y", "/a?next=%2Fhealth&x=/y"),
+        ("/a?file=b.min.js", "/a?file=b.min%2Ejs"),
+        ("/a?file=b.PNG?c", "/a?file=b%2EPNG?c"),
+        ("/a?file=b.png&c=1", "/a?file=b.png&c=1"),
+        ("/a?x=1", "/a?x=1"),
+        ("/health?x=/health", "/health?x=%2Fhealth"),
+        ("/a.js", "/a.js"),
+    ],
+)
+def test_queries_are_written_so_that_entries_are_kept(path: str, kept: str) -> None:
+    """What is encoded means the same; the path before the query says what it says."""
+    assert without_triggers(path) == kept
+
+
+@given(st.text(), st.lists(st.sampled_from(["/health", ".js", ".png", "?", "&a=", "/HealthZ", ".html"])).map("".join))
+def test_any_query_is_kept(text: str, query: str) -> None:
+    """Whatever it holds, and it is read as what it was."""
+    path = f"/a?{query}{text}{query}"
+    kept = without_triggers(path)
+    assert concerns(entry(kept)) == []
+    assert unquote(kept) == unquote(path)

@@ -1,0 +1,92 @@
+"""What entries hold of headers and bodies."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.capture import sides
+from akto_mirror.capture.body import EMPTY, Body, snapshot
+from akto_mirror.outcomes import Format
+from tests.unit.capture.payload.test_render import WHOLE
+from tests.unit.coders import CODERS, encode
+
+LIMIT = 65_536
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize("coding", ["", *CODERS])
+@pytest.mark.parametrize(("content_type", "text"), WHOLE)
+def test_a_whole_payload_passes_byte_for_byte(content_type: str, text: str, coding: str) -> None:
+    """In whatever coding it came, sound or not."""
+    headers = {"content-type": content_type, "content-encoding": coding}
+    found = sides.akto(snapshot(encode(text.encode(), coding), LIMIT), headers, LIMIT)
+    assert found == (headers, found.payload)
+    assert (found.payload.text, found.payload.repaired, found.payload.whole) == (text, (), True)
+
+
+@given(st.text(st.characters(exclude_characters="\ufeff\ufffe"), max_size=300), st.sampled_from(["", *CODERS]))
+def test_any_text_passes(text: str, coding: str) -> None:
+    """Under a type that promises nothing."""
+    headers = {"content-type": "text/plain", "content-encoding": coding}
+    assert sides.akto(snapshot(encode(text.encode(), coding), LIMIT), headers, LIMIT).payload.text == text
+
+
+def test_what_was_cut_is_closed() -> None:
+    """By the limit, in the coding, or as it was not kept."""
+    text = b'{"a":[' + b'{"b":1},' * 50_000 + b"{}]}"
+    coded = gzip.compress(text)
+    gzipped = JSON | {"content-encoding": "gzip"}
+    for wire, headers in (
+        (snapshot(text, LIMIT), JSON),
+        (snapshot(coded, LIMIT), gzipped),
+        (Body(text[:900], complete=False), JSON),
+        (Body(coded[:200], complete=False), gzipped),
+        (Body(coded[:200]), gzipped),
+    ):
+        payload = sides.akto(wire, headers, LIMIT).payload
+        assert payload.text.endswith("}]}")
+        assert payload.repaired == (Format.JSON,)
+        assert not payload.whole
+
+
+def test_the_content_type_is_that_of_the_payload() -> None:
+    """In lower case, and JSON where an event stream became JSON; one that is missing is not made up."""
+    answer = b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
+    for wire, content_type, shown in (
+        (answer, "Text/Event-Stream; charset=UTF-8", "application/json"),
+        (b"data: x\n\n", "Text/Event-Stream", "text/event-stream"),
+        (b"{}", "Application/JSON; Charset=UTF-8", "application/json; charset=utf-8"),
+        (b"--Ab--", "Multipart/Mixed; Boundary=Ab", "multipart/mixed; boundary=Ab"),
+    ):
+        given_headers = {"content-type": content_type, "x": "Y"}
+        found = sides.akto(Body(wire), given_headers, LIMIT, b"1")
+        assert found.headers == {"content-type": shown, "x": "Y"}
+        assert given_headers["content-type"] == content_type
+    assert sides.akto(Body(b"{}"), {}, LIMIT).headers == {}
+
+
+@pytest.mark.parametrize("name", ["grpc-encoding", "connect-content-encoding"])
+def test_compressed_messages_are_undone(name: str) -> None:
+    """By the header that names their coding."""
+    message = gzip.compress(b"\x0a\x01a")
+    wire = b"\x01" + len(message).to_bytes(4, "big") + message
+    headers = {"content-type": "application/grpc", name: "gzip"}
+    assert sides.akto(Body(wire), headers, LIMIT).payload.text == "AAAAAAMKAWE="
+
+
+def test_the_worker_repairs_nothing() -> None:
+    """Neither payloads nor headers."""
+    headers = {"content-type": "Application/JSON"}
+    found = sides.worker(snapshot(b'{"a":1', LIMIT), headers, 5)
+    assert found.headers is headers
+    assert (found.payload.text, found.payload.content_type, found.payload.repaired) == (
+        '{"a":',
+        "Application/JSON",
+        (),
+    )
+    assert sides.worker(Body(b"{}"), headers, LIMIT, 204).payload.text == ""
+    assert sides.without_payload(headers).payload.text == sides.akto(EMPTY, headers, LIMIT).payload.text == ""
