@@ -23,7 +23,7 @@ from tornado.web import Application, RequestHandler
 
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.cli import program, terminal
-from akto_mirror.diagnostics import checks
+from akto_mirror.diagnostics import questions
 from akto_mirror.ingestion.service import Receiver
 
 TOKEN = "eyJ.secret.token"
@@ -161,9 +161,9 @@ def test_the_test_entry_is_sent_only_if_asked_for_and_is_marked(check: Check) ->
         [entry] = server.entries
     assert outcome.code == 0
     assert outcome.marks[-1] == "✓ test entry"
-    assert entry["path"] == checks.TEST_PATH
-    assert checks.TEST_HOST in entry["requestHeaders"]
-    assert checks.TEST_PATH in outcome.out
+    assert entry["path"] == questions.TEST_PATH
+    assert questions.TEST_HOST in entry["requestHeaders"]
+    assert questions.TEST_PATH in outcome.out
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""The server that `akto-mirror check` looks at, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from akto_mirror.akto_api import beside
+from akto_mirror.delivery.sinks import destination
+
+USE_ANOTHER_PORT = "start the service, or correct the address: Akto publishes its data-ingestion service on port 9091"
+
+
+class Fault(Exception):  # noqa: N818 - a finding, not an error of this program
+    """A step failed.
+
+    Attributes:
+        detail: What was found.
+        hint: What to do about it.
+    """
+
+    def __init__(self, detail: str, hint: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to look: `url`, `token` and `uds` as in the addon's options; `timeout` is in seconds a step.
+
+    Raises:
+        ValueError: If the URL is none, or not http(s).
+    """
+
+    url: str
+    token: str = field(default="", repr=False)
+    uds: str = ""
+    timeout: float = 10
+
+    def __post_init__(self) -> None:
+        if destination.parse(self.url).scheme not in ("http", "https"):
+            raise ValueError("only http:// and https:// can be checked")
+
+    @property
+    def tls(self) -> bool:
+        """Whether the URL is https."""
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def host(self) -> str:
+        """The URL's host, without brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The URL's port or its scheme's."""
+        return urlsplit(self.url).port or (443 if self.tls else 80)
+
+    @property
+    def ingest_url(self) -> str:
+        """Where entries are posted."""
+        return destination.parse(self.url).url
+
+    def beside(self, path: str) -> str:
+        """Return the URL of another path of the service, as the shipper looks for it."""
+        return beside(self.ingest_url, path)
+
+
+def open_socket(target: Target) -> socket.socket:
+    """Connect to the server.
+
+    Raises:
+        Fault: it cannot be reached.
+        TimeoutError: it does not answer.
+    """
+    try:
+        if not target.uds:
+            return socket.create_connection((target.host, target.port), target.timeout)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(target.timeout)
+        connection.connect(target.uds)
+    except TimeoutError:
+        raise
+    except ConnectionRefusedError as error:
+        raise Fault(f"nothing listens on {target.uds or f'port {target.port}'}", USE_ANOTHER_PORT) from error
+    except OSError as error:
+        hint = "check the path, its permissions, and whether the service runs" if target.uds else USE_ANOTHER_PORT
+        raise Fault(reason(error), hint) from error
+    return connection
+
+
+def reason(error: Exception) -> str:
+    """Return an error's text without its number."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
