@@ -30,6 +30,13 @@ MAX_ENTRY_BYTES = 4 * 1024 * 1024
 # set no other limit. The service answers 200 to larger ones, and they are lost.
 MAX_RECORD_BYTES = 1_000_000
 
+# Characters of a payload that are kept of an entry that is too large for its destination.
+LONG_PAYLOAD = 64 * 1024
+
+# The topic that Akto's runtime reads, and the port that brokers listen on.
+TOPIC = "akto.api.logs"
+BROKER_PORT = 9092
+
 DEFAULT_TAG = '{"service": "mitmproxy"}'
 
 
@@ -65,6 +72,20 @@ class Entry(msgspec.Struct, frozen=True):
 def batch_body(entries: Sequence[bytes]) -> bytes:
     """Join encoded entries into the request body; nothing is encoded a second time."""
     return BATCH_HEAD + b",".join(entries) + BATCH_TAIL
+
+
+def without_long_payloads(encoded: bytes) -> bytes:
+    """Return an encoded entry without payloads of more than `LONG_PAYLOAD` characters; what is not an entry as it is.
+
+    Akto drops a whole entry for JSON that ends in the middle, and takes one without a payload.
+    """
+    try:
+        entry = msgspec.json.decode(encoded, type=Entry)
+    except msgspec.DecodeError:
+        return encoded
+    fields = ("requestPayload", "responsePayload")
+    emptied = {name: "" for name in fields if len(getattr(entry, name)) > LONG_PAYLOAD}
+    return msgspec.json.encode(msgspec.structs.replace(entry, **emptied))
 
 
 def beside(address: str, path: str) -> str:

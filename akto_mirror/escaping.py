@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
+from functools import reduce
 
 ELLIPSIS = "…"
 
@@ -37,6 +39,11 @@ def hide(text: str, secret: str) -> str:
     if not secret:
         return text
     return re.sub("".join(map(_quoted, secret)), "(token)", text)
+
+
+def hide_each(text: str, secrets: Iterable[str]) -> str:
+    """Replace several secrets, the longest first, as one may be a part of another."""
+    return reduce(hide, sorted(secrets, key=len, reverse=True), text)
 
 
 def _quoted(char: str) -> str:

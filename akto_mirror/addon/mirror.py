@@ -26,6 +26,7 @@ from akto_mirror.addon.uploads import Uploads, UpstreamConnections
 from akto_mirror.config import declarations, mistakes, notices, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.sinks import kafka_config
 from akto_mirror.telemetry import pool
 
 logger = logging.getLogger(__name__)
@@ -76,14 +77,16 @@ class AktoMirror:
         given = {name: getattr(ctx.options, name) for name in declarations.names()}
         token = given["akto_token"]
         given["akto_token"] = token or self.session.lasting.token
+        shown, secrets = kafka_config.split(given["akto_kafka"])
+        given["akto_kafka"] = [*shown, *(self.session.lasting.kafka | secrets).values()]
         try:
             settings = options.read(given, os.environ, pool.current().size)
         except ConfigError as fault:
             self.session.refuse(fault)
         else:
             self.session.apply(settings)
-            if token:
-                self._hide(token)
+            if token or secrets:
+                self._hide(token, shown, secrets)
 
     def running(self) -> None:
         """Say what is done, once the proxy runs."""
@@ -114,10 +117,12 @@ class AktoMirror:
             flush.begin()
         return flush
 
-    def _hide(self, token: str) -> None:
-        """Take a token over from the option, which mitmweb shows and `options.save` writes to a file."""
-        self.session.lasting.token = token
-        ctx.options.update(akto_token="")
+    def _hide(self, token: str, shown: list[str], secrets: dict[str, str]) -> None:
+        """Take secrets over from the options, which mitmweb shows and `options.save` writes to a file."""
+        lasting = self.session.lasting
+        lasting.token = token or lasting.token
+        lasting.kafka |= secrets
+        ctx.options.update(akto_token="", akto_kafka=shown)
 
     def _end_without_shipper(self, *, exits: bool) -> Awaitable[None] | None:
         """Make the last verdicts; where the mirror was switched off a moment ago its flush may go on."""

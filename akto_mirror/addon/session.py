@@ -43,6 +43,7 @@ class Lasting:
 
     Attributes:
         token: `akto_token`, whose option is emptied as soon as it is set.
+        kafka: secrets of `akto_kafka` by their names, which its option loses as soon as they are set.
         streams: flows whose responses are under way, by their ids.
         marks: follows flows on the screen; None without one.
         parked: the shipper that an instance has left to the next one.
@@ -50,6 +51,7 @@ class Lasting:
     """
 
     token: str = ""
+    kafka: dict[str, str] = field(default_factory=dict)
     streams: dict[str, http.HTTPFlow] = field(default_factory=dict)
     marks: Marks | None = None
     parked: Shipper | None = None

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import re
+from collections.abc import Sequence
 
+from akto_mirror.config import secrets
 from akto_mirror.config.capture_declarations import CAPTURE
 from akto_mirror.config.option import Option
 from akto_mirror.config.screen import Mark
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.sinks import destination
 from akto_mirror.escaping import printable
 
 # Akto's service takes bodies of 10,485,760 characters (its JSON interceptor).
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BATCH_ENTRIES = 10_000
-
-# What in the name of an option, even of a misspelt one, marks its value as secret.
-SECRET = re.compile("tok|key|secret|pass|auth", re.IGNORECASE)
 
 
 class ConfigError(ValueError):
@@ -40,8 +37,9 @@ OPTIONS: tuple[Option, ...] = (
         str,
         "",
         "Where entries go: http(s)://host[/path] of Akto's data-ingestion service (without a path: /api/ingestData), "
-        "or file:///path.ndjson. Empty: the variable AKTO_DATA_INGESTION_URL; if that is empty too, nothing is sent "
-        "and only verdicts are made.",
+        "kafka://broker:9092[,broker:9092][/topic] of the Kafka that Akto's runtime reads (without a topic: "
+        "akto.api.logs), or file:///path.ndjson. Empty: the variable AKTO_DATA_INGESTION_URL, then "
+        "AKTO_KAFKA_BROKER_MAL and AKTO_KAFKA_BROKER_URL; if all are empty, nothing is sent and only verdicts made.",
         env="AKTO_DATA_INGESTION_URL",
     ),
     Option("akto_uds", str, "", "Connect to akto_url through this Unix socket."),
@@ -53,6 +51,14 @@ OPTIONS: tuple[Option, ...] = (
         "options shows it. Empty: the variable AKTO_API_TOKEN, which other users of the machine cannot see in the "
         "process list.",
         env="AKTO_API_TOKEN",
+    ),
+    Option(
+        "akto_kafka",
+        Sequence[str],
+        [],
+        "Properties of librdkafka as NAME=VALUE, for a kafka:// address; they win over AKTO_KAFKA_USERNAME, "
+        "AKTO_KAFKA_PASSWORD, AKTO_KAFKA_SASL_MECHANISM and AKTO_KAFKA_SECURITY_PROTOCOL. Secrets among them are taken "
+        "over and removed at once, as akto_token is.",
     ),
     *CAPTURE,
     Option(
@@ -168,12 +174,9 @@ def shown_value(name: str, value: object) -> str:
         name: the option, which may be misspelt.
         value: as it was given.
     """
-    if SECRET.search(name) or nearest(name) == "akto_token":
+    if nearest(name) == "akto_token":
         return "(hidden)"
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    if name == "akto_url" or name not in names():
-        return destination.shown_url(text)
-    return re.sub("//.*@", "//(hidden)@", text, flags=re.DOTALL)
+    return secrets.shown(name, value, is_known=name in names())
 
 
 def nearest(name: str) -> str:

@@ -13,7 +13,7 @@ from akto_mirror.akto_api import DEFAULT_TAG, INGEST_PATH
 from akto_mirror.capture import routes
 from akto_mirror.capture.config import CaptureConfig, Mode
 from akto_mirror.capture.redaction import Redaction, selfcheck
-from akto_mirror.config import option_values
+from akto_mirror.config import kafka, option_values
 from akto_mirror.config import redaction as redaction_options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.option import Option
@@ -21,8 +21,8 @@ from akto_mirror.config.screen import Mark, ScreenConfig
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.policy import Policy, SpoolPlan
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.sinks import destination
 from akto_mirror.delivery.sinks.choose import SinkConfig
+from akto_mirror.delivery.sinks.destination import Destination
 from akto_mirror.sampling import sampler
 
 # The variable by which a process knows how many share the caps.
@@ -76,7 +76,8 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int)
     for option in OPTIONS:
         _check(option, known[option.name])
     known |= {name: divided(known[name], processes) for name in DIVIDED if name in known}
-    sink = _sink(known)
+    known["akto_url"] = kafka.address(known["akto_url"], environ)
+    sink = _sink(known, environ)
     return Settings(
         _capture(known, environ, sink),
         _delivery(known, environ, sink),
@@ -91,11 +92,13 @@ def divided(bound: int, processes: int) -> int:
     return bound and max(1, bound // processes)
 
 
-def _sink(known: Mapping[str, Any]) -> SinkConfig:
+def _sink(known: Mapping[str, Any], environ: Mapping[str, str]) -> SinkConfig:
+    to: Destination = _parsed(known, "akto_url", kafka.destination)
     return SinkConfig(
-        destination=_parsed(known, "akto_url", destination.parse),
+        destination=to,
         uds=_parsed(known, "akto_uds", option_values.socket),
         token=_parsed(known, "akto_token", option_values.token),
+        kafka=_parsed(known, "akto_kafka", lambda items: kafka.config(to, items, environ)),
     )
 
 

@@ -86,6 +86,8 @@ class Results:
         passed = found == {DELIVERED}
         self._waiting.trouble = "" if passed else result.told
         self._stats.attempt(attempt.seconds, groups[DELIVERED], ok=passed)
+        for _ in range(result.shortened):
+            self._stats.shorten()
         if passed:
             self._pass(batch, at.now)
         elif found == {UNKNOWN}:

@@ -623,7 +623,7 @@ class TestLog:
         with mirroring(running=False, url="nope"):
             pass
         errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
-        assert errors == ["akto: akto_url=nope: it must begin with http://, https:// or file://"]
+        assert errors == ["akto: akto_url=nope: it must begin with http://, https://, file:// or kafka://"]
 
     def test_a_skip_is_told_to_whoever_asks_for_debug_lines(self, caplog: pytest.LogCaptureFixture) -> None:
         """With its reason; to others it costs nothing."""

@@ -136,10 +136,10 @@ def test_a_file_url_names_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("nope", "must begin with http://, https:// or file://"),
-        ("127.0.0.1:9091", "must begin with http://, https:// or file://"),
-        ("ftp://h/x", "must begin with http://, https:// or file://"),
-        ("://h", "must begin with http://, https:// or file://"),
+        ("nope", "must begin with http://, https://, file:// or kafka://"),
+        ("127.0.0.1:9091", "must begin with http://, https://, file:// or kafka://"),
+        ("ftp://h/x", "must begin with http://, https://, file:// or kafka://"),
+        ("://h", "must begin with http://, https://, file:// or kafka://"),
         ("http:", "names no host"),
         ("http://", "names no host"),
         ("http:///x", "names no host"),

@@ -209,8 +209,9 @@ def test_every_library_is_declared() -> None:
     """What the package imports, it asks for by itself, and not by way of something else that may change its mind."""
     declared = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
     asked = {re.split("[<>=]", text)[0] for text in declared["dependencies"]}
-    # An extra of one command, what the plugin is loaded by, and what mitmproxy itself reads its config.yaml with.
-    asked |= {"shtab", "pytest", "ruamel.yaml"}
+    # Extras of one command and of kafka://, what the plugin is loaded by, and what mitmproxy itself reads its
+    # config.yaml with.
+    asked |= {"confluent-kafka", "shtab", "pytest", "ruamel.yaml"}
     names = {name.partition(".")[0] for module in MODULES for name in imported(module)}
     foreign = names - sys.stdlib_module_names - {"akto_mirror"}
     brought = {name: {each.lower().replace("_", "-") for each in packages_distributions()[name]} for name in foreign}

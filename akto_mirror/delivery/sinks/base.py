@@ -39,6 +39,9 @@ class SendResult:
         objection: what speaks against an answer of status 200 being Akto's yes; empty if nothing does.
         verdicts: one for each entry, in order, from a destination that tells them apart; without them all entries
             share what the answer says.
+        cause: what the failure is by the destination's own errors; None where the status says it.
+        advice: the likely mistake behind such a failure.
+        shortened: how many of the delivered entries have arrived without their long payloads.
     """
 
     status: int | None
@@ -47,6 +50,9 @@ class SendResult:
     healthy: bool | None = None
     objection: str = ""
     verdicts: Sequence[EntryVerdict] = ()
+    cause: Kind | None = None
+    advice: str = ""
+    shortened: int = 0
 
     def verdicts_of(self, count: int) -> Sequence[EntryVerdict]:
         """Return the verdict on each entry of a batch of `count` entries."""
@@ -69,6 +75,8 @@ class SendResult:
     @property
     def kind(self) -> Kind:
         """What the answer means."""
+        if self.cause is not None:
+            return self.cause
         return Kind.SETUP if self.objection else symptoms.judge(self.status)
 
     @property
@@ -80,6 +88,8 @@ class SendResult:
     @property
     def hint(self) -> str:
         """The likely mistake behind a failure; empty if there is none to name."""
+        if self.advice:
+            return self.advice
         if self.objection:
             return answers.cause(self.objection)
         return symptoms.network_hint(self.detail) if self.status is None else symptoms.hint(self.status)

@@ -9,6 +9,8 @@ from akto_mirror.delivery.sinks.base import Sink
 from akto_mirror.delivery.sinks.destination import Destination
 from akto_mirror.delivery.sinks.file import FileSink
 from akto_mirror.delivery.sinks.http import HttpSink
+from akto_mirror.delivery.sinks.kafka import KafkaSink
+from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,13 @@ class SinkConfig:
         destination: the address; empty for a dry run.
         uds: path of a Unix socket to connect through; empty connects to the address.
         token: sent raw as `Authorization`; empty sends none.
+        kafka: the topic, where the destination is one.
     """
 
     destination: Destination = Destination()  # noqa: RUF009 - it is frozen
     uds: str = ""
     token: str = field(default="", repr=False)
+    kafka: KafkaConfig | None = None
 
     @property
     def target(self) -> str:
@@ -39,6 +43,8 @@ def sink(config: SinkConfig, marker: str) -> Sink:
         marker: what goes into the header `x-akto-mirror` of calls to Akto.
     """
     to = config.destination
+    if config.kafka is not None:
+        return KafkaSink(config.kafka)
     if to.scheme == "file":
         return FileSink(to.path)
     return HttpSink(to.url, token=config.token, uds=config.uds, marker=marker)

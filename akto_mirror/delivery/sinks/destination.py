@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from akto_mirror.akto_api import INGEST_PATH
+from akto_mirror.akto_api import BROKER_PORT, INGEST_PATH, TOPIC
 from akto_mirror.escaping import printable
 
 # Labels of 1 to 63 characters with dots between them, and perhaps one behind (RFC 1035, section 2.3.4).
 HOST_NAME = re.compile(r"(?:[^.\s]{1,63}\.)*[^.\s]{1,63}\.?")
+
+KAFKA = "kafka://"
+
+# The client's own form of a broker, and Kafka's rule for the names of topics.
+_BROKER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +25,18 @@ class Destination:
     """A parsed `akto_url`.
 
     Attributes:
-        scheme: `http`, `https` or `file`; empty for a dry run.
+        scheme: `http`, `https`, `file` or `kafka`; empty for a dry run.
         url: the whole address, its path filled in.
         path: the file, or the path and query of a request.
+        brokers: of Kafka, as `HOST:PORT`.
+        topic: of Kafka.
     """
 
     scheme: str = ""
     url: str = ""
     path: str = ""
+    brokers: tuple[str, ...] = ()
+    topic: str = ""
 
     @property
     def shown(self) -> str:
@@ -44,18 +54,22 @@ def parse(url: str) -> Destination:
         return Destination()
     if not url.isprintable():
         raise ValueError("it holds a line break or another control character")
+    if url[: len(KAFKA)].lower() == KAFKA:
+        return _kafka_destination(url[len(KAFKA) :])
     parts = urlsplit(url)
     if parts.scheme in ("http", "https"):
         return _http_destination(parts)
     if parts.scheme == "file":
         return _file_destination(parts)
-    raise ValueError("it must begin with http://, https:// or file://")
+    raise ValueError("it must begin with http://, https://, file:// or kafka://")
 
 
 def spool_target(to: Destination, uds: str) -> str:
     """Name whom batches on disk are for: the server, so that a path that was mended gets what the wrong one did not."""
     if to.scheme == "file":
         return to.url
+    if to.scheme == "kafka":
+        return KAFKA + ",".join(sorted(to.brokers))
     parts = urlsplit(to.url)
     return f"{parts.scheme}://{parts.netloc}" + (f" by {uds}" if uds else "")
 
@@ -86,6 +100,27 @@ def _check_port(parts: SplitResult) -> None:
         usable = False
     if not usable:
         raise ValueError("its port must be a number from 1 to 65535")
+
+
+def _kafka_destination(address: str) -> Destination:
+    brokers, _, topic = address.partition("/")
+    if "@" in address:
+        raise ValueError("it must not hold a user or password; use AKTO_KAFKA_USERNAME and AKTO_KAFKA_PASSWORD")
+    if topic and not _TOPIC.fullmatch(topic):
+        raise ValueError("its topic must be at most 249 letters, digits, dots, underscores and hyphens")
+    found = tuple(map(_broker, brokers.split(",")))
+    url = f"{KAFKA}{','.join(found)}/{topic or TOPIC}"
+    return Destination("kafka", url, brokers=found, topic=topic or TOPIC)
+
+
+def _broker(text: str) -> str:
+    match = _BROKER.fullmatch(text)
+    if match is None or not HOST_NAME.fullmatch(match["host"].strip("[]")):
+        raise ValueError("write kafka://BROKER:9092, or several as kafka://BROKER:9092,BROKER:9092/TOPIC")
+    port = int(match["port"] or BROKER_PORT)
+    if not 0 < port < 65536:
+        raise ValueError("its port must be a number from 1 to 65535")
+    return f"{match['host']}:{port}"
 
 
 def _file_destination(parts: SplitResult) -> Destination:

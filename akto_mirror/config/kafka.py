@@ -1,0 +1,74 @@
+"""How entries reach a topic of Kafka: from the options, and from the variables that Akto's users know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from akto_mirror.delivery.sinks import destination as destinations
+from akto_mirror.delivery.sinks import kafka_client, kafka_config
+from akto_mirror.delivery.sinks.destination import KAFKA, Destination
+from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from akto_mirror.escaping import hide_each
+
+# Akto's eBPF agent reads the first before the second.
+BROKERS = ("AKTO_KAFKA_BROKER_MAL", "AKTO_KAFKA_BROKER_URL")
+TOPIC = "AKTO_KAFKA_TOPIC"
+
+PROPERTIES = {
+    "AKTO_KAFKA_USERNAME": "sasl.username",
+    "AKTO_KAFKA_PASSWORD": "sasl.password",
+    "AKTO_KAFKA_SASL_MECHANISM": "sasl.mechanisms",
+    "AKTO_KAFKA_SECURITY_PROTOCOL": "security.protocol",
+}
+
+# What Akto's own programs do with a user's name where nothing else is set.
+WITH_USERNAME = {"security.protocol": "sasl_plaintext", "sasl.mechanisms": "PLAIN"}
+
+# The other names that librdkafka has for a property.
+ALIASES = {"sasl.mechanism": "sasl.mechanisms"}
+
+
+def address(url: str, environ: Mapping[str, str]) -> str:
+    """Return an `akto_url` with what the variables add: the brokers where it is empty, the topic where it has none."""
+    brokers = next((environ[name] for name in BROKERS if environ.get(name)), "")
+    url = url or (KAFKA + brokers.removeprefix(KAFKA) if brokers else "")
+    has_topic = "/" in url.removeprefix(KAFKA)
+    topic = environ.get(TOPIC)
+    return f"{url}/{topic}" if topic and url.startswith(KAFKA) and not has_topic else url
+
+
+def destination(url: str) -> Destination:
+    """Parse an `akto_url`, and find out whether what it needs is installed.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    to = destinations.parse(url)
+    if to.scheme == "kafka":
+        kafka_client.require()
+    return to
+
+
+def config(to: Destination, items: Iterable[str], environ: Mapping[str, str]) -> KafkaConfig | None:
+    """Return how entries reach the destination's topic; None if it is not one of Kafka.
+
+    Args:
+        to: where to.
+        items: of `akto_kafka`; they win over the variables.
+        environ: the environment's variables.
+
+    Raises:
+        ValueError: the client does not take a property.
+    """
+    given = {ALIASES.get(name, name): value for name, value in kafka_config.parse(items).items()}
+    if to.scheme != "kafka":
+        return None
+    properties = {name: environ[variable] for variable, name in PROPERTIES.items() if environ.get(variable)} | given
+    if "sasl.username" in properties:
+        properties = WITH_USERNAME | properties
+    found = KafkaConfig(to.brokers, to.topic, tuple(properties.items()))
+    try:
+        kafka_client.check(found)
+    except ValueError as error:
+        raise ValueError(hide_each(str(error), found.secrets)) from None
+    return found

@@ -1,0 +1,200 @@
+"""Entries reach a topic of Kafka through the whole delivery: a real broker, and a cluster that fails."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from akto_mirror.accounts import Stats
+from akto_mirror.akto_api import Entry
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.policy import Policy, SpoolPlan
+from akto_mirror.delivery.retry import Durability, Pace
+from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.sinks.kafka import KafkaSink
+from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from tests.faults.server import wait_for
+from tests.support import kafka
+from tests.support.kafka import TOPIC, Broker, MockCluster
+
+# Retries soon, so that a test need not wait for what a user would.
+PACE = Pace(first_s=0.05, longest_s=0.5, slow_s=0.5)
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    """Three brokers that can fail."""
+    with MockCluster() as found:
+        yield found
+
+
+def shipper(brokers: tuple[str, ...], folder: Path | None = None, timeout_s: float = 5, **properties: str) -> Shipper:
+    """Return a shipper to a topic; with a folder every batch is on disk first."""
+    given = tuple((name.replace("_", "."), value) for name, value in properties.items())
+    policy = Policy(
+        Limits(10, 1_000_000, 0.05),
+        10_000_000,
+        timeout_s,
+        5,
+        durability=Durability.MEMORY if folder is None else Durability.DISK,
+        spool=None if folder is None else SpoolPlan(folder, 10_000_000, "t"),
+        pace=PACE,
+    )
+    return Shipper(policy, KafkaSink(KafkaConfig(brokers, TOPIC, given)), Stats())
+
+
+def entries(count: int, start: int = 0) -> list[bytes]:
+    """Return entries that differ."""
+    return [json.dumps({"path": f"/{number}"}).encode() for number in range(start, start + count)]
+
+
+def offer(to: Shipper, these: list[bytes]) -> None:
+    """Capture entries."""
+    for entry in these:
+        assert to.offer(entry) is None
+
+
+def shipped(to: Shipper, count: int) -> Callable[[], bool]:
+    """Return whether this many have been shipped."""
+    return lambda: to.stats.snapshot().shipped >= count
+
+
+def close(to: Shipper) -> None:
+    """End a shipper, and expect nothing to be missing."""
+    to.close().result(30)
+    assert to.stats.snapshot().missing == 0
+
+
+def test_a_real_broker_gets_every_entry_once() -> None:
+    """One record an entry, the entry's own bytes, without a key."""
+    with Broker() as broker:
+        broker.create()
+        to = shipper((f"127.0.0.1:{broker.port}",))
+        sent = entries(250)
+        offer(to, sent)
+        wait_for(shipped(to, len(sent)))
+        close(to)
+        assert Counter(broker.values(len(sent))) == Counter(sent)
+
+
+def test_a_broker_that_comes_late_gets_everything() -> None:
+    """It was down at the start; and the topic was created later still."""
+    broker = Broker(kafka.free_port())
+    to = shipper((f"127.0.0.1:{broker.port}",))
+    sent = entries(30)
+    offer(to, sent)
+    wait_for(lambda: to.stats.snapshot().failures > 0)
+    with broker:
+        failed = to.stats.snapshot().failures
+        wait_for(lambda: to.stats.snapshot().failures > failed)
+        broker.create()
+        wait_for(shipped(to, len(sent)))
+        close(to)
+        assert Counter(broker.values(len(sent))) == Counter(sent)
+
+
+def test_a_broker_that_is_back_without_its_data_gets_what_follows() -> None:
+    """What it had acknowledged is gone with it; nothing else is."""
+    broker = Broker()
+    with broker:
+        broker.create()
+        to = shipper((f"127.0.0.1:{broker.port}",))
+        offer(to, entries(20))
+        wait_for(shipped(to, 20))
+        broker.kill()
+        offer(to, entries(20, start=20))
+        wait_for(lambda: to.stats.snapshot().failures > 0)
+        broker.start()
+        broker.create()
+        wait_for(shipped(to, 40))
+        close(to)
+        assert Counter(broker.values(20)) == Counter(entries(20, start=20))
+
+
+def test_what_the_topic_does_not_take_is_shortened_or_a_dead_letter(cluster: MockCluster, tmp_path: Path) -> None:
+    """The other entries of the batch arrive; one that stands alone is judged as well."""
+    to = shipper(cluster.brokers, tmp_path, message_max_bytes="150000", batch_size="100000")
+    fields = dict.fromkeys(Entry.__struct_fields__, "x")
+    long = msgspec.json.encode(Entry(**fields | {"responsePayload": "y" * 200_000}))
+    hopeless = msgspec.json.encode(Entry(**fields | {"requestHeaders": "z" * 200_000}))
+    offer(to, [*entries(5), long, hopeless])
+    wait_for(shipped(to, 6))
+    offer(to, [hopeless + b" "])
+    wait_for(lambda: to.stats.snapshot().rejected == 2)
+    close(to)
+    assert to.stats.snapshot().shortened == 1
+    assert set(entries(5)) < set(cluster.values(6))
+
+
+def test_rights_that_are_granted_later_cost_nothing(cluster: MockCluster) -> None:
+    """A refused user is asked for once in a while; the log says what is wrong."""
+    to = shipper(cluster.brokers)
+    cluster.set_topic_error(kafka.TOPIC_DENIED)
+    offer(to, entries(20))
+    wait_for(lambda: to.stats.snapshot().failures > 1)
+    cluster.set_topic_error(0)
+    wait_for(shipped(to, 20))
+    close(to)
+    assert Counter(cluster.values(20)) == Counter(entries(20))
+
+
+def test_a_slow_broker_and_an_exit_leave_the_rest_on_disk(cluster: MockCluster, tmp_path: Path) -> None:
+    """What was on its way arrives perhaps twice, and everything at least once."""
+    to = shipper(cluster.brokers, tmp_path)
+    offer(to, entries(20))
+    wait_for(shipped(to, 20))
+    cluster.slow(60_000)
+    offer(to, entries(20, start=20))
+    wait_for(lambda: to.stats.snapshot().in_flight > 0)
+    to.hurry()
+    close(to)
+    assert to.stats.snapshot().spooled == 20
+    cluster.slow(0)
+    next_one = shipper(cluster.brokers, tmp_path)
+    next_one.start()
+    wait_for(shipped(next_one, 20))
+    close(next_one)
+    assert set(cluster.values(40)) == set(entries(40))
+
+
+def test_two_shippers_share_a_spool(cluster: MockCluster, tmp_path: Path) -> None:
+    """What one of them leaves the other sends; nothing arrives twice."""
+    cluster.down()
+    first, second = (shipper(cluster.brokers, tmp_path) for _ in range(2))
+    offer(first, entries(20))
+    offer(second, entries(20, start=20))
+    wait_for(lambda: all(each.stats.snapshot().failures for each in (first, second)))
+    close(first)
+    cluster.up()
+    wait_for(shipped(second, 40))
+    close(second)
+    assert Counter(cluster.values(40)) == Counter(entries(40))
+
+
+def test_errors_at_random_lose_nothing(cluster: MockCluster, tmp_path: Path) -> None:
+    """Leaders change, brokers fail, and the broker answers with every error that the list of failures has."""
+    draw = random.Random(7)
+    to = shipper(cluster.brokers, tmp_path, timeout_s=3)
+    errors = [kafka.NOT_LEADER, kafka.TOO_LARGE, kafka.TOPIC_DENIED, kafka.CLUSTER_DENIED, kafka.OUT_OF_ORDER]
+    for start in range(0, 300, 10):
+        match draw.randrange(4):
+            case 0:
+                cluster.lead(draw.randint(1, 3))
+            case 1:
+                cluster.fail(kafka.PRODUCE, draw.choice([*errors, kafka.THROTTLED]))
+            case 2:
+                cluster.fail(kafka.INIT_PRODUCER_ID, draw.choice(errors[3:]))
+            case 3:
+                cluster.down(broker := draw.randint(1, 3))
+                cluster.up(broker)
+        offer(to, entries(10, start=start))
+        wait_for(shipped(to, start - 50))
+    wait_for(shipped(to, 300))
+    close(to)
+    assert set(cluster.values(300)) == set(entries(300))

@@ -1,0 +1,41 @@
+"""What Kafka's errors mean; the texts are librdkafka's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from akto_mirror.delivery.sinks.kafka_errors import Problem
+from akto_mirror.delivery.sinks.symptoms import Kind
+
+HANDSHAKE = (
+    "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: X"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind", "hint"),
+    [
+        ("_AUTHENTICATION", "SASL authentication error: Authentication failed", Kind.AUTH, "AKTO_KAFKA_PASSWORD"),
+        ("_AUTHENTICATION", HANDSHAKE, Kind.AUTH, "AKTO_KAFKA_SASL_MECHANISM"),
+        ("_AUTHENTICATION", "mechanism handshake failed: Local: Broker transport failure", Kind.TRANSIENT, "PROTOCOL"),
+        ("TOPIC_AUTHORIZATION_FAILED", "", Kind.AUTH, "Write"),
+        ("UNKNOWN_TOPIC_OR_PART", "Broker: Unknown topic or partition", Kind.SETUP, "create the topic"),
+        ("_SSL", "SSL handshake failed: certificate verify failed", Kind.TRANSIENT, "ssl.ca.location"),
+        ("_SSL", "certificate verify failed: certificate has expired", Kind.TRANSIENT, "renew"),
+        ("_TRANSPORT", "Connect to ipv4#127.0.0.1:9092 failed: Connection refused", Kind.TRANSIENT, "start the broker"),
+        ("_TRANSPORT", "might be caused by incorrect security.protocol configuration", Kind.TRANSIENT, "PROTOCOL"),
+        ("NOT_ENOUGH_REPLICAS", "Broker: Not enough in-sync replicas", Kind.TRANSIENT, "akto-mirror check"),
+    ],
+)
+def test_an_error_says_what_to_do(name: str, text: str, kind: Kind, hint: str) -> None:
+    """And whether waiting is enough."""
+    assert Problem(name, text).kind is kind
+    assert hint in Problem(name, text).hint
+
+
+def test_the_cause_is_worth_more_than_the_symptom() -> None:
+    """A wrong password ends connections, which ends brokers, which ends a deadline."""
+    names = ["", "_PURGE_QUEUE", "_ALL_BROKERS_DOWN", "_TRANSPORT", "_AUTHENTICATION"]
+    ranks = [Problem(name).rank for name in names]
+    assert ranks == sorted(ranks)
+    assert ranks[1] < ranks[2] < ranks[3] < ranks[4]
