@@ -70,9 +70,8 @@ def test_the_demo_shows_every_verdict_of_a_real_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("lines", [1, 3, 7])
-def test_an_interrupted_demo_leaves_nothing_behind(lines: int, number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "lines"), [(signal.SIGINT, 1), (signal.SIGTERM, 3), (signal.SIGINT, 7)])
+def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, lines: int, tmp_path: Path) -> None:
     """Ctrl-C or SIGTERM, while mitmdump starts or serves, ends it too and removes the files."""
     process = start(tmp_path)
     assert process.stdout

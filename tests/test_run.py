@@ -61,32 +61,35 @@ def flows(tmp_path: Path) -> Path:
     return path
 
 
+QUICK = [
+    ["--version"],
+    ["--nonsense"],
+    ["-s", "no-such-script.py"],
+    ["-p", "no-number"],
+    ["--set", "akto_bodylimit=1", "-p", "0"],
+    ["-nr", "FLOWS", "~m", "GET"],
+]
+MORE = [
+    ["--options"],
+    ["--commands"],
+    ["--check"],
+    ["-s", str(ADDON), "-s", str(ADDON)],
+    ["--set", "scripts=no-such-script.py"],
+    ["--mode", "nonsense"],
+    ["--set", "akto_body_limit=-1", "-p", "0"],
+    ["-R", "http://example.com"],
+    ["--no-pop"],
+    ["-n", "--set", "flow_detail=nonsense"],
+    ["-nr", "no-such-file"],
+    ["-n", "-q", "-r", "FLOWS"],
+    ["-nr", "FLOWS"],
+    ["-nr", "FLOWS", "--", "~m POST"],
+    ["-nvr", "FLOWS", "--set", "flow_detail=3"],
+]
+
+
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--version"],
-        ["--options"],
-        ["--commands"],
-        ["--nonsense"],
-        ["--check"],
-        ["-s", "no-such-script.py"],
-        ["-s", str(ADDON), "-s", str(ADDON)],
-        ["--set", "scripts=no-such-script.py"],
-        ["--mode", "nonsense"],
-        ["-p", "no-number"],
-        ["--set", "akto_body_limit=-1", "-p", "0"],
-        ["--set", "akto_bodylimit=1", "-p", "0"],
-        ["-R", "http://example.com"],
-        ["--no-pop"],
-        ["-n", "--set", "flow_detail=nonsense"],
-        ["-nr", "no-such-file"],
-        ["-n", "-q", "-r", "FLOWS"],
-        ["-nr", "FLOWS"],
-        ["-nr", "FLOWS", "~m", "GET"],
-        ["-nr", "FLOWS", "--", "~m POST"],
-        ["-nvr", "FLOWS", "--set", "flow_detail=3"],
-    ],
-    ids=" ".join,
+    "arguments", [*QUICK, *(pytest.param(more, marks=pytest.mark.slow) for more in MORE)], ids=" ".join
 )
 def test_arguments_are_mitmdumps(arguments: list[str], flows: Path) -> None:
     """Whatever stands after `run`: what is printed and how it ends is as with `mitmdump -s akto_addon.py`."""
