@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bodies, instructions, outage, sampling, sse, throughput
+from benchmarks import bodies, instructions, outage, sampling, sizing, sse, throughput
 from benchmarks.workerd import Rig
 
 SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
 RIG = "throughput: a script that runs Akto's Worker in workerd, as a mode of its own; left out if it is not there"
 MODULES = "throughput: the folder whose node_modules has Miniflare, for --rig (default: %(default)s)"
 
-SECTIONS = ("throughput", "instructions", "bodies", "sse", "outage", "sampling")
+SECTIONS = ("throughput", "instructions", "sizing", "bodies", "sse", "outage", "sampling")
 
 START, END = "<!-- bench -->", "<!-- /bench -->"
 
@@ -29,6 +29,7 @@ def main() -> None:
     sections: dict[str, Callable[[], str]] = {
         "throughput": lambda: throughput.report(args.rounds, args.requests, dict(args.script), _rig(args)),
         "instructions": lambda: instructions.report(args.counted),
+        "sizing": lambda: sizing.report(args.requests),
         "bodies": lambda: bodies.report(args.megabytes),
         "sse": lambda: sse.report(args.streams, args.seconds),
         "outage": lambda: outage.report(args.turns, args.burst),
@@ -61,7 +62,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add = functools.partial(parser.add_argument, type=_positive)
     parser.add_argument("what", nargs="?", default="all", choices=[*SECTIONS, "all"])
     add("--rounds", default=12, help="throughput: how often each mode gets a fresh process (default: %(default)s)")
-    add("--requests", default=2000, help="throughput: requests a mode in a round (default: %(default)s)")
+    add(
+        "--requests",
+        default=2000,
+        help="throughput: requests a mode in a round; sizing: a run (default: %(default)s)",
+    )
     add("--counted", default=200, help="instructions: requests whose instructions are counted (default: %(default)s)")
     add("--megabytes", nargs="+", default=[10, 200], help="bodies: sizes (default: 10 200)")
     add("--streams", default=1000, help="sse: how many at once (default: %(default)s)")

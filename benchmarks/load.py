@@ -48,18 +48,27 @@ def tool() -> str:
     return "h2load" if shutil.which("h2load") else "a Python load generator"
 
 
-def run(port: int, requests: int, connections: int = CONNECTIONS) -> list[Timing]:
+def speaks_tls() -> bool:
+    """Tell whether the load generator in use can."""
+    return shutil.which("h2load") is not None
+
+
+PATH = "/api/v1/items/1234"
+
+
+def run(
+    port: int, requests: int, connections: int = CONNECTIONS, path: str = PATH, scheme: str = "http"
+) -> list[Timing]:
     """Send GET requests over kept-alive HTTP/1.1 connections.
 
     Raises:
         RuntimeError: not every answer was a 200; the figures would mean nothing.
     """
     h2load = shutil.which("h2load")
-    url = f"http://127.0.0.1:{port}/api/v1/items/1234"
     if h2load:
-        return _run_h2load(h2load, url, requests, connections)
+        return _run_h2load(h2load, f"{scheme}://127.0.0.1:{port}{path}", requests, connections)
     with SPAWN.Pool(1) as pool:
-        return pool.apply(_run_python, (port, requests, connections))
+        return pool.apply(_run_python, (port, requests, connections, path))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -87,20 +96,20 @@ def _run_h2load(h2load: str, url: str, requests: int, connections: int) -> list[
     return [Timing(int(row[0]) / 1e6, int(row[2]) / 1e6) for row in rows]
 
 
-def _run_python(port: int, requests: int, connections: int) -> list[Timing]:
-    return asyncio.run(_drive(port, requests, connections))
+def _run_python(port: int, requests: int, connections: int, path: str) -> list[Timing]:
+    return asyncio.run(_drive(port, requests, connections, path))
 
 
-async def _drive(port: int, requests: int, connections: int) -> list[Timing]:
+async def _drive(port: int, requests: int, connections: int, path: str) -> list[Timing]:
     shares = [requests // connections + (number < requests % connections) for number in range(connections)]
-    parts = await asyncio.gather(*(_drive_one(port, share) for share in shares))
+    parts = await asyncio.gather(*(_drive_one(port, share, path) for share in shares))
     return [timing for part in parts for timing in part]
 
 
-async def _drive_one(port: int, requests: int) -> list[Timing]:
+async def _drive_one(port: int, requests: int, path: str) -> list[Timing]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     lines = [f"{name}: {value}" for name, value in {"host": f"127.0.0.1:{port}", **HEADERS}.items()]
-    request = "\r\n".join(["GET /api/v1/items/1234 HTTP/1.1", *lines, "", ""]).encode()
+    request = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
     timings = []
     for _ in range(requests):
         start = time.monotonic()

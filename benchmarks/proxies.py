@@ -34,11 +34,13 @@ class Mode:
         name: for the table.
         args: what is added to the command line.
         program: what is run; empty for mitmdump itself.
+        processes: how many serve.
     """
 
     name: str
     args: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
+    processes: int = 1
 
 
 PLAIN = Mode("plain mitmdump")
@@ -55,9 +57,9 @@ def with_addon(url: str, script: Path = ADDON, name: str = MIRRORING, args: Sequ
     return Mode(name, ("-s", str(script), "--set", f"akto_url={url}", *args))
 
 
-def under_run(url: str) -> Mode:
+def under_run(url: str, processes: int = 1) -> Mode:
     """Run `akto-mirror run`, which loads the addon, and send entries to `url`."""
-    return Mode(RUNNING, ("--set", f"akto_url={url}"), RUN)
+    return Mode(RUNNING, ("--set", f"akto_url={url}"), (*RUN, f"--processes={processes}"), processes)
 
 
 def posting_each_flow() -> Mode:
@@ -151,8 +153,8 @@ def _environment(folder: str, port_file: Path, ingestion_url: str) -> dict[str, 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, mode: Mode) -> int:
     until = time.monotonic() + START_S
-    while not port_file.exists():
+    while len(written := list(port_file.parent.glob(f"{port_file.name}.*"))) < mode.processes:
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"mitmdump did not start: {mode.name}, with {' '.join(mode.args)}")
         time.sleep(0.02)
-    return int(port_file.read_text())
+    return int(written[0].read_text())

@@ -7,6 +7,7 @@ seconds at a time; now and then the proxy is ended, killed, or its script reload
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -21,7 +22,7 @@ from pathlib import Path
 from tests.faults.kills import BATCH, GRACE_S, LINGER_MS, Stalls, waiting
 from tests.faults.load import Api, Clients, Crowd, GrpcApi, GrpcClients
 from tests.faults.server import OK, FaultServer, wait_for, weather
-from tests.support.proxy import ADDON, Proxy, running_mitmdump
+from tests.support.proxy import ADDON, Proxy, running_mitmdump, under_run
 
 # With sampling nothing is owed by its path; kills, whose counts are lost, are left out.
 SAMPLING = {"akto_sample": "novel", "akto_sample_window_s": "1", "akto_sample_per_window": "20"}
@@ -151,8 +152,7 @@ def _life(  # noqa: PLR0917 - all that one life touches
 def _kill(proxy: Proxy, clients: Crowd, tally: Tally, began: float, stalls: Stalls) -> None:
     tally.kills += 1
     killed = time.monotonic()
-    proxy.process.kill()
-    proxy.process.wait()
+    proxy.kill()
     due = killed - GRACE_S - stalls.before(killed)
     tally.owed |= {path for path, at in clients.answered.items() if began < at < due}
     clients.aim(None)
@@ -184,9 +184,10 @@ def _be_away(akto: FaultServer, draw: random.Random, tally: Tally) -> None:
 
 
 def _peak_mib(proxy: Proxy) -> float:
-    status = Path(f"/proc/{proxy.process.pid}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+    """Return the most memory that the proxy, or the largest of its workers, has held."""
+    paths = [Path(f"/proc/{pid}/status") for pid in (proxy.process.pid, *proxy.workers)]
+    lines = [line for path in paths if path.exists() for line in path.read_text().splitlines()]
+    return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), default=0.0)
 
 
 def _judge(tally: Tally, clients: Crowd, akto: FaultServer, *, samples: bool) -> None:
@@ -206,9 +207,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--sample", action="store_true", help="with akto_sample=novel, and without kills")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--processes", type=int, default=0, help="soak `akto-mirror run` with this many workers")
     args = parser.parse_args()
+    under = under_run(args.processes) if args.processes else contextlib.nullcontext()
     sys.stdout.write(f"seed {args.seed}\n")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, under:
         tally = run(args.minutes * 60, Path(folder), args.seed, samples=args.sample)
     sys.stdout.write(f"{tally}\n")
     return 0 if tally.is_good else 1

@@ -139,6 +139,18 @@ def test_instructions_are_fewer_under_run() -> None:
 
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_sizing_prints_a_valid_table() -> None:
+    """Each case has its figures, and idle connections theirs."""
+    printed = _run("sizing", "--requests", "200")
+    rows = _rows(printed)
+    assert {"700 bytes", "64 KB", "700 bytes, `--processes 2`"} <= set(rows)
+    assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rows.values())
+    assert "2000 connections that are kept and not used hold" in printed
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_bodies_prints_a_valid_table() -> None:
     """A body that the rules take arrives as an entry, cut to the limit, and no other does."""
     printed = _run("bodies", "--megabytes", "1")

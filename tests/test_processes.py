@@ -25,11 +25,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from tornado.web import Application, RequestHandler
 
 from akto_mirror.background_server import BackgroundServer
+from tests import soak
+from tests.faults import kills
 from tests.faults.load import Api, Clients
 from tests.faults.server import FaultServer, status, wait_for
 from tests.support.environment import bare
 from tests.support.mirror import trust_proxy
-from tests.support.proxy import AT_ONCE, DEADLINE, RUN, Proxy, confdir, running
+from tests.support.proxy import AT_ONCE, DEADLINE, RUN, Proxy, confdir, running, under_run
 
 pytestmark = [
     pytest.mark.e2e,
@@ -126,7 +128,7 @@ def serving(api: Api, akto: FaultServer, folder: Path, **more: str) -> Iterator[
     """Run two workers in front of the target."""
     options = {"akto_url": akto.url, "akto_spool_dir": str(folder / "spool"), "akto_linger_ms": "200"} | more
     with running(command(f"reverse:http://127.0.0.1:{api.port}", options), ["127.0.0.1"]) as proxy:
-        wait_for(lambda: len(workers(proxy)) == 2 and mirroring_lines(proxy) >= 2, DEADLINE)
+        wait_for(lambda: len(proxy.workers) == 2 and mirroring_lines(proxy) >= 2, DEADLINE)
         yield proxy
 
 
@@ -135,10 +137,12 @@ def mirroring_lines(proxy: Proxy) -> int:
     return sum("akto: mirroring to" in line for line in list(proxy.log))
 
 
-def workers(proxy: Proxy) -> list[int]:
-    """Return the process ids of a parent's workers."""
-    children = Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children")
-    return [int(each) for each in children.read_text().split()]
+def has_ended(pid: int) -> bool:
+    """Tell whether a process has ended, whether or not anything has waited for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def summary(proxy: Proxy) -> dict[str, int]:
@@ -165,14 +169,14 @@ def test_replacing_workers_fails_no_request(api: Api, tmp_path: Path, times: int
     """Under load, on connections that are kept: no request fails, no entry is lost, and none arrives twice."""
     with FaultServer() as akto, StrictClients(4, 0.005) as clients:
         with serving(api, akto, tmp_path) as proxy:
-            before = set(workers(proxy))
+            before = set(proxy.workers)
             clients.port = proxy.port
             wait_for(lambda: len(clients.answered) > 50, DEADLINE)
             replace_workers(proxy, times)
             answered = len(clients.answered)
             wait_for(lambda: len(clients.answered) > answered + 50, DEADLINE)
             clients.stop()
-            assert before.isdisjoint(workers(proxy))
+            assert before.isdisjoint(proxy.workers)
         assert clients.failed == []
         assert set(akto.taken) == set(clients.answered)
         assert set(akto.taken.values()) == {1}
@@ -247,10 +251,10 @@ def test_a_killed_worker_breaks_its_own_connections_only(api: Api, tmp_path: Pat
         with serving(api, akto, tmp_path, akto_durability="disk") as proxy:
             clients.port = proxy.port
             wait_for(lambda: len(clients.answered) > 100, DEADLINE)
-            os.kill(workers(proxy)[0], signal.SIGKILL)
+            os.kill(proxy.workers[0], signal.SIGKILL)
             wait_for(lambda: mirroring_lines(proxy) == 3, DEADLINE)
             clients.stop()
-            assert len(workers(proxy)) == 2
+            assert len(proxy.workers) == 2
         proxy.wait_for(r"^\[[\d:.]+\] akto: worker \d ended \(killed by SIGKILL\); it is started again in 0.1 s$")
         assert summary(proxy)["captured"] > 50
 
@@ -293,9 +297,23 @@ def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path) -> None:
 def test_workers_end_with_their_parent(api: Api, tmp_path: Path) -> None:
     """Where it is killed nobody could replace or end them."""
     with FaultServer() as akto, serving(api, akto, tmp_path) as proxy:
-        left = workers(proxy)
+        left = proxy.workers
         proxy.process.kill()
-        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), DEADLINE)
+        wait_for(lambda: all(has_ended(pid) for pid in left), DEADLINE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_kills_and_soak_with_two_processes(tmp_path: Path) -> None:
+    """What old enough batches and random faults are promised holds for several workers that are killed at once."""
+    (tmp_path / "kills").mkdir()
+    (tmp_path / "soak").mkdir()
+    with under_run(2):
+        verdict = kills.run(3, tmp_path / "kills", seed=1, longest_s=8.0)
+        tally = soak.run(40, tmp_path / "soak", seed=1)
+    assert (verdict.lost, verdict.invented) == (0, 0), verdict
+    assert verdict.owed > 0, verdict
+    assert tally.is_good, tally
 
 
 def end(words: Sequence[str]) -> subprocess.CompletedProcess[str]:

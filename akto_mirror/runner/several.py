@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from akto_mirror.runner import arguments
@@ -21,6 +21,9 @@ from akto_mirror.workers.worker import Worker
 # Lines are written at once. The folder in which it is started is on the path of modules only if it is on the parent's.
 FLAGS = ("-u", *(() if Path(sys.argv[0]).name == "__main__.py" else ("-P",)), "-m", "akto_mirror")
 
+# mitmdump's arguments for a log of errors only; alone, or with the one that starts no server.
+QUIET = frozenset({"-q", "--quiet", "-nq", "-qn"})
+
 
 def supervise(size: int, words: Sequence[str]) -> int:
     """Serve with several workers; returns the exit code.
@@ -31,8 +34,9 @@ def supervise(size: int, words: Sequence[str]) -> int:
     """
     if sys.platform != "linux":
         sys.exit(f"{arguments.PROGRAM}: --processes above 1 works on Linux only; leave it out")
-    say(supervisor.raise_limit())
-    return asyncio.run(_supervise(size, words))
+    tell = (lambda _: None) if QUIET.intersection(words) else say
+    tell(supervisor.raise_limit())
+    return asyncio.run(_supervise(size, words, tell))
 
 
 def join(argument: WorkerArgument) -> Worker:
@@ -57,8 +61,8 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def _supervise(size: int, words: Sequence[str]) -> int:
+async def _supervise(size: int, words: Sequence[str], tell: Callable[[str], None]) -> int:
     def command(number: int, channel: int) -> list[str]:
         return [sys.executable, *FLAGS, *arguments.for_worker(words, WorkerArgument(number, size, channel))]
 
-    return await Supervisor(size, command, say).run()
+    return await Supervisor(size, command, tell).run()

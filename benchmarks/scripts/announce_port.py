@@ -1,4 +1,7 @@
-"""Writes the port that the proxy got to the file that BENCH_PORT_FILE names; it has no hook that a request calls."""
+"""Writes the port that the proxy got to a file of each process, beside the one that BENCH_PORT_FILE names.
+
+It has no hook that a request calls.
+"""
 
 import os
 from pathlib import Path
@@ -12,7 +15,7 @@ def running() -> None:
     server = ctx.master.addons.get("proxyserver")
     if not isinstance(server, Proxyserver):
         raise TypeError("this mitmproxy has no proxyserver addon")
-    ready = Path(os.environ["BENCH_PORT_FILE"])
-    half = ready.with_suffix(".half")
+    ready = Path(f"{os.environ['BENCH_PORT_FILE']}.{os.getpid()}")
+    half = ready.with_name(f"half.{os.getpid()}")
     half.write_text(str(server.listen_addrs()[0][1]))
     half.rename(ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tests.faults.load import Api, Clients
 from tests.faults.server import OK, FaultServer, Reply, status, wait_for
-from tests.support.proxy import running_mitmdump
+from tests.support.proxy import running_mitmdump, under_run
 
 LINGER_MS = 200
 BATCH = 100
@@ -114,8 +115,7 @@ def run(kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0) -> Verd
                 clients.port = proxy.port
                 time.sleep(draw.uniform(0.05, longest_s))  # The moment is what is random here, no synchronisation.
                 killed = time.monotonic()
-                proxy.process.kill()
-                proxy.process.wait()
+                proxy.kill()
                 due = killed - GRACE_S - stalls.before(killed)
                 owed |= {path for path in clients.before(due) if clients.answered[path] > began}
                 clients.port = 0
@@ -155,8 +155,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.kills", description=__doc__)
     parser.add_argument("kills", nargs="?", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=0, help="kill `akto-mirror run` with this many workers")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    under = under_run(args.processes) if args.processes else contextlib.nullcontext()
+    with tempfile.TemporaryDirectory() as folder, under:
         verdict = run(args.kills, Path(folder), args.seed)
     sys.stdout.write(f"{verdict}\n")
     return 1 if verdict.lost or verdict.invented or verdict.duplicated > verdict.allowed else 0

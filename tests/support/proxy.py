@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
+import os
 import re
 import shutil
 import signal
@@ -89,6 +91,21 @@ class Proxy:
             time.sleep(0.01)
         raise AssertionError(f"mitmdump's output has no line like {pattern!r}:\n" + "\n".join(self.log))
 
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of its workers, if it has any."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(each) for each in children.read_text().split()] if children.exists() else []
+
+    def kill(self) -> None:
+        """Kill it and all of its workers: none has time to do anything."""
+        workers = self.workers
+        self.process.kill()
+        for each in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        self.process.wait()
+
     def stop(self) -> int:
         """End it as Ctrl-C does, and return its exit code."""
         if self.process.poll() is None:
@@ -138,9 +155,9 @@ def running_mitmdump(
 
 
 @contextmanager
-def under_run() -> Iterator[None]:
+def under_run(processes: int = 1) -> Iterator[None]:
     """Let `running_mitmdump` run `akto-mirror run`, which loads the addon by itself, wherever it is given scripts."""
-    _programs.append(RUN)
+    _programs.append((*RUN, *(["--processes", str(processes)] if processes > 1 else [])))
     try:
         yield
     finally:
@@ -194,7 +211,7 @@ def _command(
 ) -> list[str]:
     modes = [word for spec in specs for word in ("--mode", spec)]
     program = _programs[-1] if scripts else (MITMDUMP,)
-    loaded = [word for script in scripts if program != RUN or script != ADDON for word in ("-s", str(script))]
+    loaded = [word for script in scripts if program[:2] != RUN or script != ADDON for word in ("-s", str(script))]
     values = {"confdir": str(confdir())} | dict(options)
     settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
     return [*AT_ONCE, *map(str, program), *modes, *loaded, *settings, *more]

@@ -1,0 +1,149 @@
+"""What a machine needs: requests a second and core, memory a connection, and what a second process brings."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks import load, peers, proxies, table
+from benchmarks.peers import Ingestion
+from benchmarks.proxies import Mode, Proxy
+
+WARM_UP = 400
+
+RUNS = 3
+
+HEAD = ("", "CPU a request, ms", "requests/s and core", "requests/s here", "load generator's share")
+
+JSON = "/json"
+LARGE = "/bytes?n=65536&type=application/json"
+
+IDLE = (1000, 2000)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked for, and of how many processes."""
+
+    name: str
+    path: str = JSON
+    scheme: str = "http"
+    processes: int = 1
+
+
+CASES = (
+    Case("700 bytes"),
+    Case("64 KB", LARGE),
+    Case("700 bytes, clients with TLS", scheme="https"),
+    Case("700 bytes, `--processes 2`", processes=2),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run took.
+
+    Attributes:
+        cpu_ms: milliseconds of the proxy's CPU time a request.
+        per_s: requests a second.
+        others: the load generator's share of its own and the proxy's CPU time.
+    """
+
+    cpu_ms: float
+    per_s: float
+    others: float
+
+
+def report(requests: int) -> str:
+    """Measure and return the section.
+
+    Args:
+        requests: of each run.
+    """
+    with peers.running_ingestion() as ingestion, peers.running_target() as target:
+        cases = [case for case in CASES if case.scheme == "http" or load.speaks_tls()]
+        rows = [_row(case, _measured(case, target, ingestion, requests)) for case in cases]
+        idle = _idle(target, ingestion)
+    return "\n\n".join(
+        [
+            "### Sizing",
+            f"{table.machine()}. `akto-mirror run` in front of an asyncio server; load: {load.tool()}, "
+            f"{load.CONNECTIONS} connections; {RUNS} runs of {requests} requests each, medians. Requests a second and "
+            "core follow from the CPU time. Load generator, target and proxy share the cores here; the share is of the "
+            "CPU time of load generator and proxy.",
+            table.render(HEAD, rows),
+            idle,
+        ]
+    )
+
+
+def _measured(case: Case, target: int, ingestion: Ingestion, requests: int) -> list[Run]:
+    with _running(case.processes, target, ingestion) as proxy:
+        load.run(proxy.port, WARM_UP, path=case.path, scheme=case.scheme)
+        return [_run(proxy, case, ingestion, requests) for _ in range(RUNS)]
+
+
+@contextmanager
+def _running(processes: int, target: int, ingestion: Ingestion) -> Generator[Proxy]:
+    mode: Mode = proxies.under_run(ingestion.url, processes)
+    with proxies.running_proxy(mode, target, ingestion.url) as proxy:
+        yield proxy
+
+
+def _run(proxy: Proxy, case: Case, ingestion: Ingestion, requests: int) -> Run:
+    entries, cpu_s, others_s = ingestion.entries, proxy.cpu_s(), _children_s()
+    seen = load.summary(load.run(proxy.port, requests, path=case.path, scheme=case.scheme))
+    ingestion.wait_for(entries + requests)
+    own, others = proxy.cpu_s() - cpu_s, _children_s() - others_s
+    return Run(own * 1000 / requests, seen.per_s, others / (own + others))
+
+
+def _children_s() -> float:
+    """Seconds of CPU time of the load generators that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _row(case: Case, runs: Sequence[Run]) -> list[str]:
+    cpu_ms = median(run.cpu_ms for run in runs)
+    return [
+        case.name,
+        f"{cpu_ms:.3f}",
+        f"{1000 / cpu_ms:.0f}",
+        f"{median(run.per_s for run in runs):.0f}",
+        f"{median(run.others for run in runs):.0%}",
+    ]
+
+
+def _idle(target: int, ingestion: Ingestion) -> str:
+    """Return what connections cost that are kept and not used, each with its connection to the target."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with _running(1, target, ingestion) as proxy, ExitStack() as stack:
+        load.run(proxy.port, WARM_UP)
+        memory = [proxy.memory_mib()]
+        for more in (IDLE[0], IDLE[1] - IDLE[0]):
+            for _ in range(more):
+                stack.enter_context(_kept(proxy.port))
+            memory.append(proxy.memory_mib())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    first, whole = ((each - memory[0]) * 1024 / count for each, count in zip(memory[1:], IDLE, strict=True))
+    return (
+        f"{IDLE[1]} connections that are kept and not used hold {whole:.0f} KiB each, the first {IDLE[0]} of them "
+        f"{first:.0f} KiB each, their connections to the target included."
+    )
+
+
+@contextmanager
+def _kept(port: int) -> Generator[None]:
+    with contextlib.closing(socket.create_connection(("127.0.0.1", port), 60)) as client:
+        client.sendall(b"GET /json HTTP/1.1\r\nhost: a\r\n\r\n")
+        answer = b""
+        while not answer.endswith(peers.JSON_BODY):
+            answer += client.recv(65536)
+        yield
