@@ -70,9 +70,9 @@ class Commands:
         """Check the way to Akto step by step; the answer goes to the event log."""
         settings = self.session.configured()
         sink, spool = settings.sink, settings.delivery.spool
-        if not sink.destination.scheme.startswith("http"):
+        if sink.destination.scheme not in ("http", "https", "kafka"):
             raise exceptions.CommandError("akto_url names no service; there is nothing to check")
-        target = checks.Target(sink.destination.url, token=sink.token, uds=sink.uds)
+        target = checks.target_of(sink)
         folder = None if spool is None else str(spool.folder)
         threading.Thread(target=_check, args=(target, folder), name="akto-check", daemon=True).start()
 
@@ -129,7 +129,7 @@ def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
     return [["verdict", f"{verdict}{repaired(made.repairs)}"], *([name, value] for name, value in fields.items())]
 
 
-def _check(target: checks.Target, folder: str | None) -> None:
+def _check(target: checks.Target | checks.KafkaTarget, folder: str | None) -> None:
     def say(line: str) -> None:
         logger.info("akto: %s", line)
 

@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--uds", default="", metavar="PATH", help="connect through this Unix socket, as akto_uds does")
     parser.add_argument(
+        "--kafka",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a property of librdkafka for a kafka:// address, as in akto_kafka; may be given several times",
+    )
+    parser.add_argument(
         "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the most that a step may take (default: 10)"
     )
     parser.add_argument(
@@ -36,15 +43,24 @@ def run(args: argparse.Namespace) -> int:
     """Verify the way to Akto.
 
     Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, looks whether the spool's folder can be used,
-    and says what to do about what fails. Exit code 1 if a step failed.
+    and says what to do about what fails. At a kafka:// address: connects, checks TLS, SASL, the topic, its partitions,
+    the right to write and the largest message. Exit code 1 if a step failed.
     """
-    from akto_mirror.diagnostics import checks  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.config import kafka  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery.sinks.choose import SinkConfig  # noqa: PLC0415
+    from akto_mirror.delivery.sinks.destination import Destination, shown_url  # noqa: PLC0415
+    from akto_mirror.diagnostics import checks  # noqa: PLC0415
 
-    url = args.url or args.to or os.environ.get(URL_VARIABLE)
-    if not url:
+    url = args.url or args.to or os.environ.get(URL_VARIABLE, "")
+    try:
+        topic = kafka.sink(url, args.kafka, os.environ)
+    except ValueError as error:
+        raise UsageError(f"{printable(shown_url(url))}: {error}") from error
+    if not (url or topic):
         raise UsageError(f"give a URL or set {URL_VARIABLE}")
     try:
-        target = checks.Target(url, token=token(args), uds=args.uds, timeout=args.timeout)
+        here = topic or SinkConfig(Destination(url=url), uds=args.uds, token=token(args))
+        target = checks.target_of(here, args.timeout)
     except ValueError as error:
         shown = "the URL" if "@" in url else printable(url)  # What stands before @ may be a password.
         raise UsageError(f"{shown}: {error}") from error

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from akto_mirror.delivery.sinks import destination as destinations
 from akto_mirror.delivery.sinks import kafka_client, kafka_config
+from akto_mirror.delivery.sinks.choose import SinkConfig
 from akto_mirror.delivery.sinks.destination import KAFKA, Destination
 from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
 from akto_mirror.escaping import hide_each
@@ -47,6 +48,19 @@ def destination(url: str) -> Destination:
     if to.scheme == "kafka":
         kafka_client.require()
     return to
+
+
+def sink(url: str, items: Iterable[str], environ: Mapping[str, str]) -> SinkConfig | None:
+    """Return the sink of an `akto_url`, or where it is empty, of the variables; None if it is not one of Kafka.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    given = address(url, environ)
+    if not given.lower().startswith(KAFKA):
+        return None
+    to = destination(given)
+    return SinkConfig(to, kafka=config(to, items, environ))
 
 
 def config(to: Destination, items: Iterable[str], environ: Mapping[str, str]) -> KafkaConfig | None:

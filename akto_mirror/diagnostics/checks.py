@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -12,12 +12,14 @@ from typing import TypeVar
 import httpx
 
 from akto_mirror import private_files
-from akto_mirror.diagnostics import network, questions
+from akto_mirror.delivery.sinks.choose import SinkConfig
+from akto_mirror.diagnostics import kafka_checks, network, questions
+from akto_mirror.diagnostics.kafka_checks import KafkaTarget
 from akto_mirror.diagnostics.network import WRITE_HTTPS
 from akto_mirror.diagnostics.target import Fault, Target
-from akto_mirror.escaping import hide, printable
+from akto_mirror.escaping import hide_each, printable
 
-__all__ = ["Step", "Target", "run", "show", "spool_step"]
+__all__ = ["KafkaTarget", "Step", "Target", "run", "show", "spool_step", "target_of"]
 
 T = TypeVar("T")
 
@@ -32,18 +34,45 @@ class Step:
     hint: str = ""
 
 
-def run(target: Target, *, send: bool) -> Iterator[Step]:
+def target_of(sink: SinkConfig, timeout: float = 10) -> Target | KafkaTarget:
+    """Return where to look for a configured sink; `timeout` is in seconds a step.
+
+    Raises:
+        ValueError: there is nothing to check, as entries go to a file.
+    """
+    if sink.kafka is not None:
+        return KafkaTarget(sink.kafka, timeout)
+    return Target(sink.destination.url, token=sink.token, uds=sink.uds, timeout=timeout)
+
+
+def run(target: Target | KafkaTarget, *, send: bool) -> Iterator[Step]:
     """Take the steps one by one; none follows a failed one that it needs.
 
     Args:
         target: Where to look.
         send: Whether to send a marked test entry as well.
     """
-    for name, action in _connecting(target):
+    if isinstance(target, KafkaTarget):
+        yield from _until_one_fails(target, kafka_checks.steps(target, send=send))
+    else:
+        yield from _run(target, send=send)
+
+
+def _until_one_fails(
+    target: Target | KafkaTarget, steps: Iterable[tuple[str, Callable[[], str]]]
+) -> Generator[Step, None, bool]:
+    """Take steps; returns whether all passed."""
+    for name, action in steps:
         step = _attempt(target, name, action)
         yield step
         if not step.ok:
-            return
+            return False
+    return True
+
+
+def _run(target: Target, *, send: bool) -> Iterator[Step]:
+    if not (yield from _until_one_fails(target, _connecting(target))):
+        return
     with questions.client(target) as client:
         for name, action in _asking(target, client, send=send):
             step = _attempt(target, name, action)
@@ -92,9 +121,9 @@ def _asking(target: Target, client: httpx.Client, *, send: bool) -> Iterator[tup
         yield "test entry", partial(questions.send, target, client)
 
 
-def _attempt(target: Target, name: str, action: Callable[[], str]) -> Step:
+def _attempt(target: Target | KafkaTarget, name: str, action: Callable[[], str]) -> Step:
     def clean(text: str) -> str:
-        return printable(hide(text, target.token), 300)
+        return printable(hide_each(text, target.secrets), 300)
 
     try:
         return Step(name, ok=True, detail=clean(_within(target.timeout, action)))

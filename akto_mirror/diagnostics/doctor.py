@@ -44,24 +44,24 @@ class Findings:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.ok = True
-        self._say = say
+        self.say = say
 
     def head(self, title: str) -> None:
         """Begin a part of the report."""
-        self._say(f"\n{title}")
+        self.say(f"\n{title}")
 
     def note(self, name: str, detail: str) -> None:
         """Write what is neither good nor bad."""
-        self._say(f"  {name:<24} {printable(detail, 300)}".rstrip())
+        self.say(f"  {name:<24} {printable(detail, 300)}".rstrip())
 
     def good(self, name: str, detail: str) -> None:
         """Write what works."""
-        self._say(f"✓ {name:<24} {printable(detail, 300)}".rstrip())
+        self.say(f"✓ {name:<24} {printable(detail, 300)}".rstrip())
 
     def bad(self, name: str, detail: str, step: str) -> None:
         """Write what does not work, and what to do."""
         self.ok = False
-        self._say(f"✗ {name:<24} {printable(detail, 300)}\n{'':<26} → {printable(step, 300)}")
+        self.say(f"✗ {name:<24} {printable(detail, 300)}\n{'':<26} → {printable(step, 300)}")
 
 
 def run(url: str, token: str, script: Path, say: Callable[[str], None], environ: Mapping[str, str]) -> bool:
@@ -82,7 +82,7 @@ def run(url: str, token: str, script: Path, say: Callable[[str], None], environ:
     _spool(found, values, environ)
     _programs(found, script)
     configured = url or str(values.get("akto_url") or "") or environ.get("AKTO_DATA_INGESTION_URL", "")
-    _way(found, configured, token or str(values.get("akto_token") or ""), str(values.get("akto_uds") or ""), say)
+    _way(found, configured, token or str(values.get("akto_token") or ""), values, environ)
     return found.ok
 
 
@@ -237,18 +237,23 @@ def _start(mitmdump: Path, script: Path) -> subprocess.CompletedProcess[str]:
         )
 
 
-def _way(found: Findings, url: str, token: str, uds: str, say: Callable[[str], None]) -> None:
+def _way(found: Findings, url: str, token: str, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     found.head("way to Akto")
-    if not url or urlsplit(url).scheme == "file":
-        found.note("not checked", "give --to http://HOST:9091" if not url else "entries go to a file")
-        return
+    if urlsplit(url).scheme == "file":
+        return found.note("not checked", "entries go to a file")
     try:
+        from akto_mirror.config import kafka  # noqa: PLC0415 - needs mitmproxy, which may be missing
         from akto_mirror.diagnostics import checks  # noqa: PLC0415 - needs httpx, which may be missing
 
-        steps = [checks.show(step, say) for step in checks.run(checks.Target(url, token, uds), send=False)]
+        topic = kafka.sink(url, values.get("akto_kafka") or (), environ)
+        if not (url or topic):
+            return found.note("not checked", "give --to http://HOST:9091")
+        target = checks.target_of(topic) if topic else checks.Target(url, token, str(values.get("akto_uds") or ""))
+        steps = [checks.show(step, found.say) for step in checks.run(target, send=False)]
     except ImportError as error:
         found.bad("not checked", str(error), REINSTALL)
     except ValueError as error:
         found.bad("address", str(error), "write http://HOST:PORT")
     else:
         found.ok = found.ok and all(step.ok for step in steps)
+    return None

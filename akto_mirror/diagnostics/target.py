@@ -45,6 +45,11 @@ class Target:
             raise ValueError("only http:// and https:// can be checked")
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no line may show."""
+        return (self.token,)
+
+    @property
     def tls(self) -> bool:
         """Whether the URL is https."""
         return urlsplit(self.url).scheme == "https"

@@ -65,8 +65,10 @@ _TEXT_HINTS = (
     ("certificate has expired", "renew the broker's certificate"),
     ("certificate verify failed", "name the issuer's certificate: akto_kafka=ssl.ca.location=/PATH.pem"),
     ("broker certificate could not be verified", "name the issuer's certificate: akto_kafka=ssl.ca.location=/PATH.pem"),
+    ("in state ssl_handshake", _PROTOCOL + " (no TLS there?)"),
     ("ssl handshake failed", _PROTOCOL + " (no TLS there?)"),
     ("incorrect security.protocol", _PROTOCOL + " (TLS or SASL there?)"),
+    ("failed to get metadata", _PROTOCOL),
     ("connection refused", "start the broker, or correct akto_url"),
 )
 

@@ -1,0 +1,186 @@
+"""The steps of `akto-mirror check kafka://…`: is the way to Akto's topic open, and if not, what to do."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from akto_mirror.delivery.sinks import kafka_config
+from akto_mirror.delivery.sinks.kafka import KafkaSink
+from akto_mirror.delivery.sinks.kafka_client import QuietLog
+from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from akto_mirror.delivery.sinks.kafka_errors import Problem
+from akto_mirror.diagnostics.questions import TEST_HOST, TEST_PATH, test_entry
+from akto_mirror.diagnostics.target import Fault, reason
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # It is not in its `__all__`.
+
+START_A_BROKER = "start a broker, or correct akto_url"
+
+# Of a step's time-out, what the client gets of it: so that its own error is shown, and not that of the step.
+SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class KafkaTarget:
+    """Where to look; `timeout` is in seconds a step."""
+
+    config: KafkaConfig
+    timeout: float = 10
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no line may show."""
+        return self.config.secrets
+
+
+def steps(target: KafkaTarget, *, send: bool) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Return the steps by their names; none can be taken after one that failed."""
+    config, talk = target.config, _Talk(target)
+    properties = config.client()
+    yield "connect", partial(_connect, target)
+    if kafka_config.is_tls(properties):
+        yield "TLS", talk.tls
+    if kafka_config.is_sasl(properties):
+        yield "SASL", talk.sasl
+    yield "brokers", talk.brokers
+    yield "topic", talk.topic
+    yield "may write", talk.rights
+    yield "largest entry", talk.limit
+    if send:
+        yield "test entry", partial(_send, target)
+
+
+def _connect(target: KafkaTarget) -> str:
+    """Connect to each of the given brokers; one of them is enough."""
+    found, failed = [], []
+    for broker in target.config.brokers:
+        host, _, port = broker.rpartition(":")
+        try:
+            timeout = SHARE * target.timeout / len(target.config.brokers)
+            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+        except (OSError, UnicodeError) as error:
+            failed.append(f"{broker}: {reason(error)}")
+        else:
+            found.append(broker)
+    if not found:
+        raise Fault("; ".join(failed), START_A_BROKER)
+    return ", ".join(found) + "".join(f"; not {each}" for each in failed)
+
+
+class _Talk:
+    """One conversation with the brokers, whose first answer several steps look at.
+
+    Args:
+        target: whom to talk to.
+    """
+
+    def __init__(self, target: KafkaTarget) -> None:
+        self._target = target
+        self._problem = Problem("_TIMED_OUT", "no answer in time")
+        self._cluster: ClusterMetadata | None = None
+        self._admin: Any = None
+
+    def tls(self) -> str:
+        """Look whether the handshake passed."""
+        self._begin()
+        if self._problem.name == "_SSL" or "ssl" in self._problem.text.lower():
+            raise self._fault()
+        return "the certificate is trusted" if self._cluster else "nothing is wrong with it so far"
+
+    def sasl(self) -> str:
+        """Look whether the user was accepted."""
+        self._begin()
+        if "AUTH" in self._problem.name:
+            raise self._fault()
+        properties = self._target.config.client()
+        return f"{properties.get('sasl.mechanisms', '')} as {properties.get('sasl.username', 'this client')}"
+
+    def brokers(self) -> str:
+        """Look whether the brokers answered at all."""
+        self._begin()
+        if self._cluster is None:
+            raise self._fault()
+        return f"{len(self._cluster.brokers)} in the cluster {self._cluster.cluster_id}"
+
+    def topic(self) -> str:
+        """Look whether the topic is there, and each of its partitions has a leader."""
+        assert self._cluster is not None  # noqa: S101 - the step before requires it; for the type checker
+        found = self._cluster.topics[self._target.config.topic]
+        if found.error is not None:
+            problem = Problem(found.error.name(), found.error.str())
+            raise Fault(f"{self._target.config.topic}: {problem.text}", problem.hint)
+        orphans = [str(number) for number, partition in found.partitions.items() if partition.leader < 0]
+        if orphans:
+            raise Fault(f"partitions without a leader: {', '.join(orphans)}", "start the brokers that hold them")
+        return f"{self._target.config.topic}, {len(found.partitions)} partitions"
+
+    def rights(self) -> str:
+        """Look whether the user may write; few brokers say so to everyone."""
+        from confluent_kafka import TopicCollection  # noqa: PLC0415 - an extra
+
+        topic = self._target.config.topic
+        asked = TopicCollection([topic])
+        found = self._ask(lambda **how: self._admin.describe_topics(asked, include_authorized_operations=True, **how))
+        rights = {each.name for each in getattr(found, "authorized_operations", None) or ()}
+        if rights and not rights & {"WRITE", "ALL"}:
+            raise Fault("no", "grant this user Describe and Write on the topic")
+        return "yes" if rights else "not known; --send finds out"
+
+    def limit(self) -> str:
+        """Show the topic's limit, which decides what arrives whole."""
+        from confluent_kafka import admin  # noqa: PLC0415 - an extra
+
+        asked = [admin.ConfigResource(admin.ResourceType.TOPIC, self._target.config.topic)]  # type: ignore[attr-defined]
+        found = self._ask(lambda **how: self._admin.describe_configs(asked, **how)) or {}
+        if "max.message.bytes" not in found:
+            return "not known; what the topic refuses is sent without its long payloads"
+        return f"{found['max.message.bytes'].value} bytes (compressed); others are sent without their long payloads"
+
+    def _begin(self) -> None:
+        from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
+        from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - as above
+
+        if self._admin is not None:
+            return
+        config = self._target.config
+        properties: dict[str, Any] = {**config.client(), "error_cb": self._note}
+        self._admin = AdminClient(properties, logger=QuietLog())
+        try:
+            self._cluster = self._admin.list_topics(config.topic, timeout=SHARE * self._target.timeout)
+        except KafkaException as error:
+            self._admin.poll(0)
+            self._note(error.args[0])
+
+    def _note(self, error: Any) -> None:
+        found = Problem(error.name(), error.str())
+        if found.rank > self._problem.rank:
+            self._problem = found
+
+    def _fault(self) -> Fault:
+        return Fault(self._problem.text, self._problem.hint)
+
+    def _ask(self, question: Callable[..., dict[Any, Any]]) -> Any:
+        """Return the answer to a question that not every broker, nor every user, may be asked; None without one."""
+        from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
+
+        seconds = SHARE * self._target.timeout / 2
+        try:
+            [future] = question(request_timeout=seconds).values()
+            return future.result(2 * seconds)
+        except (KafkaException, TimeoutError):
+            return None
+
+
+def _send(target: KafkaTarget) -> str:
+    sent = KafkaSink(target.config).produce([msgspec.json.encode(test_entry(int(time.time())))], SHARE * target.timeout)
+    if sent.left or sent.rejected:
+        raise Fault(sent.problem.text, sent.problem.hint)
+    return f"delivered, look for GET {TEST_PATH} in the collection {TEST_HOST}"
