@@ -148,7 +148,8 @@ class Capture:
         if look is not None and look.left_out and not worker:
             made = msgspec.structs.replace(draft.entry, akto_mirror_left_out=str(look.left_out))
             draft = draft._replace(entry=made)
-        return encoding.fit(draft, worker=worker, is_cut=_is_cut(flow.request, response))._replace(look=look)
+        captured = encoding.fit(draft, worker=worker, is_cut=_is_cut(flow.request, response))
+        return captured if look is None else captured._replace(look=look)
 
     def _exchange(
         self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap

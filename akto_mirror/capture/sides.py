@@ -55,15 +55,23 @@ def akto(wire: Body, headers: HeaderMap, limit: int, asked: bytes = NO_ID) -> Si
         asked: for a response, the id of the JSON-RPC request, as `events.request_id` returns it.
     """
     content_type = headers.get("content-type", "")
-    undone = decoded(wire.prefix, headers.get("content-encoding", ""), prefix_bound(limit))
+    data, whole = _undone(wire, headers, limit)
     # What is labelled as compressed may be plain frames, which are no text.
-    data = undone.data or (wire.prefix if is_grpc(essence(content_type)) else b"")
-    coding = next((headers[name] for name in MESSAGE_CODINGS if name in headers), "")
-    cut = not (wire.complete and undone.ended)
-    payload = render(Source(data, content_type, cut=cut, grpc_encoding=coding, request_id=asked), limit)
+    if not data and wire.prefix and is_grpc(essence(content_type)):
+        data = wire.prefix
+    coding = headers.get(MESSAGE_CODINGS[0]) or headers.get(MESSAGE_CODINGS[1], "")
+    payload = render(Source(data, content_type, not whole, coding, asked), limit)
     if payload.content_type != content_type:
         headers = headers | {"content-type": payload.content_type}
     return Side(headers, payload)
+
+
+def _undone(wire: Body, headers: HeaderMap, limit: int) -> Body:
+    """Undo the content codings, most often none."""
+    if "content-encoding" not in headers:
+        return wire
+    found = decoded(wire.prefix, headers["content-encoding"], prefix_bound(limit))
+    return Body(found.data, wire.complete and found.ended)
 
 
 def without_payload(headers: HeaderMap) -> Side:

@@ -44,6 +44,8 @@ _raw = msgspec.json.Decoder(msgspec.Raw)
 
 def without_prefix(data: bytes) -> bytes:
     """Take off a prefix that keeps browsers from running the JSON, such as `)]}',`."""
+    if data[:1] in (b"{", b"["):
+        return data
     found = XSSI.match(data)
     return data[found.end() :] if found else data
 
@@ -69,7 +71,9 @@ def _is_odd_json(data: bytes) -> bool:
 
 def depth_cut(data: bytes, deepest: int = MAX_DEPTH) -> int:
     """Return where the level below the deepest begins, or -1 if there is none: the text is to be cut there."""
-    if len(data) <= deepest or not _may_be_deep(_brackets(_masked(data)), deepest):
+    if len(data) <= deepest or data.count(b"[") + data.count(b"{") <= deepest:
+        return -1
+    if not _may_be_deep(_brackets(_masked(data)), deepest):
         return -1
     level = 0
     for found in LEVEL.finditer(data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from akto_mirror.outcomes import Format
 
@@ -11,18 +12,30 @@ PARAMETER = re.compile(r';[ \t]*([^=;"]*)(=?)("[^"\\]*(?:\\.[^"\\]*)*"?|[^;]*)',
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 BLANK = b" \t\r\n"
 
+# Content types up to this many characters are remembered, which bounds what untrusted clients can make the memory hold.
+SHORT = 100
+
 # RFC 2046, section 5.1.1: a boundary has at most 70 characters.
 MAX_BOUNDARY = 70
 
 
 def essence(content_type: str) -> str:
     """Return a content type in lower case and without its parameters."""
+    return _known_essence(content_type) if len(content_type) <= SHORT else _essence(content_type)
+
+
+def _essence(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
+
+
+_known_essence = lru_cache(maxsize=1024)(_essence)
 
 
 def parameter(content_type: str, name: str) -> str:
     """Return a parameter's value without its quotes, as it was spelt; empty if there is none."""
     _, mark, rest = content_type.partition(";")
+    if not mark:
+        return ""
     for found in PARAMETER.finditer(mark + rest):
         if found[1].strip().lower() == name:
             return _unquoted(found[3].strip())
@@ -59,7 +72,7 @@ def format_of(content_type: str, data: bytes) -> Format:
         data: the payload's bytes.
     """
     kind = essence(content_type)
-    if framed := _framed(kind):
+    if framed := _known_framed(kind) if len(kind) <= SHORT else _framed(kind):
         return framed
     first = data[:64].lstrip(BLANK)[:1]
     if kind == "application/x-www-form-urlencoded" or "x-www-form-urlencoded" in kind:
@@ -76,6 +89,9 @@ def _framed(kind: str) -> Format | None:
     if "event-stream" in kind:
         return Format.EVENTS
     return Format.MULTIPART if kind.startswith("multipart/") else None
+
+
+_known_framed = lru_cache(maxsize=1024)(_framed)
 
 
 def is_grpc(kind: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from akto_mirror.capture.payload import events, forms, grpc, json, media, multipart, xml
@@ -13,8 +12,7 @@ from akto_mirror.outcomes import Format
 JSON_TYPE = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """A payload as an entry holds it.
 
     Attributes:
@@ -69,7 +67,7 @@ def render(source: Source, limit: int) -> Rendered:
     rendered = rendered or _text(text, kind, source, limit)
     # A byte order mark that was dropped is no repair.
     recoded = text is not data and not data.endswith(text)
-    return replace(rendered, repaired=(Format.TEXT, *rendered.repaired)) if recoded else rendered
+    return rendered._replace(repaired=(Format.TEXT, *rendered.repaired)) if recoded else rendered
 
 
 def _events(text: bytes, source: Source, limit: int) -> Rendered | None:

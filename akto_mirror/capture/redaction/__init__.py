@@ -15,14 +15,20 @@ __all__ = ["Hiding", "Redaction", "headers", "path", "payload"]
 
 def path(target: str, redaction: Redaction) -> str:
     """Hide in a path."""
+    if not redaction:
+        return target
     return Hiding(redaction).path(target)
 
 
 def headers(values: Mapping[str, str], redaction: Redaction) -> dict[str, str]:
     """Hide in headers."""
+    if not redaction:
+        return dict(values)
     return Hiding(redaction).headers(values)
 
 
 def payload(text: str, content_type: str, redaction: Redaction) -> str:
     """Hide in a payload."""
+    if not redaction:
+        return text
     return Hiding(redaction).payload(text, content_type)
