@@ -1,0 +1,113 @@
+"""The kinds of exchanges that were given to Akto's runtime: what it lost of them then, and nothing is lost of now."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from base64 import b64decode
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from akto_mirror.capture.capture import Capture
+from akto_mirror.capture.config import CaptureConfig
+from akto_mirror.capture.encoding import Captured
+from akto_mirror.ingestion.entries.concerns import DROPPED, concerns
+from tests.unit.capture.payload.test_verdicts import ITEMS, SHAPES
+from tests.unit.flows import Fields, flow, request, response
+
+# Paths and statuses, and whether Akto's runtime 1.72.16 took the entry or left it out by intent.
+DATA = Path(__file__).parents[2] / "data" / "akto_filter.ndjson"
+FILTERED: list[dict[str, Any]] = list(map(json.loads, DATA.read_text("utf-8").splitlines()))
+
+CONFIG = CaptureConfig(worker=False, account_id="1000000", vxlan_id="0", tag='{"service": "mitmproxy"}')
+JSON = "application/json"
+MULTIPART = "multipart/form-data; boundary=XbX"
+CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}'
+
+
+class Kind(NamedTuple):
+    """An exchange of which the runtime lost the entry or one side's parameters."""
+
+    name: str
+    request_type: str = JSON
+    request: bytes = b"{}"
+    response_type: str = JSON
+    response: bytes = b"{}"
+    coding: str = ""
+
+
+LONG = ITEMS.encode()
+STRING = b'{"id":1,"blob":"' + b"A" * 100_000 + b'"}'
+XML = b"<r>" + b"<i><id>1</id></i>" * 6_000 + b"</r>"
+FILE = b'--XbX\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"A" * 99_999 + b"\r\n--XbX--\r\n"
+LIST = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[' + b'{"name":"add","inputSchema":{}},' * 3_000 + b"{}]}}"
+KINDS = [
+    Kind("json_deep3000", request=b'{"a":' * 3_000 + b"1" + b"}" * 3_000),
+    Kind("cut_req_json", request=LONG),
+    Kind("cut_req_json_charset", "application/json; charset=utf-8", LONG),
+    Kind("cut_resp_json", response=LONG),
+    Kind("cut_resp_array", response=LONG[9:-1]),
+    Kind("cut_req_array", request=LONG[9:-1]),
+    Kind("cut_long_string", request=STRING),
+    Kind("cut_multibyte", request=STRING.replace(b"A", "€".encode())),
+    Kind("cut_both", request=LONG, response=LONG),
+    Kind("cut_get_resp", "", b"", response=LONG),
+    Kind("cut_xml", "application/xml", XML, "application/xml", XML),
+    Kind("cut_graphql", request=b'{"query":"{ a }","variables":' + STRING + b"}"),
+    Kind("mp_cut", MULTIPART, FILE),
+    Kind("mcp_cut_call", request=CALL[:-2] + b',"arguments":' + STRING + b"}}"),
+    Kind("mcp_cut_list", request=CALL, response=LIST),
+    Kind("mcp_cut_list_sse", JSON, CALL, "text/event-stream", b"event: message\ndata: " + LIST + b"\n\n"),
+    Kind("enc_gzip_big", response=gzip.compress(LONG), coding="gzip"),
+    Kind("xssi", response=b")]}',\n{}"),
+    Kind("utf16", "application/json; charset=utf-16", '{"a":1}'.encode("utf-16")),
+    Kind("upper_case", "Application/JSON; Charset=UTF-8", b'{"a":1}', "Text/XML", b"<a/>"),
+    *(
+        Kind(
+            shape["name"],
+            shape["content_type"] if "grpc" in shape["name"] else JSON,
+            b64decode(shape["wire"]) if "grpc" in shape["name"] else CALL,
+            shape["content_type"],
+            b64decode(shape["wire"]) if "grpc" in shape["name"] else shape["wire"].encode(),
+        )
+        for shape in SHAPES
+    ),
+]
+
+
+def captured(kind: Kind, path: bytes = b"/a") -> Captured:
+    """Capture an exchange of a kind."""
+    host: list[tuple[bytes, bytes]] = [(b"host", b"API.example.com:80"), (b"grpc-encoding", b"gzip")]
+    asked: Fields = [*host, *([(b"content-type", kind.request_type.encode())] if kind.request_type else [])]
+    answered = [(b"content-type", kind.response_type.encode()), (b"content-encoding", kind.coding.encode())]
+    sent = request(b"POST", path, fields=asked, content=kind.request)
+    made = Capture(CONFIG, "").of(flow(sent, response(fields=answered, content=kind.response)))
+    assert isinstance(made, Captured)
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_nothing_is_lost(kind: Kind) -> None:
+    """By the rules that were recorded of the runtime; what was changed is named."""
+    made = captured(kind)
+    assert concerns(json.loads(made.encoded)) == []
+    assert made.repairs or kind.name == "upper_case"
+    assert json.loads(made.entry.requestHeaders)["host"] == "api.example.com"
+
+
+@pytest.mark.parametrize("row", FILTERED, ids=lambda row: row["name"])
+def test_what_is_left_out_by_intent(row: dict[str, Any]) -> None:
+    """Statuses, health checks and static files as the runtime judged them; their queries hide nothing."""
+    entry = json.loads(captured(Kind("plain"), row["path"].encode()).encoded)
+    headers = json.loads(entry["requestHeaders"]) | ({"x-akto-ignore": "0"} if row["name"] == "h_ignore" else {})
+    changed = {"statusCode": str(row["status"]), "type": row["type"], "requestHeaders": json.dumps(headers)}
+    kinds = [concern.kind for concern in concerns(entry | changed)]
+    assert (DROPPED in kinds) == (not row["taken"])
+
+
+@pytest.mark.parametrize("query", ["next=/health", "file=app.js", "u=/HealthZ&f=a.PNG", "a=b.html?c.css"])
+def test_no_query_drops_an_entry(query: str) -> None:
+    """It is written so that the runtime's filter passes it over."""
+    assert concerns(json.loads(captured(Kind("plain"), b"/a?" + query.encode()).encoded)) == []
