@@ -156,7 +156,7 @@ def _row(flow: HTTPFlow, arrived: Counter[tuple[str, str]]) -> Row:
     sent = flow.request.headers.get("content-type", "")
     answered = flow.response.headers.get("content-type", "") if flow.response else ""
     content_type = answered if sent in ("", answered) else f"{sent} → {answered or '-'}"
-    found = arrived[flow.request.method, flow.request.path.partition("?")[0]] > 0
+    found = arrived[flow.request.method, flow.request.path] > 0
     verdict = str(flow.metadata.get("akto", "none"))
     return Row(flow.request.method, flow.request.path, status, content_type, verdict, found)
 
