@@ -19,7 +19,7 @@ from akto_mirror.capture.headers import HeaderMap
 from akto_mirror.capture.sides import Side
 from akto_mirror.outcomes import Reason, Skip
 from akto_mirror.sampling import noise
-from akto_mirror.sampling.features import WEBSOCKET, Head
+from akto_mirror.sampling.features import WEBSOCKET, Head, Payload
 from akto_mirror.sampling.sampler import Account, Look, Sampler
 
 SAMPLED, CAPPED = Skip(Reason.SAMPLED), Skip(Reason.CAPPED)
@@ -109,9 +109,10 @@ class Capture:
     ) -> Captured | Skip:
         read: list[tuple[Side, Side]] = []
 
-        def payloads() -> tuple[str, str]:
+        def payloads() -> tuple[Payload, Payload]:
             read.append(entry.sides_of(exchange, self._config, response.status_code))
-            return read[0][0].payload.text, read[0][1].payload.text
+            sent, answered = (side.payload for side in read[0])
+            return Payload(sent.text, sent.content_type), Payload(answered.text, answered.content_type)
 
         look = sampler.look(_head(flow, response, exchange), payloads, time.monotonic() if flow.live else exchange.time)
         if not look.wanted or not sampler.may_send(look):

@@ -25,9 +25,6 @@ from akto_mirror.delivery.sinks.choose import SinkConfig
 from akto_mirror.delivery.sinks.destination import Destination
 from akto_mirror.sampling import sampler
 
-# The variable by which a process knows how many share the caps.
-WORKERS = "AKTO_MIRROR_WORKERS"
-
 REDACTS = ("akto_redact_fields", "akto_redact_headers", "akto_redact_values")
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'
 
@@ -75,7 +72,7 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int)
     known = {option.name: _given(option, values[option.name], environ) for option in OPTIONS}
     for option in OPTIONS:
         _check(option, known[option.name])
-    known |= {name: divided(known[name], processes) for name in DIVIDED if name in known}
+    known |= {name: divided(known[name], processes) for name in DIVIDED}
     known["akto_url"] = kafka.address(known["akto_url"], environ)
     sink = _sink(known, environ)
     return Settings(
@@ -122,13 +119,12 @@ def _capture(known: Mapping[str, Any], environ: Mapping[str, str], sink: SinkCon
         honor_ignore=known["akto_honor_ignore"],
         skip=tuple(_each(known, "akto_skip", option_values.noise)),
         pause=known["akto_pause"],
-        sampling=_sampling(known, environ),
+        sampling=_sampling(known),
         ingest_path=sink.destination.path or INGEST_PATH,
     )
 
 
-def _sampling(known: Mapping[str, Any], environ: Mapping[str, str]) -> sampler.Policy:
-    workers = environ.get(WORKERS, "")
+def _sampling(known: Mapping[str, Any]) -> sampler.Policy:
     return sampler.Policy(
         novel=known["akto_sample"] == "novel",
         window_s=known["akto_sample_window_s"],
@@ -136,7 +132,6 @@ def _sampling(known: Mapping[str, Any], environ: Mapping[str, str]) -> sampler.P
         entries_s=known["akto_max_entries_s"],
         bytes_s=known["akto_max_bytes_s"],
         memory=known["akto_sample_bytes"],
-        workers=max(1, int(workers)) if workers.isascii() and workers.isdigit() else 1,
     )
 
 

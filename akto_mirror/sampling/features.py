@@ -75,6 +75,13 @@ class Head(NamedTuple):
     response: Mapping[str, str]
 
 
+class Payload(NamedTuple):
+    """A payload as it would be sent: its text, and the content type of that."""
+
+    text: str
+    content_type: str
+
+
 class Shown(NamedTuple):
     """What a part of an exchange shows.
 
@@ -117,12 +124,12 @@ def of_head(head: Head) -> Shown:
     return Shown(frozenset(found), ((pairs, QUERY),) if pairs else ())
 
 
-def of_payloads(head: Head, request: str, response: str) -> Shown:
+def of_payloads(head: Head, request: Payload, response: Payload) -> Shown:
     """Return what both payloads show: their fields with their types, and the operations that are asked for."""
-    asked = read_payload(request, head.request.get("content-type", ""))
-    answered = read_payload(response, head.response.get("content-type", ""))
+    asked = read_payload(*request)
+    answered = read_payload(*response)
     found, place = set[int](), hash((RESPONSE, head.status))
-    if request or head.query or head.type:
+    if request.text or head.query or head.type:
         kind = kinds.recognise(head.type, head.request, asked, by_name(parse_pairs(head.query)) if head.query else {})
         found.update(hash((6, kind.mark, operation)) for operation in kind.operations or ("",))
     values = *((value, REQUEST) for value in asked.values), *((value, place) for value in answered.values)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from akto_mirror.escaping import printable
 from akto_mirror.sampling import features
 from akto_mirror.sampling.buckets import Bucket
-from akto_mirror.sampling.features import Head
+from akto_mirror.sampling.features import Head, Payload
 from akto_mirror.sampling.novelty import Endpoint, Novelty, Record
 from akto_mirror.sampling.templates import NODE_BYTES, Templates
 
@@ -37,7 +37,6 @@ class Policy:
         entries_s: entries a second that may be sent; 0 for no cap.
         bytes_s: bytes a second that may be sent; 0 for no cap.
         memory: bytes for what was seen.
-        workers: processes that share the caps, each of which gets an equal part.
     """
 
     novel: bool = False
@@ -46,7 +45,6 @@ class Policy:
     entries_s: int = 0
     bytes_s: int = 0
     memory: int = MEMORY_BYTES
-    workers: int = 1
 
     @property
     def is_idle(self) -> bool:
@@ -135,7 +133,7 @@ class Sampler:
         seen = self._novelty
         return Account(seen.most_left_out(most), self._left_out, len(seen), seen.forgotten, seen.size)
 
-    def look(self, head: Head, payloads: Callable[[], tuple[str, str]], now: float) -> Look:
+    def look(self, head: Head, payloads: Callable[[], tuple[Payload, Payload]], now: float) -> Look:
         """Look at an exchange, at its payloads only if its head does not decide.
 
         Args:
@@ -178,5 +176,5 @@ class Sampler:
         return self._entries.has(now, is_new=is_new) and self._bytes.has(now, is_new=is_new)
 
     def _set_caps(self) -> None:
-        self._entries = Bucket(self._policy.entries_s / self._policy.workers)
-        self._bytes = Bucket(self._policy.bytes_s / self._policy.workers)
+        self._entries = Bucket(self._policy.entries_s)
+        self._bytes = Bucket(self._policy.bytes_s)

@@ -12,7 +12,7 @@ from mitmproxy import http
 from akto_mirror.addon.session import _lasting
 from akto_mirror.akto_api import Entry
 from akto_mirror.config.declarations import OPTIONS
-from akto_mirror.config.options import WORKERS, read
+from akto_mirror.config.options import read
 from akto_mirror.ingestion.inventory import Inventory
 from akto_mirror.outcomes import Dropped, Reason
 from akto_mirror.sampling.noise import HEALTH_NAMES, PROBES, STATIC_TYPES
@@ -139,11 +139,26 @@ def test_values_that_cannot_be_used(given: dict[str, Any]) -> None:
         assert running.addon.session.settings is None
 
 
-@pytest.mark.parametrize(("text", "workers"), [("", 1), ("4", 4), ("0", 1), ("x", 1)])
-def test_workers_know_how_many_they_are(text: str, workers: int) -> None:
-    """By a variable."""
-    values = {option.name: option.default for option in OPTIONS}
-    assert read(values, {WORKERS: text}).capture.sampling.workers == workers
+def test_processes_share_the_caps() -> None:
+    """Each gets its part."""
+    values = {option.name: option.default for option in OPTIONS} | {
+        "akto_max_entries_s": 100,
+        "akto_max_bytes_s": 10**6,
+    }
+    policy = read(values, {}, 4).capture.sampling
+    assert (policy.entries_s, policy.bytes_s) == (25, 250_000)
+
+
+def test_event_streams_are_read_as_they_are_sent() -> None:
+    """As JSON; what they show is new once."""
+
+    def stream(text: bytes) -> http.HTTPFlow:
+        return flow(request(), response(fields=[(b"content-type", b"text/event-stream; x=json")], content=text))
+
+    texts = [b'data: {"a":1}\n\n', b'data: {"a":1}\n\n', b'data: {"a":2}\n\n', b'data: {"b":1}\n\n']
+    with mirroring(sample="novel", sample_per_window=0) as running:
+        seen = verdicts(running, *map(stream, texts))
+    assert seen == ["captured", "captured", "skipped (sampled)", "captured"]
 
 
 def test_the_docs_name_all_noise() -> None:

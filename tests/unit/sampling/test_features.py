@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from akto_mirror.ingestion.entries.fields import read_payload
 from akto_mirror.ingestion.entries.shapes import Learner, Room, Shape, rows
 from akto_mirror.sampling import features
-from akto_mirror.sampling.features import WEBSOCKET, Head
+from akto_mirror.sampling.features import WEBSOCKET, Head, Payload
 
+EMPTY = Payload("", "")
 JSON = {"content-type": "application/json"}
 PLAIN = Head("api.example", "POST", "/orders", "", 200, "", JSON, JSON)
 
@@ -37,7 +38,7 @@ def shown(value: Any) -> set[tuple[str, int]]:
 
 def of(value: Any) -> set[int]:
     """Return the features of a JSON request."""
-    return features.of_payloads(PLAIN, json.dumps(value), "").features()
+    return features.of_payloads(PLAIN, Payload(json.dumps(value), "application/json"), EMPTY).features()
 
 
 @given(VALUES, VALUES)
@@ -50,7 +51,10 @@ def test_what_the_inventory_tells_apart_has_other_features(first: Any, second: A
 @given(VALUES, VALUES)
 def test_what_has_other_features_has_another_digest(first: Any, second: Any) -> None:
     """So that nothing new is passed over for its digest."""
-    digests = {features.of_payloads(PLAIN, json.dumps(value), "").digest() for value in (first, second)}
+    digests = {
+        features.of_payloads(PLAIN, Payload(json.dumps(value), "application/json"), EMPTY).digest()
+        for value in (first, second)
+    }
     assert len(digests) == 2 or of(first) == of(second)
 
 
@@ -85,8 +89,8 @@ def test_what_every_client_sends_is_nothing_new(headers: dict[str, str]) -> None
 
 def test_a_response_counts_by_its_status() -> None:
     """The fields of an error are not those of an answer."""
-    answer = json.dumps({"id": 1})
-    assert features.of_payloads(PLAIN, "", answer) != features.of_payloads(PLAIN._replace(status=201), "", answer)
+    answer = Payload(json.dumps({"id": 1}), "application/json")
+    assert features.of_payloads(PLAIN, EMPTY, answer) != features.of_payloads(PLAIN._replace(status=201), EMPTY, answer)
 
 
 def test_operations_are_features() -> None:
@@ -100,7 +104,8 @@ def test_operations_are_features() -> None:
     ]
     assert len({frozenset(of(call)) for call in calls}) == len(calls)
     grpc = PLAIN._replace(request={"content-type": "application/grpc"})
-    assert features.of_payloads(grpc, "AAAAAAIIAQ==", "").features() - features.of_payloads(grpc, "", "").features()
+    call = Payload("AAAAAAIIAQ==", "application/grpc")
+    assert features.of_payloads(grpc, call, EMPTY).features() - features.of_payloads(grpc, EMPTY, EMPTY).features()
 
 
 def test_one_payload_has_a_bounded_number_of_features() -> None:
