@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from akto_mirror.capture.redaction import Redaction, engine
-from akto_mirror.capture.redaction.names import Names
-from akto_mirror.capture.redaction.values import MOST_FOUND, Values, rules
+from akto_mirror.capture.redaction import Redaction
+from akto_mirror.capture.redaction.rules import expressions
+from akto_mirror.capture.redaction.rules.names import Names
+from akto_mirror.capture.redaction.rules.values import MOST_FOUND, Values, rules
 from akto_mirror.config.option import Option
 
 REDACTION = (
@@ -83,8 +84,8 @@ def try_out(name: str, pattern: str, clock: Callable[[], float] = time.thread_ti
     Raises:
         ValueError: it takes too long.
     """
-    spans = engine.spans(pattern)
-    for size in (TRIAL_SIZE,) if engine.is_linear() else (TRIAL_SHORT, TRIAL_SIZE):
+    spans = expressions.spans(pattern)
+    for size in (TRIAL_SIZE,) if expressions.is_linear() else (TRIAL_SHORT, TRIAL_SIZE):
         for unit in TRIAL_UNITS:
             text = unit * (size // len(unit)) + b"!"
             started = clock()

@@ -10,15 +10,15 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from akto_mirror.capture.redaction import engine
-from akto_mirror.capture.redaction.names import Names
+from akto_mirror.capture.redaction.rules import expressions
+from akto_mirror.capture.redaction.rules.names import Names
 
 # Characters in another spelling: \u0070, \x70, \160, %70 (also of %2570), &#112; &#x70;. Names are made of letters.
 LETTERS = r"\\+u00[4-7]|\\+x[4-7]|\\+1[0-7][0-7]|%(?:25)*[4-7]|&(?:amp;)*#"
 CHARACTERS = r"\\+u00[2-7]|\\+x[2-7]|%(?:25)*(?:[3-7]|2[deDE])|&(?:amp;)*#"
 # JSON that begins with {" or [" or [{ or blanks, in base64.
 BASE64 = r"(?:ey[IAJc]|ew[ok0]|W[3y][sJIAt0]|Ww[ok0])[A-Za-z0-9+/_-]{9}"
-USER_INFO = r":(?:\\*/){2}[^/?#\s\"'<>\\@]{1,256}@"
+USER_INFO = r":(?:\\*/){2}[^/?#\s\"'<>\\@]+@"
 
 # Places that are looked at one by one; from the last of them on, everything is looked at.
 MOST_PLACES = 1_500
@@ -46,13 +46,13 @@ class Gate:
     """
 
     def __init__(self, names: Names, *, values: bool) -> None:
-        self._spans = engine.spans(_pattern(names, values=values)) if names or values else None
+        self._spans = expressions.spans(_pattern(names, values=values)) if names or values else None
 
     def places(self, data: bytes) -> list[Place]:
         """Return where it fires, in order; at most `MOST_PLACES`, of which the last reaches to the end of the text."""
         if self._spans is None:
             return []
-        found = [Place(*span) for span in islice(self._spans(data), MOST_PLACES)]
+        found = list(map(Place._make, islice(self._spans(data), MOST_PLACES)))
         return [*found[:-1], Place(found[-1].start, len(data))] if len(found) == MOST_PLACES else found
 
 

@@ -11,16 +11,18 @@ from akto_mirror.capture.payload import media
 from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain
 from akto_mirror.capture.redaction.gate import Gate, Place, gate
 from akto_mirror.capture.redaction.look import DEEPEST, MASK, Hidden, Look, is_masked, mask
-from akto_mirror.capture.redaction.names import Names
-from akto_mirror.capture.redaction.values import TooManyError, Values, rules
+from akto_mirror.capture.redaction.rules.names import Names
+from akto_mirror.capture.redaction.rules.values import TooManyError, Values, rules
 
 # What keeps browsers from running JSON, and marks of encodings, before the first character that counts.
 BEFORE = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf|\x1e|\)\]\}'?,?\s|while ?\(1\);|for ?\(;;\);)*")
 JSON_BEGINS = re.compile(rb"[\[{\"]")
 BARE_BEFORE, BARE_BEHIND = b":[,{\r\n\t ", b",]}\r\n\t "
 
-# Bytes that no text has; and the share of characters that could not be decoded from which on it is not text.
-CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c\x1d\x1f]")
+# Bytes that texts have, all but control characters; and the share of characters that could not be decoded from which on
+# it is not text.
+CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\x0b\x0c\r\x1b\x1e")
+OF_TEXT = bytes(set(range(256)) - CONTROL)
 NOT_DECODED = "\ufffd".encode()
 MOST_NOT_DECODED = 16
 
@@ -227,7 +229,7 @@ def _is_bare(data: bytes, start: int, end: int) -> bool:
 
 def is_unreadable(data: bytes) -> bool:
     """Tell what is not text: a coding that was not undone, an image, messages of another protocol."""
-    return CONTROL.search(data) is not None or data.count(NOT_DECODED) * MOST_NOT_DECODED > len(data)
+    return bool(data.translate(None, OF_TEXT)) or data.count(NOT_DECODED) * MOST_NOT_DECODED > len(data)
 
 
 def _header_mask(value: str) -> str:

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass, field
 
 from akto_mirror.capture.payload import json
-from akto_mirror.capture.payload.json_leaves import quoted, text_of
 from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR, STRING
-from akto_mirror.capture.payload.leaves import Change
+from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction.gate import Place
+from akto_mirror.capture.redaction.json_leap import IS_NAME, JSON_MASK, Leap, looked_into, rule_of
 from akto_mirror.capture.redaction.look import Look, mask
 
 # What no group takes in front of a token are numbers, literals, commas and blanks.
@@ -24,8 +24,6 @@ ITEM = re.compile(
 )
 KEY, KEY_END, COLON, MEMBER_OPEN, TEXT, TEXT_END, MEMBER_SCALAR, OPEN, CLOSE = range(1, 10)
 
-# What has to be in a string for a secret to be in it: a separator, an escape, or base64.
-MAY_HOLD = re.compile(rb"[:=<{\[%&\\;,]|(?:e[yw]|W[3yw])[A-Za-z0-9+/_-]{10}| ")
 
 # Members of objects that are pairs of a name and a value.
 NAME_KEYS = frozenset(
@@ -36,9 +34,7 @@ VALUE_KEYS = frozenset(
     b"value Value VALUE values Values val v content Content data text stringValue string_value fieldValue headerValue "
     b"default defaultValue".split()
 )
-IS_NAME = re.compile(rb"[\w.$:/\[\]%\\-]{1,128}(?: [\w-]{1,32}){0,2}")
 
-JSON_MASK = b'"[redacted]"'
 RECORD_MARK = b"\x1e"
 
 
@@ -74,12 +70,18 @@ def is_readable(data: bytes) -> bool:
 
 
 def _is_cut(data: bytes) -> bool:
+    if sum(map(data.count, (b"[", b"{"))) - sum(map(data.count, (b"]", b"}"))) > json.MAX_DEPTH:
+        return False
     closed = json.close(data, len(data) + json.TAIL)
     return bool(closed) and json.is_json(closed or b"")
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     """Hide what has to be hidden in JSON, and write nothing else anew."""
+    if places[-1].end < len(data):
+        changes = Leap(data, places, look).changes()
+        if changes is not None:
+            return splice(data, changes)
     return spliced(data, _Walk(data, places, look).changes())
 
 
@@ -148,7 +150,7 @@ class _Walk:
         start = item.start(MEMBER_OPEN if kind == MEMBER_OPEN else MEMBER_SCALAR if kind == MEMBER_SCALAR else TEXT)
         if kind in (TEXT, TEXT_END):
             start -= 1
-        rule = self._rule(key) if hit else None
+        rule = rule_of(key, self._look) if hit else None
         if rule and kind != COLON:
             self._hide(item, kind, start, rule)
             return
@@ -163,7 +165,7 @@ class _Walk:
         if hit and kind in (TEXT, TEXT_END):
             if key in NAME_KEYS and (named := self._named(item[TEXT])):
                 frame.rule = named
-            self._text(start, item.end(), item[TEXT], ends=item[TEXT_END] == b'"')
+            self._into(item[TEXT], start, item.end(), ends=kind == TEXT_END)
 
     def _hide(self, item: re.Match[bytes], kind: int, start: int, rule: str) -> None:
         self._look.hidden.by_name(rule)
@@ -173,13 +175,9 @@ class _Walk:
         new = b'"' + mask(item[TEXT]) + b'"' if kind in (TEXT, TEXT_END) else JSON_MASK
         self._changes.append(Change(start, item.end(), new))
 
-    def _rule(self, raw: bytes) -> str | None:
-        names = self._look.names
-        return names.of_text(text_of(b'"' + raw + b'"')) if b"\\" in raw else names.of(raw)
-
     def _named(self, raw: bytes) -> str | None:
         """Return the rule of a string that is the name of a secret."""
-        return self._rule(raw) if IS_NAME.fullmatch(raw) else None
+        return rule_of(raw, self._look) if IS_NAME.fullmatch(raw) else None
 
     def _string(self, item: re.Match[bytes], *, hit: bool) -> None:
         """Take an element of an array, or a value by itself."""
@@ -191,7 +189,7 @@ class _Walk:
         if hit:
             if frame.is_array and frame.count % 2 == 1 and (rule := self._named(item[KEY])):
                 frame.rule, frame.armed = rule, item.end()
-            self._text(start, end, item[KEY], ends=ends)
+            self._into(item[KEY], start, end, ends=ends)
 
     def _element(self, item: re.Match[bytes]) -> bool:
         """Count an element, and hide it if the one before it named a secret."""
@@ -222,15 +220,9 @@ class _Walk:
             frame.armed = -1
         return bool(scalar)
 
-    def _text(self, start: int, end: int, raw: bytes, *, ends: bool) -> None:
-        """Look into a string in which something may have to be hidden."""
-        if not MAY_HOLD.search(raw):
-            return
-        text = text_of(b'"' + raw + b'"').encode("utf-8", "replace") if b"\\" in raw else raw
-        new = self._look.inner(text)
-        if new != text:
-            shown = quoted(new.decode("utf-8", "replace"))
-            self._changes.append(Change(start, end, shown if ends else shown[:-1]))
+    def _into(self, raw: bytes, start: int, end: int, *, ends: bool) -> None:
+        if (new := looked_into(raw, self._look, ends=ends)) is not None:
+            self._changes.append(Change(start, end, new))
 
     def _push(self, bracket: int) -> None:
         self._stack.append(self._frame)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from akto_mirror.capture.redaction.gate import MOST_PLACES
-from akto_mirror.capture.redaction.known import JWT
-from akto_mirror.capture.redaction.names import Names
+from akto_mirror.capture.redaction.rules.known import JWT
+from akto_mirror.capture.redaction.rules.names import Names
 
 MASK = b"[redacted]"
 
@@ -18,8 +18,9 @@ MADE_UP_JWT = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJyZWRhY3RlZCJ9.cm
 
 WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
 
-# Strings in strings that are read as what they are; deeper ones are searched as plain text.
-DEEPEST = 4
+# Levels of strings in strings that are read as what they are, of which base64 takes two; what is deeper is searched as
+# plain text.
+DEEPEST = 6
 
 
 @dataclass(slots=True)

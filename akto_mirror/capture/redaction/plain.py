@@ -76,6 +76,7 @@ class _Search:
         self._data = data
         self._look = look
         self._done = 0
+        self._piece_end = 0
 
     def rest(self, place: Place) -> None:
         """Hide all that follows a place: there are too many of them."""
@@ -121,8 +122,11 @@ class _Search:
     def _encoded(self, start: int) -> bool:
         """Look into a piece of percent-encoded text in which there is more than a name."""
         data = self._data
-        begin = start - PIECE.match(data[max(0, start - BACK * 8, self._done) : start][::-1]).end()  # type: ignore[union-attr]
-        end = PIECE.match(data, start).end()  # type: ignore[union-attr]
+        if start < self._piece_end:
+            return False
+        floor = max(0, start - BACK * 8, self._done)
+        begin = start - PIECE.match(data[floor:start][::-1]).end()  # type: ignore[union-attr]
+        end = self._piece_end = PIECE.match(data, start).end()  # type: ignore[union-attr]
         piece = data[begin:end]
         if not ENCODED.search(piece):
             return False
@@ -140,10 +144,11 @@ class _Search:
         data = self._data
         floor = max(0, place.start - BACK, self._done)
         begin = place.start - PIECE_NAME.match(data[floor : place.start][::-1]).end()  # type: ignore[union-attr]
-        end = PIECE_NAME.match(data, max(place.start + 1, min(place.end, place.start + BACK) - 1)).end()  # type: ignore[union-attr]
+        last = max(place.start + 1, min(place.end, place.start + BACK) - 1)
+        end = PIECE_NAME.match(data, last, last + BACK).end()  # type: ignore[union-attr]
         name = data[begin:end].rstrip(b"\\")
         end = begin + len(name)
-        self._done = max(self._done, place.start + 1)
+        self._done = max(self._done, end)
         rule = self._look.names.of(ESCAPE.sub(_character, name).lstrip(b"\\"))
         if rule:
             self._value(begin, end, rule)

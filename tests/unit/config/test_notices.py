@@ -8,7 +8,7 @@ import pytest
 
 from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.capture.redaction import Redaction
-from akto_mirror.capture.redaction.names import Names
+from akto_mirror.capture.redaction.rules.names import Names
 from akto_mirror.config.notices import summary, warnings
 
 CONFIG = CaptureConfig(worker=False, account_id="1", vxlan_id="0", tag="{}")

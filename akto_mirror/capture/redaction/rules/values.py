@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from akto_mirror import card_numbers
-from akto_mirror.capture.redaction import engine
-from akto_mirror.capture.redaction.engine import Spans
-from akto_mirror.capture.redaction.known import COMMON, EMAIL, Rule
+from akto_mirror.capture.redaction.rules import cards, expressions
+from akto_mirror.capture.redaction.rules.expressions import Spans
+from akto_mirror.capture.redaction.rules.known import COMMON, EMAIL, Rule
 
 CARD = "card"
-PRESETS = {"common": (*COMMON, Rule(CARD, "", card_numbers.CANDIDATE)), "email": (EMAIL,)}
+PRESETS = {"common": (*COMMON, Rule(CARD, "", cards.CANDIDATE)), "email": (EMAIL,)}
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 LONGEST_PATTERN = 1_000
@@ -40,7 +39,7 @@ class _Finder(NamedTuple):
 
 
 def _finder(rule: Rule) -> _Finder:
-    return _Finder(rule.kind, card_numbers.candidates if rule.kind == CARD else engine.spans(rule.pattern))
+    return _Finder(rule.kind, cards.candidates if rule.kind == CARD else expressions.spans(rule.pattern))
 
 
 class Values:
@@ -58,7 +57,7 @@ class Values:
         self.kinds = tuple(dict.fromkeys(rule.kind for rule in rules))
         self._finders = [_finder(rule) for rule in rules]
         self._which = (
-            engine.which([rule.pattern for rule in rules], [rule.keyword for rule in rules]) if rules else None
+            expressions.which([rule.pattern for rule in rules], [rule.keyword for rule in rules]) if rules else None
         )
 
     def __bool__(self) -> bool:
@@ -78,7 +77,7 @@ class Values:
     def _of(finder: _Finder, data: bytes) -> Iterator[Found]:
         count = 0
         for start, end in finder.spans(data):
-            if start < end and (finder.kind != CARD or card_numbers.is_card(data, start, end)):
+            if start < end and (finder.kind != CARD or cards.is_card(data, start, end)):
                 count += 1
                 if count > MOST_FOUND:
                     raise TooManyError
@@ -110,7 +109,7 @@ def _rules(text: str) -> tuple[Rule, ...]:
     if not pattern or len(pattern) > LONGEST_PATTERN:
         raise ValueError(f"the expression of {name} must have 1 to {LONGEST_PATTERN:,} characters")
     try:
-        spans = engine.spans(pattern)
+        spans = expressions.spans(pattern)
     except ValueError as error:
         raise ValueError(f"the expression of {name} is not valid: {error}") from None
     if any(start == end for start, end in spans(b"")):

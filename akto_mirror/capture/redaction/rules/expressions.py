@@ -28,7 +28,9 @@ def spans(pattern: str, *, ignore_case: bool = False) -> Spans:
         ValueError: the expression is not valid; the text says what is wrong with it.
     """
     compiled = _compiled(pattern, ignore_case=ignore_case)
-    group: str | int = "secret" if "secret" in compiled.groupindex else 0
+    # google-re2 gives the names of groups in bytes.
+    names = {name.decode() if isinstance(name, bytes) else name: number for name, number in compiled.groupindex.items()}
+    group = names.get("secret", 0)
 
     def found(data: bytes) -> Iterator[tuple[int, int]]:
         return (match.span(group) for match in compiled.finditer(data))

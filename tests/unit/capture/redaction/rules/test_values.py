@@ -1,0 +1,199 @@
+"""Secrets that show by themselves, and values that only look like them."""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.capture.redaction.rules import cards, expressions
+from akto_mirror.capture.redaction.rules.known import COMMON
+from akto_mirror.capture.redaction.rules.values import MOST_FOUND, TooManyError, Values
+from tests.support.proxy import ROOT
+
+VALUES = Values(["common"])
+
+HEX = "0123456789abcdef"
+WORD = "aB3" * 40
+
+
+def kinds(text: str) -> list[str]:
+    """Return the kinds of what is found."""
+    return [found.kind for found in VALUES.found(text.encode())]
+
+
+# Written in pieces, so that nobody's scanner takes them for what they imitate.
+KEYS = [
+    ("aws", "AKIA" + "IOSFODNN7EXAMPLE"),
+    ("google", "AIza" + (WORD)[:35]),
+    ("google", "ya29." + WORD),
+    ("azure", "AccountKey=" + (WORD)[:86] + "=="),
+    ("digitalocean", "dop_v1_" + HEX * 4),
+    ("databricks", "dapi" + HEX * 2),
+    ("vault", "hvs." + WORD[:40]),
+    ("github", "ghp_" + WORD[:36]),
+    ("github", "github_pat_" + WORD[:82]),
+    ("gitlab", "glpat-" + WORD[:20]),
+    ("npm", "npm_" + WORD[:36]),
+    ("pypi", "pypi-Ag" + WORD),
+    ("docker", "dckr_pat_" + WORD[:27]),
+    ("stripe", "sk_live_" + WORD[:24]),
+    ("stripe", "whsec_" + WORD[:32]),
+    ("square", "sq0atp-" + WORD[:22]),
+    ("shopify", "shpat_" + HEX * 2),
+    ("sendgrid", "SG." + WORD[:22] + "." + WORD[:43]),
+    ("mailgun", "key-" + HEX * 2),
+    ("mailchimp", HEX * 2 + "-us12"),
+    ("slack", "xoxb-" + "123456789012-" + WORD[:24]),
+    ("slack", "https://hooks.slack.com/services/T00000000/B00000000/" + WORD[:24]),
+    ("discord", "https://discord.com/api/webhooks/" + "1" * 18 + "/" + WORD[:68]),
+    ("telegram", "110201543:AA" + WORD[:33]),
+    ("twilio", "SK" + HEX * 2),
+    ("openai", "sk-proj-" + WORD[:48]),
+    ("openai", "sk-" + "ant-api03-" + WORD[:95]),
+    ("huggingface", "hf_" + WORD[:34]),
+    ("groq", "gsk_" + WORD[:52]),
+    ("grafana", "glsa_" + WORD[:32] + "_" + "0a1b2c3d"),
+    ("linear", "lin_api_" + WORD[:40]),
+    ("notion", "ntn_" + WORD[:46]),
+    ("postman", "PMAK-" + HEX + HEX[:8] + "-" + HEX * 2 + "00"),
+    ("jwt", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"),
+    ("private-key", "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----"),
+    ("private-key", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNza"),
+]
+CARDS = [
+    "4111111111111111",
+    "4111 1111 1111 1111",
+    "4111-1111-1111-1111",
+    "4222222222222",
+    "5555555555554444",
+    "2223003122003222",
+    "378282246310005",
+    "3782 822463 10005",
+    "6011111111111117",
+    "30569309025904",
+    "3530111333300000",
+    "6200000000000005",
+]
+
+
+@pytest.mark.parametrize(("kind", "key"), KEYS, ids=[f"{kind}-{number}" for number, (kind, _) in enumerate(KEYS)])
+@pytest.mark.parametrize("around", ["{}", '{{"a":"{}"}}', "a={}&b=1", "/x/{}/y", "Bearer {}", "<a>{}</a>"])
+def test_keys(kind: str, key: str, around: str) -> None:
+    """They are found wherever they stand."""
+    assert kinds(around.format(key)) == [kind]
+
+
+@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize("around", ["{}", '{{"a":{}}}', "pay {}.", "a={}&b=1", "/x/{}/y", "[{},1]"])
+def test_cards(card: str, around: str) -> None:
+    """Numbers of all issuers, alone or in groups."""
+    assert kinds(around.format(card)) == ["card"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111111111111112",
+        "0.4111111111111111",
+        "4111111111111111.5",
+        "a4111111111111111",
+        "41111111-1111-4111-8111-111111111111",
+        "4111111111111111111111",
+        "1700000000000",
+        "1700000000000000000",
+        "4006381333931",
+        "9781234567897",
+    ],
+)
+def test_numbers_that_are_no_cards(text: str) -> None:
+    """A wrong check digit, fractions, identifiers, times and articles."""
+    assert kinds(text) == []
+
+
+def test_innocent_values() -> None:
+    """UUIDs, hashes, times, article numbers, base64 and a minified script: none is taken for a secret."""
+    seeded = random.Random(1)
+    texts = [str(uuid.UUID(int=seeded.getrandbits(128), version=4)) for _ in range(5_000)]
+    texts += [sha256(text.encode()).hexdigest() for text in texts[:2_000]]
+    texts += [b64encode(seeded.randbytes(60)).decode() for _ in range(2_000)]
+    texts += [str(1_500_000_000_000 + 86_399_999 * day) for day in range(2_000)]
+    texts += [_ean(seeded.randrange(10**12)) for _ in range(2_000)]
+    texts += [f"2026-01-01T00:00:{second:02}.123456Z" for second in range(60)]
+    assert [text for text in texts if kinds(f'{{"v":"{text}"}}')] == []
+
+
+def _ean(number: int) -> str:
+    digits = [int(digit) for digit in f"{number:012}"]
+    return f"{number:012}{-(sum(digits[::2]) + 3 * sum(digits[1::2])) % 10}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("tests/**/*.har")), ids=lambda path: path.name)
+def test_recorded_traffic_has_no_secrets(path: object) -> None:
+    """Nothing in the fixtures is taken for one."""
+    assert VALUES.found(path.read_bytes()) == []  # type: ignore[attr-defined]
+
+
+def test_email_is_a_kind_of_its_own() -> None:
+    """`common` leaves addresses."""
+    text = b'{"mail":"ann.b+c@example.co.uk"}'
+    assert [text[found.start : found.end] for found in Values(["email"]).found(text)] == [b"ann.b+c@example.co.uk"]
+    assert VALUES.found(text) == []
+
+
+def test_own_expressions() -> None:
+    """A group named `secret` is hidden alone."""
+    found = Values(["badge=B-[0-9]{4}", r"order=order (?P<secret>\d+)"]).found(b"B-1234 order 99")
+    assert [(each.start, each.end, each.kind) for each in found] == [(0, 6, "badge"), (13, 15, "order")]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("x=(a", "is not valid"),
+        ("x=", "must have 1 to 1,000 characters"),
+        ("x=a*", "finds nothing at all in an empty text"),
+        ("1=a", "must begin with a name"),
+        ("emails", "must be common, email or NAME=PATTERN"),
+    ],
+)
+def test_what_is_no_expression(given: str, problem: str) -> None:
+    """One line says what is wrong."""
+    with pytest.raises(ValueError, match=problem):
+        Values([given])
+
+
+def test_too_many_are_not_hidden_one_by_one() -> None:
+    """A payload of cards only is hidden as a whole."""
+    assert len(VALUES.found(b"4111111111111111 " * MOST_FOUND)) == MOST_FOUND
+    with pytest.raises(TooManyError):
+        VALUES.found(b"4111111111111111 " * (MOST_FOUND + 1))
+
+
+def test_the_slower_way_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where google-re2 has no wheel, Python's own module does the work."""
+    monkeypatch.setattr(expressions, "re2", None)
+    slower = Values(["common"])
+    for kind, key in KEYS:
+        assert [found.kind for found in slower.found(json.dumps([key]).encode())] == [kind], key
+    assert not expressions.is_linear()
+
+
+def test_each_keyword_stands_in_what_its_rule_finds() -> None:
+    """The slower way looks for them first, so that a wrong one would hide nothing there."""
+    for rule in COMMON:
+        for _, key in KEYS:
+            if list(expressions.spans(rule.pattern)(key.encode())):
+                assert rule.keyword in key, rule.kind
+
+
+@given(st.integers(10**14, 10**15 - 1))
+def test_check_digits(number: int) -> None:
+    """Of ten last digits, one is right."""
+    assert sum(cards.has_check_digit(f"{number}{digit}".encode()) for digit in range(10)) == 1
