@@ -29,6 +29,10 @@ async def _post(client: Client, port: int, number: int, body: str) -> Message:
     return await client.ask("POST", f"localhost:{port}", f"/{number}", JSON, body.encode())
 
 
+# The bytes of a body that are mirrored; JSON that is longer is cut and closed.
+LIMIT = 65_536
+
+
 @pytest.mark.parametrize("scheme", ["http3", "https"])
 def test_http3(scheme: str, tmp_path: Path) -> None:
     """Streams of one HTTP/3 connection each come back with their own answer, in both modes that take them."""
@@ -43,6 +47,6 @@ def test_http3(scheme: str, tmp_path: Path) -> None:
     ]
     entries = {entry["path"]: entry for entry in mirror.akto.entries}
     assert {path: entry["requestPayload"] for path, entry in entries.items()} == {
-        f"/{number}": body[:65536] for number, body in enumerate(bodies)
+        f"/{number}": body if len(body) < LIMIT else body[: LIMIT - 1] + '"' for number, body in enumerate(bodies)
     }
     assert {headers(entry, "requestHeaders")["host"] for entry in entries.values()} == {asked}
