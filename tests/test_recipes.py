@@ -23,6 +23,7 @@ import pytest
 
 from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
+from akto_mirror.config import kafka
 from akto_mirror.ingestion.service import Receiver
 from tests.support.grpcpayload import merged
 from tests.support.grpcpeer import EchoService, channel, path, serving_grpc
@@ -272,12 +273,42 @@ def test_the_image_has_all_that_it_needs(tmp_path: Path) -> None:
     assert (tmp_path / "pyproject.toml").is_file()
 
 
-def services() -> dict[str, Any]:
-    """Return the services of compose.yaml, which a validator of the Compose specification has read."""
+def services(name: str = "compose.yaml") -> dict[str, Any]:
+    """Return the services of a recipe, which a validator of the Compose specification has read."""
     compose_spec = pytest.importorskip("compose_spec")
-    read = compose_spec.PyCompose.from_yaml((EXAMPLES / "compose.yaml").read_text())
+    read = compose_spec.PyCompose.from_yaml((EXAMPLES / name).read_text())
     read.validate()
     return dict(read.to_dict()["services"])
+
+
+def test_compose_with_kafka_fits_together() -> None:
+    """The proxies, the broker and what creates the topic name one another rightly; the options are usable."""
+    found = services("compose-kafka.yaml")
+    for mirror in (found["mirror1"], found["mirror2"]):
+        sink = kafka.sink("", (), mirror["environment"])
+        assert sink is not None
+        assert sink.kafka is not None
+        [broker] = sink.kafka.brokers
+        assert broker in found["topic"]["command"]
+        assert sink.kafka.topic in found["topic"]["command"]
+        assert f"PLAINTEXT://{broker}" == found["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+        assert "reverse:http://target:3000@8080" in mirror["command"]
+        assert mirror["build"]["args"] == {"EXTRAS": "[kafka]"}
+
+
+def test_kubernetes_with_kafka_has_usable_settings() -> None:
+    """The client takes them, and the objects replace those of the sidecar."""
+    validator = pytest.importorskip("kubernetes_validate")
+    yaml = pytest.importorskip("yaml")
+    environ: dict[str, str] = {}
+    for item in yaml.safe_load_all((EXAMPLES / "kubernetes-kafka.yaml").read_text()):
+        validator.validate(item, "1.33", strict=True)
+        assert item["metadata"]["name"] == objects()[item["kind"]]["metadata"]["name"]
+        environ |= item.get("data", {}) | item.get("stringData", {})
+    sink = kafka.sink("", (), environ)
+    assert sink is not None
+    assert sink.kafka is not None
+    assert dict(sink.kafka.properties)["sasl.mechanisms"] == "SCRAM-SHA-512"
 
 
 def test_compose_fits_together() -> None:

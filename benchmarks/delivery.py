@@ -1,0 +1,77 @@
+"""CPU time of the delivery an entry, over HTTP and to Kafka: `python -m benchmarks.delivery`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from akto_mirror.akto_api import Entry
+from akto_mirror.delivery.sinks.base import Sink
+from akto_mirror.delivery.sinks.http import HttpSink
+from akto_mirror.delivery.sinks.kafka import KafkaSink
+from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from tests.faults.server import FaultServer
+from tests.support.kafka import TOPIC, Broker
+
+BATCH, BATCHES, ROUNDS = 100, 50, 7
+
+
+def entries() -> list[bytes]:
+    """Return a batch of entries of about 1.5 KB."""
+    fields = dict.fromkeys(Entry.__struct_fields__, "x") | {"responsePayload": '{"id":1,"name":"a product"}' * 50}
+    return [msgspec.json.encode(Entry(**fields | {"path": f"/{number}"})) for number in range(BATCH)]
+
+
+def cpu(to: Sink, batch: list[bytes]) -> float:
+    """Return the microseconds of CPU time of this process an entry; a first batch connects and is not counted."""
+    to.send(batch, 30)
+    began = time.process_time()
+    for _ in range(BATCHES):
+        result = to.send(batch, 30)
+        if result.status != 200:
+            raise RuntimeError(result.told)
+    return (time.process_time() - began) / (BATCH * BATCHES) * 1e6
+
+
+def serve(pipe: Connection) -> None:
+    """Serve as Akto does, in a process of its own."""
+    with FaultServer() as server:
+        pipe.send(server.url)
+        threading.Event().wait()
+
+
+def main() -> int:
+    """Print the medians of the rounds, in turns."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
+    process.start()
+    batch = entries()
+    with Broker() as broker:
+        broker.create()
+        address = here.recv()
+        makers: dict[str, Callable[[], Sink]] = {
+            "HTTP": lambda: HttpSink(f"{address}/api/ingestData"),
+            "Kafka": lambda: KafkaSink(KafkaConfig((f"127.0.0.1:{broker.port}",), TOPIC)),
+        }
+        found: dict[str, list[float]] = {name: [] for name in makers}
+        for _ in range(ROUNDS):
+            for name, make in makers.items():
+                to = make()
+                found[name].append(cpu(to, batch))
+                to.close()
+    process.terminate()
+    sys.stdout.write("| sink | CPU of the delivery an entry, µs |\n| --- | ---: |\n")
+    for name, values in found.items():
+        sys.stdout.write(f"| {name} | {statistics.median(values):.1f} |\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
