@@ -125,7 +125,8 @@ def report(exchanges: int) -> str:
 
 def _row(name: str, run: Run, everything: Run) -> list[str]:
     cpu = f"{run.cpu_s / run.exchanges * 1e6:.0f} µs" if run.cpu_s else "-"
-    size = f"{100 * (run.size / run.exchanges) / (everything.size / everything.exchanges):.2f} %"
+    share = (run.size / run.exchanges) / (everything.size / everything.exchanges)
+    size = f"{100 * share:.2f} %" if run.cpu_s else "-"
     return [
         name,
         f"{100 * run.shipped / run.exchanges:.2f} %",
