@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Format, Outcome, Reason, Repair
+from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Format, Outcome, Reason, Repair, Secret
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class Snapshot:
         skipped: flows that a rule left out, by reason; they were never captured.
         shortened: entries that were cut because they were too large.
         repaired: payloads that were changed so that Akto can read them, by format.
+        hidden: secrets that were redacted, by what they were found by and which they were, as `outcomes.Secret` says.
         batches: batches shipped.
         failures: failed attempts to send a batch.
         sent_bytes: bytes of the entries shipped.
@@ -50,6 +51,7 @@ class Snapshot:
     send_seconds: float
     errors: int = 0
     repaired: Mapping[Format, int] = field(default_factory=dict)
+    hidden: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def shipped(self) -> int:
@@ -162,6 +164,7 @@ class Stats:
     _dropped: Counter[Dropped] = field(default_factory=Counter)
     _skipped: Counter[Reason] = field(default_factory=Counter)
     _repaired: Counter[Format] = field(default_factory=Counter)
+    _hidden: Counter[tuple[str, str]] = field(default_factory=Counter)
     _observer: Observer | None = None
 
     def observe(self, observer: Observer) -> None:
@@ -188,6 +191,12 @@ class Stats:
         """Count payloads that were changed so that Akto can read them."""
         with self._lock:
             self._repaired.update(repair.format for repair in repairs)
+
+    def hide(self, secrets: Iterable[Secret]) -> None:
+        """Count what was redacted in an entry."""
+        with self._lock:
+            for by, what, count in secrets:
+                self._hidden[by, what] += count
 
     def err(self) -> None:
         """Count an error of a hook."""
@@ -277,4 +286,5 @@ class Stats:
                 send_seconds=self._send_seconds,
                 errors=self._errors,
                 repaired=dict(self._repaired),
+                hidden=dict(self._hidden),
             )

@@ -123,6 +123,25 @@ def repaired(repairs: Sequence[Repair]) -> str:
     return f", repaired: {', '.join(map(str, repairs))}" if repairs else ""
 
 
+class Secret(NamedTuple):
+    """What was hidden in an entry, and how often.
+
+    Attributes:
+        by: `name`, `value` or, of what was hidden unread, `payload`.
+        what: the name's rule, the kind of value, or the reason.
+        times: how often.
+    """
+
+    by: str
+    what: str
+    times: int
+
+
+def hidden(secrets: Sequence[Secret]) -> str:
+    """Return what was hidden in an entry, to stand behind its verdict; empty if nothing was."""
+    return f", hidden: {', '.join(f'{by} {what} {times}' for by, what, times in secrets)}" if secrets else ""
+
+
 def foreseen(decision: object) -> str:
     """Return what a decision of the rules makes of a flow, before anything is sent: a `Skip`, or else a capture."""
     return verdict(Outcome.SKIPPED, str(decision)) if isinstance(decision, Skip) else str(Outcome.CAPTURED)

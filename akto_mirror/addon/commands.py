@@ -18,7 +18,7 @@ from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.encoding import Captured
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.diagnostics import checks
-from akto_mirror.outcomes import repaired
+from akto_mirror.outcomes import hidden, repaired
 from akto_mirror.telemetry.observation import Observation
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,10 @@ def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
 def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
     verdict, made = foresee(chosen, capture)
     fields = msgspec.to_builtins(made.entry)
-    return [["verdict", f"{verdict}{repaired(made.repairs)}"], *([name, value] for name, value in fields.items())]
+    return [
+        ["verdict", f"{verdict}{repaired(made.repairs)}{hidden(made.hidden)}"],
+        *([name, value] for name, value in fields.items()),
+    ]
 
 
 def _check(target: checks.Target | checks.KafkaTarget, folder: str | None) -> None:

@@ -97,6 +97,8 @@ class Mirroring:
         self._count_shortened(made)
         if made.repairs:
             self.session.stats.repair(made.repairs)
+        if made.hidden:
+            self.session.stats.hide(made.hidden)
         refusal = shipper.offer(made.encoded)
         if refusal is not None:
             self.session.show(flow, Outcome.DROPPED, refusal)

@@ -12,7 +12,7 @@ from mitmproxy.hooks import UpdateHook
 from akto_mirror.addon.session import Session, has_screen
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.encoding import Captured
-from akto_mirror.outcomes import foreseen, repaired
+from akto_mirror.outcomes import foreseen, hidden, repaired
 from akto_mirror.shown import entry_view
 from akto_mirror.shown.marks import VERDICT, Marks
 
@@ -48,7 +48,7 @@ class Screen:
             return "# akto: the akto_ options are not in order; see the event log"
         verdict, made = foresee(chosen, self.session.capture)
         shown = str(chosen.metadata.get(VERDICT, verdict))
-        return entry_view.render(made.entry, f"{shown}{repaired(made.repairs)}")
+        return entry_view.render(made.entry, f"{shown}{repaired(made.repairs)}{hidden(made.hidden)}")
 
 
 def foresee(chosen: http.HTTPFlow, capture: Capture) -> tuple[str, Captured]:

@@ -10,7 +10,7 @@ import msgspec
 from akto_mirror.akto_api import MAX_ENTRY_BYTES, MAX_RECORD_BYTES, Entry
 from akto_mirror.capture import headers
 from akto_mirror.capture.payload import render
-from akto_mirror.outcomes import Repair
+from akto_mirror.outcomes import Repair, Secret
 from akto_mirror.sampling.sampler import Look
 
 # The most characters of one header and of any other field where an entry that may be of `MAX_ENTRY_BYTES` is too large.
@@ -30,11 +30,13 @@ class Draft(NamedTuple):
         entry: the entry, of any size.
         types: the content types of the request's and the response's payload.
         repairs: what of the payloads was repaired.
+        hidden: what was redacted.
     """
 
     entry: Entry
     types: tuple[str, str] = ("", "")
     repairs: tuple[Repair, ...] = ()
+    hidden: tuple[Secret, ...] = ()
 
 
 class Captured(NamedTuple):
@@ -46,6 +48,7 @@ class Captured(NamedTuple):
         is_shortened: whether it was too large, and is cut.
         repairs: what of the payloads was repaired.
         look: what sampling has to know once it is sent; None without sampling.
+        hidden: what was redacted.
     """
 
     entry: Entry
@@ -53,6 +56,7 @@ class Captured(NamedTuple):
     is_shortened: bool
     repairs: tuple[Repair, ...] = ()
     look: Look | None = None
+    hidden: tuple[Secret, ...] = ()
 
 
 def encode(entry: Entry) -> bytes:
@@ -72,9 +76,9 @@ def fit(draft: Draft, *, worker: bool, is_cut: bool = False) -> Captured:
     encoded = encode(draft.entry)
     limit = MAX_ENTRY_BYTES if worker else MAX_RECORD_BYTES
     if len(encoded) <= limit and _header_size(draft.entry) <= headers.MAX_HEADERS:
-        return Captured(draft.entry, encoded, is_cut, draft.repairs)
+        return Captured(draft.entry, encoded, is_cut, draft.repairs, hidden=draft.hidden)
     short = shorten(draft, limit, cut_plainly if worker else cut_by_repair)
-    return Captured(short, encode(short), True, draft.repairs)
+    return Captured(short, encode(short), True, draft.repairs, hidden=draft.hidden)
 
 
 def _header_size(entry: Entry) -> int:

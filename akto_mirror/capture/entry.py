@@ -10,14 +10,15 @@ import msgspec
 from mitmproxy import http
 
 from akto_mirror.akto_api import IGNORE, Entry
-from akto_mirror.capture import paths, redaction, sides
+from akto_mirror.capture import paths, sides
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.capture.encoding import MAX_FIELD, Draft
 from akto_mirror.capture.headers import HeaderMap, ordered, to_json
 from akto_mirror.capture.payload.events import NO_ID, request_id
+from akto_mirror.capture.redaction import Hiding
 from akto_mirror.capture.sides import Side
-from akto_mirror.outcomes import Repair
+from akto_mirror.outcomes import Repair, Secret
 
 # What stands for a method of no characters, which HTTP/2 can send and Akto's service cannot take.
 NO_METHOD = "OTHER"
@@ -53,17 +54,17 @@ class Exchange(NamedTuple):
 def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, exchange: Exchange) -> Draft:
     """Make the entry of a flow and its response."""
     request = flow.request
-    hidden = config.redaction
+    hiding = Hiding(config.redaction)
     asked, answered = exchange.sides or sides_of(exchange, config, response.status_code)
     request_headers = _with_host(_without_ignore(asked.headers, config), exchange.host)
     types = (asked.payload.content_type, answered.payload.content_type)
     entry = Entry(
-        path=_path(request.data.path[:MAX_FIELD], config),
+        path=_path(request.data.path[:MAX_FIELD], config, hiding),
         method=request.data.method.decode("utf-8", "replace") or NO_METHOD,
-        requestHeaders=to_json(redaction.headers(request_headers, hidden)),
-        responseHeaders=to_json(redaction.headers(answered.headers, hidden)),
-        requestPayload=redaction.payload(asked.payload.text, types[0], hidden),
-        responsePayload=redaction.payload(answered.payload.text, types[1], hidden),
+        requestHeaders=to_json(hiding.headers(request_headers)),
+        responseHeaders=to_json(hiding.headers(answered.headers)),
+        requestPayload=hiding.payload(asked.payload.text, types[0]),
+        responsePayload=hiding.payload(answered.payload.text, types[1]),
         ip=_client_ip(flow, config, request_headers),
         time=str(int(exchange.time)),
         statusCode=str(response.status_code),
@@ -76,7 +77,8 @@ def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, e
         tag=config.tag,
         direction=config.direction or msgspec.UNSET,
     )
-    return Draft(entry, types, (*_repairs("request", asked), *_repairs("response", answered)))
+    repairs = (*_repairs("request", asked), *_repairs("response", answered))
+    return Draft(entry, types, repairs, tuple(Secret(*key, count) for key, count in hiding.counts.items()))
 
 
 def _repairs(side: str, made: Side) -> list[Repair]:
@@ -100,8 +102,8 @@ def sides_of(exchange: Exchange, config: CaptureConfig, status: int) -> tuple[Si
     return request, sides.akto(exchange.response_body, answered, limit, number)
 
 
-def _path(target: bytes, config: CaptureConfig) -> str:
-    path = redaction.path(paths.path_of(target, include_query=config.include_query), config.redaction)
+def _path(target: bytes, config: CaptureConfig, hiding: Hiding) -> str:
+    path = hiding.path(paths.path_of(target, include_query=config.include_query))
     return paths.without_triggers(path) if config.include_query else path
 
 

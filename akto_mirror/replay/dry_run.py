@@ -36,6 +36,7 @@ class DryRun(Reader):
         missing = () if isinstance(decision, Skip) else record.missing_bodies
         aside = f"  (no {' and '.join(missing)} body in the recording)" if missing else ""
         repaired = "" if isinstance(decision, Skip) else outcomes.repaired(decision.repairs)
+        aside += "" if isinstance(decision, Skip) else outcomes.hidden(decision.hidden).replace(", ", "  ", 1)
         self._say(f"{outcomes.foreseen(decision) + repaired:<40} {status:>3} {request}{aside}")
 
     def tick(self) -> None:

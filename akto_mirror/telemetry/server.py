@@ -135,6 +135,10 @@ def _outcomes(counts: Snapshot) -> Iterable[Metric]:
     for kind in Format:
         repaired.add_metric([kind], counts.repaired.get(kind, 0))
     yield repaired
+    redacted = CounterMetricFamily("akto_mirror_secrets_hidden", "What redaction hid.", labels=["by", "what"])
+    for (by, what), count in counts.hidden.items():
+        redacted.add_metric([by, what], count)
+    yield redacted
     yield CounterMetricFamily(
         "akto_mirror_entries_recovered", "Entries found in the spool that another process left.", counts.recovered
     )

@@ -91,6 +91,12 @@ class Hiding:
         """Hide parameters in a path that may have its query string, and values anywhere in it."""
         if not self._reads:
             return target
+        try:
+            return self._path(target)
+        except Exception:  # noqa: BLE001 - whatever it is, the path must not be shipped unread
+            return f"/{self._whole('error')}"
+
+    def _path(self, target: str) -> str:
         data = target.encode("utf-8", "replace")
         places = self._redaction.gate.places(data)
         if places:
@@ -109,6 +115,12 @@ class Hiding:
 
     def headers(self, values: Mapping[str, str]) -> dict[str, str]:
         """Hide the values of headers by their names, and what has to be hidden in the others; names are lower-case."""
+        try:
+            return self._headers(values)
+        except Exception:  # noqa: BLE001 - whatever it is, headers must not be shipped unread
+            return dict.fromkeys(values, self._whole("error"))
+
+    def _headers(self, values: Mapping[str, str]) -> dict[str, str]:
         reads = self._reads and self._fires(values)
         if not reads and not self._redaction.headers:
             return dict(values)

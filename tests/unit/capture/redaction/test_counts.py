@@ -1,0 +1,42 @@
+"""What was hidden is counted by name and by kind, and an error hides all of a payload, and not the entry."""
+
+from __future__ import annotations
+
+import pytest
+
+from akto_mirror.capture.redaction import Hiding, Redaction, hiding
+
+ALL = Redaction.of(["common"], ["common"], ["common"])
+
+
+def test_counts_by_name_and_kind() -> None:
+    """The rule counts, not the name that a client chose."""
+    hides = Hiding(ALL)
+    hides.payload('{"userPassword":"a","note":"4111111111111111"}', "application/json")
+    hides.headers({"authorization": "Bearer x"})
+    assert hides.counts == {("name", "password"): 1, ("value", "card"): 1, ("name", "authorization"): 1}
+
+
+def test_what_is_unreadable() -> None:
+    """It is replaced, unless it is to be kept."""
+    binary = "\x00\x01\ufffd\ufffd"
+    hides = Hiding(ALL)
+    assert hides.payload(binary, "application/json") == "[redacted]"
+    assert hides.counts == {("payload", "unreadable"): 1}
+    kept = Redaction.of([], ["common"], keep_unreadable=True)
+    assert Hiding(kept).payload(binary, "application/json") == binary
+
+
+def test_an_error_hides_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong, nothing is shipped unread."""
+
+    def broken(*_: object) -> bytes:
+        raise RecursionError
+
+    monkeypatch.setattr(hiding.json_walk, "walk", broken)
+    monkeypatch.setattr(hiding.pairs, "walk", broken)
+    hides = Hiding(ALL)
+    assert hides.payload('{"password":"hunter2"}', "application/json") == "[redacted]"
+    assert hides.path("/a?password=hunter2") == "/[redacted]"
+    assert hides.headers({"referer": "a=1&password=hunter2"}) == {"referer": "[redacted]"}
+    assert hides.counts == {("payload", "error"): 3}
