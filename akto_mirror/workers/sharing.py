@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -63,6 +62,8 @@ class Sharing:
         self._parent = parent
         self._listeners: list[Listener] = []
         self._draining: Future[None] | None = None
+        import resource  # noqa: PLC0415 - Windows has none, and no workers
+
         self._most = max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED) // 2)
         self._proxyserver: Proxyserver = master.addons.get("proxyserver")
         self._proxyserver.servers.changed.connect(self._adopt)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -197,6 +196,8 @@ class Supervisor:
 
 def raise_limit() -> str:
     """Allow this process and its children as many descriptors as it may; returns a line for the log."""
+    import resource  # noqa: PLC0415 - Windows has none, and no workers
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
         return f"akto: {soft} files and connections may be open"
