@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -19,9 +20,12 @@ from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks.kafka import KafkaSink
 from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from akto_mirror.delivery.spool.spool import Spool
+from tests.faults.load import Api
 from tests.faults.server import wait_for
 from tests.support import kafka
 from tests.support.kafka import TOPIC, Broker, MockCluster
+from tests.support.proxy import running_mitmdump
 
 # Retries soon, so that a test need not wait for what a user would.
 PACE = Pace(first_s=0.05, longest_s=0.5, slow_s=0.5)
@@ -198,3 +202,37 @@ def test_errors_at_random_lose_nothing(cluster: MockCluster, tmp_path: Path) -> 
     wait_for(shipped(to, 300))
     close(to)
     assert set(cluster.values(300)) == set(entries(300))
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_killed_proxy_loses_nothing_that_was_on_disk(tmp_path: Path) -> None:
+    """`kill -9` while Kafka is away; the next proxy delivers what the killed one had written to disk."""
+    broker = Broker(kafka.free_port())
+    options = {
+        "akto_url": broker.url,
+        "akto_durability": "disk",
+        "akto_spool_dir": str(tmp_path),
+        "akto_linger_ms": "50",
+    }
+    paths = [f"/{number}" for number in range(20)]
+    with Api() as api:
+        with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
+            for path in paths:
+                assert httpx.get(f"{proxy.url}{path}", trust_env=False).status_code == 200
+            wait_for(lambda: on_disk(tmp_path) == len(paths))
+            proxy.kill()
+        with broker:
+            broker.create()
+            with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options):
+                found = kafka.values((f"127.0.0.1:{broker.port}",), len(paths), 90)
+    assert {json.loads(value)["path"] for value in found} == set(paths)
+
+
+def on_disk(folder: Path) -> int:
+    """Return how many entries wait in a spool."""
+    spool = Spool(folder, target="", limit=1, owner="oracle")
+    try:
+        return sum(each.entries for each in spool.waiting())
+    finally:
+        spool.close()
