@@ -23,6 +23,10 @@ LIVE = re.compile(b"|".join(LIVE_TYPES))
 # as its client sends it, and its refusal meets a client that is ready to read.
 MOST_HELD = 64 * 1024 * 1024
 
+# RFC 9110, section 9.3: content has no meaning in these. Some clients of HTTP/2 end one without content by an empty
+# frame behind its head; only when it is complete is it known whether its head has to announce a body to HTTP/1.
+WITHOUT_CONTENT = (b"GET", b"HEAD", b"DELETE", b"OPTIONS", b"TRACE")
+
 
 class Tee:
     """A `stream` callable for mitmproxy that keeps the first bytes of what it passes on.
@@ -155,9 +159,12 @@ def _request_passes(request: http.Request, rule: Rule) -> bool:
     framing = _framing(request.headers.fields)
     if framing.upgrade or (rule.bounded and framing.is_open):
         return False
+    announces_nothing = framing.length is None and not framing.coded
+    if announces_nothing and request.data.method in WITHOUT_CONTENT:
+        return False
     if rule.mode is Mode.ALWAYS:
         return True
-    if framing.length is None and not framing.coded:
+    if announces_nothing:
         return request.is_http2 or request.is_http3
     return _passes(framing, MOST_HELD)
 

@@ -1,1 +1,1 @@
-"""Uploads answered early: mitmproxy's HTTP layer reads on within bounds, and the client has its answer."""
+"""What mitmproxy's HTTP layer lacks for uploads: answers that come early, and framing without a length."""

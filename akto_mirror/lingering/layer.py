@@ -30,6 +30,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
+from akto_mirror.lingering.framing import framed
 from akto_mirror.lingering.slack import Slack
 
 # What of a request is still read once its target has ended, and what may wait for a peer that does not read.
@@ -104,9 +105,13 @@ class LingeringStream(HttpStream):
     def start_request_stream(self) -> CommandGenerator[None]:
         """Connect to the target; if it refuses, the client still gets its answer."""
         self._uploads = True
-        yield from super().start_request_stream()
+        yield from framed(super().start_request_stream())
         if self._end is not None:
             self.client_state = self.state_discard_request
+
+    def state_consume_request_body(self, event: events.Event) -> CommandGenerator[None]:
+        """Hold the request until it is complete, and send it then."""
+        yield from framed(super().state_consume_request_body(event))
 
     def make_server_connection(self) -> CommandGenerator[bool]:
         """Connect to the target."""

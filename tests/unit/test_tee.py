@@ -248,6 +248,16 @@ class TestRequests:
         assert isinstance(made.request.stream, Tee) is passes
 
     @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ALWAYS])
+    @pytest.mark.parametrize(("method", "passes"), [(b"GET", False), (b"DELETE", False), (b"POST", True)])
+    def test_what_should_have_no_content_stays(self, mode: Mode, method: bytes, passes: bool) -> None:
+        """Whether its head announces a body to a target of HTTP/1 is known only when it is complete."""
+        made = flow(request(method, content=None, version=b"HTTP/2.0"))
+        made.request.headers.pop("content-length", None)
+        made.response = None
+        tee.attach_to_request(made, Rule(mode, LIMIT))
+        assert isinstance(made.request.stream, Tee) is passes
+
+    @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ALWAYS])
     def test_a_request_for_another_protocol_stays(self, mode: Mode) -> None:
         """Mitmproxy forbids HTTP/2 in clear text in its `request` hook, after a streamed request has left."""
         made = flow(request(fields=[*CHUNKED, (b"Upgrade", b"h2c")], content=None))

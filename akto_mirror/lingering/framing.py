@@ -1,0 +1,53 @@
+"""Request bodies of HTTP/2 and HTTP/3 that have no length, for targets of HTTP/1.
+
+mitmproxy passes such a body on without any framing (`Http1Client.send` in mitmproxy/proxy/layers/http/_http1.py), so
+that the target reads it as the next request (RFC 9112, section 6.3). One that mitmproxy has held until it is complete
+gets its length here, and one that passes while it comes is sent in chunks.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from mitmproxy.connection import Connection
+from mitmproxy.proxy.commands import Command
+from mitmproxy.proxy.layer import CommandGenerator
+from mitmproxy.proxy.layers.http import SendHttp, is_h3_alpn
+from mitmproxy.proxy.layers.http._events import RequestHeaders
+
+T = TypeVar("T")
+
+
+def framed(commands: CommandGenerator[T]) -> CommandGenerator[T]:
+    """Pass commands on; a request's head says how its body ends where the target could not see it."""
+    reply = None
+    while True:
+        try:
+            command = commands.send(reply)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return] # As mitmproxy declares its generators.
+        reply = yield _framed(command)
+
+
+def _framed(command: Command) -> Command:
+    if not (isinstance(command, SendHttp) and isinstance(command.event, RequestHeaders)):
+        return command
+    event = command.event
+    if event.end_stream or not _is_endless(event, command.connection):
+        return command
+    # A copy: the flow shows what the client sent.
+    request = event.request.copy()
+    if request.raw_content:
+        request.headers["content-length"] = str(len(request.raw_content))
+    else:
+        request.headers["transfer-encoding"] = "chunked"
+    return SendHttp(RequestHeaders(event.stream_id, request, end_stream=False), command.connection)
+
+
+def _is_endless(event: RequestHeaders, server: Connection) -> bool:
+    request = event.request
+    return (
+        (request.is_http2 or request.is_http3)
+        and not (server.alpn == b"h2" or is_h3_alpn(server.alpn))
+        and not {"content-length", "transfer-encoding"} & {name.lower() for name in request.headers}
+    )

@@ -1,0 +1,91 @@
+"""Heads of requests say how their bodies end, where a target of HTTP/1 could not see it."""
+
+from __future__ import annotations
+
+import pytest
+from mitmproxy.connection import Server
+from mitmproxy.http import Request
+from mitmproxy.proxy.commands import Command, Log
+from mitmproxy.proxy.layer import CommandGenerator
+from mitmproxy.proxy.layers.http import SendHttp
+from mitmproxy.proxy.layers.http._events import RequestHeaders
+
+from akto_mirror.lingering.framing import framed
+
+
+def head(
+    version: str = "HTTP/2.0",
+    alpn: bytes | None = None,
+    *,
+    content: bytes | None = None,
+    ended: bool = False,
+    **fields: str,
+) -> SendHttp:
+    """Make the command that sends a request's head."""
+    request = Request.make("POST", "https://shop.example/orders")
+    request.http_version, request.data.content = version, content
+    request.headers.clear()
+    request.headers.update({name.replace("_", "-"): value for name, value in fields.items()})
+    server = Server(address=("shop.example", 443))
+    server.alpn = alpn
+    return SendHttp(RequestHeaders(1, request, end_stream=ended), server)
+
+
+def sent(command: Command) -> Command:
+    """Return what becomes of a command."""
+
+    def commands() -> CommandGenerator[None]:
+        yield command
+
+    (passed,) = framed(commands())
+    return passed
+
+
+@pytest.mark.parametrize("version", ["HTTP/2.0", "HTTP/3"])
+@pytest.mark.parametrize("alpn", [None, b"http/1.1"])
+@pytest.mark.parametrize(
+    ("content", "field"), [(None, ("transfer-encoding", "chunked")), (b"abc", ("content-length", "3"))]
+)
+def test_a_body_without_a_length_is_framed(
+    version: str, alpn: bytes | None, content: bytes | None, field: tuple[str, str]
+) -> None:
+    """By its length if it is there, else in chunks; the flow's own request stays as it came."""
+    command = head(version, alpn, content=content)
+    passed = sent(command)
+    assert isinstance(passed, SendHttp)
+    assert isinstance(passed.event, RequestHeaders)
+    assert isinstance(command.event, RequestHeaders)
+    assert list(passed.event.request.headers.items()) == [field]
+    assert list(command.event.request.headers) == []
+    assert (passed.connection, passed.event.end_stream) == (command.connection, False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        head("HTTP/1.1"),
+        head(ended=True),
+        head(alpn=b"h2"),
+        head(alpn=b"h3"),
+        head(content_length="3"),
+        head(transfer_encoding="chunked"),
+        Log("text"),
+    ],
+)
+def test_all_else_passes_as_it_is(command: Command) -> None:
+    """What has its framing already, and what needs none."""
+    assert sent(command) is command
+
+
+def test_replies_and_results_pass() -> None:
+    """Mitmproxy answers some commands, and looks at what a generator returns."""
+
+    def commands() -> CommandGenerator[str]:
+        reply = yield Log("question")
+        return f"heard {reply}"
+
+    passing = framed(commands())
+    next(passing)
+    with pytest.raises(StopIteration) as ended:
+        passing.send("answer")
+    assert ended.value.value == "heard answer"
