@@ -142,6 +142,11 @@ def hidden(secrets: Sequence[Secret]) -> str:
     return f", hidden: {', '.join(f'{by} {what} {times}' for by, what, times in secrets)}" if secrets else ""
 
 
+def remark(outcome: Outcome, reason: str = "") -> str:
+    """Return the same for a narrow column: what differs comes first, and nothing stands around it."""
+    return f"{outcome}: {printable(reason, 100)}" if reason else str(outcome)
+
+
 def foreseen(decision: object) -> str:
     """Return what a decision of the rules makes of a flow, before anything is sent: a `Skip`, or else a capture."""
     return verdict(Outcome.SKIPPED, str(decision)) if isinstance(decision, Skip) else str(Outcome.CAPTURED)

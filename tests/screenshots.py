@@ -80,21 +80,21 @@ def _mitmweb(browser: Browser, web: Web) -> None:
     wait_for(lambda: "spooled" in str(web.flows()["/api/report"]["comment"]))
     with _page(browser, web.url, 1180, 600, "light") as page:
         _scroll_to_the_last(page)
-        page.get_by_text("akto: spooled").click()
+        page.get_by_text("spooled: ").first.click()
         page.get_by_role("link", name="Comment", exact=True).click()
         _shoot(page, "mitmweb")
         page.locator(".flow-table tbody tr").filter(has_text="/mcp").last.click()
         page.get_by_role("link", name="Response", exact=True).click()
         page.get_by_text("View:").click()
         page.get_by_text("akto entry").click()
-        expect(page.locator(".flow-detail")).to_contain_text("akto: shipped")
+        expect(page.locator(".flow-detail")).to_contain_text("shipped")
         _shoot(page, "mitmweb-entry")
 
 
 def _scroll_to_the_last(page: Page) -> None:
     def is_there() -> bool:
         page.locator(".flow-table").evaluate("list => { list.scrollTop = list.scrollHeight }")
-        return page.get_by_text("akto: spooled").is_visible()
+        return page.get_by_text("spooled: ").first.is_visible()
 
     wait_for(is_there)
 

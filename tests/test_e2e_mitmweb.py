@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,8 +115,8 @@ def test_a_flow_shows_what_became_of_it(stage: Stage) -> None:
     """What was sent shows that it was, and what a rule left out shows the rule."""
     stage.ask("/lamps")
     stage.ask("/page", "text/html")
-    stage.expect_verdict("/lamps", Outcome.SHIPPED, "akto: shipped")
-    stage.expect_verdict("/page", Outcome.SKIPPED, "akto: skipped (content type text/html)")
+    stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
+    stage.expect_verdict("/page", Outcome.SKIPPED, "skipped: content type text/html")
 
 
 def test_a_verdict_changes_and_leaves_people_their_own(stage: Stage) -> None:
@@ -123,7 +124,7 @@ def test_a_verdict_changes_and_leaves_people_their_own(stage: Stage) -> None:
     stage.akto.stop()
     for path in ("/plain", "/noted", "/marked"):
         stage.ask(path)
-        stage.expect_verdict(path, Outcome.SPOOLED, "akto: spooled (")
+        stage.expect_verdict(path, Outcome.SPOOLED, "spooled: ")
     tab = stage.page.tab
     stage.row("/noted").click()
     tab.get_by_role("link", name="Comment", exact=True).click()
@@ -137,9 +138,9 @@ def test_a_verdict_changes_and_leaves_people_their_own(stage: Stage) -> None:
     tab.get_by_text("🔴").first.click()
     expect(stage.row("/noted").locator(".col-comment")).to_have_text("ask Ann about it")
     stage.akto.start()
-    stage.expect_verdict("/plain", Outcome.SHIPPED, "akto: shipped")
+    stage.expect_verdict("/plain", Outcome.SHIPPED, "shipped")
     stage.expect_verdict("/noted", Outcome.SHIPPED, "ask Ann about it")
-    expect(stage.row("/marked").locator(".col-comment")).to_have_text("akto: shipped")
+    expect(stage.row("/marked").locator(".col-comment")).to_have_text("shipped")
     expect(stage.row("/marked").locator(".marker")).to_have_text("🔴")
 
 
@@ -158,7 +159,7 @@ def test_a_rejected_flow_shows_the_answer(browser: Browser) -> None:
             return "rejected" in str(stage.web.flows()["/bad"]["comment"])
 
         wait_for(is_rejected, 60)
-        stage.expect_verdict("/bad", Outcome.REJECTED, "akto: rejected (422")
+        stage.expect_verdict("/bad", Outcome.REJECTED, "rejected: 422")
         expect(stage.row("/bad").locator(".col-comment")).to_contain_text("alert(2)")
         assert stage.page.tab.locator("[onerror]").count() == 0
 
@@ -166,7 +167,7 @@ def test_a_rejected_flow_shows_the_answer(browser: Browser) -> None:
 def test_commands_are_completed_and_answer(stage: Stage) -> None:
     """The command bar knows the commands with their help, and shows what they answer."""
     stage.ask("/lamps")
-    stage.expect_verdict("/lamps", Outcome.SHIPPED, "akto: shipped")
+    stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
     bar = stage.open_command_bar()
     bar.press_sequentially("akto.st")
     expect(stage.page.tab.locator(".available-commands")).to_have_text('["akto.stats"]')
@@ -177,7 +178,7 @@ def test_commands_are_completed_and_answer(stage: Stage) -> None:
     for chosen in ("@focus", "@shown", '"~u /lamps"'):
         expect(stage.command(f"akto.preview {chosen}")).to_contain_text('["verdict","captured"]')
     stage.ask("/chairs")
-    stage.expect_verdict("/chairs", Outcome.SHIPPED, "akto: shipped")
+    stage.expect_verdict("/chairs", Outcome.SHIPPED, "shipped")
     expect(stage.command("akto.preview @focus")).to_contain_text('["path","/lamps"]')
     expect(stage.command("akto.preview @shown")).to_contain_text('["path","/chairs"]')
     expect(stage.command('akto.preview "~u /none"')).to_contain_text("choose HTTP flows that have a response")
@@ -187,16 +188,29 @@ def test_check_answers_in_the_event_log(stage: Stage) -> None:
     """The command akto.check tells its steps where mitmweb shows its log."""
     stage.open_command_bar()
     stage.page.tab.get_by_text("Display Event Log").click()
-    stage.command("akto.check")
+    expect(stage.command("akto.check")).to_contain_text(re.compile(r'"(all is well: resolve, connect|checking http)'))
     expect(stage.page.tab.locator(".eventlog")).to_contain_text("akto: ✓ connect")
+
+
+def test_commands_that_send_answer_in_the_bar(stage: Stage) -> None:
+    """What was set going is said where it was typed, and nothing refused is no error."""
+    stage.ask("/lamps")
+    stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
+    stage.open_command_bar()
+    for line, answer in (
+        ("akto.flush", '"nothing waits to be sent"'),
+        ("akto.ship @shown", '"sending 1 flow; see akto.stats"'),
+        ("akto.dead", '[["nothing was refused"]]'),
+    ):
+        expect(stage.command(line)).to_contain_text(answer)
 
 
 def test_a_search_finds_verdicts(stage: Stage) -> None:
     """The search box finds flows by their verdict: it knows filters of comments, though none of metadata."""
     stage.ask("/lamps")
     stage.ask("/page", "text/html")
-    stage.expect_verdict("/lamps", Outcome.SHIPPED, "akto: shipped")
-    stage.page.tab.get_by_placeholder("Search").fill('~comment "skipped .content type"')
+    stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
+    stage.page.tab.get_by_placeholder("Search").fill('~comment "skipped: content type"')
     expect(stage.row("/lamps")).to_have_count(0)
     expect(stage.row("/page")).to_have_count(1)
 
@@ -204,7 +218,7 @@ def test_a_search_finds_verdicts(stage: Stage) -> None:
 def test_markup_of_strangers_stays_text(stage: Stage) -> None:
     """Markup in a path, a content type, a payload and so in a comment and a preview runs nothing in mitmweb."""
     stage.ask(f"/{EVIL}", f"text/plain;{EVIL}")
-    expect(stage.row(EVIL).locator(".col-comment")).to_have_text(f"akto: skipped (content type text/plain;{EVIL})")
+    expect(stage.row(EVIL).locator(".col-comment")).to_have_text(f"skipped: content type text/plain;{EVIL}")
     stage.open_command_bar()
     expect(stage.command("akto.preview @shown")).to_contain_text("alert(2)")
     stage.row(EVIL).click()
@@ -237,11 +251,11 @@ def test_thousands_of_flows_leave_the_interface_quick(stage: Stage) -> None:
     kind = {"accept": "application/json"}
     with ThreadPoolExecutor(8) as clients, httpx.Client(base_url=stage.web.proxy.url, headers=kind) as client:
         list(clients.map(lambda number: client.get(f"/many/{number}", timeout=60), range(FLOWS)))
-    wait_for(lambda: all(flow["comment"] == "akto: shipped" for flow in stage.web.flows().values()), 120)
+    wait_for(lambda: all(flow["comment"] == "shipped" for flow in stage.web.flows().values()), 120)
     assert len(stage.web.flows()) == FLOWS
     expect(bar).to_be_visible()
     expect(stage.command("akto.stats")).to_contain_text(f"shipped {FLOWS} +", timeout=20_000)
     stage.ask("/late")
-    wait_for(lambda: stage.web.flows()["/late"]["comment"] == "akto: shipped", 20)
+    wait_for(lambda: stage.web.flows()["/late"]["comment"] == "shipped", 20)
     stage.page.tab.locator(".flow-table").evaluate("list => { list.scrollTop = list.scrollHeight }")
-    expect(stage.row("/late").locator(".col-comment")).to_have_text("akto: shipped", timeout=20_000)
+    expect(stage.row("/late").locator(".col-comment")).to_have_text("shipped", timeout=20_000)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Sequence
 from typing import cast
 
-import msgspec
 from mitmproxy import command, ctx, exceptions, flow, http, types
 
 from akto_mirror import threads
@@ -16,9 +14,12 @@ from akto_mirror.addon.screen import foresee
 from akto_mirror.addon.session import Session
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.encoding import Captured
+from akto_mirror.counts import count
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.diagnostics import checks
+from akto_mirror.escaping import printable
 from akto_mirror.outcomes import hidden, repaired
+from akto_mirror.shown import entry_view
 from akto_mirror.telemetry.observation import Observation
 
 logger = logging.getLogger(__name__)
@@ -49,57 +50,64 @@ class Commands:
         return f"{seen.counts}; {_delivery(seen)}{sampling}"
 
     @command.command("akto.flush")
-    def flush(self) -> None:
+    def flush(self) -> str:
         """Send what waits now, without waiting for a batch to fill."""
-        self._sender().flush()
+        shipper, waiting = self._shipper(), self.session.stats.snapshot().pending
+        shipper.flush()
+        return f"sending {count(waiting, 'entry')}; see akto.stats" if waiting else "nothing waits to be sent"
 
     @command.command("akto.pause")
-    def pause(self) -> None:
+    def pause(self) -> str:
         """Mirror nothing until akto.resume; the traffic goes on, and what is left out is counted."""
         ctx.options.update(akto_pause=True)
-        logger.info("akto: paused; akto.resume goes on")
+        return "paused; akto.resume goes on"
 
     @command.command("akto.resume")
-    def resume(self) -> None:
+    def resume(self) -> str:
         """Mirror again after akto.pause."""
         ctx.options.update(akto_pause=False)
-        logger.info("akto: mirroring again")
+        return "mirroring again"
 
     @command.command("akto.check")
-    def check(self) -> None:
-        """Check the way to Akto step by step; the answer goes to the event log."""
+    def check(self) -> str:
+        """Check the way to Akto step by step; the steps go to the event log."""
         settings = self.session.configured()
         sink, spool = settings.sink, settings.delivery.spool
         if sink.destination.scheme not in ("http", "https", "kafka"):
             raise exceptions.CommandError("akto_url names no service; there is nothing to check")
         target = checks.target_of(sink)
         folder = None if spool is None else str(spool.folder)
-        threading.Thread(target=_check, args=(target, folder), name="akto-check", daemon=True).start()
+        try:
+            return threads.within(threads.PATIENCE_S, lambda: _check(target, folder))
+        except TimeoutError:
+            return f"checking {printable(sink.destination.url)}; the answer comes in the event log"
 
     @command.command("akto.preview")
     def preview(self, flows: Sequence[flow.Flow]) -> types.Data:
-        """Show the entries that flows would become, and why a flow would be skipped."""
+        """Show the entries that flows would become, for reading, and why a flow would be skipped."""
         capture = self._capture()
         rows = [row for each in _with_response(flows) for row in _preview(each, capture)]
         return cast(types.Data, rows)
 
     @command.command("akto.ship")
-    def ship(self, flows: Sequence[flow.Flow]) -> None:
+    def ship(self, flows: Sequence[flow.Flow]) -> str:
         """Send flows now, whatever the capture rules say of them, and even if they were sent before."""
-        capture, sender = self._capture(), self._sender()
+        capture, shipper = self._capture(), self._shipper()
         chosen = _with_response(flows)
         for each in chosen:
             assert each.response is not None  # noqa: S101 - chosen by it; for the type checker
-            self._ship(each, capture.anyway(each, each.response), sender)
-        sender.flush()
-        logger.info("akto: sending %d flows by hand", len(chosen))
+            self._ship(each, capture.anyway(each, each.response), shipper)
+        shipper.flush()
+        answer = f"sending {count(len(chosen), 'flow')}"
+        logger.info("akto: %s by hand", answer)
+        return f"{answer}; see akto.stats"
 
     def _capture(self) -> Capture:
         self.session.configured()
         assert self.session.capture is not None  # noqa: S101 - made with the settings; for the type checker
         return self.session.capture
 
-    def _sender(self) -> Shipper:
+    def _shipper(self) -> Shipper:
         if self.session.shipper is None:
             raise exceptions.CommandError("dry run: set akto_url first")
         return self.session.shipper
@@ -125,18 +133,20 @@ def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
 
 def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
     verdict, made = foresee(chosen, capture)
-    fields = msgspec.to_builtins(made.entry)
-    return [
-        ["verdict", f"{verdict}{repaired(made.repairs)}{hidden(made.hidden)}"],
-        *([name, value] for name, value in fields.items()),
-    ]
+    shown = f"{verdict}{repaired(made.repairs)}{hidden(made.hidden)}"
+    return [["verdict", shown], *entry_view.rows(made.entry)]
 
 
-def _check(target: checks.Target | checks.KafkaTarget, folder: str | None) -> None:
+def _check(target: checks.Target | checks.KafkaTarget, folder: str | None) -> str:
+    """Take the steps, writing each to the log; return them in short."""
+
     def say(line: str) -> None:
         logger.info("akto: %s", line)
 
-    for step in checks.run(target, send=False):
-        checks.show(step, say)
+    steps = [checks.show(step, say) for step in checks.run(target, send=False)]
     if folder is not None:
-        checks.show(checks.spool_step(folder, os.environ), say)
+        steps.append(checks.show(checks.spool_step(folder, os.environ), say))
+    wrong = next((step for step in steps if not step.ok), None)
+    if wrong is None:
+        return f"all is well: {', '.join(step.name for step in steps)}"
+    return f"{wrong.name}: {wrong.detail}" + (f"; {wrong.hint}" if wrong.hint else "")

@@ -20,7 +20,8 @@ from mitmproxy import command, exceptions, types
 from akto_mirror import threads
 from akto_mirror.addon.session import Session
 from akto_mirror.config.options import Settings
-from akto_mirror.delivery.spool import dead_letters
+from akto_mirror.counts import count, verb
+from akto_mirror.delivery.spool import dead_letters, schema, view
 from akto_mirror.delivery.spool.dead_letters import UnknownLetterError
 from akto_mirror.delivery.spool.errors import SpoolError
 from akto_mirror.delivery.spool.spool import Spool
@@ -36,6 +37,7 @@ RETRY_WHICH = "name the entries to send again by their numbers in akto.dead, or 
 DROP_WHICH = "name the entries to delete by their numbers in akto.dead, or write all"
 
 HEAD = ["number", "age", "target", "reason", "request"]
+NOTHING = [["nothing was refused"]]
 
 
 class DeadLetterCommands:
@@ -51,12 +53,12 @@ class DeadLetterCommands:
         """List the newest hundred entries that Akto refused for good, with their numbers."""
         folder = _folder(self.session.configured())
         try:
-            rows = threads.within(threads.PATIENCE_S, lambda: [_row(letter) for letter in newest_dead(folder, SHOWN)])
+            rows = threads.within(threads.PATIENCE_S, lambda: _rows(folder))
         except TimeoutError as fault:
             raise exceptions.CommandError("the disk is slow; try again, or use `akto-mirror spool list`") from fault
         except SpoolError as fault:
             raise exceptions.CommandError(printable(str(fault))) from fault
-        return cast(types.Data, [HEAD, *rows])
+        return cast(types.Data, [HEAD, *rows] if rows else NOTHING)
 
     @command.command("akto.dead.retry")
     def retry_dead(self, *numbers: str) -> None:
@@ -94,6 +96,12 @@ def _numbers(given: tuple[str, ...], advice: str) -> set[int]:
     return set(map(int, given))
 
 
+def _rows(folder: Path) -> list[list[str]]:
+    if not schema.own_file(folder, view.LOOK_S).exists():
+        return []
+    return [_row(letter) for letter in newest_dead(folder, SHOWN)]
+
+
 def _row(letter: DeadLetter) -> list[str]:
     age = f"{max(0, int(time.time() - letter.created))} s"
     return [str(letter.id), age, printable(letter.target), printable(letter.reason), dead_letters.title(letter.payload)]
@@ -105,16 +113,17 @@ def _retry(spool: Spool, numbers: set[int]) -> str:
         own = {number for number, target in targets.items() if target == spool.target}
         revived = spool.revive(dead_letters.named(spool, numbers) if numbers else own)
     others = len(numbers - own) if numbers else len(targets) - len(own)
-    told = f"{revived} refused entries are sent again"
+    answer = f"{count(revived, 'refused entry')} {verb(revived, 'is')} sent again"
     if not others:
-        return told
-    return f"{told}; {others} {'of them wait' if numbers else 'more are'} for another target than akto_url's"
+        return answer
+    rest = f"of them {verb(others, 'waits')}" if numbers else f"more {verb(others, 'is')}"
+    return f"{answer}; {others} {rest} for another target than akto_url's"
 
 
 def _drop(spool: Spool, numbers: set[int] | None) -> str:
     with contextlib.closing(spool):
         chosen = None if numbers is None else dead_letters.named(spool, numbers)
-        return f"deleted {spool.drop_dead(chosen)} refused entries"
+        return f"deleted {count(spool.drop_dead(chosen), 'refused entry')}"
 
 
 def _in_the_background(act: Callable[[], str]) -> None:

@@ -17,6 +17,7 @@ from mitmproxy.io import FlowReader
 from akto_mirror import sample_api
 from akto_mirror.akto_api import INGEST_PATH
 from akto_mirror.background_server import BackgroundServer
+from akto_mirror.counts import count
 from akto_mirror.demo.proxy import DemoError, mitmdump
 from akto_mirror.escaping import printable
 from akto_mirror.ingestion.service import Receiver
@@ -157,6 +158,8 @@ def _row(flow: HTTPFlow, arrived: Counter[tuple[str, str]]) -> Row:
     answered = flow.response.headers.get("content-type", "") if flow.response else ""
     content_type = answered if sent in ("", answered) else f"{sent} → {answered or '-'}"
     found = arrived[flow.request.method, flow.request.path] > 0
+    if flow.request.headers.get("upgrade", "").lower() == "websocket":  # Mirrored whatever status and content type are.
+        content_type = f"WebSocket upgrade{f' → {answered}' if answered else ''}"
     verdict = str(flow.metadata.get("akto", "none"))
     return Row(flow.request.method, flow.request.path, status, content_type, verdict, found)
 
@@ -173,7 +176,7 @@ def show(say: Callable[[str], None], rows: Sequence[Row]) -> None:
 
 def _show_entries(say: Callable[[str], None], receiver: Receiver) -> None:
     entries = receiver.entries
-    say(f"\n{len(entries)} entries arrived at {receiver.url}{INGEST_PATH}, batches: {len(receiver.batches)}.")
+    say(f"\n{count(len(entries), 'entry')} arrived at {receiver.url}{INGEST_PATH}, batches: {len(receiver.batches)}.")
     say(f"That of {SHOWN_PATH}:")
     for entry in [entry for entry in entries if entry["path"] == SHOWN_PATH][:1]:
         say(json.dumps(entry, indent=2))
@@ -197,7 +200,7 @@ def judge(say: Callable[[str], None], rows: Sequence[Row], arrived: int) -> bool
     ]
     mirrored = list(wanted.values()).count(MIRRORED)
     if arrived != mirrored:
-        errors.append(f"{arrived} entries arrived instead of {mirrored}")
+        errors.append(f"{count(arrived, 'entry')} arrived instead of {mirrored}")
     for error in errors:
         say(printable(f"✗ {error}"))
     return not errors

@@ -10,6 +10,7 @@ import msgspec
 from mitmproxy import contentviews, http
 
 from akto_mirror.akto_api import Entry
+from akto_mirror.escaping import as_json
 
 NAME = "Akto entry"
 
@@ -22,9 +23,32 @@ NESTED = ("requestHeaders", "responseHeaders", "requestPayload", "responsePayloa
 
 def render(entry: Entry, verdict: str) -> str:
     """Return an entry for reading: the verdict, then its fields; JSON in a string is shown as what it says."""
+    return f"# akto: {verdict}\n{json.dumps(_fields(entry), indent=2, ensure_ascii=False)}"
+
+
+def rows(entry: Entry) -> list[list[str]]:
+    """Return an entry as a table of two columns: each field, and its value on as many lines as it has.
+
+    Headers stand one a line, and JSON indented; of a field of several lines only the first has the name.
+    """
+    shown: list[list[str]] = []
+    for name, value in _fields(entry).items():
+        for number, line in enumerate(_lines(name, value)):
+            shown.append(["" if number else name, as_json(line)])
+    return shown
+
+
+def _fields(entry: Entry) -> dict[str, Any]:
     fields = msgspec.to_builtins(entry)
-    shown = {name: _parsed(value) if name in NESTED else value for name, value in fields.items()}
-    return f"# akto: {verdict}\n{json.dumps(shown, indent=2, ensure_ascii=False)}"
+    return {name: _parsed(value) if name in NESTED else value for name, value in fields.items()}
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.splitlines() or [""]
+    if name.endswith("Headers") and isinstance(value, dict):
+        return [f"{header}: {text}" for header, text in value.items()] or [""]
+    return json.dumps(value, indent=2, ensure_ascii=False).splitlines()
 
 
 def _parsed(text: str) -> Any:

@@ -14,7 +14,7 @@ from weakref import ref
 from mitmproxy import flow, http
 
 from akto_mirror.config.screen import Mark
-from akto_mirror.outcomes import UNDER_WAY, Outcome, verdict
+from akto_mirror.outcomes import UNDER_WAY, Outcome, remark, verdict
 
 # Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
 VERDICT = "akto"
@@ -64,7 +64,7 @@ def put(each: flow.Flow, outcome: Outcome, reason: str, mark: Mark) -> None:
     if mark is Mark.NEVER:
         return
     old_sign, old_comment = _last_shown(each)
-    sign, comment = SIGNS[outcome] if mark is Mark.AUTO else "", f"akto: {verdict(outcome, reason)}"
+    sign, comment = SIGNS[outcome] if mark is Mark.AUTO else "", remark(outcome, reason)
     if each.marked == old_sign:
         each.marked = old_sign = sign
     if each.comment == old_comment:

@@ -12,6 +12,7 @@ from mitmproxy import exceptions, http
 from mitmproxy.test import tflow
 from prometheus_client.registry import CollectorRegistry
 
+from akto_mirror import threads
 from akto_mirror.accounts import Stats
 from akto_mirror.ingestion.service import Receiver
 from akto_mirror.outcomes import Dropped, Outcome, Reason
@@ -80,8 +81,9 @@ def test_stats_do_not_wait_for_the_disk() -> None:
 def test_flush_does_not_wait_for_the_linger() -> None:
     """The command akto.flush sends what waits."""
     with Receiver() as akto, mirroring(url=akto.url, linger_ms=600_000) as running:
+        assert call(running, "akto.flush") == "nothing waits to be sent"
         running.pass_on(flow())
-        call(running, "akto.flush")
+        assert call(running, "akto.flush") == "sending 1 entry; see akto.stats"
         akto.wait_for(1, 30)
 
 
@@ -101,14 +103,34 @@ def test_preview_shows_what_was_repaired() -> None:
     assert cut.response
     cut.response.content = b'{"a":[' + b"1," * 9 + b"2]}"
     with mirroring(body_limit=10) as running:
-        rows = dict(call(running, "akto.preview", [cut]))
-    assert (rows["verdict"], rows["responsePayload"]) == ("captured, repaired: response json", '{"a":[1]}')
+        rows = call(running, "akto.preview", [cut])
+    assert rows[0] == ["verdict", "captured, repaired: response json"]
+    assert (
+        "".join(value.strip() for _, value in rows[[name for name, _ in rows].index("responsePayload") :][:5])
+        == '{"a": [1]}'
+    )
+
+
+def test_preview_can_be_read() -> None:
+    """Headers stand one a line and JSON indented; what no terminal should see is escaped as in JSON."""
+    made = flow("/a")
+    assert made.response
+    made.response.headers.fields = ((b"content-type", b"application/json"), (b"x-a", "é\x9b".encode()))
+    made.response.raw_content = b'{"items":[1],"quote":"\\"\\u001b"}'
+    with mirroring() as running:
+        rows = call(running, "akto.preview", [made])
+    start = [name for name, _ in rows].index("responseHeaders")
+    assert rows[start : start + 2] == [["responseHeaders", "content-type: application/json"], ["", "x-a: é\\u009b"]]
+    start = [name for name, _ in rows].index("responsePayload")
+    wanted = ["{", '  "items": [', "    1", "  ],", '  "quote": "\\"\\u001b"', "}"]
+    assert rows[start : start + 6] == [["responsePayload", "{"], *(["", line] for line in wanted[1:])]
+    assert all(len(row) == 2 and all(cell.isprintable() for cell in row) for row in rows)
 
 
 def test_ship_sends_whatever_the_rules_say() -> None:
     """The command akto.ship sends chosen flows, those too that a rule would leave out."""
     with Receiver() as akto, mirroring(url=akto.url, linger_ms=600_000) as running:
-        call(running, "akto.ship", [flow("/a", status=500), flow("/b")])
+        assert call(running, "akto.ship", [flow("/a", status=500), flow("/b")]) == "sending 2 flows; see akto.stats"
         akto.wait_for(2, 30)
         assert [entry["path"] for entry in akto.entries] == ["/a", "/b"]
 
@@ -125,6 +147,21 @@ def test_a_dry_run_cannot_send(name: str, arguments: list[Any]) -> None:
     """Without akto_url there is nowhere to send to, and the answer says so."""
     with mirroring(url="") as running, pytest.raises(exceptions.CommandError, match="set akto_url first"):
         call(running, name, *arguments)
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_check_answers(is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once where it is done in a moment, with what is wrong and what to do; else by where the answer comes."""
+    monkeypatch.setattr(threads, "PATIENCE_S", 0.0 if is_slow else 30.0)
+    with Receiver(token="right") as akto:
+        for url, token, told in (
+            (akto.url, "right", "all is well: resolve, connect, /healthCheck, /api/auth-check"),
+            (akto.url, "wrong", "/api/auth-check: "),
+            ("http://127.0.0.1:1", "", "connect: "),
+        ):
+            with mirroring(url=url, token=token) as running:
+                answer = call(running, "akto.check")
+            assert answer.startswith(f"checking {url}" if is_slow else told)
 
 
 def test_check_tells_each_step(caplog: pytest.LogCaptureFixture) -> None:

@@ -98,14 +98,14 @@ def test_retry_takes_those_of_the_present_target(
 ) -> None:
     """Line 6: without numbers, what is for another akto_url stays where it is, and the answer says so."""
     call(running, "akto.dead.retry")
-    told(caplog, "akto: 2 refused entries are sent again; 1 more are for another target")
+    told(caplog, "akto: 2 refused entries are sent again; 1 more is for another target")
     assert dead(folder) == [3]
 
 
 def test_retry_by_number(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Line 6: exactly those named; one that is for another target waits for that."""
     call(running, "akto.dead.retry", "1", "3")
-    told(caplog, "akto: 2 refused entries are sent again; 1 of them wait for another target")
+    told(caplog, "akto: 2 refused entries are sent again; 1 of them waits for another target")
     assert dead(folder) == [2]
 
 
@@ -123,7 +123,7 @@ def test_drop(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) 
         with pytest.raises(exceptions.CommandError, match="or write all"):
             call(running, "akto.dead.drop", *given)
     call(running, "akto.dead.drop", "2")
-    told(caplog, "akto: deleted 1 refused entries")
+    told(caplog, "akto: deleted 1 refused entry")
     assert dead(folder) == [1, 3]
     call(running, "akto.dead.drop", "all")
     told(caplog, "akto: deleted 2 refused entries")
@@ -138,8 +138,25 @@ def test_an_unknown_number(running: Harness, folder: Path, caplog: pytest.LogCap
     assert dead(folder) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("arguments", [["akto.dead"], ["akto.dead.retry"], ["akto.dead.drop", "all"]])
-@pytest.mark.parametrize(("durability", "why"), [("spill", "nothing is on disk"), ("memory", "akto_durability=memory")])
+def test_nothing_was_refused(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Line 6: that is an answer and not an error, with an empty spool as with none."""
+    call(running, "akto.dead.drop", "all")
+    told(caplog, "akto: deleted 3 refused entries")
+    assert call(running, "akto.dead") == [["nothing was refused"]]
+    with mirroring(spool_dir=str(folder / "none")) as other:
+        assert call(other, "akto.dead") == [["nothing was refused"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "durability", "why"),
+    [
+        (["akto.dead"], "memory", "akto_durability=memory"),
+        (["akto.dead.retry"], "memory", "akto_durability=memory"),
+        (["akto.dead.retry"], "spill", "nothing is on disk"),
+        (["akto.dead.drop", "all"], "memory", "akto_durability=memory"),
+        (["akto.dead.drop", "all"], "spill", "nothing is on disk"),
+    ],
+)
 def test_no_spool(arguments: list[str], durability: str, why: str) -> None:
     """Line 6: without a spool the commands say why there is none, and make none."""
     with mirroring(durability=durability) as running, pytest.raises(exceptions.CommandError, match=why):

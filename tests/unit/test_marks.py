@@ -65,13 +65,13 @@ def test_the_outcome_reaches_the_flow() -> None:
     """Mark, comment and verdict change as the entry goes its way, and the interface is told each time."""
     screen = Screen()
     made = screen.passing(b"one")
-    assert shown(made) == (SIGNS[Outcome.CAPTURED], "akto: captured")
+    assert shown(made) == (SIGNS[Outcome.CAPTURED], "captured")
     screen.marks.tell([b"one"], Outcome.SPOOLED, "connection refused")
     screen.turn()
-    assert shown(made) == (SIGNS[Outcome.SPOOLED], "akto: spooled (connection refused)")
+    assert shown(made) == (SIGNS[Outcome.SPOOLED], "spooled: connection refused")
     screen.marks.tell([b"one"], Outcome.SHIPPED)
     screen.turn()
-    assert (shown(made), made.metadata[VERDICT]) == ((DONE, "akto: shipped"), "shipped")
+    assert (shown(made), made.metadata[VERDICT]) == ((DONE, "shipped"), "shipped")
     assert screen.turns == [[made], [made]]
 
 
@@ -82,7 +82,7 @@ def test_equal_entries_end_one_by_one() -> None:
     screen.marks.tell([b"same"], Outcome.REJECTED, "422")
     screen.marks.tell([b"same"], Outcome.SHIPPED)
     screen.turn()
-    assert sorted(made.comment for made in pair) == ["akto: rejected (422)", "akto: shipped"]
+    assert sorted(made.comment for made in pair) == ["rejected: 422", "shipped"]
 
 
 def test_a_repeated_flow_shows_its_last_entry() -> None:
@@ -92,10 +92,10 @@ def test_a_repeated_flow_shows_its_last_entry() -> None:
     screen.passing(b"second", made)
     screen.marks.tell([b"first"], Outcome.REJECTED, "422")
     screen.turn()
-    assert made.comment == "akto: captured"
+    assert made.comment == "captured"
     screen.marks.tell([b"second"], Outcome.SHIPPED)
     screen.turn()
-    assert made.comment == "akto: shipped"
+    assert made.comment == "shipped"
 
 
 def test_a_crowd_is_shown_in_turns() -> None:
@@ -107,7 +107,7 @@ def test_a_crowd_is_shown_in_turns() -> None:
         assert len(screen.due) == 1
         screen.turn()
     assert [len(turn) for turn in screen.turns] == [marks.TURN, marks.TURN, 1]
-    assert {made.comment for made in crowd} == {"akto: shipped"}
+    assert {made.comment for made in crowd} == {"shipped"}
 
 
 def test_strangers_are_passed_over() -> None:
@@ -135,11 +135,11 @@ def test_only_so_many_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [screen.passing(b"%d" % number) for number in range(3)]
     screen.marks.tell([b"0", b"1", b"2"], Outcome.SHIPPED)
     screen.turn()
-    assert [each.comment for each in made] == ["akto: captured", "akto: shipped", "akto: shipped"]
+    assert [each.comment for each in made] == ["captured", "shipped", "shipped"]
 
 
 OUTCOMES = st.sampled_from(Outcome)
-TEXTS = st.sampled_from(["", ":red_circle:", ":x:", DONE, "mine", "akto: shipped", "akto: mine"])
+TEXTS = st.sampled_from(["", ":red_circle:", ":x:", DONE, "mine", "shipped", "akto: mine"])
 
 
 @given(st.lists(st.tuples(OUTCOMES, st.none() | TEXTS, st.none() | TEXTS), max_size=8), st.sampled_from(list(Mark)))
@@ -164,7 +164,7 @@ def test_what_a_person_set_stays(steps: list[tuple[Outcome, str | None, str | No
 def wanted(outcome: Outcome, mark: Mark) -> tuple[str, str] | None:
     """Return what is put on a flow that nobody else touches."""
     sign = SIGNS[outcome] if mark is Mark.AUTO else ""
-    return None if mark is Mark.NEVER else (sign, f"akto: {outcome} (why)")
+    return None if mark is Mark.NEVER else (sign, f"{outcome}: why")
 
 
 @pytest.mark.parametrize("stored", [None, "", [], ["a"], [1, 2], {"a": 1}, ["a", "b", "c"]])
@@ -173,7 +173,7 @@ def test_a_file_can_hold_anything(stored: Any) -> None:
     made = tflow.tflow(resp=True)
     made.metadata[marks.SHOWN] = stored
     marks.put(made, Outcome.SHIPPED, "", Mark.AUTO)
-    assert shown(made) == (DONE, "akto: shipped")
+    assert shown(made) == (DONE, "shipped")
 
 
 class TestInMitmproxy:
@@ -184,14 +184,14 @@ class TestInMitmproxy:
         with mirroring(screen=View()) as mirror:
             made = flow(answer=response(fields=[(b"content-type", b"text/html\n\x1b[2J")]))
             mirror.pass_on(made)
-        assert shown(made) == (SIGNS[Outcome.SKIPPED], r"akto: skipped (content type text/html\n\x1b[2J)")
+        assert shown(made) == (SIGNS[Outcome.SKIPPED], r"skipped: content type text/html\n\x1b[2J")
 
     def test_a_drop_says_why(self) -> None:
         """Dropped flows show the reason."""
         with mirroring(screen=View(), queue_bytes=1) as mirror:
             made = flow()
             mirror.pass_on(made)
-        assert shown(made) == (SIGNS[Outcome.DROPPED], "akto: dropped (queue full)")
+        assert shown(made) == (SIGNS[Outcome.DROPPED], "dropped: queue full")
 
     @pytest.mark.parametrize(("mark", "sign"), [("auto", SIGNS[Outcome.CAPTURED]), ("comment", "")])
     def test_the_option_chooses(self, mark: str, sign: str) -> None:
@@ -199,7 +199,7 @@ class TestInMitmproxy:
         with mirroring(screen=View(), mark=mark) as mirror:
             made = flow()
             mirror.pass_on(made)
-            assert shown(made) == (sign, "akto: captured")
+            assert shown(made) == (sign, "captured")
 
     def test_never_means_never(self) -> None:
         """`akto_mark=never` changes no flow."""
