@@ -136,8 +136,10 @@ def _close(handler: Any) -> None:
 
 async def _say_goodbye(handler: Any) -> None:
     """Have an HTTP/2 client open no more streams on its connection."""
+    if handler.client.alpn != b"h2":
+        return
     layer = next((each for each in handler.layer.context.layers if isinstance(each, HttpLayer)), None)
-    if layer is None or handler.client.alpn != b"h2":
+    if layer is None:
         return
     # mitmproxy gives what a command leads to to whoever gave the command, below all layers of TLS.
     command = commands.RequestWakeup(0.0)

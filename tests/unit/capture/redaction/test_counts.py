@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from akto_mirror.capture.redaction import Hiding, Redaction, hiding
+from akto_mirror.capture.redaction import Hiding, Redaction, json_walk, pairs
 
 ALL = Redaction.of(["common"], ["common"], ["common"])
 
@@ -33,8 +33,8 @@ def test_an_error_hides_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> bytes:
         raise RecursionError
 
-    monkeypatch.setattr(hiding.json_walk, "walk", broken)
-    monkeypatch.setattr(hiding.pairs, "walk", broken)
+    monkeypatch.setattr(json_walk, "walk", broken)
+    monkeypatch.setattr(pairs, "walk", broken)
     hides = Hiding(ALL)
     assert hides.payload('{"password":"hunter2"}', "application/json") == "[redacted]"
     assert hides.path("/a?password=hunter2") == "/[redacted]"
