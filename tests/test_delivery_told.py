@@ -135,7 +135,7 @@ def test_a_flow_follows(monkeypatch: pytest.MonkeyPatch) -> None:
         shown.tell([key], outcome)
         turns.pop()()
     assert flow.metadata[VERDICT] == "handed over"
-    assert flow.comment == "akto: handed over"
+    assert flow.comment == "handed over"
 
 
 def test_what_is_remembered_is_bounded() -> None:

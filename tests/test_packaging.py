@@ -95,7 +95,7 @@ def test_the_demo_installs_what_users_need_and_no_more(tmp_path: Path) -> None:
     given = configuration()
     users = {Requirement(each).name for each in given["project"]["dependencies"]}
     assert users & {"pytest", "hypothesis", "mypy", "ruff", "playwright", "uv"} == set()
-    assert "optional-dependencies" not in given["project"]
+    assert given["project"]["optional-dependencies"].keys() == {"kafka"}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

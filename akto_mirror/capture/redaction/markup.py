@@ -148,7 +148,7 @@ class _Walk:
     def _end_of(self, tag: re.Match[bytes]) -> int:
         """Return where the end tag begins, passing over elements of the same name, comments and character data."""
         data, depth = self._data, 1
-        marks = re.compile(rb"<(?:(/?)" + re.escape(tag[2]) + rb"(?=[\s/>])([^<>]*)|(!--)|(!\[CDATA\[))")
+        marks = re.compile(rb"<(?:(/?)%s(?=[\s/>])([^<>]*)|(!--)|(!\[CDATA\[))" % re.escape(tag[2]))
         position, closed = tag.end(), [True, True]
         while found := marks.search(data, position):
             position = found.end()
