@@ -113,7 +113,7 @@ def test_a_proxy_delivers_it_over_the_network(
     assert "refused: 3 entries" in shown
     assert sorted(path.name for path in folder.iterdir()) == ["reserve", FIRST], "to look has created files"
     assert program.main(["spool", "--dir", str(folder), "retry", "--from", make.TARGET, "--to", "http://t"]) == 0
-    assert capsys.readouterr().out == "3107 entries now wait for http://t\n"
+    assert capsys.readouterr().out == "3,107 entries now wait for http://t\n"
     given = policy(folder, durability)
     assert given.spool
     with FaultServer() as akto, shipping(akto.url, policy(folder, durability, spool=_for_t(given.spool))) as shipper:

@@ -64,9 +64,9 @@ from shop_client.api.default import get_api_products, get_api_products_by_produc
 from shop_client.models import PostApiOrdersBody
 
 client = Client(base_url=sys.argv[2], httpx_args={"trust_env": False})
-products = get_api_products.sync(client=client, all_="1")
+products = get_api_products.sync(client=client)
 assert [(each.id, each.name, each.price) for each in products] == [(7, "lamp", 19.5)], products
-lamp = get_api_products_by_product_id.sync(7, client=client)
+lamp = get_api_products_by_product_id.sync(7, client=client, all_="1")
 assert lamp.name == "lamp", lamp
 order = post_api_orders.sync(client=client, body=PostApiOrdersBody(product=7, count=2))
 assert (order.order, order.state) == (1001, "accepted"), order
