@@ -20,7 +20,7 @@ WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
 
 # Levels of strings in strings that are read as what they are, of which base64 takes two; what is deeper is searched as
 # plain text.
-DEEPEST = 6
+DEEPEST = 8
 
 
 @dataclass(slots=True)

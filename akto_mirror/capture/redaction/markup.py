@@ -57,10 +57,14 @@ class _Walk:
         self._look = look
         self._done = 0
         self._broken = -1
+        self._nexts = dict[bytes, int]()
 
     def at(self, place: int) -> None:
         """Hide what has to be hidden at a place, unless it was looked at before."""
         if place < self._done:
+            return
+        if section := self._section(place):
+            self._leaf(*section, is_escaped=False)
             return
         data, less = self._data, self._data.rfind(b"<", self._done, place + 1)
         tag = TAG.match(data, less) if less >= 0 and less != self._broken else None
@@ -73,15 +77,27 @@ class _Walk:
             self._broken = less
         self._text(max(tag.end() if tag else less + 1, self._done), place)
 
-    def _text(self, start: int, place: int) -> None:
-        """Look into a run of text, or of a comment or a section of character data, that a place is in."""
-        data = self._data
+    def _section(self, place: int) -> tuple[int, int] | None:
+        """Return the content of the comment or the section of character data that a place is in, if it ends."""
+        data, found = self._data, list[tuple[int, int]]()
         for begin, finish in OPAQUE:
-            if data.startswith(begin, start - 1):
-                start += len(begin) - 1
-                end = data.find(finish, place)
-                self._leaf(start, end if end >= 0 else len(data), is_escaped=False)
-                return
+            opened = data.rfind(begin, self._done, place)
+            if opened >= 0 and data.find(finish, opened, place) < 0:
+                end = self._next(finish, place)
+                if end < len(data):
+                    found.append((opened + len(begin), end))
+        return min(found, default=None)
+
+    def _next(self, mark: bytes, place: int) -> int:
+        """Return where a mark stands next, the text's end if nowhere; each stretch of the text is searched once."""
+        if self._nexts.get(mark, -1) < place:
+            found = self._data.find(mark, place)
+            self._nexts[mark] = found if found >= 0 else len(self._data)
+        return self._nexts[mark]
+
+    def _text(self, start: int, place: int) -> None:
+        """Look into the run of text that a place is in."""
+        data = self._data
         end = data.find(b"<", place)
         end = end if end >= 0 else len(data)
         self._leaf(start, end, is_escaped=True)

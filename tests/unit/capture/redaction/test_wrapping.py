@@ -65,7 +65,7 @@ def shown(text: str) -> str:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(sorted(FIRST)), st.data(), st.lists(st.sampled_from(sorted(WRAPS)), max_size=2))
+@given(st.sampled_from(sorted(FIRST)), st.data(), st.lists(st.sampled_from(sorted(WRAPS)), max_size=3))
 def test_wrapped_secrets(first: str, data: st.DataObject, wraps: list[str]) -> None:
     """In whatever formats its text stands."""
     text = FIRST[first](data.draw(PLAIN_NAMES if first in NAMED else NAMES))
