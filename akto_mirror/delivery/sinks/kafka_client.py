@@ -103,8 +103,9 @@ class Client:
             records: any number.
             is_over: whether to give up what has not been reported.
         """
-        self._poll(0)  # What happened since the last time explains nothing any more.
-        self.problem = DELIVERED
+        if self._was_up:
+            self._poll(0)  # What happened since the last time explains nothing any more.
+            self.problem = DELIVERED
         reports = _Reports(len(records))
         for number, record in enumerate(records):
             self._produce(record, partial(reports.note, number), is_over)

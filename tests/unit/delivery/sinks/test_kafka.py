@@ -211,9 +211,7 @@ def test_a_full_memory_and_no_broker_leaves_the_rest() -> None:
 
 def test_a_name_that_is_not_known_is_named() -> None:
     """The resolver's words, and what to look at."""
-    sent = sink(("no-such-host.invalid:9092",)).produce(ENTRIES, 20)
-    if sent.problem.name == "_TIMED_OUT":
-        pytest.skip("the resolver of this machine does not answer in time")
+    sent = sink(("no-such-host.invalid:9092",)).produce(ENTRIES, 60)
     assert (sent.left, sent.problem.name) == (ALL, "_RESOLVE")
     assert "name resolution" in sent.problem.hint
 
