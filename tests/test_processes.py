@@ -10,10 +10,9 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -29,9 +28,8 @@ from tests import soak
 from tests.faults import kills
 from tests.faults.load import Api, Clients
 from tests.faults.server import FaultServer, status, wait_for
-from tests.support.environment import bare
 from tests.support.mirror import trust_proxy
-from tests.support.proxy import AT_ONCE, DEADLINE, RUN, Proxy, confdir, running, under_run
+from tests.support.proxy import AT_ONCE, DEADLINE, RUN, Proxy, confdir, end, running, under_run
 
 pytestmark = [
     pytest.mark.e2e,
@@ -138,7 +136,7 @@ def mirroring_lines(proxy: Proxy) -> int:
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process has ended, whether or not anything has waited for it."""
+    """Return whether a process has ended, whether or not anything has waited for it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -316,20 +314,6 @@ def test_kills_and_soak_with_two_processes(tmp_path: Path) -> None:
     assert tally.is_good, tally
 
 
-def end(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run until it ends by itself."""
-    settings = ["--set", f"confdir={confdir()}", "--processes", "2"]
-    return subprocess.run(
-        [*AT_ONCE, *map(str, RUN), *settings, *words],
-        env=bare(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=DEADLINE,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -340,7 +324,7 @@ def end(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
 )
 def test_what_cannot_be_shared_is_refused(words: list[str], line: str) -> None:
     """One line names it and what to do, and all ends."""
-    done = end(words)
+    done = end(RUN, "--processes", "2", *words)
     found = [each for each in (done.stdout + done.stderr).splitlines() if "--processes" in each]
     assert done.returncode == 1
     assert len(found) == 1, done.stdout + done.stderr

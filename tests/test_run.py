@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,26 +16,11 @@ from mitmproxy import io as flow_io
 from mitmproxy.test import tflow
 
 from tests.support.api import serving_api
-from tests.support.environment import bare
-from tests.support.proxy import ADDON, AT_ONCE, DEADLINE, MITMDUMP, RUN, Proxy, confdir, running_mitmdump, under_run
+from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, RUN, Proxy, end, running_mitmdump, under_run
 
 pytestmark = pytest.mark.e2e
 
 PLAIN = (MITMDUMP, "-s", ADDON)
-
-
-def end(program: Sequence[object], *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program until it ends by itself."""
-    settings = ("--set", f"confdir={folder or confdir()}")
-    return subprocess.run(
-        [*AT_ONCE, *map(str, program), *settings, *arguments],
-        env=bare(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=DEADLINE,
-        check=False,
-    )
 
 
 def told(done: subprocess.CompletedProcess[str]) -> tuple[int, list[str], list[str]]:

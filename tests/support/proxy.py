@@ -222,3 +222,17 @@ def _collect(proxy: Proxy) -> None:
     with proxy.process.stdout as lines:
         for line in lines:
             proxy.log.append(line.rstrip("\n"))
+
+
+def end(program: Sequence[object], *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program until it ends by itself."""
+    settings = ("--set", f"confdir={folder or confdir()}")
+    return subprocess.run(
+        [*AT_ONCE, *map(str, program), *settings, *arguments],
+        env=bare(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=DEADLINE,
+        check=False,
+    )
