@@ -173,7 +173,7 @@ class Stats:
 
     @property
     def is_observed(self) -> bool:
-        """Whether outcomes of single entries are reported to somebody."""
+        """Whether outcomes of single entries are observed."""
         return self._observer is not None
 
     def skip(self, reason: Reason) -> None:

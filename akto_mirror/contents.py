@@ -1,4 +1,4 @@
-"""Which entries are in which batches on disk, for whoever follows single entries. No clock and no I/O."""
+"""Which entries are in which batches on disk, for observers of single entries. No clock and no I/O."""
 
 from __future__ import annotations
 

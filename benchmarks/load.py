@@ -49,7 +49,7 @@ def tool() -> str:
 
 
 def speaks_tls() -> bool:
-    """Tell whether the load generator in use can."""
+    """Return whether the load generator in use can."""
     return shutil.which("h2load") is not None
 
 

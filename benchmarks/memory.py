@@ -77,7 +77,7 @@ class Run:
 
     @property
     def is_ok(self) -> bool:
-        """Tell whether it kept its bound."""
+        """Return whether it kept its bound."""
         return self.bound is None or self.peak <= self.bound
 
     def row(self) -> list[str]:

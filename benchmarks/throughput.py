@@ -48,7 +48,7 @@ class Run:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether every entry arrived, and every payload whole."""
+        """Return whether every entry arrived, and every payload whole."""
         return self.entries == self.requests and self.characters == self.requests * len(peers.JSON_BODY)
 
 

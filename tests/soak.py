@@ -79,7 +79,7 @@ class Tally:
 
     @property
     def is_good(self) -> bool:
-        """Tell whether nothing was lost or invented, and duplicates are explained."""
+        """Return whether nothing was lost or invented, and duplicates are explained."""
         return not (self.lost or self.invented or self.unaccounted) and self.duplicated <= self.allowed
 
 

@@ -34,7 +34,7 @@ def is_bad(entry: bytes) -> bool:
 
 
 def delivered(driver: Driver, answer: Callable[[Sequence[bytes]], SendResult]) -> list[bytes]:
-    """Return what of all requests the other side takes."""
+    """Return what of all requests Akto takes."""
     return [entry for request in driver.requests if answer(request).status == 200 for entry in request]
 
 
@@ -98,7 +98,7 @@ def test_trouble_behind_a_green_health_check(tmp_path: Path, durability: Durabil
 
 @MODES
 def test_a_lone_bad_entry(tmp_path: Path, durability: Durability) -> None:
-    """Line 5: an entry beside which nothing can pass is given up at last if the other side calls itself healthy."""
+    """Line 5: an entry beside which nothing can pass is given up at last if Akto calls itself healthy."""
     driver = Driver(tmp_path / "spool", durability)
     driver.offer(b"bad")
     driver.run(picky(is_bad), seconds=86_400)
@@ -264,7 +264,7 @@ def test_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_retry_after_is_granted() -> None:
-    """Line 4: nothing is sent before the time that the other side asked for."""
+    """Line 4: nothing is sent before the time that Akto asked for."""
     driver = Driver(None, Durability.MEMORY)
     driver.offer(b"entry")
     started = driver.clock.now
@@ -275,7 +275,7 @@ def test_retry_after_is_granted() -> None:
 
 
 def test_one_probe_at_a_time() -> None:
-    """Line 4: while the other side is down there is one try per wait, whatever is queued meanwhile."""
+    """Line 4: while Akto is down there is one try per wait, whatever is queued meanwhile."""
     driver = Driver(None, Durability.MEMORY)
     for number in range(1000):
         driver.offer(b"%d" % number)

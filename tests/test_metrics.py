@@ -164,7 +164,7 @@ def test_a_look_that_hangs_holds_neither_the_end_nor_other_clients() -> None:
 
 
 def healthy(url: str) -> bool:
-    """Tell whether the server has a place for one more client."""
+    """Return whether the server has a place for one more client."""
     try:
         return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
     except httpx.HTTPError:

@@ -57,7 +57,7 @@ def run(bench: Bench, mode: str, folder: Path) -> Record:
 
 
 def has_answer(record: Record, exchange: Exchange) -> bool:
-    """Tell whether a client of HTTP/1 has got the whole of its target's answer."""
+    """Return whether a client of HTTP/1 has got the whole of its target's answer."""
     return any(is_whole_answer(message, exchange) for message in record.answers.get(exchange.id, ()))
 
 

@@ -430,7 +430,7 @@ def _collect(terminal: int, written: bytearray) -> None:
         while data := os.read(terminal, 4096):
             written.extend(data)
     except OSError:
-        pass  # Linux reports the other side's end so.
+        pass  # Linux reports Akto's end so.
 
 
 def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_killed_replay_can_be_resumed(tmp_path: Path) -> None:
 
 
 def test_a_whole_replay_is_not_repeated_by_resume(tmp_path: Path) -> None:
-    """What is done is done: in a loop of CI, --resume ends the work and does not begin it anew."""
+    """What is done is done: in a loop of CI, --resume ends the work and does not start it over."""
     path = many(tmp_path / "flows.mitm", 20)
     with Receiver() as akto:
         replay(path, "--to", akto.url)
@@ -150,7 +150,7 @@ def test_a_file_that_has_grown_ships_what_is_new(kind: str, tmp_path: Path) -> N
 
 
 def test_a_file_that_has_changed_ships_what_is_new(tmp_path: Path) -> None:
-    """Flows that were deleted, sorted anew or copied: each is shipped as often as it is there, and no more."""
+    """Flows that were deleted, sorted again or copied: each is shipped as often as it is there, and no more."""
     path = tmp_path / "a.har"
     with Receiver() as akto:
         replay(har(path, [0, 1, 2, 2, 3, 4]), "--to", akto.url)

@@ -109,7 +109,7 @@ def test_any_retry_after(header: str) -> None:
 
 
 def test_health_waits_and_recovers() -> None:
-    """Line 4: one try at a time while the other side is down, each after a longer wait; at once when it is up again."""
+    """Line 4: one try at a time while Akto is down, each after a longer wait; at once when it is up again."""
     health = Health(PACE)
     assert health.due_in(0) == 0
     health.failed(Kind.TRANSIENT, 0, 1.0)
@@ -139,7 +139,7 @@ def test_a_person_is_waited_for_slowly(kind: Kind) -> None:
 
 
 def test_the_longer_wait_wins() -> None:
-    """Line 4: what the other side asks for is granted, and one's own wait where it asks for less."""
+    """Line 4: what Akto asks for is granted, and one's own wait where it asks for less."""
     health = Health(PACE)
     health.failed(Kind.TRANSIENT, 0, 1.0, retry_after=120)
     assert health.due_in(0) == 120

@@ -53,7 +53,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 
 def test_the_log_holds_no_token(traces: tuple[str, Path]) -> None:
-    """Line 11: a token is not even shown where the other side repeats it in its answer."""
+    """Line 11: a token is not even shown where Akto repeats it in its answer."""
     log, _ = traces
     assert "401" in log
     assert TOKEN not in log

@@ -107,7 +107,7 @@ def scripts() -> dict[str, Script | Reply]:
 @MODES
 @pytest.mark.parametrize("fault", list(scripts()))
 def test_every_fault_passes(tmp_path: Path, durability: Durability, fault: str) -> None:
-    """Line 4: whatever the other side did, all arrives when it works again, and the counts add up meanwhile."""
+    """Line 4: whatever Akto did, all arrives when it works again, and the counts add up meanwhile."""
     given = policy(tmp_path / "s", durability, timeout_s=0.3)
     with FaultServer(scripts()[fault], health=status(503)) as akto, shipping(akto.url + "/api", given) as shipper:
         fill(shipper, 200)
@@ -363,7 +363,7 @@ def test_a_file_is_written_wholly_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_offering_never_waits(tmp_path: Path) -> None:
-    """Line 10: while the other side hangs and the disk is being written, no offer takes long."""
+    """Line 10: while Akto hangs and the disk is being written, no offer takes long."""
     longest = 0.0
     with FaultServer(HANG) as akto, shipping(akto.url, policy(tmp_path / "s", Durability.DISK)) as shipper:
         for number in range(5000):

@@ -59,7 +59,7 @@ def keep_newest(flow: http.HTTPFlow) -> None:
 
 
 def any_foreign(addons: Iterable[object]) -> bool:
-    """Tell whether one of the addons, or of those that they consist of, is neither mitmproxy's nor this package's."""
+    """Return whether one of the addons, or of those that they consist of, is neither mitmproxy's nor this package's."""
     return any(_is_foreign(addon) or any_foreign(getattr(addon, "addons", ())) for addon in addons)
 
 

@@ -32,7 +32,7 @@ class Route:
     any_path_after: bool
 
     def matches(self, scheme: str, host: str, target: str) -> bool:
-        """Tell whether a request falls under this route.
+        """Return whether a request falls under this route.
 
         Args:
             scheme: `http` or `https`.
@@ -72,7 +72,7 @@ def parse(pattern: str) -> Route:
 
 
 def any_matches(routes: tuple[Route, ...], scheme: str, host: str, target: str) -> bool:
-    """Tell whether a request falls under one of the routes; no routes at all stand for every request."""
+    """Return whether a request falls under one of the routes; no routes at all stand for every request."""
     return not routes or any(route.matches(scheme, host, target) for route in routes)
 
 

@@ -12,12 +12,12 @@ TARGETS = ("json", "xml", "x-www-form-urlencoded", "soap", "grpc")
 
 
 def is_websocket(upgrade: str) -> bool:
-    """Tell whether a request's `Upgrade` header asks for a WebSocket, by the Worker's own comparison."""
+    """Return whether a request's `Upgrade` header asks for a WebSocket, by the Worker's own comparison."""
     return upgrade.lower() == "websocket"
 
 
 def is_handshake(method: str, status: int) -> bool:
-    """Tell whether what asks for a WebSocket is one: a GET that is answered with 101 (RFC 6455, section 4).
+    """Return whether what asks for a WebSocket is one: a GET that is answered with 101 (RFC 6455, section 4).
 
     Any other exchange is an ordinary one: Akto would show it as accepted, and the header would hide its payloads.
     """

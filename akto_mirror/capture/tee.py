@@ -108,14 +108,14 @@ def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule)
 
 
 def _is_refused(message: http.Message) -> bool:
-    """Tell whether another addon has set `stream = False`: until somebody sets it, it is only the class's default."""
+    """Return whether another addon has set `stream = False`: until somebody sets it, it is only the class's default."""
     return vars(message).get("stream", True) is False
 
 
 class _Framing(NamedTuple):
     """What headers say of a body: its type, its length if announced, and whether a transfer coding hides that.
 
-    `upgrade` tells whether another protocol is to follow.
+    `upgrade` returns whether another protocol is to follow.
     """
 
     content_type: bytes
@@ -125,12 +125,12 @@ class _Framing(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Tell whether nothing says how long the body is."""
+        """Return whether nothing says how long the body is."""
         return self.coded or self.length is None
 
     @property
     def is_live(self) -> bool:
-        """Tell whether the body's parts are of use one by one."""
+        """Return whether the body's parts are of use one by one."""
         return LIVE.search(self.content_type) is not None
 
 

@@ -89,7 +89,7 @@ def _write(document: dict[str, Any], output: Path | None, *, quiet: bool) -> Non
             say(text.rstrip("\n"))
         return
     try:
-        # What traffic shows is nobody else's business: a new file is its owner's alone.
+        # What traffic shows is for the user alone: a new file is its owner's alone.
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text.rstrip("\n") + "\n")

@@ -35,7 +35,7 @@ def say(line: str = "") -> None:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
     except OSError:
-        # Whoever read has gone, or the disk is full: go on in silence, as the signal module's documentation shows.
+        # The reader has gone, or the disk is full: go on in silence, as the signal module's documentation shows.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -13,7 +13,7 @@ from mitmproxy import flowfilter
 from akto_mirror.escaping import printable
 from akto_mirror.sampling.noise import Noise
 
-# A variable of the environment in a tag, for pods that are told their names so.
+# A variable of the environment in a tag, for pods, which get their names that way.
 ENV = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 

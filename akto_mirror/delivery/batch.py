@@ -43,7 +43,7 @@ class Limits:
 
 
 def is_full(count: int, size: int, limits: Limits) -> bool:
-    """Tell whether `count` waiting entries of `size` bytes in all fill a batch."""
+    """Return whether `count` waiting entries of `size` bytes in all fill a batch."""
     return count >= limits.entries or size >= limits.size
 
 

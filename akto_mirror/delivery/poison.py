@@ -4,12 +4,12 @@ A refusal whose status can be due to what a batch holds (`retry.blames_entries`)
 entry in the batch that will always be refused, or an *outage*, in which everything is, for a while, whatever it holds.
 They look alike until something else passes. So:
 
-- While nothing passes, a refusal is news: the other side is doubted, and waited for. That is always safe. Where the
+- While nothing passes, a refusal is news: Akto is doubted, and waited for. That is always safe. Where the
   health check is green the waits grow only with every `ROW` refusals, so that proof is found soon.
 - A batch is *split* where poison is likely: it was refused twice, or others beside it, and others have passed since its
   first refusal, or the health check is green.
   To split costs requests and decides nothing. Parts are tried smallest first, without a wait on the way down, for the
-  way is short and the first part that passes proves that the other side works. An outage behind a green health check is
+  way is short and the first part that passes proves that Akto works. An outage behind a green health check is
   found out at its end: there lone entries are refused, which is news again.
 - A lone entry is *rejected* after `Pace.refusals` refusals with a pass between each two of them, which no outage looks
   like. Where nothing is left that could pass, a green health check stands in for all but one of these passes; where
@@ -28,16 +28,16 @@ from typing import NamedTuple
 
 from akto_mirror.delivery.retry import Pace
 
-# This many refusals in a row without a pass, parts on the way down left out, and the other side is doubted again.
+# This many refusals in a row without a pass, parts on the way down left out, and Akto is doubted again.
 ROW = 16
 
-# Seconds for which a pass proves that the other side works, in place of a health check.
+# Seconds for which a pass proves that Akto works, in place of a health check.
 PROOF_S = 1.0
 
 # Seconds for which a proof of poison holds.
 SEASON_S = 60.0
 
-# Seconds from the first refusal of a lone entry to its last where nothing can pass in between, and where the other side
+# Seconds from the first refusal of a lone entry to its last where nothing can pass in between, and where Akto
 # is in doubt besides.
 STEADY_S = 5.0
 DOUBT_S = 60.0
@@ -97,7 +97,7 @@ class Refusals:
 class Refused(NamedTuple):
     """What was refused: its refusals until then, how many entries, a part of a batch or not, and how.
 
-    `healthy` is whether the health check was green afterwards, None if nobody asked; `is_too_large` whether the size is
+    `healthy` is whether the health check was green afterwards, None without one; `is_too_large` whether the size is
     to blame, and nothing else.
     """
 
@@ -109,7 +109,7 @@ class Refused(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What speaks for poison: others have passed since, the other side works, few were refused without a pass."""
+    """What speaks for poison: others have passed since, Akto works, few were refused without a pass."""
 
     others: bool
     works: bool
@@ -117,7 +117,7 @@ class Evidence(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a refusal means: its refusals now, what to do, and whether the other side is in doubt."""
+    """What a refusal means: its refusals now, what to do, and whether Akto is in doubt."""
 
     refusals: Refusals
     act: Act
@@ -151,15 +151,15 @@ class Poison:
         return max(0, self._row - 1) // ROW
 
     def is_early(self) -> bool:
-        """Tell whether few have, so that one batch alone may be to blame."""
+        """Return whether few have, so that one batch alone may be to blame."""
         return self._row <= ROW
 
     def is_season(self, now: float) -> bool:
-        """Tell whether poison was proven lately."""
+        """Return whether poison was proven lately."""
         return now < self._season_until
 
     def wants_health(self, now: float) -> bool:
-        """Tell whether a health check would decide something, should what is sent now be refused."""
+        """Return whether a health check would decide something, should what is sent now be refused."""
         return not self._is_proven(now)
 
     def parts(self, size: int) -> int:
@@ -193,7 +193,7 @@ class Poison:
         return now - self._passed_at <= PROOF_S
 
     def _doubts(self, what: Refused, evidence: Evidence, now: float) -> bool:
-        """Doubt the other side, unless the refusal tells nothing new, or was to be expected."""
+        """Doubt Akto, unless the refusal tells nothing new, or was to be expected."""
         on_the_way = what.size > 1 and (what.is_part or self.is_season(now))
         known = what.refusals.count > 0 and evidence.others and evidence.early
         if evidence.works and (on_the_way or known):

@@ -76,7 +76,7 @@ def _until(date: str, now: float) -> float | None:
 
 @dataclass
 class Health:
-    """How the other side does, and so when the next try may be made.
+    """How Akto does, and so when the next try may be made.
 
     Up: at once. Otherwise one try at a time, each after a wait.
     """
@@ -88,7 +88,7 @@ class Health:
 
     @property
     def is_up(self) -> bool:
-        """Tell whether the last try passed, or none was made."""
+        """Return whether the last try passed, or none was made."""
         return self.kind is Kind.SHIPPED
 
     def due_in(self, now: float) -> float:
@@ -109,7 +109,7 @@ class Health:
             kind: what the answer means.
             now: monotonic seconds.
             chance: a random number from 0 to 1.
-            retry_after: the seconds that the other side asked for.
+            retry_after: the seconds that Akto asked for.
         """
         self.kind = kind
         self.failures += 1

@@ -190,7 +190,7 @@ class Store:
             self._adopted = 0
 
     def close(self, now: float) -> None:
-        """Leave what is on disk to whoever comes next."""
+        """Leave what is on disk to the next session."""
         self.insist()
         self._remove_gone(now)
         self._attempt(now, lambda spool: spool.release())

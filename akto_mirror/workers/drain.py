@@ -141,7 +141,7 @@ async def _say_goodbye(handler: Any) -> None:
     layer = next((each for each in handler.layer.context.layers if isinstance(each, HttpLayer)), None)
     if layer is None:
         return
-    # mitmproxy gives what a command leads to to whoever gave the command, below all layers of TLS.
+    # mitmproxy gives what a command leads to to the layer that gave the command, below all layers of TLS.
     command = commands.RequestWakeup(0.0)
     layer.command_sources[command] = _GoodBye(handler.client)
     await handler.server_event(events.Wakeup(command))

@@ -40,14 +40,14 @@ class NumberedLines(io.TextIOBase):
         return self._stream.fileno()
 
     def isatty(self) -> bool:
-        """Tell whether it is a terminal, where mitmproxy writes in colors."""
+        """Return whether it is a terminal, where mitmproxy writes in colors."""
         return self._stream.isatty()
 
     def write(self, text: str) -> int:
         """Write the lines that are complete.
 
         Raises:
-            OSError: nobody reads any more.
+            OSError: there is no reader any more.
         """
         *lines, self._rest = (self._rest + text).split("\n")
         if lines:

@@ -113,6 +113,6 @@ async def _refuse(mode: ProxyMode) -> None:
 
 
 def _is_tcp(mode: ProxyMode) -> bool:
-    """Tell whether a mode listens at TCP only; of a reverse proxy to HTTPS the part that is HTTP/3 may be left out."""
+    """Return whether a mode listens at TCP only; of a reverse proxy to HTTPS the HTTP/3 part may be left out."""
     is_https = isinstance(mode, ReverseMode) and mode.scheme == "https"
     return mode.transport_protocol == "tcp" or (is_https and mode.transport_protocol == "both")

@@ -122,7 +122,7 @@ def lost_answer(exchange: Exchange, seen: Sighting) -> Sighting:
 
 
 def is_whole_answer(message: Message, exchange: Exchange) -> bool:
-    """Tell whether a message over HTTP/1 is the answer that the target sent."""
+    """Return whether a message over HTTP/1 is the answer that the target sent."""
     half = exchange.answer
     body = dechunk(half.body) if is_chunked(half.head) else half.body
     return message.head == lines_of(half.head) and message.body == body and message.end == COMPLETE

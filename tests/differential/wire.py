@@ -117,7 +117,7 @@ def status(head: bytes) -> int:
 
 
 def closes(message: Message) -> bool:
-    """Tell whether a message says that nothing follows it on its connection."""
+    """Return whether a message says that nothing follows it on its connection."""
     return any(re.match(rb"(?i)connection:.*\bclose\b", line) for line in message.head)
 
 
@@ -127,7 +127,7 @@ def lines_of(head: bytes) -> tuple[bytes, ...]:
 
 
 def is_chunked(head: bytes) -> bool:
-    """Tell whether a head announces the chunked coding."""
+    """Return whether a head announces the chunked coding."""
     return re.search(rb"(?im)^transfer-encoding:.*chunked", head) is not None
 
 

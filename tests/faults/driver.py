@@ -31,7 +31,7 @@ class Clock:
 
     Attributes:
         now: monotonic seconds.
-        set_by: seconds by which somebody has put the epoch's clock forward.
+        set_by: seconds by which a test has put the epoch's clock forward.
     """
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ class Driver:
         return self.in_flight is not None
 
     def finish(self, answer: Answer, *, healthy: bool = True) -> None:
-        """End the send with what the other side answers."""
+        """End the send with what Akto answers."""
         batch, self.in_flight = self.in_flight, None
         assert batch is not None
         result = answer(batch.entries)

@@ -60,7 +60,7 @@ class Tally:
 
     @property
     def is_good(self) -> bool:
-        """Tell whether nothing was lost, and all that counts said the same."""
+        """Return whether nothing was lost, and all that counts said the same."""
         return not self.lost and not self.disagreements and self.twice <= self.kills * BATCH
 
 

@@ -140,7 +140,7 @@ def run(kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0) -> Verd
 
 
 def waiting(folder: Path) -> bool:
-    """Tell whether anything waits in the spool."""
+    """Return whether anything waits in the spool."""
     from akto_mirror.delivery.spool.spool import Spool  # noqa: PLC0415 - the module is also run as a program
 
     spool = Spool(folder / "spool", target="", limit=1, owner="oracle")

@@ -44,7 +44,7 @@ class Reply:
 
     @property
     def takes(self) -> bool:
-        """Tell whether the entries are kept."""
+        """Return whether the entries are kept."""
         return self.status == 200 if self.take is None else self.take
 
 

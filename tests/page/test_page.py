@@ -108,7 +108,7 @@ def test_samples_stay_until_newer_ones_are_asked_for(server: Receiver, look: Loo
 
 
 def test_kinds_are_marked(server: Receiver, look: Look) -> None:
-    """WebSocket, gRPC with its messages, GraphQL and MCP with what they ask for are told apart."""
+    """WebSocket, gRPC with its messages, GraphQL and MCP with what they ask for are distinguished."""
     frames = b64encode(b"\0\0\0\0\2\x08\x07" * 3).decode()
     post(
         server,

@@ -1,4 +1,4 @@
-"""Delivery contract, line 5: who is to blame, where trouble of the other side looks like poison."""
+"""Delivery contract, line 5: who is to blame, where trouble of Akto looks like poison."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def to_utf8(data: bytes, content_type: str, kind: Format) -> bytes:
     """Return a payload's bytes as UTF-8, without a byte order mark; those of UTF-8 as they are, sound or not.
 
     A byte order mark goes before the content type's `charset`, and that before XML's own declaration (RFC 7303,
-    section 3.2), which is written anew if the text was. What no known charset names is UTF-8.
+    section 3.2), which is rewritten if the text was. What no known charset names is UTF-8.
     """
     if data.startswith(BOM_UTF8):
         return data[len(BOM_UTF8) :]

@@ -92,7 +92,7 @@ def _decode_one(data: bytes, name: str, bound: int) -> Decoded:
 
 
 def _is_text(data: bytes) -> bool:
-    """Tell whether a body that could not be decoded was never encoded at all: readable, and no stray control bytes."""
+    """Return whether a body that could not be decoded was never encoded: readable, no stray control bytes."""
     head = data[:512]
     return b"\x00" not in head and head.decode("utf-8", "replace").count("�") <= 1
 
@@ -141,7 +141,7 @@ def _brotli(data: bytes, bound: int) -> Decoded:
 def _brotli_by_pieces(data: bytes, bound: int) -> Decoded:
     """Decode up to the byte at which the library raises, found by ever smaller pieces.
 
-    Each size begins anew, which a stream with a large window makes dear: 7 ms for one of 16 MiB.
+    Each size starts over, which a stream with a large window makes dear: 7 ms for one of 16 MiB.
     """
     sound, size = 0, len(data)
     while True:

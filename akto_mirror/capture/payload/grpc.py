@@ -117,7 +117,7 @@ def room(limit: int) -> int:
 
 
 def fits(found: Sequence[Message], size: int) -> bool:
-    """Tell whether all messages are whole and together no longer than `size`."""
+    """Return whether all messages are whole and together no longer than `size`."""
     return all(message.whole for message in found) and sum(len(message.data) for message in found) <= size
 
 

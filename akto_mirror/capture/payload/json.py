@@ -51,7 +51,7 @@ def without_prefix(data: bytes) -> bytes:
 
 
 def is_json(data: bytes) -> bool:
-    """Tell whether the text is one JSON value, lone surrogates and NaN included, nested less than a parser bears."""
+    """Return whether the text is one JSON value, lone surrogates and NaN included, nested less than a parser bears."""
     try:
         _raw.decode(data)
     except RecursionError:
@@ -128,7 +128,7 @@ def _open(brackets: bytes) -> bytes | None:
 
 
 def is_balanced(data: bytes) -> bool:
-    """Tell whether all strings end and all brackets match, which is most of what a lenient parser asks for."""
+    """Return whether all strings end and all brackets match, which is most of what a lenient parser asks for."""
     masked = _masked(data)
     return masked.count(b'"') % 2 == 0 and _open(_brackets(masked)) == b""
 

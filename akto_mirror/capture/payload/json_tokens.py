@@ -93,7 +93,7 @@ class Tail:
         return expected is _Expects.COLON
 
     def _takes_value(self) -> bool:
-        """Tell whether a value may follow; at the top one may follow another."""
+        """Return whether a value may follow; at the top one may follow another."""
         if self._expects is _Expects.NEXT:
             return not self._stack
         return self._expects in (_Expects.VALUE, _Expects.MEMBER_VALUE)

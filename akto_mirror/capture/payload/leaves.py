@@ -1,4 +1,4 @@
-"""The leaves of a payload: where its values stand and under which names, so that only what changed is written anew."""
+"""The leaves of a payload: where its values stand and under which names, so that only what changed is rewritten."""
 
 from __future__ import annotations
 

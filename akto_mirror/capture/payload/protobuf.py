@@ -157,7 +157,7 @@ def _whole_fields(data: bytes, bound: int) -> int:
 
 
 def _shortened(message: bytes, field: Field, room: int, depth: int) -> bytes:
-    """Return a length-delimited field with as much content as fits, its length written anew; empty if none does."""
+    """Return a length-delimited field with as much content as fits, its length rewritten; empty if none does."""
     tag = message[field.start : _varint(message, field.start)[1]]
     space = min(_content_room(room - len(tag)), len(message) - field.value)
     # Little more is looked at than can be kept.
@@ -222,7 +222,7 @@ def _probe(content: bytes, size: int) -> _Probe | None:
 
 
 def is_message(content: bytes, size: int = 0) -> bool:
-    """Tell whether bytes read as a message, by their first fields.
+    """Return whether bytes read as a message, by their first fields.
 
     Args:
         content: the bytes.
@@ -232,7 +232,7 @@ def is_message(content: bytes, size: int = 0) -> bool:
 
 
 def is_text(content: bytes, size: int = 0) -> bool:
-    """Tell whether bytes, cut from `size` or not, are a string rather than a message."""
+    """Return whether bytes, cut from `size` or not, are a string rather than a message."""
     if CONTROL.search(content) or not _is_utf8(content, size):
         return False
     if LINE_CONTROL.search(content):
@@ -261,7 +261,7 @@ Rewrite = Callable[[Place, bytes], bytes]
 
 
 def rewrite(message: bytes, change: Rewrite, place: Place = ROOT, depth: int = 0) -> bytes:
-    """Return a message with its strings rewritten, in messages in it too; lengths are written anew, all else stays.
+    """Return a message with its strings rewritten, in messages in it too; lengths are rewritten, all else stays.
 
     Args:
         message: the message.

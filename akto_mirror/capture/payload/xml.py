@@ -140,7 +140,7 @@ class _Outline:
         parser.Parse(self._data[self.region :], True)
 
     def in_cdata(self) -> bool:
-        """Tell whether the last mark opens a section of character data."""
+        """Return whether the last mark opens a section of character data."""
         return bool(self.marks) and self.marks[-1].kind is _Kind.CDATA
 
     def begin(self) -> int:

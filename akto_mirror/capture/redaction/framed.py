@@ -31,7 +31,7 @@ def is_grpc_text(text: bytes) -> bool:
 
 
 def grpc_messages(text: bytes, look: Look) -> bytes | None:
-    """Hide what has to be hidden in the strings of gRPC's messages, and write their lengths anew.
+    """Hide what has to be hidden in the strings of gRPC's messages, and rewrite their lengths.
 
     Args:
         text: the messages in base64, as Akto gets them.

@@ -127,7 +127,7 @@ class Hiding:
         return {name: self._header(name, value, reads=reads) for name, value in values.items()}
 
     def _fires(self, values: Mapping[str, str]) -> bool:
-        """Tell whether there may be something to hide in one of the headers."""
+        """Return whether there may be something to hide in one of the headers."""
         # Cookies are pairs, of which each name counts.
         text = "\n".join(f"{name}: {value}" for name, value in values.items()).encode("utf-8", "replace")
         redaction = self._redaction

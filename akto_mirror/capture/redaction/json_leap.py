@@ -35,7 +35,7 @@ class Leap:
         self._done = 0
 
     def changes(self) -> list[Change] | None:
-        """Return what to write anew; None if names stand beside their values, so that all has to be read."""
+        """Return what to rewrite; None if names stand beside their values, so that all has to be read."""
         masked, position, inside = self._masked, 0, 0
         for place in self._places:
             if place.start < self._done:

@@ -77,7 +77,7 @@ def _is_cut(data: bytes) -> bool:
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
-    """Hide what has to be hidden in JSON, and write nothing else anew."""
+    """Hide what has to be hidden in JSON, and leave the rest as it is."""
     if places[-1].end < len(data):
         changes = Leap(data, places, look).changes()
         if changes is not None:
@@ -110,7 +110,7 @@ class _Walk:
         self._hidden_from, self._depth = -1, 0
 
     def changes(self) -> list[Change]:
-        """Read the text, and return what to write anew in it."""
+        """Read the text, and return what to rewrite in it."""
         starts, count, number = self._starts, len(self._starts), 0
         for item in ITEM.finditer(self._data):
             kind = item.lastindex

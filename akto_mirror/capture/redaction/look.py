@@ -41,7 +41,7 @@ class Hidden:
         self.counts["name", rule] += 1
 
     def spend(self) -> bool:
-        """Tell whether one more text may be looked into."""
+        """Return whether one more text may be looked into."""
         self.left -= 1
         return self.left >= 0
 

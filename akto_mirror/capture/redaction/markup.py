@@ -35,7 +35,7 @@ def may_be(data: bytes) -> bool:
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
-    """Hide what has to be hidden between and in tags, and write nothing else anew."""
+    """Hide what has to be hidden between and in tags, and leave the rest as it is."""
     walk_ = _Walk(data, look)
     for place in places:
         walk_.at(place.start)
@@ -48,7 +48,7 @@ class _Walk:
     """Goes through the places of one text.
 
     Attributes:
-        changes: what to write anew, in order.
+        changes: what to rewrite, in order.
     """
 
     def __init__(self, data: bytes, look: Look) -> None:

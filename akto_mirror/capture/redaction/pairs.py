@@ -21,7 +21,7 @@ def is_form(data: bytes) -> bool:
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
-    """Hide values in `name=value&name=value`, and write nothing else anew; of `user[password]` every name counts."""
+    """Hide values in `name=value&name=value`, and leave the rest as it is; of `user[password]` every name counts."""
     changes, done, last = list[Change](), 0, places[-1]
     for place in places:
         if place.start < done:

@@ -54,7 +54,7 @@ USER_INFO = re.compile(rb":(?:\\*/){2}([^/?#\s\"'<>\\@:]{1,128})(:?)([^/?#\s\"'<
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
-    """Hide what has to be hidden in a text, and write nothing else anew."""
+    """Hide what has to be hidden in a text, and leave the rest as it is."""
     search = _Search(data, look)
     for place in places:
         search.at(place)
@@ -68,7 +68,7 @@ class _Search:
     """Goes through the places of one text.
 
     Attributes:
-        changes: what to write anew, in order.
+        changes: what to rewrite, in order.
     """
 
     def __init__(self, data: bytes, look: Look) -> None:

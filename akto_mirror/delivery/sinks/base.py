@@ -96,13 +96,13 @@ class SendResult:
 
 
 class Sink(Protocol):
-    """A destination. It never raises for what the other side does."""
+    """A destination. It never raises for what Akto does."""
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Deliver a batch of encoded entries within `timeout_s` seconds in all."""
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Tell whether the destination says of itself that it works."""
+        """Return whether the destination says of itself that it works."""
 
     def abort(self) -> None:
         """End a `send` that runs in another thread; it then returns a fault."""

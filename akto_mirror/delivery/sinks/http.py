@@ -54,7 +54,7 @@ class HttpSink:
         self._aborted = False
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Post a batch; the time-out bounds the whole exchange, however slowly the other side answers."""
+        """Post a batch; the time-out bounds the whole exchange, however slowly Akto answers."""
         return self._ask("POST", self._url, batch_body(entries), timeout_s)
 
     def is_healthy(self, timeout_s: float) -> bool:

@@ -37,7 +37,7 @@ class Sent:
 
 
 class KafkaSink:
-    """Produces batches with a client that is made at the first of them, and anew after each failure.
+    """Produces batches with a client that is made at the first of them, and again after each failure.
 
     Args:
         config: which topic, and how.

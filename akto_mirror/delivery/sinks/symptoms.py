@@ -1,4 +1,4 @@
-"""What the answer to a batch means, and the likely mistake behind one that waiting does not mend. No I/O."""
+"""What the answer to a batch means, and the likely mistake behind one that waiting does not fix. No I/O."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ NETWORK_HINTS = (
 def judge(status: int | None) -> Kind:
     """Tell what an HTTP status means; None is trouble with the network.
 
-    Akto's service says yes with 200 and nothing else; whoever answers with another 2xx is not Akto's service.
+    Akto's service says yes with 200 and nothing else; a server that answers with another 2xx is not Akto's service.
     """
     if status is None or status >= 500 or status in TRANSIENT:
         return Kind.TRANSIENT
@@ -76,12 +76,12 @@ def judge(status: int | None) -> Kind:
 
 
 def blames_entries(status: int | None) -> bool:
-    """Tell whether the status can be due to what the batch holds."""
+    """Return whether the status can be due to what the batch holds."""
     return status is not None and (status == 500 or (400 <= status < 500 and status not in BLAMELESS))
 
 
 def hint(status: int | None) -> str:
-    """Name the likely mistake behind a status that waiting does not mend; empty if there is none to name."""
+    """Name the likely mistake behind a status that waiting does not fix; empty if there is none to name."""
     if status is None or judge(status) in (Kind.SHIPPED, Kind.TRANSIENT):
         return ""
     if 300 <= status < 400:

@@ -56,7 +56,7 @@ class SpoolByHand(SpoolFile):
         return sum(found.values())
 
     def redirect(self, start: str, end: str) -> int:
-        """Let what waits for one target go to another, sent by whoever comes next; returns how many entries."""
+        """Let what waits for one target go to another, sent by the next session; returns how many entries."""
         with self._transaction() as db:
             return sessions.redirect(db, start, end)
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the spool's file, and how SQLite's and the system's errors are told apart."""
+"""What can go wrong with the spool's file, and how SQLite's and the system's errors are distinguished."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def of_value(error: Exception, file: Path) -> SpoolError:
 
 
 def is_nearly_full(folder: Path) -> bool:
-    """Tell whether a folder's disk has hardly any room left."""
+    """Return whether a folder's disk has hardly any room left."""
     try:
         return shutil.disk_usage(folder).free < NEARLY_FULL
     except OSError:
@@ -91,7 +91,7 @@ def is_nearly_full(folder: Path) -> bool:
 
 
 def _is_writable(file: Path) -> bool:
-    """Tell whether the system would let the file be written: SQLite calls a damaged header read-only, too."""
+    """Return whether the system would let the file be written: SQLite calls a damaged header read-only, too."""
     try:
         read_only = hasattr(os, "statvfs") and os.statvfs(file).f_flag & os.ST_RDONLY
     except OSError:

@@ -43,7 +43,7 @@ class SpoolFile:
         self._identity: tuple[int, int] | None = None
 
     def exists(self) -> bool:
-        """Tell whether there is a file at all; one that the system does not let be looked at is none."""
+        """Return whether there is a file at all; one that the system does not let be looked at is none."""
         try:
             return self.file.exists()
         except OSError:
@@ -107,7 +107,7 @@ class SpoolFile:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn what SQLite and the system raise into a `SpoolError`; after most of them the file is opened anew."""
+        """Turn what SQLite and the system raise into a `SpoolError`; after most of them the file is reopened."""
         try:
             yield
         except sqlite3.Error as error:

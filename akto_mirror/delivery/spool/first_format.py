@@ -55,10 +55,10 @@ class FirstFormat:
         folder: of the spool.
         lease_s: seconds without a sign of life after which its writers count as dead.
         clock: epoch seconds, for the name of a damaged file.
-        monotonic: seconds of a clock that nobody sets.
+        monotonic: seconds of the monotonic clock.
 
     Attributes:
-        notes: what is to be told of it; whoever tells takes it out.
+        notes: what is to be logged of it; the reporter takes it out.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class FirstFormat:
         self._empty: object = None
 
     def is_news(self) -> bool:
-        """Tell whether there is a file, and it was not found empty as it is."""
+        """Return whether there is a file, and it was not found empty as it is."""
         looks = self._looks()
         return looks is not None and looks != self._empty
 
@@ -89,10 +89,10 @@ class FirstFormat:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def move(self, store: Store) -> bool:
-        """Move what no living process holds, as much as one step may take; tells whether more is left.
+        """Move what no living process holds, as much as one step may take; returns whether more is left.
 
         Args:
-            store: keeps rows, none of them twice; called while nobody else can open the file.
+            store: keeps rows, none of them twice; called while no other process can open the file.
 
         Raises:
             SpoolError: raised by `store`.
@@ -193,7 +193,7 @@ class _NothingError(Exception):
 
 
 def _some(db: sqlite3.Connection, living: set[str]) -> list[Foreign]:
-    """Read what nobody holds, up to the bytes of a step; the oldest batch first, and dead letters last."""
+    """Read what no process holds, up to the bytes of a step; the oldest batch first, and dead letters last."""
     rows: list[Foreign] = []
     size = 0
     for table, reason in _TABLES.items():
@@ -225,7 +225,7 @@ def _holds_more(db: sqlite3.Connection) -> bool:
 
 
 def _shrink(db: sqlite3.Connection) -> bool:
-    """Give pages back to the disk; tells whether there are more."""
+    """Give pages back to the disk; returns whether there are more."""
     before = db.execute("PRAGMA freelist_count").fetchone()[0]
     db.executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")
     return bool(0 < db.execute("PRAGMA freelist_count").fetchone()[0] < before)

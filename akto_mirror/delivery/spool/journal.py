@@ -47,7 +47,7 @@ def _set(db: sqlite3.Connection, *pragmas: str) -> None:
 
 
 def is_filled(journal: Path) -> bool:
-    """Tell whether the journal has its room."""
+    """Return whether the journal has its room."""
     try:
         return journal.stat().st_size >= JOURNAL_BYTES
     except OSError:
@@ -55,7 +55,7 @@ def is_filled(journal: Path) -> bool:
 
 
 def fill(db: sqlite3.Connection, journal: Path) -> None:
-    """Fill the journal up with zeros, while nobody can write to it.
+    """Fill the journal up with zeros, while no process can write to it.
 
     Raises:
         sqlite3.Error: another process has the file locked.

@@ -1,7 +1,7 @@
-"""Who of several processes is dead: whoever has given no sign of life for a lease. No clock and no I/O.
+"""Which of several processes are dead: those without a sign of life for a lease. No clock and no I/O.
 
 A sign of life is a number that its process counts up. No two clocks are compared, and none that can be set is asked:
-whoever watches measures by its own how long a number has not changed.
+each process measures by its own how long a number has not changed.
 """
 
 from __future__ import annotations

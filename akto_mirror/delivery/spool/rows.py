@@ -151,7 +151,7 @@ def bury_damaged(db: sqlite3.Connection, batch: int) -> None:
 
 
 def revive(db: sqlite3.Connection, letter: int, target: str, now: float) -> None:
-    """Make a batch of a dead letter, for whoever comes next, and for `target` unless that is empty; `now` as epoch."""
+    """Make a batch of a dead letter, for the next session, and for `target` unless that is empty; `now` as epoch."""
     row = db.execute(
         "SELECT target, dead.payload, payloads.payload FROM dead LEFT JOIN payloads ON payloads.id = dead.payload"
         " WHERE dead.id = ?",
@@ -168,7 +168,7 @@ def revive(db: sqlite3.Connection, letter: int, target: str, now: float) -> None
 
 
 def take_in(db: sqlite3.Connection, row: Foreign) -> None:
-    """Store a row of another format as it is, for whoever comes next; one that has been taken in before is not."""
+    """Store a row of another format as it is, for the next session; one that has been taken in before is not."""
     if not db.execute("INSERT OR IGNORE INTO imported VALUES (?)", (row.source,)).rowcount:
         return
     payload = insert_payload(db, row.payload if isinstance(row.payload, bytes) else str(row.payload).encode())

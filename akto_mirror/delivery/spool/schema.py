@@ -81,7 +81,7 @@ def read_text(raw: bytes) -> str:
 
 
 def is_newer(file: Path, timeout_s: float) -> bool:
-    """Tell whether a file holds a format that only a newer version knows; what cannot be read does not.
+    """Return whether a file holds a format that only a newer version knows; what cannot be read does not.
 
     SQLite itself looks: to open and close the file besides it would end the locks that this process has on it.
     """

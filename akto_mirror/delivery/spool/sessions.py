@@ -57,7 +57,7 @@ def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection
 
 
 def release(db: sqlite3.Connection, holder: str) -> None:
-    """Leave everything to whoever comes next."""
+    """Leave everything to the next session."""
     db.execute(f"DELETE FROM sessions WHERE holder = ? AND {_EMPTY}", (holder,))  # noqa: S608 - constant
     db.execute("UPDATE sessions SET holder = ? WHERE holder = ?", (FREE, holder))
 
@@ -86,5 +86,5 @@ def batches(db: sqlite3.Connection, holder: str) -> set[int]:
 
 
 def holds(db: sqlite3.Connection, holder: str, batch: int) -> bool:
-    """Tell whether a batch is a holder's."""
+    """Return whether a batch is a holder's."""
     return db.execute(f"SELECT 1 {_HELD} AND batches.id = ?", (holder, batch)).fetchone() is not None

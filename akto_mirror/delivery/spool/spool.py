@@ -25,7 +25,7 @@ from akto_mirror.delivery.spool.rows import ROW_OVERHEAD
 # The part of the spool's bytes that refused entries may take.
 DEAD_SHARE = 10
 
-# Pages that one transaction of tidying gives back, so that it fits the journal's room and nobody waits for long, and
+# Pages that one transaction of tidying gives back, so that it fits the journal and no process waits long, and
 # how many transactions one step has. It is not worth while to begin before so many are free.
 TIDY_PAGES = 16
 TIDY_TIMES = 16
@@ -60,7 +60,7 @@ class Spool(SpoolByHand):
         owner: a name that no other process has.
         lease_s: after so many seconds without a sign of life others take this process's batches over.
         clock: epoch seconds, which are only ever shown.
-        monotonic: seconds of a clock that nobody sets.
+        monotonic: seconds of the monotonic clock.
 
     Attributes:
         damaged: ids of batches that turned out to be damaged and were moved to the dead letters.
@@ -95,11 +95,11 @@ class Spool(SpoolByHand):
         self._beat_at = float("-inf")
 
     def _is_new(self) -> bool:
-        """Tell whether there is no file that this process would have to look at."""
+        """Return whether there is no file that this process would have to look at."""
         return not self._touched and not super().exists()
 
     def exists(self) -> bool:
-        """Tell whether anything may be on disk, also of the first format."""
+        """Return whether anything may be on disk, also of the first format."""
         return super().exists() or self._first.is_news()
 
     @property
@@ -232,7 +232,7 @@ class Spool(SpoolByHand):
             return sessions.batches(db, self.owner)
 
     def release(self) -> None:
-        """Leave this process's batches to whoever comes next, and close the file."""
+        """Leave this process's batches to the next session, and close the file."""
         if not self._touched:
             return
         with self._transaction() as db:

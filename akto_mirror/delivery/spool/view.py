@@ -1,6 +1,6 @@
 """What is in a spool, for those who only look: without a change, and no longer than others can wait.
 
-While a reader has the file locked, nobody can end a change; so each look is one short statement that gives up in time.
+While a reader has the file locked, no process can end a change; so each look is one short statement with a time limit.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def leave(folder: Path, name: str, target: str, ends: str) -> None:
 
 
 def keep(folder: Path, name: str) -> None:
-    """Keep the files of a spool, but for what SQLite makes anew."""
+    """Keep the files of a spool, but for what SQLite makes again."""
     (FOLDER / name).mkdir(exist_ok=True)
     for path in folder.iterdir():
         if path.name.startswith("spool.db") and not path.name.endswith("-shm"):

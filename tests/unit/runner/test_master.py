@@ -45,7 +45,7 @@ def made() -> tuple[type[object], type[object], list[str]]:
 
 
 def test_a_known_mitmproxy_gets_the_table() -> None:
-    """This mitmproxy is one of those that the tests have compared with, or the comparison has to be looked at anew."""
+    """This mitmproxy is one of those that the tests have compared with, or the comparison has to be reviewed."""
     assert known.is_known(), known.digest()
     assert made() == (TableManager, QuickOptions, [str(ADDON)])
 

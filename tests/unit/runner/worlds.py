@@ -259,7 +259,7 @@ def _method(found: Any) -> Any:
 
 
 def _holds(addon: Any, other: Any) -> bool:
-    """Tell whether one is the other or stands above it: a ring would end neither manager."""
+    """Return whether one is the other or stands above it: a ring would end neither manager."""
     return addon is other or any(_holds(child, other) for child in addon.held or ())
 
 

@@ -150,7 +150,7 @@ def test_a_cap_of_bytes_holds() -> None:
 
 
 def test_another_policy_forgets_nothing() -> None:
-    """Options may change while the proxy runs; only another bound on the memory begins anew."""
+    """Options may change while the proxy runs; only another bound on the memory starts over."""
     sampler = settled()
     sampler.follow(Policy(novel=True, per_window=2, window_s=60))
     assert not run(sampler, head(), payloads({"a": 1})).wanted

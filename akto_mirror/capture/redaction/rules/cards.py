@@ -36,7 +36,7 @@ def candidates(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def is_card(data: bytes, start: int, end: int) -> bool:
-    """Tell whether digits are a card's number, by themselves and by what stands beside them.
+    """Return whether digits are a card's number, by themselves and by what stands beside them.
 
     Args:
         data: the text.
@@ -58,14 +58,14 @@ def _stands_alone(data: bytes, start: int, end: int) -> bool:
 
 
 def has_issuer(digits: bytes) -> bool:
-    """Tell whether a number begins as those of an issuer do, and is as long as they are."""
+    """Return whether a number begins as those of an issuer do, and is as long as they are."""
     if not ISSUERS.fullmatch(digits):
         return False
     return len(digits) >= 16 or digits[:2] in (b"34", b"37") or (SHORT.match(digits) is not None)
 
 
 def has_check_digit(digits: bytes) -> bool:
-    """Tell whether the last digit is the one that Luhn's algorithm asks for."""
+    """Return whether the last digit is the one that Luhn's algorithm asks for."""
     plain, doubled = digits[::-2], digits[-2::-2].translate(DOUBLED)
     return (sum(plain) - ZERO * len(plain) + sum(doubled)) % 10 == 0
 

@@ -17,7 +17,7 @@ Spans = Callable[[bytes], Iterator[tuple[int, int]]]
 
 
 def is_linear() -> bool:
-    """Tell whether expressions take time in proportion to the text, whatever they are."""
+    """Return whether expressions take time in proportion to the text, whatever they are."""
     return re2 is not None
 
 
@@ -39,7 +39,7 @@ def spans(pattern: str, *, ignore_case: bool = False) -> Spans:
 
 
 def first(pattern: str) -> Callable[[bytes], bool]:
-    """Return what tells whether an expression is found in bytes."""
+    """Return what returns whether an expression is found in bytes."""
     search = _compiled(pattern, ignore_case=False).search
     return lambda data: search(data) is not None
 

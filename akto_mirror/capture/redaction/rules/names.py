@@ -77,7 +77,7 @@ SEGMENTS = re.compile(r"[.\[\]:/?&=#\\\"'{}()$@]+")
 WORDS = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 DIGITS = "0123456789"
 
-# Longer names are nobody's, and words that are looked at together, as `p-i-n` or `secret_access_key`.
+# Longer names are not in use, and words that are looked at together, as `p-i-n` or `secret_access_key`.
 MAX_NAME = 256
 MAX_WORDS = 24
 MOST_JOINED = 5

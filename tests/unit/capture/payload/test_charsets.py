@@ -49,7 +49,7 @@ def test_json_under_the_default_label_is_utf8_if_it_reads_so() -> None:
 
 @pytest.mark.parametrize("encoding", ["ISO-8859-1", "windows-1252", "GBK"])
 def test_xml_says_it_itself(encoding: str) -> None:
-    """Its declaration is written anew with the text."""
+    """Its declaration is rewritten with the text."""
     head, tail = f"<?xml version='1.0' encoding='{encoding}'?><a>", "é</a>"
     shown = to_utf8((head + tail).encode(encoding), "application/xml", Format.XML).decode()
     assert shown == head.replace(encoding, "UTF-8") + tail

@@ -66,7 +66,7 @@ def test_many_fields() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 5, 9])
 def test_nested_messages_stay_whole(depth: int) -> None:
-    """The length of each is written anew."""
+    """The length of each is rewritten."""
     message = Note(number=5, text="x" * 300_000)
     for level in range(depth):
         message = Note(text=f"level {level}", inner=message)
@@ -123,7 +123,7 @@ def test_any_bytes(data: bytes, room: int) -> None:
 
 @given(notes)
 def test_strings_are_rewritten(message: Any) -> None:
-    """With lengths anew; what is not changed comes back as it is."""
+    """With rewritten lengths; what is not changed comes back as it is."""
     whole = message.SerializeToString()
     assert protobuf.rewrite(whole, lambda _, text: text) == whole
     seen = list[tuple[tuple[str, ...], bytes]]()

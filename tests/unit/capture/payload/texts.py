@@ -120,7 +120,7 @@ def read_multipart(text: bytes, content_type: str) -> list[tuple[str, bytes]]:
 
 
 def is_cut_of(kept: str, whole: str, ending: str) -> bool:
-    """Tell whether a text is the beginning of another with nothing behind it but what the expression matches."""
+    """Return whether a text is the beginning of another with nothing behind it but what the expression matches."""
     same = next((at for at, (one, other) in enumerate(zip(kept, whole, strict=False)) if one != other), None)
     same = min(len(kept), len(whole)) if same is None else same
     # An ending may begin as the text goes on.
