@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from akto_mirror import threads
 from akto_mirror.accounts import Stats
+from akto_mirror.addon import commands
 from akto_mirror.ingestion.service import Receiver
 from akto_mirror.outcomes import Dropped, Outcome, Reason
 from akto_mirror.telemetry import server
@@ -153,6 +155,9 @@ def test_a_dry_run_cannot_send(name: str, arguments: list[Any]) -> None:
 def test_check_answers(is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once where it is done in a moment, with what is wrong and what to do; else by where the answer comes."""
     monkeypatch.setattr(threads, "PATIENCE_S", 0.0 if is_slow else 30.0)
+    answered, steps = threading.Event(), commands._check
+    if is_slow:
+        monkeypatch.setattr(commands, "_check", lambda *given: answered.wait(30) and steps(*given))
     with Receiver(token="right") as akto:
         for url, token, told in (
             (akto.url, "right", "all is well: resolve, connect, /healthCheck, /api/auth-check"),
@@ -161,7 +166,9 @@ def test_check_answers(is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         ):
             with mirroring(url=url, token=token) as running:
                 answer = call(running, "akto.check")
+                answered.set()
             assert answer.startswith(f"checking {url}" if is_slow else told)
+            answered.clear()
 
 
 def test_check_tells_each_step(caplog: pytest.LogCaptureFixture) -> None:
