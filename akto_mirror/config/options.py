@@ -180,7 +180,9 @@ def _check(option: Option, value: Any) -> None:
     if not all(_is_unicode(text) for text in _texts(value)):
         raise ConfigError(option.name, value, "it must be valid UTF-8")
     if option.choices and value not in option.choices:
-        raise ConfigError(option.name, value, f"it must be one of {', '.join(option.choices)}")
+        raise ConfigError(
+            option.name, value, f"it must be one of {', '.join(choice or 'empty' for choice in option.choices)}"
+        )
     if option.bounds and not option.bounds[0] <= value <= option.bounds[1]:
         raise ConfigError(option.name, value, f"it must be between {option.bounds[0]} and {option.bounds[1]}")
 

@@ -224,7 +224,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("account_id", "1.5", "must be a whole number"),
     ("account_id", "\u0661", "must be a whole number"),
     ("content_types", " , ", "must name what content types contain"),
-    ("direction", "in", "one of , 1, 2"),
+    ("direction", "in", "one of empty, 1, 2"),
     ("routes", ["a.test/*", "a*b.test/*"], "a*b.test/*: a host may hold * only at its start"),
     ("routes", ["a.test:80/*"], "no port"),
     ("routes", [""], "names no host"),
