@@ -41,7 +41,7 @@ def _serve(script: Reply, port: multiprocessing.Queue[int]) -> None:
 
 @contextmanager
 def _akto(kind: str) -> Iterator[str]:
-    """Run Akto in a process of its own, so that its CPU time is nobody else's; yields its URL."""
+    """Run Akto in a process of its own, so that its CPU time is its own; yields its URL."""
     if kind == "dead name":
         yield "http://does-not-exist.invalid:9091"
         return

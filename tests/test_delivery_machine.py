@@ -224,7 +224,7 @@ class Delivery(RuleBasedStateMachine):
         assert told[Outcome.SHIPPED] == counts.shipped
         assert told[Outcome.REJECTED] == counts.rejected
         dropped = counts.dropped.get(Dropped.SHUTDOWN, 0) + counts.dropped.get(Dropped.DEAD_FULL, 0)
-        # Of entries that another process has left nobody here follows the flows.
+        # Of entries that another process has left no flows are followed here.
         damaged = counts.dropped.get(Dropped.DAMAGED, 0)
         assert dropped + max(0, damaged - counts.recovered) <= told[Outcome.DROPPED] <= dropped + damaged
         assert told[Outcome.HANDED_OVER] <= counts.handed_over

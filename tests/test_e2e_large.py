@@ -142,7 +142,7 @@ def talk(connection: ServerConnection) -> None:
     "size", [pytest.param(100 * MIB, id="100-MB"), pytest.param(1024 * MIB, id="1-GB", marks=SLOW)]
 )
 def test_messages_of_a_websocket(size: int) -> None:
-    """Half of so many bytes each way; mitmproxy would keep all of them, and nobody looks at them here."""
+    """Half of this many bytes each way; mitmproxy would keep all of them, and nothing looks at them here."""
     with serve(talk, "127.0.0.1", 0, compression=None, max_size=None) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         target = f"127.0.0.1:{server.socket.getsockname()[1]}"

@@ -187,7 +187,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", [f"spool-{VERSION}.db", f"spool-{VERSION + 1}.db", FIRST])
 def test_a_newer_format_is_left_alone(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 8: what a newer version has written is no damage, whatever its file is called; that is told once."""
+    """Line 8: what a newer version has written is no damage, whatever its file is called; that is logged once."""
     folder = tmp_path / "s"
     folder.mkdir(mode=0o700)
     with contextlib.closing(sqlite3.connect(folder / name)) as db:
@@ -209,7 +209,7 @@ def test_a_newer_format_is_left_alone(tmp_path: Path, name: str, caplog: pytest.
 
 
 def test_the_status_tells_of_newer_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Line 6: whoever looks for entries learns that there are some of a newer version."""
+    """Line 6: a user who looks for entries learns that there are some of a newer version."""
     mine = Spool(tmp_path / "s", target="t", limit=10**6, owner="me")
     mine.put([b"x"])
     mine.close()
@@ -220,7 +220,7 @@ def test_the_status_tells_of_newer_files(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_a_damaged_file_of_the_first_format_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 9: it is kept and told once, and nothing else is held up by it."""
+    """Line 9: it is kept and logged once, and nothing else is held up by it."""
     folder = tmp_path / "s"
     folder.mkdir(mode=0o700)
     (folder / FIRST).write_bytes(b"my diary" * 1000)

@@ -20,7 +20,7 @@ each_kind = pytest.mark.parametrize("kind", disks.KINDS)
 @each_kind
 @pytest.mark.timeout(600)
 def test_what_is_on_a_full_disk_arrives(kind: str) -> None:
-    """Line 9: filled, looked at, killed and restarted: nothing is lost, nobody makes room, and all counts agree."""
+    """Line 9: filled, looked at, killed and restarted: nothing is lost, no room is made, and all counts agree."""
     try:
         tally = fulldisk.run(kind, 0, seed=5)
     except disks.NotPermittedError as error:

@@ -93,7 +93,7 @@ def test_queries_are_always_read(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(("name", "read"), [("api.yaml", yaml.safe_load), ("api.json", json.loads)])
 def test_the_output_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, read: Any) -> None:
-    """Its ending says the format, and nobody else may read a new one."""
+    """Its ending says the format, and no other user may read a new one."""
     file = tmp_path / name
     assert run(ndjson(tmp_path / "a", entry(responsePayload={"a": 1})), "-o", file) == 0
     assert read(file.read_text())["paths"]["/a"]["get"]["responses"]["200"]

@@ -295,7 +295,7 @@ def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path) -> None:
 
 
 def test_workers_end_with_their_parent(api: Api, tmp_path: Path) -> None:
-    """Where it is killed nobody could replace or end them."""
+    """Without it nothing could replace or end them."""
     with FaultServer() as akto, serving(api, akto, tmp_path) as proxy:
         left = proxy.workers
         proxy.process.kill()

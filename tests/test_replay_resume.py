@@ -47,7 +47,7 @@ def test_an_interrupted_replay_can_be_resumed(number: signal.Signals, tmp_path: 
 
 
 def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
-    """Whoever cannot wait for the flush need not; what has arrived is kept in mind all the same."""
+    """A user who cannot wait for the flush need not; what has arrived is kept in mind all the same."""
     path, slow = many(tmp_path / "flows.mitm", 1000), Slow(after=5)
     patient = ("--set", "akto_timeout_s=3600", "--set", "akto_shutdown_s=3600")
     with Receiver(on_answer=slow) as akto:

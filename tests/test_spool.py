@@ -255,7 +255,7 @@ def test_a_living_owner_keeps_its_batches(tmp_path: Path) -> None:
 
 
 def test_a_dead_owners_batches_are_taken_over(tmp_path: Path) -> None:
-    """Line 8: a lease after somebody has first seen it, and not before, exactly one of the others gets them."""
+    """Line 8: a lease after one of them has first seen it, and not before, exactly one of the others gets them."""
     clock = Clock()
     dead, second, third = (spool(tmp_path, name, clock=clock) for name in ("dead", "second", "third"))
     dead.put(BATCH)
@@ -271,7 +271,7 @@ def test_a_dead_owners_batches_are_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("inherits", [True, False])
 def test_however_much_is_taken_over_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, inherits: bool) -> None:
-    """Line 8: what another process has left, or what is to go elsewhere, changes hands as a whole; it is told once."""
+    """Line 8: what another process has left, or what is to go elsewhere, changes hands as a whole; it is logged once."""
     caplog.set_level("INFO")
     clock = Clock()
     first, second = spool(tmp_path, "first", clock=clock), spool(tmp_path, "second", clock=clock)
@@ -357,8 +357,8 @@ def test_a_clock_that_jumps_strands_nothing(tmp_path: Path, jump: float) -> None
     assert other.adopt() == 3
 
 
-def test_whoever_slept_takes_nothing_from_the_living(tmp_path: Path) -> None:
-    """Line 8: where the whole machine slept, whoever wakes first gives the others the time to show that they live."""
+def test_one_that_slept_takes_nothing_from_the_living(tmp_path: Path) -> None:
+    """Line 8: where the whole machine slept, the first to wake gives the others the time to show that they live."""
     clock = Clock()
     mine, other = spool(tmp_path, "me", clock=clock), spool(tmp_path, "other", clock=clock)
     mine.put(BATCH)
@@ -539,7 +539,7 @@ def killed(folder: Path) -> Path:
 
 
 def test_what_a_killed_process_has_half_done_is_undone(tmp_path: Path) -> None:
-    """Line 9: whoever opens the file next finds it as it was, and leaves the journal its room."""
+    """Line 9: the next to open the file finds it as it was, and leaves the journal its room."""
     journal = killed(tmp_path)
     with contextlib.closing(sqlite3.connect(f"file:{journal.with_name(FILE)}?immutable=1", uri=True)) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() != ("ok",), "nothing was half done"

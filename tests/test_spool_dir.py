@@ -1,4 +1,4 @@
-"""Delivery contract, line 9: a spool that can never be used is told at the start, and by `check` and `doctor`."""
+"""Delivery contract, line 9: a spool that can never be used is reported at the start, and by `check` and `doctor`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOBODY = 65534
 
 @pytest.fixture(params=["below a file", "not a file system for files", "read-only", "another user's"])
 def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A folder in which no file can be made, whoever tries."""
+    """A folder in which no file can be made by any user."""
     if request.param == "below a file":
         (tmp_path / "file").touch()
         yield tmp_path / "file" / "spool"

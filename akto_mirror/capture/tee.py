@@ -108,7 +108,7 @@ def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule)
 
 
 def _is_refused(message: http.Message) -> bool:
-    """Return whether another addon has set `stream = False`: until somebody sets it, it is only the class's default."""
+    """Return whether another addon has set `stream = False`: until an addon sets it, it is only the class's default."""
     return vars(message).get("stream", True) is False
 
 

@@ -27,7 +27,7 @@ _names = itertools.count()
 
 
 class Clock:
-    """Time that passes when it is told to: monotonic seconds, and epoch seconds, which may be set.
+    """Time that a test moves: monotonic seconds, and epoch seconds, which may be set.
 
     Attributes:
         now: monotonic seconds.

@@ -1,6 +1,6 @@
 """Fill the spool's disk at random moments, kill and restart on it, and ask an oracle what was lost.
 
-`python -m tests.faults.fulldisk --seconds 600`, or `make fulldisk`. Nobody makes room before everything has arrived.
+`python -m tests.faults.fulldisk --seconds 600`, or `make fulldisk`. No room is made before everything has arrived.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def status_entries(folder: Path) -> int:
 
 
 def stored(folder: Path) -> set[str]:
-    """Return what the files hold, read from a copy on another disk; nobody writes meanwhile."""
+    """Return what the files hold, read from a copy on another disk; nothing writes meanwhile."""
     with tempfile.TemporaryDirectory() as copy:
         for path in folder.glob("spool*.db*"):
             shutil.copy(path, copy)

@@ -147,7 +147,7 @@ def test_keys_move_and_focus_follows(server: Receiver, look: Look) -> None:
 
 
 def test_keys_wait_for_the_list_that_was_asked_for(server: Receiver, look: Look) -> None:
-    """Whoever types faster than the sink answers moves in the list that comes, and not in the one before."""
+    """A user who types faster than the sink answers moves in the list that comes, and not in the one before."""
     filled(server)
     page = look(server.url)
     expect(page.tab.locator("tr.row")).to_have_count(4)

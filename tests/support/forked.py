@@ -1,7 +1,7 @@
 """mitmdump in a process that has mitmproxy in memory already, which is most of what a start costs.
 
 The standard library's fork server imports mitmproxy once for each process that runs tests, and nothing of this package;
-each mitmdump is a fork of it. Whoever tests the start itself starts the program.
+each mitmdump is a fork of it. Tests of the start itself start the program.
 """
 
 from __future__ import annotations

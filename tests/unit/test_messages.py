@@ -1,4 +1,4 @@
-"""Messages of WebSockets are let go where nobody can look at them."""
+"""Messages of WebSockets are dropped where they cannot be viewed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def module(**members: object) -> ModuleType:
 
 
 class Foreign:
-    """Somebody's addon."""
+    """Another addon."""
 
 
 class Script2:
@@ -50,7 +50,7 @@ def hook(_: object) -> None:
         (Foreign(), True),
     ],
 )
-def test_an_addon_of_somebody_else_is_told(addon: object, foreign: bool) -> None:
+def test_an_addon_of_another_author_is_found(addon: object, foreign: bool) -> None:
     """However deep it stands, and however a script is written."""
     assert messages.any_foreign([Dumper(), addon]) is foreign
 

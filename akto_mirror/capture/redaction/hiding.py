@@ -240,7 +240,7 @@ def _is_bare(data: bytes, start: int, end: int) -> bool:
 
 
 def is_unreadable(data: bytes) -> bool:
-    """Tell what is not text: a coding that was not undone, an image, messages of another protocol."""
+    """Return whether it is not text: a coding that was not undone, an image, messages of another protocol."""
     return bool(data.translate(None, OF_TEXT)) or data.count(NOT_DECODED) * MOST_NOT_DECODED > len(data)
 
 

@@ -69,5 +69,5 @@ def mask(value: bytes) -> bytes:
 
 
 def is_masked(value: bytes) -> bool:
-    """Tell what is a mask already."""
+    """Return whether it is a mask already."""
     return value in (MASK, MADE_UP_JWT)

@@ -64,7 +64,7 @@ NETWORK_HINTS = (
 
 
 def judge(status: int | None) -> Kind:
-    """Tell what an HTTP status means; None is trouble with the network.
+    """Return what an HTTP status means; None is trouble with the network.
 
     Akto's service says yes with 200 and nothing else; a server that answers with another 2xx is not Akto's service.
     """

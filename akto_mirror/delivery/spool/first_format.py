@@ -1,7 +1,7 @@
 """The spool's first format: what it holds goes into the present one, whole and once; its file stays for its version.
 
 A process of that version may still run on the same folder. It keeps the file open while it has anything there, so that
-the lock for which everybody else must have closed it tells that nobody has; and no index of SQLite's log is mapped into
+the lock that needs all others to have closed it shows whether they have; and no index of SQLite's log is mapped into
 memory then, which a full disk could take away.
 """
 

@@ -22,6 +22,6 @@ def test_what_is_secret_is_hidden(name: str, value: object, shown: str) -> None:
 
 
 def test_a_misspelt_option_hides_what_any_option_would() -> None:
-    """Nobody knows which one was meant."""
+    """Which one was meant is unknown."""
     assert "hunter2" not in secrets.shown("akto_ulr", "http://u:hunter2@h", is_known=False)
     assert "hunter2" not in secrets.shown("akto_kafak", ["sasl.password=hunter2"], is_known=False)

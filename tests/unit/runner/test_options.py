@@ -69,7 +69,7 @@ SETTERS: dict[str, Callable[[options.Options, list[str]], None]] = {
 
 @pytest.mark.parametrize("way", SETTERS.values(), ids=SETTERS)
 def test_ours_is_among_the_scripts(way: Callable[[options.Options, list[str]], None], tmp_path: Path) -> None:
-    """Whoever sets the list; where one of it loads the addon, nothing is added."""
+    """Whatever sets the list; where one of it loads the addon, nothing is added."""
     read = adopted(Options)
     other = tmp_path / "other.py"
     other.write_text("# says akto_mirror.addon, and does not import it\n")

@@ -37,7 +37,7 @@ def test_too_many_siblings_are_values() -> None:
 
 
 def test_what_comes_back_is_a_name_even_in_a_flood() -> None:
-    """An endpoint that begins in the middle of a flood is told from it when it comes back."""
+    """An endpoint that begins in the middle of a flood is kept apart from it when it comes back."""
     templates = Templates(siblings=50)
     for number in range(500):
         template(templates, f"/flood{chr(97 + number % 26)}{'x' * (number // 26)}")

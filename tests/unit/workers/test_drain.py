@@ -60,7 +60,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 def head(flow: http.HTTPFlow) -> str | None:
-    """Return what the client is told about the connection."""
+    """Return what the client learns about the connection."""
     assert flow.response
     found: str | None = flow.response.headers.get("connection")
     return found

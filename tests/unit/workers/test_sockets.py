@@ -11,7 +11,7 @@ from akto_mirror.workers.sockets import Sockets
 
 
 def test_an_address_is_opened_once() -> None:
-    """At port 0 as well, where keys tell listeners apart; what nobody wants any more is closed."""
+    """At port 0 as well, where keys distinguish listeners; what is not used any more is closed."""
     sockets = Sockets()
     one, other = Listen("one", "127.0.0.1", 0), Listen("other", "127.0.0.1", 0)
     (first,), (second,) = sockets.of(one), sockets.of(other)

@@ -16,7 +16,7 @@ from tests.unit.workers.test_messages import report
 
 
 class Parent:
-    """Answers as it is told to."""
+    """Answers as instructed."""
 
     def __init__(self) -> None:
         self.channel, theirs = messages.pair()
@@ -80,7 +80,7 @@ def test_it_reports(parent: Parent) -> None:
 
 
 def test_it_drains_when_its_parent_has_gone(parent: Parent) -> None:
-    """Nobody could replace it, or end it."""
+    """Nothing could replace it, or end it."""
     parent.channel.close()
     assert parent.drains.get(timeout=60) == ORPHAN_S
     assert parent.worker.others() == ()

@@ -28,7 +28,7 @@ def kinds(text: str) -> list[str]:
     return [found.kind for found in VALUES.found(text.encode())]
 
 
-# Written in pieces, so that nobody's scanner takes them for what they imitate.
+# Written in pieces, so that scanners do not take them for what they imitate.
 KEYS = [
     ("aws", "AKIA" + "IOSFODNN7EXAMPLE"),
     ("google", "AIza" + (WORD)[:35]),
