@@ -271,7 +271,7 @@ def test_a_dead_owners_batches_are_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("inherits", [True, False])
 def test_however_much_is_taken_over_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, inherits: bool) -> None:
-    """Line 8: what another process has left, or what is to go elsewhere, changes hands as a whole; it is logged once."""
+    """Line 8: what another process has left, or is to go elsewhere, changes hands as a whole; it is logged once."""
     caplog.set_level("INFO")
     clock = Clock()
     first, second = spool(tmp_path, "first", clock=clock), spool(tmp_path, "second", clock=clock)

@@ -56,7 +56,7 @@ def test_any_body_is_judged(body: bytes) -> None:
 def test_what_is_no_yes_ships_nothing(
     tmp_path: Path, durability: Durability, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Line 4: whatever answers 2xx without being Akto: all is kept, logged once with the likely cause, and sent later."""
+    """Line 4: any other 2xx: all is kept, logged once with the likely cause, and sent later."""
     reply, word = NOT_YES[name]
     with FaultServer(reply) as akto, shipping(akto.url, policy(tmp_path / "s", durability)) as shipper:
         fill(shipper, 50)

@@ -30,7 +30,7 @@ def test_all_but_our_own_goes_to_mitmdump(words: list[str], place: int, asked: b
 
 
 def test_help_names_each_of_our_own() -> None:
-    """mitmdump's help under `run` names them."""
+    """The help of mitmdump under `run` names them."""
     told = arguments.help_text()
     assert told.startswith("akto-mirror run itself takes --processes N: serve with N processes")
     assert "; --checks: keep mitmproxy's type check" in told
