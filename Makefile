@@ -92,7 +92,7 @@ parity: $(STAMP)
 	$(BIN)/python -m tests.parity.record || test $$? -eq 3
 
 soak: $(STAMP)
-	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 kills: $(STAMP)
 	$(BIN)/python -m tests.faults.kills 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from akto_mirror.delivery.spool import journal
 from tests.support.environment import strip
+from tests.support.proxy import under_run
 
 # A machine that is busy is not a fault.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,3 +37,16 @@ def synchronous() -> str:
 @pytest.fixture(autouse=True)
 def _disk(monkeypatch: pytest.MonkeyPatch, synchronous: str) -> None:
     monkeypatch.setattr(journal, "SYNCHRONOUS", synchronous)
+
+
+@pytest.fixture(params=["mitmdump", pytest.param("akto-mirror run", marks=pytest.mark.slow)])
+def program(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run a test of the addon with `mitmdump -s akto_addon.py` and with `akto-mirror run`.
+
+    What the addon is compared with stays mitmdump.
+    """
+    if request.param == "mitmdump":
+        yield request.param
+        return
+    with under_run():
+        yield request.param

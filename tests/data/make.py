@@ -14,7 +14,7 @@ from mitmproxy import flow, http, io
 from mitmproxy.addons.savehar import SaveHar
 from mitmproxy.test import tflow
 
-from tests.unit import flows as made
+from tests.support import flows as made
 
 FOLDER = Path(__file__).parent
 HOST = (b"Host", b"api.example.com")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from akto_mirror.akto_api import MAX_ENTRY_BYTES, MAX_RECORD_BYTES, Entry
 from akto_mirror.capture.encoding import Draft, encode, fit
 from akto_mirror.capture.headers import MAX_HEADERS
-from tests.unit.flows import flow, request, response
-from tests.unit.test_entry import AKTO, WORKER, build
+from tests.support.built import AKTO, WORKER, build
+from tests.support.flows import flow, request, response
 
 BOUNDS = [(False, MAX_RECORD_BYTES), (True, MAX_ENTRY_BYTES)]
 JSON = "application/json"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.headers import header_map, shortened, to_json
-from tests.unit.flows import Fields
+from tests.support.flows import Fields
 
 
 def names(fields: Fields, *, all_cookies: bool = False) -> list[str]:

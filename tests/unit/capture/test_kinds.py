@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from base64 import b64decode
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,12 +13,12 @@ from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.capture.encoding import Captured
 from akto_mirror.ingestion.entries.concerns import DROPPED, concerns
-from tests.unit.capture.payload.test_verdicts import ITEMS, SHAPES
-from tests.unit.flows import Fields, flow, request, response
+from tests.support.bodies import ITEMS, SHAPES
+from tests.support.data import DATA
+from tests.support.flows import Fields, flow, request, response
 
 # Paths and statuses, and whether Akto's runtime 1.72.16 took the entry or left it out by intent.
-DATA = Path(__file__).parents[2] / "data" / "akto_filter.ndjson"
-FILTERED: list[dict[str, Any]] = list(map(json.loads, DATA.read_text("utf-8").splitlines()))
+FILTERED: list[dict[str, Any]] = list(map(json.loads, (DATA / "akto_filter.ndjson").read_text("utf-8").splitlines()))
 
 CONFIG = CaptureConfig(worker=False, account_id="1000000", vxlan_id="0", tag='{"service": "mitmproxy"}')
 JSON = "application/json"

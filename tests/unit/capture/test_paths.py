@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from akto_mirror.capture.paths import path_of, without_triggers
 from akto_mirror.ingestion.entries.concerns import concerns
-from tests.unit.ingestion.entries import entry
+from tests.support.entries import entry
 
 
 class TestPath:

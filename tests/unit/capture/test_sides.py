@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from akto_mirror.capture import sides
 from akto_mirror.capture.body import EMPTY, Body, snapshot
 from akto_mirror.outcomes import Format
-from tests.unit.capture.payload.test_render import WHOLE
-from tests.unit.coders import CODERS, encode
+from tests.support.bodies import WHOLE
+from tests.support.coders import CODERS, encode
 
 LIMIT = 65_536
 JSON = {"content-type": "application/json"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from akto_mirror.ingestion.entries.auth import Auth, recognise
-from tests.unit.ingestion.entries import JWT, entry, folded
+from tests.support.entries import JWT, entry, folded
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from akto_mirror.ingestion.openapi.compare import CHANGED, GONE, NEW, compare
 from akto_mirror.ingestion.openapi.document import build
-from tests.unit.ingestion.entries import entry, folded
+from tests.support.entries import entry, folded
 
 
 def document(*entries: dict[str, Any]) -> dict[str, Any]:

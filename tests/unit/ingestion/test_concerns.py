@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,8 @@ from hypothesis import strategies as st
 from akto_mirror.ingestion.entries.concerns import DROPPED, MISREAD, NO_HOST, SPECIAL_HOST, UNREAD, Concern, concerns
 from akto_mirror.ingestion.inventory import Inventory
 from akto_mirror.ingestion.views import detail, summary
-from tests.unit.ingestion.entries import entry, folded
-
-DATA = Path(__file__).parents[2] / "data"
+from tests.support.data import DATA
+from tests.support.entries import entry, folded
 
 
 @pytest.mark.parametrize(

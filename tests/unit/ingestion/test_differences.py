@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from akto_mirror.ingestion import differences
 from akto_mirror.ingestion.inventory import Inventory
-from tests.unit.ingestion.entries import entry
+from tests.support.entries import entry
 
 
 def compared(older: dict[str, Any], newer: dict[str, Any]) -> list[tuple[str, str, str | None, str | None]]:

@@ -20,7 +20,7 @@ from akto_mirror.background_server import BackgroundServer
 from akto_mirror.ingestion.entries import curl, http_archive
 from akto_mirror.ingestion.entries.urls import url_of
 from akto_mirror.replay import entries as recorded
-from tests.unit.ingestion.entries import entry
+from tests.support.entries import entry
 
 BASH = shutil.which("bash")
 CURL = shutil.which("curl")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from akto_mirror.ingestion import filters
 from akto_mirror.ingestion.inventory import Inventory
-from tests.unit.ingestion.entries import JWT, UUID, entry, folded
+from tests.support.entries import JWT, UUID, entry, folded
 
 NOW = 1_700_010_000.0
 

@@ -17,8 +17,8 @@ from akto_mirror.ingestion.inventory import Inventory
 from akto_mirror.ingestion.openapi import yaml
 from akto_mirror.ingestion.openapi.document import build
 from akto_mirror.ingestion.openapi.paths import operation_id, singular, template
-from tests.test_inventory import ENTRIES
-from tests.unit.ingestion.entries import JWT, UUID, entry, folded
+from tests.support.entries import JWT, UUID, entry, folded
+from tests.support.hostile import ENTRIES
 
 
 def described(*entries: dict[str, Any], host: str = "") -> dict[str, Any]:

@@ -19,7 +19,7 @@ from akto_mirror.ingestion.entries.shapes import (
     rows,
     type_names,
 )
-from tests.unit.ingestion.entries import UUID
+from tests.support.entries import UUID
 
 
 def learned(*values: Any, room: Room | None = None) -> Shape:

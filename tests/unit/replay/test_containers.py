@@ -15,10 +15,8 @@ import pytest
 
 from akto_mirror.replay import containers, entries, recording
 from akto_mirror.replay.recording import UnreadableError
-from tests.unit.replay.har.test_flows import har_entry
-from tests.unit.replay.test_recording import DATA, attached
-
-__all__ = ["attached"]
+from tests.support.data import DATA
+from tests.support.har import har_entry
 
 
 def packed(how: str, content: bytes, path: Path) -> Path:

@@ -18,9 +18,9 @@ from mitmproxy.test import tflow
 from akto_mirror.replay import entries, recording
 from akto_mirror.replay.entries import Entries
 from akto_mirror.replay.recording import UnreadableError
-from tests.unit.replay.har.test_flows import har_entry
+from tests.support.data import DATA
+from tests.support.har import har_entry
 
-DATA = Path(__file__).parents[2] / "data"
 FIELD = DATA / "field"
 NOW = "now"
 TYPED = '{"content-type":"application/json"}'
@@ -29,12 +29,6 @@ TYPED = '{"content-type":"application/json"}'
 def of(name: str) -> Entries:
     """Return what is shipped of a file of `tests/data/field`."""
     return entries.entries([FIELD / name], {})
-
-
-@pytest.fixture
-def attached(tmp_path: Path) -> Path:
-    """A HAR file of Playwright with its bodies beside it, in a folder that may be changed."""
-    return Path(shutil.copytree(FIELD / "playwright-attach", tmp_path / "attached")) / "x.har"
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,13 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from akto_mirror.workers import messages
 from akto_mirror.workers.child import Child
 from akto_mirror.workers.messages import Gather, Message
-
-ROOT = Path(__file__).parents[3]
+from tests.support.proxy import ROOT
 
 SAYS = """
 import socket, sys

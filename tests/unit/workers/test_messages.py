@@ -6,20 +6,9 @@ import socket
 
 import pytest
 
-from akto_mirror.accounts import Stats
-from akto_mirror.outcomes import Dropped, Reason
-from akto_mirror.telemetry.pool import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
-
-
-def report() -> Report:
-    """A report in which every kind of count occurs."""
-    stats = Stats()
-    stats.capture()
-    stats.skip(Reason.STATUS)
-    stats.lose(Dropped.QUEUE_FULL)
-    return Report(stats.snapshot(), 3, 0.5)
+from tests.support.reports import report
 
 
 @pytest.mark.parametrize(

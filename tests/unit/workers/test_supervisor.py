@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from akto_mirror.workers.supervisor import Supervisor
+from tests.support.proxy import ROOT
 
 # Notes what happens in a file, a line each, and does what the first line of a second file says.
 WORKER = """
@@ -48,8 +49,6 @@ while True:
         note("drains")
         end()
 """
-
-ROOT = Path(__file__).parents[3]
 
 
 class Stage:

@@ -12,7 +12,7 @@ from akto_mirror.telemetry.pool import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
 from akto_mirror.workers.worker import ORPHAN_S, Worker
-from tests.unit.workers.test_messages import report
+from tests.support.reports import report
 
 
 class Parent:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload import events
-from tests.unit.capture.payload.texts import json_texts, read_json
+from tests.support.texts import json_texts, read_json
 
 LIMIT = 65_536
 ANSWER = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"add"}]}}'

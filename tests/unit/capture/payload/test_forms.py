@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload import forms
-from tests.unit.capture.payload.texts import read_form
+from tests.support.texts import read_form
 
 
 @pytest.mark.parametrize(

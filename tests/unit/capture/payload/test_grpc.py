@@ -17,15 +17,11 @@ from hypothesis import strategies as st
 from akto_mirror.capture.payload import grpc
 from akto_mirror.capture.payload.grpc import Message
 from akto_mirror.capture.payload.render import Rendered, Source, render
+from tests.support.grpcframes import decoded, frame
 from tests.support.notes import Note
 
 LIMIT = 65_536
 TRAILERS = b"grpc-status:0\r\n"
-
-
-def frame(message: bytes, flag: int = 0) -> bytes:
-    """Write a length-prefixed message."""
-    return bytes([flag]) + len(message).to_bytes(4, "big") + message
 
 
 def rendered(data: bytes, content_type: str = "application/grpc", limit: int = LIMIT, **more: Any) -> Rendered:
@@ -33,14 +29,6 @@ def rendered(data: bytes, content_type: str = "application/grpc", limit: int = L
     found = render(Source(data, content_type, **more), limit)
     assert len(found.text) <= limit
     return found
-
-
-def decoded(text: str) -> Any:
-    """Read a payload as Akto's runtime does: base64, five bytes dropped, all the rest one message."""
-    raw = b64decode(text, validate=True)
-    assert raw[0] == 0
-    assert int.from_bytes(raw[1:5], "big") == len(raw) - 5
-    return Note.FromString(raw[5:])
 
 
 HELLO = Note(text="hello", number=42)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload import json
-from tests.unit.capture.payload.texts import is_cut_of, json_texts, read_json, read_json_values
+from tests.support.texts import is_cut_of, json_texts, read_json, read_json_values
 
 LIMIT = 65_536
 

@@ -10,13 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload.json_leaves import leaves, quoted, text_of
-from akto_mirror.capture.payload.leaves import Change, Place, splice
-from tests.unit.capture.payload.texts import json_texts
-
-
-def path(place: Place | None) -> tuple[str, ...]:
-    """Return the names from the root on."""
-    return () if place is None or place.parent is None else (*path(place.parent), place.name)
+from akto_mirror.capture.payload.leaves import Change, splice
+from tests.support.texts import json_texts, path
 
 
 def listed(text: str) -> list[tuple[tuple[str, ...], str]]:

@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload import multipart
-from tests.unit.capture.payload.texts import read_multipart
+from tests.support.texts import form, read_multipart
 
 TYPE = "multipart/form-data; boundary=XbX"
-
-
-def form(parts: list[tuple[str, bytes]], newline: bytes = b"\r\n") -> bytes:
-    """Write a form as browsers do."""
-    out = bytearray()
-    for name, content in parts:
-        head = f'Content-Disposition: form-data; name="{name}"'.encode()
-        out += b"--XbX" + newline + head + newline + newline + content + newline
-    return bytes(out + b"--XbX--" + newline)
 
 
 def close(data: bytes, limit: int) -> bytes:

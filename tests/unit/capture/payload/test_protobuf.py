@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from akto_mirror.capture.payload import protobuf
 from akto_mirror.capture.payload.leaves import Place
 from tests.support.notes import Note
-from tests.unit.capture.payload.test_json_leaves import path
+from tests.support.texts import path
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 INT32 = st.integers(-(2**31), 2**31 - 1)

@@ -6,7 +6,6 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,10 +17,12 @@ from akto_mirror.capture.payload import media
 from akto_mirror.capture.payload.grpc import unwrapped
 from akto_mirror.capture.payload.render import JSON_TYPE, Rendered, Source, render, shorten
 from akto_mirror.outcomes import Format
+from tests.support.bodies import WHOLE
+from tests.support.data import DATA
+from tests.support.grpcframes import decoded, frame
 from tests.support.notes import Note
-from tests.unit.capture.payload.test_grpc import decoded, frame
-from tests.unit.capture.payload.test_multipart import form
-from tests.unit.capture.payload.texts import (
+from tests.support.texts import (
+    form,
     json_texts,
     read_form,
     read_json,
@@ -30,29 +31,8 @@ from tests.unit.capture.payload.texts import (
     read_xml,
 )
 
-DATA = Path(__file__).parents[3] / "data"
 LIMIT = 65_536
 MULTIPART = "multipart/form-data; boundary=XbX"
-
-WHOLE = [
-    ("application/json", '{"a":1.0e5,"a":2, "n":12345678901234567890123 ,\n\t"z":[1,2,]}'),
-    ("application/json", "{'a': 1}"),
-    ("application/json", '{"a":[{"b":1}'),
-    ("application/json", ""),
-    ("application/json", "not json"),
-    ("application/json", '"\\ud800"'),
-    ("application/x-ndjson", '{"a":1}\n{"a":2}\n'),
-    ("application/json-seq", '\x1e{"a":1}\n\x1e{"a":2}\n'),
-    ("application/xml", '<?xml version="1.0" encoding="utf-8"?>\n<a b=\'1\'>é</a >'),
-    ("application/xml", "<a><b></a>"),
-    ("application/xml", '<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'),
-    ("application/x-www-form-urlencoded", "a=1&&b&c=%zz&d=é+"),
-    ("multipart/form-data; boundary=X", "--X\r\nContent-Disposition: form-data; name=a\r\n\r\n1"),
-    ("text/plain", "plain \x00 text\r\n"),
-    ("text/event-stream", "data: hello\n\n"),
-    ("text/html", "<html>"),
-    ("", '{"a":1'),
-]
 
 
 @pytest.mark.parametrize(("content_type", "text"), WHOLE)

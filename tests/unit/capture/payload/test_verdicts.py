@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,10 @@ import pytest
 from akto_mirror.capture.payload.events import request_id
 from akto_mirror.capture.payload.render import Source, render
 from akto_mirror.ingestion.entries.concerns import concerns
+from tests.support.bodies import ITEMS, SHAPES
+from tests.support.entries import entry
+from tests.support.grpcframes import frame
 from tests.support.notes import Note
-from tests.unit.capture.payload.test_grpc import frame
-from tests.unit.ingestion.entries import entry
-
-# Payloads as they came over the wire, and what Akto's runtime 1.72.16 was seen to read whole instead.
-DATA = Path(__file__).parents[3] / "data" / "akto_shapes.ndjson"
-SHAPES: list[dict[str, Any]] = list(map(json.loads, DATA.read_text("utf-8").splitlines()))
 
 
 def lost(side: str, content_type: str, payload: str) -> list[str]:
@@ -37,7 +33,6 @@ def test_its_stack_overflows(depth: int, side: str, begin: str, end: str) -> Non
     assert lost(side, "application/json", render(Source(text.encode(), "application/json"), 10**6).text) == []
 
 
-ITEMS = '{"items":[' + ",".join(f'{{"id":{number},"name":"n{number}"}}' for number in range(4_000)) + "]}"
 CUT = [
     ("application/json", ITEMS.encode()),
     ("application/json; charset=utf-8", ITEMS.encode()),

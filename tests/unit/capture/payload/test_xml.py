@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload import xml
-from tests.unit.capture.payload.test_json_leaves import path
-from tests.unit.capture.payload.texts import read_xml, xml_texts
+from tests.support.texts import path, read_xml, xml_texts
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mitmproxy import http
 
 from akto_mirror.capture.encoding import Captured
 from akto_mirror.config import options
@@ -22,35 +21,13 @@ from akto_mirror.replay import entries, recording
 from akto_mirror.replay.entries import Decider, Entries
 from akto_mirror.replay.har import flows
 from akto_mirror.replay.recording import UnreadableError
-
-DATA = Path(__file__).parents[3] / "data"
-JSON = {"name": "Content-Type", "value": "application/json"}
-
-
-def har_entry(request: dict[str, Any] | None = None, response: dict[str, Any] | None = None, **more: Any) -> Any:
-    """Make an entry of a HAR file."""
-    asked = {"method": "GET", "url": "https://api.example.com/a?b=1#c", "httpVersion": "HTTP/1.1", "headers": []}
-    answer = {
-        "status": 200,
-        "statusText": "Fine",
-        "httpVersion": "HTTP/1.1",
-        "headers": [JSON],
-        "content": {"text": '{"ok":1}'},
-    }
-    whole = {"startedDateTime": "2024-05-01T10:00:00.000Z", "time": 500, "request": asked | (request or {})}
-    return whole | {"response": answer | (response or {})} | more
+from tests.support.data import DATA
+from tests.support.har import JSON, har_entry, read
 
 
 def as_bytes(entry: Any) -> bytes:
     """Return an entry's JSON."""
     return json.dumps(entry).encode()
-
-
-def read(*args: Any, **more: Any) -> http.HTTPFlow:
-    """Read an entry that is an HTTP exchange."""
-    found = flows.read_entry(har_entry(*args, **more)).flow
-    assert found
-    return found
 
 
 def shipped(name: str, **given: Any) -> Entries:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.replay.har import params
-from tests.unit.replay.har.test_flows import read
+from tests.support.har import read
 
 PAIRS = [{"name": "user", "value": "ann b"}, {"name": "pin", "value": "1&2"}]
 

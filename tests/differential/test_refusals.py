@@ -1,0 +1,97 @@
+"""Uploads that their target refuses meet the same fate as with plain mitmdump, or a better one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.differential import refusals
+from tests.differential.bench import MODES, SEED, Bench, assert_same
+from tests.differential.compare import compare
+from tests.differential.framing import is_whole_answer
+from tests.differential.plan import Exchange, Plan
+from tests.differential.record import Record
+from tests.support.proxy import ADDON
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+SIZES = [
+    pytest.param(refusals.SMALL, id="0.1-and-0.3-MB"),
+    pytest.param(refusals.LARGE, id="8-MB", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Uploads over HTTP/1."""
+    yield from _bench(refusals.over_http1(SEED, request.param))
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def http2_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Uploads over HTTP/2."""
+    yield from _bench(refusals.over_http2(SEED, request.param))
+
+
+@pytest.fixture(scope="module")
+def huge_bench() -> Iterator[Bench]:
+    """Uploads of 80 MB."""
+    yield from _bench(refusals.huge(SEED))
+
+
+def _bench(plan: Plan) -> Iterator[Bench]:
+    made = Bench(plan)
+    yield made
+    made.sockets.close()
+
+
+def run(bench: Bench, mode: str, folder: Path) -> Record:
+    """Play a bench's plan with the addon."""
+    own = {"akto_url": (folder / "entries.ndjson").as_uri()} | dict(MODES[mode].own)
+    record, proxy = bench.run(own, (ADDON,))
+    assert not [line for line in proxy.log if "please report" in line or "Traceback" in line or "crashed" in line]
+    return record
+
+
+def has_answer(record: Record, exchange: Exchange) -> bool:
+    """Return whether a client of HTTP/1 has got the whole of its target's answer."""
+    return any(is_whole_answer(message, exchange) for message in record.answers.get(exchange.id, ()))
+
+
+@pytest.mark.slow
+def test_two_runs_of_plain_mitmdump_do_not_differ(bench: Bench) -> None:
+    """The control; nothing hangs in it."""
+    again, _ = bench.run({}, ())
+    assert not again.hung
+    assert_same(compare(bench.plan, bench.plain({}), again, streams=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_refusals(bench: Bench, mode: str, tmp_path: Path) -> None:
+    """Client and target see what they would see through plain mitmdump; the client loses no answer that passes."""
+    record = run(bench, mode, tmp_path)
+    assert_same(compare(bench.plan, bench.plain({}), record, streams=MODES[mode].streams))
+    if mode == "always":
+        assert [each.kind for each in bench.plan.exchanges().values() if not has_answer(record, each)] == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_refusals_over_http2(http2_bench: Bench, mode: str, tmp_path: Path) -> None:
+    """The same over HTTP/2, where a target resets a stream behind its answer."""
+    record = run(http2_bench, mode, tmp_path)
+    assert_same(compare(http2_bench.plan, http2_bench.plain({}), record, streams=MODES[mode].streams))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_refusals_of_huge_uploads(huge_bench: Bench, mode: str, tmp_path: Path) -> None:
+    """All of an answer arrives; how the connection ends, behind more than is thrown away, is the proxy's choice."""
+    record = run(huge_bench, mode, tmp_path)
+    differences = compare(huge_bench.plan, huge_bench.plain({}), record, streams=MODES[mode].streams)
+    assert_same([each for each in differences if each.what != "end at the client"])
+    if MODES[mode].streams:
+        assert [each.kind for each in huge_bench.plan.exchanges().values() if not has_answer(record, each)] == []

@@ -1,0 +1,33 @@
+"""Delivery contract, line 3: in `disk`, what is old enough survives `kill -9`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import kills
+
+
+def check(verdict: kills.Verdict) -> None:
+    """Fail with the whole verdict if the promise was broken, or if the run proved nothing."""
+    assert verdict.owed > 5 * verdict.kills, verdict
+    assert verdict.lost == 0, verdict
+    assert verdict.invented == 0, verdict
+    assert verdict.duplicated <= verdict.allowed, verdict
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+def test_a_few_kills(tmp_path: Path) -> None:
+    """Line 3: three kills under load lose nothing that is older than akto_linger_ms and a second."""
+    check(kills.run(3, tmp_path, seed=1))
+
+
+@pytest.mark.e2e
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+def test_a_hundred_kills(tmp_path: Path) -> None:
+    """Line 3: neither do a hundred; `python -m tests.faults.kills 100` prints the figures."""
+    check(kills.run(100, tmp_path, seed=2))

@@ -1,0 +1,1 @@
+"""The project itself: packages, locks, README, first runs."""

@@ -1,0 +1,145 @@
+"""What is installed, built and locked: users get what they need and no more, developers the same as everybody."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.support.constraints import CONSTRAINTS, locked
+from tests.support.environment import bare
+from tests.support.proxy import DEADLINE, ROOT
+
+WITH_TESTS = ("benchmarks", "docs", "examples", "tests")
+ALONE = (
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "LICENSE",
+    "MANIFEST.in",
+    "Makefile",
+    "README.md",
+    "akto_addon.py",
+    "constraints.txt",
+)
+NOT_SOURCE = ("__pycache__", "node_modules", ".cache")
+
+
+def configuration() -> dict[str, Any]:
+    """Return what pyproject.toml says."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pythons() -> list[str]:
+    """Return the versions of Python that are supported, as `3.11`."""
+    named = configuration()["project"]["classifiers"]
+    return [found[1] for name in named if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", name))]
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_the_constraints_follow_the_dependencies(python: str) -> None:
+    """Each package that pyproject.toml names is locked, to a version that it allows; `make constraints` does so."""
+    given = configuration()
+    named = [
+        *given["project"]["dependencies"],
+        *(each for group in given["dependency-groups"].values() for each in group),
+    ]
+    found = locked(python)
+    wrong = [each for each in map(Requirement, named) if found.get(each.name.lower(), "0") not in each.specifier]
+    assert list(map(str, wrong)) == []
+    assert len(named) > 20
+
+
+def test_supported_pythons_are_found() -> None:
+    """A walk that found none would prove nothing."""
+    assert "3.11" in pythons()
+
+
+def test_the_constraints_name_no_registry() -> None:
+    """Packages come from wherever those of the user come from."""
+    assert re.findall(r"(?m)^\s*-.*|.*(?:://| @ ).*", CONSTRAINTS.read_text()) == []
+
+
+def commands(goal: str, folder: Path) -> str:
+    """Return what `make` would do for a goal where nothing is installed yet."""
+    make = ["make", "--dry-run", "--no-print-directory", goal, f"VENV={folder}", f"PYTHON={sys.executable}"]
+    return subprocess.run(make, cwd=ROOT, env=bare(), capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_demo_installs_what_users_need_and_no_more(tmp_path: Path) -> None:
+    """`make demo` leaves the tools of the tests alone, and no dependency of the package is one of them."""
+    asked = commands("demo", tmp_path)
+    assert "--editable ." in asked
+    assert "--requirement" not in asked
+    assert "--requirement" in commands("test", tmp_path)
+    given = configuration()
+    users = {Requirement(each).name for each in given["project"]["dependencies"]}
+    assert users & {"pytest", "hypothesis", "mypy", "ruff", "playwright", "uv"} == set()
+    assert given["project"]["optional-dependencies"].keys() == {"kafka"}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("goal", ["demo", "test"])
+def test_the_first_run_says_what_it_does(goal: str, tmp_path: Path) -> None:
+    """The first line comes before the first slow step and says how long it takes; pip shows its progress."""
+    first, *others = commands(goal, tmp_path).splitlines()
+    assert re.match(r'echo "Installing .*minutes?, once\."', first)
+    assert any(" pip install " in line for line in others)
+    assert not any("--quiet" in line for line in others)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """The folder of an sdist and a wheel built from a copy of this clone, and what the build complained of."""
+    copy = tmp_path_factory.mktemp("clone") / "akto-mirror"
+    shutil.copytree(
+        ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "venv", "*.egg-info", "build", *NOT_SOURCE)
+    )
+    code = "from setuptools import build_meta as m; m.build_sdist('dist'); m.build_wheel('dist')"
+    command = [sys.executable, "-W", "always", "-c", code]
+    done = subprocess.run(command, cwd=copy, env=bare(), capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 0, done.stderr
+    yield copy / "dist", done.stderr
+    shutil.rmtree(copy)
+
+
+def test_the_sdist_is_complete(built: tuple[Path, str]) -> None:
+    """It can be tested and read like a clone: tests with their helpers and data, docs, examples, what `make` needs."""
+    folder, _ = built
+    (file,) = folder.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    files = [path for part in WITH_TESTS for path in (ROOT / part).rglob("*") if path.is_file()]
+    wanted = {path.relative_to(ROOT).as_posix() for path in files if not set(path.parts) & set(NOT_SOURCE)} | set(ALONE)
+    assert wanted - names == set()
+    assert "tests/support/proxy.py" in wanted
+    assert [name for name in names if "node_modules" in name or name.endswith(".pyc")] == []
+
+
+def test_the_build_complains_of_nothing(built: tuple[Path, str]) -> None:
+    """The first thing that a user sees holds no warning, and the licence is an SPDX expression."""
+    folder, complaints = built
+    assert re.findall(r"(?im)^.*(?:deprecat|warning: (?!no (?:previously-included|files found))).*", complaints) == []
+    (file,) = folder.glob("*.whl")
+    with zipfile.ZipFile(file) as wheel:
+        (metadata,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+        text = wheel.read(metadata).decode()
+    assert "\nLicense-Expression: MIT\n" in text
+    assert "Classifier: License ::" not in text
+
+
+def test_no_address_is_invented() -> None:
+    """The metadata has none until there is one; then the links of the README lead there, wherever it is shown."""
+    relative = re.findall(r"\]\((?!\w+:|#)([^)]+)\)", (ROOT / "README.md").read_text())
+    assert not (configuration()["project"].get("urls") and relative)

@@ -1,0 +1,7 @@
+"""Where the recorded data of the tests is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DATA = Path(__file__).parents[1] / "data"

@@ -1,0 +1,328 @@
+"""What Akto gets to read of a body: decoded where it can be, bounded always."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import random
+import tracemalloc
+import zlib
+
+import brotlicffi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.capture import body, sides
+from akto_mirror.capture.body import Body
+from akto_mirror.capture.payload.codings import decode, prefix_bound
+from tests.support.coders import CODERS, encode, raw_deflate, zstd
+
+LIMIT = 65536
+TEXT = b'{"greeting": "\xc3\xbcber"}'
+LONG = b"".join(b"%d," % number for number in range(40_000))
+JSON = "application/json"
+CHAINS = ["gzip, br", "br,gzip", "deflate, zstd", "zstd, gzip, br", "gzip,gzip,gzip,gzip", "identity, gzip, identity"]
+
+
+def akto(data: bytes, coding: str = "", limit: int = LIMIT, content_type: str = JSON) -> str:
+    """Make the payload of a whole body in the fidelity `akto`."""
+    return sides.akto(
+        body.snapshot(data, limit), {"content-type": content_type, "content-encoding": coding}, limit
+    ).payload.text
+
+
+def worker(data: bytes, coding: str = "", limit: int = LIMIT) -> str:
+    """Make the payload of a whole body in the fidelity `worker`."""
+    return body.worker_payload(body.snapshot(data, limit), coding, limit)
+
+
+class TestAkto:
+    """The fidelity that decodes whatever it can."""
+
+    @pytest.mark.parametrize("coding", [*CODERS, *CHAINS, "GZip", " br ", ",gzip,,", "identity", "", "unheard-of"])
+    def test_every_coding_is_undone(self, coding: str) -> None:
+        """Codings and chains of them, in any case and spacing; one that nobody knows leaves the body alone."""
+        assert akto(encode(TEXT, coding), coding) == TEXT.decode()
+
+    def test_deflate_without_zlibs_frame_is_undone(self) -> None:
+        """RFC 9110 means zlib's format; raw deflate is taken too."""
+        assert akto(raw_deflate(TEXT), "deflate") == TEXT.decode()
+
+    @pytest.mark.parametrize("coding", list(CODERS))
+    def test_the_limit_counts_decoded_bytes(self, coding: str) -> None:
+        """Of a longer body exactly the limit is kept, of a shorter one all."""
+        assert akto(encode(LONG, coding), coding) == LONG[:LIMIT].decode()
+        assert akto(encode(LONG[:LIMIT], coding), coding) == LONG[:LIMIT].decode()
+        assert akto(encode(LONG[: LIMIT - 1], coding), coding) == LONG[: LIMIT - 1].decode()
+
+    @pytest.mark.parametrize("coding", [*CODERS, "", *CHAINS])
+    @pytest.mark.parametrize("limit", [0, 1, 2])
+    def test_tiny_limits_hold(self, coding: str, limit: int) -> None:
+        """A limit of nothing keeps nothing, whatever the coding; what is kept is never longer than the limit."""
+        assert len(decode(encode(TEXT, coding), coding, limit)) == limit
+
+    @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "zstd"])
+    def test_members_that_follow_one_another_are_one_body(self, coding: str) -> None:
+        """`cat a.gz b.gz` is a gzip body (RFC 1952, section 2.2), and zstd and br bodies can be joined likewise."""
+        assert akto(encode(b"one ", coding) + encode(b"two ", coding) + encode(b"three", coding), coding) == (
+            "one two three"
+        )
+
+    @pytest.mark.parametrize("coding", list(CODERS))
+    def test_of_a_body_cut_short_the_decodable_part_is_kept(self, coding: str) -> None:
+        """Half of the coded bytes give a true beginning of the text."""
+        whole = encode(b"".join(b"%d," % number for number in range(300_000)), coding)
+        kept = decode(whole[: len(whole) // 2], coding, LIMIT)
+        assert kept == LONG[:LIMIT]
+
+    @pytest.mark.parametrize("coding", list(CODERS))
+    @pytest.mark.parametrize("garbage", [b"\x00", bytes(100), b"garbage" * 9, b"\xff" * 3])
+    def test_garbage_behind_the_end_is_left_out(self, coding: str, garbage: bytes) -> None:
+        """What follows the coded stream is no part of the body."""
+        assert akto(encode(TEXT, coding) + garbage, coding) == TEXT.decode()
+
+    @pytest.mark.parametrize(("coding", "place"), [("gzip", -6), ("gzip", -2), ("deflate", -2)])
+    def test_a_wrong_checksum_loses_nothing(self, coding: str, place: int) -> None:
+        """The text is there, even if its checksum is not that of the text."""
+        coded = bytearray(encode(TEXT, coding))
+        coded[place] ^= 0xFF
+        assert akto(bytes(coded), coding) == TEXT.decode()
+
+    def test_a_frame_of_zstd_behind_a_sound_one_may_be_broken(self) -> None:
+        """What the first frame holds is kept."""
+        assert akto(zstd(TEXT) + zstd(LONG)[:-9] + b"garbage", "zstd").startswith(TEXT.decode())
+
+    @pytest.mark.parametrize("coding", list(CODERS))
+    def test_of_an_empty_body_nothing_is_left(self, coding: str) -> None:
+        """Brotli's empty body is one byte that could pass for text."""
+        assert akto(encode(b"", coding), coding) == ""
+
+    @pytest.mark.parametrize("coding", list(CODERS))
+    def test_text_under_a_wrong_label_stays_as_it_is(self, coding: str) -> None:
+        """A server that says gzip and sends plain text is believed about the text."""
+        assert akto(b'{"plain": true}', coding) == '{"plain": true}'
+        assert akto(b"[" + b'"ab\xc3', coding) == '["ab\ufffd'
+
+    @pytest.mark.parametrize(("label", "real"), [("gzip", "zstd"), ("zstd", "br"), ("gzip", "br"), ("zstd", "gzip")])
+    def test_coded_bytes_under_a_wrong_label_are_left_out(self, label: str, real: str) -> None:
+        """Bytes that nothing can read would only be noise."""
+        assert akto(encode(LONG, real), label) == ""
+
+    def test_binary_bytes_under_a_wrong_label_are_left_out(self) -> None:
+        """Neither text nor coded as they say."""
+        assert akto(b"\xff\xfe\xfd\xfc", "gzip") == ""
+        assert akto(b"text\x00", "gzip") == ""
+
+    def test_a_chain_may_swell_in_the_middle(self) -> None:
+        """What cannot be compressed grows a little with each coding, and is whole in the end."""
+        noise = random.Random(0).randbytes(LIMIT)
+        assert decode(encode(noise, "gzip, br"), "gzip, br", LIMIT) == noise
+
+    @pytest.mark.parametrize("coding", ["a,b,c,d,e", "a", "a, b", "gzip," * 5, "gzip," * 100_000])
+    def test_no_list_of_codings_hides_a_body(self, coding: str) -> None:
+        """Each coding costs a pass, so that long lists are not followed; the bytes stay as they came, and are seen."""
+        assert akto(TEXT, coding) == TEXT.decode()
+
+    def test_thousands_of_members_are_not_followed(self) -> None:
+        """Empty members in thousands would cost time and give nothing."""
+        assert akto(gzip.compress(b"") * 5000 + gzip.compress(b"late"), "gzip") == ""
+
+    @pytest.mark.parametrize(
+        "content_type",
+        ["application/grpc", "application/GRPC+proto", "application/grpc-web ;a=b", "application/grpc-web+proto"],
+    )
+    @pytest.mark.parametrize("coding", ["", "gzip"])
+    def test_grpc_is_base64_of_its_messages(self, content_type: str, coding: str) -> None:
+        """Akto's runtime decodes base64 for gRPC; frames that a coding's label is wrong about are taken as they are."""
+        message = b"\x0a\x1e" + b"a" * 30
+        frames = (b"\x00\x00\x00\x00\x20" + message) * 4_000
+        for wire in (frames, encode(frames, coding)):
+            found = base64.b64decode(akto(wire, coding, content_type=content_type), validate=True)
+            assert (message * 4_000).startswith(found[5 : len(found) // 32 * 32 - 27])
+            assert LIMIT * 3 // 4 - 40 < len(found) <= LIMIT * 3 // 4
+
+    @pytest.mark.parametrize("content_type", ["application/json; v=grpc", "application/json;grpc", "text/x-grpc-log"])
+    def test_grpc_in_a_parameter_is_no_grpc(self, content_type: str) -> None:
+        """The essence of the media type decides; anything else would hide JSON from Akto."""
+        assert akto(TEXT, content_type=content_type) == TEXT.decode()
+
+    def test_grpc_web_text_is_base64_already(self) -> None:
+        """It would be base64 twice otherwise."""
+        assert akto(b"AAAAAAMKAWE=", content_type="application/grpc-web-text+proto") == "AAAAAAMKAWE="
+
+
+class TestWorker:
+    """The fidelity whose losses are the Worker's own, as recorded in workerd."""
+
+    @pytest.mark.parametrize("coding", ["gzip", "br"])
+    def test_two_codings_are_decoded_by_the_platform(self, coding: str) -> None:
+        """Bodies in gzip and br, also of several members, are decoded."""
+        assert worker(encode(TEXT, coding), coding) == TEXT.decode()
+        assert worker(encode(LONG, coding), coding) == LONG[:LIMIT].decode()
+        assert worker(encode(b"one ", coding) + encode(b"two", coding), coding) == "one two"
+
+    @pytest.mark.parametrize(
+        "coding", ["GZIP", "x-gzip", "gzip, br", "gzip,", "identity", "deflate", "zstd", "brotli", "br, br", ""]
+    )
+    def test_every_other_spelling_leaves_the_body_coded(self, coding: str) -> None:
+        """The platform compares exactly."""
+        coded = gzip.compress(TEXT)
+        assert worker(coded, coding) == coded.decode("utf-8", "replace")
+
+    @pytest.mark.parametrize("coding", ["gzip", "br"])
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            lambda coded: coded[:-1],
+            lambda coded: coded[: len(coded) // 2],
+            lambda coded: coded + b"\x00",
+            lambda coded: coded + bytes(64),
+            lambda coded: coded + b"garbage",
+            lambda _: b'{"plain": true}',
+            lambda _: zlib.compress(TEXT),
+            lambda coded: coded[:4],
+            lambda coded: coded + coded[:-1],
+        ],
+    )
+    def test_any_fault_in_a_coded_body_empties_it(self, coding: str, fault: object) -> None:
+        """Truncation, trailing bytes, wrong labels: the platform's stream fails, and the Worker catches it."""
+        assert callable(fault)
+        assert worker(fault(encode(TEXT, coding)), coding) == ""
+
+    @pytest.mark.parametrize("place", [-1, -5])
+    def test_a_wrong_gzip_trailer_empties_the_body(self, place: int) -> None:
+        """Length and checksum count."""
+        coded = bytearray(gzip.compress(TEXT))
+        coded[place] ^= 1
+        assert worker(bytes(coded), "gzip") == ""
+
+    def test_it_is_decoded_once(self) -> None:
+        """Gzip inside gzip stays gzip."""
+        inner = gzip.compress(TEXT)
+        assert worker(gzip.compress(inner), "gzip") == inner.decode("utf-8", "replace")
+
+    @pytest.mark.parametrize("coding", ["gzip", "br"])
+    def test_an_empty_body_is_empty(self, coding: str) -> None:
+        """No bytes are no fault."""
+        assert worker(b"", coding) == ""
+
+    def test_a_fault_far_behind_the_limit_is_found(self) -> None:
+        """The Worker reads the whole body before it cuts it."""
+        coded = gzip.compress(bytes(10 * LIMIT))
+        assert worker(coded, "gzip") == "\x00" * LIMIT
+        assert worker(coded[:-1], "gzip") == ""
+
+    @pytest.mark.parametrize("coding", ["gzip", "br"])
+    @pytest.mark.parametrize("limit", [LIMIT, 1 << 22])
+    def test_the_search_for_a_fault_is_bounded(self, coding: str, limit: int) -> None:
+        """It ends a fixed way behind the limit, and takes no multiple of the limit that a stranger may choose."""
+        coded = encode(bytes(16 * (1 << 22)), coding)[:-1]
+        wire = Body(coded[: prefix_bound(limit)])
+        tracemalloc.start()
+        found = body.worker_payload(wire, coding, limit)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(found) == limit
+        assert peak < 4 * (limit + body.DRAIN)
+
+    @pytest.mark.parametrize("coding", ["gzip", "br"])
+    def test_members_do_not_lengthen_the_search(self, coding: str) -> None:
+        """All members and what is behind them share one bound."""
+        wire = Body(encode(bytes(LIMIT + body.DRAIN), coding) * 3 + b"\xff" * 1000)
+        assert body.worker_payload(wire, coding, LIMIT) == "\0" * LIMIT
+
+    def test_a_prefix_that_was_kept_of_a_longer_body_is_no_fault(self) -> None:
+        """What was not kept cannot be judged; the part that was is decoded."""
+        coded = brotlicffi.compress(LONG)
+        half = Body(coded[: len(coded) // 2], complete=False)
+        assert LONG.decode().startswith(body.worker_payload(half, "br", 1000))
+        assert body.worker_payload(half, "br", 1000) == LONG[:1000].decode()
+
+    @pytest.mark.parametrize("limit", [0, 1])
+    @pytest.mark.parametrize("coding", ["", "gzip", "br"])
+    def test_tiny_limits_hold(self, coding: str, limit: int) -> None:
+        """A limit of nothing keeps nothing."""
+        assert len(worker(encode(TEXT, coding), coding, limit)) == limit
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", ""),
+        (b"\xef\xbb\xbfa", "a"),
+        (b"\xef\xbb\xbf\xef\xbb\xbfa", "\ufeffa"),
+        (b"\xef\xbb", "\ufffd"),
+        (b"\xef", "\ufffd"),
+        (b"a\xff", "a\ufffd"),
+        (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd"),
+        (b"\xf0\x9f\x98", "\ufffd"),
+        (b"\xc0\xaf", "\ufffd\ufffd"),
+        (b"\xfe\xff\x00a", "\ufffd\ufffd\x00a"),
+        ("日本".encode("utf-16"), "\ufffd\ufffd\ufffde,g"),
+        (b"a\x00b", "a\x00b"),
+    ],
+)
+def test_text_is_what_a_text_decoder_makes_of_it(data: bytes, expected: str) -> None:
+    """UTF-8 with one replacement for each maximal part, one leading byte order mark dropped, no other charset."""
+    assert body.text(data) == expected
+
+
+@pytest.mark.parametrize("length", [LIMIT - 1, LIMIT, LIMIT + 1])
+def test_the_cut_may_fall_into_a_character(length: int) -> None:
+    """A character that the limit cuts becomes one replacement in the Worker, and is left out in `akto`."""
+    data = b"a" * (length - 2) + "日".encode()
+    expected = ("a" * (length - 2) + "日") if length + 1 <= LIMIT else "a" * (length - 2) + "\ufffd"
+    assert worker(data) == expected
+    assert akto(data, content_type="text/plain") == expected.removesuffix("\ufffd")
+
+
+def test_a_byte_order_mark_counts_before_it_is_dropped() -> None:
+    """The cut comes first."""
+    assert worker(b"\xef\xbb\xbf" + b"a" * LIMIT) == "a" * (LIMIT - 3)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2 * LIMIT - 1, 2 * LIMIT, 2 * LIMIT + 1])
+def test_a_snapshot_is_a_bounded_prefix(size: int) -> None:
+    """At most twice the limit is kept, and it is known whether that is all."""
+    taken = body.snapshot(bytes(size), LIMIT)
+    assert taken.prefix == bytes(min(size, 2 * LIMIT))
+    assert taken.complete is (size <= 2 * LIMIT)
+
+
+def test_a_body_that_nobody_kept_is_not_complete() -> None:
+    """None is not the same as empty."""
+    assert body.snapshot(None, LIMIT) == Body(b"", complete=False)
+
+
+coded = st.one_of(
+    st.binary(max_size=400),
+    st.tuples(st.sampled_from(list(CODERS)), st.binary(max_size=2000), st.binary(max_size=8), st.integers(0, 60)).map(
+        lambda parts: encode(parts[1], parts[0])[parts[3] % 7 : -1 - parts[3]] + parts[2]
+    ),
+    st.binary(max_size=300).map(lambda data: zstd(data) + zstd(data)),
+)
+codings = st.lists(st.sampled_from([*CODERS, "identity", "GZIP", "", "x", " br"]), max_size=5).map(",".join)
+
+
+@given(coded, st.one_of(codings, st.text(max_size=20)), st.integers(0, 600))
+def test_no_body_raises_or_passes_the_limit(data: bytes, coding: str, limit: int) -> None:
+    """Whatever the bytes and their label are, both fidelities give text of at most the limit's length."""
+    assert len(decode(data, coding, limit)) <= limit
+    assert len(worker(data, coding, limit)) <= limit
+    assert len(akto(data, coding, limit)) <= limit
+    assert len(akto(data, coding, limit, "application/grpc")) <= 4 * (limit // 3 + 1)
+
+
+@given(st.binary(max_size=3000), st.lists(st.sampled_from(list(CODERS)), max_size=4).map(",".join))
+def test_what_was_coded_is_decoded(data: bytes, coding: str) -> None:
+    """Up to four codings in a row give the body back."""
+    assert decode(encode(data, coding), coding, 3000) == data
+
+
+@given(st.binary(max_size=3000), st.sampled_from(list(CODERS)), st.integers(1, 3000), st.integers(0, 3000))
+def test_a_truncated_body_gives_a_true_beginning(data: bytes, coding: str, limit: int, cut: int) -> None:
+    """Never a byte that was not there, unless the bytes themselves pass for text under a wrong label."""
+    kept = encode(data, coding)[:cut]
+    found = decode(kept, coding, limit)
+    assert data.startswith(found) or found == kept[:limit]

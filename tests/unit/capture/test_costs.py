@@ -1,0 +1,119 @@
+"""What hostile heads and bodies cost: the work is linear in what is kept, whatever a client sends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import brotlicffi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mitmproxy import http
+
+from akto_mirror.capture.capture import Capture
+from akto_mirror.capture.config import CaptureConfig
+from akto_mirror.capture.encoding import MAX_FIELD, Captured
+from akto_mirror.capture.headers import MAX_HEADER_BYTES, MAX_HEADER_FIELDS, bounded
+from akto_mirror.capture.payload import codings
+from akto_mirror.capture.routes import parse
+from tests.support.flows import flow, request, response
+
+# CPU seconds that one head may take, and the factor for a machine that is slower or busy.
+BUDGET_S = 0.005
+MARGIN = 3
+
+CONFIG = CaptureConfig(worker=False, account_id="1000000", vxlan_id="0", tag="{}")
+
+HOST = (b"Host", b"api.example.com")
+
+FIELDS = st.lists(st.tuples(st.binary(min_size=1, max_size=9), st.binary(max_size=40)), max_size=12)
+
+
+@given(FIELDS, st.integers(1, 5_000), st.integers(1, 200))
+def test_headers_are_cut_to_their_bounds(fields: list[tuple[bytes, bytes]], times: int, length: int) -> None:
+    """Few and short ones stay the object that they are; of others a beginning is left."""
+    given_fields = tuple((name, value * length) for name, value in fields) * times
+    kept = bounded(given_fields)
+    size = sum(len(name) + len(value) for name, value in kept)
+    assert len(kept) <= MAX_HEADER_FIELDS
+    assert size <= MAX_HEADER_BYTES
+    assert kept[:-1] == given_fields[: max(0, len(kept) - 1)]
+    whole = sum(len(name) + len(value) for name, value in given_fields)
+    assert (kept is given_fields) == (len(given_fields) <= MAX_HEADER_FIELDS and whole <= MAX_HEADER_BYTES)
+
+
+class Counting:
+    """A brotli decompressor that counts the bytes that it is fed, over all its instances."""
+
+    fed = 0
+    real = brotlicffi.Decompressor
+
+    def __init__(self) -> None:
+        self._inner = self.real()
+
+    def decompress(self, data: bytes, output_buffer_limit: int) -> bytes:
+        """Count and decode."""
+        Counting.fed += len(data)
+        return bytes(self._inner.decompress(data, output_buffer_limit=output_buffer_limit))
+
+    def is_finished(self) -> bool:
+        """Ask the real one."""
+        return bool(self._inner.is_finished())
+
+
+@given(st.binary(max_size=2_000), st.integers(0, 2_000), st.integers(0, 255), st.binary(max_size=50))
+def test_damaged_brotli_is_read_a_bounded_number_of_times(data: bytes, place: int, flip: int, rest: bytes) -> None:
+    """Each member by the fault and by four sizes of pieces at most, and what can be decoded is what it was."""
+    coded = bytearray(brotlicffi.compress(data))
+    coded[place % len(coded)] ^= flip
+    damaged = bytes(coded) + rest
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(brotlicffi, "Decompressor", Counting)
+        Counting.fed = 0
+        codings.decode(damaged, "br", 65_536)
+    assert Counting.fed <= 6 * codings.BR_MEMBERS * len(damaged)
+    if not flip:
+        assert codings.decode(damaged, "br", 65_536)[: len(data)] == data
+
+
+HEADS: dict[str, Callable[[], http.HTTPFlow]] = {
+    "a long path": lambda: flow(with_path(b"/" + b"a" * 900_000)),
+    "a path to encode": lambda: flow(with_path(b"/{" + b"a\xff/" * 225_000)),
+    "a path of dots": lambda: flow(with_path(b"/" + b"../" * 300_000)),
+    "a long query": lambda: flow(with_path(b"/?" + b"a=%ff&" * 150_000)),
+    "an absolute path": lambda: flow(with_path(b"http://h/" + b"{" * 900_000)),
+    "many headers": lambda: flow(request(fields=[HOST, *[(b"a", b"v")] * 200_000])),
+    "many different headers": lambda: flow(request(fields=[HOST, *((b"x-%d" % n, b"v" * 9) for n in range(50_000))])),
+    "a header of no text": lambda: flow(request(fields=[HOST, (b"a", b"\xff" * 900_000)])),
+    "a name of no text": lambda: flow(request(fields=[HOST, (b"\xff" * 900_000, b"v")])),
+    "cookies in pieces": lambda: flow(request(fields=[HOST, *[(b"cookie", b"a=b")] * 90_000])),
+    "many answer headers": lambda: flow(answer=response(fields=[(b"content-type", b"application/json")] * 30_000)),
+}
+
+
+def with_path(path: bytes) -> http.Request:
+    """Return a request for a path."""
+    return request(path=path, fields=[HOST, (b"content-type", b"application/json")])
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("fidelity", ["akto", "worker"])
+@pytest.mark.parametrize("name", HEADS)
+def test_no_head_below_a_megabyte_holds_up_the_event_loop(name: str, fidelity: str) -> None:
+    """A whole capture, routes included, within a budget of CPU time; the best of several tries counts."""
+    config: dict[str, Any] = {"worker": fidelity == "worker", "include_query": True, "routes": (parse("*/*"),)}
+    capture = Capture(CaptureConfig(account_id="1000000", vxlan_id="0", tag="{}", **config), "marker")
+    made = HEADS[name]()
+    taken = min(_cpu_s(lambda: capture.of(made)) for _ in range(5))
+    found = capture.of(made)
+    assert isinstance(found, Captured)
+    assert len(found.entry.path) <= 9 * MAX_FIELD
+    assert taken <= MARGIN * BUDGET_S
+
+
+def _cpu_s(act: Callable[[], object]) -> float:
+    started = time.process_time()
+    act()
+    return time.process_time() - started

@@ -1,0 +1,125 @@
+"""Delivery contract, line 4: what counts as Akto's yes, in every caller."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.cli import program
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.sinks import answers, destination
+from akto_mirror.delivery.sinks.http import HttpSink
+from akto_mirror.delivery.sinks.symptoms import Kind
+from akto_mirror.diagnostics import checks
+from tests.data.first_format.make import FLOWS
+from tests.faults.server import OK, FaultServer, Reply, wait_for
+from tests.support.shipping import fill, policy, shipping
+
+# Each with a word of the likely cause.
+NOT_YES = {
+    "a login page": (Reply(200, body=b"<!doctype html><title>Sign in</title>"), "login page"),
+    "an empty answer": (Reply(200, body=b""), "another service"),
+    "an empty 204": (Reply(204, body=b""), "ingestion service"),
+    "a 201": (Reply(201), "ingestion service"),
+    "a no": (Reply(200, body=b'{"success": false, "error": "x"}'), "log of Akto's service"),
+    "text": (Reply(200, body=b"OK"), "another service"),
+    "JSON that is no object": (Reply(200, body=b"[]"), "another service"),
+    "a body that never ends": (Reply(200, body=b"x" * 10_000_000), "another service"),
+    "a JSON body that never ends": (Reply(200, body=b'{"a":"' + b"x" * 10_000_000), "another service"),
+}
+
+each_answer = pytest.mark.parametrize("name", NOT_YES)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"success":true}', b' {"success": "true", "x": [1]}\n', '{"é":1}'.encode()])
+def test_yes(body: bytes) -> None:
+    """Line 4: JSON that does not say no is a yes."""
+    assert answers.objection(body) == ""
+
+
+@given(body=st.binary() | st.text().map(str.encode) | st.from_type(type(None)).map(lambda _: b"[" * 100_000))
+def test_any_body_is_judged(body: bytes) -> None:
+    """Line 4: no answer raises, and each objection has a cause."""
+    said = answers.objection(body)
+    assert said.isprintable()
+    assert not said or answers.cause(said).isprintable()
+    if said == "":
+        assert isinstance(json.loads(body), dict)
+
+
+@each_answer
+@pytest.mark.parametrize("durability", Durability)
+def test_what_is_no_yes_ships_nothing(
+    tmp_path: Path, durability: Durability, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Line 4: any other 2xx: all is kept, logged once with the likely cause, and sent later."""
+    reply, word = NOT_YES[name]
+    with FaultServer(reply) as akto, shipping(akto.url, policy(tmp_path / "s", durability)) as shipper:
+        fill(shipper, 50)
+        wait_for(lambda: shipper.stats.snapshot().failures >= 3)
+        counts = shipper.stats.snapshot()
+        assert (counts.shipped, counts.rejected, counts.pending, counts.missing) == (0, 0, 50, 0)
+        told = [record.getMessage() for record in caplog.records if "cannot deliver" in record.getMessage()]
+        assert len(told) == 1
+        assert word in told[0]
+        akto.seen.taken.clear()
+        akto.script = OK
+        wait_for(lambda: shipper.stats.snapshot().shipped == 50)
+        assert len(akto.taken) == 50
+
+
+@each_answer
+def test_a_replay_ends_with_1(name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 4: a replay to something that is not Akto gives up at once and says why; nothing counts as done."""
+    monkeypatch.setenv("AKTO_API_TOKEN", "")
+    reply, word = NOT_YES[name]
+    with FaultServer(reply) as akto:
+        assert program.main(["replay", str(FLOWS), "--to", akto.url, "--quiet"]) == 1
+        shown = capfd.readouterr()
+        assert "given up" in shown.err
+        assert word in shown.err
+        assert "= 0 shipped" in shown.out
+        assert akto.seen.requests <= 3
+
+
+@each_answer
+def test_the_check_judges_alike(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Line 4: what the shipper does not take for a yes is none for `akto-mirror check`, and vice versa."""
+    reply, _ = NOT_YES[name]
+    for health, script in ((OK, reply), (reply, OK)):
+        with FaultServer(script, health=health) as akto:
+            sink = HttpSink(akto.url + "/api/ingestData")
+            assert (sink.send([b'{"path":"/"}'], 10).kind is Kind.SHIPPED) == (script is OK)
+            assert sink.is_healthy(10) == (health is OK)
+            sink.close()
+            assert program.main(["check", akto.url, "--send"]) == 1
+            lines = capsys.readouterr().out.splitlines()
+            assert any(line.startswith("✓ /healthCheck") for line in lines) == (health is OK)
+            assert any(line.startswith("✓ test entry") for line in lines) == (script is OK)
+
+
+@pytest.mark.parametrize(
+    ("path", "health"),
+    [
+        ("", "/healthCheck"),
+        ("/", "/healthCheck"),
+        ("/api/ingestData", "/healthCheck"),
+        ("/gw/api/ingestData", "/gw/healthCheck"),
+        ("/gw/api/ingestData?key=1", "/gw/healthCheck"),
+        ("/custom", "/healthCheck"),
+        ("/gw/custom/", "/healthCheck"),
+    ],
+)
+def test_the_health_check_has_one_address(path: str, health: str) -> None:
+    """Line 4: the shipper asks where `akto-mirror check` looks, whatever the path of akto_url is."""
+    with FaultServer() as akto:
+        posted = destination.parse(akto.url + path).url
+        sink = HttpSink(posted)
+        assert sink.is_healthy(10)
+        sink.close()
+        assert list(checks.run(checks.Target(akto.url + path), send=False))
+        assert akto.seen.asked[:2] == [health, health]

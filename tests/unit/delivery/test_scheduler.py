@@ -1,0 +1,334 @@
+"""Delivery contract, lines 1, 4 and 7: one thing at a time, and what a step that fails leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Sequence
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+
+from akto_mirror.accounts import Stats
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.report import Report
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.sinks.http import HttpSink
+from akto_mirror.delivery.spool import view
+from akto_mirror.delivery.spool.errors import SpoolError
+from akto_mirror.delivery.spool.rows import ROW_OVERHEAD
+from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.outcomes import Dropped
+from tests.faults.driver import Driver, always, ok
+from tests.faults.server import HANG, OK, FaultServer, status, wait_for
+from tests.support.shipping import entry, fill, policy, shipping
+
+LIMITS = Limits(10, 100_000, 1.0)
+
+# As many batches as come before the disk has written one: endless for a loop that waits for the last.
+ENDLESS = 300
+
+
+def refilled(driver: Driver) -> None:
+    """Let a new batch come whenever one is written, as on a disk that is just as slow as the traffic is fast."""
+    assert driver.spool
+    put, left = driver.spool.put, iter(range(ENDLESS))
+
+    def slow(entries: Sequence[bytes]) -> int:
+        if next(left, None) is not None:
+            offer(driver, 10)
+        return put(entries)
+
+    driver.spool.put = slow  # type: ignore[method-assign]
+
+
+def offer(driver: Driver, count: int) -> None:
+    """Capture so many entries."""
+    for number in range(count):
+        assert driver.offer(b"%d" % number)
+
+
+@pytest.mark.parametrize("durability", [Durability.DISK, Durability.SPILL])
+def test_a_disk_as_slow_as_the_traffic_keeps_nothing_from_being_sent(tmp_path: Path, durability: Durability) -> None:
+    """Line 4: while each batch that is written finds another one queued, there is a send between every two of them."""
+    driver = Driver(tmp_path / "s", durability, limits=LIMITS)
+    offer(driver, 10)
+    driver.run(always(503), seconds=0.1)
+    refilled(driver)
+    offer(driver, 10)
+    driver.step()
+    assert driver.counts.spooled == 20
+    assert driver.scheduler.due_in(driver.clock.now, idle=False) == 0
+    driver.clock.now += 1
+    assert driver.begin()
+    driver.finish(ok)
+    assert driver.counts.shipped == 10
+    assert driver.counts.queued == 10
+
+
+def test_a_full_spool_is_no_reason_to_hurry(tmp_path: Path) -> None:
+    """Line 3: a batch that finds no room is put back, and the next step is due when there may be some."""
+    driver = Driver(tmp_path / "s", Durability.DISK, limits=LIMITS, spool_bytes=100)
+    offer(driver, 10)
+    driver.step()
+    assert driver.counts.queued == 10
+    assert driver.scheduler.due_in(driver.clock.now, idle=False) > 1
+
+
+def test_the_shipper_sends_while_the_disk_never_catches_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 4: the same with its threads: entries arrive although one batch after another is due to be written."""
+    put = Spool.put
+    with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", Durability.DISK)) as shipper:
+
+        def slow(self: Spool, entries: Sequence[bytes]) -> int:
+            if not shipper.stats.snapshot().shipped:
+                fill(shipper, 10)
+            return put(self, entries)
+
+        monkeypatch.setattr(Spool, "put", slow)
+        fill(shipper, 10)
+        wait_for(lambda: shipper.stats.snapshot().shipped > 0)
+
+
+def unseen(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the system refuse to look at what is in a folder, as one of another user or of a server that is away."""
+    look = Path.stat
+
+    def refuse(self: Path, **how: bool) -> os.stat_result:
+        if self.parent == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return look(self, **how)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+
+
+def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 9: whoever asks for the spool of a folder that is closed to this process is told that there is none."""
+    driver = Driver(tmp_path / "s", Durability.DISK)
+    offer(driver, 1)
+    driver.run(always(503), seconds=3)
+    driver.close()
+    assert driver.spool
+    assert view.measure(tmp_path / "s", "t")
+    unseen(monkeypatch, tmp_path / "s")
+    assert not driver.spool.exists()
+    assert view.measure(tmp_path / "s", "t") is None
+    with pytest.raises(SpoolError):
+        next(view.newest_dead(tmp_path / "s", 1))
+    Driver(tmp_path / "s", Durability.DISK).tend()
+
+
+def test_a_closed_folder_keeps_nobody_from_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 9: a folder that cannot be looked at any more is trouble with the disk: all goes through memory."""
+    unseen(monkeypatch, tmp_path / "s")
+    with FaultServer(status(503)) as akto, shipping(akto.url, policy(tmp_path / "s", Durability.SPILL)) as shipper:
+        fill(shipper, 50)
+        wait_for(lambda: akto.seen.requests > 1)
+        akto.script = OK
+        wait_for(lambda: shipper.stats.snapshot().shipped == 50)
+        assert shipper.stats.snapshot().missing == 0
+
+
+def faulty(*_: object, **__: object) -> None:
+    """Raise what nobody expects."""
+    raise RuntimeError("a fault of our own")
+
+
+BREAKABLE = [
+    *("scheduler._results._report.failed", "scheduler._results._report.shipped"),
+    *("store.keep", "store._attempt", "store.remove", "stats._observer"),
+]
+
+
+@pytest.mark.parametrize("part", BREAKABLE)
+@pytest.mark.parametrize("status", [503, 422, 200])
+@pytest.mark.parametrize("durability", Durability)
+def test_a_fault_of_our_own_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, status: int, part: str
+) -> None:
+    """Line 1: whatever raises while the end of a send is noted, the entries are somewhere, and arrive afterwards."""
+    driver = Driver(tmp_path / "s", durability, limits=LIMITS)
+    offer(driver, 10)
+    driver.tend()
+    assert driver.begin()
+    owner, _, name = part.rpartition(".")
+    with monkeypatch.context() as broken, contextlib.suppress(RuntimeError):
+        broken.setattr(attrgetter(owner)(driver), name, faulty)
+        driver.finish(always(status))
+    assert driver.counts.missing == 0
+    assert driver.counts.in_flight == 0
+    assert driver.counts.shipped == (10 if status == 200 else 0)
+    driver.run(ok)
+    assert driver.counts.shipped == 10
+    assert driver.counts.pending == 0
+
+
+def test_a_fault_while_a_batch_is_written_leaves_it_in_the_queue(tmp_path: Path) -> None:
+    """Line 1: what was taken to be written is put back, whatever the disk's side raises."""
+    driver = Driver(tmp_path / "s", Durability.DISK, limits=LIMITS)
+    offer(driver, 10)
+    put, driver.store.keep = driver.store.keep, faulty  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        driver.step()
+    driver.store.keep = put  # type: ignore[method-assign]
+    driver.run(ok)
+    assert driver.counts.shipped == 10
+
+
+def test_a_fault_in_the_last_try_keeps_nothing_from_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 7: at the exit the rest is written even if the shipper stumbles over the end of the last send."""
+    with FaultServer(HANG) as akto:
+        given = policy(tmp_path / "s", Durability.SPILL, shutdown_s=0.1)
+        shipper = Shipper(given, HttpSink(akto.url), Stats())
+        fill(shipper, 50)
+        wait_for(lambda: akto.seen.requests > 0)
+        monkeypatch.setattr(Report, "failed", faulty)
+        shipper.close().result(30)
+    assert shipper.stats.snapshot().spooled == 50
+
+
+def written(driver: Driver) -> list[int]:
+    """Return, as it grows, how many batches each transaction that writes them holds."""
+    assert driver.spool
+    put, sizes = driver.spool.put_all, []
+
+    def counted(batches: Sequence[Sequence[bytes]]) -> list[int]:
+        sizes.append(len(batches))
+        return put(batches)
+
+    driver.spool.put_all = counted  # type: ignore[method-assign]
+    return sizes
+
+
+@pytest.mark.parametrize("durability", [Durability.DISK, Durability.SPILL])
+def test_the_rest_is_written_in_few_transactions(tmp_path: Path, durability: Durability) -> None:
+    """Line 7: 8 MiB wait for the disk once, for it may be slow; each batch is one that can be sent as it is."""
+    driver = Driver(tmp_path / "s", durability, limits=LIMITS, queue_bytes=20_000_000, spool_bytes=10**8)
+    for _ in range(1000):
+        assert driver.offer(b"x" * 15_000)
+    sizes = written(driver)
+    driver.close()
+    assert len(sizes) == 2
+    assert driver.counts.spooled == 1000
+    later = Driver(tmp_path / "s", durability, limits=LIMITS)
+    later.run(ok)
+    assert {len(request) for request in later.requests} == {6, 4}
+    assert later.counts.shipped == 1000
+
+
+def test_what_was_tried_in_vain_is_written_at_the_end(tmp_path: Path) -> None:
+    """Line 7: what the disk refused meanwhile, and what the queue holds, are on it after the exit."""
+    driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
+    (tmp_path / "s").symlink_to(tmp_path)
+    offer(driver, 20)
+    driver.run(always(503), seconds=3)
+    assert driver.queue.requeued
+    (tmp_path / "s").unlink()
+    driver.close()
+    assert driver.counts.spooled == 20
+    assert driver.queue.size == 0
+
+
+@pytest.mark.parametrize("room", range(0, 6000, 500))
+def test_the_spools_bound_at_the_end(tmp_path: Path, room: int) -> None:
+    """Line 7: of what does not fit on the disk as a whole, as many batches are written as fit; the rest is counted."""
+    driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS, spool_bytes=room)
+    for _ in range(100):
+        assert driver.offer(b"x" * 50)
+    driver.close()
+    batch = 10 * 51 - 1 + ROW_OVERHEAD
+    assert driver.counts.spooled == 10 * min(10, room // batch)
+    assert driver.counts.missing == driver.counts.queued == 0
+
+
+def test_a_disk_that_fails_is_not_asked_again_at_the_end(tmp_path: Path) -> None:
+    """Line 7: where it is not room that is missing, smaller transactions would only take longer."""
+    driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
+    (tmp_path / "s").symlink_to(tmp_path)
+    offer(driver, 100)
+    sizes = written(driver)
+    driver.close()
+    assert sizes == [10]
+    assert driver.counts.dropped == {Dropped.SHUTDOWN: 100}
+
+
+def test_an_exit_that_waits_no_longer_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Line 7: the exit does not wait for a disk that hangs, and tells how many entries may be lost."""
+    free, put = threading.Event(), Spool.put_all
+
+    def hang(self: Spool, batches: Sequence[Sequence[bytes]]) -> list[int]:
+        free.wait(30)
+        return put(self, batches)
+
+    monkeypatch.setattr(Spool, "put_all", hang)
+    monkeypatch.setattr("akto_mirror.delivery.shipper.DISK_S", 0.1)
+    given = policy(tmp_path / "s", Durability.SPILL, limits=Limits(100, 10**5, 60.0), shutdown_s=0.1)
+    with FaultServer(HANG) as akto:
+        shipper = Shipper(given, HttpSink(akto.url), Stats())
+        fill(shipper, 50)
+        shipper.close().result(10)
+        told = [record.getMessage() for record in caplog.records if "takes too long" in record.getMessage()]
+        assert told == ["akto: the disk takes too long; 50 entries may not have been written at the exit"]
+        free.set()
+        wait_for(lambda: shipper.stats.snapshot().spooled == 50)
+
+
+def without_threads(monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> None:
+    """Let the system have no thread to spare, so many times, for threads of a name."""
+    start, left = threading.Thread.start, iter(range(times))
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.startswith(name) and next(left, None) is not None:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.parametrize("name", ["akto-shipper", "akto-sender", "akto"])
+@pytest.mark.parametrize("durability", Durability)
+def test_a_thread_that_cannot_be_started_is_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, name: str
+) -> None:
+    """Line 1: where the system has no thread to spare, entries wait, counted once, and arrive when it has one."""
+    without_threads(monkeypatch, name, 3)
+    with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", durability)) as shipper:
+        shipper.start()
+        for number in range(5):
+            assert shipper.offer(entry(number)) is None
+        assert shipper.stats.snapshot().captured == 5
+        wait_for(lambda: shipper.stats.snapshot().shipped == 5)
+        assert shipper.stats.snapshot().missing == 0
+        assert set(akto.taken.values()) == {1}
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_without_any_thread_the_exit_writes_what_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, durability: Durability
+) -> None:
+    """Line 7: entries that no thread ever took are on disk at the end, or counted; it is told now and then."""
+    without_threads(monkeypatch, "akto", 10**6)
+    shipper = Shipper(policy(tmp_path / "s", durability), HttpSink("http://127.0.0.1:9/"), Stats())
+    fill(shipper, 50)
+    shipper.close().result(5)
+    counts = shipper.stats.snapshot()
+    assert counts.missing == counts.queued == 0
+    assert counts.spooled == (0 if durability is Durability.MEMORY else 50)
+    assert len([record for record in caplog.records if "can't start new thread" in record.getMessage()]) == 2
+
+
+def test_without_a_watchdog_the_exit_still_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line 7: a close that finds no thread for its watchdog sends what is left all the same."""
+    with FaultServer() as akto:
+        given = policy(tmp_path / "s", Durability.SPILL, limits=Limits(100, 10**5, 60.0))
+        shipper = Shipper(given, HttpSink(akto.url), Stats())
+        fill(shipper, 1)
+        without_threads(monkeypatch, "Thread-", 1)
+        shipper.close().result(30)
+        assert shipper.stats.snapshot().shipped == 1

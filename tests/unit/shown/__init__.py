@@ -1,0 +1,1 @@
+"""Tests of what mitmproxy shows of a flow."""

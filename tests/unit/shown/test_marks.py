@@ -1,0 +1,218 @@
+"""Marks and comments: they follow the verdict and leave alone what people put there."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mitmproxy import http
+from mitmproxy.addons.view import View
+from mitmproxy.flow import Flow
+from mitmproxy.test import tflow
+from mitmproxy.utils.emoji import emoji
+
+from akto_mirror.config.screen import Mark
+from akto_mirror.outcomes import Outcome
+from akto_mirror.shown import marks
+from akto_mirror.shown.marks import SIGNS, VERDICT, Marks
+from tests.support.flows import flow, response
+from tests.support.harness import mirroring
+
+DONE = SIGNS[Outcome.SHIPPED]
+
+
+class Screen:
+    """An event loop and an interface, step by step."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+        self.turns: list[list[Flow]] = []
+        self.marks = Marks(lambda _, act: self.due.append(act), self._refresh)
+
+    def _refresh(self, flows: Sequence[Flow]) -> None:
+        self.turns.append(list(flows))
+
+    def turn(self) -> None:
+        """Let everything that is due now happen."""
+        due, self.due = self.due, []
+        for act in due:
+            act()
+
+    def passing(self, entry: bytes, made: http.HTTPFlow | None = None) -> http.HTTPFlow:
+        """Let a flow pass that becomes an entry."""
+        made = made or tflow.tflow(resp=True)
+        self.marks.show(made, Outcome.CAPTURED)
+        self.marks.follow(made, entry)
+        return made
+
+
+def shown(made: Flow) -> tuple[str, str]:
+    """Return a flow's mark and comment."""
+    return made.marked, made.comment
+
+
+def test_mitmproxy_knows_the_signs() -> None:
+    """A mark that mitmproxy cannot draw would be drawn as a dot."""
+    assert set(SIGNS) == set(Outcome)
+    assert set(SIGNS.values()) <= set(emoji)
+
+
+def test_the_outcome_reaches_the_flow() -> None:
+    """Mark, comment and verdict change as the entry goes its way, and the interface is told each time."""
+    screen = Screen()
+    made = screen.passing(b"one")
+    assert shown(made) == (SIGNS[Outcome.CAPTURED], "captured")
+    screen.marks.tell([b"one"], Outcome.SPOOLED, "connection refused")
+    screen.turn()
+    assert shown(made) == (SIGNS[Outcome.SPOOLED], "spooled: connection refused")
+    screen.marks.tell([b"one"], Outcome.SHIPPED)
+    screen.turn()
+    assert (shown(made), made.metadata[VERDICT]) == ((DONE, "shipped"), "shipped")
+    assert screen.turns == [[made], [made]]
+
+
+def test_equal_entries_end_one_by_one() -> None:
+    """Of flows that became the same entry each gets an end of its own."""
+    screen = Screen()
+    pair = [screen.passing(b"same"), screen.passing(b"same")]
+    screen.marks.tell([b"same"], Outcome.REJECTED, "422")
+    screen.marks.tell([b"same"], Outcome.SHIPPED)
+    screen.turn()
+    assert sorted(made.comment for made in pair) == ["rejected: 422", "shipped"]
+
+
+def test_a_repeated_flow_shows_its_last_entry() -> None:
+    """Where a flow is sent again, what becomes of its first entry counts no more."""
+    screen = Screen()
+    made = screen.passing(b"first")
+    screen.passing(b"second", made)
+    screen.marks.tell([b"first"], Outcome.REJECTED, "422")
+    screen.turn()
+    assert made.comment == "captured"
+    screen.marks.tell([b"second"], Outcome.SHIPPED)
+    screen.turn()
+    assert made.comment == "shipped"
+
+
+def test_a_crowd_is_shown_in_turns() -> None:
+    """However many flows end at once, the interface redraws a bounded number before it can do something else."""
+    screen = Screen()
+    crowd = [screen.passing(b"%d" % number) for number in range(2 * marks.TURN + 1)]
+    screen.marks.tell([b"%d" % number for number in range(len(crowd))], Outcome.SHIPPED)
+    while screen.due:
+        assert len(screen.due) == 1
+        screen.turn()
+    assert [len(turn) for turn in screen.turns] == [marks.TURN, marks.TURN, 1]
+    assert {made.comment for made in crowd} == {"shipped"}
+
+
+def test_strangers_are_passed_over() -> None:
+    """Entries of an earlier process have no flow here; nothing is drawn for them, and nothing is kept."""
+    screen = Screen()
+    screen.marks.tell([b"from the spool"], Outcome.SHIPPED)
+    screen.turn()
+    assert screen.turns == []
+
+
+def test_a_flow_that_is_gone_is_not_held() -> None:
+    """What was cleared from the interface is freed, whatever its entry waits for."""
+    screen = Screen()
+    screen.passing(b"one")
+    gc.collect()
+    screen.marks.tell([b"one"], Outcome.SHIPPED)
+    screen.turn()
+    assert screen.turns == []
+
+
+def test_only_so_many_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an endless outage the oldest flows keep the verdict that they have."""
+    monkeypatch.setattr(marks, "MOST", 2)
+    screen = Screen()
+    made = [screen.passing(b"%d" % number) for number in range(3)]
+    screen.marks.tell([b"0", b"1", b"2"], Outcome.SHIPPED)
+    screen.turn()
+    assert [each.comment for each in made] == ["captured", "shipped", "shipped"]
+
+
+OUTCOMES = st.sampled_from(Outcome)
+TEXTS = st.sampled_from(["", ":red_circle:", ":x:", DONE, "mine", "shipped", "akto: mine"])
+
+
+@given(st.lists(st.tuples(OUTCOMES, st.none() | TEXTS, st.none() | TEXTS), max_size=8), st.sampled_from(list(Mark)))
+def test_what_a_person_set_stays(steps: list[tuple[Outcome, str | None, str | None]], mark: Mark) -> None:
+    """A mark or comment that somebody set, or removed, is never overwritten, whatever it looks like."""
+    made = tflow.tflow(resp=True)
+    last = ("", "")
+    for outcome, own_mark, own_comment in steps:
+        made.marked = made.marked if own_mark is None else own_mark
+        made.comment = made.comment if own_comment is None else own_comment
+        before = shown(made)
+        marks.put(made, outcome, "why", mark)
+        put = wanted(outcome, mark)
+        if put is None:
+            assert shown(made) == before
+            continue
+        ours = [there == old for there, old in zip(before, last, strict=True)]
+        assert shown(made) == (put[0] if ours[0] else before[0], put[1] if ours[1] else before[1])
+        last = (put[0] if ours[0] else last[0], put[1] if ours[1] else last[1])
+
+
+def wanted(outcome: Outcome, mark: Mark) -> tuple[str, str] | None:
+    """Return what is put on a flow that nobody else touches."""
+    sign = SIGNS[outcome] if mark is Mark.AUTO else ""
+    return None if mark is Mark.NEVER else (sign, f"{outcome}: why")
+
+
+@pytest.mark.parametrize("stored", [None, "", [], ["a"], [1, 2], {"a": 1}, ["a", "b", "c"]])
+def test_a_file_can_hold_anything(stored: Any) -> None:
+    """What a stranger's flow file says was shown is not trusted to be of the right form."""
+    made = tflow.tflow(resp=True)
+    made.metadata[marks.SHOWN] = stored
+    marks.put(made, Outcome.SHIPPED, "", Mark.AUTO)
+    assert shown(made) == (DONE, "shipped")
+
+
+class TestInMitmproxy:
+    """The addon beside mitmproxy's list of flows."""
+
+    def test_a_skip_says_why(self) -> None:
+        """Skipped flows show the reason, made fit for one line."""
+        with mirroring(screen=View()) as mirror:
+            made = flow(answer=response(fields=[(b"content-type", b"text/html\n\x1b[2J")]))
+            mirror.pass_on(made)
+        assert shown(made) == (SIGNS[Outcome.SKIPPED], r"skipped: content type text/html\n\x1b[2J")
+
+    def test_a_drop_says_why(self) -> None:
+        """Dropped flows show the reason."""
+        with mirroring(screen=View(), queue_bytes=1) as mirror:
+            made = flow()
+            mirror.pass_on(made)
+        assert shown(made) == (SIGNS[Outcome.DROPPED], "dropped: queue full")
+
+    @pytest.mark.parametrize(("mark", "sign"), [("auto", SIGNS[Outcome.CAPTURED]), ("comment", "")])
+    def test_the_option_chooses(self, mark: str, sign: str) -> None:
+        """`akto_mark=comment` leaves marks to people."""
+        with mirroring(screen=View(), mark=mark) as mirror:
+            made = flow()
+            mirror.pass_on(made)
+            assert shown(made) == (sign, "captured")
+
+    def test_never_means_never(self) -> None:
+        """`akto_mark=never` changes no flow."""
+        with mirroring(screen=View(), mark="never") as mirror:
+            made = flow()
+            mirror.pass_on(made)
+        assert shown(made) == ("", "")
+        assert marks.SHOWN not in made.metadata
+
+    def test_mitmdump_is_left_alone(self) -> None:
+        """Where nobody looks, flows stay as they are but for their verdict."""
+        with mirroring() as mirror:
+            made = flow()
+            assert mirror.pass_on(made) == "captured"
+        assert shown(made) == ("", "")
+        assert marks.SHOWN not in made.metadata
