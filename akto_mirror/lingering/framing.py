@@ -2,14 +2,16 @@
 
 mitmproxy passes such a body on without any framing (`Http1Client.send` in mitmproxy/proxy/layers/http/_http1.py), so
 that the target reads it as the next request (RFC 9112, section 6.3). One that mitmproxy has held until it is complete
-gets its length here, and one that passes while it comes is sent in chunks.
+gets its length here, and one that passes while it comes is sent in chunks. A request that announces no body but has not
+ended may still turn out to have none; then nothing is framed, as some servers refuse the chunks of an empty body.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from mitmproxy.connection import Connection
+from mitmproxy.connection import Connection, Server
+from mitmproxy.http import Request
 from mitmproxy.proxy.commands import Command
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers.http import SendHttp, is_h3_alpn
@@ -29,11 +31,17 @@ def framed(commands: CommandGenerator[T]) -> CommandGenerator[T]:
         reply = yield _framed(command)
 
 
+def may_be_empty(request: Request, server: Server) -> bool:
+    """Return whether only a request's end will show if it has a body, and its target, of HTTP/1, has to know before."""
+    speaks_http1 = server.connected or not server.tls
+    return speaks_http1 and _is_endless(request, server)
+
+
 def _framed(command: Command) -> Command:
     if not (isinstance(command, SendHttp) and isinstance(command.event, RequestHeaders)):
         return command
     event = command.event
-    if event.end_stream or not _is_endless(event, command.connection):
+    if event.end_stream or not _is_endless(event.request, command.connection):
         return command
     # A copy: the flow shows what the client sent.
     request = event.request.copy()
@@ -44,8 +52,7 @@ def _framed(command: Command) -> Command:
     return SendHttp(RequestHeaders(event.stream_id, request, end_stream=False), command.connection)
 
 
-def _is_endless(event: RequestHeaders, server: Connection) -> bool:
-    request = event.request
+def _is_endless(request: Request, server: Connection) -> bool:
     return (
         (request.is_http2 or request.is_http3)
         and not (server.alpn == b"h2" or is_h3_alpn(server.alpn))

@@ -30,7 +30,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
-from akto_mirror.lingering.framing import framed
+from akto_mirror.lingering.framing import framed, may_be_empty
 from akto_mirror.lingering.slack import Slack
 
 # What of a request is still read once its target has ended, and what may wait for a peer that does not read.
@@ -99,10 +99,27 @@ class LingeringStream(HttpStream):
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
         if isinstance(event, events.Wakeup):
             yield from self._give_up()
-        else:
+        elif not _is_hollow(event):
             yield from super()._handle_event(event)
 
     def start_request_stream(self) -> CommandGenerator[None]:
+        """Pass the request on from now on, or from the first byte of its body."""
+        has_just_begun = self.client_state == self.state_wait_for_request_headers
+        if has_just_begun and may_be_empty(self.flow.request, self.context.server):
+            self.client_state = self.state_wait_for_request_body
+        else:
+            yield from self._connect()
+
+    def state_wait_for_request_body(self, event: events.Event) -> CommandGenerator[None]:
+        """Pass the request on if it has a body; if it ends without one, send it as mitmproxy does."""
+        if isinstance(event, RequestData):
+            yield from self._connect()
+        else:
+            self.client_state = self.state_consume_request_body
+        if self.client_state != self.state_errored:
+            yield from self.client_state(event)
+
+    def _connect(self) -> CommandGenerator[None]:
         """Connect to the target; if it refuses, the client still gets its answer."""
         self._uploads = True
         yield from framed(super().start_request_stream())
@@ -273,6 +290,11 @@ class LingeringStream(HttpStream):
     @property
     def _client_speaks_http1(self) -> bool:
         return not (self.flow.request.is_http2 or self.flow.request.is_http3)
+
+
+def _is_hollow(event: events.Event) -> bool:
+    """Return whether this is an empty frame within a body, which mitmproxy would turn into the last chunk of HTTP/1."""
+    return isinstance(event, RequestData) and not event.data
 
 
 def _is_end(command: commands.Command) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from mitmproxy.connection import Server
+from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.http import Request
 from mitmproxy.proxy.commands import Command, Log
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers.http import SendHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 
-from akto_mirror.lingering.framing import framed
+from akto_mirror.lingering.framing import framed, may_be_empty
 
 
 def head(
@@ -75,6 +75,29 @@ def test_a_body_without_a_length_is_framed(
 def test_all_else_passes_as_it_is(command: Command) -> None:
     """What has its framing already, and what needs none."""
     assert sent(command) is command
+
+
+CLOSED, OPEN = ConnectionState.CLOSED, ConnectionState.OPEN
+
+
+@pytest.mark.parametrize(
+    ("command", "state", "tls", "expected"),
+    [
+        (head(), CLOSED, False, True),
+        (head("HTTP/3", b"http/1.1"), OPEN, True, True),
+        (head(), CLOSED, True, False),
+        (head(alpn=b"h2"), OPEN, True, False),
+        (head(content_length="0"), CLOSED, False, False),
+        (head("HTTP/1.1"), CLOSED, False, False),
+    ],
+)
+def test_a_request_that_may_be_empty(command: SendHttp, state: ConnectionState, tls: bool, expected: bool) -> None:
+    """Of a target over TLS it is known only once it is connected whether it has to know of the body beforehand."""
+    event, server = command.event, command.connection
+    assert isinstance(event, RequestHeaders)
+    assert isinstance(server, Server)
+    server.state, server.tls = state, tls
+    assert may_be_empty(event.request, server) is expected
 
 
 def test_replies_and_results_pass() -> None:
