@@ -4,144 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
-from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Format, Outcome, Reason, Repair, Secret
+from akto_mirror.outcomes import PLACES, Dropped, Format, Outcome, Reason, Repair, Secret
+from akto_mirror.snapshots import Snapshot, Takeover
 
 logger = logging.getLogger(__name__)
 
 # Is called with entries, or their hashes where the entries are not at hand, what became of them, and why.
 Observer = Callable[[Sequence[bytes | int], Outcome, str], None]
 
-K = TypeVar("K")
 
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The counts at one moment.
-
-    Attributes:
-        captured: entries made of flows.
-        recovered: entries found in the spool that another process left there.
-        places: where both of them are now; `handed over` are those that another process took from the spool.
-        dropped: entries lost, by reason.
-        skipped: flows that a rule left out, by reason; they were never captured.
-        shortened: entries that were cut because they were too large.
-        repaired: payloads that were changed so that Akto can read them, by format.
-        hidden: secrets that were redacted, by what they were found by and which they were, as `outcomes.Secret` says.
-        batches: batches shipped.
-        failures: failed attempts to send a batch.
-        sent_bytes: bytes of the entries shipped.
-        send_seconds: seconds that all attempts took in sum.
-        errors: errors of hooks that the traffic went past.
-    """
-
-    captured: int
-    recovered: int
-    places: Mapping[Outcome, int]
-    dropped: Mapping[Dropped, int]
-    skipped: Mapping[Reason, int]
-    shortened: int
-    batches: int
-    failures: int
-    sent_bytes: int
-    send_seconds: float
-    errors: int = 0
-    repaired: Mapping[Format, int] = field(default_factory=dict)
-    hidden: Mapping[tuple[str, str], int] = field(default_factory=dict)
-
-    @property
-    def shipped(self) -> int:
-        """Entries that Akto took."""
-        return self.places[Outcome.SHIPPED]
-
-    @property
-    def queued(self) -> int:
-        """Entries that wait in memory."""
-        return self.places[Outcome.QUEUED]
-
-    @property
-    def in_flight(self) -> int:
-        """Entries of the batch that is being sent."""
-        return self.places[Outcome.IN_FLIGHT]
-
-    @property
-    def spooled(self) -> int:
-        """Entries that wait on disk."""
-        return self.places[Outcome.SPOOLED]
-
-    @property
-    def rejected(self) -> int:
-        """Entries that Akto refused for good."""
-        return self.places[Outcome.REJECTED]
-
-    @property
-    def handed_over(self) -> int:
-        """Entries that another process, or a person, took out of the spool."""
-        return self.places[Outcome.HANDED_OVER]
-
-    @property
-    def pending(self) -> int:
-        """Entries that may still be shipped by this process."""
-        return sum(self.places[place] for place in PENDING)
-
-    @property
-    def missing(self) -> int:
-        """Entries that no column accounts for: always 0."""
-        return self.captured + self.recovered - sum(self.places.values()) - sum(self.dropped.values())
-
-    def after_a_kill(self) -> Snapshot:
-        """Return what the counts come to once their process has been killed.
-
-        What was in memory is lost, and what was on disk is for others to send.
-        """
-        lost = self.queued + self.in_flight
-        places = {**self.places, Outcome.QUEUED: 0, Outcome.IN_FLIGHT: 0, Outcome.SPOOLED: 0}
-        places[Outcome.HANDED_OVER] += self.spooled
-        dropped = dict(self.dropped) | ({Dropped.KILLED: self.dropped.get(Dropped.KILLED, 0) + lost} if lost else {})
-        return replace(self, places=places, dropped=dropped)
-
-    def __str__(self) -> str:
-        recovered = f" + recovered {self.recovered}" if self.recovered else ""
-        places = [(place, self.places[place]) for place in PLACES]
-        shown = [f"{place} {count}" for place, count in places if count or place in ALWAYS_SHOWN]
-        return (
-            f"captured {self.captured}{recovered} = {' + '.join(shown)} + dropped {_sum(self.dropped)};"
-            f" skipped {_sum(self.skipped)}{f'; shortened {self.shortened}' if self.shortened else ''}"
-        )
-
-
-def total(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """Return the sum of several processes' counts."""
-    return Snapshot(
-        captured=sum(each.captured for each in snapshots),
-        recovered=sum(each.recovered for each in snapshots),
-        places={place: sum(each.places.get(place, 0) for each in snapshots) for place in PLACES},
-        dropped=_added(each.dropped for each in snapshots),
-        skipped=_added(each.skipped for each in snapshots),
-        shortened=sum(each.shortened for each in snapshots),
-        batches=sum(each.batches for each in snapshots),
-        failures=sum(each.failures for each in snapshots),
-        sent_bytes=sum(each.sent_bytes for each in snapshots),
-        send_seconds=sum(each.send_seconds for each in snapshots),
-        errors=sum(each.errors for each in snapshots),
-    )
-
-
-def _added(counts: Iterable[Mapping[K, int]]) -> dict[K, int]:
-    together: Counter[K] = Counter()
-    for each in counts:
-        together.update(each)
-    return dict(together)
-
-
-def _sum(counts: Mapping[Dropped, int] | Mapping[Reason, int]) -> str:
-    """Write a total and, where there is one, what it consists of."""
-    parts = ", ".join(f"{reason} {count}" for reason, count in counts.items())
-    return f"{sum(counts.values())}" + (f" ({parts})" if parts else "")
+# The newest ones are kept: of a session that is older than these, all was sent long ago.
+MOST_TAKEOVERS = 100
 
 
 @dataclass
@@ -165,6 +42,7 @@ class Stats:
     _skipped: Counter[Reason] = field(default_factory=Counter)
     _repaired: Counter[Format] = field(default_factory=Counter)
     _hidden: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _takeovers: deque[Takeover] = field(default_factory=lambda: deque(maxlen=MOST_TAKEOVERS))
     _observer: Observer | None = None
 
     def observe(self, observer: Observer) -> None:
@@ -221,6 +99,11 @@ class Stats:
         with self._lock:
             self._recovered += count
             self._places[Outcome.SPOOLED] += count
+
+    def take_over(self, takeovers: Iterable[Takeover]) -> None:
+        """Note which sessions of the spool were begun or taken over."""
+        with self._lock:
+            self._takeovers.extend(takeovers)
 
     def move(
         self,
@@ -287,4 +170,5 @@ class Stats:
                 errors=self._errors,
                 repaired=dict(self._repaired),
                 hidden=dict(self._hidden),
+                takeovers=tuple(self._takeovers),
             )

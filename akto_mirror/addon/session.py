@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, exceptions, http
 
-from akto_mirror.accounts import Snapshot, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.addon import handover
 from akto_mirror.capture.capture import Capture
 from akto_mirror.config.declarations import ConfigError
@@ -24,6 +24,7 @@ from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.outcomes import Outcome, verdict
 from akto_mirror.shown.marks import VERDICT, Marks
+from akto_mirror.snapshots import Snapshot
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import Observation, observe, with_others
 from akto_mirror.telemetry.pool import Report
@@ -138,15 +139,19 @@ class Session:
         spool = settings.delivery.spool
         folder = None if spool is None else spool.folder
         own = observe(self.stats, self.shipper, settings.delivery.queue_bytes, folder, settings.sink.target)
-        seen = with_others(own, together.size, together.others())
-        return seen._replace(sampling=self.capture.account(MOST_ENDPOINTS) if self.capture else None)
+        own = own._replace(sampling=self.capture.account(MOST_ENDPOINTS) if self.capture else None)
+        return with_others(own, together.size, together.others())
 
     def report(self) -> Report:
         """Return what the other processes of this proxy show, too."""
         shipper = self.shipper
-        return Report(
-            self.stats.snapshot(), shipper.queue_bytes if shipper else 0, shipper.oldest_s if shipper else 0.0
+        report = Report(
+            self.stats.snapshot(),
+            shipper.queue_bytes if shipper else 0,
+            shipper.oldest_s if shipper else 0.0,
+            self.capture.account(MOST_ENDPOINTS) if self.capture else None,
         )
+        return pool.total([report])
 
     def close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
         """Flush and end a shipper that no other instance takes over."""

@@ -267,7 +267,13 @@ class Store:
             self._access.failed(error, now, is_large=is_large)
             return None
         self._access.passed(is_large=is_large)
+        self._note_takeovers(self.spool)
         return done
+
+    def _note_takeovers(self, spool: Spool) -> None:
+        if spool.takeovers:
+            found, spool.takeovers = spool.takeovers, []
+            self._stats.take_over(found)
 
     def _insist(self, spool: Spool, action: Callable[[Spool], T]) -> T:
         try:

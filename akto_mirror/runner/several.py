@@ -42,7 +42,7 @@ def supervise(size: int, words: Sequence[str]) -> int:
 def join(argument: WorkerArgument) -> Worker:
     """Make this process a worker: its lines get its number, and its addon knows of the others."""
     sys.stdout, sys.stderr = (NumberedLines(each, argument.number) for each in (sys.stdout, sys.stderr))
-    worker = Worker(argument.size, socket.socket(fileno=argument.channel))
+    worker = Worker(argument.number, argument.size, socket.socket(fileno=argument.channel))
     os.set_inheritable(argument.channel, False)
     pool.join(worker)
     return worker

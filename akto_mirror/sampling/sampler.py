@@ -6,8 +6,10 @@ comes again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from akto_mirror.escaping import printable
@@ -101,6 +103,28 @@ class Account(NamedTuple):
         of = f", most of {', '.join(most)}" if most else ""
         forgotten = f", forgot {self.forgotten}" if self.forgotten else ""
         return f"knows {self.endpoints} endpoints{forgotten}, left out {self.left_out}{of}"
+
+    def brief(self, most_chars: int) -> Account:
+        """Return the same with fewer endpoints, whose names have this many characters at most."""
+        lengths = accumulate(sum(map(len, endpoint)) for endpoint, _ in self.most)
+        return self._replace(most=self.most[: sum(length <= most_chars for length in lengths)])
+
+
+def total(accounts: Iterable[Account | None]) -> Account | None:
+    """Return the sum of several processes' accounts; endpoints and memory are those of all of them."""
+    given = [each for each in accounts if each is not None]
+    if not given:
+        return None
+    most: Counter[Endpoint] = Counter()
+    for each in given:
+        most.update(dict(each.most))
+    return Account(
+        most.most_common(max(len(each.most) for each in given)),
+        left_out=sum(each.left_out for each in given),
+        endpoints=sum(each.endpoints for each in given),
+        forgotten=sum(each.forgotten for each in given),
+        size=sum(each.size for each in given),
+    )
 
 
 class Sampler:

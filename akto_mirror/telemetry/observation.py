@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from akto_mirror import accounts
-from akto_mirror.accounts import Snapshot, Stats
+from akto_mirror import snapshots
+from akto_mirror.accounts import Stats
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.spool import view
+from akto_mirror.sampling import sampler
 from akto_mirror.sampling.sampler import Account
+from akto_mirror.snapshots import Snapshot
 from akto_mirror.telemetry.pool import Report
 
 
@@ -70,9 +72,11 @@ def with_others(own: Observation, size: int, others: Sequence[Report]) -> Observ
         size: how many processes there are, each with the same part of the bound.
         others: their reports.
     """
+    counts = snapshots.total([own.counts, *(each.counts for each in others)])
     return own._replace(
-        counts=accounts.total([own.counts, *(each.counts for each in others)]),
+        counts=counts.settled() if others else counts,
         queue_bytes=own.queue_bytes + sum(each.queue_bytes for each in others),
         queue_limit=own.queue_limit * size,
         oldest_s=max([own.oldest_s, *(each.oldest_s for each in others)]),
+        sampling=sampler.total([own.sampling, *(each.sampling for each in others)]),
     )

@@ -16,10 +16,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from tornado.web import Application, Finish, RequestHandler, url
 
-from akto_mirror.accounts import Snapshot
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import PENDING, Dropped, Format, Outcome, Reason
 from akto_mirror.sampling.sampler import Account
+from akto_mirror.snapshots import Snapshot
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import Observation
 from akto_mirror.threads import begin

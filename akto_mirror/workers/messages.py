@@ -10,7 +10,7 @@ import msgspec
 
 from akto_mirror.telemetry.pool import Report
 
-# Bytes of the longest message: the reports of a thousand workers.
+# Bytes of the longest message.
 LONGEST = 1 << 20
 
 # Sockets of one address: a name may stand for several.
@@ -48,9 +48,9 @@ class Listening(msgspec.Struct, tag=True, frozen=True):
 
 
 class Others(msgspec.Struct, tag=True, frozen=True):
-    """The parent's answer to `Gather`."""
+    """The parent's answer to `Gather`: the sum of the others' reports."""
 
-    reports: list[Report]
+    report: Report
 
 
 class Drain(msgspec.Struct, tag=True, frozen=True):
@@ -61,7 +61,7 @@ class Drain(msgspec.Struct, tag=True, frozen=True):
 
 Message: TypeAlias = Listen | Gather | Ready | Reported | Listening | Others | Drain
 
-_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -78,7 +78,7 @@ def send(channel: socket.socket, message: Message, sockets: Sequence[socket.sock
     Raises:
         OSError: the process at the far end has gone, or does not read.
     """
-    socket.send_fds(channel, [msgspec.json.encode(message)], [each.fileno() for each in sockets])
+    socket.send_fds(channel, [msgspec.msgpack.encode(message)], [each.fileno() for each in sockets])
 
 
 def receive(channel: socket.socket) -> tuple[Message | None, list[socket.socket]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Protocol
@@ -32,13 +31,19 @@ RESERVED = 128
 
 REFUSED = "`--processes` above 1 does not go with {}; leave out `--processes`, or {}"
 
-logger = logging.getLogger(__name__)
+TCP_ONLY = "akto: %s is served over TCP only: with `--processes` above 1 there is no HTTP/3"
 
-Bind = Callable[[str, str, int], list[socket.socket]]
+logger = logging.getLogger(__name__)
 
 
 class Parent(Protocol):
-    """The parent process, as far as it is needed here."""
+    """The way to the parent process, as far as it is needed here.
+
+    Attributes:
+        number: this worker's; the first one logs what holds for all.
+    """
+
+    number: int
 
     def listen(self, key: str, host: str, port: int) -> list[socket.socket]:
         """Return the sockets that listen at an address."""
@@ -103,6 +108,8 @@ class Sharing:
 
     async def _listen(self, server: ServerInstance[Any], host: str, port: int) -> list[Any]:
         sockets = await asyncio.to_thread(self._parent.listen, server.mode.full_spec, host, port)
+        if server.mode.transport_protocol == "both" and self._parent.number == 1:
+            logger.info(TCP_ONLY, server.mode.full_spec)
         listener = Listener(sockets, server.handle_stream, self._most)
         self._listeners.append(listener)
         return [listener]

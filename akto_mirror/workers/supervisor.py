@@ -11,17 +11,20 @@ import signal
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from akto_mirror import accounts
-from akto_mirror.accounts import Snapshot
+from akto_mirror import snapshots
+from akto_mirror.snapshots import Snapshot
+from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.pool import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.child import Child
 from akto_mirror.workers.messages import Gather, Listen, Listening, Message, Others
 from akto_mirror.workers.sockets import Sockets
 
-# Seconds that a worker has to end once it is replaced, and that it may take longer than that before it is killed.
-DRAIN_S = 30.0
-OVERTIME_S = 30.0
+# Seconds from the moment at which a worker is replaced: so long may its connections last and its last entries be sent,
+# which are written to disk then, and so long may that take before it is killed.
+DRAIN_S = 24.0
+FLUSH_S = 28.0
+END_S = 30.0
 
 # Seconds before a worker that has ended by itself is started again: doubled each time, until one lives for a while.
 FIRST_WAIT_S = 0.1
@@ -31,6 +34,9 @@ LIVED_S = 60.0
 # Passed on as they come; mitmproxy shows its state at the last two.
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 ENDS = (signal.SIGINT, signal.SIGTERM)
+
+# Takeovers of ended workers that are kept, to be matched with later ones.
+MOST_TAKEOVERS = 4000
 
 
 class Supervisor:
@@ -70,7 +76,7 @@ class Supervisor:
         while self._tasks:
             await asyncio.wait(self._tasks)
         if self._sums_up:
-            self._say(f"akto: {accounts.total(self._ended)}")
+            self._say(f"akto: {snapshots.total(self._ended).settled()}")
         return self._code
 
     async def _start(self, number: int) -> bool:
@@ -147,11 +153,12 @@ class Supervisor:
     async def _retire(self, old: Child) -> None:
         self._leaving.add(old)
         old.drain(DRAIN_S)
-        try:
-            await asyncio.wait_for(old.ended(), DRAIN_S + OVERTIME_S)
-        except TimeoutError:
-            old.send_signal(signal.SIGKILL)
-            await old.ended()
+        for seconds, signal_then in ((FLUSH_S, signal.SIGTERM), (END_S - FLUSH_S, signal.SIGKILL)):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(old.ended(), seconds)
+                return
+            old.send_signal(signal_then)
+        await old.ended()
 
     def _pass_on(self, number: signal.Signals) -> None:
         for child in (*self._children.values(), *self._leaving):
@@ -166,8 +173,10 @@ class Supervisor:
 
     def _count(self, child: Child, *, killed: bool) -> None:
         if child.report is not None:
-            self._ended.append(child.report.counts.after_a_kill() if killed else child.report.counts)
-            self._ended = [accounts.total(self._ended)]
+            self._ended.append(child.report.counts.after_the_end(killed=killed))
+            self._ended = [snapshots.total(self._ended)]
+            if len(self._ended[0].takeovers) > MOST_TAKEOVERS:
+                self._ended = [self._ended[0].settled()]
         self._sums_up |= child.has_summed_up
 
     def _answer(self, child: Child, message: Message) -> None:
@@ -177,7 +186,7 @@ class Supervisor:
         elif isinstance(message, Gather):
             living = {*self._children.values(), *self._leaving} - {child}
             reports = [each.report for each in living if each.report is not None]
-            child.say(Others([*reports, *(Report(counts, 0, 0.0) for counts in self._ended)]))
+            child.say(Others(pool.total([*reports, *(Report(counts, 0, 0.0) for counts in self._ended)])))
 
     def _give_sockets(self, child: Child, asked: Listen) -> None:
         try:

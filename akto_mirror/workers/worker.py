@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
-from akto_mirror.accounts import Snapshot
+from akto_mirror.snapshots import Snapshot
 from akto_mirror.telemetry.pool import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
@@ -27,11 +27,13 @@ class Worker:
     """One of the processes that serve a proxy.
 
     Args:
+        number: its place, from 1 on.
         size: how many they are.
         channel: to the parent.
     """
 
-    def __init__(self, size: int, channel: socket.socket) -> None:
+    def __init__(self, number: int, size: int, channel: socket.socket) -> None:
+        self.number = number
         self.size = size
         self._channel = channel
         self._asking = threading.Lock()
@@ -65,7 +67,7 @@ class Worker:
     def others(self) -> Sequence[Report]:
         """Return the reports of the other workers."""
         answer, _ = self._ask(Gather())
-        return answer.reports if isinstance(answer, Others) else ()
+        return [answer.report] if isinstance(answer, Others) else ()
 
     def bind(self, host: str, port: int) -> list[socket.socket]:
         """Return sockets for what is not mitmproxy's.

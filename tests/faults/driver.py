@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from akto_mirror.accounts import Snapshot, Stats
+from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Batch, Limits
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report
@@ -18,6 +18,7 @@ from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.store import Store
 from akto_mirror.outcomes import Outcome, verdict
+from akto_mirror.snapshots import Snapshot
 
 EPOCH = 1_700_000_000.0
 

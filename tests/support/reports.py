@@ -1,9 +1,12 @@
-"""Reports of workers."""
+"""What a worker reports, for tests of how it gets to the parent."""
 
 from __future__ import annotations
 
 from akto_mirror.accounts import Stats
-from akto_mirror.outcomes import Dropped, Reason
+from akto_mirror.outcomes import Dropped, Format, Reason, Repair, Secret
+from akto_mirror.sampling.novelty import Endpoint
+from akto_mirror.sampling.sampler import Account
+from akto_mirror.snapshots import Takeover
 from akto_mirror.telemetry.pool import Report
 
 
@@ -13,4 +16,8 @@ def report() -> Report:
     stats.capture()
     stats.skip(Reason.STATUS)
     stats.lose(Dropped.QUEUE_FULL)
-    return Report(stats.snapshot(), 3, 0.5)
+    stats.repair([Repair("request", Format.JSON)])
+    stats.hide([Secret("name", "password", 2)])
+    stats.take_over([Takeover(1.5, 7, 20)])
+    sampling = Account([(Endpoint("a", "GET", "/x", "2"), 3)], left_out=4, endpoints=1, forgotten=0, size=100)
+    return Report(stats.snapshot(), 3, 0.5, sampling)

@@ -16,10 +16,16 @@ _HELD = "FROM batches JOIN sessions ON sessions.id = batches.session WHERE holde
 _EMPTY = "NOT EXISTS (SELECT 1 FROM batches WHERE session = sessions.id)"
 
 
+def newest(db: sqlite3.Connection, holder: str, target: str) -> int | None:
+    """Return the newest session of a holder for a target; None if there is none."""
+    row = db.execute("SELECT MAX(id) FROM sessions WHERE holder = ? AND target = ?", (holder, target)).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
 def own(db: sqlite3.Connection, holder: str, target: str) -> int:
     """Return the newest session of a holder for a target; it begins if there is none."""
-    row = db.execute("SELECT MAX(id) FROM sessions WHERE holder = ? AND target = ?", (holder, target)).fetchone()
-    return int(row[0]) if row[0] is not None else begin(db, holder, target)
+    found = newest(db, holder, target)
+    return begin(db, holder, target) if found is None else found
 
 
 def begin(db: sqlite3.Connection, holder: str, target: str) -> int:
@@ -41,19 +47,29 @@ def signs(db: sqlite3.Connection, holder: str) -> dict[str, float]:
     return {str(name): float(count) for name, count in rows}
 
 
-def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection[str]) -> None:
-    """Hold what is free for a target, or was held by the dead; and send there what is held already for another one."""
+def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection[str]) -> dict[int, int]:
+    """Hold what is free for a target, or was held by the dead; and send there what is held already for another one.
+
+    Returns:
+        The sessions that changed hands, and how many entries are in each.
+    """
     free = json.dumps([FREE, *dead])
+    found = db.execute(
+        "SELECT sessions.id, TOTAL(count) FROM sessions JOIN batches ON batches.session = sessions.id"
+        " WHERE target = ? AND holder IN (SELECT value FROM json_each(?)) GROUP BY sessions.id",
+        (target, free),
+    ).fetchall()
     db.execute(
         "UPDATE sessions SET holder = ? WHERE target = ? AND holder IN (SELECT value FROM json_each(?))",
         (holder, target, free),
     )
     db.execute("UPDATE sessions SET target = ? WHERE holder = ? AND target <> ?", (target, holder, target))
-    newest = "(SELECT MAX(id) FROM sessions WHERE holder = :holder)"
+    last = "(SELECT MAX(id) FROM sessions WHERE holder = :holder)"
     db.execute(
-        f"DELETE FROM sessions WHERE holder = :holder AND id <> {newest} AND {_EMPTY}",  # noqa: S608 - constants
+        f"DELETE FROM sessions WHERE holder = :holder AND id <> {last} AND {_EMPTY}",  # noqa: S608 - constants
         {"holder": holder},
     )
+    return {int(session): int(count) for session, count in found}
 
 
 def release(db: sqlite3.Connection, holder: str) -> None:

@@ -21,6 +21,7 @@ from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolFull
 from akto_mirror.delivery.spool.first_format import FirstFormat
 from akto_mirror.delivery.spool.leases import Watch
 from akto_mirror.delivery.spool.rows import ROW_OVERHEAD
+from akto_mirror.snapshots import Takeover
 
 # The part of the spool's bytes that refused entries may take.
 DEAD_SHARE = 10
@@ -65,6 +66,7 @@ class Spool(SpoolByHand):
     Attributes:
         damaged: ids of batches that turned out to be damaged and were moved to the dead letters.
         unfinished: whether the last one of `adopt` and `tidy` may have left something for another step.
+        takeovers: sessions that were begun or taken over, until they are counted.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -88,6 +90,7 @@ class Spool(SpoolByHand):
         self.owner = hashlib.blake2s(name, digest_size=8).hexdigest()
         self.damaged: list[int] = []
         self.unfinished = False
+        self.takeovers: list[Takeover] = []
         self._tidying = False
         self._monotonic = monotonic
         self._watch = Watch(lease_s)
@@ -214,10 +217,11 @@ class Spool(SpoolByHand):
             return 0
         with self._transaction() as db:
             self._beat(db)
-            before = sessions.entries(db, self.owner)
-            dead = self._watch.dead(sessions.signs(db, self.owner), self._monotonic())
-            sessions.take_over(db, self.owner, self.target, dead)
-            return sessions.entries(db, self.owner) - before
+            now = self._monotonic()
+            dead = self._watch.dead(sessions.signs(db, self.owner), now)
+            found = sessions.take_over(db, self.owner, self.target, dead)
+        self.takeovers += [Takeover(now, session, entries) for session, entries in found.items()]
+        return sum(found.values())
 
     def owned(self, skip: Collection[int] = ()) -> int:
         """Count the entries that are leased to this process, without those of the batches to skip."""
@@ -282,7 +286,11 @@ class Spool(SpoolByHand):
 
     def _session(self, db: sqlite3.Connection) -> int:
         self._show_life_in(db)
-        return sessions.own(db, self.owner, self.target)
+        found = sessions.newest(db, self.owner, self.target)
+        if found is None:
+            found = sessions.begin(db, self.owner, self.target)
+            self.takeovers.append(Takeover(self._monotonic(), found, 0))
+        return found
 
     def _show_life(self) -> None:
         """Extend the lease where a third of it is gone, so that a busy process does not write at every step."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from akto_mirror import accounts
+from akto_mirror import snapshots
 from akto_mirror.accounts import Stats
 from akto_mirror.config import options
 from akto_mirror.outcomes import Dropped, Outcome, Reason
+from akto_mirror.sampling.novelty import Endpoint
+from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import observe, with_others
 from akto_mirror.telemetry.pool import Alone, Report
@@ -36,7 +38,7 @@ def test_one_process_is_alone() -> None:
 
 def test_counts_add_up() -> None:
     """Each kind by itself, and the sum still accounts for all."""
-    whole = accounts.total([stats(3).snapshot(), stats(5).snapshot()])
+    whole = snapshots.total([stats(3).snapshot(), stats(5).snapshot()])
     assert str(whole) == (
         "captured 10 = shipped 2 + queued 6 + spooled 0 + rejected 0 + dropped 2 (queue full 2); skipped 2 (status 2)"
     )
@@ -47,8 +49,8 @@ def test_a_killed_process_loses_what_it_held_in_memory() -> None:
     """What it had on disk is sent by the others."""
     killed = stats(5)
     killed.move([b"x"] * 2, Outcome.QUEUED, Outcome.SPOOLED)
-    after = killed.snapshot().after_a_kill()
-    assert (after.dropped[Dropped.KILLED], after.handed_over, after.pending, after.missing) == (2, 2, 0, 0)
+    after = killed.snapshot().after_the_end(killed=True)
+    assert (after.dropped[Dropped.KILLED], after.spooled, after.pending, after.missing) == (2, 2, 2, 0)
 
 
 def test_metrics_are_of_all_processes() -> None:
@@ -56,6 +58,19 @@ def test_metrics_are_of_all_processes() -> None:
     own = observe(stats(2), None, 50, None, "")
     shown = with_others(own, 2, [Report(stats(3).snapshot(), 7, 12.5)])
     assert (shown.counts.captured, shown.queue_bytes, shown.queue_limit, shown.oldest_s) == (7, 7, 100, 12.5)
+
+
+def test_sampling_is_of_all_processes() -> None:
+    """Endpoints of one name are one, and what a report has no room for is in the whole number still."""
+    names = [Endpoint("a", "GET", f"/{number}", "2") for number in range(3)]
+    accounts = [
+        Account([(names[0], 5), (names[1], 4)], left_out=10, endpoints=2, forgotten=1, size=100),
+        Account([(names[1], 3), (names[2], 1)], left_out=4, endpoints=2, forgotten=0, size=200),
+    ]
+    own = observe(stats(2), None, 50, None, "")._replace(sampling=accounts[0])
+    found = with_others(own, 2, [Report(stats(3).snapshot(), 7, 12.5, accounts[1])]).sampling
+    assert found == Account([(names[1], 7), (names[0], 5)], left_out=14, endpoints=4, forgotten=1, size=300)
+    assert accounts[0].brief(9) == accounts[0]._replace(most=accounts[0].most[:1])
 
 
 def test_bounds_are_divided() -> None:

@@ -19,7 +19,7 @@ from tests.support.reports import report
         Ready(),
         Reported(report(), final=True),
         Listening(98, "Address already in use"),
-        Others([report()] * 256),
+        Others(report()),
         Drain(30.0),
     ],
     ids=lambda each: type(each).__name__,

@@ -22,6 +22,8 @@ Asked = list[tuple[str, str, int]]
 class Parent:
     """Gives a socket of its own for each address."""
 
+    number = 1
+
     def __init__(self) -> None:
         self.asked: Asked = []
 
@@ -64,18 +66,38 @@ def test_servers_listen_where_the_parent_says(mode: str) -> None:
     play(story)
 
 
-@pytest.mark.parametrize("mode", ["dns", "reverse:dns://a", "reverse:quic://a", "reverse:udp://a:1", "wireguard"])
+def test_https_without_http3_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """In one line, by the first worker; mitmproxy alone would serve HTTP/3 at the same port."""
+    caplog.set_level(logging.INFO)
+
+    async def story(context: Any, server: Proxyserver, _: Sharing, parent: Parent) -> None:
+        for parent.number in (1, 2):
+            context.options.update(mode=[f"reverse:https://a{parent.number}@127.0.0.1:0"])
+            assert await server.setup_servers()
+
+    play(story)
+    lines = [each.getMessage() for each in caplog.records if "HTTP/3" in each.getMessage()]
+    assert lines == [
+        "akto: reverse:https://a1@127.0.0.1:0 is served over TCP only: with `--processes` above 1 there is no HTTP/3"
+    ]
+
+
+DATAGRAMS = ["dns", "wireguard", "local", "tun"]
+DATAGRAMS += [f"reverse:{scheme}://a:1" for scheme in ("dns", "quic", "http3", "udp", "dtls")]
+
+
+@pytest.mark.parametrize("mode", DATAGRAMS)
 def test_what_is_not_tcp_is_refused(mode: str, caplog: pytest.LogCaptureFixture) -> None:
     """By an error that names it, which ends mitmproxy's start."""
     caplog.set_level(logging.ERROR)
 
     async def story(context: Any, server: Proxyserver, _: Sharing, parent: Parent) -> None:
-        context.options.update(mode=[f"{mode}@127.0.0.1:0"])
+        context.options.update(mode=[f"{mode}@0"])
         assert not await server.setup_servers()
         assert parent.asked == []
 
     play(story)
-    assert f"`--processes` above 1 does not go with the mode {mode}@127.0.0.1:0" in caplog.records[0].message
+    assert f"`--processes` above 1 does not go with the mode {mode}@0" in caplog.records[0].message
 
 
 def test_files_cannot_be_shared() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from akto_mirror.workers import supervisor
 from akto_mirror.workers.supervisor import Supervisor
 from tests.support.proxy import ROOT
 
@@ -47,7 +48,10 @@ while True:
     message, _ = receive(channel)
     if isinstance(message, Drain):
         note("drains")
-        end()
+        if os.path.exists(folder + "/slow"):
+            signal.signal(signal.SIGTERM, lambda *_: note("hurries"))
+        else:
+            end()
 """
 
 
@@ -167,6 +171,30 @@ def test_workers_are_replaced_one_by_one(play: Play) -> None:
     ]
     assert len(stage.ports()) == 1
     assert stage.lines[-1] == ENDED.format(4)
+
+
+def test_a_worker_that_does_not_end_is_ended(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First it is asked to hurry, then it is killed; what it held counts as lost."""
+    monkeypatch.setattr(supervisor, "FLUSH_S", 0.2)
+    monkeypatch.setattr(supervisor, "END_S", 0.4)
+    (tmp_path / "slow").touch()
+
+    async def story(stage: Stage) -> None:
+        await until(lambda: len(stage.noted("reported")) == 1)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: "akto: all workers are replaced" in stage.lines)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    code, stage = play(story, 1)
+    assert code == 0
+    assert [len(stage.noted(what)) for what in ("drains", "hurries", "ends")] == [1, 1, 1]
+    assert "captured 2 = shipped 0 + queued 1 " in stage.lines[-1]
+    assert "dropped 1 (in the memory of a worker that was killed 1)" in stage.lines[-1]
+
+
+def test_a_replaced_worker_has_half_a_minute() -> None:
+    """All of it: for its connections, for what it has to send, and for what goes to disk."""
+    assert supervisor.DRAIN_S < supervisor.FLUSH_S < supervisor.END_S == 30.0
 
 
 def test_a_successor_that_does_not_start_changes_nothing(play: Play, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Parent:
 
     def __init__(self) -> None:
         self.channel, theirs = messages.pair()
-        self.worker = Worker(2, theirs)
+        self.worker = Worker(1, 2, theirs)
         self.drains: queue.SimpleQueue[float] = queue.SimpleQueue()
         self.worker.follow(self.drains.put)
 
@@ -64,7 +64,7 @@ def test_an_address_that_cannot_be_used_is_an_error(parent: Parent) -> None:
 def test_it_learns_of_the_others(parent: Parent) -> None:
     """Whatever a drain that comes between question and answer."""
     messages.send(parent.channel, Drain(3.0))
-    parent.answering(Others([report()]))
+    parent.answering(Others(report()))
     assert list(parent.worker.others()) == [report()]
     assert parent.asked == Gather()
     assert parent.drains.get(timeout=60) == 3.0
