@@ -94,6 +94,14 @@ class Dropped(StrEnum):
     KILLED = "in the memory of a worker that was killed"
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An entry that was refused for good, and the answer to it."""
+
+    entry: bytes
+    reason: str
+
+
 # Where a captured entry is unless it was dropped, in the order of the summary line.
 PLACES = (
     Outcome.SHIPPED,

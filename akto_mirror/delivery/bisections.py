@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from akto_mirror.delivery.batch import Batch
 from akto_mirror.delivery.poison import Refusals
-from akto_mirror.delivery.spool.spool import Dead
+from akto_mirror.outcomes import Rejected
 
 # In an outage that looks like poison one batch is split and not all; where poison is proven, as many as this at a time,
 # and of no more bytes. Some more may be where no part is left that could prove that the destination works.
@@ -41,7 +41,7 @@ class Bisection:
     size: int
     waiting: dict[Batch, None] = field(default_factory=dict)
     open: int = 0
-    dead: list[Dead] = field(default_factory=list)
+    dead: list[Rejected] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)

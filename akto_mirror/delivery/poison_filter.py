@@ -1,7 +1,21 @@
-"""What is known of batches that were refused, and the entries in them that are to blame. No clock and no I/O.
+"""Finds the entries to blame when batches are refused. A state machine that decides only: no clock and no I/O.
 
-`poison` decides, `bisections` keeps the parts of batches that are being split, and here is how often each batch was
-refused.
+A batch is a yes-or-no question: Akto takes all of its entries or refuses all of them, and one bad entry is enough for
+that. Which entries are bad is found by *bisection*: a refused batch is split, its parts are sent in its place, and so on
+down to lone entries. With k bad entries of n:
+
+- every part without a bad entry passes and is never sent again, so that good entries are delivered once;
+- no part is split unless it was refused, so that at most 2k parts a level of log2 n levels are tried;
+- a lone entry that is refused `Pace.refusals` times while others pass is bad, and ends as a dead letter.
+
+So exactly k entries end as dead letters, after at most 2k log2 n requests and a few more for each of them; where many
+entries are bad, a batch is split into lone entries at once instead, which costs `Pace.refusals` requests for each bad
+entry and one for each good one.
+
+What makes it hard is that an *outage* answers like a bad entry: everything is refused for a while. `poison` decides
+which of both a refusal is, and holds what has to be true before anything is split or rejected; `bisections` keeps the
+parts. The steps of a caller: `passed` or `refused` after each attempt; then, as the verdict says, `split`, or
+`bisections.end` of what passed or is rejected, or `bisections.wait`; and `take_part` for the next attempt.
 """
 
 from __future__ import annotations

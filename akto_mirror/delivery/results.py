@@ -15,10 +15,9 @@ from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Health
 from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
 from akto_mirror.delivery.sinks.symptoms import Kind
-from akto_mirror.delivery.spool.spool import Dead
 from akto_mirror.delivery.waiting import Waiting
 from akto_mirror.escaping import printable
-from akto_mirror.outcomes import Outcome
+from akto_mirror.outcomes import Outcome, Rejected
 
 DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
 
@@ -181,8 +180,8 @@ class Results:
         else:
             self._settle(batch, [], [dead], now)
 
-    def _dead(self, entry: bytes, result: SendResult, now: float) -> Dead:
-        dead = Dead(entry, printable(result.told))
+    def _dead(self, entry: bytes, result: SendResult, now: float) -> Rejected:
+        dead = Rejected(entry, printable(result.told))
         self._report.rejected(dead.reason, now)
         return dead
 
@@ -194,7 +193,7 @@ class Results:
         """Put what is left of a batch that was split, and what of it was rejected, where it belongs."""
         self._settle(whole.batch, self._poison.bisections.close(whole), whole.dead, now)
 
-    def _settle(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Dead], now: float) -> None:
+    def _settle(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Rejected], now: float) -> None:
         self._poison.forget(batch)
         self._waiting.settle(batch, rest, dead, now)
 

@@ -12,8 +12,8 @@ from akto_mirror.contents import Contents
 from akto_mirror.delivery.batch import Batch, SpoolId
 from akto_mirror.delivery.spool.access import NEVER, Access
 from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolDamaged, SpoolError
-from akto_mirror.delivery.spool.spool import Dead, Spool
-from akto_mirror.outcomes import Dropped, Outcome
+from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.outcomes import Dropped, Outcome, Rejected
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class Store:
             self._remove_gone(now)
 
     def settle(
-        self, where: SpoolId | None, rest: Sequence[bytes], dead: Sequence[Dead], now: float, reason: str = ""
+        self, where: SpoolId | None, rest: Sequence[bytes], dead: Sequence[Rejected], now: float, reason: str = ""
     ) -> bool:
         """Put `rest` and the dead letters, all in flight, in the place of a batch; False if the disk fails."""
         known = where.id if where is not None and where.file == self._file else None
@@ -151,7 +151,7 @@ class Store:
         self._count_dead(dead, done[0])
         return True
 
-    def _count_dead(self, dead: Sequence[Dead], kept: int) -> None:
+    def _count_dead(self, dead: Sequence[Rejected], kept: int) -> None:
         for letter in dead[:kept]:
             self._stats.move([letter.entry], Outcome.IN_FLIGHT, Outcome.REJECTED, letter.reason)
         left = [letter.entry for letter in dead[kept:]]
@@ -292,7 +292,7 @@ class Store:
         logger.warning("akto: %s%s; %d entries of this process were in it", error, where, lost)
 
 
-def _settle(spool: Spool, number: int | None, rest: Sequence[bytes], dead: Sequence[Dead]) -> int | None:
+def _settle(spool: Spool, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:
     """Replace a batch, on a full disk in two steps: first its room is given back to the file, then taken again."""
     try:
         return spool.settle(number, rest, dead)

@@ -9,9 +9,8 @@ from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Batch, SpoolId
 from akto_mirror.delivery.queue import Queue, cost
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.spool.spool import Dead
 from akto_mirror.delivery.store import Store
-from akto_mirror.outcomes import Dropped, Outcome
+from akto_mirror.outcomes import Dropped, Outcome, Rejected
 
 # When every batch on disk has to wait after a refusal, it is looked for others after this many seconds.
 LOOK_AGAIN_S = 0.1
@@ -134,7 +133,7 @@ class Waiting:
         self._stats.move(batch.entries, Outcome.IN_FLIGHT, Outcome.QUEUED, self.trouble)
         return waiting
 
-    def settle(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Dead], now: float) -> None:
+    def settle(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Rejected], now: float) -> None:
         """Put what is left of a batch, and its dead letters, in its place; without a disk these are only counted."""
         if self.store.settle(batch.spool_id, rest, dead, now, self.trouble):
             return

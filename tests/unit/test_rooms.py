@@ -128,7 +128,7 @@ PURE = (
         "capture.sides",
         "capture.tee",
     ),
-    *("delivery.batch", "delivery.retry"),
+    *("delivery.batch", "delivery.retry", "delivery.poison", "delivery.bisections", "delivery.poison_filter"),
     *("sampling.features", "sampling.noise", "sampling.sampler"),
     *("ingestion.inventory", "ingestion.views", "ingestion.openapi.document", "ingestion.openapi.compare"),
 )

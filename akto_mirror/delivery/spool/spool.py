@@ -21,6 +21,7 @@ from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolFull
 from akto_mirror.delivery.spool.first_format import FirstFormat
 from akto_mirror.delivery.spool.leases import Watch
 from akto_mirror.delivery.spool.rows import ROW_OVERHEAD
+from akto_mirror.outcomes import Rejected
 from akto_mirror.snapshots import Takeover
 
 # The part of the spool's bytes that refused entries may take.
@@ -41,14 +42,6 @@ class Stored:
 
     id: int
     entries: list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """An entry that was refused for good, and the answer to it."""
-
-    entry: bytes
-    reason: str
 
 
 class Spool(SpoolByHand):
@@ -183,7 +176,7 @@ class Spool(SpoolByHand):
         with self._transaction() as db:
             return sum(rows.delete(db, number) for number in numbers)
 
-    def settle(self, number: int | None, rest: Sequence[bytes], dead: Sequence[Dead]) -> int | None:
+    def settle(self, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:
         """Replace a batch by what of it is still to be sent, and keep what of it was refused for good.
 
         Args:
@@ -306,7 +299,7 @@ class Spool(SpoolByHand):
         sessions.beat(db, self.owner)
         self._beat_at = self._monotonic() + self.lease_s / 3
 
-    def _bury(self, db: sqlite3.Connection, letter: Dead) -> bool:
+    def _bury(self, db: sqlite3.Connection, letter: Rejected) -> bool:
         size = len(letter.entry) + len(letter.reason) + ROW_OVERHEAD
         if rows.totals(db)[1] + size > self.limit // DEAD_SHARE:
             return False

@@ -18,7 +18,8 @@ from akto_mirror.addon import dead_letter_commands
 from akto_mirror.config import options
 from akto_mirror.delivery.policy import SpoolPlan
 from akto_mirror.delivery.spool import schema
-from akto_mirror.delivery.spool.spool import Dead, Spool
+from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.outcomes import Rejected
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
 from tests.support.commands import call, flow
 from tests.support.harness import Harness, mirroring
@@ -35,9 +36,9 @@ def entry(path: str) -> bytes:
 def folder(tmp_path: Path) -> Path:
     """A spool with three dead letters: two of one target, and a hostile one of another."""
     mine = Spool(tmp_path / "spool", target=TARGET, limit=10**6, owner="gone")
-    mine.settle(None, [], [Dead(entry("/a"), "422 bad"), Dead(entry("/b"), "422 bad")])
+    mine.settle(None, [], [Rejected(entry("/a"), "422 bad"), Rejected(entry("/b"), "422 bad")])
     mine.target = "http://other"
-    mine.settle(None, [], [Dead(b"\xff{", "500 \x1b[31m\n")])
+    mine.settle(None, [], [Rejected(b"\xff{", "500 \x1b[31m\n")])
     mine.release()
     return tmp_path / "spool"
 

@@ -24,8 +24,9 @@ from akto_mirror.delivery.spool import first_format, schema
 from akto_mirror.delivery.spool.first_format import FirstFormat
 from akto_mirror.delivery.spool.rows import Foreign
 from akto_mirror.delivery.spool.schema import FIRST, VERSION
-from akto_mirror.delivery.spool.spool import Dead, Spool
+from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.store import Store
+from akto_mirror.outcomes import Rejected
 from akto_mirror.replay import entries, job
 from akto_mirror.replay.job import Job
 from tests.data.first_format import make
@@ -282,7 +283,7 @@ def test_people_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> No
     """Line 8: whatever is done to this version's entries, a newer file beside them stays as it was."""
     mine = Spool(tmp_path / "s", target="t", limit=10**6, owner="me")
     mine.put([b"x"])
-    mine.settle(None, [], [Dead(b"y", "422")])
+    mine.settle(None, [], [Rejected(b"y", "422")])
     newer = tmp_path / "s" / f"spool-{VERSION + 1}.db"
     newer.write_bytes(b"whatever a newer version writes")
     act(mine)

@@ -30,8 +30,9 @@ from akto_mirror.delivery.spool.access import BUSY_S
 from akto_mirror.delivery.spool.errors import SpoolBusy, SpoolDamaged, SpoolError, SpoolFull
 from akto_mirror.delivery.spool.journal import JOURNAL_BYTES, SYNCHRONOUS
 from akto_mirror.delivery.spool.lock import LOCK_S
-from akto_mirror.delivery.spool.spool import TIDY_PAGES, TIDY_TIMES, Dead, Spool
+from akto_mirror.delivery.spool.spool import TIDY_PAGES, TIDY_TIMES, Spool
 from akto_mirror.delivery.store import Store
+from akto_mirror.outcomes import Rejected
 from tests.faults.driver import Clock, Driver, ok
 
 BATCH = [b'{"n":1}', b'{"n":2}', '{"n":"Grüße"}'.encode()]
@@ -316,7 +317,7 @@ def test_a_person_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.Monk
 
     for _ in range(7):
         proxy.put([b"x" * 1000] * 2)
-    proxy.settle(None, [], [Dead(b"bad", "422")] * 7)
+    proxy.settle(None, [], [Rejected(b"bad", "422")] * 7)
     monkeypatch.setattr("akto_mirror.delivery.spool.by_hand.time", SimpleNamespace(sleep=pause))
     assert (person.drop_waiting("t") if lets == "waiting" else person.drop_dead()) == (14 if lets == "waiting" else 7)
     assert len(pauses) == 3
@@ -409,7 +410,7 @@ def test_a_stalled_owner_learns_of_it(tmp_path: Path) -> None:
 def test_dead_letters(tmp_path: Path) -> None:
     """Line 6: they are kept with reason and answer, can be sent again, and can be deleted."""
     mine = spool(tmp_path)
-    assert mine.settle(None, [], [Dead(entry, "422 bad") for entry in BATCH]) == 3
+    assert mine.settle(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
     letters = mine.dead_letters()
     assert [letter.payload for letter in letters] == BATCH
     assert {letter.reason for letter in letters} == {"422 bad"}
@@ -427,7 +428,7 @@ def test_dead_letters(tmp_path: Path) -> None:
 def test_a_damaged_dead_letter_is_in_nobodys_way(tmp_path: Path, damage: str) -> None:
     """Line 9: what has become of a letter on disk does not keep the others from being sent again."""
     mine = spool(tmp_path)
-    assert mine.settle(None, [], [Dead(entry, "422 bad") for entry in BATCH]) == 3
+    assert mine.settle(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
     with contextlib.closing(sqlite3.connect(mine.file, isolation_level=None)) as db:
         db.execute(f"UPDATE dead SET payload = {damage} WHERE id = 1")
     assert mine.revive() == 3
@@ -470,7 +471,7 @@ def filled(folder: Path) -> Iterator[Path]:
     mine = spool(folder)
     for number in range(30):
         mine.put([b"%d-%d" % (number, part) + b"x" * 400 for part in range(5)])
-    mine.settle(None, [], [Dead(entry, "422 bad") for entry in BATCH])
+    mine.settle(None, [], [Rejected(entry, "422 bad") for entry in BATCH])
     mine.release()
     yield mine.file
 
