@@ -36,7 +36,7 @@ def cpu(to: Sink, batch: list[bytes]) -> float:
     for _ in range(BATCHES):
         result = to.send(batch, 30)
         if result.status != 200:
-            raise RuntimeError(result.told)
+            raise RuntimeError(result.answer)
     return (time.process_time() - began) / (BATCH * BATCHES) * 1e6
 
 

@@ -1,8 +1,8 @@
 """Finds the entries to blame when batches are refused. A state machine that decides only: no clock and no I/O.
 
 A batch is a yes-or-no question: Akto takes all of its entries or refuses all of them, and one bad entry is enough for
-that. Which entries are bad is found by *bisection*: a refused batch is split, its parts are sent in its place, and so on
-down to lone entries. With k bad entries of n:
+that. Which entries are bad is found by *bisection*: a refused batch is split, its parts are sent in its place, and so
+with the parts down to lone entries. With k bad entries of n:
 
 - every part without a bad entry passes and is never sent again, so that good entries are delivered once;
 - no part is split unless it was refused, so that at most 2k parts a level of log2 n levels are tried;

@@ -20,7 +20,7 @@ OTHER_EVERY_S = 1.0
 
 
 def is_round(count: int) -> bool:
-    """Tell 1, 10, 100 and so on: often enough to tell of something again."""
+    """Return whether a count is 1, 10, 100 and so on: often enough to log something again."""
     return str(count).rstrip("0") == "1"
 
 
@@ -28,7 +28,7 @@ class Report:
     """Writes to the log, in measure.
 
     Args:
-        stats: the counts that a failure is told with.
+        stats: the counts that are logged with a failure.
         where: returns where entries wait meanwhile.
     """
 
@@ -46,12 +46,9 @@ class Report:
         if now - self._logged_at < self._pause(kind):
             return
         self._failing, self._kind, self._logged_at = True, kind, now
-        what = f"answer {result.told}" if result.status else result.told
-        hint = result.hint
         logger.warning(
-            "akto: cannot deliver: %s%s; entries wait %s and are sent later (%s)",
-            what,
-            f"; {hint}" if hint else "",
+            "akto: cannot deliver: %s; entries wait %s and are sent later (%s)",
+            result.explained,
             self._where(),
             self._stats.snapshot(),
         )

@@ -24,7 +24,7 @@ DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try to send a batch: how it went, and how many seconds it took."""
+    """One try to send a batch: how it went, and how many seconds it took."""
 
     batch: Batch
     result: SendResult
@@ -83,7 +83,7 @@ class Results:
         groups = _by_verdict(batch.entries, result)
         found = {verdict for verdict, entries in groups.items() if entries}
         passed = found == {DELIVERED}
-        self._waiting.trouble = "" if passed else result.told
+        self._waiting.trouble = "" if passed else result.answer
         self._stats.attempt(attempt.seconds, groups[DELIVERED], ok=passed)
         for _ in range(result.shortened):
             self._stats.shorten()
@@ -181,7 +181,7 @@ class Results:
             self._settle(batch, [], [dead], now)
 
     def _dead(self, entry: bytes, result: SendResult, now: float) -> Rejected:
-        dead = Rejected(entry, printable(result.told))
+        dead = Rejected(entry, printable(result.reason))
         self._report.rejected(dead.reason, now)
         return dead
 

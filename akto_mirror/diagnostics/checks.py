@@ -13,9 +13,9 @@ import httpx
 
 from akto_mirror import private_files
 from akto_mirror.delivery.sinks.choose import SinkConfig
+from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.diagnostics import kafka_checks, network, questions
 from akto_mirror.diagnostics.kafka_checks import KafkaTarget
-from akto_mirror.diagnostics.network import WRITE_HTTPS
 from akto_mirror.diagnostics.target import Fault, Target
 from akto_mirror.escaping import hide_each, printable
 
@@ -26,12 +26,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the answer; its texts are escaped and hold no token."""
+    """One line of the answer; its texts are escaped and hold no token; a failed one may have a known cause."""
 
     name: str
     ok: bool
     detail: str
     hint: str = ""
+    cause: Cause | None = None
 
 
 def target_of(sink: SinkConfig, timeout: float = 10) -> Target | KafkaTarget:
@@ -77,7 +78,7 @@ def _run(target: Target, *, send: bool) -> Iterator[Step]:
         for name, action in _asking(target, client, send=send):
             step = _attempt(target, name, action)
             yield step
-            if step.hint == WRITE_HTTPS:  # The others would say the same.
+            if step.cause is Cause.SPEAKS_TLS:  # The others would say the same.
                 return
 
 
@@ -128,7 +129,7 @@ def _attempt(target: Target | KafkaTarget, name: str, action: Callable[[], str])
     try:
         return Step(name, ok=True, detail=clean(_within(target.timeout, action)))
     except Fault as error:
-        return Step(name, ok=False, detail=clean(error.detail), hint=clean(error.hint))
+        return Step(name, ok=False, detail=clean(error.detail), hint=error.cause.remedy, cause=error.cause)
 
 
 def _within(seconds: float, action: Callable[[], T]) -> T:
@@ -147,10 +148,7 @@ def _within(seconds: float, action: Callable[[], T]) -> T:
     except queue.Empty:
         result = TimeoutError()
     if isinstance(result, TimeoutError):
-        raise Fault(
-            f"no answer within {seconds:g} s",
-            "check the address, firewalls on the way, and whether the service hangs; --timeout waits longer",
-        ) from None
+        raise Fault(Cause.SLOW, f"no answer within {seconds:g} s") from None
     if isinstance(result, Exception):
         raise result
     return result

@@ -219,12 +219,11 @@ def _load(found: Findings, mitmdump: Path, script: Path) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         found.bad("addon loads", f"no: {error}", REINSTALL)
         return
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if "akto: " in line]
-    if any("dry run" in line for line in lines):
+    if done.returncode == 0:
         found.good("addon loads", f"in {mitmdump}")
     else:
-        said = lines or (done.stdout + done.stderr).strip().splitlines() or ["nothing was said"]
-        found.bad("addon loads", f"no: {said[0]}", REINSTALL)
+        said = (done.stdout.strip() or done.stderr.strip() or f"mitmdump ended with {done.returncode}").splitlines()
+        found.bad("addon loads", f"no: {said[-1]}", REINSTALL)
 
 
 def _start(mitmdump: Path, script: Path) -> subprocess.CompletedProcess[str]:

@@ -16,13 +16,14 @@ from akto_mirror.delivery.sinks.kafka import KafkaSink
 from akto_mirror.delivery.sinks.kafka_client import QuietLog
 from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
 from akto_mirror.delivery.sinks.kafka_errors import Problem
+from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.diagnostics.questions import TEST_HOST, TEST_PATH, test_entry
 from akto_mirror.diagnostics.target import Fault, reason
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # It is not in its `__all__`.
 
-START_A_BROKER = "start a broker, or correct akto_url"
+TLS_CAUSES = frozenset({Cause.KAFKA_ISSUER, Cause.KAFKA_EXPIRED, Cause.KAFKA_NO_TLS})
 
 # Of a step's time-out, what the client gets of it: so that its own error is shown, and not that of the step.
 SHARE = 0.8
@@ -71,7 +72,7 @@ def _connect(target: KafkaTarget) -> str:
         else:
             found.append(broker)
     if not found:
-        raise Fault("; ".join(failed), START_A_BROKER)
+        raise Fault(Cause.NO_BROKER, "; ".join(failed))
     return ", ".join(found) + "".join(f"; not {each}" for each in failed)
 
 
@@ -91,7 +92,7 @@ class _Talk:
     def tls(self) -> str:
         """Look whether the handshake passed."""
         self._begin()
-        if self._problem.name == "_SSL" or "ssl" in self._problem.text.lower():
+        if self._problem.name == "_SSL" or self._problem.cause in TLS_CAUSES:
             raise self._fault()
         return "the certificate is trusted" if self._cluster else "nothing is wrong with it so far"
 
@@ -116,10 +117,10 @@ class _Talk:
         found = self._cluster.topics[self._target.config.topic]
         if found.error is not None:
             problem = Problem(found.error.name(), found.error.str())
-            raise Fault(f"{self._target.config.topic}: {problem.text}", problem.hint)
+            raise Fault(problem.cause, f"{self._target.config.topic}: {problem.text}")
         orphans = [str(number) for number, partition in found.partitions.items() if partition.leader < 0]
         if orphans:
-            raise Fault(f"partitions without a leader: {', '.join(orphans)}", "start the brokers that hold them")
+            raise Fault(Cause.NO_LEADER, f"{Cause.NO_LEADER.sentence}: {', '.join(orphans)}")
         return f"{self._target.config.topic}, {len(found.partitions)} partitions"
 
     def rights(self) -> str:
@@ -131,7 +132,7 @@ class _Talk:
         found = self._ask(lambda **how: self._admin.describe_topics(asked, include_authorized_operations=True, **how))
         rights = {each.name for each in getattr(found, "authorized_operations", None) or ()}
         if rights and not rights & {"WRITE", "ALL"}:
-            raise Fault("no", "grant this user Describe and Write on the topic")
+            raise Fault(Cause.TOPIC_RIGHTS, "no")
         return "yes" if rights else "not known; --send finds out"
 
     def limit(self) -> str:
@@ -165,7 +166,7 @@ class _Talk:
             self._problem = found
 
     def _fault(self) -> Fault:
-        return Fault(self._problem.text, self._problem.hint)
+        return Fault(self._problem.cause, self._problem.text)
 
     def _ask(self, question: Callable[..., dict[Any, Any]]) -> Any:
         """Return the answer to a question that not every broker, nor every user, may be asked; None without one."""
@@ -182,5 +183,5 @@ class _Talk:
 def _send(target: KafkaTarget) -> str:
     sent = KafkaSink(target.config).produce([msgspec.json.encode(test_entry(int(time.time())))], SHARE * target.timeout)
     if sent.left or sent.rejected:
-        raise Fault(sent.problem.text, sent.problem.hint)
+        raise Fault(sent.problem.cause, sent.problem.text)
     return f"delivered, look for GET {TEST_PATH} in the collection {TEST_HOST}"

@@ -6,25 +6,10 @@ import socket
 import ssl
 import time
 
+from akto_mirror.delivery.sinks import network_errors
 from akto_mirror.delivery.sinks.http import tls_context
-from akto_mirror.diagnostics.target import USE_ANOTHER_PORT, Fault, Target, open_socket, reason
-
-TRUST_THE_ISSUER = (
-    "set SSL_CERT_FILE to a PEM file that holds the certificate of its issuer (or, if self-signed, its own)"
-)
-WRITE_HTTP = "write http:// instead of https://: Akto's own port speaks plain HTTP"
-WRITE_HTTPS = "write https:// instead of http://"
-
-# OpenSSL's X509_V_ERR numbers.
-CERTIFICATE_FAULTS = {
-    9: ("the certificate is not valid yet", "correct the clock of this machine, or the certificate"),
-    10: ("the certificate has expired", "renew it"),
-    18: ("the certificate is self-signed", TRUST_THE_ISSUER),
-    19: ("the certificate's issuer is not trusted here", TRUST_THE_ISSUER),
-    20: ("the certificate's issuer is not trusted here", TRUST_THE_ISSUER),
-    62: ("the certificate is for another host", "use a host name that the certificate holds"),
-    64: ("the certificate is for another address", "use a host name that the certificate holds"),
-}
+from akto_mirror.delivery.sinks.symptoms import Cause
+from akto_mirror.diagnostics.target import Fault, Target, open_socket, reason
 
 
 def resolve(target: Target) -> str:
@@ -32,9 +17,7 @@ def resolve(target: Target) -> str:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise Fault(
-            f"{target.host} is not known ({reason(error)})", "check the spelling, or this machine's name resolution"
-        ) from error
+        raise Fault(Cause.UNKNOWN_HOST, f"{target.host} is not known ({reason(error)})") from error
     return ", ".join(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -53,14 +36,14 @@ def handshake(target: Target) -> str:
             with tls_context().wrap_socket(plain, server_hostname=target.host) as secure:
                 return f"{secure.version()}, certificate valid until {_expiry(secure)}"
         except ssl.SSLCertVerificationError as error:
-            default = (f"the certificate is not trusted ({error.verify_message})", f"replace it, or {TRUST_THE_ISSUER}")
-            raise Fault(*CERTIFICATE_FAULTS.get(error.verify_code, default)) from error
+            cause = network_errors.cause(error)
+            raise Fault(cause, f"{cause.sentence} ({error.verify_message})") from error
         except OSError as error:
             if speaks_http(target):
-                raise Fault("this port speaks plain HTTP, not TLS", WRITE_HTTP) from error
+                raise Fault(Cause.SPEAKS_HTTP) from error
             if isinstance(error, TimeoutError):
                 raise
-            raise Fault(f"no TLS on this port ({reason(error)})", USE_ANOTHER_PORT) from error
+            raise Fault(Cause.NO_TLS, f"{Cause.NO_TLS.sentence} ({reason(error)})") from error
 
 
 def _expiry(secure: ssl.SSLSocket) -> str:

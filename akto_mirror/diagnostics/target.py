@@ -8,23 +8,22 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from akto_mirror.akto_api import beside
-from akto_mirror.delivery.sinks import destination
-
-USE_ANOTHER_PORT = "start the service, or correct the address: Akto publishes its data-ingestion service on port 9091"
+from akto_mirror.delivery.sinks import destination, network_errors
+from akto_mirror.delivery.sinks.symptoms import Cause
 
 
 class Fault(Exception):  # noqa: N818 - a finding, not an error of this program
     """A step failed.
 
     Attributes:
-        detail: What was found.
-        hint: What to do about it.
+        cause: What it comes from, and so what to do.
+        detail: What was found; without it, what the cause means.
     """
 
-    def __init__(self, detail: str, hint: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.hint = hint
+    def __init__(self, cause: Cause, detail: str = "") -> None:
+        super().__init__(detail or cause.sentence)
+        self.cause = cause
+        self.detail = detail or cause.sentence
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,12 @@ def open_socket(target: Target) -> socket.socket:
         connection.connect(target.uds)
     except TimeoutError:
         raise
-    except ConnectionRefusedError as error:
-        raise Fault(f"nothing listens on {target.uds or f'port {target.port}'}", USE_ANOTHER_PORT) from error
     except OSError as error:
-        hint = "check the path, its permissions, and whether the service runs" if target.uds else USE_ANOTHER_PORT
-        raise Fault(reason(error), hint) from error
+        cause = network_errors.cause(error)
+        where = target.uds or f"port {target.port}"
+        raise Fault(
+            cause, f"nothing listens on {where}" if cause is Cause.NOTHING_LISTENS else reason(error)
+        ) from error
     return connection
 
 

@@ -164,10 +164,10 @@ class Shipping(Reader):
             self._reported = False
             return
         if failure.kind in (Kind.AUTH, Kind.SETUP) and not failure.blames_entries:
-            raise GiveUpError(_why(failure))
+            raise GiveUpError(failure.explained)
         if not self._reported:
             self._reported = True
-            self.note(f"cannot deliver: {_why(failure)}; trying again")
+            self.note(f"cannot deliver: {failure.explained}; trying again")
 
     def _close(self) -> None:
         """Wait until the shipper has sent what it can, unless it is interrupted."""
@@ -190,11 +190,6 @@ class Shipping(Reader):
         lost["refused for good"] = now.rejected
         lost["not sent"] = self._left() - lost.total()
         return +lost
-
-
-def _why(failure: SendResult) -> str:
-    what = failure.told if failure.status is None else f"answer {failure.told}"
-    return what + (f"; {failure.hint}" if failure.hint else "")
 
 
 class _Warnings(logging.Handler):

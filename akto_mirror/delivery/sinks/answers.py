@@ -8,34 +8,27 @@ from __future__ import annotations
 
 import json
 
+from akto_mirror.delivery.sinks.symptoms import Cause
+
 # Bytes of an answer that are read; Akto's are far shorter.
 MAX_ANSWER = 64 * 1024
 
-_ANOTHER = "another service answers there: check the host, the port and the path of akto_url"
 
-
-def objection(body: bytes, *, is_whole: bool = True) -> str:
-    """Return what speaks against an answer's being Akto's yes; empty if nothing does.
+def cause(body: bytes, *, is_whole: bool = True) -> Cause:
+    """Return what an answer of status 200 comes from; `Cause.NONE` if it is Akto's yes.
 
     Args:
         body: what was read of it.
         is_whole: it ended within `MAX_ANSWER` bytes.
     """
     if not is_whole:
-        return f"the answer is longer than {MAX_ANSWER} bytes"
+        return Cause.ENDLESS
     if not body.strip():
-        return "the answer is empty"
+        return Cause.EMPTY
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        return "the answer is a web page" if body.lstrip()[:1] == b"<" else "the answer is not JSON"
+        return Cause.WEB_PAGE if body.lstrip()[:1] == b"<" else Cause.NOT_JSON
     if not isinstance(answer, dict):
-        return "the answer is not a JSON object"
-    return "the answer says that it failed" if answer.get("success", True) in (False, "false") else ""
-
-
-def cause(problem: str) -> str:
-    """Name the likely cause of an objection, and so what to do."""
-    if "web page" in problem:
-        return f"a login page, or {_ANOTHER}"
-    return "read the log of Akto's service" if "failed" in problem else _ANOTHER
+        return Cause.NOT_OBJECT
+    return Cause.SAYS_NO if answer.get("success", True) in (False, "false") else Cause.NONE

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from akto_mirror.delivery.sinks import answers, symptoms
-from akto_mirror.delivery.sinks.symptoms import Kind
+from akto_mirror.delivery.sinks import symptoms
+from akto_mirror.delivery.sinks.symptoms import Cause, Kind
 
 
 class EntryVerdict(Enum):
@@ -33,14 +33,12 @@ class SendResult:
 
     Attributes:
         status: the HTTP status, or 200 from a destination without one; None if there was no answer.
-        detail: the fault, or the beginning of the answer, as printable text.
+        detail: the error, or the beginning of the answer, as printable text.
         retry_after: the header of this name, empty if there is none.
-        healthy: whether the destination's health check passed after the try; None if it was not asked.
-        objection: what speaks against an answer of status 200 being Akto's yes; empty if nothing does.
+        healthy: whether the destination's health check passed after the attempt; None if it was not asked.
         verdicts: one for each entry, in order, from a destination that tells them apart; without them all entries
             share what the answer says.
-        cause: what the failure is by the destination's own errors; None where the status says it.
-        advice: the likely mistake behind such a failure.
+        cause: what the outcome comes from; None where the status says all.
         shortened: how many of the delivered entries have arrived without their long payloads.
     """
 
@@ -48,10 +46,8 @@ class SendResult:
     detail: str = ""
     retry_after: str = ""
     healthy: bool | None = None
-    objection: str = ""
     verdicts: Sequence[EntryVerdict] = ()
-    cause: Kind | None = None
-    advice: str = ""
+    cause: Cause | None = None
     shortened: int = 0
 
     def verdicts_of(self, count: int) -> Sequence[EntryVerdict]:
@@ -62,7 +58,7 @@ class SendResult:
     def _shared_verdict(self) -> EntryVerdict:
         if self.kind is Kind.SHIPPED:
             return EntryVerdict.DELIVERED
-        if self.status == symptoms.TOO_LARGE:
+        if self.why is Cause.TOO_LARGE:
             return EntryVerdict.TOO_LARGE
         return EntryVerdict.REFUSED if self.blames_entries else EntryVerdict.UNKNOWN
 
@@ -73,26 +69,36 @@ class SendResult:
         return bool(blaming.intersection(self.verdicts)) or symptoms.blames_entries(self.status)
 
     @property
+    def why(self) -> Cause:
+        """What the outcome comes from."""
+        return self.cause or symptoms.of_status(self.status)
+
+    @property
     def kind(self) -> Kind:
         """What the answer means."""
-        if self.cause is not None:
-            return self.cause
-        return Kind.SETUP if self.objection else symptoms.judge(self.status)
+        return self.why.kind
 
     @property
-    def told(self) -> str:
-        """The status, if there is one, what speaks against it, and the detail."""
-        objection = f"({self.objection}) " if self.objection else ""
-        return self.detail if self.status is None else f"{self.status} {objection}{self.detail}".rstrip()
+    def answer(self) -> str:
+        """The status, if there is one, what is wrong with an answer of 200, and the detail."""
+        if self.status is None:
+            return self.detail
+        wrong = f"({self.why.sentence}) " if self.status == 200 and self.why.remedy else ""
+        return f"{self.status} {wrong}{self.detail}".rstrip()
 
     @property
-    def hint(self) -> str:
-        """The likely mistake behind a failure; empty if there is none to name."""
-        if self.advice:
-            return self.advice
-        if self.objection:
-            return answers.cause(self.objection)
-        return symptoms.network_hint(self.detail) if self.status is None else symptoms.hint(self.status)
+    def reason(self) -> str:
+        """The answer with what it means, for a dead letter."""
+        if self.status in (200, None):
+            return self.answer
+        return f"{self.answer} ({self.why.sentence})"
+
+    @property
+    def explained(self) -> str:
+        """The answer, what it means and what to do, for the log."""
+        what = f"answer {self.answer}" if self.status else self.answer
+        meaning = "" if self.status == 200 else f"{self.why.sentence}: "
+        return f"{what}; {meaning}{self.why.remedy}"
 
 
 class Sink(Protocol):
@@ -105,7 +111,7 @@ class Sink(Protocol):
         """Return whether the destination says of itself that it works."""
 
     def abort(self) -> None:
-        """End a `send` that runs in another thread; it then returns a fault."""
+        """End a `send` that runs in another thread; it then returns a failure."""
 
     def close(self) -> None:
         """Free what the sink holds."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from akto_mirror import private_files
 from akto_mirror.delivery.sinks.base import SendResult
-from akto_mirror.delivery.sinks.symptoms import UNWRITABLE
+from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.escaping import printable
 
 try:
@@ -47,17 +47,18 @@ class FileSink:
                 self._append(file, b"".join(entry + b"\n" for entry in entries), self._clock() + timeout_s)
             finally:
                 os.close(file)
-        except OSError as fault:
-            return SendResult(None, f"{UNWRITABLE} {printable(self._path)}: {printable(fault.strerror or str(fault))}")
+        except OSError as error:
+            wrong = f"cannot write {printable(self._path)}: {printable(error.strerror or str(error))}"
+            return SendResult(None, wrong, cause=Cause.UNWRITABLE)
         return SendResult(200)
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Tell that a file has no health of its own."""
+        """Return that a file has no health check."""
         del timeout_s
         return False
 
     def abort(self) -> None:
-        """End the wait for another process; a write does not wait for a stranger."""
+        """End the wait for another process; a write waits for no other process."""
         self._aborted.set()
 
     def close(self) -> None:
@@ -78,16 +79,16 @@ class FileSink:
             except BlockingIOError:
                 if self._clock() > deadline or self._aborted.wait(LOOK_S):
                     raise OSError(errno.EAGAIN, "another process keeps it locked") from None
-            except OSError as fault:
-                if fault.errno in NO_LOCKS:
+            except OSError as error:
+                if error.errno in NO_LOCKS:
                     return None
                 raise
 
 
 def _write(file: int, data: bytes, size: int) -> None:
-    """Write all; what a full disk took of it is taken back, so that a later try does not repeat it.
+    """Write all; what a full disk took of it is taken back, so that a later attempt does not repeat it.
 
-    What somebody has appended without a lock is worth more than a repeated line.
+    What another program has appended without a lock is worth more than a repeated line.
     """
     left = memoryview(data)
     try:

@@ -15,10 +15,10 @@ import certifi
 import httpx
 
 from akto_mirror.akto_api import HEALTH_PATH, MARKER, batch_body, beside
-from akto_mirror.delivery.sinks import answers
+from akto_mirror.delivery.sinks import answers, network_errors, symptoms
 from akto_mirror.delivery.sinks.answers import MAX_ANSWER
 from akto_mirror.delivery.sinks.base import SendResult
-from akto_mirror.delivery.sinks.symptoms import Kind
+from akto_mirror.delivery.sinks.symptoms import Cause, Kind
 from akto_mirror.delivery.sinks.transport import Transport
 from akto_mirror.escaping import hide, printable
 
@@ -28,6 +28,8 @@ ANSWERS = {"accept": "*/*", "accept-encoding": "identity"}
 CONNECTED = frozenset(
     {"connection.connect_tcp.complete", "connection.connect_unix_socket.complete", "connection.start_tls.complete"}
 )
+
+HANDSHAKE = {"connection.start_tls.started": True, "connection.start_tls.complete": False}
 
 
 class HttpSink:
@@ -52,6 +54,7 @@ class HttpSink:
         self._transport: Transport | None = None
         self._socket: socket.socket | None = None
         self._aborted = False
+        self._in_handshake = False
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Post a batch; the time-out bounds the whole exchange, however slowly Akto answers."""
@@ -79,15 +82,16 @@ class HttpSink:
             self._transport = None
 
     def _ask(self, method: str, url: str, content: bytes | None, timeout_s: float) -> SendResult:
-        self._aborted = False
+        self._aborted = self._in_handshake = False
         watchdog = threading.Timer(timeout_s, self.abort)
         watchdog.daemon = True
         watchdog.start()
         try:
             return self._answer(method, url, content, timeout_s)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as fault:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as error:
             late = f"no answer within {timeout_s:g} s; " if self._aborted else ""
-            return SendResult(None, self._told(f"{late}{type(fault).__name__}{self._place(fault)}: {fault}"))
+            detail = self._hidden(f"{late}{type(error).__name__}{self._place(error)}: {error}")
+            return SendResult(None, detail, cause=self._cause(error))
         finally:
             watchdog.cancel()
 
@@ -99,18 +103,23 @@ class HttpSink:
         with contextlib.closing(self._transport.handle_request(request)) as response:
             status, retry_after = response.status_code, response.headers.get("retry-after", "")
             if response.is_redirect:
-                return SendResult(status, self._told(_leads_to(response)), retry_after)
+                return SendResult(status, self._hidden(_leads_to(response)), retry_after)
             head, is_whole = read_head(response)
-            objection = answers.objection(head, is_whole=is_whole) if status == 200 else ""
-            return SendResult(status, self._told(head.decode("utf-8", "replace")), retry_after, objection=objection)
+            cause = answers.cause(head, is_whole=is_whole) if status == 200 else symptoms.of_status(status, self._token)
+            return SendResult(status, self._hidden(head.decode("utf-8", "replace")), retry_after, cause=cause)
 
-    def _place(self, fault: Exception) -> str:
-        """Name what could not be connected to, which the fault's own text leaves out."""
-        if not isinstance(fault, httpx.ConnectError):
+    def _cause(self, error: Exception) -> Cause:
+        """Return what an error comes from; what waits for the end of a handshake until it is late may speak no TLS."""
+        cause = Cause.SLOW if self._aborted else network_errors.cause(error)
+        return Cause.NO_TLS if cause is Cause.SLOW and self._in_handshake else cause
+
+    def _place(self, error: Exception) -> str:
+        """Name what could not be connected to, which the error's own text leaves out."""
+        if not isinstance(error, httpx.ConnectError):
             return ""
         return f" at {self._uds or urlsplit(self._url).netloc}"
 
-    def _told(self, text: str) -> str:
+    def _hidden(self, text: str) -> str:
         """Make text fit for the log and the disk: an answer may quote the token."""
         return printable(hide(text, self._token))
 
@@ -119,6 +128,8 @@ class HttpSink:
         return Transport(tls_context() if is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self._uds)
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in HANDSHAKE:
+            self._in_handshake = HANDSHAKE[event]
         if event in CONNECTED:
             self._socket = info["return_value"].get_extra_info("socket")
             if self._aborted:

@@ -1,11 +1,16 @@
-"""What the answer to a batch means, and the likely mistake behind one that waiting does not fix. No I/O."""
+"""The book of symptoms: what an answer, or the lack of one, comes from, in a sentence, and what to do. No I/O.
+
+One book for all that shows it: the log, `akto-mirror check`, `doctor` and `replay`, and dead letters. A cause is
+recognised by a status here, by types and numbers of errors in `network_errors`, and by librdkafka's errors in
+`kafka_errors`.
+"""
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, unique
+from typing import NamedTuple
 
-# How the text of an error of a file begins.
-UNWRITABLE = "cannot write"
+from akto_mirror.akto_api import INGEST_PATH
 
 
 class Kind(Enum):
@@ -17,79 +22,228 @@ class Kind(Enum):
     SETUP = "set-up mistake"
 
 
+class Symptom(NamedTuple):
+    """What a cause means, what is wrong in words that follow a status, and what to do about it."""
+
+    kind: Kind
+    sentence: str
+    remedy: str
+
+
+_ADDRESS = "correct akto_url (Akto publishes its data-ingestion service on port 9091)"
+_OTHER_SERVICE = f"another service answers there: {_ADDRESS}"
+_LOOK = "look at the way there with `akto-mirror check`"
+_READ_LOG = "read the log of Akto's service"
+_TRUST = "set SSL_CERT_FILE to a PEM file with the certificate of its issuer (or, if self-signed, its own)"
+_OTHER_NAME = "use a host name that the certificate holds"
+_WRITE_HTTPS = "write https:// instead of http:// in akto_url"
+_WRITE_HTTP = "write http:// instead of https:// in akto_url: Akto's own port speaks plain HTTP"
+
+_PROTOCOL = "the broker's port may speak another protocol: set AKTO_KAFKA_SECURITY_PROTOCOL"
+
+SHIPPED, TRANSIENT, AUTH, SETUP = Kind
+
+
+@unique
+class Cause(Enum):
+    """Where an answer, or the lack of one, comes from."""
+
+    NONE = Symptom(SHIPPED, "Akto took it", "")
+
+    # Statuses.
+    REDIRECT = Symptom(
+        SETUP,
+        "it redirects",
+        "redirects are not followed: set akto_url to the final URL (https:// instead of http://?)",
+    )
+    BAD_REQUEST = Symptom(SETUP, "the service cannot read the request", _OTHER_SERVICE)
+    TOKEN = Symptom(AUTH, "the token is refused", "check that akto_token is complete, not expired, and of this account")
+    TOKEN_MISSING = Symptom(AUTH, "the service wants a token", "set akto_token or AKTO_API_TOKEN (check: --token)")
+    TOKEN_BEARER = Symptom(AUTH, "the token is refused, Bearer and all", "give the token alone, without Bearer")
+    LOGIN = Symptom(AUTH, "a login, although this path needs none", "let the proxy in front pass this path")
+    NO_SUCH_PATH = Symptom(
+        SETUP,
+        "there is no such path",
+        f"another service answers there, or it wants a path before {INGEST_PATH}: {_ADDRESS}",
+    )
+    METHOD = Symptom(SETUP, "the method is not allowed there", f"check the path: {_OTHER_SERVICE}")
+    PROXY_LOGIN = Symptom(SETUP, "a proxy in between asks for a password", "let akto_url be reached directly")
+    TIMED_OUT = Symptom(TRANSIENT, "the service timed out", _READ_LOG)
+    TOO_LARGE = Symptom(
+        SETUP, "it is too large for a server in between", "raise that server's limit, or set a smaller akto_batch_bytes"
+    )
+    NOT_HANDED_ON = Symptom(
+        TRANSIENT, "the service could not process it", f"its Kafka may be down, or an entry is at fault: {_READ_LOG}"
+    )
+    TOO_MANY = Symptom(TRANSIENT, "too many requests", "it is tried again later; raise the limit if that lasts")
+    SERVICE_ERROR = Symptom(TRANSIENT, "the service failed", _READ_LOG)
+    BEHIND_PROXY = Symptom(
+        TRANSIENT, "a proxy in front cannot reach the service", "start the service, or correct the proxy's target"
+    )
+    NOT_READY = Symptom(
+        TRANSIENT, "the service, or a proxy in front of it, is not ready", "start the service, or read its log"
+    )
+    SLOW_BEHIND_PROXY = Symptom(TRANSIENT, "a proxy in front got no answer from the service in time", _READ_LOG)
+    NOT_AKTO = Symptom(
+        SETUP,
+        "that is not an answer of Akto's ingestion service",
+        f"check the path, the host and the port, with `akto-mirror check`: {_OTHER_SERVICE}",
+    )
+
+    # Answers of status 200 that are not Akto's yes.
+    ENDLESS = Symptom(SETUP, "not Akto's answer but a longer one", _OTHER_SERVICE)
+    EMPTY = Symptom(SETUP, "not Akto's answer but an empty one", _OTHER_SERVICE)
+    WEB_PAGE = Symptom(SETUP, "not Akto's answer but a web page", f"a login page, or {_OTHER_SERVICE}")
+    NOT_JSON = Symptom(SETUP, "not Akto's answer, for it is not JSON", _OTHER_SERVICE)
+    NOT_OBJECT = Symptom(SETUP, "not Akto's answer, for it is not a JSON object", _OTHER_SERVICE)
+    SAYS_NO = Symptom(SETUP, "not Akto's answer of success: it says that it failed", _READ_LOG)
+
+    # The way to the server.
+    UNKNOWN_HOST = Symptom(
+        TRANSIENT,
+        "the host is not known",
+        "check the spelling of the host in akto_url, or this machine's name resolution",
+    )
+    NOTHING_LISTENS = Symptom(TRANSIENT, "nothing listens there", f"start the service, or {_ADDRESS}")
+    NO_SOCKET = Symptom(
+        TRANSIENT, "there is no such socket", "check akto_uds, its permissions, and whether the service runs"
+    )
+    UNREACHABLE = Symptom(TRANSIENT, "it cannot be reached", f"check networks and firewalls on the way, or {_ADDRESS}")
+    SLOW = Symptom(
+        TRANSIENT,
+        "no answer in time",
+        "check the address, firewalls on the way, and whether the service hangs; akto_timeout_s (check: --timeout) "
+        "waits longer",
+    )
+    BROKE_OFF = Symptom(TRANSIENT, "the connection broke off", f"if the port speaks TLS, {_WRITE_HTTPS}; else {_LOOK}")
+    NOT_HTTP = Symptom(TRANSIENT, "no HTTP answer", f"if the port speaks TLS, {_WRITE_HTTPS}; else {_OTHER_SERVICE}")
+    SPEAKS_TLS = Symptom(TRANSIENT, "this port speaks TLS, not plain HTTP", _WRITE_HTTPS)
+    SPEAKS_HTTP = Symptom(TRANSIENT, "this port speaks plain HTTP, not TLS", _WRITE_HTTP)
+    NO_TLS = Symptom(TRANSIENT, "no TLS on this port", f"{_WRITE_HTTP}; or {_ADDRESS}")
+    TLS_FAILED = Symptom(TRANSIENT, "the TLS handshake failed", _LOOK)
+    NOT_YET_VALID = Symptom(
+        TRANSIENT, "the certificate is not valid yet", "correct the clock of this machine, or the certificate"
+    )
+    EXPIRED = Symptom(TRANSIENT, "the certificate has expired", "renew it")
+    SELF_SIGNED = Symptom(TRANSIENT, "the certificate is self-signed", _TRUST)
+    UNKNOWN_ISSUER = Symptom(TRANSIENT, "the certificate's issuer is not trusted here", _TRUST)
+    OTHER_HOST = Symptom(TRANSIENT, "the certificate is for another host", _OTHER_NAME)
+    OTHER_ADDRESS = Symptom(TRANSIENT, "the certificate is for another address", _OTHER_NAME)
+    UNTRUSTED = Symptom(TRANSIENT, "the certificate is not trusted", f"replace it, or {_TRUST}")
+    NETWORK = Symptom(TRANSIENT, "the attempt failed", _LOOK)
+
+    # Kafka.
+    KAFKA_LOGIN = Symptom(
+        AUTH, "the login is refused", "check AKTO_KAFKA_USERNAME, AKTO_KAFKA_PASSWORD and AKTO_KAFKA_SASL_MECHANISM"
+    )
+    KAFKA_MECHANISM = Symptom(
+        AUTH, "the broker has another way to log in", "set AKTO_KAFKA_SASL_MECHANISM to one that the broker supports"
+    )
+    KAFKA_PROTOCOL = Symptom(TRANSIENT, "the broker does not answer as expected", _PROTOCOL)
+    KAFKA_NO_TLS = Symptom(TRANSIENT, "TLS with the broker fails", f"{_PROTOCOL} (no TLS there?)")
+    KAFKA_WANTS_TLS = Symptom(TRANSIENT, "the broker broke off", f"{_PROTOCOL} (TLS or SASL there?)")
+    KAFKA_ISSUER = Symptom(
+        TRANSIENT,
+        "the broker's certificate is not trusted here",
+        "name the issuer's certificate: akto_kafka=ssl.ca.location=/PATH.pem",
+    )
+    KAFKA_EXPIRED = Symptom(TRANSIENT, "the broker's certificate has expired", "renew the broker's certificate")
+    TOPIC_RIGHTS = Symptom(AUTH, "this user may not write", "grant this user Describe and Write on the topic")
+    CLUSTER_RIGHTS = Symptom(
+        AUTH,
+        "this user may not write idempotently",
+        "grant this user IdempotentWrite on the cluster, or set akto_kafka=enable.idempotence=false",
+    )
+    NO_TOPIC = Symptom(
+        SETUP,
+        "the topic cannot be written to",
+        "create the topic, or name another one in akto_url (kafka://BROKER:9092/TOPIC)",
+    )
+    TOPIC_RULES = Symptom(
+        SETUP,
+        "the topic refuses the records",
+        "the topic asks for more than Akto's has: it must not be compacted, nor validate a schema",
+    )
+    OLD_BROKER = Symptom(SETUP, "the broker is too old", "brokers older than Kafka 0.11 are not supported")
+    UNKNOWN_BROKER = Symptom(
+        TRANSIENT,
+        "a broker's name is not known",
+        "check the spelling of the brokers in akto_url, or this machine's name resolution",
+    )
+    NO_BROKER = Symptom(TRANSIENT, "no broker can be reached", "start the broker, or correct akto_url")
+    NO_LEADER = Symptom(TRANSIENT, "partitions without a leader", "start the brokers that hold them")
+
+    # This machine.
+    UNWRITABLE = Symptom(
+        TRANSIENT, "the file cannot be written", "make it writable, make room, or name another file in akto_url"
+    )
+    NO_THREAD = Symptom(
+        TRANSIENT, "the system has no thread to spare", "raise the limit of processes (ulimit -u, TasksMax of systemd)"
+    )
+
+    @property
+    def kind(self) -> Kind:
+        """What the answer means for a batch: whether waiting is enough."""
+        return self.value.kind
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, in words that follow a status."""
+        return self.value.sentence
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it; empty if nothing is wrong."""
+        return self.value.remedy
+
+
 # 422 is what Akto's service answers to any exception of its own, trouble with Kafka included, so it may pass.
-TRANSIENT = frozenset({408, 422, 425, 429})
-AUTH = frozenset({401, 403})
-
-# Answers of the 400s that tell of the request's manner and not of the entries in it.
-BLAMELESS = frozenset({401, 403, 404, 405, 407, 408, 421, 425, 426, 429})
-
-TOO_LARGE = 413
-
-_TOKEN = "the token is missing or wrong: set akto_token or AKTO_API_TOKEN"  # noqa: S105 - the names of options
-_PATH = "akto_url names no ingestion service: check its host, port and path (Akto's path is /api/ingestData)"
-
-HINTS = {
-    401: _TOKEN,
-    403: _TOKEN,
-    404: _PATH,
-    405: _PATH,
-    407: "a proxy in between asks for a password: let akto_url be reached directly",
-    TOO_LARGE: "the batch is too large for a server in between: set a smaller akto_batch_bytes",
+_STATUSES = {
+    200: Cause.NONE,
+    400: Cause.BAD_REQUEST,
+    401: Cause.TOKEN,
+    403: Cause.TOKEN,
+    404: Cause.NO_SUCH_PATH,
+    405: Cause.METHOD,
+    407: Cause.PROXY_LOGIN,
+    408: Cause.TIMED_OUT,
+    413: Cause.TOO_LARGE,
+    422: Cause.NOT_HANDED_ON,
+    425: Cause.TOO_MANY,
+    429: Cause.TOO_MANY,
+    502: Cause.BEHIND_PROXY,
+    503: Cause.NOT_READY,
+    504: Cause.SLOW_BEHIND_PROXY,
 }
 
-
-_MAYBE_TLS = (
-    "if the port speaks TLS, write https:// instead of http:// in akto_url; else look at the way there with "
-    "`akto-mirror check`"
-)
-_UNKNOWN_HOST = "check the spelling of the host in akto_url, or this machine's name resolution"
-
-# What the text of a fault tells about the mistake behind it: OpenSSL's, the system's and httpx's own words.
-NETWORK_HINTS = (
-    (UNWRITABLE, "make it writable, make room, or name another file in akto_url"),
-    ("CERTIFICATE_VERIFY_FAILED", "set SSL_CERT_FILE to a PEM file with the certificate of its issuer"),
-    ("WRONG_VERSION_NUMBER", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
-    ("handshake operation timed out", "if the port speaks no TLS, write http:// instead of https:// in akto_url"),
-    ("record layer failure", "the port speaks no TLS: write http:// instead of https:// in akto_url"),
-    ("Connection reset by peer", _MAYBE_TLS),
-    ("Server disconnected without sending a response", _MAYBE_TLS),
-    ("illegal status line", _MAYBE_TLS),
-    ("Name or service not known", _UNKNOWN_HOST),
-    ("No address associated with hostname", _UNKNOWN_HOST),
-    ("nodename nor servname provided", _UNKNOWN_HOST),
-    ("Temporary failure in name resolution", _UNKNOWN_HOST),
-    ("Connection refused", "nothing listens there: start the service, or correct akto_url"),
-)
+# Answers of the 400s that are about the request's manner and not about the entries in it.
+_BLAMELESS = frozenset({401, 403, 404, 405, 407, 408, 421, 425, 426, 429})
 
 
-def judge(status: int | None) -> Kind:
-    """Return what an HTTP status means; None is trouble with the network.
+def of_status(status: int | None, token: str | None = None) -> Cause:
+    """Return the cause of an answer.
 
     Akto's service says yes with 200 and nothing else; a server that answers with another 2xx is not Akto's service.
+
+    Args:
+        status: of HTTP; None is trouble with the network.
+        token: what was sent as one; None if that is not known.
     """
-    if status is None or status >= 500 or status in TRANSIENT:
-        return Kind.TRANSIENT
-    if status in AUTH:
-        return Kind.AUTH
-    return Kind.SHIPPED if status == 200 else Kind.SETUP
+    if status is None:
+        return Cause.NETWORK
+    if status in (401, 403) and token is not None:
+        return _of_token(token)
+    if 300 <= status < 400:
+        return Cause.REDIRECT
+    return _STATUSES.get(status, Cause.SERVICE_ERROR if status >= 500 else Cause.NOT_AKTO)
+
+
+def _of_token(token: str) -> Cause:
+    if not token:
+        return Cause.TOKEN_MISSING
+    return Cause.TOKEN_BEARER if token.lower().startswith("bearer ") else Cause.TOKEN
 
 
 def blames_entries(status: int | None) -> bool:
     """Return whether the status can be due to what the batch holds."""
-    return status is not None and (status == 500 or (400 <= status < 500 and status not in BLAMELESS))
-
-
-def hint(status: int | None) -> str:
-    """Name the likely mistake behind a status that waiting does not fix; empty if there is none to name."""
-    if status is None or judge(status) in (Kind.SHIPPED, Kind.TRANSIENT):
-        return ""
-    if 300 <= status < 400:
-        return "akto_url redirects: set it to where it leads (https:// instead of http://?)"
-    return HINTS.get(status, "akto_url does not lead to Akto's ingestion service: check it with `akto-mirror check`")
-
-
-def network_hint(detail: str) -> str:
-    """Name the likely mistake behind a fault of the network, or how to find it."""
-    found = (hint for mark, hint in NETWORK_HINTS if mark.lower() in detail.lower())
-    return next(found, "look at the way there with `akto-mirror check`")
+    return status is not None and (status == 500 or (400 <= status < 500 and status not in _BLAMELESS))

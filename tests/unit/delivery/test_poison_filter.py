@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.delivery.batch import Batch

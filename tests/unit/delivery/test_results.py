@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.sinks.base import SendResult
-from akto_mirror.delivery.sinks.symptoms import Kind, blames_entries, judge
+from akto_mirror.delivery.sinks.symptoms import Kind, blames_entries, of_status
 from tests.faults.driver import Driver, always, ok, picky
 from tests.faults.server import OK, FaultServer, status, wait_for
 from tests.support.shipping import fill, policy, shipping
@@ -54,7 +54,7 @@ def test_poison_is_found(tmp_path: Path, durability: Durability, status: int, ba
     if driver.spool:
         letters = driver.spool.dead_letters()
         assert sorted(letter.payload for letter in letters) == sorted(filter(is_bad, entries(100, bad)))
-        assert {letter.reason for letter in letters} == {f"{status} bad entry"}
+        assert {letter.reason for letter in letters} == {f"{status} bad entry ({of_status(status).sentence})"}
 
 
 @settings(deadline=None, max_examples=150)
@@ -122,7 +122,7 @@ def test_what_becomes_of_entries_at_every_status(status: int) -> None:
     for entry in entries(10):
         driver.offer(entry)
     driver.run(always(status), seconds=1200, healthy=False)
-    counts, kind = driver.counts, judge(status)
+    counts, kind = driver.counts, of_status(status).kind
     if kind is Kind.SHIPPED:
         assert (counts.shipped, counts.pending, len(driver.requests)) == (10, 0, 1)
         return
@@ -291,7 +291,7 @@ def test_dead_letters_are_bounded(tmp_path: Path) -> None:
     driver.run(picky(is_bad), seconds=86_400)
     counts = driver.counts
     assert counts.shipped == 100
-    assert counts.rejected == 5_000 // (256 + len(b"bad-000") + len("422 bad entry"))
+    assert counts.rejected == 5_000 // (256 + len(b"bad-000") + len(f"422 bad entry ({of_status(422).sentence})"))
     assert sum(counts.dropped.values()) == 100 - counts.rejected
     assert counts.missing == 0
 

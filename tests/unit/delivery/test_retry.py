@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from akto_mirror.delivery import retry
 from akto_mirror.delivery.retry import Health, Pace
-from akto_mirror.delivery.sinks.symptoms import Kind, blames_entries, hint, judge
+from akto_mirror.delivery.sinks.symptoms import Cause, Kind, blames_entries, of_status
 
 PACE = Pace()
 
@@ -30,29 +30,30 @@ def expected(status: int) -> Kind:
 @pytest.mark.parametrize("status", range(100, 600))
 def test_every_status(status: int) -> None:
     """Line 4: each status from 100 to 599 has the meaning that the contract gives it."""
-    assert judge(status) is expected(status)
+    assert of_status(status).kind is expected(status)
 
 
 def test_no_answer_is_transient() -> None:
     """Line 4: trouble with the network passes."""
-    assert judge(None) is Kind.TRANSIENT
+    assert of_status(None).kind is Kind.TRANSIENT
 
 
-@pytest.mark.parametrize("status", range(100, 600))
-def test_every_mistake_has_a_hint(status: int) -> None:
-    """Line 4: what waiting does not mend comes with the likely mistake, on one line; nothing else does."""
-    found = hint(status)
-    assert bool(found) == (expected(status) in (Kind.AUTH, Kind.SETUP))
-    assert found.isprintable()
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_has_a_remedy(cause: Cause) -> None:
+    """Line 4: whatever goes wrong comes with a sentence and what to do, each on one line."""
+    assert cause.sentence.isprintable()
+    assert cause.remedy.isprintable()
+    assert cause.sentence
+    assert bool(cause.remedy) == (cause is not Cause.NONE)
 
 
 @pytest.mark.parametrize(
     ("status", "word"),
     [(401, "akto_token"), (403, "akto_token"), (404, "path"), (308, "redirects"), (413, "batch_bytes")],
 )
-def test_hints_name_the_mistake(status: int, word: str) -> None:
+def test_remedies_name_the_mistake(status: int, word: str) -> None:
     """Line 4: the message names the option to look at."""
-    assert word in hint(status)
+    assert word in of_status(status).remedy
 
 
 def test_what_may_be_the_entries_fault() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.symptoms import Cause
 from tests.faults.driver import Driver, ok
 
 DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
@@ -97,7 +98,7 @@ def test_every_entry_ends_as_its_verdict_says(durability: Durability, kinds: lis
     ("result", "verdict"),
     [
         (SendResult(200), DELIVERED),
-        (SendResult(200, objection="the answer is empty"), UNKNOWN),
+        (SendResult(200, cause=Cause.EMPTY), UNKNOWN),
         (SendResult(None, "no answer"), UNKNOWN),
         (SendResult(503), UNKNOWN),
         (SendResult(401), UNKNOWN),

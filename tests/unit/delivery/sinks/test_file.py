@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 from akto_mirror.delivery.sinks.file import FileSink
-from akto_mirror.delivery.sinks.symptoms import network_hint
+from akto_mirror.delivery.sinks.symptoms import Cause
 from tests.faults.driver import Clock
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
@@ -72,8 +72,8 @@ def test_what_cannot_be_written_is_told_with_what_helps(tmp_path: Path) -> None:
     """The fault names the file, and the hint is about a file, not about the way to a server."""
     result = FileSink(str(tmp_path / "gone" / "out.ndjson")).send([b"{}"], 1)
     assert result.detail == f"cannot write {tmp_path}/gone/out.ndjson: No such file or directory"
-    assert "akto-mirror check" not in network_hint(result.detail)
-    assert "name another file in akto_url" in network_hint(result.detail)
+    assert result.why is Cause.UNWRITABLE
+    assert "name another file in akto_url" in result.explained
 
 
 def test_a_torn_line_is_ended_first(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from tornado.web import Application, RequestHandler
 
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.delivery.sinks.http import HttpSink
-from akto_mirror.delivery.sinks.symptoms import Kind, hint, judge, network_hint
+from akto_mirror.delivery.sinks.symptoms import Cause, Kind
 from tests.faults.driver import Clock
-from tests.faults.server import FaultServer, Reply
+from tests.faults.server import FaultServer, Reply, status
 from tests.support.certs import make_identity
 
 TOKEN = 's3cr3t"TOK'
@@ -30,7 +30,7 @@ class _Quotes(RequestHandler):
 def test_a_token_that_is_answered_escaped_is_not_told() -> None:
     """A service that quotes the token as JSON does not bring it into the log."""
     with BackgroundServer(Application([("/", _Quotes)], log_function=lambda _: None)) as server:
-        told = HttpSink(f"{server.url}/", token=TOKEN).send([b"{}"], 10).told
+        told = HttpSink(f"{server.url}/", token=TOKEN).send([b"{}"], 10).answer
     assert told == '500 {"got": "(token)"}'
 
 
@@ -39,7 +39,7 @@ def test_http_on_a_tls_port_is_told(tmp_path: Path) -> None:
     with BackgroundServer(Application([]), ssl_context=make_identity(tmp_path).server_context()) as server:
         result = HttpSink(server.url.replace("https:", "http:")).send([b"{}"], 10)
     assert result.status is None
-    assert "write https://" in network_hint(result.detail)
+    assert "write https://" in result.explained
 
 
 def test_what_cannot_be_connected_to_is_named() -> None:
@@ -51,13 +51,47 @@ def test_what_cannot_be_connected_to_is_named() -> None:
         port = bound.getsockname()[1]
         refused = HttpSink(f"http://127.0.0.1:{port}/x").send([b"{}"], 10)
     assert refused.detail.startswith(f"ConnectError at 127.0.0.1:{port}: ")
-    assert "nothing listens there" in network_hint(refused.detail)
+    assert refused.why is Cause.NOTHING_LISTENS
+    assert "nothing listens there" in refused.explained
 
 
-def test_an_unknown_host_has_its_own_hint() -> None:
-    """However the system words it, the name is what to look at."""
-    for words in ("[Errno -2] Name or service not known", "[Errno 8] nodename nor servname provided, or not known"):
-        assert "spelling of the host" in network_hint(f"ConnectError at h:1: {words}")
+@pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL])
+def test_an_unknown_host_has_its_own_cause(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the system says of a name, in whichever language, the name is what to look at."""
+
+    def unknown(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(number, "unbekannter Name")
+
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    assert HttpSink("http://h:1/x").send([b"{}"], 10).why is Cause.UNKNOWN_HOST
+
+
+@pytest.mark.parametrize(
+    ("token", "cause"),
+    [("", Cause.TOKEN_MISSING), ("Bearer x", Cause.TOKEN_BEARER), ("x", Cause.TOKEN)],
+)
+def test_a_token_that_is_refused(token: str, cause: Cause) -> None:
+    """A refused token is told from a missing one, and from one with Bearer before it."""
+    with FaultServer(status(401)) as akto:
+        assert HttpSink(akto.url, token=token).send([b"{}"], 10).why is cause
+
+
+def test_https_to_a_port_without_tls() -> None:
+    """A server that speaks plain HTTP, and one that waits for more until the time is over."""
+    with FaultServer() as akto:
+        url = akto.url.replace("http:", "https:")
+        assert HttpSink(url).send([b"{}"], 10).why in (Cause.NO_TLS, Cause.TLS_FAILED)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        assert HttpSink(url).send([b"{}"], 0.3).why is Cause.NO_TLS
+
+
+def test_an_untrusted_certificate_has_its_own_cause(tmp_path: Path) -> None:
+    """What is wrong with it is known by OpenSSL's number."""
+    with BackgroundServer(Application([]), ssl_context=make_identity(tmp_path).server_context()) as server:
+        result = HttpSink(server.url).send([b"{}"], 10)
+    assert result.why in (Cause.UNKNOWN_ISSUER, Cause.SELF_SIGNED)
+    assert "SSL_CERT_FILE" in result.explained
 
 
 @pytest.mark.parametrize(("code", "place"), [(300, ""), (302, ""), (304, ""), (301, "http://[")])
@@ -65,9 +99,9 @@ def test_a_redirect_to_nowhere_is_a_mistake_of_the_setup(code: int, place: str) 
     """Without a `Location`, or with a bad one, the status still tells what to do."""
     with FaultServer(Reply(code, [("Location", place)] if place else [], b"")) as akto:
         result = HttpSink(akto.url).send([b"{}"], 10)
-    assert result.told == f"{code} to {place or 'a place that it does not name'}"
-    assert judge(result.status) is Kind.SETUP
-    assert "where it leads" in hint(result.status)
+    assert result.answer == f"{code} to {place or 'a place that it does not name'}"
+    assert result.kind is Kind.SETUP
+    assert "final URL" in result.explained
 
 
 class _Cookies(RequestHandler):

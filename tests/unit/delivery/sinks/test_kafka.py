@@ -68,9 +68,9 @@ def test_brokers_that_never_answered_are_reported_at_once(cluster: MockCluster) 
     began = time.monotonic()
     sent = to.produce(ENTRIES, 60)
     assert time.monotonic() - began < 30
-    assert (sent.left, sent.doubtful, sent.problem.kind) == (ALL, 0, Kind.TRANSIENT)
+    assert (sent.left, sent.doubtful, sent.problem.cause.kind) == (ALL, 0, Kind.TRANSIENT)
     assert "Connection refused" in sent.problem.text
-    assert "start the broker" in sent.problem.hint
+    assert "start the broker" in sent.problem.cause.remedy
     cluster.up()
     assert to.produce(ENTRIES, 10) == Sent()
 
@@ -125,8 +125,8 @@ def test_what_the_broker_refuses_is_named(cluster: MockCluster, error: int, kind
     cluster.fail(kafka.PRODUCE, error)
     sent = to.produce(ENTRIES, 10)
     assert sent.left == ALL
-    assert sent.problem.kind is kind
-    assert hint in sent.problem.hint
+    assert sent.problem.cause.kind is kind
+    assert hint in sent.problem.cause.remedy
     assert to.produce(ENTRIES, 10) == Sent()
 
 
@@ -135,8 +135,8 @@ def test_a_user_without_the_right_to_idempotence_is_named(cluster: MockCluster) 
     cluster.fail(kafka.INIT_PRODUCER_ID, kafka.CLUSTER_DENIED)
     to = sink(cluster.brokers)
     sent = to.produce(ENTRIES, 10)
-    assert (sent.left, sent.problem.kind) == (ALL, Kind.AUTH)
-    assert "enable.idempotence=false" in sent.problem.hint
+    assert (sent.left, sent.problem.cause.kind) == (ALL, Kind.AUTH)
+    assert "enable.idempotence=false" in sent.problem.cause.remedy
     assert to.produce(ENTRIES, 10) == Sent()
 
 
@@ -145,8 +145,8 @@ def test_a_topic_that_is_missing_is_named_and_may_come_later(cluster: MockCluste
     cluster.set_topic_error(kafka.UNKNOWN_TOPIC)
     to = sink(cluster.brokers)
     sent = to.produce(ENTRIES, 10)
-    assert (sent.left, sent.problem.kind) == (ALL, Kind.SETUP)
-    assert "create the topic" in sent.problem.hint
+    assert (sent.left, sent.problem.cause.kind) == (ALL, Kind.SETUP)
+    assert "create the topic" in sent.problem.cause.remedy
     cluster.set_topic_error(0)
     assert to.produce(ENTRIES, 10) == Sent()
 
@@ -213,7 +213,7 @@ def test_a_name_that_is_not_known_is_named() -> None:
     """The resolver's words, and what to look at."""
     sent = sink(("no-such-host.invalid:9092",)).produce(ENTRIES, 60)
     assert (sent.left, sent.problem.name) == (ALL, "_RESOLVE")
-    assert "name resolution" in sent.problem.hint
+    assert "name resolution" in sent.problem.cause.remedy
 
 
 def test_the_result_has_a_verdict_on_each_entry(cluster: MockCluster) -> None:
@@ -222,14 +222,14 @@ def test_the_result_has_a_verdict_on_each_entry(cluster: MockCluster) -> None:
     assert to.send(ENTRIES[:2], 10) == SendResult(200, verdicts=[EntryVerdict.DELIVERED] * 2)
     mixed = to.send([ENTRIES[0], b"x" * 5000], 10)
     assert mixed.verdicts == [EntryVerdict.DELIVERED, EntryVerdict.TOO_LARGE]
-    assert "max.message.bytes" in mixed.told
+    assert "max.message.bytes" in mixed.answer
     cluster.fail(kafka.PRODUCE, kafka.TOPIC_DENIED)
     refused = to.send(ENTRIES[:2], 10)
     assert (refused.verdicts, refused.kind) == ([EntryVerdict.UNKNOWN] * 2, Kind.AUTH)
-    assert "Write on the topic" in refused.hint
+    assert "Write on the topic" in refused.explained
 
 
 def test_no_secret_is_in_a_text() -> None:
     """Even if the client repeats it."""
     to = KafkaSink(KafkaConfig(("hunter2.invalid:9092",), TOPIC, (("sasl.password", "hunter2"),)))
-    assert "hunter2" not in to.send(ENTRIES, 20).told
+    assert "hunter2" not in to.send(ENTRIES, 20).answer

@@ -29,8 +29,8 @@ HANDSHAKE = (
 )
 def test_an_error_says_what_to_do(name: str, text: str, kind: Kind, hint: str) -> None:
     """And whether waiting is enough."""
-    assert Problem(name, text).kind is kind
-    assert hint in Problem(name, text).hint
+    assert Problem(name, text).cause.kind is kind
+    assert hint in Problem(name, text).cause.remedy
 
 
 def test_the_cause_is_worth_more_than_the_symptom() -> None:
