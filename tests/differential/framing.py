@@ -106,18 +106,25 @@ ALLOWED = (
 )
 
 
+CONTINUE = Message((b"HTTP/1.1 100 Continue",), framing="none")
+EXPECTS = re.compile(rb"(?im)^expect: 100-continue\r$")
+REFUSED = Message((b"refused",))
+
+
 def lost_answer(exchange: Exchange, seen: Sighting) -> Sighting:
-    """Take a refusal and mitmproxy's error page for the same thing, where the target closes over what it is sent.
+    """Take a refusal and what mitmproxy sends in its place for the same thing, where the target closes over an upload.
 
     Whether mitmdump reads the answer before a write of its own fails is a matter of timing, with the addon and
     without. Where a request passes, the answer is not lost: `test_refusals` looks at that.
     """
-    if not (exchange.refusal and exchange.answer.head and seen.answers):
+    if not (exchange.refusal and exchange.refusal.end in (End.CLOSES, End.RESETS) and exchange.answer.head):
         return seen
-    last = seen.answers[-1]
-    is_closed = exchange.refusal.end in (End.CLOSES, End.RESETS)
-    if is_closed and (_is_error_page(last) or is_whole_answer(last, exchange)):
-        return replace(seen, answers=(*seen.answers[:-1], Message((b"refused",))))
+    *before, last = seen.answers or (None,)
+    if last == CONTINUE and not before and EXPECTS.search(exchange.request.head):
+        # Behind it, `Http1Server.send` in mitmproxy/proxy/layers/http/_http1.py sends no error page.
+        return replace(seen, answers=(CONTINUE, REFUSED))
+    if last and (_is_error_page(last) or is_whole_answer(last, exchange)):
+        return replace(seen, answers=(*before, REFUSED))
     return seen
 
 

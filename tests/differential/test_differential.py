@@ -12,13 +12,13 @@ from random import Random
 
 import pytest
 
-from tests.differential import http1_kinds, http2_kinds
+from tests.differential import http1_kinds, http2_kinds, refusals
 from tests.differential.bench import MODES, SEED, Bench, Setting, assert_same
 from tests.differential.client import play
 from tests.differential.compare import compare
 from tests.differential.direct import forget
 from tests.differential.drawing import Maker
-from tests.differential.framing import Sighting, allow
+from tests.differential.framing import Sighting, allow, lost_answer
 from tests.differential.generate import Kind, generate, generate_clear
 from tests.differential.plan import Connection, Exchange, Plan, Protocol, Twist
 from tests.differential.record import Arrival
@@ -265,6 +265,38 @@ def test_allowance_for_cut_requests_is_narrow() -> None:
     ):
         assert allow(exchange, Sighting(None, (Arrival(other),))) != allowed
     assert allow(replace(exchange, twist=Twist.NONE), Sighting(None, (Arrival(part),))) != allowed
+
+
+def refused(end: refusals.End) -> Exchange:
+    """An upload whose client waits for `100 Continue`, and what its target does behind the answer."""
+    made = refusals.over_http1(SEED, refusals.SMALL).exchanges().values()
+    return next(each for each in made if each.refusal and each.refusal.end is end and b"Expect" in each.request.head)
+
+
+@pytest.mark.parametrize("end", [refusals.End.CLOSES, refusals.End.RESETS])
+def test_allowance_for_lost_answers_is_narrow(end: refusals.End) -> None:
+    """A refusal may be lost to mitmproxy's error page, or to nothing behind its own `100 Continue`."""
+    exchange = refused(end)
+    interim = Message((b"HTTP/1.1 100 Continue",), framing="none")
+    page = Message((b"HTTP/1.1 502 Bad Gateway", b"Server: mitmproxy 12.2.3"), b"<html>", framing="length")
+    whole = replace(begun(exchange), end="complete")
+    allowed = lost_answer(exchange, Sighting((interim, whole), ()))
+    assert lost_answer(exchange, Sighting((interim, page), ())) == allowed
+    assert lost_answer(exchange, Sighting((interim,), ())) == allowed
+    for other in (
+        (),
+        None,
+        (whole,),
+        (interim, interim),
+        (replace(interim, end=CUT),),
+        (replace(interim, head=(b"HTTP/1.1 102 Processing",)),),
+        (interim, replace(whole, body=whole.body[:-1])),
+        (interim, replace(page, head=(b"HTTP/1.1 502 Bad Gateway", b"Server: target/1.0"))),
+    ):
+        assert lost_answer(exchange, Sighting(other, ())) != allowed
+    without = replace(exchange, request=replace(exchange.request, head=exchange.request.head.replace(b"Expect", b"X")))
+    for differs in (without, refused(refusals.End.READS), refused(refusals.End.STOPS), refused(refusals.End.LINGERS)):
+        assert lost_answer(differs, Sighting((interim,), ())).answers == (interim,)
 
 
 def test_chunk_sizes_are_all_that_is_forgotten_of_chunks() -> None:
