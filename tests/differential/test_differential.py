@@ -20,7 +20,7 @@ from tests.differential.direct import forget
 from tests.differential.drawing import Maker
 from tests.differential.framing import Sighting, allow, lost_answer
 from tests.differential.generate import Kind, generate, generate_clear
-from tests.differential.plan import Connection, Exchange, Plan, Protocol, Twist
+from tests.differential.plan import Connection, End, Exchange, Plan, Protocol, Twist
 from tests.differential.record import Arrival
 from tests.differential.wire import CUT, Message, dechunk, is_chunked, lines_of
 from tests.support.proxy import ADDON
@@ -267,14 +267,14 @@ def test_allowance_for_cut_requests_is_narrow() -> None:
     assert allow(replace(exchange, twist=Twist.NONE), Sighting(None, (Arrival(part),))) != allowed
 
 
-def refused(end: refusals.End) -> Exchange:
+def refused(end: End) -> Exchange:
     """An upload whose client waits for `100 Continue`, and what its target does behind the answer."""
     made = refusals.over_http1(SEED, refusals.SMALL).exchanges().values()
     return next(each for each in made if each.refusal and each.refusal.end is end and b"Expect" in each.request.head)
 
 
-@pytest.mark.parametrize("end", [refusals.End.CLOSES, refusals.End.RESETS])
-def test_allowance_for_lost_answers_is_narrow(end: refusals.End) -> None:
+@pytest.mark.parametrize("end", [End.CLOSES, End.RESETS])
+def test_allowance_for_lost_answers_is_narrow(end: End) -> None:
     """A refusal may be lost to mitmproxy's error page, or to nothing behind its own `100 Continue`."""
     exchange = refused(end)
     interim = Message((b"HTTP/1.1 100 Continue",), framing="none")
@@ -295,7 +295,7 @@ def test_allowance_for_lost_answers_is_narrow(end: refusals.End) -> None:
     ):
         assert lost_answer(exchange, Sighting(other, ())) != allowed
     without = replace(exchange, request=replace(exchange.request, head=exchange.request.head.replace(b"Expect", b"X")))
-    for differs in (without, refused(refusals.End.READS), refused(refusals.End.STOPS), refused(refusals.End.LINGERS)):
+    for differs in (without, refused(End.READS), refused(End.STOPS), refused(End.LINGERS)):
         assert lost_answer(differs, Sighting((interim,), ())).answers == (interim,)
 
 
