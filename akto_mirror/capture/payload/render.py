@@ -81,7 +81,7 @@ def _text(text: bytes, kind: Format, source: Source, limit: int) -> Rendered:
     reported = media.reported(source.content_type)
     plain = json.without_prefix(text) if kind is Format.JSON else text
     whole = not source.cut and len(plain) <= limit
-    if whole and not (kind is Format.JSON and json.depth_cut(plain) >= 0):
+    if whole and not (kind is Format.JSON and json.is_deep(plain)):
         return Rendered(_decoded(plain), reported, (kind,) if len(plain) < len(text) else ())
     closed = _closed(plain, kind, reported, limit)
     if closed is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as stdlib
+import re
 import time
 from collections.abc import Callable
 
@@ -127,6 +128,7 @@ def test_any_bytes(data: bytes, limit: int) -> None:
     closed = json.close(data, limit)
     assert closed is None or len(closed) <= limit
     json.depth_cut(data)
+    json.is_deep(data)
     json.is_balanced(data)
     json.is_json(data)
 
@@ -136,6 +138,15 @@ def test_any_structure(text: str, limit: int) -> None:
     """So it is with texts that are nearly JSON."""
     closed = json.close(text.encode(), limit)
     assert closed is None or len(closed) <= limit
+
+
+def levels(text: str) -> int:
+    """Return the most brackets that are open at one time, counted one by one."""
+    depth, deepest = 0, 0
+    for found in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
+        depth += (found[0] in "[{") - (found[0] in "]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 class TestDepth:
@@ -161,6 +172,19 @@ class TestDepth:
     def test_many_arrays_side_by_side_are_not_deep(self) -> None:
         """Only what is open at one time counts."""
         assert json.depth_cut(b"[" + b"[[]]," * 3_000 + b"1]") == -1
+
+    @pytest.mark.parametrize("depth", [500, 501, 700, 3_000])
+    @pytest.mark.parametrize("before", ["", "[1]," * 900, '{"a":"[[[{{"},' * 900, '{"s":"}{]["},' * 900])
+    @pytest.mark.parametrize("behind", ["", ',{"b":[2]}' * 900, ',"]]}}"' * 900])
+    def test_whole_text_is_deep_or_not(self, depth: int, before: str, behind: str) -> None:
+        """Wherever the deep part stands."""
+        text = "[" + before + "[" * (depth - 1) + "]" * (depth - 1) + behind + "]"
+        assert json.is_deep(text.encode()) == (depth > 500)
+
+    @given(json_texts, st.integers(1, 60))
+    def test_any_whole_text(self, text: str, deepest: int) -> None:
+        """Whatever is counted first, the levels decide."""
+        assert json.is_deep(text.encode(), deepest) == (levels(text) > deepest)
 
     def test_the_rest_behind_shallow_text_is_found(self) -> None:
         """However much stands before it."""
@@ -214,6 +238,7 @@ def test_the_work_is_linear(shape: str) -> None:
     start = time.thread_time()
     json.close(data, len(data))
     json.depth_cut(data)
+    json.is_deep(data)
     assert time.thread_time() - start < 3
 
 
@@ -229,4 +254,4 @@ def test_a_whole_text_costs_next_to_nothing() -> None:
             times.append(time.thread_time() - start)
         return min(times)
 
-    assert best(json.depth_cut) < best(stdlib.loads) / 2
+    assert best(json.is_deep) < best(stdlib.loads) / 2
