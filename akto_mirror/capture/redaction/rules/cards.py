@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 # 13 to 19 digits, or groups as cards show them (4-4-4-4, 4-4-4-4-3, 4-6-5 and 4-6-4); the neighbours are looked at
 # afterwards. A blank may be written as in forms.
-GAP = r"(?:[ +-]|%20)"
+GAP = r"(?:[ +-]|%20| {3})"
 CANDIDATE = (
     rf"[2-6][0-9]{{12,18}}|[2-6][0-9]{{3}}{GAP}(?:[0-9]{{4}}{GAP}[0-9]{{4}}{GAP}[0-9]{{4}}(?:{GAP}[0-9]{{3}})?"
     rf"|[0-9]{{6}}{GAP}[0-9]{{4,5}})"
 )
 CANDIDATES = re.compile(CANDIDATE.encode())
-PARTED = re.compile(rb"[ +-]|%20")
+PARTED = re.compile(rb"%20|[ +-]")
 
 # Lengths by the first digits of the issuers: Visa, Mastercard, American Express, Diners Club, Discover, JCB, UnionPay,
 # Maestro, Mir, Verve and RuPay.
@@ -39,7 +39,7 @@ def is_card(data: bytes, start: int, end: int) -> bool:
     """Return whether digits are a card's number, by themselves and by what stands beside them.
 
     Args:
-        data: the text.
+        data: the text, with blanks in the places of escapes.
         start: where they begin.
         end: one behind the last of them.
     """
@@ -51,8 +51,7 @@ def _stands_alone(data: bytes, start: int, end: int) -> bool:
     """Tell digits that are not part of a longer number, word, decimal fraction or identifier."""
     before, after = data[max(0, start - 2) : start], data[end : end + 2]
     if before[-1:].isalnum() or before[-1:] in (b"_", b".") or after[:1].isalnum() or after[:1] == b"_":
-        # A letter of an escape in JSON, or of one in an address, is none of the number's.
-        return before[-2:] in (b"\\n", b"\\t", b"\\r") and not (after[:1].isalnum() or after[:1] == b"_")
+        return False
     joined = (b"-", b".")
     return not (after[:1] in joined and after[1:].isalnum()) and not (before[-1:] == b"-" and before[:1].isalnum())
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from akto_mirror.capture.redaction.rules import cards, expressions
+from akto_mirror.capture.redaction.rules import cards, escapes, expressions
 from akto_mirror.capture.redaction.rules.expressions import Spans
 from akto_mirror.capture.redaction.rules.known import COMMON, EMAIL, Rule
 
@@ -36,10 +36,31 @@ class TooManyError(Exception):
 class _Finder(NamedTuple):
     kind: str
     spans: Spans
+    own: bool
+
+
+# Where a word begins or ends. For known values `_` is no part of one: `token_ghp_…`.
+BOUND = r"\b"
+LOOSE_BOUND = r"(?:\b|_)"
 
 
 def _finder(rule: Rule) -> _Finder:
-    return _Finder(rule.kind, cards.candidates if rule.kind == CARD else expressions.spans(rule.pattern))
+    if rule.kind == CARD:
+        return _Finder(rule.kind, cards.candidates, own=False)
+    pattern = rule.pattern if rule.own else _loose(rule.pattern)
+    return _Finder(rule.kind, expressions.spans(pattern), rule.own)
+
+
+def _loose(pattern: str) -> str:
+    inner = _unbound(pattern)
+    secret = inner if "(?P<secret>" in inner else f"(?P<secret>{inner})"
+    before = LOOSE_BOUND if pattern.startswith(BOUND) else ""
+    return before + secret + (LOOSE_BOUND if pattern.endswith(BOUND) else "")
+
+
+def _unbound(pattern: str) -> str:
+    """Return an expression that finds what another does, whatever stands beside it."""
+    return pattern.removeprefix(BOUND).removesuffix(BOUND)
 
 
 class Values:
@@ -57,7 +78,9 @@ class Values:
         self.kinds = tuple(dict.fromkeys(rule.kind for rule in rules))
         self._finders = [_finder(rule) for rule in rules]
         self._which = (
-            expressions.which([rule.pattern for rule in rules], [rule.keyword for rule in rules]) if rules else None
+            expressions.which([_unbound(rule.pattern) for rule in rules], [rule.keyword for rule in rules])
+            if rules
+            else None
         )
 
     def __bool__(self) -> bool:
@@ -70,7 +93,14 @@ class Values:
             TooManyError: there are more than `MOST_FOUND`.
         """
         numbers = self._which(data) if self._which else []
-        found = [each for number in sorted(numbers) for each in self._of(self._finders[number], data)]
+        if not numbers:
+            return []
+        blanked = escapes.blanked(data)
+        found = list[Found]()
+        for finder in map(self._finders.__getitem__, sorted(numbers)):
+            found += self._of(finder, blanked)
+            if finder.own and blanked != data:
+                found += self._of(finder, data)
         return list(_apart(sorted(found))) if len(found) > 1 else found
 
     @staticmethod
@@ -114,7 +144,7 @@ def _rules(text: str) -> tuple[Rule, ...]:
         raise ValueError(f"the expression of {name} is not valid: {error}") from None
     if any(start == end for start, end in spans(b"")):
         raise ValueError(f"the expression of {name} finds nothing at all in an empty text; let it ask for something")
-    return (Rule(name.lower(), "", pattern),)
+    return (Rule(name.lower(), "", pattern, own=True),)
 
 
 @lru_cache(maxsize=8)
