@@ -1,4 +1,4 @@
-"""Escapes of JSON and of addresses, which would hide where a value begins: `n` of `\\n` and `0` of `%20` are no part of it."""
+r"""Escapes of JSON and of addresses: a value may begin right behind the `n` of `\n`, or behind the `0` of `%20`."""
 
 from __future__ import annotations
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import uuid
 from base64 import b64encode
 from hashlib import sha256
+from pathlib import Path
 
+import mitmproxy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akto_mirror.capture.redaction.rules import cards, expressions
-from akto_mirror.capture.redaction.rules.known import COMMON
+from akto_mirror.capture.redaction.rules.known import COMMON, Rule
 from akto_mirror.capture.redaction.rules.values import MOST_FOUND, TooManyError, Values
 from tests.support.proxy import ROOT
 
@@ -67,6 +70,15 @@ KEYS = [
     ("private-key", "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----"),
     ("private-key", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNza"),
 ]
+AROUND = [
+    "{}",
+    "a={}&b=1",
+    "/x/{}/y",
+    r'{{"a":"x\n{}\ny"}}',
+    r'{{"a":"{{\"b\":\"x\\t{}\\r\"}}"}}',
+    "a=%20{}%22",
+    "a=%2520{}%2C",
+]
 CARDS = [
     "4111111111111111",
     "4111 1111 1111 1111",
@@ -84,14 +96,25 @@ CARDS = [
 
 
 @pytest.mark.parametrize(("kind", "key"), KEYS, ids=[f"{kind}-{number}" for number, (kind, _) in enumerate(KEYS)])
-@pytest.mark.parametrize("around", ["{}", '{{"a":"{}"}}', "a={}&b=1", "/x/{}/y", "Bearer {}", "<a>{}</a>"])
+@pytest.mark.parametrize("around", [*AROUND, '{{"a":"{}"}}', "Bearer {}", "<a>{}</a>", "my_{}_2", r"é\u00e9{}\u00e9"])
 def test_keys(kind: str, key: str, around: str) -> None:
     """They are found wherever they stand."""
     assert kinds(around.format(key)) == [kind]
 
 
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(COMMON), st.data())
+def test_every_rule_finds_what_it_describes(rule: Rule, data: st.DataObject) -> None:
+    """Also in a line of a file that stands in a string of JSON."""
+    key = data.draw(
+        st.from_regex(re.compile(rule.pattern, re.ASCII), fullmatch=True, alphabet=st.characters(codec="ascii"))
+    )
+    text = json.dumps({"env": f"A=1\n{key}\n"})
+    assert rule.kind in kinds(text) or len(key) != len(json.dumps(key)) - 2
+
+
 @pytest.mark.parametrize("card", CARDS)
-@pytest.mark.parametrize("around", ["{}", '{{"a":{}}}', "pay {}.", "a={}&b=1", "/x/{}/y", "[{},1]"])
+@pytest.mark.parametrize("around", [*AROUND, '{{"a":{}}}', "pay {}.", "[{},1]"])
 def test_cards(card: str, around: str) -> None:
     """Numbers of all issuers, alone or in groups."""
     assert kinds(around.format(card)) == ["card"]
@@ -138,6 +161,14 @@ def _ean(number: int) -> str:
 def test_recorded_traffic_has_no_secrets(path: object) -> None:
     """Nothing in the fixtures is taken for one."""
     assert VALUES.found(path.read_bytes()) == []  # type: ignore[attr-defined]
+
+
+def test_minified_scripts_have_no_secrets() -> None:
+    """Those of mitmweb, as a large one that is at hand wherever the tests run."""
+    scripts = sorted((Path(mitmproxy.__file__).parent / "tools/web/static").glob("**/*.js"))
+    assert sum(script.stat().st_size for script in scripts) > 100_000
+    for script in scripts:
+        assert VALUES.found(script.read_bytes()[:400_000]) == [], script.name
 
 
 def test_email_is_a_kind_of_its_own() -> None:
