@@ -110,7 +110,7 @@ def test_every_rule_finds_what_it_describes(rule: Rule, data: st.DataObject) -> 
         st.from_regex(re.compile(rule.pattern, re.ASCII), fullmatch=True, alphabet=st.characters(codec="ascii"))
     )
     text = json.dumps({"env": f"A=1\n{key}\n"})
-    assert rule.kind in kinds(text) or len(key) != len(json.dumps(key)) - 2
+    assert rule.kind in kinds(text) or set("\\%") & set(json.dumps(key))
 
 
 @pytest.mark.parametrize("card", CARDS)
