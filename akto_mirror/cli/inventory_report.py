@@ -98,13 +98,16 @@ def _write(document: dict[str, Any], output: Path | None, *, quiet: bool) -> Non
 
 
 def _list(inventory: Inventory, host: str) -> None:
-    lines = [("METHOD", "PATH", "ENTRIES", "STATUSES", "AUTH", "MARKS")]
+    lines = [("METHOD", "PATH", "ENTRIES", "STATUSES", "AUTH", "SENSITIVE", "MARKS")]
     at = ""
     for endpoint in inventory.endpoints(host):
         marks = ", ".join([*endpoint.marks, *endpoint.concerns])
         statuses = ",".join(sorted(endpoint.statuses))
         lines.append(
-            (endpoint.method, endpoint.path, f"{endpoint.count:,}", statuses, ",".join(endpoint.auth_kinds), marks)
+            (
+                *(endpoint.method, endpoint.path, f"{endpoint.count:,}", statuses),
+                *(",".join(endpoint.auth_kinds), ",".join(endpoint.sensitive_kinds), marks),
+            )
         )
     cells = [[printable(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -119,6 +119,13 @@ def _concern(value: str) -> Test:
     return lambda endpoint, _: any(word in kind.lower() for kind in endpoint.concerns)
 
 
+def _sensitive(value: str) -> Test:
+    if value == "any":
+        return lambda endpoint, _: bool(endpoint.sensitive)
+    wanted = frozenset(value.split(","))
+    return lambda endpoint, _: not wanted.isdisjoint(endpoint.sensitive_kinds)
+
+
 def _format(value: str) -> Test:
     return lambda endpoint, _: any(value == found for found in formats_of(endpoint))
 
@@ -148,6 +155,7 @@ KEYS: dict[str, Callable[[str], Test]] = {
     "auth": _auth,
     "kind": _kind,
     "concern": _concern,
+    "sensitive": _sensitive,
     "format": _format,
     "new": _new,
     "seen": _seen,
@@ -162,11 +170,14 @@ def formats_of(endpoint: Endpoint) -> list[str]:
 
 def facets(endpoints: Sequence[Endpoint]) -> dict[str, list[tuple[str, int]]]:
     """Return what the endpoints could be filtered by next: values by key, each with its number of endpoints."""
-    counts: dict[str, Counter[str]] = {key: Counter() for key in ("concern", "auth", "status", "kind", "method")}
+    counts: dict[str, Counter[str]] = {
+        key: Counter() for key in ("sensitive", "concern", "auth", "status", "kind", "method")
+    }
     for endpoint in endpoints:
         counts["method"][endpoint.method] += 1
         counts["status"].update({f"{status[0]}xx" for status in endpoint.statuses if status[:1] in "12345" and status})
         counts["auth"].update(endpoint.auth_kinds)
         counts["kind"].update(mark.lower() for mark in endpoint.marks)
         counts["concern"].update(list(endpoint.concerns))
+        counts["sensitive"].update(endpoint.sensitive_kinds)
     return {key: sorted(found.most_common(12), key=lambda item: item[0]) for key, found in counts.items()}

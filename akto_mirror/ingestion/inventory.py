@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from akto_mirror.ingestion.entries import auth, concerns, kinds
+from akto_mirror.ingestion.entries import auth, concerns, kinds, sensitive
 from akto_mirror.ingestion.entries.concerns import Concern, Concerns
-from akto_mirror.ingestion.entries.endpoints import MAX_SAMPLES, Body, Endpoint, Raised
+from akto_mirror.ingestion.entries.endpoints import Body, Endpoint, Raised
 from akto_mirror.ingestion.entries.fields import Payload, by_name, parse_pairs, read_payload
 from akto_mirror.ingestion.entries.reading import (
     clean,
@@ -23,8 +22,10 @@ from akto_mirror.ingestion.entries.reading import (
     target_of,
     text_of,
 )
-from akto_mirror.ingestion.entries.shapes import Learner, Room, Shape, Text
+from akto_mirror.ingestion.entries.sensitive import Part
+from akto_mirror.ingestion.entries.shapes import MAX_NAME_CHARS, Learner, Room, Shape, Text
 from akto_mirror.ingestion.filters import Filter, parse
+from akto_mirror.ingestion.samples import Samples
 from akto_mirror.path_templates import ids_of
 
 MAX_ENDPOINTS = 20_000
@@ -35,24 +36,10 @@ MAX_BODIES = 40  # of one endpoint: pairs of status and media type
 MAX_NAMES = 250_000  # of fields, operations, statuses and marks in all
 MAX_VALUES = 250_000  # different strings that are kept to find enumerations in
 MAX_STATUSES = 40  # of one endpoint
+MAX_SENSITIVE = 200  # of one endpoint: kinds and fields
 MAX_SENTENCE_CHARS = 300
-MAX_SAMPLE_CHARS = 65_536  # of one text in a sample
-MAX_ALL_SAMPLE_CHARS = 64 * 1024 * 1024
 MAX_PAGE = 500
 
-SAMPLED = (
-    "path",
-    "method",
-    "time",
-    "statusCode",
-    "requestHeaders",
-    "requestPayload",
-    "responseHeaders",
-    "responsePayload",
-    "ip",
-    "status",
-    "type",
-)
 FORM_MEDIA = {"json": "application/json", "xml": "application/xml", "text": "text/plain", "grpc": "application/grpc"}
 
 
@@ -101,8 +88,7 @@ class Inventory:
         self._numbered: list[Endpoint] = []
         self._fields: list[int] = []
         self._hosts: set[str] = set()
-        self._samples: OrderedDict[int, dict[str, str]] = OrderedDict()
-        self._sample_chars = 0
+        self._samples = Samples()
         self._room = Room(MAX_NAMES, MAX_VALUES)
 
     def add(self, entry: Mapping[str, Any], raised: Iterable[Concern] | None = None) -> None:
@@ -126,7 +112,7 @@ class Inventory:
             first.setdefault(kind, sentence)
         for kind, sentence in first.items():
             self._raise(endpoint, kind, sentence)
-        self._keep_sample(endpoint, entry)
+        self._samples.keep(endpoint, self.total, entry)
 
     def search(  # noqa: PLR0913 - each is a condition of its own, given by name
         self,
@@ -167,8 +153,7 @@ class Inventory:
 
     def samples(self, endpoint: Endpoint) -> list[dict[str, str]]:
         """Return the latest entries of an endpoint that are still kept, the newest first."""
-        kept = ((number, self._samples.get(number)) for number in reversed(endpoint.samples))
-        return [{"number": str(number), **sample} for number, sample in kept if sample is not None]
+        return self._samples.of(endpoint)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -213,14 +198,23 @@ class Inventory:
             self._tally(endpoint, endpoint.operations, operation, MAX_OPERATIONS)
         ways = auth.recognise(headers, pairs)
         self._authenticate(endpoint, ways)
-        self._learn_ids(endpoint, path)
         keys = {way.name for way in ways if way.place == "query"}
-        self._learn(
-            endpoint, endpoint.query, {name: pairs[name] for name in pairs if name not in keys} if keys else pairs
-        )
-        self._learn(endpoint, endpoint.headers, parameters(headers, (way.name for way in ways)))
-        self._merge(endpoint, "", sent_type, request)
-        self._merge(endpoint, status_of(entry) or "none", answered_type, response)
+        plain = {name: pairs[name] for name in pairs if name not in keys} if keys else pairs
+        status = status_of(entry) or "none"
+        own = parameters(answered, ("set-cookie",)).items()
+        parts = [
+            *self._learn_ids(endpoint, path),
+            *self._learn(endpoint, "Query", endpoint.query, plain),
+            *self._learn(
+                endpoint, "Request headers", endpoint.headers, parameters(headers, (way.name for way in ways))
+            ),
+            *self._merge(endpoint, "", sent_type, request),
+            *self._merge(endpoint, status, answered_type, response),
+            Part("Response headers", [(name[:MAX_NAME_CHARS], text) for name, text in own]),
+        ]
+        parts += _unread("Request", text_of(entry, "requestPayload"), request)
+        parts += _unread(f"Response {status}", text_of(entry, "responsePayload"), response)
+        self._note_sensitive(endpoint, parts)
 
     def _authenticate(self, endpoint: Endpoint, found: tuple[auth.Auth, ...]) -> None:
         if found in endpoint.auth:
@@ -228,14 +222,25 @@ class Inventory:
         elif len(endpoint.auth) < MAX_STATUSES and all(self._may_name(endpoint, way.name) for way in found):
             endpoint.auth[found] = 1
 
-    def _learn_ids(self, endpoint: Endpoint, path: str) -> None:
+    def _note_sensitive(self, endpoint: Endpoint, parts: list[Part]) -> None:
+        for found in sensitive.find(parts):
+            if found in endpoint.sensitive:
+                endpoint.sensitive[found] += 1
+            elif len(endpoint.sensitive) < MAX_SENSITIVE and self._may_name(endpoint, found.kind):
+                endpoint.sensitive[found] = 1
+
+    def _learn_ids(self, endpoint: Endpoint, path: str) -> list[Part]:
         ids = ids_of(path)
         while len(endpoint.ids) < len(ids):
             endpoint.ids.append(Shape("{id}"))
+        found: list[Part] = []
         for shape, text in zip(endpoint.ids, ids, strict=False):
-            self._learn(endpoint, shape, Text(text))
+            found += self._learn(endpoint, "Path", shape, Text(text))
+        return found
 
-    def _learn(self, endpoint: Endpoint, shape: Shape, *values: Any) -> None:
+    def _learn(self, endpoint: Endpoint, place: str, shape: Shape, *values: Any) -> list[Part]:
+        """Merge values in, and return those that are texts or long numbers."""
+
         def may_name(name: str) -> bool:
             if self._fields[endpoint.number] >= MAX_FIELDS:
                 return False
@@ -246,20 +251,21 @@ class Inventory:
         learner = Learner(self._room, may_name)
         for value in values:
             learner.learn(shape, value)
+        return [Part(place, learner.texts)] if learner.texts else []
 
-    def _merge(self, endpoint: Endpoint, status: str, content_type: str, payload: Payload) -> None:
+    def _merge(self, endpoint: Endpoint, status: str, content_type: str, payload: Payload) -> list[Part]:
         if not payload.form:
-            return
+            return []
         media = media_type(content_type) or FORM_MEDIA.get(payload.form, "")
         body = endpoint.bodies.get((status, media))
         if body is None:
             if len(endpoint.bodies) >= MAX_BODIES or not self._may_name(endpoint, media):
-                return
+                return []
             body = endpoint.bodies[status, media] = Body(payload.form)
         if payload.values and body.form != payload.form:
             body.form = payload.form
         body.count += 1
-        self._learn(endpoint, body.shape, *payload.values)
+        return self._learn(endpoint, f"Response {status}" if status else "Request", body.shape, *payload.values)
 
     def _raise(self, endpoint: Endpoint, kind: str, sentence: str) -> None:
         known = endpoint.concerns.get(kind)
@@ -284,20 +290,10 @@ class Inventory:
         endpoint.text += " " + name.lower()
         return True
 
-    def _keep_sample(self, endpoint: Endpoint, entry: Mapping[str, Any]) -> None:
-        sample = {name: text_of(entry, name)[:MAX_SAMPLE_CHARS] for name in SAMPLED}
-        if len(endpoint.samples) == MAX_SAMPLES:
-            self._forget(endpoint.samples[0])
-        endpoint.samples.append(self.total)
-        self._samples[self.total] = sample
-        self._sample_chars += _chars(sample)
-        while self._sample_chars > MAX_ALL_SAMPLE_CHARS:
-            self._forget(next(iter(self._samples)))
 
-    def _forget(self, number: int) -> None:
-        sample = self._samples.pop(number, None)
-        if sample is not None:
-            self._sample_chars -= _chars(sample)
+def _unread(place: str, text: str, payload: Payload) -> list[Part]:
+    """Return a payload of text whose fields' values are not known, as a whole."""
+    return [Part(place, [("", text)])] if payload.form in ("text", "multipart") else []
 
 
 def _by_host(endpoints: Iterable[Endpoint]) -> list[tuple[str, int, int]]:
@@ -306,7 +302,3 @@ def _by_host(endpoints: Iterable[Endpoint]) -> list[tuple[str, int, int]]:
         number, count = hosts.get(endpoint.host, (0, 0))
         hosts[endpoint.host] = (number + 1, count + endpoint.count)
     return [(name, *numbers) for name, numbers in hosts.items()]
-
-
-def _chars(sample: Mapping[str, str]) -> int:
-    return sum(map(len, sample.values()))

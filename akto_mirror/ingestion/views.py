@@ -99,6 +99,7 @@ def summary(endpoint: Endpoint) -> dict[str, Any]:
         "marks": list(endpoint.marks),
         "auth": endpoint.auth_kinds,
         "concerns": list(endpoint.concerns),
+        "sensitive": endpoint.sensitive_kinds,
         "operations": _most(endpoint.operations, 3),
         "more": max(0, len(endpoint.operations) - 3),
     }
@@ -111,6 +112,7 @@ def detail(endpoint: Endpoint, samples: Iterable[Mapping[str, str]]) -> dict[str
         "operations": _most(endpoint.operations, MAX_OPERATIONS),
         "ways": [[_ways(found), count] for found, count in endpoint.auth.items()],
         "raised": [[kind, raised.sentence, raised.count] for kind, raised in endpoint.concerns.items()],
+        "found": [[*found, count] for found, count in endpoint.sensitive.items()],
         "places": places,
         "full": sum(len(place["fields"]) for place in places) >= MAX_FIELDS,
         "samples": [sample_detail(sample) for sample in samples],

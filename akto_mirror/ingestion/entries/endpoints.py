@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from akto_mirror.ingestion.entries.auth import Auth
+from akto_mirror.ingestion.entries.sensitive import Sensitive
 from akto_mirror.ingestion.entries.shapes import Shape
 
 MAX_SAMPLES = 5  # of one endpoint
@@ -46,6 +47,7 @@ class Endpoint:
         last: The latest one.
         auth: How many entries were authenticated in which ways.
         concerns: By their kinds.
+        sensitive: In how many entries each was found.
         ids: The shapes of the texts that the path has in place of each `{id}`, in order.
         bodies: By status, which is empty for requests, and media type.
         text: What a search looks at, in lower case.
@@ -65,6 +67,7 @@ class Endpoint:
     operations: dict[str, int] = field(default_factory=dict)
     auth: dict[tuple[Auth, ...], int] = field(default_factory=dict)
     concerns: dict[str, Raised] = field(default_factory=dict)
+    sensitive: dict[Sensitive, int] = field(default_factory=dict)
     ids: list[Shape] = field(default_factory=list)
     query: Shape = field(default_factory=Shape)
     headers: Shape = field(default_factory=Shape)
@@ -83,6 +86,11 @@ class Endpoint:
             for kind in dict.fromkeys(auth.kind for auth in found) or ("none",):
                 counts[kind] = counts.get(kind, 0) + count
         return sorted(counts, key=lambda kind: -counts[kind])
+
+    @property
+    def sensitive_kinds(self) -> list[str]:
+        """The kinds of sensitive values seen, each once, in order of appearance."""
+        return list(dict.fromkeys(found.kind for found in self.sensitive))
 
     def shapes(self, side: str) -> list[Shape]:
         """Return the shapes on one side, `query`, `request` or `response`."""

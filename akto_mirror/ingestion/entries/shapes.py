@@ -95,12 +95,16 @@ class Learner:
     Args:
         room: What may be kept; what is kept is taken off it.
         may_name: Called with a new member's name; it is not kept if the answer is no.
+
+    Attributes:
+        texts: The texts and long numbers that were merged in, each with the name of its shape.
     """
 
     def __init__(self, room: Room, may_name: Callable[[str], bool]) -> None:
         self._room = room
         self._may_name = may_name
         self._left = MAX_NODES
+        self.texts: list[tuple[str, str]] = []
 
     def learn(self, shape: Shape, value: Any, depth: int = 0) -> None:
         """Merge one value in."""
@@ -108,10 +112,12 @@ class Learner:
         if bit := SCALARS.get(type(value)):
             shape.types |= bit
             if bit == STRING_BIT:
+                self.texts.append((shape.name, value))
                 if not (shape.varied and shape.format == ""):
                     self._string(shape, value)
             elif bit == INTEGER_BIT and not -0x80000000 <= value <= 0x7FFFFFFF:
                 shape.wide = max(shape.wide, 1 if -(1 << 63) <= value < 1 << 63 else 2)
+                self.texts.append((shape.name, str(value)))
         elif type(value) is dict:
             self._object(shape, value, depth)
         elif type(value) is list:
@@ -124,6 +130,7 @@ class Learner:
     def _text(self, shape: Shape, text: str) -> None:
         bit = text_type(text)
         shape.types |= bit
+        self.texts.append((shape.name, text))
         if bit == INTEGER_BIT and not -0x80000000 <= (number := int(text)) <= 0x7FFFFFFF:
             shape.wide = max(shape.wide, 1 if -(1 << 63) <= number < 1 << 63 else 2)
         self._string(shape, str(text), formatted=bit == STRING_BIT)

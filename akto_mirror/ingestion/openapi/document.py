@@ -161,7 +161,7 @@ def _parameters(place: str, shape: Shape) -> list[dict[str, Any]]:
 def _described(name: str, shape: Shape) -> dict[str, Any]:
     made: dict[str, Any] = {"schema": parameter_schema(shape) if shape.types else {"type": "string"}}
     first = next(iter(shape.values or {}), None)
-    if first and not examples.is_secret(name) and made["schema"].get("type") in ("string", "integer"):
+    if first and examples.is_shown(name, first) and made["schema"].get("type") in ("string", "integer"):
         made["example"] = int(first) if made["schema"]["type"] == "integer" else first
     return made
 

@@ -1,11 +1,11 @@
-"""Examples out of samples: short, and without the values of what is named like a secret (pure)."""
+"""Examples out of samples: short, and without sensitive values (pure)."""
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from typing import Any
 
+from akto_mirror.ingestion.entries import sensitive
 from akto_mirror.ingestion.entries.fields import decode_json, parse_pairs
 
 MAX_CHARS = 16_384
@@ -15,11 +15,6 @@ MAX_MEMBERS = 60
 MAX_DEPTH = 10
 
 HIDDEN = "[hidden]"
-SECRET = re.compile(
-    r"pass(?:word|wd|phrase|code)|\bpwd\b|secret|token|api[_-]?key|private[_-]?key|authorization|credential|cookie"
-    r"|session|signature|\bssn\b|\bcvv2?\b|\bcvc\b|\bpin\b|\biban\b|card[_-]?(?:no|num)|\botp\b|\bjwt\b",
-    re.IGNORECASE,
-)
 
 
 def example(text: str, form: str) -> Any:
@@ -32,12 +27,14 @@ def example(text: str, form: str) -> Any:
         except ValueError:
             return None
     if form == "form":
-        return {name: HIDDEN if is_secret(name) else value[:MAX_TEXT_CHARS] for name, value in parse_pairs(text)}
+        return {name: value[:MAX_TEXT_CHARS] if is_shown(name, value) else HIDDEN for name, value in parse_pairs(text)}
     return None
 
 
 def trimmed(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value with long lists, objects and texts shortened, and the values of secrets hidden."""
+    """Return a JSON value with long lists, objects and texts shortened, and sensitive values hidden."""
+    if isinstance(value, str | int) and sensitive.kinds_of(str(value)):
+        return HIDDEN
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT_CHARS else value[: MAX_TEXT_CHARS - 1] + "…"
     if not isinstance(value, dict | list):
@@ -47,9 +44,9 @@ def trimmed(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [trimmed(item, depth + 1) for item in value[:MAX_ITEMS]]
     members = islice(value.items(), MAX_MEMBERS)
-    return {name: HIDDEN if is_secret(name) else trimmed(item, depth + 1) for name, item in members}
+    return {name: HIDDEN if sensitive.is_secret(name) else trimmed(item, depth + 1) for name, item in members}
 
 
-def is_secret(name: str) -> bool:
-    """Return whether a value should not be shown because of its name."""
-    return SECRET.search(name) is not None
+def is_shown(name: str, text: str) -> bool:
+    """Return whether a value may be shown, by the name that it stands under and by its looks."""
+    return not sensitive.is_secret(name) and not sensitive.kinds_of(text)

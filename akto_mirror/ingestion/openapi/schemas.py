@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from akto_mirror.ingestion.entries.endpoints import Body
+from akto_mirror.ingestion.entries.sensitive import is_secret
 from akto_mirror.ingestion.entries.shapes import (
     ARRAY_BIT,
     BITS,
@@ -17,7 +18,6 @@ from akto_mirror.ingestion.entries.shapes import (
     rows,
     type_names,
 )
-from akto_mirror.ingestion.openapi.examples import is_secret
 from akto_mirror.path_templates import ID
 
 Schema = dict[str, Any]

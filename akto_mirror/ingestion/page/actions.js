@@ -8,7 +8,7 @@ const CONDITIONS = [
   ["orders", "the word in host, method, path, fields, operations, marks or statuses"], ["-orders", "not the word; - goes before any condition"],
   ["method:POST", "or several: method:PUT,PATCH"], ["status:4xx", "or 404"], ["host:shop path:/v2", "part of the host, of the path"],
   ["auth:none", "or bearer, jwt, basic, api-key, cookie"], ["kind:graphql", "or grpc, mcp, websocket, json-rpc"],
-  ["concern:any", "or a part of its name"], ["format:email", "a field of this format: uuid, date-time, uri, ipv4"],
+  ["concern:any", "or a part of its name"], ["sensitive:any", "or a kind of values: sensitive:card,email,password"], ["format:email", "a field of this format: uuid, date-time, uri, ipv4"],
   ["new:1h", "first seen within the last hour; m, h, d"], ["seen:1d", "last seen within the last day"],
 ];
 

@@ -2,7 +2,7 @@
 
 const NAMES = { "auth:none": "no auth" };
 /* Where the values of a key could be taken for something else, the chip says which key they are of. */
-const PREFIXES = { auth: "", method: "", status: "", kind: "", concern: "" };
+const PREFIXES = { sensitive: "sensitive: ", auth: "", method: "", status: "", kind: "", concern: "" };
 
 function renderHosts(data, now) {
   const many = data.hosts > 1;

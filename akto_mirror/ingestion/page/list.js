@@ -6,6 +6,8 @@ const body = list.tBodies[0];
 const narrow = matchMedia("(max-width: 900px)");
 /* Lines above and below those that are seen, so that there is something when one scrolls. */
 const BEYOND = 25;
+/* Kinds of sensitive values in one line; the panel has all of them. */
+const MAX_KINDS = 4;
 const rows = new Map();
 let lines = 0;
 let drawn = { of: "", start: 0, page: [] };
@@ -139,6 +141,7 @@ function marksOf(endpoint) {
   return [
     ...endpoint.marks.map((mark) => el("span", { class: "mark" }, ...foreign(mark))),
     ...endpoint.concerns.map((kind) => el("span", { class: "mark concern" }, ...foreign(kind))),
+    ...endpoint.sensitive.slice(0, MAX_KINDS).map((kind) => el("span", { class: "mark sensitive", title: "Sensitive values: " + endpoint.sensitive.join(", ") }, kind)),
   ].flatMap((mark) => [mark, " "]);
 }
 

@@ -62,6 +62,10 @@ function factsOf(data) {
     facts.push(el("ul", { class: "concerns", "aria-label": "Concerns" }, ...data.raised.map(([kind, sentence, times]) =>
       el("li", {}, el("b", {}, ...foreign(kind)), " × " + times.toLocaleString("en") + ". ", ...foreign(sentence)))));
   }
+  if (data.found.length) {
+    facts.push(el("h3", {}, "Sensitive values", el("span", { class: "soft" }, "entries")), fieldTable(data.found.map(([kind, place, name, times]) =>
+      [[el("span", { class: "mark sensitive" }, kind)], foreign(place + (name ? ": " + name : "")), times.toLocaleString("en")])));
+  }
   facts.push(el("h3", {}, "Authentication"), fieldTable(data.ways.map(([ways, times]) => [foreign(ways.join(" and ")), null, times.toLocaleString("en")])));
   if (data.operations.length) {
     facts.push(el("h3", {}, "Operations", el("span", { class: "soft" }, String(data.operations.length))),

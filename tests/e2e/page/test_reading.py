@@ -120,6 +120,25 @@ def test_formats_and_choices_stand_beside_types(server: Receiver, look: Look) ->
     expect(detail.get_by_role("row", name="state string open, paid")).to_be_visible()
 
 
+def test_sensitive_values_are_marked_with_their_fields(server: Receiver, look: Look) -> None:
+    """Kinds in the list, fields in the panel, and a chip that leaves the endpoints which have them."""
+    card, mail = "4111111111111111", "ann@shop.example"
+    post(
+        server,
+        entry("/pay", "POST", requestPayload=json.dumps({"card": {"no": card}, "password": "x"})),
+        entry("/users", responsePayload=json.dumps([{"mail": mail}])),
+        entry("/plain"),
+    )
+    page = look(server.url)
+    expect(page.tab.locator("tr.row", has_text="/pay").locator(".mark.sensitive")).to_have_text(["card", "password"])
+    page.tab.get_by_role("button", name="sensitive: email").click()
+    expect(page.tab.get_by_label("Search")).to_have_value("sensitive:email")
+    expect(page.tab.locator("tr.row")).to_have_count(1)
+    page.row("/users").click()
+    found = page.tab.get_by_label("Endpoint", exact=True).get_by_role("row", name="email Response 200: [].mail")
+    expect(found).to_be_visible()
+
+
 def test_copying(server: Receiver, look: Look) -> None:
     """As curl, the path and the payloads, exactly as they were sent."""
     sent = '{"a": 12345678901234567890, "b":"\u202e\'"}'
@@ -208,7 +227,7 @@ def test_axe_core_finds_nothing_serious(server: Receiver, look: Look, axe: str, 
     assert judged() == []
     post(
         server,
-        *(entry(f"/o/{n}", "POST", statusCode=("200", "404")[n % 2], requestPayload='{"a":1}') for n in range(4)),
+        *(entry(f"/o/{n}", "POST", statusCode=("200", "404")[n % 2], requestPayload='{"pin":"x"}') for n in range(4)),
         entry("/health", host="b.example"), entry("/\u202e/x", "DELETE"), entry("/graphql", "PUT", type="WebSocket"),
     )  # fmt: skip
     expect(page.tab.locator("tr.row")).to_have_count(4)

@@ -56,14 +56,14 @@ def test_a_list_of_what_is_in_a_file_of_entries(tmp_path: Path, capsys: pytest.C
     """By host, with what a person looks for."""
     file = ndjson(
         tmp_path / "a.ndjson", entry("/orders/7"), entry("/orders/8", headers={"authorization": "Bearer a"}),
-        entry("/health", host="b.example"), entry("/x", host="", sent=""),
+        entry("/health", host="b.example", responsePayload={"to": "ann@b.example"}), entry("/x", host="", sent=""),
     )  # fmt: skip
     assert run(file) == 0
     out, err = capsys.readouterr()
     assert out == (
-        "METHOD  PATH          ENTRIES  STATUSES  AUTH         MARKS\n"
-        "\nb.example\nGET     /health       1        200       none         dropped by Akto\n"
-        "\nno host name (collection 0)\nGET     /x            1        200       none         no host name\n"
+        "METHOD  PATH          ENTRIES  STATUSES  AUTH         SENSITIVE  MARKS\n"
+        "\nb.example\nGET     /health       1        200       none         email      dropped by Akto\n"
+        "\nno host name (collection 0)\nGET     /x            1        200       none                    no host name\n"
         "\nshop.example\nGET     /orders/{id}  2        200       none,bearer\n"
     )
     assert err == "4 entries, 3 endpoints, 3 hosts\n"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from akto_mirror import path_templates
 from akto_mirror.ingestion import filters, inventory, views
+from akto_mirror.ingestion import samples as samples_of
 from akto_mirror.ingestion.entries import fields, frames, kinds, shapes, xml
 from akto_mirror.ingestion.entries.endpoints import Endpoint
 from akto_mirror.ingestion.entries.shapes import Learner, Room, Shape
@@ -298,15 +299,14 @@ def test_the_latest_samples_are_kept() -> None:
     made = folded(*(entry(f"/o/{n}", responsePayload="x" * 100_000) for n in range(20)))
     samples = made.samples(made.search().endpoints[0])
     assert [sample["path"] for sample in samples] == [f"/o/{n}" for n in range(19, 14, -1)]
-    assert {len(sample["responsePayload"]) for sample in samples} == {inventory.MAX_SAMPLE_CHARS}
+    assert {len(sample["responsePayload"]) for sample in samples} == {samples_of.MAX_SAMPLE_CHARS}
 
 
 def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Endpoints, hosts, names and sampled text end at their bounds, and what is beyond is counted."""
-    for name, bound in {
-        "MAX_ENDPOINTS": 50, "MAX_HOSTS": 5, "MAX_FIELDS": 10, "MAX_NAMES": 150, "MAX_ALL_SAMPLE_CHARS": 3_000
-    }.items():  # fmt: skip
+    for name, bound in {"MAX_ENDPOINTS": 50, "MAX_HOSTS": 5, "MAX_FIELDS": 10, "MAX_NAMES": 150}.items():
         monkeypatch.setattr(inventory, name, bound)
+    monkeypatch.setattr(samples_of, "MAX_ALL_SAMPLE_CHARS", 3_000)
     made = Inventory()
     for n in range(300):
         payload = json.dumps({f"f{chr(97 + n % 26)}{m}x": n for m in range(n % 20)})
