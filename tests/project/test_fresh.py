@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -108,6 +109,19 @@ def test_the_commands_of_the_unit_are_run() -> None:
     """All four of its head are found."""
     found = installs.commands((ROOT / installs.UNIT).read_text())
     assert [line.split()[0] for line in found] == ["useradd", "python3", "install", "systemctl"]
+
+
+def test_ci_takes_the_newest_python(tmp_path: Path) -> None:
+    """Also where the PATH has an older one, and pyenv one that is too new or does not start."""
+    shown = {"3.12.9": "3.12.9 /old", "3.13.2": "3.13.2 /new", "3.13.10": "", "3.9.1": "3.9.1 /much/older"}
+    for version, line in shown.items():
+        python = tmp_path / "versions" / version / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f"#!/bin/sh\n[ -n '{line}' ] && echo {line}\n")
+        python.chmod(0o755)
+    env = {"PATH": os.defpath, "PYENV_ROOT": str(tmp_path)}
+    found = subprocess.run([ROOT / ".ci" / "newest-python"], env=env, capture_output=True, text=True, check=True)
+    assert found.stdout in ("/new\n", f"{shutil.which('python3.14', path=os.defpath)}\n")
 
 
 def test_ci_runs_with_an_empty_environment(tmp_path: Path) -> None:
