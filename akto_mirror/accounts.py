@@ -37,6 +37,7 @@ class Stats:
     _sent_bytes: int = 0
     _send_seconds: float = 0.0
     _errors: int = 0
+    _doubtful: int = 0
     _places: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(PLACES, 0))
     _dropped: Counter[Dropped] = field(default_factory=Counter)
     _skipped: Counter[Reason] = field(default_factory=Counter)
@@ -141,9 +142,10 @@ class Stats:
             # What is delivered is not to depend on what is shown.
             logger.warning("akto: an error in showing what became of entries; please report this", exc_info=True)
 
-    def attempt(self, seconds: float, sent: Sequence[bytes], *, ok: bool) -> None:
-        """Count one attempt to send a batch, the seconds that it took, and what has arrived."""
+    def attempt(self, seconds: float, sent: Sequence[bytes], *, ok: bool, doubtful: int = 0) -> None:
+        """Count one attempt to send a batch, the seconds that it took, what has arrived, and how many may have."""
         with self._lock:
+            self._doubtful += doubtful
             self._failures += not ok
             self._send_seconds += seconds
             self._batches += bool(sent)
@@ -168,6 +170,7 @@ class Stats:
                 sent_bytes=self._sent_bytes,
                 send_seconds=self._send_seconds,
                 errors=self._errors,
+                doubtful=self._doubtful,
                 repaired=dict(self._repaired),
                 hidden=dict(self._hidden),
                 takeovers=tuple(self._takeovers),

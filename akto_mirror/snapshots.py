@@ -38,6 +38,7 @@ class Snapshot:
         dropped: entries lost, by reason.
         skipped: flows that a rule left out, by reason; they were never captured.
         shortened: entries that were cut because they were too large.
+        doubtful: entries of attempts without an answer, which are sent again though they may have arrived.
         repaired: payloads that were changed so that Akto can read them, by format.
         hidden: secrets that were redacted, by what they were found by and which they were, as `outcomes.Secret` says.
         batches: batches shipped.
@@ -60,6 +61,7 @@ class Snapshot:
     sent_bytes: int
     send_seconds: float
     errors: int = 0
+    doubtful: int = 0
     repaired: Mapping[Format, int] = field(default_factory=dict)
     hidden: Mapping[tuple[str, str], int] = field(default_factory=dict)
     left: int = 0
@@ -161,6 +163,7 @@ def total(snapshots: Sequence[Snapshot]) -> Snapshot:
         sent_bytes=sum(each.sent_bytes for each in snapshots),
         send_seconds=sum(each.send_seconds for each in snapshots),
         errors=sum(each.errors for each in snapshots),
+        doubtful=sum(each.doubtful for each in snapshots),
         repaired=_added(each.repaired for each in snapshots),
         hidden=_added(each.hidden for each in snapshots),
         left=sum(each.left for each in snapshots),

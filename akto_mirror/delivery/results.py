@@ -84,7 +84,7 @@ class Results:
         found = {verdict for verdict, entries in groups.items() if entries}
         passed = found == {DELIVERED}
         self._waiting.trouble = "" if passed else result.answer
-        self._stats.attempt(attempt.seconds, groups[DELIVERED], ok=passed)
+        self._stats.attempt(attempt.seconds, groups[DELIVERED], ok=passed, doubtful=result.doubtful)
         for _ in range(result.shortened):
             self._stats.shorten()
         if passed:

@@ -158,6 +158,11 @@ def _outcomes(counts: Snapshot) -> Iterable[Metric]:
 def _delivery(counts: Snapshot) -> Iterable[Metric]:
     yield CounterMetricFamily("akto_mirror_batches_shipped", "Batches that Akto took.", counts.batches)
     yield CounterMetricFamily("akto_mirror_sent_bytes", "Bytes of the entries shipped.", counts.sent_bytes)
+    yield CounterMetricFamily(
+        "akto_mirror_entries_sent_again_in_doubt",
+        "Entries of attempts without an answer, which may arrive twice.",
+        counts.doubtful,
+    )
     yield CounterMetricFamily("akto_mirror_request_failures", "Failed attempts to send a batch.", counts.failures)
     yield SummaryMetricFamily(
         "akto_mirror_request_duration_seconds",

@@ -40,6 +40,7 @@ class SendResult:
             share what the answer says.
         cause: what the outcome comes from; None where the status says all.
         shortened: how many of the delivered entries have arrived without their long payloads.
+        doubtful: how many of the others may have arrived: they were sent, and no answer came.
     """
 
     status: int | None
@@ -49,6 +50,7 @@ class SendResult:
     verdicts: Sequence[EntryVerdict] = ()
     cause: Cause | None = None
     shortened: int = 0
+    doubtful: int = 0
 
     def verdicts_of(self, count: int) -> Sequence[EntryVerdict]:
         """Return the verdict on each entry of a batch of `count` entries."""

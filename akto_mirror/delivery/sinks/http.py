@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from akto_mirror.escaping import hide, printable
 # Any answer will do, as long as it can be read as it comes.
 ANSWERS = {"accept": "*/*", "accept-encoding": "identity"}
 
+SENT = "http11.send_request_body.complete"
 CONNECTED = frozenset(
     {"connection.connect_tcp.complete", "connection.connect_unix_socket.complete", "connection.start_tls.complete"}
 )
@@ -53,12 +55,13 @@ class HttpSink:
         # No client of httpx, which would keep every cookie and stumble over a bad `Location`.
         self._transport: Transport | None = None
         self._socket: socket.socket | None = None
-        self._aborted = False
+        self._aborted = self._is_sent = False
         self._in_handshake = False
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Post a batch; the time-out bounds the whole exchange, however slowly Akto answers."""
-        return self._ask("POST", self._url, batch_body(entries), timeout_s)
+        result = self._ask("POST", self._url, batch_body(entries), timeout_s)
+        return replace(result, doubtful=len(entries)) if result.status is None and self._is_sent else result
 
     def is_healthy(self, timeout_s: float) -> bool:
         """Ask `/healthCheck` of the same service."""
@@ -82,7 +85,7 @@ class HttpSink:
             self._transport = None
 
     def _ask(self, method: str, url: str, content: bytes | None, timeout_s: float) -> SendResult:
-        self._aborted = self._in_handshake = False
+        self._aborted = self._in_handshake = self._is_sent = False
         watchdog = threading.Timer(timeout_s, self.abort)
         watchdog.daemon = True
         watchdog.start()
@@ -130,6 +133,8 @@ class HttpSink:
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         if event in HANDSHAKE:
             self._in_handshake = HANDSHAKE[event]
+        if event == SENT:
+            self._is_sent = True
         if event in CONNECTED:
             self._socket = info["return_value"].get_extra_info("socket")
             if self._aborted:

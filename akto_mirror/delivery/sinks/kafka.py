@@ -63,7 +63,14 @@ class KafkaSink:
             return SendResult(200, detail, verdicts=verdicts, shortened=sent.shortened)
         doubt = f" ({sent.doubtful} entries may arrive twice)" if sent.doubtful else ""
         text = printable(hide_each(sent.problem.text, self._config.secrets) + doubt, 300)
-        return SendResult(None, text, verdicts=verdicts, cause=sent.problem.cause, shortened=sent.shortened)
+        return SendResult(
+            None,
+            text,
+            verdicts=verdicts,
+            cause=sent.problem.cause,
+            shortened=sent.shortened,
+            doubtful=sent.doubtful,
+        )
 
     def produce(self, entries: Sequence[bytes], timeout_s: float) -> Sent:
         """Send entries and wait for the report of each, for `timeout_s` seconds in all.

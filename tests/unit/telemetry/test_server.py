@@ -64,7 +64,7 @@ def test_every_count_is_told() -> None:
     stats.repair([Repair("request", Format.JSON), Repair("response", Format.JSON), Repair("response", Format.TEXT)])
     stats.move([b"x"] * 3, Outcome.QUEUED, Outcome.IN_FLIGHT)
     stats.move([b"x" * 300] * 3, Outcome.IN_FLIGHT, Outcome.SHIPPED)
-    stats.attempt(0.5, [b"x" * 300] * 3, ok=True)
+    stats.attempt(0.5, [b"x" * 300] * 3, ok=True, doubtful=2)
     with serving(stats) as url:
         seen = samples(url)
     assert seen["akto_mirror_entries_captured_total"] == 6
@@ -76,6 +76,7 @@ def test_every_count_is_told() -> None:
     assert seen["akto_mirror_payloads_repaired_total text"] == 1
     assert seen["akto_mirror_payloads_repaired_total grpc"] == 0
     assert seen["akto_mirror_sent_bytes_total"] == 900
+    assert seen["akto_mirror_entries_sent_again_in_doubt_total"] == 2
     assert seen["akto_mirror_request_duration_seconds_count"] == 1
     assert seen["akto_mirror_request_duration_seconds_sum"] == 0.5
     assert seen["akto_mirror_queue_bytes"] == 11

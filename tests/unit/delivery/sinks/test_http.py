@@ -55,6 +55,16 @@ def test_what_cannot_be_connected_to_is_named() -> None:
     assert "nothing listens there" in refused.explained
 
 
+def test_what_was_sent_and_not_answered_may_arrive_twice() -> None:
+    """Unlike what never left, and what is answered, whatever the answer."""
+    with FaultServer(Reply(status=None)) as server:
+        to = HttpSink(f"{server.url}/x")
+        assert to.send([b'{"path":"/"}'] * 3, 10).doubtful == 3
+        server.script = Reply(status=503)
+        assert to.send([b'{"path":"/"}'], 10).doubtful == 0
+    assert to.send([b'{"path":"/"}'], 10).doubtful == 0
+
+
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL])
 def test_an_unknown_host_has_its_own_cause(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the system says of a name, in whichever language, the name is what to look at."""
