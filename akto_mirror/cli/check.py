@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         topic = kafka.sink(url, args.kafka, os.environ)
     except ValueError as error:
         raise UsageError(f"{printable(shown_url(url))}: {error}") from error
+    if args.kafka and not topic:
+        raise UsageError("--kafka is for a kafka:// address")
     if not (url or topic):
         raise UsageError(f"give a URL or set {URL_VARIABLE}")
     try:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from akto_mirror.delivery.sinks import kafka_config
+from akto_mirror.delivery.sinks import kafka_config, network_errors
 from akto_mirror.delivery.sinks.kafka import KafkaSink
 from akto_mirror.delivery.sinks.kafka_client import QuietLog
 from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
@@ -23,7 +25,13 @@ from akto_mirror.diagnostics.target import Fault, reason
 if TYPE_CHECKING:
     from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # It is not in its `__all__`.
 
-TLS_CAUSES = frozenset({Cause.KAFKA_ISSUER, Cause.KAFKA_EXPIRED, Cause.KAFKA_NO_TLS})
+TLS_CAUSES = frozenset({Cause.KAFKA_CERTIFICATE, Cause.KAFKA_NO_TLS})
+
+# What has another remedy with a broker than with Akto's service.
+OF_KAFKA = {
+    Cause.EXPIRED: Cause.KAFKA_EXPIRED,
+    **dict.fromkeys((Cause.SELF_SIGNED, Cause.UNKNOWN_ISSUER, Cause.UNTRUSTED), Cause.KAFKA_ISSUER),
+}
 
 # Of a step's time-out, what the client gets of it: so that its own error is shown, and not that of the step.
 SHARE = 0.8
@@ -63,10 +71,8 @@ def _connect(target: KafkaTarget) -> str:
     """Connect to each of the given brokers; one of them is enough."""
     found, failed = [], []
     for broker in target.config.brokers:
-        host, _, port = broker.rpartition(":")
         try:
-            timeout = SHARE * target.timeout / len(target.config.brokers)
-            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+            _open_socket(target, broker).close()
         except (OSError, UnicodeError) as error:
             failed.append(f"{broker}: {reason(error)}")
         else:
@@ -74,6 +80,37 @@ def _connect(target: KafkaTarget) -> str:
     if not found:
         raise Fault(Cause.NO_BROKER, "; ".join(failed))
     return ", ".join(found) + "".join(f"; not {each}" for each in failed)
+
+
+def _open_socket(target: KafkaTarget, broker: str) -> socket.socket:
+    timeout = SHARE * target.timeout / len(target.config.brokers)
+    return socket.create_connection((_host(broker), int(broker.rpartition(":")[2])), timeout)
+
+
+def _host(broker: str) -> str:
+    return broker.rpartition(":")[0].strip("[]")
+
+
+def _certificate_fault(target: KafkaTarget) -> Fault | None:
+    """Return what Python finds wrong with the first broker's certificate; librdkafka only says that something is."""
+    properties, broker = target.config.client(), target.config.brokers[0]
+    try:
+        context = _trusting(Path(properties["ssl.ca.location"]))
+        context.check_hostname = properties.get("ssl.endpoint.identification.algorithm", "https") != "none"
+        with _open_socket(target, broker) as plain:
+            context.wrap_socket(plain, server_hostname=_host(broker)).close()
+    except ssl.SSLCertVerificationError as error:
+        cause = network_errors.cause(error)
+        return Fault(OF_KAFKA.get(cause, cause), f"{cause.sentence} ({error.verify_message})")
+    except OSError:
+        pass
+    return None
+
+
+def _trusting(authorities: Path) -> ssl.SSLContext:
+    if authorities.is_dir():
+        return ssl.create_default_context(capath=authorities)
+    return ssl.create_default_context(cafile=authorities if authorities.is_file() else None)
 
 
 class _Talk:
@@ -93,7 +130,7 @@ class _Talk:
         """Look whether the handshake passed."""
         self._begin()
         if self._problem.name == "_SSL" or self._problem.cause in TLS_CAUSES:
-            raise self._fault()
+            raise _certificate_fault(self._target) or self._fault()
         return "the certificate is trusted" if self._cluster else "nothing is wrong with it so far"
 
     def sasl(self) -> str:
@@ -152,16 +189,15 @@ class _Talk:
         if self._admin is not None:
             return
         config = self._target.config
-        properties: dict[str, Any] = {**config.client(), "error_cb": self._note}
-        self._admin = AdminClient(properties, logger=QuietLog())
+        properties: dict[str, Any] = {**config.client(), "error_cb": lambda error: self._note(_problem(error))}
+        self._admin = AdminClient(properties, logger=QuietLog(self._note))
         try:
             self._cluster = self._admin.list_topics(config.topic, timeout=SHARE * self._target.timeout)
         except KafkaException as error:
             self._admin.poll(0)
-            self._note(error.args[0])
+            self._note(_problem(error.args[0]))
 
-    def _note(self, error: Any) -> None:
-        found = Problem(error.name(), error.str())
+    def _note(self, found: Problem) -> None:
         if found.rank > self._problem.rank:
             self._problem = found
 
@@ -178,6 +214,10 @@ class _Talk:
             return future.result(2 * seconds)
         except (KafkaException, TimeoutError):
             return None
+
+
+def _problem(error: Any) -> Problem:
+    return Problem(error.name(), error.str())
 
 
 def _send(target: KafkaTarget) -> str:

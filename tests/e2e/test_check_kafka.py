@@ -45,6 +45,12 @@ def test_what_fails_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", "kafka://b", "--kafka", "no.such=hunter2"]) == 2
 
 
+def test_a_property_of_kafka_is_for_kafka(capsys: pytest.CaptureFixture[str]) -> None:
+    """At another address it would go unnoticed, misspelt or not."""
+    assert cli.main(["check", "--kafka", "linger.ms=1", "http://127.0.0.1:1"]) == 2
+    assert "--kafka is for a kafka:// address" in capsys.readouterr().err
+
+
 def test_a_broker_that_wants_a_login_says_so(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,8 +44,8 @@ class Identity:
         return context
 
 
-def make_identity(folder: Path) -> Identity:
-    """Make an authority and a server certificate in a folder."""
+def make_identity(folder: Path, *, expired: bool = False) -> Identity:
+    """Make an authority and a server certificate in a folder, which expires tomorrow or did so an hour ago."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = (
         _builder("Test authority", "Test authority", ca_key)
@@ -54,7 +54,7 @@ def make_identity(folder: Path) -> Identity:
     )
     addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     cert = (
-        _builder("localhost", "Test authority", key)
+        _builder("localhost", "Test authority", key, -DAY / 24 if expired else DAY)
         .add_extension(x509.SubjectAlternativeName(addresses), False)
         # Python 3.13 verifies strictly: a certificate must name its issuer's key.
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
@@ -68,7 +68,9 @@ def make_identity(folder: Path) -> Identity:
     return identity
 
 
-def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, lasts: datetime.timedelta = DAY
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -77,7 +79,7 @@ def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)
-        .not_valid_after(now + DAY)
+        .not_valid_after(now + lasts)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
     )
 

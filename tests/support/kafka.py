@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -183,14 +183,17 @@ class Broker:
         return values((f"127.0.0.1:{self.port}",), count)
 
 
-def values(brokers: Sequence[str], least: int = 0, seconds: float = 20) -> list[bytes]:
-    """Return the values in the topic, once there are at least this many.
+def values(
+    brokers: Sequence[str], least: int = 0, seconds: float = 20, properties: Mapping[str, str] | None = None
+) -> list[bytes]:
+    """Return the values in the topic, once there are at least this many; properties are the consumer's.
 
     Raises:
         AssertionError: there are fewer within the seconds.
     """
     consumer = Consumer(
         {
+            **(properties or {}),
             "bootstrap.servers": ",".join(brokers),
             "group.id": "tests",
             "enable.auto.commit": False,

@@ -31,15 +31,35 @@ NO_REPORT = Problem("_TIMED_OUT", "no report in time")
 
 
 class QuietLog:
-    """Takes librdkafka's own log, which would go to standard error; its errors come by `error_cb` as well."""
+    """Takes librdkafka's own log, which would go to standard error.
+
+    Its errors come by `error_cb` as well, but for connections that the broker ends, as one does that expects another
+    protocol.
+
+    Args:
+        note: is called with each failure of a connection, before the error if there is one.
+    """
+
+    def __init__(self, note: Callable[[Problem], None]) -> None:
+        self._note = note
 
     def log(self, _level: int, text: str, *args: object) -> None:
         """Log a line for those who debug."""
         logger.debug(text, *args)
+        line = text % args if args else text
+        if line.startswith("FAIL "):  # FAIL [CLIENT] [thrd:THREAD]: BROKER: what happened
+            self._note(Problem("_TRANSPORT", line.rpartition("]: ")[2]))
 
 
-def new_producer(properties: Mapping[str, str], on_error: Callable[[Any], None]) -> Producer:
+def new_producer(
+    properties: Mapping[str, str], on_error: Callable[[Any], None], on_failure: Callable[[Problem], None]
+) -> Producer:
     """Return a producer, which connects in the background.
+
+    Args:
+        properties: of the client.
+        on_error: takes the client's errors.
+        on_failure: takes failures of connections, as `QuietLog` does.
 
     Raises:
         ValueError: the client does not take a property.
@@ -47,7 +67,7 @@ def new_producer(properties: Mapping[str, str], on_error: Callable[[Any], None])
     from confluent_kafka import KafkaException, Producer  # noqa: PLC0415 - an extra, and loaded where it is used
 
     try:
-        return Producer({**properties, "error_cb": on_error}, logger=QuietLog())
+        return Producer({**properties, "error_cb": on_error}, logger=QuietLog(on_failure))
     except KafkaException as error:
         raise ValueError(error.args[0].str().removeprefix("Failed to create producer: ")) from error
 
@@ -72,7 +92,7 @@ def check(config: KafkaConfig) -> None:
         ValueError: the client does not take one of them.
     """
     properties = {name: value for name, value in config.client().items() if name != "bootstrap.servers"}
-    new_producer(properties, lambda _: None)
+    new_producer(properties, lambda _: None, lambda _: None)
 
 
 class Client:
@@ -94,7 +114,7 @@ class Client:
         self._topic = config.topic
         self._was_up = False
         self._is_down = False
-        self._producer = new_producer(config.client(), self._note)
+        self._producer = new_producer(config.client(), self._note_error, self._note_failure)
 
     def deliver(self, records: Sequence[bytes], is_over: Callable[[], bool]) -> list[Problem]:
         """Send records and return how each went: `DELIVERED`, or the error.
@@ -140,7 +160,7 @@ class Client:
         try:
             self._producer.poll(seconds)
         except KafkaException as error:  # A fatal error; the reports follow.
-            self._note(error.args[0])
+            self._note_error(error.args[0])
 
     def _give_up(self, reports: _Reports) -> None:
         self._producer.purge()
@@ -148,10 +168,17 @@ class Client:
         while reports.missing and time.monotonic() < deadline:
             self._poll(LOOK_S)
 
-    def _note(self, error: Any) -> None:
-        """Keep the error that says most."""
+    def _note_error(self, error: Any) -> None:
         found = _problem(error)
         self._is_down = self._is_down or found.name == kafka_errors.ALL_DOWN
+        self._note(found)
+
+    def _note_failure(self, found: Problem) -> None:
+        if not self._was_up:  # Later a broker may end any connection that it no longer needs.
+            self._note(found)
+
+    def _note(self, found: Problem) -> None:
+        """Keep what says most."""
         if found.rank >= self.problem.rank:
             self.problem = found
 

@@ -44,13 +44,13 @@ _LOGIN = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"})
 _WORDS = (
     ("unsupported sasl mechanism", Cause.KAFKA_MECHANISM),
     ("mechanism handshake failed", Cause.KAFKA_PROTOCOL),
-    ("certificate has expired", Cause.KAFKA_EXPIRED),
-    ("certificate verify failed", Cause.KAFKA_ISSUER),
-    ("broker certificate could not be verified", Cause.KAFKA_ISSUER),
+    ("certificate verify failed", Cause.KAFKA_CERTIFICATE),
+    ("broker certificate could not be verified", Cause.KAFKA_CERTIFICATE),
     ("in state ssl_handshake", Cause.KAFKA_NO_TLS),
     ("ssl handshake failed", Cause.KAFKA_NO_TLS),
     ("incorrect security.protocol", Cause.KAFKA_WANTS_TLS),
     ("failed to get metadata", Cause.KAFKA_PROTOCOL),
+    ("connection closed by peer", Cause.KAFKA_WANTS_TLS),
     ("connection refused", Cause.NO_BROKER),
 )
 

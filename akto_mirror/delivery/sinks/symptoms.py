@@ -142,10 +142,16 @@ class Cause(Enum):
     KAFKA_PROTOCOL = Symptom(TRANSIENT, "the broker does not answer as expected", _PROTOCOL)
     KAFKA_NO_TLS = Symptom(TRANSIENT, "TLS with the broker fails", f"{_PROTOCOL} (no TLS there?)")
     KAFKA_WANTS_TLS = Symptom(TRANSIENT, "the broker broke off", f"{_PROTOCOL} (TLS or SASL there?)")
+    KAFKA_CERTIFICATE = Symptom(
+        TRANSIENT,
+        "the broker's certificate is not taken",
+        "name its issuer's certificate (akto_kafka=ssl.ca.location=/PATH.pem), or renew it; `akto-mirror check` finds "
+        "out which",
+    )
     KAFKA_ISSUER = Symptom(
         TRANSIENT,
         "the broker's certificate is not trusted here",
-        "name the issuer's certificate: akto_kafka=ssl.ca.location=/PATH.pem",
+        "name its issuer's certificate: akto_kafka=ssl.ca.location=/PATH.pem",
     )
     KAFKA_EXPIRED = Symptom(TRANSIENT, "the broker's certificate has expired", "renew the broker's certificate")
     TOPIC_RIGHTS = Symptom(AUTH, "this user may not write", "grant this user Describe and Write on the topic")

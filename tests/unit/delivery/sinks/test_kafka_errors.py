@@ -21,7 +21,7 @@ HANDSHAKE = (
         ("TOPIC_AUTHORIZATION_FAILED", "", Kind.AUTH, "Write"),
         ("UNKNOWN_TOPIC_OR_PART", "Broker: Unknown topic or partition", Kind.SETUP, "create the topic"),
         ("_SSL", "SSL handshake failed: certificate verify failed", Kind.TRANSIENT, "ssl.ca.location"),
-        ("_SSL", "certificate verify failed: certificate has expired", Kind.TRANSIENT, "renew"),
+        ("_TRANSPORT", "Disconnected: connection closed by peer (in state UP)", Kind.TRANSIENT, "PROTOCOL"),
         ("_TRANSPORT", "Connect to ipv4#127.0.0.1:9092 failed: Connection refused", Kind.TRANSIENT, "start the broker"),
         ("_TRANSPORT", "might be caused by incorrect security.protocol configuration", Kind.TRANSIENT, "PROTOCOL"),
         ("NOT_ENOUGH_REPLICAS", "Broker: Not enough in-sync replicas", Kind.TRANSIENT, "akto-mirror check"),

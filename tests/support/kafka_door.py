@@ -1,0 +1,220 @@
+"""A door before a Kafka broker: TLS, a login, and acknowledgements that are held back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import struct
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from scramp import ScramException, ScramMechanism
+
+# Request types of Kafka's protocol (https://kafka.apache.org/protocol).
+PRODUCE, SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 0, 17, 18, 36
+
+UNSUPPORTED_MECHANISM, LOGIN_FAILED = 33, 58
+LARGEST = 104_857_600
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Door:
+    """Passes connections on to a broker on this machine; also a context manager.
+
+    The broker has to advertise the door's address, and the clients then never see the broker's own.
+
+    Args:
+        context: of the TLS that clients have to speak; None for none.
+        users: passwords by user; without any, no login is asked for.
+        mechanisms: by which users may log in.
+
+    Attributes:
+        port: where it listens.
+        broker: the broker's port.
+        logins: mechanism and user of each login that passed.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        users: Mapping[str, str] | None = None,
+        mechanisms: Sequence[str] = MECHANISMS,
+    ) -> None:
+        self.port = self.broker = 0
+        self.logins: list[tuple[str, str]] = []
+        self.users = dict(users or {})
+        self._context = context
+        self._mechanisms = mechanisms
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call(self._halt.set)
+        self._thread.join(30)
+
+    def hold(self) -> None:
+        """Keep acknowledgements back from now on; what clients send goes through."""
+        self._call(self._acknowledging.clear)
+
+    def release(self) -> None:
+        """Let acknowledgements through again."""
+        self._call(self._acknowledging.set)
+
+    def _call(self, act: Callable[[], None]) -> None:
+        assert self._loop
+        self._loop.call_soon_threadsafe(act)
+
+    async def _serve(self) -> None:
+        self._loop, self._halt, self._acknowledging = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        self._acknowledging.set()
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._context)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._halt.wait()
+        server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            broker = await asyncio.open_connection("127.0.0.1", self.broker)
+            with contextlib.closing(broker[1]):
+                await self._talk((reader, writer), broker)
+        writer.close()
+
+    async def _talk(self, client: Streams, broker: Streams) -> None:
+        if self.users and not await self._login(client, broker):
+            return
+        asked: asyncio.Queue[int] = asyncio.Queue()
+        directions = (self._pass_requests(client[0], broker[1], asked), self._pass_answers(broker[0], client[1], asked))
+        tasks = [asyncio.ensure_future(each) for each in directions]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _pass_requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Queue[int]
+    ) -> None:
+        while frame := await _read(reader):
+            asked.put_nowait(_kind(frame))
+            await _write(writer, frame)
+
+    async def _pass_answers(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Queue[int]
+    ) -> None:
+        while frame := await _read(reader):
+            if await asked.get() == PRODUCE:  # A broker answers in order.
+                await self._acknowledging.wait()
+            await _write(writer, frame)
+
+    async def _login(self, client: Streams, broker: Streams) -> bool:
+        """Answer a client until it is let in, as a broker does; before that it may only ask for versions."""
+        login = _Login(self.users, self._mechanisms)
+        while not login.user:
+            frame = await _read(client[0])
+            if _kind(frame) == API_VERSIONS:
+                await _write(broker[1], frame)
+                await _write(client[1], await _read(broker[0]))
+                continue
+            answer = login.answer(frame)
+            if answer is None:
+                return False
+            await _write(client[1], frame[4:8] + answer)
+        self.logins.append((login.mechanism, login.user))
+        return True
+
+
+class _Login:
+    """One client's login: SASL PLAIN (RFC 4616) or SCRAM (RFC 5802), in Kafka's frames.
+
+    Attributes:
+        user: who is let in; empty until then.
+        mechanism: which was chosen.
+    """
+
+    def __init__(self, users: Mapping[str, str], mechanisms: Sequence[str]) -> None:
+        self.user = self.mechanism = ""
+        self._users = users
+        self._mechanisms = mechanisms
+        self._scram: Any = None
+        self._asked = ""
+
+    def answer(self, frame: bytes) -> bytes | None:
+        """Return the answer to a request, without the number that it begins with; None for one out of place."""
+        version, _, length = struct.unpack_from(">hih", frame, 2)
+        body = frame[10 + max(0, length) :]
+        if _kind(frame) == SASL_HANDSHAKE:
+            return self._choose(body[2:].decode())
+        if _kind(frame) != SASL_AUTHENTICATE:
+            return None
+        try:
+            text = self._step(body[4:].decode())
+        except (ScramException, KeyError, ValueError):
+            return struct.pack(">hh", LOGIN_FAILED, 6) + b"failed" + bytes(4) + bytes(8 if version else 0)
+        return struct.pack(">hhi", 0, -1, len(text)) + text.encode() + bytes(8 if version else 0)
+
+    def _choose(self, mechanism: str) -> bytes:
+        self.mechanism = mechanism
+        code = 0 if mechanism in self._mechanisms else UNSUPPORTED_MECHANISM
+        names = b"".join(struct.pack(">h", len(name)) + name.encode() for name in self._mechanisms)
+        return struct.pack(">hi", code, len(self._mechanisms)) + names
+
+    def _step(self, text: str) -> str:
+        """Take a step of the mechanism; sets `user` with the last.
+
+        Raises:
+            ScramException, KeyError, ValueError: the login fails.
+        """
+        if self.mechanism == "PLAIN":
+            _, user, password = text.split("\0")
+            if self._users[user] != password:
+                raise ValueError("a wrong password")
+            self.user = user
+            return ""
+        if self._scram is None:
+            mechanism = ScramMechanism(self.mechanism)
+            self._scram = mechanism.make_server(lambda user: mechanism.make_auth_info(self._users[self._called(user)]))
+            self._scram.set_client_first(text)
+            return str(self._scram.get_server_first())
+        self._scram.set_client_final(text)
+        self.user = self._asked
+        return str(self._scram.get_server_final())
+
+    def _called(self, user: str) -> str:
+        self._asked = user
+        return user
+
+
+def _kind(frame: bytes) -> int:
+    return int.from_bytes(frame[:2])
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """Read one frame.
+
+    Raises:
+        OSError: it would be larger than Kafka's `socket.request.max.bytes`, as what is no Kafka is.
+    """
+    size = int.from_bytes(await reader.readexactly(4))
+    if size > LARGEST:
+        raise ConnectionAbortedError
+    return await reader.readexactly(size)
+
+
+def _write(writer: asyncio.StreamWriter, frame: bytes) -> Awaitable[None]:
+    writer.write(len(frame).to_bytes(4) + frame)
+    return writer.drain()

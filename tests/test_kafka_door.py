@@ -1,0 +1,171 @@
+"""Kafka behind TLS and a login, in front of a real broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from akto_mirror import cli
+from akto_mirror.config import kafka as kafka_options
+from akto_mirror.delivery.sinks.kafka import KafkaSink, Sent
+from akto_mirror.delivery.sinks.symptoms import Kind
+from tests.support import kafka
+from tests.support.certs import Identity, make_identity
+from tests.support.kafka import Broker
+from tests.support.kafka_door import MECHANISMS, Door
+
+ENTRIES = [b'{"path":"/%d"}' % number for number in range(5)]
+USERS = {"akto": "hunter2"}
+LOGIN = {"AKTO_KAFKA_USERNAME": "akto", "AKTO_KAFKA_PASSWORD": "hunter2"}
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Identity:
+    """A certificate that the tests trust where they say so."""
+    return make_identity(tmp_path)
+
+
+@contextmanager
+def behind(
+    identity: Identity | None, users: Mapping[str, str] | None = None, mechanisms: Sequence[str] = MECHANISMS
+) -> Iterator[Door]:
+    """Run a broker that is reached through a door only."""
+    with Door(identity.server_context() if identity else None, users, mechanisms) as door:
+        broker = Broker(advertised=f"localhost:{door.port}")
+        with broker:
+            door.broker = broker.port
+            broker.create()
+            yield door
+
+
+def sink(door: Door, environ: Mapping[str, str], *properties: str) -> KafkaSink:
+    """Return a sink as the options and the variables make it."""
+    found = kafka_options.sink(f"kafka://localhost:{door.port}", properties, environ)
+    assert found is not None
+    assert found.kafka is not None
+    return KafkaSink(found.kafka)
+
+
+def trusting(identity: Identity) -> str:
+    """Return the property that names the authority."""
+    return f"ssl.ca.location={identity.ca}"
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_login_over_tls(identity: Identity, mechanism: str) -> None:
+    """By Akto's own variables alone, apart from an authority that the system does not know."""
+    environ = LOGIN | {"AKTO_KAFKA_SASL_MECHANISM": mechanism, "AKTO_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+    with behind(identity, USERS) as door:
+        assert sink(door, environ, trusting(identity)).produce(ENTRIES, 20) == Sent()
+        assert set(door.logins) == {(mechanism, "akto")}
+        reader = {"security.protocol": "sasl_ssl", "sasl.mechanisms": "PLAIN", "ssl.ca.location": str(identity.ca)}
+        login = {"sasl.username": "akto", "sasl.password": "hunter2"}
+        found = kafka.values((f"localhost:{door.port}",), len(ENTRIES), properties=reader | login)
+    assert sorted(found) == ENTRIES
+
+
+def test_a_user_s_name_is_enough_for_a_login_in_the_clear() -> None:
+    """As with Akto's own programs: PLAIN, without TLS."""
+    with behind(None, USERS) as door:
+        assert sink(door, LOGIN).produce(ENTRIES, 20) == Sent()
+        assert set(door.logins) == {("PLAIN", "akto")}
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_password_that_is_corrected_at_the_broker_costs_nothing(mechanism: str) -> None:
+    """The broker's refusal is named, and the same sink delivers once the user is known."""
+    with behind(None, {"akto": "another"}) as door:
+        to = sink(door, LOGIN | {"AKTO_KAFKA_SASL_MECHANISM": mechanism})
+        sent = to.produce(ENTRIES, 20)
+        assert len(sent.left) == len(ENTRIES)
+        assert (sent.problem.name, sent.problem.kind, sent.doubtful) == ("_AUTHENTICATION", Kind.AUTH, 0)
+        assert "AKTO_KAFKA_PASSWORD" in sent.problem.hint
+        door.users["akto"] = "hunter2"
+        assert to.produce(ENTRIES, 20) == Sent()
+
+
+def test_a_mechanism_that_the_broker_does_not_have_is_named() -> None:
+    """With those that it has."""
+    with behind(None, USERS, ["SCRAM-SHA-512"]) as door:
+        sent = sink(door, LOGIN).produce(ENTRIES, 20)
+    assert "SCRAM-SHA-512" in sent.problem.text
+    assert "AKTO_KAFKA_SASL_MECHANISM" in sent.problem.hint
+
+
+def test_a_certificate_that_is_not_trusted_is_named(identity: Identity) -> None:
+    """Nothing is sent; naming the authority is what helps."""
+    with behind(identity) as door:
+        sent = sink(door, {}, "security.protocol=ssl").produce(ENTRIES, 20)
+    assert (len(sent.left), sent.problem.name, sent.doubtful) == (len(ENTRIES), "_SSL", 0)
+    assert "ssl.ca.location" in sent.problem.hint
+
+
+def test_a_certificate_that_has_expired_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An hour ago; the client only says that something is wrong with it, and `check` what."""
+    identity = make_identity(tmp_path, expired=True)
+    with behind(identity) as door:
+        sent = sink(door, {}, "security.protocol=ssl", trusting(identity)).produce(ENTRIES, 20)
+        url, tls = f"kafka://localhost:{door.port}", ("--kafka", "security.protocol=ssl", "--timeout", "3")
+        assert cli.main(["check", url, *tls, "--kafka", trusting(identity)]) == 1
+        assert "✗ TLS              the certificate has expired" in capsys.readouterr().out
+        assert cli.main(["check", url, *tls]) == 1
+        assert "issuer is not trusted here" in capsys.readouterr().out
+    assert (len(sent.left), sent.problem.name, sent.doubtful) == (len(ENTRIES), "_SSL", 0)
+    assert "renew the broker's; `akto-mirror check` finds out which" in sent.problem.hint
+
+
+@pytest.mark.parametrize(
+    ("is_tls", "users", "protocol"),
+    [
+        pytest.param(False, {}, "ssl", id="TLS asked of a port without"),
+        pytest.param(True, {}, "plaintext", id="none asked of a port with TLS"),
+        pytest.param(False, USERS, "plaintext", id="no login where one is asked for"),
+        pytest.param(True, USERS, "sasl_plaintext", id="a login in the clear where TLS is asked for"),
+    ],
+)
+def test_another_protocol_than_the_broker_s_is_named(
+    identity: Identity, is_tls: bool, users: Mapping[str, str], protocol: str
+) -> None:
+    """The variable that chooses it is."""
+    with behind(identity if is_tls else None, users) as door:
+        environ = {"AKTO_KAFKA_SECURITY_PROTOCOL": protocol} | (LOGIN if protocol.startswith("sasl") else {})
+        sent = sink(door, environ).produce(ENTRIES, 4)
+    assert len(sent.left) == len(ENTRIES)
+    assert "AKTO_KAFKA_SECURITY_PROTOCOL" in sent.problem.hint
+
+
+def test_a_check_passes_tls_and_the_login(
+    identity: Identity, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a step of its own, and no line shows the password."""
+    for name, value in LOGIN.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AKTO_KAFKA_SASL_MECHANISM", "SCRAM-SHA-512")
+    monkeypatch.setenv("AKTO_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    with behind(identity, USERS) as door:
+        code = cli.main(["check", f"kafka://localhost:{door.port}", "--kafka", trusting(identity), "--send"])
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert "✓ TLS              the certificate is trusted" in out
+    assert "✓ SASL             SCRAM-SHA-512 as akto" in out
+    assert "✓ test entry       delivered" in out
+    assert "hunter2" not in out
+
+
+def test_what_was_sent_and_not_acknowledged_may_arrive_twice() -> None:
+    """It is in the topic; the attempt says so, and the next one sends it again."""
+    with behind(None) as door:
+        to = sink(door, {})
+        assert to.produce(ENTRIES[:1], 20) == Sent()
+        door.hold()
+        sent = to.produce(ENTRIES[1:], 1)
+        assert (len(sent.left), sent.doubtful) == (len(ENTRIES) - 1, len(ENTRIES) - 1)
+        assert to.send(ENTRIES[1:], 1).doubtful == len(ENTRIES) - 1
+        door.release()
+        assert to.produce(ENTRIES[1:], 20) == Sent()
+        found = kafka.values((f"localhost:{door.port}",), 3 * len(ENTRIES) - 2)
+    assert {json.loads(value)["path"] for value in found} == {json.loads(entry)["path"] for entry in ENTRIES}
