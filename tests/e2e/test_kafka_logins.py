@@ -82,8 +82,8 @@ def test_a_password_that_is_corrected_at_the_broker_costs_nothing(mechanism: str
         to = sink(door, LOGIN | {"AKTO_KAFKA_SASL_MECHANISM": mechanism})
         sent = to.produce(ENTRIES, 20)
         assert len(sent.left) == len(ENTRIES)
-        assert (sent.problem.name, sent.problem.kind, sent.doubtful) == ("_AUTHENTICATION", Kind.AUTH, 0)
-        assert "AKTO_KAFKA_PASSWORD" in sent.problem.hint
+        assert (sent.problem.name, sent.problem.cause.kind, sent.doubtful) == ("_AUTHENTICATION", Kind.AUTH, 0)
+        assert "AKTO_KAFKA_PASSWORD" in sent.problem.cause.remedy
         door.users["akto"] = "hunter2"
         assert to.produce(ENTRIES, 20) == Sent()
 
@@ -93,7 +93,7 @@ def test_a_mechanism_that_the_broker_does_not_have_is_named() -> None:
     with behind(None, USERS, ["SCRAM-SHA-512"]) as door:
         sent = sink(door, LOGIN).produce(ENTRIES, 20)
     assert "SCRAM-SHA-512" in sent.problem.text
-    assert "AKTO_KAFKA_SASL_MECHANISM" in sent.problem.hint
+    assert "AKTO_KAFKA_SASL_MECHANISM" in sent.problem.cause.remedy
 
 
 def test_a_certificate_that_is_not_trusted_is_named(identity: Identity) -> None:
@@ -101,7 +101,7 @@ def test_a_certificate_that_is_not_trusted_is_named(identity: Identity) -> None:
     with behind(identity) as door:
         sent = sink(door, {}, "security.protocol=ssl").produce(ENTRIES, 20)
     assert (len(sent.left), sent.doubtful) == (len(ENTRIES), 0)
-    assert "ssl.ca.location" in sent.problem.hint
+    assert "ssl.ca.location" in sent.problem.cause.remedy
 
 
 def test_a_certificate_that_has_expired_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +115,7 @@ def test_a_certificate_that_has_expired_is_named(tmp_path: Path, capsys: pytest.
         assert cli.main(["check", url, *tls]) == 1
         assert "issuer is not trusted here" in capsys.readouterr().out
     assert (len(sent.left), sent.doubtful) == (len(ENTRIES), 0)
-    assert "renew the broker's; `akto-mirror check` finds out which" in sent.problem.hint
+    assert "or renew it; `akto-mirror check` finds out which" in sent.problem.cause.remedy
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_another_protocol_than_the_broker_s_is_named(
         environ = {"AKTO_KAFKA_SECURITY_PROTOCOL": protocol} | (LOGIN if protocol.startswith("sasl") else {})
         sent = sink(door, environ).produce(ENTRIES, 4)
     assert len(sent.left) == len(ENTRIES)
-    assert "AKTO_KAFKA_SECURITY_PROTOCOL" in sent.problem.hint
+    assert "AKTO_KAFKA_SECURITY_PROTOCOL" in sent.problem.cause.remedy
 
 
 def test_a_check_passes_tls_and_the_login(

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,14 +97,14 @@ def test_the_shipper_sends_while_the_disk_never_catches_up(tmp_path: Path, monke
 
 def unseen(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let the system refuse to look at what is in a folder, as one of another user or of a server that is away."""
-    look = Path.stat
+    look = os.stat
 
-    def refuse(self: Path, **how: bool) -> os.stat_result:
-        if self.parent == folder:
-            raise PermissionError(errno.EACCES, "Permission denied", str(self))
-        return look(self, **how)
+    def refuse(path: Any, **how: Any) -> os.stat_result:
+        if not isinstance(path, int) and Path(os.fsdecode(path)).parent == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, **how)
 
-    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr(os, "stat", refuse)
 
 
 def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
