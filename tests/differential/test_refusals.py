@@ -61,7 +61,6 @@ def has_answer(record: Record, exchange: Exchange) -> bool:
     return any(is_whole_answer(message, exchange) for message in record.answers.get(exchange.id, ()))
 
 
-@pytest.mark.slow
 def test_two_runs_of_plain_mitmdump_do_not_differ(bench: Bench) -> None:
     """The control; nothing hangs in it."""
     again, _ = bench.run({}, ())
@@ -69,7 +68,6 @@ def test_two_runs_of_plain_mitmdump_do_not_differ(bench: Bench) -> None:
     assert_same(compare(bench.plan, bench.plain({}), again, streams=False))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_refusals(bench: Bench, mode: str, tmp_path: Path) -> None:
     """Client and target see what they would see through plain mitmdump; the client loses no answer that passes."""

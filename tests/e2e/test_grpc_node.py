@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 
 from tests.support.grpcpayload import merged
 from tests.support.grpcpeer import EchoService, channel, path, serving_grpc
-from tests.support.mirror import mirroring
+from tests.support.mirror import headers, mirroring
+from tests.support.notes import Note
 from tests.support.npm import install
 from tests.support.proxy import DEADLINE, ROOT
 
@@ -55,29 +57,39 @@ def called(modules: Path, port: int, ping_ms: int) -> dict[str, Any]:
 NUMBERS = [str(number) for number in range(500)]
 
 
+MANY = {"Unary": ["hello"], "Repeat": ["again"], "Gather": ["one", "two"], "Echo": ["one", "two", "three"]}
+
+
 @pytest.mark.parametrize("target", ["grpc-js", "grpcio"])
 def test_client_of_node(modules: Path, target: str) -> None:
-    """Each kind of call comes to what it comes to without the proxy, and is mirrored."""
+    """Each kind of call comes to what it comes to without the proxy, and is one entry whose messages can be decoded."""
     peer = serving(modules) if target == "grpc-js" else serving_grpc(EchoService(), None)
     with peer as port, mirroring(f"reverse:http://127.0.0.1:{port}") as mirror:
         direct = called(modules, port, 60_000)  # A target complains of many pings; mitmproxy answers them itself.
         assert called(modules, mirror.proxy.port, 100) == direct
-        mirror.entries(path("Echo"), 91)
-    assert direct["Unary"] == {"value": "hello"}
+        address = f"localhost:{mirror.proxy.port}"
+    assert direct["Unary"] == {"value": "\x12\x05hello"}
     assert direct["Fill"] == {"length": 8 * 1024 * 1024}
     assert direct["Nothing"]["code"] == 12
     assert direct["Cancelled"] == {"parts": ["first"], "code": 1}
     assert direct["Deadline"] == {"parts": ["late"], "code": 4}
-    assert direct["Echo"] == {"parts": ["one", "two", "three"], "code": 0}
-    assert direct["many"] == ["one,two,three"] * 90
-    assert merged(mirror.entry(path("Unary")), "responsePayload") == b"hello"
+    assert direct["Echo"] == {"parts": ["\x12\x03one", "\x12\x03two", "\x12\x05three"], "code": 0}
+    assert [each.replace("\x12", "") for each in direct["many"]] == ["\x03one,\x03two,\x05three"] * 90
+    counts = Counter(entry["path"] for entry in mirror.akto.entries)
+    once = ("Unary", "Fail", "Fill", "Nothing", "Count", "Repeat", "Join", "Gather")
+    assert counts == dict.fromkeys(map(path, once), 1) | {path("Endless"): 2, path("Echo"): 91}
+    for entry in mirror.akto.entries:
+        assert (entry["method"], entry["statusCode"]) == ("POST", "200")
+        assert headers(entry, "requestHeaders")["host"] == address
+    for name, many in MANY.items():
+        for entry in mirror.entries(path(name)):
+            assert Note.FromString(merged(entry, "requestPayload")).many == many
+            assert Note.FromString(merged(entry, "responsePayload")).many == many * (3 if name == "Repeat" else 1)
     assert merged(mirror.entry(path("Count")), "responsePayload") == "".join(NUMBERS).encode()
     assert merged(mirror.entry(path("Join")), "requestPayload") == "".join(NUMBERS[:100]).encode()
     assert merged(mirror.entry(path("Fill")), "responsePayload") == bytes(LIMIT // 4 * 3 - 5)
     ends = [merged(entry, "responsePayload") for entry in mirror.entries(path("Endless"), 2)]
     assert ends == [b"first", b"late"]
-    chats = [merged(entry, "requestPayload") for entry in mirror.entries(path("Echo"), 91)]
-    assert chats == [b"onetwothree"] * 91
 
 
 def test_target_of_node(modules: Path) -> None:

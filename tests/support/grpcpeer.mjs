@@ -20,8 +20,10 @@ const definition = {
   Fail: method("Fail", false, false),
   Fill: method("Fill", false, false),
   Count: method("Count", false, true),
+  Repeat: method("Repeat", false, true),
   Endless: method("Endless", false, true),
   Join: method("Join", true, false),
+  Gather: method("Gather", true, false),
   Echo: method("Echo", true, true),
   Nothing: method("Nothing", false, false),
 };
@@ -32,6 +34,12 @@ function failure() {
   return { code: grpc.status.FAILED_PRECONDITION, details: "no milk: café", metadata };
 }
 
+function collected(call, done) {
+  const parts = [];
+  call.on("data", (part) => parts.push(part));
+  call.on("end", () => done(parts));
+}
+
 const calls = {
   Unary: (call, done) => done(null, call.request),
   Fail: (call, done) => done(failure()),
@@ -40,12 +48,13 @@ const calls = {
     for (let number = 0; number < Number(call.request); number++) call.write(Buffer.from(`${number}`));
     call.end();
   },
-  Endless: (call) => call.write(call.request),
-  Join: (call, done) => {
-    const parts = [];
-    call.on("data", (part) => parts.push(part));
-    call.on("end", () => done(null, Buffer.from(parts.join(","))));
+  Repeat: (call) => {
+    for (let number = 0; number < 3; number++) call.write(call.request);
+    call.end();
   },
+  Endless: (call) => call.write(call.request),
+  Join: (call, done) => collected(call, (parts) => done(null, Buffer.from(parts.join(",")))),
+  Gather: (call, done) => collected(call, (parts) => done(null, Buffer.concat(parts))),
   Echo: (call) => {
     call.on("data", (part) => call.write(part));
     call.on("end", () => call.end());
@@ -73,10 +82,13 @@ function received(call, most = Infinity) {
   });
 }
 
-function joined(client) {
+// A message of tests.Note with the text as one of its `many`.
+const note = (text) => Buffer.from([18, text.length, ...Buffer.from(text)]);
+
+function sent(client, name, messages) {
   return new Promise((done) => {
-    const call = client.Join((error, value) => done(outcome(error, value)));
-    for (let number = 0; number < 100; number++) call.write(Buffer.from(`${number}`));
+    const call = client[name]((error, value) => done(outcome(error, value)));
+    for (const message of messages) call.write(message);
     call.end();
   });
 }
@@ -84,10 +96,10 @@ function joined(client) {
 // Sends each message only once the answer to the one before has come.
 function chat(client) {
   const call = client.Echo();
-  const messages = ["one", "two", "three"];
+  const messages = ["one", "two", "three"].map(note);
   const all = received(call);
-  call.on("data", () => (messages.length ? call.write(Buffer.from(messages.shift())) : call.end()));
-  call.write(Buffer.from(messages.shift()));
+  call.on("data", () => (messages.length ? call.write(messages.shift()) : call.end()));
+  call.write(messages.shift());
   return all;
 }
 
@@ -98,7 +110,7 @@ async function call(port, keepalive) {
     "grpc.keepalive_time_ms": Number(keepalive),
   });
   const results = {};
-  results.Unary = outcome(...(await unary(client, "Unary", Buffer.from("hello"))));
+  results.Unary = outcome(...(await unary(client, "Unary", note("hello"))));
   const [error] = await unary(client, "Fail", Buffer.from("milk"));
   results.Fail = { ...outcome(error), trailer: [...error.metadata.get("grpc-status-details-bin")[0]] };
   results.Fill = { length: (await unary(client, "Fill", Buffer.from(`${8 * 1024 * 1024}`)))[1].length };
@@ -106,7 +118,9 @@ async function call(port, keepalive) {
   results.Count = await received(client.Count(Buffer.from("500")));
   results.Cancelled = await received(client.Endless(Buffer.from("first")), 1);
   results.Deadline = await received(client.Endless(Buffer.from("late"), { deadline: Date.now() + 1000 }));
-  results.Join = await joined(client);
+  results.Repeat = await received(client.Repeat(note("again")));
+  results.Join = await sent(client, "Join", Array.from({ length: 100 }, (_, number) => Buffer.from(`${number}`)));
+  results.Gather = await sent(client, "Gather", ["one", "two"].map(note));
   results.Echo = await chat(client);
   results.many = (await Promise.all(Array.from({ length: 90 }, () => chat(client)))).map((each) => each.parts.join());
   client.close();

@@ -30,14 +30,16 @@ class EchoService:
 
     Attributes:
         received: messages of bidirectional calls, in order of arrival.
-        cancelled: set when an endless call ends.
+        cancelled: set when an endless call, or that of a slow reader, ends.
         sent: messages of a flood that gRPC took from the service.
+        sipping: set when a slow reader has its first message.
         thirsty: set by the test when a slow reader is to read on.
     """
 
     received: list[bytes] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
     sent: int = 0
+    sipping: threading.Event = field(default_factory=threading.Event)
     thirsty: threading.Event = field(default_factory=threading.Event)
 
     def unary(self, message: bytes, context: grpc.ServicerContext) -> bytes:
@@ -90,15 +92,25 @@ class EchoService:
             yield bytes(FLOOD_BYTES)
         context.set_trailing_metadata((("x-last", "2"),))
 
-    def sip(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - as above
+    def sip(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """Take one message, and the others only when the test says so."""
+        context.add_callback(self.cancelled.set)
         next(messages)
+        self.sipping.set()
         self.thirsty.wait(DEADLINE)
         return b"%d" % (1 + sum(1 for _ in messages))
 
     def join(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - grpc's signature
         """Answer all messages with one."""
         return b",".join(messages)
+
+    def repeat(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:  # noqa: ARG002 - grpc's signature
+        """Send the message three times."""
+        yield from (message,) * 3
+
+    def gather(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - as above
+        """Answer with all messages in one, as protobuf merges them."""
+        return b"".join(messages)
 
     def echo(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:  # noqa: ARG002 - as above
         """Answer each message as it comes."""
@@ -120,6 +132,8 @@ class EchoService:
             "Tick": grpc.unary_stream_rpc_method_handler(self.tick),
             "Flood": grpc.unary_stream_rpc_method_handler(self.flood),
             "Sip": grpc.stream_unary_rpc_method_handler(self.sip),
+            "Repeat": grpc.unary_stream_rpc_method_handler(self.repeat),
+            "Gather": grpc.stream_unary_rpc_method_handler(self.gather),
             "Echo": grpc.stream_stream_rpc_method_handler(self.echo),
             "Chat": grpc.stream_stream_rpc_method_handler(self.echo),
         }
