@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.support.proxy import ROOT
+from tests.support.rooms import MODULES, PACKAGE, reached
 
 TESTS = ROOT / "tests"
 IS_TEST = re.compile(r"(^|\.)test_\w+$")
@@ -33,3 +37,147 @@ def test_no_test_file_is_imported() -> None:
         for other in imports(text)
         if other in modules and IS_TEST.search(other)
     ] == []
+
+
+# Modules without a unit file of their own, below the test file that covers them: parts of what another module offers,
+# and thin edges that only a real process shows. A new module gets its own file.
+TABLE = """
+unit/addon/test_mirroring.py
+    addon.host_header addon.mirror addon.session addon.streaming
+unit/addon/test_commands.py
+    addon.screen threads
+e2e/test_metrics.py
+    addon.metrics
+e2e/test_reload.py
+    addon.handover
+unit/addon/test_messages.py
+    addon.chain
+unit/capture/test_entry.py
+    akto_api
+unit/capture/test_kinds.py
+    capture.capture
+unit/config/test_options.py
+    capture.config config.capture_declarations config.declarations config.mistakes config.option
+    config.option_values config.redaction delivery.sinks.destination capture.redaction.selfcheck
+unit/capture/test_body.py
+    capture.payload.codings
+unit/capture/redaction/test_hiding.py
+    capture.redaction.delimiters capture.redaction.framed capture.redaction.gate capture.redaction.json_leap
+    capture.redaction.json_walk capture.redaction.look capture.redaction.markup capture.redaction.pairs
+    capture.redaction.plain
+unit/capture/redaction/rules/test_values.py
+    capture.redaction.rules.cards capture.redaction.rules.expressions capture.redaction.rules.known
+unit/addon/test_prior_knowledge.py
+    cleartext.layer cleartext.flow_control
+unit/cli/test_program.py
+    cli.doctor cli.replay cli.sink cli.terminal
+unit/cli/test_inventory.py
+    cli.inventory_report
+unit/shown/test_marks.py
+    config.screen
+unit/shown/test_outcomes.py
+    contents delivery.store
+unit/test_accounts.py
+    outcomes
+unit/delivery/test_poison_filter.py
+    delivery.bisections
+unit/delivery/test_shipper.py
+    counts delivery.policy delivery.sender delivery.report delivery.sinks.base delivery.waiting
+unit/config/test_kafka.py
+    delivery.sinks.choose
+unit/delivery/sinks/test_kafka_config.py
+    delivery.sinks.kafka_client
+unit/delivery/sinks/test_http.py
+    delivery.sinks.network_errors delivery.sinks.symptoms delivery.sinks.transport
+unit/delivery/spool/test_spool.py
+    delivery.spool.access delivery.spool.errors delivery.spool.file delivery.spool.journal delivery.spool.leases
+    delivery.spool.lock delivery.spool.rows delivery.spool.schema delivery.spool.sessions private_files
+unit/cli/test_spool.py
+    delivery.spool.by_hand delivery.spool.dead_letters
+unit/delivery/test_age.py
+    delivery.spool.view
+e2e/test_demo.py
+    cli.demo demo.demo demo.proxy demo.script sample_api
+unit/cli/test_check.py
+    diagnostics.checks diagnostics.network diagnostics.questions diagnostics.target
+e2e/test_check_kafka.py
+    diagnostics.kafka_checks
+e2e/test_doctor.py
+    diagnostics.doctor
+unit/ingestion/test_service.py
+    background_server ingestion.access ingestion.arrivals ingestion.handlers ingestion.intake
+    ingestion.page_handlers
+unit/ingestion/entries/test_http_archive.py
+    ingestion.entries.curl ingestion.entries.urls
+unit/ingestion/test_inventory.py
+    ingestion.entries.endpoints ingestion.entries.fields ingestion.entries.frames ingestion.entries.kinds
+    ingestion.entries.reading ingestion.entries.xml ingestion.views path_templates
+unit/ingestion/entries/test_shapes.py
+    ingestion.entries.formats
+unit/ingestion/openapi/test_document.py
+    ingestion.openapi.examples ingestion.openapi.paths ingestion.openapi.schemas ingestion.openapi.security
+    ingestion.openapi.yaml
+unit/ingestion/openapi/test_compare.py
+    ingestion.openapi.operations
+e2e/test_framing.py
+    lingering.layer lingering.slack
+e2e/test_replay.py
+    replay.dry_run replay.files replay.shipping replay.tally
+e2e/test_replay_recordings.py
+    replay.reader
+unit/replay/test_recording.py
+    replay.entries replay.har.attachments
+unit/replay/test_checkpoint.py
+    replay.job
+unit/replay/har/test_flows.py
+    replay.har.bodies replay.har.headers replay.har.values
+unit/runner/test_master.py
+    runner.command runner.known runner.scripts
+unit/telemetry/test_server.py
+    telemetry.observation
+"""
+TESTED_BY = {file: names.split() for file, names in re.findall(r"^(\S+)\n((?: .*\n)+)", TABLE, re.MULTILINE)}
+
+
+def has_code(module: str) -> bool:
+    """Return whether a module defines anything but names that it imports."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) for node in tree.body)
+
+
+def own_file(module: str) -> Path:
+    """Return where the unit tests of a module are."""
+    path = MODULES[module].relative_to(PACKAGE)
+    return TESTS / "unit" / path.with_name(f"test_{path.name}")
+
+
+def test_every_module_has_its_unit_tests() -> None:
+    """In the file of its name, or in the one that the table names."""
+    modules = {name for name, path in MODULES.items() if path.stem not in ("__init__", "__main__") and has_code(name)}
+    listed = [name for names in TESTED_BY.values() for name in names]
+    assert len(listed) == len(set(listed))
+    assert modules - set(listed) == {name for name in modules if own_file(name).exists()}
+    assert [file for file in TESTED_BY if not (TESTS / file).exists()] == []
+    assert set(listed) <= MODULES.keys()
+
+
+@pytest.mark.parametrize("file", [file for file in TESTED_BY if file.startswith("unit/")])
+def test_the_table_names_files_that_load_the_modules(file: str) -> None:
+    """A file that does not even import a module cannot test it."""
+    loaded = with_helpers(TESTS / file)
+    used = {name for name in MODULES if f"akto_mirror.{name}" in loaded}
+    if "akto_mirror" in loaded or "tests.support.command" in loaded:
+        used |= set(MODULES)
+    reached_by = used.union(*map(reached, used))
+    assert [name for name in TESTED_BY[file] if name not in reached_by] == []
+
+
+def with_helpers(file: Path) -> set[str]:
+    """Return what a test file imports, and what its helpers import."""
+    found, todo = set[str](), imports(file.read_text(encoding="utf-8"))
+    while todo:
+        found |= todo
+        helpers = [path for name in todo if (path := ROOT / f"{name.replace('.', '/')}.py").exists()]
+        helpers = [path for path in helpers if path.is_relative_to(TESTS)]
+        todo = set().union(*(imports(path.read_text(encoding="utf-8")) for path in helpers)) - found
+    return found

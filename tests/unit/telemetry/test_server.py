@@ -5,29 +5,24 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import subprocess
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from akto_mirror import sample_api
 from akto_mirror.accounts import Stats
-from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Dropped, Format, Outcome, Reason, Repair
 from akto_mirror.sampling.novelty import Endpoint
 from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry import server
 from akto_mirror.telemetry.observation import Observation
 from akto_mirror.telemetry.server import STALE_S, MetricsServer
-from tests.support.mirror import mirroring
-from tests.support.proxy import ADDON, DEADLINE, ROOT, confdir
+from tests.support.metrics import samples
+from tests.support.proxy import DEADLINE, ROOT
 
 SAMPLING = Account([(Endpoint("api.example", "GET", "/a/{id}", "2"), 5)], 7, 2, 1, 900)
 
@@ -46,12 +41,6 @@ def serving(stats: Stats, *, oldest_s: float = 0.0, spool_bytes: int | None = 7)
         yield f"http://127.0.0.1:{served.port}"
     finally:
         served.close()
-
-
-def samples(url: str) -> dict[str, float]:
-    """Scrape, and return each sample by name and label value."""
-    families = text_string_to_metric_families(httpx.get(f"{url}/metrics", trust_env=False).text)
-    return {" ".join([sample.name, *sample.labels.values()]): sample.value for f in families for sample in f.samples}
 
 
 def test_every_count_is_told() -> None:
@@ -178,31 +167,3 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-@pytest.mark.e2e
-def test_a_proxy_serves_its_metrics() -> None:
-    """Line 12: with akto_metrics a running proxy tells what it has mirrored."""
-    with BackgroundServer(sample_api.make_app()) as api:
-        with mirroring(f"reverse:{api.url}", options={"akto_metrics": "127.0.0.1:0"}) as mirror:
-            url = mirror.proxy.wait_for(r"metrics at (http://127\.0\.0\.1:\d+)/metrics")[1]
-            httpx.get(f"{mirror.proxy.url}/api/products", trust_env=False)
-            httpx.get(f"{mirror.proxy.url}/logo.png", trust_env=False)
-            mirror.entry("/api/products")
-            seen = samples(url)
-        assert seen["akto_mirror_entries_captured_total"] == 1
-        assert seen["akto_mirror_flows_skipped_total content type"] == 1
-
-
-@pytest.mark.e2e
-def test_an_address_in_use_ends_the_start() -> None:
-    """Line 12: a port that is taken is told in one line that names option and value."""
-    with serving(Stats()) as url:
-        address = url.removeprefix("http://")
-        mitmdump = Path(sysconfig.get_path("scripts")) / "mitmdump"
-        given = [f"akto_metrics={address}", f"confdir={confdir()}", "listen_port=0"]
-        command = [str(mitmdump), "-s", str(ADDON), *(word for value in given for word in ("--set", value))]
-        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DEADLINE)
-    assert ended.returncode == 1
-    assert f"akto_metrics={address}: Address already in use; choose another address" in ended.stdout
-    assert "Traceback" not in ended.stdout + ended.stderr
