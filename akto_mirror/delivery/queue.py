@@ -24,7 +24,8 @@ def cost(entries: Sequence[bytes]) -> int:
 class Queue:
     """Entries that wait in memory, bounded by what they hold there, and whole batches that came back.
 
-    One thread puts and another takes; `changed` is the lock that both hold while they do, and what the taker waits for.
+    One thread puts and another takes; `changed` is the lock that both hold while they do. The taker waits until it is
+    woken.
 
     Args:
         limit: bytes that may be held.
@@ -46,6 +47,7 @@ class Queue:
         self._times: deque[float] = deque()
         self._flushing = 0
         self._open = True
+        self._has_news = False
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -58,13 +60,26 @@ class Queue:
             return Dropped.SHUTDOWN
         return None if self.size + size + ENTRY_OVERHEAD <= self.limit else Dropped.QUEUE_FULL
 
-    def put(self, entry: bytes, now: float) -> bool:
-        """Queue an entry; returns whether the taker should look: a batch has begun or is full."""
+    def put(self, entry: bytes, now: float) -> None:
+        """Queue an entry, and wake the taker where a batch has begun or is full."""
         before = self.is_full(), self.is_brimming()
         self._entries.append(entry)
         self._times.append(now)
         self.size += len(entry) + ENTRY_OVERHEAD
-        return len(self._entries) == 1 or before != (self.is_full(), self.is_brimming())
+        if len(self._entries) == 1 or before != (self.is_full(), self.is_brimming()):
+            self.wake()
+
+    def wake(self) -> None:
+        """Let the taker look what there is to do, now or when it next waits."""
+        with self.changed:
+            self._has_news = True
+            self.changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Wait to be woken, but for no more than some seconds."""
+        with self.changed:
+            self.changed.wait_for(lambda: self._has_news, None if seconds == float("inf") else seconds)
+            self._has_news = False
 
     def is_full(self) -> bool:
         """Return whether a batch is due by its size, or because a producer that can wait does."""
@@ -97,7 +112,7 @@ class Queue:
         """Let everything that waits now be due."""
         with self.changed:
             self._flushing = len(self._entries)
-            self.changed.notify_all()
+            self.wake()
 
     def take(self) -> Batch:
         """Take the next batch."""

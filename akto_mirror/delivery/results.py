@@ -30,6 +30,11 @@ class Attempt:
     result: SendResult
     seconds: float
 
+    @property
+    def delivers(self) -> bool:
+        """Whether some of the entries have arrived."""
+        return DELIVERED in self.result.verdicts_of(len(self.batch.entries))
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:

@@ -7,11 +7,13 @@ it takes others is split until the entries to blame stand alone (`poison` decide
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import NamedTuple
 
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Batch
 from akto_mirror.delivery.poison_filter import PoisonFilter
+from akto_mirror.delivery.policy import Policy
 from akto_mirror.delivery.queue import Queue
 from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.results import Attempt, Moment, Results
@@ -27,14 +29,29 @@ LAST_ATTEMPTS = 3
 Source = Callable[[float], Batch | None]
 
 
+class Step(NamedTuple):
+    """What a tick comes to.
+
+    Attributes:
+        batch: what to send now; None if nothing is.
+        asks_health: should the batch be refused, a health check would decide something.
+        wait_s: seconds until the next tick, if nothing happens before; infinity if nothing is in sight.
+        is_over: everything is due, and nothing is left that could be sent until the deadline.
+    """
+
+    batch: Batch | None
+    asks_health: bool
+    wait_s: float
+    is_over: bool
+
+
 class Scheduler:
-    """Decides; the shipper does.
+    """Decides; the shipper does, and steers by `tick`, `reconfigure` and `close`.
 
     Args:
         queue: where entries come from.
         store: the disk.
         stats: where entries are accounted for.
-        report: the log.
         durability: when batches are written to disk.
         pace: how long to wait between attempts.
         chance: returns random numbers from 0 to 1.
@@ -45,7 +62,6 @@ class Scheduler:
         queue: Queue,
         store: Store,
         stats: Stats,
-        report: Report,
         *,
         durability: Durability,
         pace: Pace,
@@ -54,6 +70,7 @@ class Scheduler:
         self.health = Health(pace)
         self.poison = PoisonFilter()
         self._queue = queue
+        report = Report(stats, lambda: self.store.where)
         self._waiting = Waiting(queue, store, stats, durability)
         self._results = Results(self._waiting, self.poison, self.health, stats, report=report, chance=chance)
         self._flying: Batch | None = None
@@ -64,12 +81,33 @@ class Scheduler:
         """The disk."""
         return self._waiting.store
 
-    @property
-    def closing(self) -> bool:
-        """Whether everything is due."""
-        return self._waiting.closing
+    def tick(
+        self, at: Moment, done: Attempt | None = None, deadline: float | None = None, *, sends: bool = True
+    ) -> Step:
+        """Do what is due, and choose what is sent now.
 
-    def tick(self, now: float, *, closing: bool = False) -> None:
+        Args:
+            at: now.
+            done: the attempt that has ended since the last tick; as long as none has, nothing else is sent.
+            deadline: until when everything is to be sent, in monotonic seconds; None for as long as it takes.
+            sends: something may be sent.
+        """
+        if done is not None:
+            self.finish(done, at)
+        self.tend(at.now, closing=deadline is not None)
+        is_over = deadline is not None and self._is_over(at.now, deadline)
+        batch = self.next(at.now) if sends and not is_over and self._flying is None else None
+        return Step(batch, self.wants_health(at.now), self._tick_in(at.now, deadline), is_over)
+
+    def _is_over(self, now: float, deadline: float) -> bool:
+        ends = self._flying is None and (self.is_empty(now) or self.is_hopeless(now, deadline))
+        return now >= deadline or ends
+
+    def _tick_in(self, now: float, deadline: float | None) -> float:
+        wait = min(self.due_in(now, idle=self._flying is None), self.store.beats_in(now))
+        return wait if deadline is None else min(wait, max(0.0, deadline - now))
+
+    def tend(self, now: float, *, closing: bool = False) -> None:
         """Do what is due apart from sending: give a sign of life, and move a batch of the queue to disk.
 
         Args:
@@ -96,11 +134,6 @@ class Scheduler:
             self._results.finish(attempt, at)
         finally:
             self._flying = None
-
-    def unsent(self, batch: Batch, now: float) -> None:
-        """Take back a batch whose attempt was cut short, without a verdict."""
-        self._results.put_back(batch, now)
-        self._flying = None
 
     def since(self) -> float:
         """Return when the oldest entry came that is not shipped nor on disk; infinity if there is none.
@@ -137,17 +170,15 @@ class Scheduler:
             return False
         return self.health.failures >= LAST_ATTEMPTS or now + self.health.due_in(now) > deadline
 
-    def reconfigure(self, durability: Durability, pace: Pace, store: Store | None, target: str, now: float) -> None:
-        """Go on otherwise; a new address or token deserves an attempt at once.
+    def reconfigure(self, policy: Policy, store: Store | None, now: float) -> None:
+        """Go on otherwise; a new address or token deserves an attempt at once. Nothing is being sent.
 
         Args:
-            durability: when batches are written to disk.
-            pace: how long to wait between attempts.
+            policy: how to send.
             store: another disk; what is on the old one stays there for the next process. None goes on with this one.
-            target: whom this process's batches on disk are for.
             now: monotonic seconds.
         """
-        self.health.pace = pace
+        self.health.pace = policy.pace
         self.health.reset()
         if store is not None:
             self._results.close_bisections(now)
@@ -155,15 +186,27 @@ class Scheduler:
             self.poison.forget_all()
             self._waiting.store = store
         else:
-            self.store.retarget(target, now)
-        self._waiting.durability = durability
+            self.store.retarget(policy.spool.target if policy.spool else "", now)
+        self._waiting.durability = policy.durability
 
-    def close(self, rest: Iterable[Batch], now: float) -> None:
-        """Write to disk, or give up, what is left in memory: `rest` of the queue, and what was tried in vain."""
-        if self._waiting.durability is not Durability.MEMORY:
-            self.store.insist()
-        self._results.close_bisections(now)
-        self._waiting.close(rest, now)
+    def close(self, at: Moment, done: Attempt | None = None) -> None:
+        """Write to disk, or give up, what is left in memory, whatever goes wrong with the last attempt.
+
+        Args:
+            at: now.
+            done: the last attempt, if it has ended; what is still being sent counts as not sent.
+        """
+        try:
+            if done is not None:
+                self.finish(done, at)
+            elif self._flying is not None:
+                self._results.put_back(self._flying, at.now)
+        finally:
+            self._flying = None
+            if self._waiting.durability is not Durability.MEMORY:
+                self.store.insist()
+            self._results.close_bisections(at.now)
+            self._waiting.close(at.now)
 
     def _next_sources(self) -> list[Source]:
         """Take turns; where a pass is wanted what is likely to pass comes first, and last what was refused before."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from akto_mirror.delivery.batch import Batch
 from akto_mirror.delivery.results import Attempt
 from akto_mirror.delivery.sinks.base import SendResult, Sink
+from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.escaping import printable
 
 # The longest that a health check may take, in seconds.
@@ -29,7 +30,7 @@ class Sender:
     """Makes one attempt at a time; its thread starts with the first.
 
     Args:
-        wake: called on the sender's thread when an attempt is done.
+        wake: called when an attempt is done, mostly on the sender's thread.
 
     Attributes:
         batch: what is being sent; None if nothing is.
@@ -52,16 +53,16 @@ class Sender:
             sink: where to.
             timeout_s: the seconds that it may take.
             asks_health: a refusal is worth a health check.
-
-        Raises:
-            RuntimeError: the system has no thread to spare; nothing has begun.
         """
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="akto-sender", daemon=True)
-            thread.start()
-            self._thread = thread
-        self._orders.put(_Order(batch, sink, timeout_s, asks_health))
         self.batch = batch
+        try:
+            self._start()
+        except RuntimeError as error:
+            # Which may pass: an attempt that failed like any other.
+            self.done = Attempt(batch, SendResult(None, str(error), cause=Cause.NO_THREAD), 0.0)
+            self._wake()
+        else:
+            self._orders.put(_Order(batch, sink, timeout_s, asks_health))
 
     def receive(self) -> Attempt | None:
         """Return the attempt that is done, once."""
@@ -78,6 +79,17 @@ class Sender:
         self._leaving = sinks
         self._orders.put(None)
         self._thread.join(seconds)
+
+    def _start(self) -> None:
+        """Start the thread, if it does not run.
+
+        Raises:
+            RuntimeError: the system has no thread to spare.
+        """
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="akto-sender", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:

@@ -19,11 +19,11 @@ from concurrent.futures import Future
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.policy import Policy
 from akto_mirror.delivery.queue import Queue
-from akto_mirror.delivery.report import Report, is_round
+from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.results import Attempt, Moment
 from akto_mirror.delivery.scheduler import Scheduler
 from akto_mirror.delivery.sender import Sender
-from akto_mirror.delivery.sinks.base import SendResult, Sink
+from akto_mirror.delivery.sinks.base import Sink
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.store import Store
 from akto_mirror.outcomes import Dropped, Outcome
@@ -31,7 +31,7 @@ from akto_mirror.outcomes import Dropped, Outcome
 logger = logging.getLogger(__name__)
 
 # What is logged of an error of the shipper itself, and the pause after it, so that it can neither die nor run wild.
-FAULT = "akto: a fault of the shipper; please report this"
+FAULT = "akto: an error of the shipper; please report this"
 FAULT_PAUSE_S = 1.0
 
 # Seconds that an attempt which is aborted may take to end.
@@ -56,7 +56,7 @@ class Shipper:
         self._sink = sink
         self._queue = Queue(policy.queue_bytes, policy.limits)
         self._changed = self._queue.changed
-        self._sender = Sender(self._wake)
+        self._sender = Sender(self._queue.wake)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._scheduler = self._new_scheduler(policy)
         self._change: tuple[Policy, Sink | None] | None = None
@@ -66,12 +66,13 @@ class Shipper:
         self._thread: threading.Thread | None = None
         self._failed_starts = 0
         self._over = False
+        self._is_done = False
         self._ended: Future[None] = Future()
 
     def start(self) -> None:
         """Begin to send what an earlier process has left in the spool, before there is anything new."""
         with self._changed:
-            if self._thread is None and not self._over and self._policy.spool is not None:
+            if self._policy.spool is not None:
                 self._start()
 
     def offer(self, entry: bytes) -> Dropped | None:
@@ -110,7 +111,7 @@ class Shipper:
             self._queue.limit, self._queue.limits = policy.queue_bytes, policy.limits
             if self._thread is None:
                 self._apply_change()
-            self._changed.notify_all()
+            self._queue.wake()
 
     def flush(self) -> None:
         """Send what is queued now, however young it is; returns at once."""
@@ -120,7 +121,7 @@ class Shipper:
         """Send what is left, for `shutdown_s` seconds; then write the rest to disk, or count it as dropped.
 
         Args:
-            patient: start the seconds anew with every batch that arrives: for replays, where nobody waits.
+            patient: begin the seconds again with every batch that arrives: for replays, whose end no user waits for.
 
         Returns:
             What is done when the threads have ended.
@@ -128,7 +129,7 @@ class Shipper:
         with self._changed:
             self._patient = patient
             self._deadline = time.monotonic() + self._policy.shutdown_s
-            self._changed.notify_all()
+            self._queue.wake()
             ended = self._ended
             started = self._thread is not None
         if not started:
@@ -141,18 +142,17 @@ class Shipper:
         """End a `close` now: what has not been sent goes to disk, or is counted as dropped."""
         with self._changed:
             self._hurried = True
-            self._changed.notify_all()
+            self._queue.wake()
 
     def _put(self, entry: bytes) -> None:
         self.stats.capture()
-        matters = self._queue.put(entry, time.monotonic())
-        if self._thread is None:
-            self._start()
-        elif matters:
-            self._changed.notify_all()
+        self._queue.put(entry, time.monotonic())
+        self._start()
 
     def _start(self) -> None:
-        """Begin to ship; where the system has no thread to spare, the next entry tries again."""
+        """Begin to ship, unless it has begun; where the system has no thread to spare, the next entry tries again."""
+        if self._thread is not None or self._over:
+            return
         thread = threading.Thread(target=self._run, name="akto-shipper", daemon=True)
         try:
             thread.start()
@@ -162,10 +162,6 @@ class Shipper:
                 logger.warning("akto: %s; entries wait in memory, and the next one tries again", error)
         else:
             self._thread = thread
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
 
     def _stop_waiting_in(self, seconds: float) -> None:
         """Let the process end even if the disk hangs."""
@@ -188,7 +184,6 @@ class Shipper:
             self._queue,
             Store(self._new_spool(policy), self.stats),
             self.stats,
-            Report(self.stats, self._where),
             durability=policy.durability,
             pace=policy.pace,
             chance=random.random,
@@ -200,13 +195,9 @@ class Shipper:
             return None
         return Spool(plan.folder, target=plan.target, limit=plan.limit, owner=self._owner, lease_s=plan.lease_s)
 
-    def _where(self) -> str:
-        spool = self._scheduler.store.spool
-        return f"in {spool.file.parent}" if spool and spool.exists() else "in memory"
-
     def _run(self) -> None:
         try:
-            while not self._is_over():
+            while not (self._is_done or self._hurried):
                 try:
                     self._step()
                 except Exception:
@@ -216,47 +207,19 @@ class Shipper:
             self._end()
 
     def _step(self) -> None:
-        self._wait()
-        now = time.monotonic()
-        self._receive(now)
-        if self._sender.batch is None:
-            self._apply_change()
-        self._scheduler.tick(now, closing=self._deadline is not None)
-        if self._sender.batch is None:
-            self._send(now)
-
-    def _wait(self) -> None:
-        with self._changed:
-            if (wait := self._due_in(time.monotonic())) > 0:
-                self._changed.wait(None if wait == float("inf") else wait)
-
-    def _due_in(self, now: float) -> float:
-        """Seconds until there is something to do; 0 for now, infinity for nothing in sight."""
-        idle = self._sender.batch is None
-        begins_to_close = (self._deadline is not None) != self._scheduler.closing
-        if self._sender.done or (idle and self._change) or self._hurried or begins_to_close:
-            return 0.0
-        wait = min(self._scheduler.due_in(now, idle=idle), self._scheduler.store.beats_in(now))
-        return wait if self._deadline is None else min(wait, max(0.0, self._deadline - now))
-
-    def _receive(self, now: float) -> None:
-        if (attempt := self._sender.receive()) is None:
-            return
-        shipped = self.stats.count(Outcome.SHIPPED)
-        self._scheduler.finish(attempt, Moment(now, time.time()))
-        if self._patient and self._deadline is not None and self.stats.count(Outcome.SHIPPED) > shipped:
+        """Do what is due; then wait until something is, or a change has been made."""
+        now, done = time.monotonic(), self._sender.receive()
+        if done is not None and done.delivers and self._patient and self._deadline is not None:
             self._deadline = now + self._policy.shutdown_s
-
-    def _send(self, now: float) -> None:
-        batch = None if self._is_over() else self._scheduler.next(now)
-        if batch is None:
-            return
-        try:
-            asks_health = self._scheduler.wants_health(now)
-            self._sender.send(batch, self._sink, self._timeout_s(now), asks_health=asks_health)
-        except RuntimeError as error:
-            # No thread to be had, which may pass: an attempt that failed like any other.
-            self._scheduler.finish(Attempt(batch, SendResult(None, str(error)), 0.0), Moment(now, time.time()))
+        step = self._scheduler.tick(Moment(now, time.time()), done, self._deadline, sends=self._change is None)
+        if step.batch is not None:
+            self._sender.send(step.batch, self._sink, self._timeout_s(now), asks_health=step.asks_health)
+        if self._change is not None and self._sender.batch is None:
+            return self._apply_change()
+        self._is_done = step.is_over
+        if not step.is_over:
+            self._queue.wait(step.wait_s)
+        return None
 
     def _timeout_s(self, now: float) -> float:
         left = self._policy.timeout_s if self._deadline is None else self._deadline - now
@@ -273,46 +236,35 @@ class Shipper:
             self._sink.close()
             self._sink = sink
         store = None if before.place == policy.place else Store(self._new_spool(policy), self.stats)
-        target = policy.spool.target if policy.spool else ""
-        self._scheduler.reconfigure(policy.durability, policy.pace, store, target, time.monotonic())
-
-    def _is_over(self) -> bool:
-        now = time.monotonic()
-        if self._hurried or self._deadline is None:
-            return self._hurried
-        ends = self._scheduler.is_empty(now) or self._scheduler.is_hopeless(now, self._deadline)
-        return now >= self._deadline or (ends and self._sender.batch is None)
+        self._scheduler.reconfigure(policy, store, time.monotonic())
 
     def _end(self) -> None:
         """Settle everything; an entry that comes in the meantime is still taken along."""
         try:
-            self._end_sending()
+            done = self._cut_short()
             with self._changed:
                 if self._deadline is None and not self._hurried and self._thread is not None:
                     logger.warning("akto: the shipper ends before its time; please report this")
-                rest = self._queue.shut()
                 self._over = True
-            self._scheduler.close(rest, time.monotonic())
+            self._close(done)
             pending = [self._change[1]] if self._change and self._change[1] else []
             self._sender.stop([self._sink, *pending], ABORT_S)
         finally:
             _finish(self._ended)
 
-    def _end_sending(self) -> None:
-        """Cut an attempt short that is still under way, and wait for it no longer than it takes to do so."""
-        if (batch := self._sender.batch) is None:
-            return
-        self._sink.abort()
-        with self._changed:
-            self._changed.wait_for(lambda: self._sender.done is not None, ABORT_S)
+    def _close(self, done: Attempt | None) -> None:
         try:
-            if self._sender.done is not None:
-                self._receive(time.monotonic())
-            else:
-                self._scheduler.unsent(batch, time.monotonic())
+            self._scheduler.close(Moment(time.monotonic(), time.time()), done)
         except Exception:
-            # The rest is still to be written.
             logger.warning(FAULT, exc_info=True)
+
+    def _cut_short(self) -> Attempt | None:
+        """End an attempt that is still under way, and wait for it no longer than it takes to do so."""
+        if self._sender.batch is not None:
+            self._sink.abort()
+            with self._changed:
+                self._changed.wait_for(lambda: self._sender.done is not None, ABORT_S)
+        return self._sender.receive()
 
 
 def _finish(ended: Future[None]) -> None:

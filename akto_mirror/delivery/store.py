@@ -47,6 +47,11 @@ class Store:
         self._access = Access()
         self._contents = Contents()
 
+    @property
+    def where(self) -> str:
+        """Where entries wait, for the log."""
+        return f"in {self.spool.file.parent}" if self.spool and self.spool.exists() else "in memory"
+
     def is_usable(self, now: float) -> bool:
         """Return whether batches can be taken."""
         return self.usable_in(now) <= 0

@@ -148,9 +148,9 @@ class Waiting:
         if left:
             self._requeue(Batch(left, batch.since))
 
-    def close(self, rest: Iterable[Batch], now: float) -> None:
-        """Write to disk, or give up, what is left in memory: `rest` of the queue, and what came back since."""
-        left = deque([*rest, *self.queue.shut()])
+    def close(self, now: float) -> None:
+        """Write to disk, or give up, what is left in memory; nothing is queued any more."""
+        left = deque(self.queue.shut())
         if self.durability is not Durability.MEMORY:
             self._keep(left, now)
         for batch in left:

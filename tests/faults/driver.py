@@ -10,7 +10,6 @@ from pathlib import Path
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.batch import Batch, Limits
 from akto_mirror.delivery.queue import Queue
-from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.results import Attempt, Moment
 from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.scheduler import Scheduler
@@ -91,7 +90,6 @@ class Driver:
             self.queue,
             self.store,
             self.stats,
-            Report(self.stats, lambda: "somewhere"),
             durability=durability,
             pace=pace,
             chance=lambda: chance,
@@ -129,9 +127,14 @@ class Driver:
         self.queue.put(entry, self.clock.now)
         return True
 
+    @property
+    def moment(self) -> Moment:
+        """Now."""
+        return Moment(self.clock.now, self.clock.wall())
+
     def step(self) -> None:
         """Do what the shipper does in one step, apart from sending."""
-        self.scheduler.tick(self.clock.now)
+        self.scheduler.tend(self.clock.now)
 
     def tend(self) -> None:
         """Do what the shipper does in a send that takes long: steps, until nothing is due.
@@ -169,7 +172,7 @@ class Driver:
         if self.scheduler.wants_health(self.clock.now) and result.blames_entries:
             self.health_checks += 1
             result = replace(result, healthy=healthy)
-        self.scheduler.finish(Attempt(batch, result, 0.01), Moment(self.clock.now, self.clock.wall()))
+        self.scheduler.finish(Attempt(batch, result, 0.01), self.moment)
 
     def run(self, answer: Answer, *, seconds: float = 3600.0, healthy: bool = True) -> None:
         """Let time pass from event to event until nothing is left to do, or the seconds are over.
@@ -198,10 +201,8 @@ class Driver:
 
     def close(self) -> None:
         """End as a process does that has time."""
-        if self.in_flight is not None:
-            self.scheduler.unsent(self.in_flight, self.clock.now)
-            self.in_flight = None
-        self.scheduler.close(self.queue.shut(), self.clock.now)
+        self.in_flight = None
+        self.scheduler.close(self.moment)
 
 
 def ok(_: Sequence[bytes]) -> SendResult:

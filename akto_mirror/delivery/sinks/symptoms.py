@@ -57,7 +57,11 @@ class Cause(Enum):
         "redirects are not followed: set akto_url to the final URL (https:// instead of http://?)",
     )
     BAD_REQUEST = Symptom(SETUP, "the service cannot read the request", _OTHER_SERVICE)
-    TOKEN = Symptom(AUTH, "the token is refused", "check that akto_token is complete, not expired, and of this account")
+    TOKEN = Symptom(
+        AUTH,
+        "the token is refused",
+        "check that AKTO_API_TOKEN (akto_token) is whole, not expired, and of this account",
+    )
     TOKEN_MISSING = Symptom(AUTH, "the service wants a token", "set akto_token or AKTO_API_TOKEN (check: --token)")
     TOKEN_BEARER = Symptom(AUTH, "the token is refused, Bearer and all", "give the token alone, without Bearer")
     LOGIN = Symptom(AUTH, "a login, although this path needs none", "let the proxy in front pass this path")

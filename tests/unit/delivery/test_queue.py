@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import tracemalloc
 
 import pytest
@@ -53,8 +55,8 @@ def test_the_bound_is_kept_to_the_byte() -> None:
 def filled(*times: float) -> Queue:
     """Return a queue of one entry for each time, in batches of two."""
     queue = Queue(4_000_000, Limits(2, 1_000_000, 1.0))
-    for time in times:
-        queue.put(b"x", time)
+    for moment in times:
+        queue.put(b"x", moment)
     return queue
 
 
@@ -83,3 +85,19 @@ def test_after_the_end_nothing_waits() -> None:
     queue = filled(10.0, 20.0)
     assert [batch.entries for batch in queue.shut()] == [[b"x", b"x"]]
     assert queue.since() == float("inf")
+
+
+def test_the_taker_is_woken_where_there_is_news() -> None:
+    """What happens before a wait ends it at once, and only once: nothing is missed between a look and the wait."""
+    queue = filled()
+    queue.put(b"x", 0.0)
+    queue.wait(float("inf"))
+    began = time.monotonic()
+    queue.wait(0.05)
+    assert time.monotonic() - began >= 0.04
+    queue.put(b"x", 0.0)  # It fills the batch.
+    queue.wait(float("inf"))
+    waker = threading.Thread(target=queue.flush)
+    waker.start()
+    queue.wait(float("inf"))
+    waker.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import threading
 from collections.abc import Sequence
 from operator import attrgetter
@@ -14,10 +15,13 @@ from typing import Any
 import pytest
 
 from akto_mirror.accounts import Stats
+from akto_mirror.delivery import shipper
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.report import Report
+from akto_mirror.delivery.results import Attempt
 from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery.sinks.base import SendResult
 from akto_mirror.delivery.sinks.http import HttpSink
 from akto_mirror.delivery.spool import view
 from akto_mirror.delivery.spool.errors import SpoolError
@@ -333,3 +337,53 @@ def test_without_a_watchdog_the_exit_still_ends(tmp_path: Path, monkeypatch: pyt
         without_threads(monkeypatch, "Thread-", 1)
         shipper.close().result(30)
         assert shipper.stats.snapshot().shipped == 1
+
+
+def test_a_tick_sends_one_batch_at_a_time(tmp_path: Path) -> None:
+    """Line 4: a tick chooses a batch, and no other one until the attempt has ended; each says when the next is due."""
+    driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
+    offer(driver, 25)
+    first = driver.scheduler.tick(driver.moment)
+    assert first.batch is not None
+    assert len(first.batch.entries) == 10
+    assert driver.scheduler.tick(driver.moment).batch is None
+    second = driver.scheduler.tick(driver.moment, Attempt(first.batch, SendResult(200), 0.1))
+    assert second.batch is not None
+    assert driver.counts.shipped == 10
+    third = driver.scheduler.tick(driver.moment, Attempt(second.batch, SendResult(200), 0.1))
+    assert third.batch is None
+    assert 0 < third.wait_s <= LIMITS.linger_s
+    assert not third.is_over
+
+
+def test_a_tick_that_may_not_send_holds_everything(tmp_path: Path) -> None:
+    """Line 4: before a change is made nothing more is sent to where it came from."""
+    driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
+    offer(driver, 10)
+    assert driver.scheduler.tick(driver.moment, sends=False).batch is None
+    assert driver.scheduler.tick(driver.moment).batch is not None
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_a_tick_knows_the_end(tmp_path: Path, durability: Durability) -> None:
+    """Line 7: it is over when all has arrived, when the time is, or when what is left had better go to disk."""
+    driver = Driver(tmp_path / "s", durability, limits=LIMITS)
+    offer(driver, 10)
+    deadline = driver.clock.now + 5
+    sent = driver.scheduler.tick(driver.moment, deadline=deadline)
+    assert not sent.is_over
+    if sent.batch is None:  # It went to disk first.
+        sent = driver.scheduler.tick(driver.moment, deadline=deadline)
+    assert sent.batch is not None
+    refused = Attempt(sent.batch, SendResult(503, retry_after="60"), 0.1)
+    step = driver.scheduler.tick(driver.moment, refused, deadline)
+    assert step.is_over == (durability is not Durability.MEMORY)
+    assert step.wait_s <= 5
+    driver.clock.now += 5
+    assert driver.scheduler.tick(driver.moment, deadline=deadline).is_over
+
+
+def test_the_shipper_steers_by_three_calls() -> None:
+    """What is decided is decided in the scheduler; beside the three calls it is only asked how old an entry is."""
+    called = re.findall(r"_scheduler\.(\w+)", Path(shipper.__file__).read_text(encoding="utf-8"))
+    assert set(called) == {"tick", "reconfigure", "close", "since"}

@@ -13,7 +13,8 @@ from mitmproxy.test import tflow
 
 from akto_mirror.contents import MOST, Contents
 from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.retry import Durability, Pace
+from akto_mirror.delivery.policy import Policy
+from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.store import Store
 from akto_mirror.outcomes import Dropped, Outcome
@@ -119,7 +120,7 @@ def test_what_another_process_takes_over(tmp_path: Path) -> None:
 def test_another_spool(tmp_path: Path) -> None:
     """Line 12: where the folder or the durability changes, what is on the old disk is handed over."""
     driver = stocked(tmp_path / "s")
-    driver.scheduler.reconfigure(Durability.MEMORY, Pace(), Store(None, driver.stats), "", driver.clock.now)
+    driver.scheduler.reconfigure(Policy(LIMITS, 1, 1, 1), Store(None, driver.stats), driver.clock.now)
     assert last(driver) == ["handed over"] * 6
     assert driver.counts.handed_over == 6
 
