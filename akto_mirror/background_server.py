@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
@@ -64,7 +63,24 @@ class _Server(HTTPServer):
         super().handle_stream(stream, address)
 
 
-class BackgroundServer:
+class Running:
+    """Runs as long as a `with` that it is the context manager of, between its `start` and its `stop`."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class BackgroundServer(Running):
     """Serves an application on a thread with its own event loop; also a context manager.
 
     Args:
@@ -135,15 +151,6 @@ class BackgroundServer:
         self._thread = None
         if self.uds is not None:
             self.uds.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _bind(self) -> list[socket.socket]:
         if self.uds is not None:

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from akto_mirror.background_server import Running
 from tests.faults import disks
 from tests.faults.server import OK, FaultServer, status, wait_for
 from tests.support.environment import bare
@@ -121,7 +122,7 @@ class Host:
         return out
 
 
-class Looks:
+class Looks(Running):
     """Scrapes a process and asks for the status beside it, over and over; also a context manager."""
 
     def __init__(self, folder: Path) -> None:
@@ -132,12 +133,13 @@ class Looks:
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(look,)) for look in (self._scrape, self._status)]
 
-    def __enter__(self) -> Looks:
+    def start(self) -> None:
+        """Begin to look."""
         for thread in self._threads:
             thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """End."""
         self._over.set()
         for thread in self._threads:
             thread.join()

@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from akto_mirror.background_server import Running
 from tests.faults.load import Api, Clients
 from tests.faults.server import OK, FaultServer, Reply, status, wait_for
 from tests.support.proxy import running_mitmdump, under_run
@@ -25,7 +26,7 @@ BATCH = 100
 GRACE_S = LINGER_MS / 1000 + 1.0
 
 
-class Stalls:
+class Stalls(Running):
     """Measures what the machine itself adds to the promise: how long a thread waits for its turn and for the disk.
 
     Args:
@@ -38,11 +39,12 @@ class Stalls:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._measure, daemon=True)
 
-    def __enter__(self) -> Stalls:
+    def start(self) -> None:
+        """Begin to measure."""
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """End."""
         self._over.set()
         self._thread.join()
 

