@@ -193,7 +193,7 @@ class Poison:
         return now - self._passed_at <= PROOF_S
 
     def _doubts(self, what: Refused, evidence: Evidence, now: float) -> bool:
-        """Doubt Akto, unless the refusal tells nothing new, or was to be expected."""
+        """Doubt Akto, unless the refusal says nothing new, or was to be expected."""
         on_the_way = what.size > 1 and (what.is_part or self.is_season(now))
         known = what.refusals.count > 0 and evidence.others and evidence.early
         if evidence.works and (on_the_way or known):

@@ -183,7 +183,7 @@ class Results:
             part.whole.dead.append(dead)
             self._end_part(batch, now)
         else:
-            self._settle(batch, [], [dead], now)
+            self._replace(batch, [], [dead], now)
 
     def _dead(self, entry: bytes, result: SendResult, now: float) -> Rejected:
         dead = Rejected(entry, printable(result.reason))
@@ -196,11 +196,11 @@ class Results:
 
     def _close(self, whole: Bisection, now: float) -> None:
         """Put what is left of a batch that was split, and what of it was rejected, where it belongs."""
-        self._settle(whole.batch, self._poison.bisections.close(whole), whole.dead, now)
+        self._replace(whole.batch, self._poison.bisections.close(whole), whole.dead, now)
 
-    def _settle(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Rejected], now: float) -> None:
+    def _replace(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Rejected], now: float) -> None:
         self._poison.forget(batch)
-        self._waiting.settle(batch, rest, dead, now)
+        self._waiting.replace(batch, rest, dead, now)
 
 
 def _by_verdict(entries: Sequence[bytes], result: SendResult) -> dict[EntryVerdict, list[bytes]]:

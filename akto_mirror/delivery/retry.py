@@ -24,15 +24,15 @@ LONGEST_RETRY_AFTER_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between tries, and how much it takes to blame an entry.
+    """Seconds between attempts, and how much it takes to reject an entry.
 
     Attributes:
         first_s: the longest wait after the first failure; it doubles with each further one.
         longest_s: where the doubling ends.
-        slow_s: between tries where a person has to mend something: a refused token, a wrong address.
+        slow_s: between attempts where a user has to correct something: a refused token, a wrong address.
         refusals: how often an entry is refused on its own before it is given up.
         patience_s: how long an entry is refused before it is given up where nothing else passes either, though the
-            other side calls itself healthy.
+            health check is green.
     """
 
     first_s: float = 0.25
@@ -43,10 +43,10 @@ class Pace:
 
 
 def wait_s(failures: int, chance: float, pace: Pace) -> float:
-    """Return the seconds to wait after so many failed tries: exponential, with full jitter.
+    """Return the seconds to wait after this many failed attempts: exponential, with full jitter.
 
     Args:
-        failures: failed tries in a row, at least 1.
+        failures: failed attempts in a row, at least 1.
         chance: a random number from 0 to 1.
         pace: what bounds it.
     """
@@ -76,9 +76,9 @@ def _until(date: str, now: float) -> float | None:
 
 @dataclass
 class Health:
-    """How Akto does, and so when the next try may be made.
+    """How Akto does, and so when the next attempt may be made.
 
-    Up: at once. Otherwise one try at a time, each after a wait.
+    Up: at once. Otherwise one attempt at a time, each after a wait.
     """
 
     pace: Pace
@@ -88,22 +88,22 @@ class Health:
 
     @property
     def is_up(self) -> bool:
-        """Return whether the last try passed, or none was made."""
+        """Return whether the last attempt passed, or none was made."""
         return self.kind is Kind.SHIPPED
 
     def due_in(self, now: float) -> float:
-        """Return the seconds until the next try may be made, 0 for now; `now` in monotonic seconds."""
+        """Return the seconds until the next attempt may be made, 0 for now; `now` in monotonic seconds."""
         return 0.0 if self.is_up else max(0.0, self.until - now)
 
     def passed(self) -> None:
-        """Take note of a try that passed."""
+        """Take note of an attempt that passed."""
         self.kind, self.failures = Kind.SHIPPED, 0
 
-    # A new address or token deserves a try at once.
+    # A new address or token deserves an attempt at once.
     reset = passed
 
     def failed(self, kind: Kind, now: float, chance: float, retry_after: float | None = None) -> None:
-        """Take note of a try that failed.
+        """Take note of an attempt that failed.
 
         Args:
             kind: what the answer means.

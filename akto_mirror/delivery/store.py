@@ -117,7 +117,7 @@ class Store:
             return False
         self._stats.move(batch.entries, Outcome.IN_FLIGHT, Outcome.SPOOLED, reason)
         if refused:
-            self._attempt(now, lambda spool: spool.blame(where.id))
+            self._attempt(now, lambda spool: spool.postpone(where.id))
         return True
 
     def _release(self, where: SpoolId) -> bool:
@@ -136,12 +136,12 @@ class Store:
             self._gone.add(where)
             self._remove_gone(now)
 
-    def settle(
+    def replace(
         self, where: SpoolId | None, rest: Sequence[bytes], dead: Sequence[Rejected], now: float, reason: str = ""
     ) -> bool:
         """Put `rest` and the dead letters, all in flight, in the place of a batch; False if the disk fails."""
         known = where.id if where is not None and where.file == self._file else None
-        done = self._attempt(now, lambda spool: (_settle(spool, known, rest, dead),))
+        done = self._attempt(now, lambda spool: (_replace(spool, known, rest, dead),))
         if done is None:
             return False
         if where is not None:
@@ -297,11 +297,11 @@ class Store:
         logger.warning("akto: %s%s; %d entries of this process were in it", error, where, lost)
 
 
-def _settle(spool: Spool, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:
+def _replace(spool: Spool, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:
     """Replace a batch, on a full disk in two steps: first its room is given back to the file, then taken again."""
     try:
-        return spool.settle(number, rest, dead)
+        return spool.replace(number, rest, dead)
     except NoSpaceError:
-        if number is None or spool.settle(number, [], []) is None:
+        if number is None or spool.replace(number, [], []) is None:
             raise
-        return spool.settle(None, rest, dead)
+        return spool.replace(None, rest, dead)

@@ -133,9 +133,9 @@ class Waiting:
         self._stats.move(batch.entries, Outcome.IN_FLIGHT, Outcome.QUEUED, self.trouble)
         return waiting
 
-    def settle(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Rejected], now: float) -> None:
+    def replace(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Rejected], now: float) -> None:
         """Put what is left of a batch, and its dead letters, in its place; without a disk these are only counted."""
-        if self.store.settle(batch.spool_id, rest, dead, now, self.trouble):
+        if self.store.replace(batch.spool_id, rest, dead, now, self.trouble):
             return
         left = [*rest]
         if self.durability is Durability.MEMORY:

@@ -1,1 +1,1 @@
-"""The other side and the disk when they misbehave, and delivery driven step by step."""
+"""Akto and the disk when they misbehave, and delivery driven step by step."""

@@ -65,7 +65,7 @@ def _run(command: list[str]) -> None:
 FILL = """
 import os, sys, time
 file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-told = False
+said = False
 while True:
     for size in (65536, 4096, 512, 1):
         try:
@@ -73,8 +73,8 @@ while True:
                 pass
         except OSError:
             pass
-    if not told:
-        told = print("full", flush=True) is None
+    if not said:
+        said = print("full", flush=True) is None
     time.sleep(0.002)
 """
 

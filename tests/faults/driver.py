@@ -48,7 +48,7 @@ class Clock:
 
 
 class Driver:
-    """The real parts of delivery around a scripted other side.
+    """The real parts of delivery around a scripted Akto.
 
     Args:
         folder: the spool's; None for none.
@@ -95,7 +95,7 @@ class Driver:
             chance=lambda: chance,
         )
         self._offered: dict[int, bytes] = {}
-        self.told: list[tuple[bytes, Outcome, str]] = []
+        self.reported: list[tuple[bytes, Outcome, str]] = []
         self.stats.observe(self._observe)
         self.in_flight: Batch | None = None
         self.requests: list[Sequence[bytes]] = []
@@ -107,14 +107,14 @@ class Driver:
         return self.stats.snapshot()
 
     def _observe(self, entries: Sequence[bytes | int], outcome: Outcome, reason: str) -> None:
-        self.told += [(self._named(entry), outcome, reason) for entry in entries]
+        self.reported += [(self._named(entry), outcome, reason) for entry in entries]
 
     def _named(self, entry: bytes | int) -> bytes:
         return self._offered.get(entry, b"unknown") if isinstance(entry, int) else entry
 
     def became(self, entry: bytes) -> list[str]:
-        """Return what was told of an entry, in order."""
-        return [verdict(outcome, reason) for told, outcome, reason in self.told if told == entry]
+        """Return what was reported of an entry, in order."""
+        return [verdict(outcome, reason) for named, outcome, reason in self.reported if named == entry]
 
     def offer(self, entry: bytes) -> bool:
         """Capture an entry, as the shipper does."""

@@ -52,11 +52,11 @@ class Tally:
     disagreements: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        told = "; ".join(self.disagreements[:3])
+        disagreements = "; ".join(self.disagreements[:3])
         return (
             f"{self.kind}: rounds {self.rounds}, kills {self.kills}, looks from outside {self.looks}, entries on the "
             f"full disk {self.stored}, delivered {self.delivered}, lost {self.lost}, twice {self.twice} "
-            f"(kills explain up to {self.kills * BATCH})" + (f"; DISAGREE: {told}" if told else "")
+            f"(kills explain up to {self.kills * BATCH})" + (f"; DISAGREE: {disagreements}" if disagreements else "")
         )
 
     @property
@@ -252,13 +252,13 @@ def _agree(host: Host, folder: Path, tally: Tally) -> set[str]:
     while True:
         with paused(host):
             held = stored(folder)
-        counted, told = host.waiting("spooled"), status_entries(folder)
+        counted, shown = host.waiting("spooled"), status_entries(folder)
         # What is being sent is on disk as well.
         in_flight = host.waiting("in_flight")
-        if counted <= len(held) <= counted + in_flight and told == len(held):
+        if counted <= len(held) <= counted + in_flight and shown == len(held):
             return held
         if time.monotonic() > deadline:
-            said = f"files {len(held)}, status {told}, stats {counted} and {in_flight} in flight"
+            said = f"files {len(held)}, status {shown}, stats {counted} and {in_flight} in flight"
             tally.disagreements.append(f"full: {said}")
             return held
 

@@ -1,4 +1,4 @@
-"""An ingestion service that misbehaves as it is told to."""
+"""An ingestion service that misbehaves as it is asked to."""
 
 from __future__ import annotations
 

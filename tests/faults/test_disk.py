@@ -55,7 +55,7 @@ def mount(arguments: list[str]) -> None:
 @WRITING
 @pytest.mark.timeout(300)
 def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 9: a disk that is full in the middle is told once, entries wait in memory, and all arrives in the end."""
+    """Line 9: a disk that is full in the middle is logged once, entries wait in memory, and all arrives in the end."""
     with FaultServer(status(503)) as akto, shipping(akto.url, policy(tiny / "s", durability)) as shipper:
         shipper.offer(b'{"path":"/first"}')
         wait_for(lambda: akto.seen.requests > 1)
@@ -69,8 +69,8 @@ def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptu
         assert kept > 100
         akto.script = OK
         wait_for(lambda: shipper.stats.snapshot().queued == 0, AFTER_TROUBLE_S)
-        told = [record for record in caplog.records if "spool cannot be used" in record.getMessage()]
-        assert len(told) == 1
+        logged = [record for record in caplog.records if "spool cannot be used" in record.getMessage()]
+        assert len(logged) == 1
         assert shipper.stats.snapshot().rejected == 0
     with shipping(akto.url, policy(tiny / "s", durability)) as later:
         with akto:
@@ -186,7 +186,7 @@ def test_writes_that_fail(tmp_path: Path, durability: Durability) -> None:
 
 
 def test_a_folder_that_vanishes(tmp_path: Path) -> None:
-    """Line 9: somebody deletes the folder: what was in it is counted as lost, and a new one is made."""
+    """Line 9: the folder is deleted: what was in it is counted as lost, and a new one is made."""
     driver = Driver(tmp_path / "s", Durability.DISK)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -205,9 +205,9 @@ def test_a_refused_folder_degrades(tmp_path: Path, caplog: pytest.LogCaptureFixt
     with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", Durability.DISK)) as shipper:
         fill(shipper, 200)
         wait_for(lambda: shipper.stats.snapshot().shipped == 200)
-    told = [record.getMessage() for record in caplog.records if "spool cannot be used" in record.getMessage()]
-    assert len(told) == 1
-    assert "symbolic link" in told[0]
+    logged = [record.getMessage() for record in caplog.records if "spool cannot be used" in record.getMessage()]
+    assert len(logged) == 1
+    assert "symbolic link" in logged[0]
 
 
 def test_at_the_end_with_a_full_disk(tiny: Path) -> None:
@@ -254,13 +254,13 @@ def test_a_damaged_spool_is_no_reason_to_end(tmp_path: Path) -> None:
     (folder / "spool.db").write_bytes(b"SQLite format 3\x00" + b"\xff" * 8000)
     with Api() as api, FaultServer() as akto:
         options = {"akto_url": akto.url, "akto_durability": "disk", "akto_spool_dir": str(folder)}
-        for told in (1, 0):
+        for times in (1, 0):
             with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy, Clients(1) as load:
                 load.port = proxy.port
                 wait_for(lambda load=load: len(load.answered) > 20)  # type: ignore[misc]
                 load.stop()
                 assert proxy.stop() == 0
-            assert len([line for line in proxy.log if "it was renamed to" in line]) == told
+            assert len([line for line in proxy.log if "it was renamed to" in line]) == times
             assert not any("Traceback" in line for line in proxy.log)
             assert load.answered.keys() <= akto.taken.keys()
     assert [path.read_bytes()[:20] for path in folder.glob("damaged-*.db")] == [b"SQLite format 3\x00" + b"\xff" * 4]

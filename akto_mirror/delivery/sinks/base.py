@@ -17,7 +17,7 @@ class EntryVerdict(Enum):
     Members:
         DELIVERED: it has arrived.
         REFUSED: the destination refused it, for what it holds perhaps.
-        TOO_LARGE: its size alone is to blame: it will never be taken.
+        TOO_LARGE: it is refused for its size alone: it will never be taken.
         UNKNOWN: it has not arrived as far as is known, and nothing speaks against it: it is sent again.
     """
 
@@ -36,7 +36,7 @@ class SendResult:
         detail: the error, or the beginning of the answer, as printable text.
         retry_after: the header of this name, empty if there is none.
         healthy: whether the destination's health check passed after the attempt; None if it was not asked.
-        verdicts: one for each entry, in order, from a destination that tells them apart; without them all entries
+        verdicts: one for each entry, in order, from a destination that judges them one by one; without them all entries
             share what the answer says.
         cause: what the outcome comes from; None where the status says all.
         shortened: how many of the delivered entries have arrived without their long payloads.

@@ -58,5 +58,5 @@ class _Backend(httpcore.SyncBackend):
 def _addresses(host: str, port: int) -> list[str]:
     try:
         return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except (OSError, UnicodeError) as fault:
-        raise httpcore.ConnectError(fault) from fault
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(error) from error

@@ -78,7 +78,7 @@ class Access:
             logger.warning("akto: %s (akto_spool_bytes); entries stay in memory from now on", error)
 
     def _be_patient(self, error: SpoolBusy, now: float) -> None:
-        """Try again soon: another process's lock is no trouble, unless it lasts."""
+        """Try again soon: another process's lock is not trouble unless it lasts."""
         self._retry_at = now + self._busy_s
         if self._busy_s > BUSY_S:
             self._warn(error)

@@ -1,4 +1,4 @@
-"""What people do with a spool: look at what waits and at dead letters, and send, redirect or delete them."""
+"""What users do with a spool: look at waiting entries and at dead letters, and send, redirect or delete them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PAUSE_S = 0.05
 
 
 class SpoolByHand(SpoolFile):
-    """The file, for people; see `SpoolFile` for its arguments."""
+    """The file, for users; see `SpoolFile` for its arguments."""
 
     def waiting(self) -> list[Share]:
-        """List what waits, by target."""
+        """List what is waiting, by target."""
         with self._reading() as db:
             return read_shares(db)
 
@@ -30,7 +30,7 @@ class SpoolByHand(SpoolFile):
             return list(read_letters(db))
 
     def dead_targets(self) -> dict[int, str]:
-        """Tell whom the dead letters were for, by their ids."""
+        """Return the targets of the dead letters, by their ids."""
         with self._reading() as db:
             return dict(db.execute("SELECT id, target FROM dead ORDER BY id").fetchall())
 

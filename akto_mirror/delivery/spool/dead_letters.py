@@ -1,4 +1,4 @@
-"""Dead letters as people handle them: by their numbers, each told by the request that it came of."""
+"""Dead letters as users handle them: by their numbers, each named by its request."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class UnknownLetterError(Exception):
 
 
 def title(payload: bytes) -> str:
-    """Tell an entry by the first characters of its method and path, or by its size where it is no entry."""
+    """Name an entry by the first characters of its method and path, or by its size if it is not an entry."""
     try:
         entry = msgspec.json.decode(payload, type=dict[str, str])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return f"({len(payload)} bytes that are no entry)"
+        return f"({len(payload)} bytes that are not an entry)"
     return printable(f"{entry.get('method')} {entry.get('path')}", 100)
 
 

@@ -60,26 +60,26 @@ def of_sqlite(error: sqlite3.Error, file: Path) -> SpoolError:
     While the disk is full no file counts as damaged: it may be whole again when there is room.
     """
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    text = f"{file}: {told(error)}"
+    text = f"{file}: {in_words(error)}"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return SpoolBusy(text)
     if code == sqlite3.SQLITE_FULL or is_nearly_full(file.parent):
         return NoSpaceError(text)
     damaged = _is_writable(file) if code == sqlite3.SQLITE_READONLY else code not in PASSING
-    return SpoolDamaged(f"{file} is damaged: {told(error)}") if damaged else SpoolError(text)
+    return SpoolDamaged(f"{file} is damaged: {in_words(error)}") if damaged else SpoolError(text)
 
 
 def of_system(error: OSError, text: str) -> SpoolError:
     """Return what an error of the system means, with `text` before it."""
     kind = SpoolBusy if isinstance(error, BlockingIOError) else SpoolError
-    return (NoSpaceError if error.errno in NO_SPACE else kind)(f"{text}{told(error)}")
+    return (NoSpaceError if error.errno in NO_SPACE else kind)(f"{text}{in_words(error)}")
 
 
 def of_value(error: Exception, file: Path) -> SpoolError:
     """Return what a value in the file means that cannot be one."""
     if is_nearly_full(file.parent):
-        return NoSpaceError(f"{file}: {told(error)}")
-    return SpoolDamaged(f"{file} is damaged: {told(error)}")
+        return NoSpaceError(f"{file}: {in_words(error)}")
+    return SpoolDamaged(f"{file} is damaged: {in_words(error)}")
 
 
 def is_nearly_full(folder: Path) -> bool:
@@ -99,6 +99,6 @@ def _is_writable(file: Path) -> bool:
     return not read_only and os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
 
 
-def told(error: BaseException) -> str:
-    """Tell an error in one printable line."""
+def in_words(error: BaseException) -> str:
+    """Return an error in one printable line."""
     return printable(f"{type(error).__name__}: {error}")

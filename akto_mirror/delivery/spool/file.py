@@ -111,9 +111,9 @@ class SpoolFile:
         try:
             yield
         except sqlite3.Error as error:
-            told_as = errors.of_sqlite(error, self.file)
-            self._close_after(told_as)
-            raise told_as from error
+            raised = errors.of_sqlite(error, self.file)
+            self._close_after(raised)
+            raise raised from error
         except OSError as error:
             self.close()
             raise errors.of_system(error, f"{self.file}: ") from error
@@ -130,7 +130,7 @@ class SpoolFile:
         if self._db is not None and self._identity != lock.identity(self.file):
             self.close()
             self._identity = None
-            raise SpoolDamaged(f"{self.file} was set aside or removed by somebody else")
+            raise SpoolDamaged(f"{self.file} was set aside or removed by another process")
         if self._db is None:
             self._open()
         assert self._db is not None  # noqa: S101 - for the type checker

@@ -98,7 +98,7 @@ class FirstFormat:
             SpoolError: raised by `store`.
         """
         is_empty = more = False
-        with self._told(), self._opened() as db:
+        with self._noting(), self._opened() as db:
             moved = _some(db, self._living(db))
             store(moved)
             _delete(db, moved)
@@ -111,7 +111,7 @@ class FirstFormat:
 
     def view(self) -> View | None:
         """Look at what it holds, and change nothing; None if it holds nothing, or cannot be looked at now."""
-        with self._told(), self._opened() as db:
+        with self._noting(), self._opened() as db:
             rows = db.execute(
                 "SELECT target, COUNT(*), TOTAL(count), TOTAL(size), MIN(created) FROM batches GROUP BY target"
             )
@@ -147,7 +147,7 @@ class FirstFormat:
             yield db
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _noting(self) -> Iterator[None]:
         """Note what is wrong with the file, which is no reason not to use the present one."""
         try:
             yield
@@ -175,7 +175,7 @@ class FirstFormat:
             with lock.locked(self.file.parent):
                 aside = lock.rename_damaged(self.file, self._clock())
         except OSError as failed:
-            self.notes.append(f"{error}; it cannot be set aside: {errors.told(failed)}")
+            self.notes.append(f"{error}; it cannot be set aside: {errors.in_words(failed)}")
         else:
             self.notes.append(f"{error}; it was renamed to {aside}")
 

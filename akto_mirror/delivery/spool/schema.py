@@ -63,7 +63,7 @@ def names() -> Iterator[str]:
 
 
 def version_of(name: str) -> int:
-    """Return the version that a file's name tells, 0 if it is not a spool's."""
+    """Return the version in a file's name; 0 if it is not a spool's."""
     found = _NAME.fullmatch(name)
     return int(found[1] or 1) if found else 0
 
@@ -99,7 +99,7 @@ def own_file(folder: Path, timeout_s: float) -> Path:
 
 
 def newer_files(folder: Path, own: Path) -> list[Path]:
-    """List the files of newer versions in a folder: those whose names tell it, and those before `own`."""
+    """List the files of newer versions in a folder: those whose names say so, and those before `own`."""
     try:
         found = sorted(path for path in folder.iterdir() if version_of(path.name) > VERSION)
     except OSError:

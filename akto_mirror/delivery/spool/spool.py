@@ -28,7 +28,7 @@ from akto_mirror.snapshots import Takeover
 DEAD_SHARE = 10
 
 # Pages that one transaction of tidying gives back, so that it fits the journal and no process waits long, and
-# how many transactions one step has. It is not worth while to begin before so many are free.
+# how many transactions one step has. It is not worth while to begin before this many are free.
 TIDY_PAGES = 16
 TIDY_TIMES = 16
 SPARE_PAGES = 1024
@@ -52,7 +52,7 @@ class Spool(SpoolByHand):
         target: where the batches are to go; those of other targets are left alone.
         limit: bytes that all batches and dead letters may take together, dead letters a tenth of them.
         owner: a name that no other process has.
-        lease_s: after so many seconds without a sign of life others take this process's batches over.
+        lease_s: after this many seconds without a sign of life other processes take over this process's batches.
         clock: epoch seconds, which are only ever shown.
         monotonic: seconds of the monotonic clock.
 
@@ -113,7 +113,7 @@ class Spool(SpoolByHand):
             pass
 
     def notes(self) -> list[str]:
-        """Return what is to be told of files of other versions."""
+        """Return the lines to log about files of other versions."""
         newer = [f"{file} is of a newer version, and is left alone" for file in self.newer]
         notes, self._first.notes = [*newer, *self._first.notes], []
         return notes
@@ -165,18 +165,18 @@ class Spool(SpoolByHand):
                 rows.bury_damaged(db, found.id)
             self.damaged.append(found.id)
 
-    def blame(self, number: int) -> None:
+    def postpone(self, number: int) -> None:
         """Let a batch that was refused wait until the others have been tried."""
         with self._transaction() as db:
             if sessions.holds(db, self.owner, number):
                 rows.count_refusal(db, number)
 
     def remove(self, numbers: Collection[int]) -> int:
-        """Forget batches that were shipped, whoever has them now; returns how many were there."""
+        """Forget batches that were shipped, whichever process has them now; returns how many were there."""
         with self._transaction() as db:
             return sum(rows.delete(db, number) for number in numbers)
 
-    def settle(self, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:
+    def replace(self, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:
         """Replace a batch by what of it is still to be sent, and keep what of it was refused for good.
 
         Args:
@@ -185,7 +185,7 @@ class Spool(SpoolByHand):
             dead: entries refused for good.
 
         Returns:
-            How many of the refused found room, the first ones; None if somebody else has taken the batch over.
+            How many of the refused found room, the first ones; None if another process has taken the batch over.
         """
         with self._transaction() as db:
             if number is not None:
@@ -194,7 +194,7 @@ class Spool(SpoolByHand):
                 rows.delete(db, number)
             if rest:
                 rows.insert(db, self._session(db), self._clock(), b"\n".join(rest))
-            return sum(1 for letter in dead if self._bury(db, letter))
+            return sum(1 for letter in dead if self._keep_dead(db, letter))
 
     def adopt(self) -> int:
         """Give a sign of life, and take over what is free or whose owner has given none for a while.
@@ -299,7 +299,7 @@ class Spool(SpoolByHand):
         sessions.beat(db, self.owner)
         self._beat_at = self._monotonic() + self.lease_s / 3
 
-    def _bury(self, db: sqlite3.Connection, letter: Rejected) -> bool:
+    def _keep_dead(self, db: sqlite3.Connection, letter: Rejected) -> bool:
         size = len(letter.entry) + len(letter.reason) + ROW_OVERHEAD
         if rows.totals(db)[1] + size > self.limit // DEAD_SHARE:
             return False

@@ -16,10 +16,10 @@ from typing import Any
 
 from akto_mirror import private_files
 from akto_mirror.delivery.spool import schema
-from akto_mirror.delivery.spool.errors import SpoolError, told
+from akto_mirror.delivery.spool.errors import SpoolError, in_words
 from akto_mirror.delivery.spool.lock import LOCK_S
 
-# The end of the year 9999, after which no date can be told.
+# The end of the year 9999, after which no date can be shown.
 LAST_SECOND = 253_402_300_799
 
 # Seconds that one look may take, less than others wait for it; and how many of SQLite's steps go between two looks at
@@ -147,7 +147,7 @@ def _telling(folder: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError, ValueError, OverflowError, TypeError) as error:
-        raise SpoolError(f"{folder}: {told(error)}") from error
+        raise SpoolError(f"{folder}: {in_words(error)}") from error
 
 
 @contextmanager
@@ -195,5 +195,5 @@ def read_letter(row: Sequence[Any]) -> DeadLetter:
 
 
 def epoch(seconds: object) -> float:
-    """Return a time that can be told; 0 for what is none."""
+    """Return a time that can be shown; 0 for anything else."""
     return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= LAST_SECOND else 0.0

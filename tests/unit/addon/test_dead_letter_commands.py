@@ -36,9 +36,9 @@ def entry(path: str) -> bytes:
 def folder(tmp_path: Path) -> Path:
     """A spool with three dead letters: two of one target, and a hostile one of another."""
     mine = Spool(tmp_path / "spool", target=TARGET, limit=10**6, owner="gone")
-    mine.settle(None, [], [Rejected(entry("/a"), "422 bad"), Rejected(entry("/b"), "422 bad")])
+    mine.replace(None, [], [Rejected(entry("/a"), "422 bad"), Rejected(entry("/b"), "422 bad")])
     mine.target = "http://other"
-    mine.settle(None, [], [Rejected(b"\xff{", "500 \x1b[31m\n")])
+    mine.replace(None, [], [Rejected(b"\xff{", "500 \x1b[31m\n")])
     mine.release()
     return tmp_path / "spool"
 
@@ -73,7 +73,7 @@ def test_list(running: Harness) -> None:
     assert all(row[1].removesuffix(" s").isdigit() for row in rows)
     assert rows[1][2:] == [TARGET, "422 bad", "GET /b"]
     assert rows[0][2] == "http://other"
-    assert rows[0][4] == "(2 bytes that are no entry)"
+    assert rows[0][4] == "(2 bytes that are not an entry)"
     assert all(cell.isprintable() for row in rows for cell in row)
 
 

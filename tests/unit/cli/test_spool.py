@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     """A spool with a batch that waits and three dead letters, one of them with hostile text."""
     spool = Spool(tmp_path / "spool", target="http://akto", limit=10**6, owner="gone")
     spool.put([entry(1), entry(2)])
-    spool.settle(None, [], [Rejected(entry(n), "422 bad") for n in (3, 4)] + [Rejected(b"\xff{", "500 \x1b[31m")])
+    spool.replace(None, [], [Rejected(entry(n), "422 bad") for n in (3, 4)] + [Rejected(b"\xff{", "500 \x1b[31m")])
     spool.release()
     return tmp_path / "spool"
 
@@ -198,7 +198,7 @@ def test_nothing_unprintable_is_shown_as_json(spool: Run, folder: Path) -> None:
     hostile = "\x07\x1b[31m\x9b\u202e\U000e0001é"
     sent = entry(9).decode().replace("/9", "/9" + hostile)
     owner = Spool(folder, target="http://akto", limit=10**6, owner="other")
-    owner.settle(None, [], [Rejected(sent.encode(), "422")])
+    owner.replace(None, [], [Rejected(sent.encode(), "422")])
     owner.release()
     line = spool("list", "--json")[1].split("\n")[-2]
     assert line.isprintable()

@@ -24,7 +24,7 @@ TARGET = "http://akto.test:9091"
 
 
 def age(driver: Driver) -> float:
-    """Return how long the oldest entry has waited, as the metrics tell it."""
+    """Return how long the oldest entry has waited, as the metrics show it."""
     since = driver.scheduler.since()
     sizes = view.measure(driver.spool.file.parent, "t") if driver.spool else None
     oldest = sizes.oldest if sizes and sizes.oldest is not None else driver.clock.wall()
@@ -112,7 +112,7 @@ def stock(folder: Path, target: str, clock: Clock) -> None:
 
 
 def test_what_is_for_another_address_does_not_count(tmp_path: Path) -> None:
-    """Line 12: a batch for an earlier akto_url, which nobody sends, does not make the mirror ill for ever."""
+    """Line 12: a batch for an earlier akto_url, which is not sent, does not make the mirror ill for ever."""
     stock(tmp_path / "s", "http://gone.test", Clock())
     with mirroring(running=False, url=TARGET, spool_dir=str(tmp_path / "s"), shutdown_s=0) as harness:
         seen = harness.addon.session.observe()

@@ -31,7 +31,7 @@ LIMITS = Limits(5, 2000, 1.0)
 class Delivery(RuleBasedStateMachine):
     """One process after another, now and then two, on one spool, with every fault in between.
 
-    The model: which entries were captured, which of them arrived, which the last process was told to refuse.
+    The model: which entries were captured, which of them arrived, which were refused by the last process.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """End the process in good order, and start another."""
-        self.mend()
+        self.repair()
         self.driver.close()
         self.settle()
         self.driver = self.new_driver()
@@ -119,7 +119,7 @@ class Delivery(RuleBasedStateMachine):
     @rule(stalled=st.booleans())
     def take_over(self, stalled: bool) -> None:
         """Another process adopts what is free by now, delivers it and ends; the first one may seem dead."""
-        self.mend()
+        self.repair()
         other = self.new_driver()
         if stalled:
             other.wait(60.0)
@@ -149,31 +149,31 @@ class Delivery(RuleBasedStateMachine):
     @precondition(lambda self: self.driver.spool and self.driver.spool.exists() and not self.broken)
     @rule(seldom=st.integers(0, 3))
     def drop_by_hand(self, seldom: int) -> None:
-        """A person deletes what waits."""
+        """A user deletes waiting entries."""
         if not seldom:
             self.by_hand += self.act(lambda spool: spool.drop_waiting("t"))
 
     @precondition(lambda self: self.driver.spool and self.driver.spool.exists() and not self.broken)
     @rule()
     def revive(self) -> None:
-        """A person lets the dead letters be sent again."""
+        """A user lets the dead letters be sent again."""
         self.rejected -= self.act(Spool.revive)
 
     def act(self, deed: Callable[[Spool], int]) -> int:
-        """Let a person do something; with a file that is damaged nothing comes of it."""
+        """Let a user do something; with a file that is damaged nothing comes of it."""
         try:
-            return deed(self.person())
+            return deed(self.user())
         except SpoolError:
             assert self.damaged
             return 0
 
-    def person(self) -> Spool:
-        """Return a person's view of the spool."""
+    def user(self) -> Spool:
+        """Return a user's view of the spool."""
         assert self.driver.spool
-        return Spool(self.driver.spool.file.parent, target="t", limit=self.spool_bytes, owner="person")
+        return Spool(self.driver.spool.file.parent, target="t", limit=self.spool_bytes, owner="user")
 
     @rule()
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Let the disk work again."""
         if self.broken and self.driver.spool:
             del self.driver.spool._open
@@ -216,18 +216,18 @@ class Delivery(RuleBasedStateMachine):
         assert counts.in_flight == 0 or self.driver.in_flight or self.driver.scheduler.poison.bisections.open
 
     @invariant()
-    def what_is_told_adds_up(self) -> None:
-        """Whoever follows single entries is told of as many ends as are counted."""
+    def what_is_reported_adds_up(self) -> None:
+        """An observer of single entries sees as many ends as are counted."""
         if not hasattr(self, "driver"):
             return
-        counts, told = self.driver.counts, Counter(outcome for _, outcome, _ in self.driver.told)
-        assert told[Outcome.SHIPPED] == counts.shipped
-        assert told[Outcome.REJECTED] == counts.rejected
+        counts, ended = self.driver.counts, Counter(outcome for _, outcome, _ in self.driver.reported)
+        assert ended[Outcome.SHIPPED] == counts.shipped
+        assert ended[Outcome.REJECTED] == counts.rejected
         dropped = counts.dropped.get(Dropped.SHUTDOWN, 0) + counts.dropped.get(Dropped.DEAD_FULL, 0)
         # Of entries that another process has left no flows are followed here.
         damaged = counts.dropped.get(Dropped.DAMAGED, 0)
-        assert dropped + max(0, damaged - counts.recovered) <= told[Outcome.DROPPED] <= dropped + damaged
-        assert told[Outcome.HANDED_OVER] <= counts.handed_over
+        assert dropped + max(0, damaged - counts.recovered) <= ended[Outcome.DROPPED] <= dropped + damaged
+        assert ended[Outcome.HANDED_OVER] <= counts.handed_over
 
     @invariant()
     def memory_is_bounded(self) -> None:
@@ -239,7 +239,7 @@ class Delivery(RuleBasedStateMachine):
     def teardown(self) -> None:
         """At last everything passes: what was captured has arrived, or was refused or dropped with a reason."""
         if hasattr(self, "driver"):
-            self.mend()
+            self.repair()
             self.clock.now += 3600
             if self.driver.in_flight:
                 self.driver.finish(self.answering(None))
@@ -251,12 +251,12 @@ class Delivery(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def account(self) -> None:
-        """Entries that did not arrive are those that some column tells of."""
+        """Entries that did not arrive are those that some column counts."""
         missing = self.captured - set(self.arrived)
         if self.durability is Durability.MEMORY:
             assert len(missing) <= self.dropped + self.rejected
         elif not self.damaged:
-            kept = self.person().dead_letters() if self.driver.spool and self.driver.spool.exists() else []
+            kept = self.user().dead_letters() if self.driver.spool and self.driver.spool.exists() else []
             dead = {letter.payload for letter in kept}
             assert len(missing - dead) <= self.dropped + self.by_hand
 

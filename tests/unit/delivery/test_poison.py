@@ -15,7 +15,7 @@ PACE = Pace()
 
 
 def is_bad(entry: bytes) -> bool:
-    """Tell a bad entry."""
+    """Return whether an entry is bad."""
     return entry.startswith(b"bad")
 
 

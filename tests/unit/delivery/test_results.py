@@ -1,4 +1,4 @@
-"""Delivery contract, lines 4 to 6: what is refused, held, split and kept, with a scripted other side and no clock."""
+"""Delivery contract, lines 4 to 6: what is refused, held, split and kept, with a scripted Akto and no clock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def entries(count: int, bad: Sequence[int] = ()) -> list[bytes]:
 
 
 def is_bad(entry: bytes) -> bool:
-    """Tell a bad entry."""
+    """Return whether an entry is bad."""
     return entry.startswith(b"bad")
 
 
@@ -228,7 +228,7 @@ def test_transient_trouble_passes(tmp_path: Path, durability: Durability, status
 @MODES
 @pytest.mark.parametrize("status", [401, 403, 301, 308, 404, 405, 407])
 def test_a_person_has_to_act(tmp_path: Path, durability: Durability, status: int) -> None:
-    """Line 4: a refused token or a wrong address holds everything, is probed once a minute and told once."""
+    """Line 4: a refused token or a wrong address holds everything, is probed once a minute and logged once."""
     driver = Driver(tmp_path / "spool", durability)
     for entry in entries(500):
         driver.offer(entry)
@@ -239,7 +239,7 @@ def test_a_person_has_to_act(tmp_path: Path, durability: Durability, status: int
     assert driver.counts.shipped == 500
 
 
-def test_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Line 4: a refused token is one warning with the option's name in it, however long it lasts; then one recovery."""
     caplog.set_level("INFO")
     driver = Driver(tmp_path / "spool", Durability.SPILL)
@@ -254,7 +254,7 @@ def test_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
-    """Line 4: trouble that comes and goes with every batch is told twice a minute, not every time."""
+    """Line 4: trouble that comes and goes with every batch is logged twice a minute, not every time."""
     driver = Driver(None, Durability.MEMORY, limits=Limits(1, 1000, 0.0))
     for number in range(600):
         driver.offer(b"%d" % number)

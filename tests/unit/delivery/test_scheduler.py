@@ -52,7 +52,7 @@ def refilled(driver: Driver) -> None:
 
 
 def offer(driver: Driver, count: int) -> None:
-    """Capture so many entries."""
+    """Capture this many entries."""
     for number in range(count):
         assert driver.offer(b"%d" % number)
 
@@ -112,7 +112,7 @@ def unseen(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 9: whoever asks for the spool of a folder that is closed to this process is told that there is none."""
+    """Line 9: for a process that may not look into a folder there is no spool in it."""
     driver = Driver(tmp_path / "s", Durability.DISK)
     offer(driver, 1)
     driver.run(always(503), seconds=3)
@@ -139,7 +139,7 @@ def test_a_closed_folder_keeps_nobody_from_sending(tmp_path: Path, monkeypatch: 
 
 
 def faulty(*_: object, **__: object) -> None:
-    """Raise what nobody expects."""
+    """Raise an unexpected error."""
     raise RuntimeError("a fault of our own")
 
 
@@ -264,7 +264,7 @@ def test_a_disk_that_fails_is_not_asked_again_at_the_end(tmp_path: Path) -> None
 def test_an_exit_that_waits_no_longer_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Line 7: the exit does not wait for a disk that hangs, and tells how many entries may be lost."""
+    """Line 7: the exit does not wait for a disk that hangs, and the log says how many entries may be lost."""
     free, put = threading.Event(), Spool.put_all
 
     def hang(self: Spool, batches: Sequence[Sequence[bytes]]) -> list[int]:
@@ -278,14 +278,14 @@ def test_an_exit_that_waits_no_longer_says_so(
         shipper = Shipper(given, HttpSink(akto.url), Stats())
         fill(shipper, 50)
         shipper.close().result(10)
-        told = [record.getMessage() for record in caplog.records if "takes too long" in record.getMessage()]
-        assert told == ["akto: the disk takes too long; 50 entries may not have been written at the exit"]
+        logged = [record.getMessage() for record in caplog.records if "takes too long" in record.getMessage()]
+        assert logged == ["akto: the disk takes too long; 50 entries may not have been written at the exit"]
         free.set()
         wait_for(lambda: shipper.stats.snapshot().spooled == 50)
 
 
 def without_threads(monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> None:
-    """Let the system have no thread to spare, so many times, for threads of a name."""
+    """Let the system have no thread to spare, this many times, for threads of a name."""
     start, left = threading.Thread.start, iter(range(times))
 
     def refuse(self: threading.Thread) -> None:
@@ -317,7 +317,7 @@ def test_a_thread_that_cannot_be_started_is_started_later(
 def test_without_any_thread_the_exit_writes_what_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, durability: Durability
 ) -> None:
-    """Line 7: entries that no thread ever took are on disk at the end, or counted; it is told now and then."""
+    """Line 7: entries that no thread ever took are on disk at the end, or counted; it is logged now and then."""
     without_threads(monkeypatch, "akto", 10**6)
     shipper = Shipper(policy(tmp_path / "s", durability), HttpSink("http://127.0.0.1:9/"), Stats())
     fill(shipper, 50)

@@ -71,7 +71,7 @@ def test_every_fault_passes(tmp_path: Path, durability: Durability, fault: str) 
 
 @pytest.mark.timeout(500)
 def test_the_counts_add_up_at_every_moment(tmp_path: Path) -> None:
-    """Line 1: whoever looks, while entries come and every fault goes on, finds captured equal to the sum of places."""
+    """Line 1: each look, while entries come and every fault goes on, finds captured equal to the sum of places."""
     given = policy(tmp_path / "s", Durability.DISK, timeout_s=0.3, queue_bytes=20_000)
     seen: list[tuple[int, int]] = []
     over = threading.Event()
@@ -101,23 +101,23 @@ def test_the_counts_add_up_at_every_moment(tmp_path: Path) -> None:
     assert counts.shipped + counts.rejected + sum(counts.dropped.values()) == counts.captured == 3000
 
 
-def test_every_status_is_told_as_it_came() -> None:
-    """Line 4: of each answer from 200 to 599 the sink tells the status, and no redirect is followed."""
+def test_every_status_is_returned_as_it_came() -> None:
+    """Line 4: of each answer from 200 to 599 the sink returns the status, and no redirect is followed."""
     codes = itertools.count(200)
     elsewhere = ("Location", "http://127.0.0.1:9/elsewhere")
     with FaultServer(lambda _: status(next(codes), elsewhere, body=b"")) as akto:
         sink = HttpSink(akto.url)
         try:
-            told = [sink.send([entry(number)], 10.0).status for number in range(400)]
+            statuses = [sink.send([entry(number)], 10.0).status for number in range(400)]
         finally:
             sink.close()
         assert akto.seen.requests == 400
-    assert told == list(range(200, 600))
+    assert statuses == list(range(200, 600))
 
 
 @MODES
 def test_refused_connections_and_dead_names(tmp_path: Path, durability: Durability) -> None:
-    """Line 4: nobody listens, or the name does not exist: everything waits."""
+    """Line 4: nothing listens, or the name does not exist: everything waits."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     for url in (f"http://127.0.0.1:{port}/", "http://does-not-exist.invalid/"):
@@ -203,7 +203,7 @@ def test_close_keeps_its_deadline(tmp_path: Path, durability: Durability, fault:
 
 @MODES
 def test_a_second_signal_ends_at_once(tmp_path: Path, durability: Durability) -> None:
-    """Line 7: told to hurry, a flush of a minute ends now, and what was in memory is on disk."""
+    """Line 7: asked to hurry, a flush of a minute ends now, and what was in memory is on disk."""
     given = policy(tmp_path / "s", durability, timeout_s=60.0, shutdown_s=60.0)
     with FaultServer(HANG) as akto:
         shipper = Shipper(given, HttpSink(akto.url), Stats())
@@ -320,7 +320,7 @@ def test_offering_never_waits(tmp_path: Path) -> None:
             began = time.perf_counter()
             shipper.offer(entry(number))
             longest = max(longest, time.perf_counter() - began)
-    assert longest < 5  # The other side hangs for an hour; a machine that is busy is not a fault.
+    assert longest < 5  # Akto hangs for an hour; a machine that is busy is not a fault.
 
 
 def test_the_future_is_a_future() -> None:

@@ -1,4 +1,4 @@
-"""Destinations that tell the entries of a batch apart: each entry goes the way of its own verdict."""
+"""Destinations that judge the entries of a batch one by one: each entry goes the way of its own verdict."""
 
 from __future__ import annotations
 

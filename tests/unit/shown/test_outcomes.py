@@ -45,8 +45,8 @@ def last(driver: Driver) -> list[str]:
 
 def adds_up(driver: Driver) -> None:
     """Check that as many entries show each end as are counted for it."""
-    told = {entry: str(outcome) for entry, outcome, _ in driver.told}
-    ends = Counter(told.values())
+    shown = {entry: str(outcome) for entry, outcome, _ in driver.reported}
+    ends = Counter(shown.values())
     counts = driver.counts
     assert ends[Outcome.DROPPED] == sum(counts.dropped.values())
     assert ends[Outcome.HANDED_OVER] == counts.handed_over
@@ -97,9 +97,9 @@ def test_what_a_person_takes_out(tmp_path: Path) -> None:
     """Line 12: what was deleted or sent elsewhere by hand shows that it is handed over."""
     driver = stocked(tmp_path / "s")
     assert driver.begin()
-    person = Spool(tmp_path / "s", target="t", limit=10**6, owner="person")
-    assert person.redirect("t", "u") == 6
-    person.close()
+    user = Spool(tmp_path / "s", target="t", limit=10**6, owner="user")
+    assert user.redirect("t", "u") == 6
+    user.close()
     driver.finish(ok)
     driver.wait(20)
     assert last(driver) == ["shipped"] * 2 + ["handed over"] * 4

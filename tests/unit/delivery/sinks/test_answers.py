@@ -60,9 +60,9 @@ def test_what_is_no_yes_ships_nothing(
         wait_for(lambda: shipper.stats.snapshot().failures >= 3)
         counts = shipper.stats.snapshot()
         assert (counts.shipped, counts.rejected, counts.pending, counts.missing) == (0, 0, 50, 0)
-        told = [record.getMessage() for record in caplog.records if "cannot deliver" in record.getMessage()]
-        assert len(told) == 1
-        assert word in told[0]
+        logged = [record.getMessage() for record in caplog.records if "cannot deliver" in record.getMessage()]
+        assert len(logged) == 1
+        assert word in logged[0]
         akto.seen.taken.clear()
         akto.script = OK
         wait_for(lambda: shipper.stats.snapshot().shipped == 50)

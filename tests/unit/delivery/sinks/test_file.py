@@ -44,7 +44,7 @@ def test_a_new_file_is_private(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read", [False, True])
 def test_a_pipe_does_not_block(tmp_path: Path, read: bool) -> None:
-    """Nobody who reads a pipe, or does not, can stop the sending: it is a fault, at once."""
+    """No reader of a pipe can stop the sending: it is an error, at once."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if read else None
@@ -68,7 +68,7 @@ def test_no_link_is_followed_where_others_can_make_one(tmp_path: Path) -> None:
     assert victim.read_bytes() == b"{}\n"
 
 
-def test_what_cannot_be_written_is_told_with_what_helps(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_has_a_remedy(tmp_path: Path) -> None:
     """The fault names the file, and the hint is about a file, not about the way to a server."""
     result = FileSink(str(tmp_path / "gone" / "out.ndjson")).send([b"{}"], 1)
     assert result.detail == f"cannot write {tmp_path}/gone/out.ndjson: No such file or directory"
@@ -103,7 +103,7 @@ def test_a_file_that_may_only_be_written_is_written(tmp_path: Path, monkeypatch:
 def test_what_another_process_wrote_outlives_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
 ) -> None:
-    """Only a sink's own part of a batch is taken back, not what somebody else has appended meanwhile."""
+    """Only a sink's own part of a batch is taken back, not what another program has appended meanwhile."""
     out, real, others = tmp_path / "out.ndjson", os.write, list[int | None]()
     out.write_bytes(b"old\n")
 
@@ -157,7 +157,7 @@ def test_the_wait_for_another_process_ends(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing can be locked, the file is written as if nobody shared it."""
+    """Where nothing can be locked, the file is written as if no other process shared it."""
 
     def no_locks(_file: int, _how: int) -> NoReturn:
         raise OSError(errno.ENOLCK, "No locks available")

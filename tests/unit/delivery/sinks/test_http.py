@@ -1,4 +1,4 @@
-"""What the sink tells of Akto's answers and of the network names the place and the mistake, and never the token."""
+"""What the sink returns of Akto's answers and of the network names the place and the mistake, and never the token."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class _Quotes(RequestHandler):
         self.finish(json.dumps({"got": self.request.headers["authorization"]}))
 
 
-def test_a_token_that_is_answered_escaped_is_not_told() -> None:
+def test_a_token_that_is_answered_escaped_is_hidden() -> None:
     """A service that quotes the token as JSON does not bring it into the log."""
     with BackgroundServer(Application([("/", _Quotes)], log_function=lambda _: None)) as server:
-        told = HttpSink(f"{server.url}/", token=TOKEN).send([b"{}"], 10).answer
-    assert told == '500 {"got": "(token)"}'
+        answer = HttpSink(f"{server.url}/", token=TOKEN).send([b"{}"], 10).answer
+    assert answer == '500 {"got": "(token)"}'
 
 
-def test_http_on_a_tls_port_is_told(tmp_path: Path) -> None:
+def test_http_on_a_tls_port_has_a_remedy(tmp_path: Path) -> None:
     """A TLS port ends the connection without a word: the hint says what may be wrong."""
     with BackgroundServer(Application([]), ssl_context=make_identity(tmp_path).server_context()) as server:
         result = HttpSink(server.url.replace("https:", "http:")).send([b"{}"], 10)
@@ -43,7 +43,7 @@ def test_http_on_a_tls_port_is_told(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_connected_to_is_named() -> None:
-    """A line of the log tells the host or port that is wrong."""
+    """A line of the log names the host or port that is wrong."""
     unknown = HttpSink("http://no-such.invalid:9091/x").send([b"{}"], 10)
     assert unknown.detail.startswith("ConnectError at no-such.invalid:9091: ")
     with socket.socket() as bound:
@@ -81,7 +81,7 @@ def test_an_unknown_host_has_its_own_cause(number: int, monkeypatch: pytest.Monk
     [("", Cause.TOKEN_MISSING), ("Bearer x", Cause.TOKEN_BEARER), ("x", Cause.TOKEN)],
 )
 def test_a_token_that_is_refused(token: str, cause: Cause) -> None:
-    """A refused token is told from a missing one, and from one with Bearer before it."""
+    """A refused token differs from a missing one, and from one with Bearer before it."""
     with FaultServer(status(401)) as akto:
         assert HttpSink(akto.url, token=token).send([b"{}"], 10).why is cause
 
@@ -106,7 +106,7 @@ def test_an_untrusted_certificate_has_its_own_cause(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("code", "place"), [(300, ""), (302, ""), (304, ""), (301, "http://[")])
 def test_a_redirect_to_nowhere_is_a_mistake_of_the_setup(code: int, place: str) -> None:
-    """Without a `Location`, or with a bad one, the status still tells what to do."""
+    """Without a `Location`, or with a bad one, the remedy of the status is shown."""
     with FaultServer(Reply(code, [("Location", place)] if place else [], b"")) as akto:
         result = HttpSink(akto.url).send([b"{}"], 10)
     assert result.answer == f"{code} to {place or 'a place that it does not name'}"

@@ -105,7 +105,7 @@ def test_everything_is_delivered_once(tmp_path: Path, kind: str) -> None:
 def test_a_proxy_delivers_it_over_the_network(
     tmp_path: Path, durability: Durability, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Line 3: with the shipper's threads and a real server, after a person has sent it there; the status tells all."""
+    """Line 3: with the shipper's threads and a real server, after a user has sent it there; the status shows all."""
     folder = unpack("released", tmp_path / "s")
     assert program.main(["spool", "--dir", str(folder), "status"]) == 0
     shown = capsys.readouterr().out
@@ -205,8 +205,8 @@ def test_a_newer_format_is_left_alone(tmp_path: Path, name: str, caplog: pytest.
     assert driver.counts.shipped == 2
     assert (folder / name).read_bytes() == before
     assert not list(folder.glob("damaged-*"))
-    told = [record.getMessage() for record in caplog.records if "newer version" in record.getMessage()]
-    assert told == [f"akto: {folder / name} is of a newer version, and is left alone"]
+    logged = [record.getMessage() for record in caplog.records if "newer version" in record.getMessage()]
+    assert logged == [f"akto: {folder / name} is of a newer version, and is left alone"]
 
 
 def test_the_status_tells_of_newer_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -276,14 +276,14 @@ Act = Callable[[Spool], object]
 
 @pytest.mark.parametrize(
     "act",
-    [lambda mine: mine.revive(), lambda mine: mine.redirect("t", "u"), lambda mine: mine.settle(None, [], [])],
+    [lambda mine: mine.revive(), lambda mine: mine.redirect("t", "u"), lambda mine: mine.replace(None, [], [])],
     ids=["revive", "redirect", "settle"],
 )
 def test_people_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> None:
     """Line 8: whatever is done to this version's entries, a newer file beside them stays as it was."""
     mine = Spool(tmp_path / "s", target="t", limit=10**6, owner="me")
     mine.put([b"x"])
-    mine.settle(None, [], [Rejected(b"y", "422")])
+    mine.replace(None, [], [Rejected(b"y", "422")])
     newer = tmp_path / "s" / f"spool-{VERSION + 1}.db"
     newer.write_bytes(b"whatever a newer version writes")
     act(mine)

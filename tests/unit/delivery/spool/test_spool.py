@@ -70,7 +70,7 @@ def test_oldest_first_and_refused_last(tmp_path: Path) -> None:
     first = mine.next([])
     assert first
     assert first.entries == [b"0"]
-    mine.blame(first.id)
+    mine.postpone(first.id)
     order = []
     while (stored := mine.next([])) is not None:
         order.append(stored.entries[0])
@@ -123,7 +123,7 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     assert list((tmp_path / "real").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_looked_at_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Line 6: a folder whose mode keeps its own user out is an unfit value of the option, and no fault of the addon."""
 
     def refuse(_: Path) -> NoReturn:
@@ -151,7 +151,7 @@ def test_another_users_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("problem", ["symbolic link", "not a folder", "another user", "chmod 700"])
-def test_an_unfit_folder_is_told_before_it_is_used(tmp_path: Path, problem: str) -> None:
+def test_an_unfit_folder_is_found_before_it_is_used(tmp_path: Path, problem: str) -> None:
     """Line 6: the option's value is checked when it is given, and the text says what is wrong."""
     folder = tmp_path / "spool"
     if problem == "symbolic link":
@@ -243,7 +243,7 @@ def disk(folder: Path) -> int:
 
 
 def test_a_living_owner_keeps_its_batches(tmp_path: Path) -> None:
-    """Line 8: while its owner gives signs of life nobody else gets a batch, however long it takes."""
+    """Line 8: while its owner gives signs of life no other process gets a batch, however long it takes."""
     clock = Clock()
     mine, other = spool(tmp_path, "me", clock=clock), spool(tmp_path, "other", clock=clock)
     mine.put(BATCH)
@@ -291,8 +291,8 @@ def test_however_much_is_taken_over_at_once(tmp_path: Path, caplog: pytest.LogCa
     assert written(mine) - before < 30 * 4096
     assert mine.owned() == 2000
     assert store._stats.snapshot().recovered == 2000
-    told = [record.getMessage() for record in caplog.records if "took over" in record.getMessage()]
-    assert told == ["akto: took over 2000 entries from the spool"] * inherits
+    logged = [record.getMessage() for record in caplog.records if "took over" in record.getMessage()]
+    assert logged == ["akto: took over 2000 entries from the spool"] * inherits
 
 
 def written(mine: Spool) -> int:
@@ -305,10 +305,10 @@ def written(mine: Spool) -> int:
 
 @pytest.mark.parametrize("lets", ["waiting", "dead"])
 def test_a_person_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lets: str) -> None:
-    """Line 8: while a person deletes what waits, or what was refused, a proxy can write between two of the steps."""
+    """Line 8: while a user deletes waiting or refused entries, a proxy can write between two of the steps."""
     monkeypatch.setattr("akto_mirror.delivery.spool.by_hand.STEP_ROWS", 2)
     monkeypatch.setattr("akto_mirror.delivery.spool.lock.LOCK_S", 0.01)
-    proxy, person = spool(tmp_path, "proxy"), spool(tmp_path, "person")
+    proxy, user = spool(tmp_path, "proxy"), spool(tmp_path, "user")
     pauses = list[float]()
 
     def pause(seconds: float) -> None:
@@ -317,12 +317,12 @@ def test_a_person_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.Monk
 
     for _ in range(7):
         proxy.put([b"x" * 1000] * 2)
-    proxy.settle(None, [], [Rejected(b"bad", "422")] * 7)
+    proxy.replace(None, [], [Rejected(b"bad", "422")] * 7)
     monkeypatch.setattr("akto_mirror.delivery.spool.by_hand.time", SimpleNamespace(sleep=pause))
-    assert (person.drop_waiting("t") if lets == "waiting" else person.drop_dead()) == (14 if lets == "waiting" else 7)
+    assert (user.drop_waiting("t") if lets == "waiting" else user.drop_dead()) == (14 if lets == "waiting" else 7)
     assert len(pauses) == 3
     assert proxy.owned() == (3 if lets == "waiting" else 17)
-    assert len(person.dead_letters()) == (7 if lets == "waiting" else 0)
+    assert len(user.dead_letters()) == (7 if lets == "waiting" else 0)
 
 
 JUMPS = pytest.mark.parametrize("jump", [3600.0, -3600.0, 10.0**9, -(10.0**9)])
@@ -410,7 +410,7 @@ def test_a_stalled_owner_learns_of_it(tmp_path: Path) -> None:
 def test_dead_letters(tmp_path: Path) -> None:
     """Line 6: they are kept with reason and answer, can be sent again, and can be deleted."""
     mine = spool(tmp_path)
-    assert mine.settle(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
+    assert mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
     letters = mine.dead_letters()
     assert [letter.payload for letter in letters] == BATCH
     assert {letter.reason for letter in letters} == {"422 bad"}
@@ -428,7 +428,7 @@ def test_dead_letters(tmp_path: Path) -> None:
 def test_a_damaged_dead_letter_is_in_nobodys_way(tmp_path: Path, damage: str) -> None:
     """Line 9: what has become of a letter on disk does not keep the others from being sent again."""
     mine = spool(tmp_path)
-    assert mine.settle(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
+    assert mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
     with contextlib.closing(sqlite3.connect(mine.file, isolation_level=None)) as db:
         db.execute(f"UPDATE dead SET payload = {damage} WHERE id = 1")
     assert mine.revive() == 3
@@ -471,7 +471,7 @@ def filled(folder: Path) -> Iterator[Path]:
     mine = spool(folder)
     for number in range(30):
         mine.put([b"%d-%d" % (number, part) + b"x" * 400 for part in range(5)])
-    mine.settle(None, [], [Rejected(entry, "422 bad") for entry in BATCH])
+    mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH])
     mine.release()
     yield mine.file
 
@@ -597,7 +597,7 @@ def test_two_processes_set_aside_once(tmp_path: Path) -> None:
 
 
 def test_a_locked_file(tmp_path: Path) -> None:
-    """Line 9: a file that somebody keeps locked is trouble for now, and no damage."""
+    """Line 9: a file that another process keeps locked is trouble for now, and not damage."""
     driver = Driver(tmp_path / "spool", Durability.DISK)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -653,7 +653,7 @@ def test_opening_waits_for_a_lock_within_a_bound(tmp_path: Path, monkeypatch: py
 def test_a_lock_is_no_trouble_unless_it_lasts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, waits: int
 ) -> None:
-    """Line 9: after another process's lock the disk is tried again within seconds; it is told, once, if it lasts."""
+    """Line 9: after another process's lock the disk is tried again within seconds; it is logged, once, if it lasts."""
     monkeypatch.setattr("akto_mirror.delivery.spool.lock.LOCK_S", 0.01)
     driver = Driver(tmp_path / "spool", Durability.DISK)
     driver.offer(b"one")
@@ -671,7 +671,7 @@ def test_a_lock_is_no_trouble_unless_it_lasts(
     assert driver.clock.now <= 1004 + BUSY_S * (2**waits - 1)
     driver.tend()
     assert (driver.counts.spooled, driver.counts.missing) == (2, 0)
-    told = [record.getMessage() for record in caplog.records if "cannot be used" in record.getMessage()]
-    assert ["locked" in text for text in told] == [True] * (waits > 1)
+    logged = [record.getMessage() for record in caplog.records if "cannot be used" in record.getMessage()]
+    assert ["locked" in text for text in logged] == [True] * (waits > 1)
     driver.run(ok)
     assert sorted(entry for request in driver.requests for entry in request) == [b"one", b"two"]
