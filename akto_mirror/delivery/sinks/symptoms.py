@@ -60,7 +60,7 @@ class Cause(Enum):
     TOKEN = Symptom(
         AUTH,
         "the token is refused",
-        "check that AKTO_API_TOKEN (akto_token) is whole, not expired, and of this account",
+        "check that akto_token or AKTO_API_TOKEN is complete, not expired, and of this account",
     )
     TOKEN_MISSING = Symptom(AUTH, "the service wants a token", "set akto_token or AKTO_API_TOKEN (check: --token)")
     TOKEN_BEARER = Symptom(AUTH, "the token is refused, Bearer and all", "give the token alone, without Bearer")
