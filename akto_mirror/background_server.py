@@ -34,15 +34,15 @@ class _Crowd:
     """Handles what the event loop does not: more connections than descriptors are logged once in a while."""
 
     def __init__(self) -> None:
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
             loop.default_exception_handler(context)
             return
-        if time.monotonic() - self._told_at >= _CROWD_LINE_S:
-            self._told_at = time.monotonic()
+        if time.monotonic() - self._logged_at >= _CROWD_LINE_S:
+            self._logged_at = time.monotonic()
             logger.error("no more connections can be taken (%s); raise the limit with ulimit -n", error.strerror)
         # The loop would try again at once.
         time.sleep(_CROWD_TRY_S)

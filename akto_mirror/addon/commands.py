@@ -51,7 +51,7 @@ class Commands:
 
     @command.command("akto.flush")
     def flush(self) -> str:
-        """Send what waits now, without waiting for a batch to fill."""
+        """Send the waiting entries now, without waiting for a batch to fill."""
         shipper, waiting = self._shipper(), self.session.stats.snapshot().pending
         shipper.flush()
         return f"sending {count(waiting, 'entry')}; see akto.stats" if waiting else "nothing waits to be sent"
@@ -118,7 +118,7 @@ def _delivery(seen: Observation) -> str:
     counts = seen.counts
     disk = f", spool {seen.spool_bytes} bytes, dead letters {seen.dead_bytes} bytes"
     return (
-        f"batches {counts.batches}, failed tries {counts.failures}, requests took {counts.send_seconds:.3f} s,"
+        f"batches {counts.batches}, failed attempts {counts.failures}, requests took {counts.send_seconds:.3f} s,"
         f" sent {counts.sent_bytes} bytes; queue {seen.queue_bytes} of {seen.queue_limit} bytes"
         f"{disk if seen.spool_bytes is not None else ''}, oldest unshipped {seen.oldest_s:.1f} s"
     )

@@ -54,10 +54,10 @@ class DeadLetterCommands:
         folder = _folder(self.session.configured())
         try:
             rows = threads.within(threads.PATIENCE_S, lambda: _rows(folder))
-        except TimeoutError as fault:
-            raise exceptions.CommandError("the disk is slow; try again, or use `akto-mirror spool list`") from fault
-        except SpoolError as fault:
-            raise exceptions.CommandError(printable(str(fault))) from fault
+        except TimeoutError as error:
+            raise exceptions.CommandError("the disk is slow; try again, or use `akto-mirror spool list`") from error
+        except SpoolError as error:
+            raise exceptions.CommandError(printable(str(error))) from error
         return cast(types.Data, [HEAD, *rows] if rows else NOTHING)
 
     @command.command("akto.dead.retry")
@@ -133,7 +133,7 @@ def _in_the_background(act: Callable[[], str]) -> None:
 def _tell(act: Callable[[], str]) -> None:
     try:
         logger.info("akto: %s", act())
-    except UnknownLetterError as fault:
-        logger.warning("akto: %s; see akto.dead", fault)
-    except SpoolError as fault:
-        logger.warning("akto: nothing was done: %s", fault)
+    except UnknownLetterError as error:
+        logger.warning("akto: %s; see akto.dead", error)
+    except SpoolError as error:
+        logger.warning("akto: nothing was done: %s", error)

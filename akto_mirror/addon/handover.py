@@ -1,4 +1,4 @@
-"""How an instance of the addon ends: what waits for its flush, and who takes its shipper over at a reload."""
+"""How an instance of the addon ends: its flush, and the hand-over of its shipper at a reload."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARK_S = 2.0
 
 
 class Flush:
-    """A flush that begins at once or when somebody waits for it.
+    """A flush that begins at once, or when it is awaited.
 
     Args:
         close: begins it; returns what is done when it has ended.

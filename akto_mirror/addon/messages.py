@@ -64,7 +64,7 @@ def any_foreign(addons: Iterable[object]) -> bool:
 
 
 def _is_foreign(addon: object) -> bool:
-    """Tell a script by its hooks, or by having no addons at all; any other addon by where its class comes from."""
+    """Recognise a script by its hooks or by having no addons, and any other addon by the module of its class."""
     if isinstance(addon, ModuleType):
         return not getattr(addon, "addons", ()) or any(hasattr(addon, name) for name in hooks.all_hooks)
     return type(addon).__module__.partition(".")[0] not in KNOWN

@@ -28,8 +28,8 @@ class Metrics:
             return
         try:
             served = None if settings.screen.metrics is None else self._new(*settings.screen.metrics)
-        except ConfigError as fault:
-            self.session.refuse(fault)
+        except ConfigError as error:
+            self.session.refuse(error)
             return
         self.done()
         self._server, self._address = served, settings.screen.metrics
@@ -43,7 +43,7 @@ class Metrics:
     def _new(self, host: str, port: int) -> MetricsServer:
         try:
             served = MetricsServer(host, port, self.session.observe)
-        except OSError as fault:
-            raise ConfigError("akto_metrics", f"{host}:{port}", f"{fault.strerror}; choose another address") from fault
+        except OSError as error:
+            raise ConfigError("akto_metrics", f"{host}:{port}", f"{error.strerror}; choose another address") from error
         logger.info("akto: metrics at http://%s:%d/metrics", host, served.port)
         return served

@@ -81,8 +81,8 @@ class AktoMirror:
         given["akto_kafka"] = [*shown, *(self.session.lasting.kafka | secrets).values()]
         try:
             settings = options.read(given, os.environ, pool.current().size)
-        except ConfigError as fault:
-            self.session.refuse(fault)
+        except ConfigError as error:
+            self.session.refuse(error)
         else:
             self.session.apply(settings)
             if token or secrets:
@@ -98,7 +98,7 @@ class AktoMirror:
         if session.shipper is not None:
             session.shipper.start()
         if session.settings is None:
-            logger.error("akto: nothing is mirrored until the options above are mended")
+            logger.error("akto: nothing is mirrored until the options above are corrected")
         elif not session.settings.sink.destination.url:
             logger.warning(
                 "akto: dry run, nothing is sent; set akto_url=http://HOST:9091 or AKTO_DATA_INGESTION_URL to mirror"

@@ -90,7 +90,7 @@ class Mirroring:
             # Traffic goes on whatever is wrong here, but the loss is counted and seen.
             self.session.stats.lose(Dropped.FAULT)
             self.session.show(flow, Outcome.DROPPED, Dropped.FAULT)
-            logger.warning("akto: dropped an entry by a fault of the addon; please report this", exc_info=True)
+            logger.warning("akto: dropped an entry after an error of the addon; please report this", exc_info=True)
 
     def ship(self, flow: http.HTTPFlow, made: Captured, shipper: Shipper) -> None:
         """Send an entry, and let its flow show what becomes of it."""

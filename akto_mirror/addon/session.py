@@ -101,15 +101,15 @@ class Session:
             raise exceptions.CommandError("the akto_ options are not in order; see the event log")
         return self.settings
 
-    def refuse(self, fault: ConfigError) -> None:
+    def refuse(self, error: ConfigError) -> None:
         """Report a value that cannot be used: at start by a line that ends it, later by leaving the old one in force.
 
         Raises:
             OptionsError: the proxy runs.
         """
         if self.running:
-            raise exceptions.OptionsError(f"{fault} (the old value stays in force)") from fault
-        logger.error("akto: %s", fault)
+            raise exceptions.OptionsError(f"{error} (the old value stays in force)") from error
+        logger.error("akto: %s", error)
 
     def apply(self, settings: Settings) -> None:
         """Use other settings from now on."""

@@ -42,7 +42,7 @@ class Streaming:
         self._bounded = False
 
     def configure(self, updated: set[str]) -> None:
-        """Note mitmproxy's options that need whole bodies, and have streamed ones kept where somebody looks."""
+        """Note mitmproxy's options that need whole bodies, and have streamed ones kept where a user looks at them."""
         del updated
         self._whole_requests = any_set(WHOLE_REQUESTS)
         self._whole_responses = any_set(WHOLE_RESPONSES)

@@ -12,7 +12,7 @@ from akto_mirror.capture.payload.codings import WORKER_DECODERS, prefix_bound
 
 BOM = b"\xef\xbb\xbf"
 
-# Decoded bytes behind the limit that are searched for a fault for which the Worker would ship nothing.
+# Decoded bytes behind the limit that are searched for damage for which the Worker would ship nothing.
 DRAIN = 1024 * 1024
 
 
@@ -32,7 +32,7 @@ EMPTY = Body()
 
 
 def snapshot(raw: bytes | None, limit: int) -> Body:
-    """Take the bounded prefix of a body that mitmproxy holds; None stands for one that nobody kept."""
+    """Take the bounded prefix of a body that mitmproxy holds; None stands for one that was not kept."""
     if raw is None:
         return Body(b"", complete=False)
     bound = prefix_bound(limit)
@@ -48,7 +48,7 @@ def worker_payload(body: Body, coding: str, limit: int) -> str:
     """Return the payload that the Worker ships.
 
     A response in `gzip` or `br`, spelt exactly so, is decoded by the platform, and gives an empty text if anything in
-    it is broken; every other coding stays as it is. A fault that shows only in bytes that were not kept, or more than
+    it is broken; every other coding stays as it is. Damage that shows only in bytes that were not kept, or more than
     `DRAIN` bytes behind the limit, goes unnoticed here.
 
     Args:

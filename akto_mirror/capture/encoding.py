@@ -1,4 +1,4 @@
-"""Entries for the wire: encoded once, and shortened where they are larger than what Akto's side hands on."""
+"""Entries for the wire: encoded once, and shortened where they are larger than what Akto passes on."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ LONGEST_ADDRESS = 45
 
 
 class Exchange(NamedTuple):
-    """What a flow does not tell by itself, or not in the form that an entry needs.
+    """What a flow does not hold, or not in the form that an entry needs.
 
     Attributes:
         request_headers: by `header_map`.

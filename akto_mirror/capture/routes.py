@@ -3,7 +3,7 @@
 The rules are those of Cloudflare's documentation (Workers, Configuration, Routes, "Matching behavior" and
 "Validity"): the only operator is `*`, allowed at the start of the host and at the end of the path; a scheme is
 optional; a host without a path stands for the path `/`; the query string takes part in the match, but a pattern
-cannot hold one; paths are case-sensitive. There is no zone here that would bound a pattern: `*example.com/*` takes in
+cannot hold one; paths are case-sensitive. No zone bounds a pattern here: `*example.com/*` takes in
 `example.com`, its subhosts and `notexample.com`, and a request's port is not looked at.
 """
 

@@ -30,7 +30,7 @@ def any_of(targets: Iterable[str]) -> re.Pattern[str]:
 
 
 def judge(status: int, request_type: str, response_type: str, target: re.Pattern[str]) -> Skip | None:
-    """Apply the Worker's rules to an exchange that is no WebSocket upgrade; None means capture.
+    """Apply the Worker's rules to an exchange that is not a WebSocket upgrade; None means capture.
 
     Args:
         status: the response's status code.

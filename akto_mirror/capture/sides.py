@@ -15,7 +15,7 @@ from akto_mirror.capture.payload.render import Rendered, Source, render
 # The fetch standard's null body statuses: workerd gives such a response no body, even if one was sent.
 BODILESS = frozenset({101, 103, 204, 205, 304})
 
-# What tells the coding of compressed messages: gRPC's, and that of Connect's streams.
+# The headers that name the coding of compressed messages: gRPC's, and that of Connect's streams.
 MESSAGE_CODINGS = ("grpc-encoding", "connect-content-encoding")
 
 

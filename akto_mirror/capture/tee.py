@@ -87,7 +87,7 @@ class Rule(NamedTuple):
 
 
 def attach_to_request(flow: http.HTTPFlow, rule: Rule) -> None:
-    """Put a tee on a request's body if it is to pass while it comes, or if somebody else streams it already.
+    """Put a tee on a request's body if it is to pass while it arrives, or if another addon streams it already.
 
     An answer that another addon gives in `requestheaders` ends the streaming: mitmproxy cannot have both.
     """
@@ -100,7 +100,7 @@ def attach_to_request(flow: http.HTTPFlow, rule: Rule) -> None:
 
 
 def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule) -> None:
-    """Put a tee on a response's body if it is to pass while it comes, or if somebody else streams it already."""
+    """Put a tee on a response's body if it is to pass while it arrives, or if another addon streams it already."""
     if _is_refused(response):
         return
     if response.stream or (rule.mode is not Mode.NEVER and _response_passes(flow.request, response, rule)):
@@ -154,7 +154,7 @@ def _request_passes(request: http.Request, rule: Rule) -> bool:
     """RFC 9112, section 6.3: a request of HTTP/1 that announces no body has none; HTTP/2 and 3 need not announce it.
 
     One that asks for another protocol stays with mitmproxy, which in its `request` hook forbids HTTP/2 in clear text:
-    the connection would turn into a tunnel that nobody looks into.
+    the connection would turn into an uninspected tunnel.
     """
     framing = _framing(request.headers.fields)
     if framing.upgrade or (rule.bounded and framing.is_open):

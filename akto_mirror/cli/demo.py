@@ -39,7 +39,7 @@ def _look(url: str) -> None:
     try:
         say(f"\nThe inventory is at {url} until you press Ctrl-C.")
         if not webbrowser.open(url):
-            say("There is no browser here that could be opened: open that address in yours.")
+            say("No browser was found here; open that address in yours.")
         wait_for(threading.Event())
     except KeyboardInterrupt:
         say("stopped")

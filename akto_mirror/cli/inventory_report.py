@@ -78,7 +78,7 @@ def _nothing(inventory: Inventory, host: str) -> str:
     if inventory.total:
         names = ", ".join(dict.fromkeys(endpoint.host for endpoint in inventory.endpoints()))
         return f"no endpoint of the host {printable(host)}; there are: {isolated(printable(names))}"
-    return "there is no entry in these files; see what is skipped with: akto-mirror replay --dry-run FILE"
+    return "these files make no entry; to see what is skipped, run: akto-mirror replay --dry-run FILE"
 
 
 def _write(document: dict[str, Any], output: Path | None, *, quiet: bool) -> None:
@@ -141,7 +141,7 @@ def _read_base(path: Path) -> dict[str, Any]:
     except (msgspec.DecodeError, ValueError, RecursionError):
         document = _read_yaml(path, data)
     if not isinstance(document, dict):
-        raise UserError(f"{shown(path)}: not an OpenAPI document: it is no object")
+        raise UserError(f"{shown(path)}: not an OpenAPI document: not a JSON or YAML object")
     return document
 
 

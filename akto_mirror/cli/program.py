@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="akto-mirror",
         description="Mirror API traffic to Akto. The mirror itself is a script for mitmproxy (see addon-path); these "
-        "commands try it out, check it, ship recorded flows and look after what waits on disk.",
+        "commands try it out, check it, ship recorded flows and manage the entries on disk.",
         epilog="`akto-mirror COMMAND --help` explains a command.",
     )
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="show the version and exit")
@@ -108,7 +108,7 @@ class _Help(argparse.HelpFormatter):
 def _add(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int], epilog: str = ""
 ) -> argparse.ArgumentParser:
-    """Add a command; what it does is told by its function's docstring."""
+    """Add a command; its help is its function's docstring."""
     text = " ".join((run.__doc__ or "").split())
     parser = commands.add_parser(
         name,

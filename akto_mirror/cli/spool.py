@@ -1,4 +1,4 @@
-"""`akto-mirror spool`: what waits on disk, and what was refused for good."""
+"""`akto-mirror spool`: waiting batches on disk, and dead letters."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments, and its actions."""
     parser.add_argument("--dir", default="", metavar="DIR", help=FOLDER)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _action(actions, "status", "Show how much waits, for whom, and how much was refused.")
+    _action(actions, "status", "Show how many entries wait for which server, and how many were refused.")
     shown = _action(actions, "list", "Show the entries that were refused for good, with their numbers and the answers.")
     shown.add_argument("--json", action="store_true", help="show only the entries themselves, one JSON object a line")
     _add_retry(
-        _action(actions, "retry", "Let refused entries be sent again, or send what waits for one server to another.")
+        _action(actions, "retry", "Send refused entries again, or redirect the entries that wait for one server.")
     )
-    _add_drop(_action(actions, "drop", "Delete refused entries, or what waits for one server."))
+    _add_drop(_action(actions, "drop", "Delete refused entries, or the entries that wait for one server."))
 
 
 def _action(actions: Actions, name: str, text: str) -> argparse.ArgumentParser:
@@ -52,7 +52,7 @@ def _add_retry(parser: argparse.ArgumentParser) -> None:
         "id", nargs="*", type=int, default=[], metavar="ID", help="the numbers that `list` shows (default: all)"
     )
     what.add_argument(
-        "--from", dest="start", metavar="TARGET", help="instead: what waits for TARGET, as `status` shows it"
+        "--from", dest="start", metavar="TARGET", help="instead: the entries that wait for TARGET, as `status` shows it"
     )
     parser.add_argument(
         "--to", dest="end", metavar="URL", help="where they are to be sent, as in akto_url (default: as before)"
@@ -70,9 +70,9 @@ def _add_drop(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look after what waits on disk.
+    """Manage the entries on disk.
 
-    Shows what waits and what was refused for good, and lets both be sent elsewhere or deleted; a running proxy need not
+    Shows waiting and refused entries, and sends them elsewhere or deletes them; a running proxy need not
     be stopped for it. The spool is that of the user who runs this: for a service, run it as the service's user.
     """
     from akto_mirror.delivery.spool.errors import SpoolError  # noqa: PLC0415 - costs start-up time
@@ -101,11 +101,11 @@ def _check(args: argparse.Namespace) -> None:
 
 def _nothing(args: argparse.Namespace, spool: Spool) -> int:
     """Say that there is no spool; where one was named, that is an error."""
-    told = f"nothing is on disk: {printable(str(spool.file))} does not exist"
+    missing = f"nothing is on disk: {printable(str(spool.file))} does not exist"
     if args.dir:
-        raise UserError(told)
-    told += "; for a proxy of another user, run this as that user, with its XDG_STATE_HOME"
-    _aside(args, told)
+        raise UserError(missing)
+    missing += "; for a proxy of another user, run this as that user, with its XDG_STATE_HOME"
+    _aside(args, missing)
     return 0
 
 

@@ -194,7 +194,7 @@ def _texts(value: Any) -> Sequence[str]:
 
 
 def _is_unicode(value: str) -> bool:
-    """Tell bytes of the command line that Python could not decode, and keeps as lone surrogates."""
+    """Return whether a text has bytes of the command line that Python could not decode (lone surrogates)."""
     return not any("\ud800" <= char <= "\udfff" for char in value)
 
 

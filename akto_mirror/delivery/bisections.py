@@ -138,7 +138,7 @@ class Bisections:
         return self._taken(heapq.heappop(self._later)[2])
 
     def take_settling(self, now: float, passes: int) -> Batch | None:
-        """Take a part that was refused and is due again if something has passed since, for then it can be settled."""
+        """Take a part that was refused and is due again if something has passed since, for then it can be resolved."""
         self._forget_closed()
         if self._later and passes > self._parts[self._later[0][2]].refusals.last:
             return self.take_refused(now)

@@ -109,7 +109,7 @@ class PoisonFilter:
         return part.whole if part else self.bisections.begin(tried, self._refusals.pop(_key(tried), NEVER_REFUSED))
 
     def take_part(self, now: float, *, wants_pass: bool) -> Batch | None:
-        """Take a part to try: one that can be settled, a fresh one, or one that was refused before."""
+        """Take the part to send next: one that can be resolved, a new one, or one that was refused before."""
         settling = None if wants_pass else self.bisections.take_settling(now, self.poison.passes)
         return settling or self.take_fresh_part() or self.bisections.take_refused(now)
 

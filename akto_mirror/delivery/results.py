@@ -24,7 +24,7 @@ DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to send a batch: how it went, and how many seconds it took."""
+    """One attempt to send a batch: how it went, and how many seconds it took."""
 
     batch: Batch
     result: SendResult

@@ -117,7 +117,7 @@ class _Talk:
     """One conversation with the brokers, whose first answer several steps look at.
 
     Args:
-        target: whom to talk to.
+        target: the brokers to ask.
     """
 
     def __init__(self, target: KafkaTarget) -> None:

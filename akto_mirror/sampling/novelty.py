@@ -56,7 +56,7 @@ class Record:
         left_out: exchanges that were not sent since the endpoint was first seen.
         reported: how many of them an entry has reported.
         is_crowded: whether it has more features than are remembered.
-        salt: tells its hashes from those of all other records.
+        salt: makes its hashes differ from those of all other records.
     """
 
     __slots__ = ("_features", "_sent", "_window", "is_crowded", "left_out", "reported", "salt")

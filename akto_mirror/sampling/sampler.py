@@ -153,7 +153,7 @@ class Sampler:
             self._set_caps()
 
     def account(self, most: int) -> Account:
-        """Return what was left out, with at most so many endpoints; called from any thread."""
+        """Return what was left out, with at most this many endpoints; may be called from any thread."""
         seen = self._novelty
         return Account(seen.most_left_out(most), self._left_out, len(seen), seen.forgotten, seen.size)
 

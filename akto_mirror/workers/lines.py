@@ -32,7 +32,7 @@ class NumberedLines(io.TextIOBase):
         return self._stream.errors
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return that it can be written to."""
         return True
 
     def fileno(self) -> int:
@@ -47,7 +47,7 @@ class NumberedLines(io.TextIOBase):
         """Write the lines that are complete.
 
         Raises:
-            OSError: there is no reader any more.
+            OSError: the reader has gone.
         """
         *lines, self._rest = (self._rest + text).split("\n")
         if lines:

@@ -45,7 +45,7 @@ class Listener:
         self._open = 0
         self._accepts = False
         self._is_over = False
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
         self._taking: set[asyncio.Task[None]] = set()
         self._resume()
 
@@ -99,8 +99,8 @@ class Listener:
         """Leave new connections waiting until there is room."""
         self._pause()
         self._loop.call_later(LOOK_S, self._resume)
-        if self._loop.time() - self._told_at >= LINE_S:
-            self._told_at = self._loop.time()
+        if self._loop.time() - self._logged_at >= LINE_S:
+            self._logged_at = self._loop.time()
             logger.warning("akto: new connections wait (%s); more need a higher limit (ulimit -n)", why)
 
     async def _take(self, accepted: socket.socket) -> None:

@@ -18,7 +18,7 @@ MOST_SOCKETS = 64
 
 
 class Listen(msgspec.Struct, tag=True, frozen=True):
-    """A worker asks for the sockets that listen at an address; `key` tells listeners at port 0 apart."""
+    """A worker asks for the sockets that listen at an address; `key` distinguishes listeners at port 0."""
 
     key: str
     host: str

@@ -51,7 +51,7 @@ class Worker:
         threading.Thread(target=self._read, name="akto-parent", daemon=True).start()
 
     def ready(self) -> None:
-        """Tell the parent that connections are accepted, and begin to report."""
+        """Report to the parent that connections are accepted, and begin to send counts."""
         self._say(Ready())
         threading.Thread(target=self._go_on_reporting, name="akto-report", daemon=True).start()
 

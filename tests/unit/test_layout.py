@@ -110,7 +110,7 @@ unit/ingestion/test_service.py
 unit/ingestion/entries/test_http_archive.py
     ingestion.entries.curl ingestion.entries.urls
 unit/ingestion/test_inventory.py
-    ingestion.samples ingestion.entries.sensitive ingestion.entries.endpoints
+    ingestion.samples ingestion.entries.endpoints
     ingestion.entries.fields ingestion.entries.frames ingestion.entries.kinds
     ingestion.entries.reading ingestion.entries.xml ingestion.views path_templates
 unit/ingestion/entries/test_shapes.py

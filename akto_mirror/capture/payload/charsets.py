@@ -65,7 +65,7 @@ def _codec(data: bytes, content_type: str, kind: Format) -> str:
 
 
 def _keeps_ascii(codec: str) -> bool:
-    """Tell a charset in which the bytes of ASCII mean ASCII, and nothing is shifted by escapes."""
+    """Return whether the bytes of ASCII mean ASCII in a charset, without escapes that shift them."""
     return not codec.startswith(("utf-16", "utf-32", "iso2022"))
 
 

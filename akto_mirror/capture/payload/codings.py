@@ -157,15 +157,15 @@ def _brotli_by_pieces(data: bytes, bound: int) -> Decoded:
             return Decoded(bytes(out), ended=False, rest=data[sound:])
 
 
-def _longest_sound(data: bytes, decode: Callable[[bytes], object], fault: type[Exception]) -> int:
-    """Return the length of the longest head of `data` that a decoder takes without a fault, found by bisection."""
+def _longest_sound(data: bytes, decode: Callable[[bytes], object], error: type[Exception]) -> int:
+    """Return the length of the longest head of `data` that a decoder takes without a error, found by bisection."""
     sound, unsound = 0, len(data)
     while unsound - sound > 1:
         middle = (sound + unsound) // 2
         try:
             decode(data[:middle])
             sound = middle
-        except fault:
+        except error:
             unsound = middle
     return sound
 
@@ -192,7 +192,7 @@ def _br(data: bytes, bound: int) -> Decoded:
 
 
 def _zstd(data: bytes, bound: int) -> Decoded:
-    """The library gives nothing out where it finds a fault, so that the sound part must be searched for.
+    """The library gives nothing out where it finds a error, so that the sound part must be searched for.
 
     It does not show whether the last frame came to its end: what gave something is taken for whole.
     """
@@ -211,7 +211,7 @@ def _read_zstd(data: bytes, bound: int) -> bytes:
         return reader.read(bound)
 
 
-# The kinds of stream that zlib tells apart by its `wbits`.
+# The kinds of stream that zlib distinguishes by its `wbits`.
 GZIP, ZLIB, RAW = 31, 15, -15
 
 # What the Worker's platform decodes.

@@ -2,7 +2,7 @@
 
 The text before the cut is split by its strings, and pairs of brackets are collapsed, all by the interpreter's own
 functions for bytes; only the last few hundred bytes are read token by token. The whole text is never checked: what
-Akto's runtime takes and strict parsers do not (NaN, a trailing comma) is closed as well, and text that is no JSON at
+Akto's runtime takes and strict parsers do not (NaN, a trailing comma) is closed as well, and text that is not JSON at
 all is found out where its brackets do not match or its last tokens make no sense.
 """
 
@@ -89,14 +89,14 @@ def is_deep(data: bytes, deepest: int = MAX_DEPTH) -> bool:
 
 
 def _is_shallow(data: bytes, most: int) -> bool:
-    """Tell the end of whole JSON that adds few levels: what is open somewhere was opened before, and closes behind."""
+    """Return whether the end of whole JSON adds few levels: each open one was opened before and is closed later."""
     half = len(data) // 2
     begin, end = data[:half], data[half:]
     return _has_few(begin, b"[{", most) and _has_few(end, b"[{", most) and _has_few(end, b"]}", most)
 
 
 def _may_be_deep(data: bytes, deepest: int, outer: int) -> bool:
-    """Tell the beginning of JSON that may be too deep, or has more levels open at its end than the outer ones."""
+    """Return whether the beginning of JSON may be too deep, or has more levels open at its end than the outer ones."""
     brackets = _brackets(_masked(data))
     left = _open(brackets)
     return left is None or len(left) > outer or _stays_deep(brackets, deepest)
@@ -129,7 +129,7 @@ def depth_cut(data: bytes, deepest: int = MAX_DEPTH) -> int:
 
 
 def _stays_deep(brackets: bytes, deepest: int) -> bool:
-    """Tell text that may be too deep: each step takes at most two levels off it, and it is no deeper than its rest."""
+    """Return whether text may be too deep: each step removes at most two levels, and the rest is at least as deep."""
     for step in range(COLLAPSES):
         if brackets.count(b"[") + brackets.count(b"{") + 2 * step <= deepest:
             return False

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from akto_mirror.capture.payload.charsets import whole_characters
 
-# Tokens of the tail. Only text that is no JSON has more, or values without a bracket that follow one another.
+# Tokens of the tail. Only text that is not JSON has more, or values without a bracket that follow one another.
 MAX_TOKENS = 4_096
 
 CLOSERS = bytes.maketrans(b"[{", b"]}")

@@ -47,7 +47,7 @@ def _unquoted(value: str) -> str:
 
 
 def reported(content_type: str) -> str:
-    """Return a content type as Akto's runtime compares it: in lower case, but for values that cases tell apart.
+    """Return a content type as Akto's runtime compares it: in lower case, but for values that differ by case.
 
     The values of `boundary`, `action`, `start` and other parameters stay as they are, only `charset` is lowered too.
     """
@@ -95,7 +95,7 @@ _known_framed = lru_cache(maxsize=1024)(_framed)
 
 
 def is_grpc(kind: str) -> bool:
-    """Tell by its essence a type of length-prefixed messages: gRPC, gRPC-web, and Connect's streams of JSON."""
+    """Return whether a type is one of length-prefixed messages: gRPC, gRPC-web, and Connect's streams of JSON."""
     return kind.startswith("application/grpc") or kind == "application/connect+json"
 
 

@@ -26,7 +26,7 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 LINE_CONTROL = re.compile(rb"[\t\n\r]")
 
-# A text of few different bytes, such as one repeated, may read as fields by chance; another does not, to so many.
+# A text of few different bytes, such as one repeated, may read as fields by chance; another does not, at this number.
 FEW_BYTES = 4
 FEW_FIELDS = 4
 
@@ -102,7 +102,7 @@ def _tags(kind: int) -> bytes:
     return b"[" + b"".join(b"\\x%02x" % (number << 3 | kind) for number in range(1, 16)) + b"]"
 
 
-# Numbers that follow one another, each with a tag of one byte. What begins each alternative tells them apart.
+# Numbers that follow one another, each with a tag of one byte. The beginning of each alternative distinguishes them.
 NUMBERS = re.compile(
     rb"(?:%b[\x80-\xff]{0,9}[\x00-\x7f]|%b.{8}|%b.{4})+" % (_tags(VARINT), _tags(FIXED64), _tags(FIXED32)), re.DOTALL
 )

@@ -174,7 +174,7 @@ class _Outline:
             self.marks.append(_Mark(at, _Kind.END, name))
 
     def _is_empty(self, at: int) -> bool:
-        """Tell the end of an empty element, which expat reports where its one tag ends."""
+        """Return whether an element is empty, which expat reports where its one tag ends."""
         if not self._data.endswith(b"/>", 0, at) or not self.marks or self.marks[-1].kind is not _Kind.START:
             return False
         return self.marks[-1].end(self._data) == at

@@ -26,7 +26,7 @@ LookInto = Callable[[bytes, str], bytes]
 
 
 def is_grpc_text(text: bytes) -> bool:
-    """Tell a payload of gRPC as it is reported: base64 of a head and a message."""
+    """Return whether a text is a gRPC payload as entries hold it: base64 of a head and a message."""
     return bool(text) and grpc.messages(grpc.unwrapped(text), "", len(text)) is not None
 
 
@@ -97,7 +97,7 @@ def _boundary(data: bytes, content_type: str) -> bytes:
 
 
 def are_events(data: bytes, content_type: str) -> bool:
-    """Tell an event stream by its type, or by its first line."""
+    """Return whether a payload is an event stream, by its type or its first line."""
     return "event-stream" in content_type or EVENT_LINE.match(data) is not None
 
 

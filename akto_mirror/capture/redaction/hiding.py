@@ -234,7 +234,7 @@ class Hiding:
 
 
 def _is_bare(data: bytes, start: int, end: int) -> bool:
-    """Tell a number from digits in a string, by what stands beside it in JSON."""
+    """Return whether digits are a number of JSON and not part of a string, by what stands beside them."""
     before, after = data[max(0, start - 64) : start].rstrip()[-1:], data[end : end + 64].lstrip()[:1]
     return before in (b":", b"[", b",") and after in (b",", b"]", b"}", b"")
 
@@ -245,7 +245,7 @@ def is_unreadable(data: bytes) -> bool:
 
 
 def _header_mask(value: str) -> str:
-    """Hide a header's value but for its scheme (`Bearer`, `Basic`), by which Akto tells how a client logs in."""
+    """Hide a header's value but for its scheme (`Bearer`, `Basic`), by which Akto recognises how a client logs in."""
     scheme = SCHEME.match(value)
     rest = value[scheme.end() :] if scheme else value
     return (scheme[0] if scheme else "") + mask(rest.encode("utf-8", "replace")).decode()

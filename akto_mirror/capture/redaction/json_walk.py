@@ -60,7 +60,7 @@ class _Frame:
 
 
 def is_readable(data: bytes) -> bool:
-    """Tell JSON, several values of it, one a line, and JSON that was cut: what `walk` reads as a parser would."""
+    """Return whether a text is JSON, one or several values, whole or cut, which `walk` reads as a parser would."""
     if json.is_json(data):
         return True
     lines = [line for line in data.replace(RECORD_MARK, b"\n").splitlines() if line.strip()]

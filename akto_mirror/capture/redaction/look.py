@@ -13,7 +13,7 @@ from akto_mirror.capture.redaction.rules.names import Names
 
 MASK = b"[redacted]"
 
-# Akto tells by a JWT that an API asks for one: `{"alg":"HS256","typ":"JWT"}`, `{"sub":"redacted"}`, and no signature.
+# Akto sees by a JWT that an API asks for one: `{"alg":"HS256","typ":"JWT"}`, `{"sub":"redacted"}`, and no signature.
 MADE_UP_JWT = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJyZWRhY3RlZCJ9.cmVkYWN0ZWQ"
 
 WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())

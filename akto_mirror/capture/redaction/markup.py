@@ -30,7 +30,7 @@ MAY_BE = re.compile(rb"<[A-Za-z_!?/]|&lt;")
 
 
 def may_be(data: bytes) -> bool:
-    """Tell a text in which there may be tags."""
+    """Return whether a text may have tags."""
     return MAY_BE.search(data) is not None
 
 

@@ -16,7 +16,7 @@ SEMICOLON = b";"
 
 
 def is_form(data: bytes) -> bool:
-    """Tell a text that is one or more pairs."""
+    """Return whether a text is one or more pairs."""
     return IS_FORM.match(data) is not None
 
 
@@ -60,7 +60,7 @@ def inner(value: bytes, look: Look) -> bytes:
 
 
 def cookies(value: str, look: Look, *, whole: bool) -> str:
-    """Hide the values of cookies by their names, or all of them: Akto tells by the names how a client logs in."""
+    """Hide the values of cookies by their names, or all of them: Akto recognises by the names how a client logs in."""
     return "; ".join(_cookie(pair.strip(), look, whole=whole) for pair in value.split(";"))
 
 

@@ -1,7 +1,7 @@
 r"""Text that is no format: lines of YAML, TOML, INI and headers, code, logs, GraphQL, and what is nearly JSON.
 
 A linear search around the places where the gate fired. A name, what may follow it, and a separator; then a value in
-quotes, in brackets, up to the end of the line, or up to what ends a word. What it cannot tell it hides.
+quotes, in brackets, up to the end of the line, or up to what ends a word. What it cannot judge it hides.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class _Search:
             self._word(value, rule)
 
     def _is_likely(self, value: int) -> bool:
-        """Tell a value from the next word of a sentence: it has a digit, or is long, or a scheme stands before it."""
+        """Return whether a word is a value, not prose: it has a digit, is long, or follows a scheme."""
         data = self._data
         word = WORD.match(data, value)
         if not word:
@@ -282,7 +282,7 @@ def _decoded(text: bytes) -> bytes | None:
 
 
 def _opens(data: bytes, position: int) -> bool:
-    """Tell a bracket before a position."""
+    """Return whether a bracket stands before a position."""
     return data[position - 1 : position] in (b"(", b"[")
 
 

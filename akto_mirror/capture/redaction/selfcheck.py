@@ -1,4 +1,4 @@
-"""Tries redaction out before anything is mirrored: an interpreter or a library that hides nothing must not ship."""
+"""Checks redaction before anything is mirrored: where an interpreter or a library hides nothing, nothing is shipped."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def parse(url: str) -> Destination:
 
 
 def spool_target(to: Destination, uds: str) -> str:
-    """Name whom batches on disk are for: the server, so that a path that was mended gets what the wrong one did not."""
+    """Name the server that batches on disk are for; a corrected path then gets the batches of the wrong one."""
     if to.scheme == "file":
         return to.url
     if to.scheme == "kafka":

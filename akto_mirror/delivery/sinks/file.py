@@ -28,7 +28,7 @@ NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, e
 
 
 class FileSink:
-    """Appends entries to a file, which it opens anew for each batch, so that rotation works.
+    """Appends entries to a file, which it opens again for each batch, so that rotation works.
 
     Processes that share a file write one after another.
     """

@@ -112,7 +112,7 @@ class HttpSink:
             return SendResult(status, self._hidden(head.decode("utf-8", "replace")), retry_after, cause=cause)
 
     def _cause(self, error: Exception) -> Cause:
-        """Return what an error comes from; what waits for the end of a handshake until it is late may speak no TLS."""
+        """Return what an error comes from; a handshake that does not end in time hints at a port without TLS."""
         cause = Cause.SLOW if self._aborted else network_errors.cause(error)
         return Cause.NO_TLS if cause is Cause.SLOW and self._in_handshake else cause
 

@@ -22,7 +22,7 @@ class Watch:
         self._looked_at = float("-inf")
 
     def dead(self, signs: Mapping[str, float], now: float) -> set[str]:
-        """Look at all signs of life, and return whose have not changed for a lease.
+        """Look at all signs of life, and return the owners without a new one for the length of a lease.
 
         After a long pause of this process, as when the machine slept, the others have half a lease to show that they
         live: of the time between two looks no more counts.

@@ -1,4 +1,4 @@
-"""Sessions in the spool: whose batches are whose, and whom they are for. Statements only, within a transaction.
+"""Sessions in the spool: which process owns a batch, and which target it is for. Statements only, within a transaction.
 
 A session is what one process stores for one target. It changes hands, or goes to another target, as a whole: one short
 row is written over, however many batches it holds.

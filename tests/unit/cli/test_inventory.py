@@ -148,11 +148,11 @@ def test_lines_that_are_no_entries_are_counted(tmp_path: Path, capsys: pytest.Ca
     [
         (["{missing}"], "missing: No such file or directory; name a file that can be read"),
         (["{text}"], "neither a flow file of mitmproxy nor a HAR file"),
-        (["{empty}"], "there is no entry in these files; see what is skipped with: akto-mirror replay --dry-run FILE"),
+        (["{empty}"], "these files make no entry; to see what is skipped, run: akto-mirror replay --dry-run FILE"),
         (["{good}", "--host", "nope"], "no endpoint of the host nope; there are: shop.example"),
         (["{good}", "--base", "{missing}"], "missing: No such file or directory; name an OpenAPI document with --base"),
         (["{good}", "--base", "{text}"], "text: neither YAML nor JSON"),
-        (["{good}", "--base", "{list}"], "list: not an OpenAPI document: it is no object"),
+        (["{good}", "--base", "{list}"], "list: not an OpenAPI document: not a JSON or YAML object"),
         (["{good}", "--base", "{good}"], "good: not an OpenAPI document of version 3: it needs openapi: 3.x and paths"),
         (["{good}", "-o", "{missing}/x"], "cannot write"),
     ],

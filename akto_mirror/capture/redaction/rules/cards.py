@@ -48,7 +48,7 @@ def is_card(data: bytes, start: int, end: int) -> bool:
 
 
 def _stands_alone(data: bytes, start: int, end: int) -> bool:
-    """Tell digits that are not part of a longer number, word, decimal fraction or identifier."""
+    """Return whether digits are not part of a longer number, word, decimal fraction or identifier."""
     before, after = data[max(0, start - 2) : start], data[end : end + 2]
     if before[-1:].isalnum() or before[-1:] in (b"_", b".") or after[:1].isalnum() or after[:1] == b"_":
         return False

@@ -1,4 +1,4 @@
-"""Expressions of linear time: google-re2, or Python's own module where there is no wheel of it, which is slower."""
+"""Expressions of linear time: google-re2, or, slower, Python's own module where google-re2 has no wheel."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _options(*, ignore_case: bool = False) -> object:
 
 
 def which(patterns: Sequence[str], keywords: Sequence[str]) -> Callable[[bytes], list[int]]:
-    """Return what tells which of the expressions are found in bytes, by their positions in the sequence.
+    """Return a function that finds which of the expressions match in bytes, by their positions in the sequence.
 
     Args:
         patterns: the expressions, valid each by itself.

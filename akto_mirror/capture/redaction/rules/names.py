@@ -84,7 +84,7 @@ MOST_JOINED = 5
 
 
 def words(name: str) -> list[str]:
-    """Return the words of a name in lower case, parted at all that is no letter or digit, and at changes of case."""
+    """Return the words of a name in lower case, split at characters but letters and digits, and at changes of case."""
     return [word.lower() for word in WORDS.findall(name)[:MAX_WORDS]]
 
 

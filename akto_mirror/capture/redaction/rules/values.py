@@ -39,7 +39,7 @@ class _Finder(NamedTuple):
     own: bool
 
 
-# Where a word begins or ends. For known values `_` is no part of one: `token_ghp_…`.
+# Where a word begins or ends. For known values `_` is not part of a word: `token_ghp_…`.
 BOUND = r"\b"
 LOOSE_BOUND = r"(?:\b|_)"
 

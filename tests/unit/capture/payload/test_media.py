@@ -26,7 +26,7 @@ from akto_mirror.outcomes import Format
     ],
 )
 def test_what_is_reported(given_type: str, reported: str) -> None:
-    """Lower case, but for values that cases tell apart."""
+    """Lower case, but for values that differ by case."""
     assert media.reported(given_type) == reported
 
 
