@@ -24,6 +24,9 @@ from akto_mirror.replay.har.attachments import AttachmentError, Attachments
 from akto_mirror.replay.har.headers import Fields
 
 NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+# What is in neither alphabet of base64, so that a text was never encoded, whatever its maker says of it.
+FOREIGN = re.compile(r"[^A-Za-z0-9+/=\s_-]")
+BASE64 = frozenset({"base64", "base64url"})
 URL_SAFE = str.maketrans("-_", "+/")
 
 # How bodies begin that are still in their coding, which a HAR file holds only where its maker could not decode them.
@@ -60,7 +63,7 @@ class Bodies:
 
         Chrome leaves out a form's text at times, HTTP Toolkit has binaries apart.
         """
-        posted = values.mapping(request.get("postData"))
+        posted = values.content(request.get("postData"))
         found = self._held(posted, "request")
         if not found and posted.get("params") and not self._names_file(posted):
             found = params.body(posted["params"], _form_type(posted, fields))
@@ -71,7 +74,7 @@ class Bodies:
 
     def of_response(self, response: Mapping[str, Any], fields: Fields, method: str, status: int) -> bytes | None:
         """Return a response's body as it was sent."""
-        content = values.mapping(response.get("content"))
+        content = values.content(response.get("content"))
         found = self._held(content, "response")
         if not found and (method == "HEAD" or status < 200 or status in BODILESS):
             return b""
@@ -84,7 +87,8 @@ class Bodies:
         if content.get("text") is None:
             return None
         text = values.text(content["text"])
-        return unbase64(text) if values.line(content.get("encoding")).lower() == "base64" else values.encoded(text)
+        encoding = values.line(content.get("encoding")).lower()
+        return unbase64(text) if encoding in BASE64 and not FOREIGN.search(text) else values.encoded(text)
 
     def _names_file(self, content: Mapping[str, Any]) -> bool:
         return self.attachments is not None and bool(content.get("_file"))

@@ -15,6 +15,11 @@ def mapping(given: Any) -> Mapping[str, Any]:
     return given if isinstance(given, dict) else {}
 
 
+def content(given: Any) -> Mapping[str, Any]:
+    """Return the object that holds a body; a bare text is the body itself."""
+    return {"text": given} if isinstance(given, str) else mapping(given)
+
+
 def text(given: Any) -> str:
     """Return a string as it is, nothing for null, and of anything else its JSON."""
     if isinstance(given, str):

@@ -122,6 +122,23 @@ def test_a_body_that_its_maker_could_not_decode_stays_as_it_is() -> None:
     assert flow.response.raw_content == raw
 
 
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        ({"text": "eyJvayI6MX0=\r\n", "encoding": " BASE64"}, b'{"ok":1}'),
+        ({"text": "eyJ4IjoiP34_In0", "encoding": "base64url"}, b'{"x":"?~?"}'),
+        ({"text": '{"ok":1}', "encoding": "base64"}, b'{"ok":1}'),
+        ({"text": '{"ok":1}', "encoding": "utf8"}, b'{"ok":1}'),
+        ('{"ok":1}', b'{"ok":1}'),
+    ],
+)
+def test_a_text_is_decoded_only_if_it_can_be_base64(content: Any, body: bytes) -> None:
+    """However its maker names the encoding; a body that stands there by itself counts as well."""
+    flow = read({"method": "POST", "postData": content, "headers": [JSON]}, {"content": content})
+    assert flow.response
+    assert (flow.request.raw_content, flow.response.raw_content) == (body, body)
+
+
 @pytest.mark.parametrize("status", [0, "0", None, -1, "", "x", 99, 1000])
 def test_no_status_is_no_response(status: object) -> None:
     """Blocked and broken exchanges have none, whatever their maker writes."""
