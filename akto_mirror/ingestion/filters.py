@@ -171,7 +171,7 @@ def formats_of(endpoint: Endpoint) -> list[str]:
 def facets(endpoints: Sequence[Endpoint]) -> dict[str, list[tuple[str, int]]]:
     """Return what the endpoints could be filtered by next: values by key, each with its number of endpoints."""
     counts: dict[str, Counter[str]] = {
-        key: Counter() for key in ("sensitive", "concern", "auth", "status", "kind", "method")
+        key: Counter() for key in ("concern", "auth", "status", "sensitive", "kind", "method")
     }
     for endpoint in endpoints:
         counts["method"][endpoint.method] += 1
