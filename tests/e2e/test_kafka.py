@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.faults.load import Api
 from tests.faults.server import wait_for
 from tests.support import kafka
 from tests.support.kafka import TOPIC, Broker, MockCluster
-from tests.support.proxy import running_mitmdump
+from tests.support.proxy import running_mitmdump, under_run
 
 # Retries soon, so that a test need not wait for what a user would.
 PACE = Pace(first_s=0.05, longest_s=0.5, slow_s=0.5)
@@ -202,6 +203,38 @@ def test_errors_at_random_lose_nothing(cluster: MockCluster, tmp_path: Path) -> 
     wait_for(shipped(to, 300))
     close(to)
     assert set(cluster.values(300)) == set(entries(300))
+
+
+def test_a_clock_that_jumps_costs_nothing(
+    cluster: MockCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way it is set, with brokers there and away; only the monotonic clock decides."""
+    clock, to = time.time, shipper(cluster.brokers, tmp_path, timeout_s=1)
+
+    def deliver(start: int, days: int) -> None:
+        monkeypatch.setattr(time, "time", lambda: clock() + days * 86400)
+        cluster.down()
+        failed = to.stats.snapshot().failures
+        offer(to, entries(10, start=start))
+        wait_for(lambda: to.stats.snapshot().failures > failed)
+        cluster.up()
+        wait_for(shipped(to, start + 10))
+
+    for start, days in ((0, 3650), (10, -3650), (20, 0)):
+        deliver(start, days)
+    close(to)
+    assert Counter(cluster.values(30)) == Counter(entries(30))
+
+
+@pytest.mark.e2e
+def test_workers_share_a_topic(cluster: MockCluster) -> None:
+    """Each worker of `akto-mirror run` has a client of its own; every entry arrives once."""
+    options = {"akto_url": cluster.url, "akto_linger_ms": "50"}
+    paths = {f"/{number}" for number in range(40)}
+    with Api() as api, under_run(2), running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
+        for path in paths:  # Each over a connection of its own, which the workers share.
+            assert httpx.get(f"{proxy.url}{path}", trust_env=False).status_code == 200
+    assert Counter(json.loads(value)["path"] for value in cluster.values(len(paths))) == Counter(paths)
 
 
 @pytest.mark.e2e

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from akto_mirror.background_server import Running
+from tests.faults.destinations import Service, Topic
 from tests.faults.load import Api, Clients
-from tests.faults.server import OK, FaultServer, Reply, status, wait_for
+from tests.faults.server import wait_for
 from tests.support.proxy import running_mitmdump, under_run
 
 LINGER_MS = 200
@@ -96,12 +97,13 @@ class Verdict:
         )
 
 
-def run(kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0) -> Verdict:
-    """Kill the proxy so often, while Akto is now there and now not; then let everything arrive."""
+def run(
+    kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0, destination: type[Service | Topic] = Service
+) -> Verdict:
+    """Kill the proxy so often, while the destination is now there and now not; then let everything arrive."""
     draw = random.Random(seed)
-    moods: list[Reply] = [OK, OK, OK, status(503), Reply(status=None, hang_s=1.0), status(500)]
     owed: set[str] = set()
-    with Api() as api, FaultServer() as akto, Clients(4, 0.005) as clients, Stalls(folder) as stalls:
+    with Api() as api, destination() as akto, Clients(4, 0.005) as clients, Stalls(folder) as stalls:
         options = {
             "akto_url": akto.url,
             "akto_durability": "disk",
@@ -112,7 +114,7 @@ def run(kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0) -> Verd
         }
         for _ in range(kills):
             with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
-                akto.script = draw.choice(moods)
+                akto.change(draw)
                 began = time.monotonic()
                 clients.port = proxy.port
                 time.sleep(draw.uniform(0.05, longest_s))  # The moment is what is random here, no synchronisation.
@@ -122,7 +124,7 @@ def run(kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0) -> Verd
                 owed |= {path for path in clients.before(due) if clients.answered[path] > began}
                 clients.port = 0
         clients.stop()
-        akto.script = OK
+        akto.work()
         with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options):
             # A batch of the last one killed is free when its lease of 30 s is over.
             wait_for(lambda: owed <= set(akto.taken) or not waiting(folder), 90)
@@ -158,10 +160,11 @@ def main() -> int:
     parser.add_argument("kills", nargs="?", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=0, help="kill `akto-mirror run` with this many workers")
+    parser.add_argument("--kafka", action="store_true", help="deliver to a topic of Kafka")
     args = parser.parse_args()
     under = under_run(args.processes) if args.processes else contextlib.nullcontext()
     with tempfile.TemporaryDirectory() as folder, under:
-        verdict = run(args.kills, Path(folder), args.seed)
+        verdict = run(args.kills, Path(folder), args.seed, destination=Topic if args.kafka else Service)
     sys.stdout.write(f"{verdict}\n")
     return 1 if verdict.lost or verdict.invented or verdict.duplicated > verdict.allowed else 0
 

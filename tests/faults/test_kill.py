@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import kills
+from tests.faults.destinations import Topic
 
 
 def check(verdict: kills.Verdict) -> None:
@@ -23,6 +24,17 @@ def check(verdict: kills.Verdict) -> None:
 def test_a_few_kills(tmp_path: Path) -> None:
     """Line 3: three kills under load lose nothing that is older than akto_linger_ms and a second."""
     check(kills.run(3, tmp_path, seed=1))
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_few_kills_with_kafka(tmp_path: Path) -> None:
+    """Line 3: nor is anything lost where records are in a topic and not acknowledged, and no broker is there."""
+    verdict = kills.run(4, tmp_path, seed=3, longest_s=8.0, destination=Topic)
+    assert verdict.owed > 0, verdict
+    assert (verdict.lost, verdict.invented) == (0, 0), verdict
+    assert verdict.duplicated <= verdict.allowed, verdict
 
 
 @pytest.mark.e2e

@@ -8,10 +8,11 @@ import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from scramp import ScramException, ScramMechanism
+
+from akto_mirror.background_server import Running
 
 # Request types of Kafka's protocol (https://kafka.apache.org/protocol).
 PRODUCE, SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 0, 17, 18, 36
@@ -23,7 +24,7 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Door:
+class Door(Running):
     """Passes connections on to a broker on this machine; also a context manager.
 
     The broker has to advertise the door's address, and the clients then never see the broker's own.
@@ -54,14 +55,13 @@ class Door:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Listen."""
         self._thread.start()
         self._ready.wait()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """End all connections."""
         self._call(self._halt.set)
         self._thread.join(30)
 

@@ -85,8 +85,6 @@ unit/delivery/test_shipper.py
     counts delivery.policy delivery.sender delivery.report delivery.sinks.base delivery.waiting
 unit/config/test_kafka.py
     delivery.sinks.choose
-unit/delivery/sinks/test_kafka_config.py
-    delivery.sinks.kafka_client
 unit/delivery/sinks/test_http.py
     delivery.sinks.network_errors delivery.sinks.symptoms delivery.sinks.transport
 unit/delivery/spool/test_spool.py

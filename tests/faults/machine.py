@@ -1,0 +1,278 @@
+"""The delivery as a machine of hypothesis: every order of events, checked against a model."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from akto_mirror.delivery.batch import Limits
+from akto_mirror.delivery.queue import cost
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.spool.errors import SpoolError
+from akto_mirror.delivery.spool.spool import Spool
+from akto_mirror.outcomes import Dropped, Outcome
+from tests.faults.driver import Answer, Clock, Driver
+
+DELIVERED, UNKNOWN, TOO_LARGE = EntryVerdict.DELIVERED, EntryVerdict.UNKNOWN, EntryVerdict.TOO_LARGE
+VERDICTS = st.lists(st.sampled_from([DELIVERED, DELIVERED, UNKNOWN, TOO_LARGE]), min_size=1, max_size=5)
+STATUSES = [None, 200, 200, 200, 301, 400, 401, 404, 413, 422, 429, 500, 503]
+LIMITS = Limits(5, 2000, 1.0)
+
+
+class Delivery(RuleBasedStateMachine):
+    """One process after another, now and then two, on one spool, with every fault in between.
+
+    The model: which entries were captured, which of them arrived, which were refused by the last process.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="akto-mirror-machine-"))
+        self.clock = Clock()
+        self.captured: set[bytes] = set()
+        self.arrived: Counter[bytes] = Counter()
+        self.damaged = False
+        self.broken = False
+        self.dropped = 0
+        self.rejected = 0
+        self.by_hand = 0
+
+    @initialize(durability=st.sampled_from(Durability), small=st.booleans())
+    def start(self, durability: Durability, small: bool) -> None:
+        """Choose the durability and the size of the spool."""
+        self.durability = durability
+        self.spool_bytes = 4_000 if small else 1_000_000
+        self.driver = self.new_driver()
+
+    def new_driver(self) -> Driver:
+        """Begin a process."""
+        return Driver(
+            self.folder / "spool",
+            self.durability,
+            clock=self.clock,
+            limits=LIMITS,
+            queue_bytes=5_000,
+            spool_bytes=self.spool_bytes,
+        )
+
+    @rule(size=st.integers(10, 900), count=st.integers(1, 6))
+    def capture(self, size: int, count: int) -> None:
+        """Capture some entries."""
+        for _ in range(count):
+            entry = b"%08d" % len(self.captured) + b"x" * size
+            self.captured.add(entry)
+            self.driver.offer(entry)
+
+    @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 5.0, 31.0, 400.0]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+
+    @rule()
+    def tend(self) -> None:
+        """Do what is due between two sends."""
+        self.driver.tend()
+
+    @rule()
+    def flush(self) -> None:
+        """Make all that is queued due."""
+        self.driver.queue.flush()
+
+    @rule()
+    def begin(self) -> None:
+        """Start a send."""
+        self.driver.begin()
+
+    @precondition(lambda self: self.driver.in_flight)
+    @rule(status=st.sampled_from(STATUSES), healthy=st.booleans())
+    def finish(self, status: int | None, healthy: bool) -> None:
+        """End the send with an answer."""
+        self.driver.finish(self.answering(status), healthy=healthy)
+
+    @precondition(lambda self: self.driver.in_flight)
+    @rule(verdicts=VERDICTS, doubtful=st.booleans())
+    def finish_entry_by_entry(self, verdicts: list[EntryVerdict], doubtful: bool) -> None:
+        """End the send with a verdict on each entry, as Kafka gives; what is unknown may have arrived."""
+        self.driver.finish(self.judging(verdicts, doubtful=doubtful))
+
+    @rule(status=st.sampled_from(STATUSES), steps=st.integers(1, 8), healthy=st.booleans())
+    def several(self, status: int | None, steps: int, healthy: bool) -> None:
+        """Send several times with the same answer."""
+        for _ in range(steps):
+            self.driver.tend()
+            if self.driver.begin():
+                self.driver.finish(self.answering(status), healthy=healthy)
+            self.clock.now += 1.0
+
+    @rule()
+    def restart(self) -> None:
+        """End the process in good order, and start another."""
+        self.repair()
+        self.driver.close()
+        self.settle()
+        self.driver = self.new_driver()
+
+    @precondition(lambda self: self.driver.spool)
+    @rule(stalled=st.booleans())
+    def take_over(self, stalled: bool) -> None:
+        """Another process adopts what is free by now, delivers it and ends; the first one may seem dead."""
+        self.repair()
+        other = self.new_driver()
+        if stalled:
+            other.wait(60.0)
+        else:
+            self.driver.tend()
+            other.tend()
+        for _ in range(100):
+            if not other.begin():
+                break
+            other.finish(self.answering(200))
+        other.close()
+        assert other.counts.missing == 0
+
+    @precondition(lambda self: self.driver.spool and not self.broken)
+    @rule()
+    def break_disk(self) -> None:
+        """Let the disk fail."""
+        self.broken = True
+
+        def fail() -> None:
+            raise SpoolError("I/O error")
+
+        assert self.driver.spool
+        self.driver.spool.close()
+        self.driver.spool._open = fail  # type: ignore[method-assign]
+
+    @precondition(lambda self: self.driver.spool and self.driver.spool.exists() and not self.broken)
+    @rule(seldom=st.integers(0, 3))
+    def drop_by_hand(self, seldom: int) -> None:
+        """A user deletes waiting entries."""
+        if not seldom:
+            self.by_hand += self.act(lambda spool: spool.drop_waiting("t"))
+
+    @precondition(lambda self: self.driver.spool and self.driver.spool.exists() and not self.broken)
+    @rule()
+    def revive(self) -> None:
+        """A user lets the dead letters be sent again."""
+        self.rejected -= self.act(Spool.revive)
+
+    def act(self, deed: Callable[[Spool], int]) -> int:
+        """Let a user do something; with a file that is damaged nothing comes of it."""
+        try:
+            return deed(self.user())
+        except SpoolError:
+            assert self.damaged
+            return 0
+
+    def user(self) -> Spool:
+        """Return a user's view of the spool."""
+        assert self.driver.spool
+        return Spool(self.driver.spool.file.parent, target="t", limit=self.spool_bytes, owner="user")
+
+    @rule()
+    def repair(self) -> None:
+        """Let the disk work again."""
+        if self.broken and self.driver.spool:
+            del self.driver.spool._open
+        self.broken = False
+
+    @precondition(lambda self: self.driver.spool and self.driver.spool.exists())
+    @rule(offset=st.integers(0, 5000), value=st.integers(0, 255))
+    def damage(self, offset: int, value: int) -> None:
+        """Overwrite some bytes of the file."""
+        assert self.driver.spool
+        self.damaged = True
+        with self.driver.spool.file.open("r+b") as file:
+            file.seek(offset)
+            file.write(bytes([value] * 8))
+
+    def answering(self, status: int | None) -> Answer:
+        """Return an answer that remembers what it took."""
+
+        def answer(entries: Sequence[bytes]) -> SendResult:
+            if status == 200:
+                self.arrived.update(entries)
+            return SendResult(status, "scripted")
+
+        return answer
+
+    def judging(self, verdicts: list[EntryVerdict], *, doubtful: bool) -> Answer:
+        """Return an answer with a verdict on each entry that remembers what has arrived."""
+        arriving = {DELIVERED, UNKNOWN} if doubtful else {DELIVERED}
+
+        def answer(entries: Sequence[bytes]) -> SendResult:
+            found = list(itertools.islice(itertools.cycle(verdicts), len(entries)))
+            self.arrived.update(entry for entry, each in zip(entries, found, strict=True) if each in arriving)
+            status = None if UNKNOWN in found else 200
+            return SendResult(status, "scripted", verdicts=found, doubtful=found.count(UNKNOWN) if doubtful else 0)
+
+        return answer
+
+    def settle(self) -> None:
+        """Keep the counts of a process that has ended."""
+        counts = self.driver.counts
+        self.dropped += sum(counts.dropped.values())
+        self.rejected += counts.rejected
+
+    @invariant()
+    def nothing_is_missing(self) -> None:
+        """Captured + recovered is the sum of all columns, and no column is below zero."""
+        if not hasattr(self, "driver"):
+            return
+        counts = self.driver.counts
+        assert counts.missing == 0
+        assert min(counts.places.values()) >= 0
+        assert counts.in_flight == 0 or self.driver.in_flight or self.driver.scheduler.poison.bisections.open
+
+    @invariant()
+    def what_is_reported_adds_up(self) -> None:
+        """An observer of single entries sees as many ends as are counted."""
+        if not hasattr(self, "driver"):
+            return
+        counts, ended = self.driver.counts, Counter(outcome for _, outcome, _ in self.driver.reported)
+        assert ended[Outcome.SHIPPED] == counts.shipped
+        assert ended[Outcome.REJECTED] == counts.rejected
+        dropped = counts.dropped.get(Dropped.SHUTDOWN, 0) + counts.dropped.get(Dropped.DEAD_FULL, 0)
+        # Of entries that another process has left no flows are followed here.
+        damaged = counts.dropped.get(Dropped.DAMAGED, 0)
+        assert dropped + max(0, damaged - counts.recovered) <= ended[Outcome.DROPPED] <= dropped + damaged
+        assert ended[Outcome.HANDED_OVER] <= counts.handed_over
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        """The queue holds what it may, and beyond it at most what came back from failed sends."""
+        if hasattr(self, "driver"):
+            requeued = sum(cost(batch.entries) for batch in self.driver.queue.requeued)
+            assert self.driver.queue.size <= 5_000 + requeued + 2 * 2_000
+
+    def teardown(self) -> None:
+        """At last everything passes: what was captured has arrived, or was refused or dropped with a reason."""
+        if hasattr(self, "driver"):
+            self.repair()
+            self.clock.now += 3600
+            if self.driver.in_flight:
+                self.driver.finish(self.answering(None))
+            self.driver.run(self.answering(200))
+            assert self.driver.counts.pending == 0
+            self.driver.close()
+            self.settle()
+            self.account()
+        shutil.rmtree(self.folder)
+
+    def account(self) -> None:
+        """Entries that did not arrive are those that some column counts."""
+        missing = self.captured - set(self.arrived)
+        if self.durability is Durability.MEMORY:
+            assert len(missing) <= self.dropped + self.rejected
+        elif not self.damaged:
+            kept = self.user().dead_letters() if self.driver.spool and self.driver.spool.exists() else []
+            dead = {letter.payload for letter in kept}
+            assert len(missing - dead) <= self.dropped + self.by_hand

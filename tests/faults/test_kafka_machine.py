@@ -1,0 +1,89 @@
+"""Delivery contract, line 1: conservation with Kafka, whose cluster fails in every order that hypothesis finds."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.sinks.kafka import KafkaSink
+from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from tests.faults.driver import Answer
+from tests.faults.machine import Delivery
+from tests.support import kafka
+from tests.support.kafka import TOPIC, MockCluster
+
+# What a cluster does where a service over HTTP would answer with a status.
+ERRORS = {
+    301: kafka.NOT_LEADER,
+    400: kafka.INVALID_RECORD,
+    401: kafka.TOPIC_DENIED,
+    404: kafka.UNKNOWN_TOPIC,
+    413: kafka.TOO_LARGE,
+    422: kafka.OUT_OF_ORDER,
+    429: kafka.THROTTLED,
+    500: kafka.CLUSTER_DENIED,
+    503: kafka.NOT_LEADER,
+}
+
+TIMEOUT_S = 2.0
+
+
+class DeliveryToKafka(Delivery):
+    """The same machine, whose every attempt is one of the real sink to a cluster."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = MockCluster()
+        self.cluster.start()
+        self.sink = KafkaSink(KafkaConfig(self.cluster.brokers, TOPIC))
+
+    def answering(self, status: int | None) -> Answer:
+        """Return an attempt at a cluster that fails as the status says; None acknowledges too late."""
+
+        def answer(entries: Sequence[bytes]) -> SendResult:
+            if status in ERRORS:
+                self.cluster.fail(kafka.PRODUCE, ERRORS[status])
+            if status is not None:
+                return self.sink.send(entries, TIMEOUT_S)
+            self.cluster.slow(1000)
+            try:
+                return self.sink.send(entries, 0.05)
+            finally:
+                self.cluster.slow(0)
+
+        return answer
+
+    def account(self) -> None:
+        """What has arrived is what is in the topic."""
+        self.arrived = Counter(self.cluster.values())
+        assert set(self.arrived) <= self.captured
+        super().account()
+
+    def teardown(self) -> None:
+        """End the cluster with the rest."""
+        try:
+            super().teardown()
+        finally:
+            self.sink.close()
+            self.cluster.stop()
+
+
+DeliveryToKafka.TestCase.settings = settings(
+    max_examples=15,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "akto_mirror")
+
+
+TestDeliveryToKafka = pytest.mark.slow(pytest.mark.timeout(600)(DeliveryToKafka.TestCase))
