@@ -8,13 +8,20 @@ from itertools import islice
 # Quotes and brackets of one value that are followed; what has more is hidden to the end of the text.
 MOST_MARKS = 8_000
 
+LINE = re.compile(rb"[^\r\n]*")
 STRUCTURAL = re.compile(rb"[\"'{}\[\]\n]")
 
 
 def triple_end(data: bytes, opened: re.Match[bytes]) -> tuple[int, bool]:
     """Return where a string in three quotes ends, and whether by its own delimiter."""
-    found = data.find(opened[1] + opened[2], opened.end())
-    return (found, True) if found >= 0 else (len(data), False)
+    delimiter, escape = opened[1] + opened[2], opened[1] + b"\\"
+    found = data.find(delimiter, opened.end())
+    left = MOST_MARKS
+    # GraphQL writes three quotes in a block string as \""".
+    while found >= 0 and left and data.endswith(escape, opened.end(), found):
+        found = data.find(delimiter, found + len(delimiter))
+        left -= 1
+    return (found, True) if found >= 0 and left else (len(data), False)
 
 
 def string_end(data: bytes, start: int, level: int, mark: bytes) -> tuple[int, bool]:
@@ -30,10 +37,42 @@ def string_end(data: bytes, start: int, level: int, mark: bytes) -> tuple[int, b
     while left and (found := data.find(mark, position)) >= 0:
         left -= 1
         run = _backslashes(data, start, found) % (2 * level + 2)
+        if level == 0 and found > start and data.startswith(mark, found + 1) and not data.startswith(mark, found + 2):
+            # YAML, SQL and CSV double a quote that belongs to the text.
+            position = found + 2
+            continue
         if run <= level:
             return found - run, run == level
         position = found + 1
     return len(data), False
+
+
+def lines_end(data: bytes, value: int, column: int) -> int:
+    """Return where a value ends that goes to the end of its line, and over lines behind it that are indented more.
+
+    Args:
+        data: the text.
+        value: where it begins.
+        column: that of its name. A list under a name without a value may be indented as the name is, as YAML allows.
+    """
+    content = data[value : LINE.match(data, value).end()].rstrip()  # type: ignore[union-attr]
+    after = end = value + len(content)
+    while (following := _next_line(data, after)) >= 0:
+        text = data[following : LINE.match(data, following).end()]  # type: ignore[union-attr]
+        indent = len(text) - len(text.lstrip(b" \t"))
+        is_item = not content and indent == column and text.lstrip().startswith(b"-")
+        if text.strip() and indent <= column and not is_item:
+            break
+        if text.strip():
+            end = following + len(text.rstrip())
+        after = following + len(text)
+    return end
+
+
+def _next_line(data: bytes, end: int) -> int:
+    """Return where the line behind one that ends here begins; -1 if there is none."""
+    found = data.find(b"\n", end, end + 3)
+    return found + 1 if 0 <= found < len(data) - 1 else -1
 
 
 def nested_end(data: bytes, start: int) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Callable
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from itertools import islice
 
 from akto_mirror.capture.payload import grpc, json, media, multipart, protobuf
@@ -18,8 +20,9 @@ MOST_PARTS = 512
 EVENT_LINE = re.compile(rb"[ \t\r\n]*(?:data|event|id|retry)?:")
 EVENT_ENDS = re.compile(rb"\r?\n\r?\n")
 PART_LINE = re.compile(rb"\r\n|\n|\r")
-DISPOSITION_NAME = re.compile(rb"(?i)(?<![\w-])name\*?[ \t]*=[ \t]*(?:\"([^\"\r\n]*)|([^;\s\"]+))")
-RFC_8187 = re.compile(rb"(?i)[\w-]*'[\w-]*'")
+DISPOSITION_NAME = re.compile(rb"(?i)(?<![\w-])name\*?[ \t]*=[ \t]*(?:\"((?:[^\"\\\r\n]|\\.)*)|([^;\s\"]+))")
+RFC_8187 = re.compile(rb"(?i)\A[\w-]+'[\w-]*'")
+RFC_2047 = b"=?"
 
 # Looks into the content of a part by its content type.
 LookInto = Callable[[bytes, str], bytes]
@@ -72,7 +75,7 @@ def parts(data: bytes, content_type: str, into: LookInto, look: Look) -> bytes |
             changes.append(Change(part.start, len(data), MASK))
             break
         content = data[part.start : part.end]
-        head = data[max(0, data.rfind(boundary, 0, part.start)) : part.start]
+        head = data[max(0, data.rfind(b"--" + boundary, 0, part.start)) : part.start]
         rule = next(filter(None, (look.names.of(_name(*found)) for found in DISPOSITION_NAME.findall(head))), None)
         if rule:
             look.hidden.by_name(rule)
@@ -83,8 +86,14 @@ def parts(data: bytes, content_type: str, into: LookInto, look: Look) -> bytes |
 
 
 def _name(quoted: bytes, token: bytes) -> bytes:
-    """Return the name of `password` and of `utf-8''password` (RFC 8187)."""
-    return RFC_8187.sub(b"", (quoted or token).replace(b"\\", b""), count=1)
+    """Return the name of `password`, of `utf-8''password` (RFC 8187) and of `=?utf-8?B?cGFzc3dvcmQ=?=` (RFC 2047)."""
+    name = RFC_8187.sub(b"", (quoted or token).replace(b"\\", b""), count=1)
+    if not name.startswith(RFC_2047):
+        return name
+    try:
+        return str(make_header(decode_header(name.decode("ascii", "replace")))).encode("utf-8", "replace")
+    except (HeaderParseError, LookupError, ValueError):
+        return name
 
 
 def _boundary(data: bytes, content_type: str) -> bytes:
@@ -111,18 +120,17 @@ def events(data: bytes, look: Look) -> bytes:
 
 
 def _event(block: bytes, look: Look) -> bytes:
-    """Look into one event. JSON over several lines is looked into as a whole, all else line by line."""
+    """Look into one event, whose data over several lines is looked into as a whole."""
     lines = PART_LINE.split(block)
     data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     text = b"\n".join(data)
-    if len(data) > 1 and json.is_json(text):
+    if len(data) > 1:
         new = look.inner(text)
         if new == text:
-            return block
+            # Several values, or what only looks like data.
+            return block if json.is_json(text) else look.inner(block)
         others = [line for line in lines if not line.startswith(b"data:")]
         return b"\n".join([*map(look.inner, others), *(b"data: " + line for line in new.split(b"\n"))])
-    if len(data) > 1:
-        return look.inner(block)
     return b"\n".join(_event_line(line, look) for line in lines) if len(lines) > 1 else _event_line(block, look)
 
 

@@ -16,9 +16,12 @@ from akto_mirror.capture.redaction.rules.names import Names
 # Characters in another spelling: \u0070, \x70, \160, %70 (also of %2570), &#112; &#x70;. Names are made of letters.
 LETTERS = r"\\+u00[4-7]|\\+x[4-7]|\\+1[0-7][0-7]|%(?:25)*[4-7]|&(?:amp;)*#"
 CHARACTERS = r"\\+u00[2-7]|\\+x[2-7]|%(?:25)*(?:[3-7]|2[deDE])|&(?:amp;)*#"
-# JSON that begins with {" or [" or [{ or blanks, in base64.
-BASE64 = r"(?:ey[IAJc]|ew[ok0]|W[3y][sJIAt0]|Ww[ok0])[A-Za-z0-9+/_-]{9}"
-USER_INFO = r":(?:\\*/){2}[^/?#\s\"'<>\\@]+@"
+# JSON that begins with {" or [" or [{ or blanks, and XML that begins with <?x, in base64.
+BASE64 = r"(?:ey[IAJc]|ew[ok0]|W[3y][sJIAt0]|Ww[ok0]|PD94)[A-Za-z0-9+/_-]{9}"
+USER_INFO = r":?(?:\\*/){2}[^/?#\s\"'<>\\@]+@"
+
+# What parts words, as it is or in another spelling.
+BETWEEN = r"(?:[^a-zA-Z0-9]|%(?:25)*2[0-9A-Fa-f]|\\+u002[0-9A-Fa-f])"
 
 # Places that are looked at one by one; from the last of them on, everything is looked at.
 MOST_PLACES = 1_500
@@ -66,7 +69,7 @@ def _pattern(names: Names, *, values: bool) -> str:
 
 def _spelt(words: tuple[str, ...], most: str = "{0,3}") -> str:
     r"""Return an expression for words that are parted by whatever parts words: `api_key`, `apiKey`, `api%20key`."""
-    return f"[^a-zA-Z0-9]{most}".join("".join(map(_letter, word)) for word in words)
+    return f"{BETWEEN}{most}".join("".join(map(_letter, word)) for word in words)
 
 
 def _letter(letter: str) -> str:

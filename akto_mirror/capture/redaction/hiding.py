@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from akto_mirror.capture.payload import media
-from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain
+from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain, separators
 from akto_mirror.capture.redaction.gate import Gate, Place, gate
 from akto_mirror.capture.redaction.look import DEEPEST, MASK, Hidden, Look, is_masked, mask
 from akto_mirror.capture.redaction.rules.names import Names
@@ -25,6 +26,11 @@ CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\x0b\x0c\r\x1b\x1e")
 OF_TEXT = bytes(set(range(256)) - CONTROL)
 NOT_DECODED = "\ufffd".encode()
 MOST_NOT_DECODED = 16
+
+# A segment of a path that is no word: /reset-password/9f86d081884c7d65.
+TOKEN = re.compile(rb"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w.~+=-]{16,}")
+
+WORDS_OF_SEGMENTS = re.compile(rb"[-_]")
 
 SCHEME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{1,30}|AWS4-HMAC-SHA256)[ ]+(?=\S)")
 COOKIE, SET_COOKIE = "cookie", "set-cookie"
@@ -75,9 +81,11 @@ class Hiding:
 
     Args:
         redaction: what that is.
+        follows: variables of GraphQL are hidden too that stand for secrets.
     """
 
-    def __init__(self, redaction: Redaction) -> None:
+    def __init__(self, redaction: Redaction, *, follows: bool = True) -> None:
+        self._follows = follows
         self._redaction = redaction
         self._reads = bool(redaction.fields or redaction.values)
         self._hidden = Hidden()
@@ -92,7 +100,8 @@ class Hiding:
         if not self._reads:
             return target
         try:
-            return self._path(target)
+            path = self._path(target)
+            return self._without_variables(path, lambda again: again.path(path))
         except Exception:  # noqa: BLE001 - whatever it is, the path must not be shipped unread
             return f"/{self._whole('error')}"
 
@@ -102,11 +111,25 @@ class Hiding:
         if places:
             before, mark, query = data.partition(b"?")
             look = self._look(1)
-            segments = b"/".join(self._segment(part, look) for part in before.split(b"/"))
+            segments = self._segments(before, look)
             query_places = self._redaction.gate.places(query)
             query = pairs.walk(query, query_places, look) if query_places else query
             data = segments + mark + query
         return self._values(data).decode("utf-8", "replace")
+
+    def _segments(self, data: bytes, look: Look) -> bytes:
+        """Hide parameters of segments, what looks like a token behind its name, and the credentials of an address."""
+        if look.names.common and b"@" in data:
+            data = separators.USER_INFO.sub(_without_user_info, data)
+        parts = data.split(b"/")
+        out = [self._segment(part, look) for part in parts]
+        for number, (name, value) in enumerate(pairwise(parts), 1):
+            last = WORDS_OF_SEGMENTS.split(name)[-1]
+            rule = (look.names.of(name) or look.names.of(last)) if TOKEN.fullmatch(value) else None
+            if rule and rule != "auth":
+                look.hidden.by_name(rule)
+                out[number] = mask(value)
+        return b"/".join(out)
 
     @staticmethod
     def _segment(part: bytes, look: Look) -> bytes:
@@ -151,11 +174,23 @@ class Hiding:
         if not self._reads or not text:
             return text
         try:
-            return self._payload(text.encode("utf-8", "replace"), content_type.lower()).decode("utf-8", "replace")
+            new = self._payload(text.encode("utf-8", "replace"), content_type.lower()).decode("utf-8", "replace")
+            return self._without_variables(new, lambda again: again.payload(new, content_type))
         except TooManyError:
             return self._whole("many")
         except Exception:  # noqa: BLE001 - whatever it is, the payload must not be shipped unread
             return self._whole("error")
+
+    def _without_variables(self, text: str, hide: Callable[[Hiding], str]) -> str:
+        """Hide variables that stand for secrets in a GraphQL operation, under the names that it gives them."""
+        found, self._hidden.variables = self._hidden.variables, set()
+        names = [name for name in found if not self._redaction.fields.of_text(name)]
+        if not names or not self._follows:
+            return text
+        again = Hiding(Redaction(fields=Names(names), keep_unreadable=True), follows=False)
+        text = hide(again)
+        self._hidden.counts["name", "variable"] += again.counts.total()
+        return text
 
     def _whole(self, reason: str) -> str:
         self._hidden.counts["payload", reason] += 1
@@ -231,6 +266,13 @@ class Hiding:
             out += (data[done:start], new)
             done = end
         return b"".join((*out, data[done:])) if out else data
+
+
+def _without_user_info(found: re.Match[bytes]) -> bytes:
+    if not (found[1] or found[3]):
+        return found[0]
+    text, start = found[0], found.start()
+    return text[: found.start(2) - start] + plain.without_user_info(found) + text[found.end(4) - start :]
 
 
 def _is_bare(data: bytes, start: int, end: int) -> bool:

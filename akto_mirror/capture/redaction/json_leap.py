@@ -16,7 +16,7 @@ VALUE = re.compile(SCALAR)
 STRUCTURE = re.compile(rb'"[^"]*"?|([\[\]{}])')
 
 # What has to be in a string for a secret to be in it: a separator, an escape, or base64.
-MAY_HOLD = re.compile(rb"[:=<{\[%&\\;,]|(?:e[yw]|W[3yw])[A-Za-z0-9+/_-]{10}| ")
+MAY_HOLD = re.compile(rb"[:=<{\[%&\\;,@]|(?:e[yw]|W[3yw]|PD94)[A-Za-z0-9+/_-]{10}| ")
 
 IS_NAME = re.compile(rb"[\w.$:/\[\]%\\-]{1,128}(?: [\w-]{1,32}){0,2}")
 

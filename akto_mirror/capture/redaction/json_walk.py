@@ -14,7 +14,8 @@ from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR, STRING
 from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.json_leap import IS_NAME, JSON_MASK, Leap, looked_into, rule_of
-from akto_mirror.capture.redaction.look import Look, mask
+from akto_mirror.capture.redaction.look import Look, mask, spliced
+from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
 
 # What no group takes in front of a token are numbers, literals, commas and blanks.
 ITEM = re.compile(
@@ -25,15 +26,8 @@ ITEM = re.compile(
 KEY, KEY_END, COLON, MEMBER_OPEN, TEXT, TEXT_END, MEMBER_SCALAR, OPEN, CLOSE = range(1, 10)
 
 
-# Members of objects that are pairs of a name and a value.
-NAME_KEYS = frozenset(
-    b"name Name NAME key Key KEY k field Field fieldName header Header headerName param parameter parameterName "
-    b"property attribute id Id label variable var option n".split()
-)
-VALUE_KEYS = frozenset(
-    b"value Value VALUE values Values val v content Content data text stringValue string_value fieldValue headerValue "
-    b"default defaultValue".split()
-)
+# A member that is no name but a kind: `{"type": "password", "value": …}`.
+KIND = b"type"
 
 RECORD_MARK = b"\x1e"
 
@@ -47,16 +41,20 @@ class _Frame:
         count: elements so far.
         rule: the rule by which a name that stands in it as a value is secret.
         armed: where the value of such a name begins in an array of names and values; -1 if none is due.
-        values: what stands there as values.
+        is_kind: that name was a kind, beside which only what says that it is a value counts.
+        values: what stands there as values; the third says whether it says so.
         opened: where the value that is being read begins, if it is one of those; else -1.
+        opened_value: it says that it is a value.
     """
 
     is_array: bool
     count: int = 0
     rule: str | None = None
     armed: int = -1
-    values: list[tuple[int, int]] = field(default_factory=list)
+    is_kind: bool = False
+    values: list[tuple[int, int, bool]] = field(default_factory=list)
     opened: int = -1
+    opened_value: bool = False
 
 
 def is_readable(data: bytes) -> bool:
@@ -83,16 +81,6 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
         if changes is not None:
             return splice(data, changes)
     return spliced(data, _Walk(data, places, look).changes())
-
-
-def spliced(data: bytes, changes: list[Change]) -> bytes:
-    """Put changes into a text; of those within one another the outermost counts."""
-    out, done = list[bytes](), 0
-    for start, end, new in sorted(changes, key=lambda change: (change.start, -change.end)):
-        if start >= done:
-            out += (data[done:start], new)
-            done = end
-    return b"".join((*out, data[done:])) if out else data
 
 
 class _Walk:
@@ -155,15 +143,16 @@ class _Walk:
             self._hide(item, kind, start, rule)
             return
         frame = self._frame
-        is_value = key in VALUE_KEYS
         if kind == MEMBER_OPEN:
-            frame.opened = start if is_value else -1
+            frame.opened, frame.opened_value = start if holds(key) else -1, is_value(key)
             self._push(self._data[start])
             return
-        if is_value and kind != COLON:
-            frame.values.append((start, item.end()))
+        if kind != COLON and holds(key):
+            frame.values.append((start, item.end(), is_value(key)))
         if hit and kind in (TEXT, TEXT_END):
-            if key in NAME_KEYS and (named := self._named(item[TEXT])):
+            is_kind = key.lower() == KIND
+            if (is_kind or names_another(key)) and (named := self._named(item[TEXT])):
+                frame.is_kind = is_kind and (frame.is_kind or frame.rule is None)
                 frame.rule = named
             self._into(item[TEXT], start, item.end(), ends=kind == TEXT_END)
 
@@ -231,14 +220,15 @@ class _Walk:
     def _close(self, end: int) -> None:
         frame = self._frame
         if frame.rule and not frame.is_array:
-            for start, stop in frame.values:
-                self._look.hidden.by_name(frame.rule)
-                self._changes.append(Change(start, stop, JSON_MASK))
+            for start, stop, is_said in frame.values:
+                if is_said or not frame.is_kind:
+                    self._look.hidden.by_name(frame.rule)
+                    self._changes.append(Change(start, stop, JSON_MASK))
         if not self._stack:
             return
         self._frame = self._stack.pop()
         if self._frame.opened >= 0:
-            self._frame.values.append((self._frame.opened, end))
+            self._frame.values.append((self._frame.opened, end, self._frame.opened_value))
             self._frame.opened = -1
 
     def _pass_over(self, item: re.Match[bytes], kind: int) -> None:

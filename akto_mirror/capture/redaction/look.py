@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from akto_mirror.capture.redaction.gate import MOST_PLACES
+from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.rules.known import JWT
 from akto_mirror.capture.redaction.rules.names import Names
 
@@ -17,6 +17,9 @@ MASK = b"[redacted]"
 MADE_UP_JWT = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJyZWRhY3RlZCJ9.cmVkYWN0ZWQ"
 
 WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
+
+# Texts that are looked into one by one.
+MOST_TEXTS = 800
 
 # Levels of strings in strings that are read as what they are, of which base64 takes two; what is deeper is searched as
 # plain text.
@@ -29,12 +32,14 @@ class Hidden:
 
     Attributes:
         counts: how often, by (`name`, the name's rule), (`value`, the kind) and (`payload`, the reason).
+        variables: of GraphQL operations, those that stand for a secret.
         left: texts that may still be looked into one by one. Behind that, what may hold a secret is hidden unread, so
             that no payload takes long.
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    left: int = MOST_PLACES
+    variables: set[str] = field(default_factory=set)
+    left: int = MOST_TEXTS
 
     def by_name(self, rule: str) -> None:
         """Count a value that was hidden for the name that it stood under."""
@@ -71,3 +76,13 @@ def mask(value: bytes) -> bytes:
 def is_masked(value: bytes) -> bool:
     """Return whether it is a mask already."""
     return value in (MASK, MADE_UP_JWT)
+
+
+def spliced(data: bytes, changes: list[Change]) -> bytes:
+    """Put changes into a text; of those within one another the outermost counts."""
+    out, done = list[bytes](), 0
+    for start, end, new in sorted(changes, key=lambda change: (change.start, -change.end)):
+        if start >= done:
+            out += (data[done:start], new)
+            done = end
+    return b"".join((*out, data[done:])) if out else data

@@ -8,9 +8,10 @@ from __future__ import annotations
 import html
 import re
 
-from akto_mirror.capture.payload.leaves import Change, splice
+from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.gate import Place
-from akto_mirror.capture.redaction.look import Look, mask
+from akto_mirror.capture.redaction.look import Look, mask, spliced
+from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
 
 TAG = re.compile(rb"""<(/?)([A-Za-z_][^\s/>"'<=]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")
 ATTRIBUTE = re.compile(rb"""([^\s=/"'<>]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+))""")
@@ -22,8 +23,16 @@ OPAQUE = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"))
 # Attributes and elements that name what stands beside them, and attributes that hold it.
 NAMING = frozenset(b"name key id property field param parameter header type itemprop fieldname n k".split())
 HOLDING = frozenset(b"value content default data-value val v placeholder".split())
-NAME_TAGS = frozenset(b"name key n k field fieldname id param parameter header property th dt label variable".split())
+NAME_TAGS = frozenset(
+    b"name key n k field fieldname id param parameter header property th td dt label string variable".split()
+)
 VOID = frozenset(b"input meta img link br hr base col embed source track wbr".split())
+
+# Elements beside one that are looked at, and how far away they are.
+MOST_SIBLINGS = 3
+REACH = 512
+COMMENTS = re.compile(rb"(?:\s|<!--[^<>]{0,256}-->)*")
+ENDS_BEFORE = re.compile(rb"</([A-Za-z_][^\s/>\"'<=]*)\s*>\s*\Z")
 
 IS_NAME = re.compile(rb"[\w.$:/\[\]%\\ -]{1,128}")
 MAY_BE = re.compile(rb"<[A-Za-z_!?/]|&lt;")
@@ -41,14 +50,14 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
         walk_.at(place.start)
         if place.end == len(data) and len(data) - place.start > len(data) // 2 and len(places) > 1:
             break
-    return splice(data, walk_.changes)
+    return spliced(data, walk_.changes)
 
 
 class _Walk:
     """Goes through the places of one text.
 
     Attributes:
-        changes: what to rewrite, in order.
+        changes: what to rewrite; of those within one another the outermost counts.
     """
 
     def __init__(self, data: bytes, look: Look) -> None:
@@ -112,16 +121,43 @@ class _Walk:
             self.changes.append(Change(start, end, escaped(new) if is_escaped and b"&" in raw else new))
 
     def _beside(self, start: int, end: int) -> None:
-        """Hide the element behind one whose text is the name of a secret."""
+        """Hide the element beside one whose text is the name of a secret."""
         data, name = self._data, self._data[start:end].strip()
         ending = TAG.match(data, end)
-        if not ending or not ending[1] or local(ending[2]) not in NAME_TAGS or not IS_NAME.fullmatch(name):
+        if not ending or not ending[1] or not _is_naming(ending[2]) or not IS_NAME.fullmatch(name):
             return
         rule = self._look.names.of(unescaped(name))
-        position = data.find(b"<", ending.end())
-        following = TAG.match(data, position) if rule and position >= 0 else None
-        if rule and following and not following[1]:
-            self._hide_content(following, rule)
+        if not rule:
+            return
+        following = self._siblings(ending.end())
+        value = next((tag for tag in following if holds(short(tag[2]))), None)
+        if value := value or self._before(start) or next(iter(following), None):
+            self._hide_content(value, rule)
+
+    def _siblings(self, position: int) -> list[re.Match[bytes]]:
+        """Return the tags of the next elements beside one that ends here, as far as the first that holds a value."""
+        data, found = self._data, list[re.Match[bytes]]()
+        while len(found) < MOST_SIBLINGS:
+            less = data.find(b"<", COMMENTS.match(data, position).end(), position + REACH)  # type: ignore[union-attr]
+            tag = TAG.match(data, less) if less >= 0 else None
+            if tag is None or tag[1]:
+                break
+            found.append(tag)
+            ending = data.find(b"</" + tag[2] + b">", tag.end(), tag.end() + REACH)
+            if ending < 0 or holds(short(tag[2])):
+                break
+            position = ending + len(tag[2]) + 3
+        return found
+
+    def _before(self, start: int) -> re.Match[bytes] | None:
+        """Return the tag of an element that holds a value right before the one whose text begins here."""
+        data = self._data
+        less = data.rfind(b"<", max(0, start - REACH), start)
+        ending = ENDS_BEFORE.search(data, max(0, less - REACH), max(0, less))
+        if not ending or not is_value(short(ending[1])):
+            return None
+        opened = data.rfind(b"<" + ending[1], max(0, ending.start() - REACH), ending.start())
+        return TAG.match(data, opened) if opened >= 0 else None
 
     def _start_tag(self, tag: re.Match[bytes]) -> None:
         rule = self._look.names.of(tag[2])
@@ -136,11 +172,11 @@ class _Walk:
         named: str | None = None
         for each in found:
             value = _value(each)
-            if local(each[1]) in NAMING and IS_NAME.fullmatch(value):
+            if (local(each[1]) in NAMING or names_another(short(each[1]))) and IS_NAME.fullmatch(value):
                 named = named or self._look.names.of(unescaped(value))
         for each in found:
             name, value = local(each[1]), _value(each)
-            rule = named if named and name in HOLDING else self._look.names.of(each[1])
+            rule = named if named and (name in HOLDING or holds(short(each[1]))) else self._look.names.of(each[1])
             if rule:
                 self._hide(each.start(each.lastindex or 0), each.end(each.lastindex or 0), rule)
             elif name not in NAMING:
@@ -190,9 +226,18 @@ def _value(attribute: re.Match[bytes]) -> bytes:
     return attribute[attribute.lastindex or 0]
 
 
+def short(name: bytes) -> bytes:
+    """Return the name of an element or attribute without its namespace."""
+    return name.rpartition(b":")[2]
+
+
+def _is_naming(name: bytes) -> bool:
+    return local(name) in NAME_TAGS or names_another(short(name))
+
+
 def local(name: bytes) -> bytes:
     """Return the name of an element or attribute in lower case and without its namespace."""
-    return name.rpartition(b":")[2].lower()
+    return short(name).lower()
 
 
 def unescaped(raw: bytes) -> bytes:

@@ -8,11 +8,15 @@ from urllib.parse import quote_plus, unquote_plus
 from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.look import MASK, Look, mask
+from akto_mirror.capture.redaction.rules.naming import holds, names_another
 
 # A form by itself: pairs without blanks, quotes and brackets of other formats.
 IS_FORM = re.compile(rb"[\w.$%+\[\]-]{1,256}=(?!=?\Z)[^\s<>\"{}]*\Z")
 # A `;` parts pairs for some servers, and belongs to the value for others.
 SEMICOLON = b";"
+
+IS_NAME = re.compile(rb"[\w.$%:+-]{1,128}")
+LAST_PART = re.compile(rb"\w+\]?\Z")
 
 
 def is_form(data: bytes) -> bool:
@@ -22,17 +26,39 @@ def is_form(data: bytes) -> bool:
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     """Hide values in `name=value&name=value`, and leave the rest as it is; of `user[password]` every name counts."""
-    changes, done, last = list[Change](), 0, places[-1]
+    changes, done, last, named = list[Change](), 0, places[-1], set[bytes]()
     for place in places:
         if place.start < done:
             continue
         start = data.rfind(b"&", done, place.start) + 1 or done
         end = data.find(b"&", place.start)
         done = end + 1 if end >= 0 else len(data)
-        changes.append(Change(start, done - (end >= 0), pair(data[start : done - (end >= 0)], look)))
+        text = data[start : done - (end >= 0)]
+        changes.append(Change(start, start + len(text), pair(text, look)))
+        named |= _named(text, look)
         if place is last and place.end - place.start > done:
             break
-    return splice(data, changes)
+    return _without_values(splice(data, changes), named, look) if named else splice(data, changes)
+
+
+def _named(text: bytes, look: Look) -> set[bytes]:
+    """Return what `a[0][value]` begins with, if `a[0][name]` is the name of a secret; empty for `name=token`."""
+    name, _, value = text.partition(b"=")
+    part = LAST_PART.search(unquote_plus(name.decode("utf-8", "replace")).encode("utf-8", "replace"))
+    is_named = part and names_another(part[0]) and IS_NAME.fullmatch(value) and look.names.of(value)
+    return {part.string[: part.start()]} if part and is_named else set()
+
+
+def _without_values(data: bytes, named: set[bytes], look: Look) -> bytes:
+    """Hide the values beside names."""
+    out = data.split(b"&")
+    for number, text in enumerate(out):
+        name, mark, value = text.partition(b"=")
+        part = LAST_PART.search(unquote_plus(name.decode("utf-8", "replace")).encode("utf-8", "replace"))
+        if part and value and holds(part[0]) and part.string[: part.start()] in named:
+            look.hidden.by_name("pair")
+            out[number] = name + mark + mask(value)
+    return b"&".join(out)
 
 
 def pair(text: bytes, look: Look) -> bytes:

@@ -6,51 +6,46 @@ quotes, in brackets, up to the end of the line, or up to what ends a word. What 
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from urllib.parse import quote_plus, unquote_plus
 
-from akto_mirror.capture.payload.leaves import Change, splice
-from akto_mirror.capture.redaction import delimiters
+from akto_mirror.capture.payload.leaves import Change
+from akto_mirror.capture.redaction import beside, delimiters
 from akto_mirror.capture.redaction.gate import Place
-from akto_mirror.capture.redaction.look import MADE_UP_JWT, MASK, Look, is_masked, mask
-
-# How far back a name or the beginning of a line is looked for.
-BACK = 256
-
-NAME = re.compile(rb"[\w.$-]*")
-PIECE = re.compile(rb"[^\s&?#;=\"'<>,(){}|]*")
-ENCODED = re.compile(rb"%(?:25)*[2-7][0-9A-Fa-f]")
-STRUCTURE = re.compile(rb"[:=<{\[&?]")
-ESCAPE = re.compile(rb"\\+(?:u00|x)([0-9A-Fa-f]{2})|\\+(1[0-7][0-7])")
-
-GAP = rb"(?:[ \t]|\xef\xbb\xbf|/\*[^*]{0,99}\*/)*"
-WIDE_GAP = rb"(?:[\s\x1e]|\xef\xbb\xbf|\\[nrt]|/\*[^*]{0,99}\*/|//[^\n]{0,99}\n|(?<=\n)data:)*"
-SUBSCRIPTS = rb"(?:\[[^\]\s]{0,64}\]|\])*"
-SEPARATOR = rb"(?:=>|:=|->|[:=]{1,3}|;s:[0-9]{1,9}:)"
-# Behind a name in quotes; behind a bare one, which a type may follow in code.
-AFTER_QUOTED = re.compile(SUBSCRIPTS + rb"(\\*[\"'`])" + WIDE_GAP + SEPARATOR + WIDE_GAP)
-AFTER_BARE = re.compile(SUBSCRIPTS + GAP + SEPARATOR + GAP)
-# A pair in code: ("password", "x") or ["password", "x"].
-AFTER_PAIR = re.compile(rb"(\\*[\"'])" + WIDE_GAP + rb"," + WIDE_GAP + rb"(?=\\*[\"'])")
-AFTER_SWITCH = re.compile(rb"[ \t]+(?=[^\s-])")
-AFTER_SCHEME = re.compile(rb"[ \t]+(?=[A-Za-z0-9._~+/=-]{8,})")
-
-QUOTE = re.compile(rb"(?:[bBrRuUfF@$]{0,2})(\\*)(\"\"\"|'''|[\"'`])")
-LINE = re.compile(rb"[^\r\n]*")
-WORD = re.compile(rb"[^\s&,;\"'<>)}\]\\|]+")
-IN_BRACKETS = re.compile(rb"[^,;)}\]\r\n\"']+")
-SCHEME = re.compile(rb"(?i:bearer|basic|token|digest|negotiate|apikey|sso-key|aws4-hmac-sha256)[ \t]+(?=\S)")
-TYPE = re.compile(rb"\[?[A-Z]\w*[!\]]*[ \t]*(=?)")
-
-LINE_BEGINS = re.compile(
-    rb"[ \t]*(?:(?:[-*>#<;]+|//|export|set|let|const|var|[0-9]{1,3}[.)]|[A-Z]{3,7}|data:)[ \t]*)*[\"'`]?"
+from akto_mirror.capture.redaction.look import MADE_UP_JWT, MASK, Look, is_masked, mask, spliced
+from akto_mirror.capture.redaction.rules.escapes import decoded
+from akto_mirror.capture.redaction.separators import (
+    AFTER_BARE,
+    AFTER_CALL,
+    AFTER_LINE,
+    AFTER_NOTHING,
+    AFTER_PAIR,
+    AFTER_QUOTED,
+    AFTER_SCHEME,
+    AFTER_SWITCH,
+    AFTER_WORD,
+    BACK,
+    BASE64,
+    ENCODED,
+    ESCAPE,
+    IN_ADDRESS,
+    IN_BRACKETS,
+    LINE_BEGINS,
+    MOST_LOOKUPS,
+    MOST_VARIABLES,
+    OPENS,
+    PIECE,
+    QUOTE,
+    SCHEME,
+    SECRETS,
+    STRUCTURE,
+    TYPE,
+    UNLIKELY,
+    USER_INFO,
+    VARIABLE,
+    WORD,
 )
-# What a name in brackets, or one of several on a line, stands behind.
-OPENS = (b"{", b"(", b"[", b",", b";", b"|")
-BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}={0,2}")
-USER_INFO = re.compile(rb":(?:\\*/){2}([^/?#\s\"'<>\\@:]{1,128})(:?)([^/?#\s\"'<>\\@]{0,256})@")
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
@@ -58,17 +53,17 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     search = _Search(data, look)
     for place in places:
         search.at(place)
-        if place.end - place.start > BACK * 4 or not look.hidden.spend():
+        if place.end - place.start > BACK * 4 or not look.hidden.spend() or search.is_spent:
             search.rest(place)
             break
-    return splice(data, search.changes)
+    return spliced(data, search.changes)
 
 
 class _Search:
     """Goes through the places of one text.
 
     Attributes:
-        changes: what to rewrite, in order.
+        changes: what to rewrite; of those within one another the outermost counts.
     """
 
     def __init__(self, data: bytes, look: Look) -> None:
@@ -77,6 +72,8 @@ class _Search:
         self._look = look
         self._done = 0
         self._piece_end = 0
+        self._pairs_end = -1
+        self._lookups = MOST_LOOKUPS
 
     def rest(self, place: Place) -> None:
         """Hide all that follows a place: there are too many of them."""
@@ -84,32 +81,37 @@ class _Search:
         if start < len(self._data):
             self._hide(start, len(self._data), "text", MASK)
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether more names were looked at for values beside them than any text has."""
+        return self._lookups < 0
+
     def at(self, place: Place) -> None:
         """Hide what has to be hidden at a place, unless it was looked at before."""
         if place.start < self._done:
             return
         data = self._data
-        if data[place.start] == ord(":"):
-            self._user_info(place.start)
-        elif not (self._base64(place.start) or self._encoded(place.start)):
+        if data[place.start] in b":/" and self._user_info(place.start):
+            return
+        if not (self._base64(place.start) or self._encoded(place.start)):
             self._named(place)
 
-    def _user_info(self, start: int) -> None:
+    def _user_info(self, start: int) -> bool:
         found = USER_INFO.match(self._data, start)
-        if found and not is_masked(found[1]):
-            new = MASK + found[2] + (MASK if found[2] else b"")
-            self._hide(found.start(1), found.end(3), "userinfo", new)
+        if found and (found[1] or found[3]) and not is_masked(found[2]):
+            self._hide(found.start(2), found.end(4), "userinfo", without_user_info(found))
+        return found is not None
 
     def _base64(self, start: int) -> bool:
-        """Look into JSON in base64."""
+        """Look into JSON or XML in base64."""
         data = self._data
-        if data[start] not in b"eW" or data[start - 1 : start].isalnum():
+        if data[start] not in b"eWP" or data[start - 1 : start].isalnum():
             return False
         found = BASE64.match(data, start)
         if not found:
             return False
         is_url = b"-" in found[0] or b"_" in found[0]
-        text = _decoded(found[0])
+        text = decoded(found[0])
         if text is None:
             return False
         new = self._look.inner(text)
@@ -164,23 +166,68 @@ class _Search:
             b"[",
         ):
             self._after(begin, pair.end(), rule, pair[1])
-        elif data[begin : begin + 2] == b"--" and (switch := AFTER_SWITCH.match(data, end)):
+        elif quoted := AFTER_NOTHING.match(data, end):
+            self._after(begin, quoted.end(), rule, quoted[1])
+        elif call := AFTER_CALL.match(data, end):
+            self._after(begin, call.end(), rule, b"")
+        elif beside.is_name(data, begin):
+            self._beside(begin, end, rule)
+        elif data[begin : begin + 1] == b"-" and (switch := AFTER_SWITCH.match(data, end)):
             self._word(switch.end(), rule)
         elif rule in ("bearer", "authorization") and (scheme := AFTER_SCHEME.match(data, end)):
             self._word(scheme.end(), rule)
+        elif rule.startswith(SECRETS) and (word := AFTER_WORD.match(data, end)):
+            self._sentence(word, rule)
+
+    def _beside(self, begin: int, end: int, rule: str) -> None:
+        """Hide the value that a member beside the name of a secret holds."""
+        self._lookups -= 1
+        if member := beside.value_of(self._data, begin, end):
+            done = self._done
+            self._after(*member, rule, b"")
+            self._done = max(done, self._done)
+
+    def _sentence(self, word: re.Match[bytes], rule: str) -> None:
+        """Hide the next word of a sentence, if it is in quotes behind a verb, or not likely a word."""
+        if word[0].strip() and (opened := QUOTE.match(self._data, word.end())):
+            self._string(opened, rule)
+        elif UNLIKELY.match(self._data, word.end()):
+            self._word(word.end(), rule)
 
     def _after(self, begin: int, value: int, rule: str, quote: bytes) -> None:
         data = self._data
+        if data[begin - 1 : begin] in OPENS and (line := AFTER_LINE.match(data, value)):
+            value = line.end()
+        if data[begin : begin + 1] == b"$" and (type_ := self._type(begin, value)):
+            if not type_[1]:
+                self._done = type_.end()
+                return
+            value = type_.end()
         if data.startswith((MASK, MADE_UP_JWT), value):
             self._done = value + len(MASK)
+        elif (variable := VARIABLE.match(data, value)) and self._is_declared(variable[1]):
+            self._done = variable.end()
         elif opened := QUOTE.match(data, value):
             self._string(opened, rule)
         elif data[value : value + 1] in (b"{", b"["):
             self._hide(value, delimiters.nested_end(data, value), rule, quote + MASK + quote)
-        elif data[begin - 1 : begin] == b"$" and (type_ := TYPE.match(data, value)) and not type_[1]:
-            self._done = type_.end()
         else:
             self._scalar(begin, value, rule, quote)
+
+    def _type(self, begin: int, value: int) -> re.Match[bytes] | None:
+        """Return the type of a variable that a GraphQL operation declares."""
+        is_declaration = self._data.rfind(b"(", max(0, begin - BACK), begin) >= 0
+        return TYPE.match(self._data, value) if is_declaration else None
+
+    def _is_declared(self, name: bytes) -> bool:
+        """Return whether a GraphQL operation declares a variable, whose value is hidden then where it stands."""
+        variables = self._look.hidden.variables
+        if name.decode() in variables:
+            return True
+        if len(variables) == MOST_VARIABLES or not re.search(rb"\$%s\s*:\s*\[*[A-Z]" % name, self._data):
+            return False
+        variables.add(name.decode())
+        return True
 
     def _string(self, opened: re.Match[bytes], rule: str) -> None:
         data, level, mark = self._data, len(opened[1]), opened[2]
@@ -199,19 +246,26 @@ class _Search:
         line = data.rfind(b"\n", max(0, begin - BACK), begin) + 1 or (0 if begin <= BACK else begin)
         before = data[begin - 1 : begin]
         has_equals = data[value - 1 : value].strip() == b"=" or b"=" in data[max(begin, value - 4) : value]
-        if (
-            not quote
-            and line < begin + 1
-            and LINE_BEGINS.fullmatch(data, line, begin)
-            and b"&" not in _line(data, value)
-        ):
+        if not quote and line < begin + 1 and LINE_BEGINS.fullmatch(data, line, begin) and not self._is_of_form(value):
             self._line(line, begin, value, rule)
         elif quote or data[max(0, begin - BACK) : begin].rstrip(b" \t\"'").endswith(OPENS):
             found = IN_BRACKETS.match(data, value) if not has_equals or before == b";" else WORD.match(data, value)
             if found:
                 self._hide(value, value + len(found[0].rstrip()), rule, quote + mask(found[0]) + quote)
+        elif before in (b"?", b"&") and (found := IN_ADDRESS.match(data, value)):
+            self._hide(value, found.end(), rule, mask(found[0]))
         elif has_equals or self._is_likely(value):
             self._word(value, rule)
+
+    def _is_of_form(self, value: int) -> bool:
+        """Return whether a value is followed by another pair of a form on the same line."""
+        data = self._data
+        if data[value - 1 : value] != b"=":
+            return False
+        if self._pairs_end < value:
+            found = data.find(b"&", value)
+            self._pairs_end = found if found >= 0 else len(data)
+        return self._pairs_end < len(data) and data.find(b"\n", value, self._pairs_end) < 0
 
     def _is_likely(self, value: int) -> bool:
         """Return whether a word is a value, not prose: it has a digit, is long, or follows a scheme."""
@@ -232,17 +286,8 @@ class _Search:
     def _line(self, line: int, begin: int, value: int, rule: str) -> None:
         """Hide to the end of the line, and lines behind it that are indented more, as YAML and INI continue them."""
         data = self._data
-        content = data[value : LINE.match(data, value).end()].rstrip()  # type: ignore[union-attr]
-        end = value + len(content)
         column = begin - line - (data[begin - 1 : begin] in (b'"', b"'"))
-        after = end
-        while (following := _next_line(data, after)) >= 0:
-            text = data[following : LINE.match(data, following).end()]  # type: ignore[union-attr]
-            if text.strip() and len(text) - len(text.lstrip(b" \t")) <= column:
-                break
-            if text.strip():
-                end = following + len(text.rstrip())
-            after = following + len(text)
+        end = delimiters.lines_end(data, value, column)
         scheme = SCHEME.match(data, value)
         start = scheme.end() if scheme and scheme.end() < end else value
         if start < end and not is_masked(data[start:end]):
@@ -261,6 +306,11 @@ class _Search:
         self._done = max(self._done, end)
 
 
+def without_user_info(found: re.Match[bytes]) -> bytes:
+    """Return what is written in the place of user and password in an address."""
+    return (MASK if found[2] else b"") + found[3] + (MASK if found[3] else b"")
+
+
 # A name in whatever spelling; brackets are no part of it, as they may open a list.
 PIECE_NAME = re.compile(rb"(?:[\w.$%\\-]|[\x80-\xff])*")
 
@@ -268,6 +318,7 @@ PIECE_NAME = re.compile(rb"(?:[\w.$%\\-]|[\x80-\xff])*")
 def _character(found: re.Match[bytes]) -> bytes:
     code = int(found[1], 16) if found[1] else int(found[2], 8)
     return bytes((code,)) if code < 0x80 else b"?"
+<<<<<<< HEAD
 
 
 def _decoded(text: bytes) -> bytes | None:
@@ -294,3 +345,5 @@ def _next_line(data: bytes, end: int) -> int:
     """Return where the line behind one that ends here begins; -1 if there is none."""
     found = data.find(b"\n", end, end + 3)
     return found + 1 if 0 <= found < len(data) - 1 else -1
+=======
+>>>>>>> a9d2c03 (redaction: read names beside values in more shapes)

@@ -2,7 +2,9 @@ r"""Escapes of JSON and of addresses: a value may begin right behind the `n` of 
 
 from __future__ import annotations
 
+import binascii
 import re
+from base64 import b64decode
 
 # What is decoded before it is looked at needs no blanks: `%40`, of which the rule for mail knows, stays.
 IN_STRINGS = re.compile(rb"\\[bfnrt]")
@@ -18,3 +20,14 @@ def blanked(data: bytes) -> bytes:
     if b"%" in data:
         data = IN_ADDRESSES.sub(b" " * 3, IN_ADDRESSES_TWICE.sub(b" " * 5, data))
     return data
+
+
+def decoded(text: bytes) -> bytes | None:
+    """Return what is JSON or XML in base64; None if it is not."""
+    body = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    body = body[: len(body) - (len(body) % 4 == 1)]
+    try:
+        plain = b64decode(body + b"=" * (-len(body) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    return plain if plain.lstrip()[:1] in (b"{", b"[", b"<") else None

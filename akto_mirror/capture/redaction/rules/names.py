@@ -33,6 +33,7 @@ ANYWHERE = listed(
     hotp mfa_code two_factor_code verification_code security_code one_time_code recovery_code recovery_codes
     backup_codes card_cvc card_cvv cvc cvv cvv2 cvc2 card_number cc_number credit_card credit_card_number debit_card
     card_security_code ssn social_security_number social_security mysql_pwd stripetoken github_token
+    rapidapi_key honeycomb_team app_check newrelic_key sentry_key
     x_amz_credential x_amz_signature x_amz_security_token x_goog_signature x_goog_credential oidc_data
     """
 )
@@ -60,15 +61,24 @@ ABOUT = listed(
     at used count counts total type types length len ttl size limit limits max min policy policies strength enabled
     disabled required valid invalid verified exists present expires expiry expired expiration expire in on date time
     age version algorithm alg method methods endpoint endpoints supported format attempts retries usage budget
-    rotation status state requirements rules confirmed changed updated created days hours minutes seconds less field
+    rotation set status state requirements rules confirmed changed updated created days hours minutes seconds less field
     name names provider providers timeout
     """
 )
 ABOUT_IT = listed(
     """
-    has have is are needs need require requires required max min num number count total can should allow allows
+    has have is are must needs need require requires required max min num number count total can should allow allows
     supports with without no forgot forgotten reset show hide enable enabled disable use uses using missing invalid
     wrong prompt completion
+    """
+)
+
+# Names of pages in a list, and headers of standards, that are none in spite of their words.
+INNOCENT = listed(
+    """
+    page_token next_page_token prev_page_token previous_page_token start_page_token next_token continuation_token
+    next_continuation_token sync_token next_sync_token pagination_token cursor_token with_credentials
+    access_control_allow_credentials publickey_credentials_get publickey_credentials_create
     """
 )
 
@@ -91,6 +101,9 @@ def words(name: str) -> list[str]:
 def folded(name: str) -> str:
     """Return a name as it is compared: `accesstoken` for `access_token`, `accessToken` and `Access-Token`."""
     return "".join(words(name))
+
+
+FOLDED_INNOCENT = frozenset(map(folded, INNOCENT))
 
 
 def _spelling(name: str) -> tuple[str, ...]:
@@ -140,6 +153,8 @@ class Names:
         whole = folded(name)
         if whole in self._whole:
             return whole
+        if whole in FOLDED_INNOCENT:
+            return None
         segments = SEGMENTS.split(name)
         found = next(filter(None, map(self._segment, segments)), None)
         # Of `api.key` no segment is a name by itself.

@@ -1,0 +1,57 @@
+"""Where values end."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from akto_mirror.capture.redaction.delimiters import lines_end, nested_end, string_end, triple_end
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "expected"),
+    [
+        (b'a" b"', 0, (1, True)),
+        (b'a\\"b" c', 0, (4, True)),
+        (b'a\\" b', 1, (1, True)),
+        (b'a" b', 1, (1, False)),
+        (b'it""s" b', 0, (5, True)),
+        (b'"', 0, (0, True)),
+        (b"cut", 0, (3, False)),
+    ],
+)
+def test_strings(text: bytes, level: int, expected: tuple[int, bool]) -> None:
+    """By a quote of their own level, which YAML, SQL and CSV double in the text."""
+    assert string_end(text, 0, level, b'"') == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [(b'"""a"b""" c', (6, True)), (b'"""a\\"""b"""', (9, True)), (b'"""a', (4, False))]
+)
+def test_block_strings(text: bytes, expected: tuple[int, bool]) -> None:
+    """By three quotes that no backslash stands before."""
+    opened = re.match(rb'(\\*)(""")', text)
+    assert opened
+    assert triple_end(text, opened) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [(b'{"a":["}"]} b', 11), (b"[1,[2]],3", 7), (b"{cut", 4)])
+def test_brackets(text: bytes, expected: int) -> None:
+    """Outside of strings."""
+    assert nested_end(text, 0) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"p: a\nx: 1", 4),
+        (b"p: |\n  a\n\n  b\nx: 1", 13),
+        (b"p:\n- a\n- b\nx: 1", 10),
+        (b"p: a\n- b", 4),
+        (b"p: a\r\n  b\r\nx", 9),
+    ],
+)
+def test_lines(text: bytes, expected: int) -> None:
+    """At the first line that is not indented more, unless it is an item of a list."""
+    assert lines_end(text, 2, 0) == expected

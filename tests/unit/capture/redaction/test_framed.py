@@ -1,0 +1,72 @@
+"""Multiparts, events and gRPC."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+
+import pytest
+
+from akto_mirror.capture.redaction import framed
+from tests.unit.capture.redaction.samples import SECRET, hidden
+
+MULTIPART = "multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'Content-Disposition: form-data; name="password"; filename="a.txt"\r\nContent-Type: text/plain',
+        'Content-Disposition: form-data; filename="a.txt"; name="password"',
+        "Content-Disposition: form-data; name='password'",
+        "Content-Disposition: form-data; name*=UTF-8''password",
+        'Content-Disposition: form-data; name="=?utf-8?B?cGFzc3dvcmQ=?="',
+        'Content-Disposition: form-data; name="a\\"b-token"',
+        'Content-Disposition: form-data;\r\n name="api key"',
+        "X: y\r\ncontent-disposition: FORM-DATA; NAME=api_key\r\nZ: y",
+    ],
+)
+@pytest.mark.parametrize("content_type", [MULTIPART, ""])
+def test_parts(head: str, content_type: str) -> None:
+    """By their names, however these are written; also where the boundary is a letter of the head."""
+    rest = '\r\n--x\r\nContent-Disposition: form-data; name="note"\r\n\r\nkept\r\n--x--\r\n'
+    new = hidden(f"--x\r\n{head}\r\n\r\n%s{rest}", content_type)
+    assert new == f"--x\r\n{head}\r\n\r\n[redacted]{rest}"
+    assert SECRET not in hidden(f"--x\r\n{head}\r\n\r\n%s", content_type)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'data: {"password":\ndata: "%s"}\n\n',
+        "data: password:\ndata:   %s\n\n",
+        "data: token: |\ndata:   %s\n\n",
+        "data: <password>\ndata: %s</password>\n\n",
+        'id: 1\r\ndata: {"a":1,\r\ndata: "token":"%s"}\r\n\r\n',
+        ": token=%s\n\n",
+        'data: [DONE]\n\ndata: {"password":"%s"',
+    ],
+)
+@pytest.mark.parametrize("content_type", ["text/event-stream", ""])
+def test_events(text: str, content_type: str) -> None:
+    """Data over several lines is one text."""
+    assert SECRET not in hidden(text, content_type)
+
+
+def test_messages() -> None:
+    """Strings of protobuf keep their places, and lengths are written anew."""
+    inner = json.dumps({"password": SECRET}).encode()
+    message = b"\x0a\x04kept\x12" + bytes([len(inner)]) + inner
+    text = b64encode(b"\x00" + len(message).to_bytes(4, "big") + message).decode()
+    assert framed.is_grpc_text(text.encode())
+    raw = b64decode(hidden(text, "application/grpc"))
+    assert raw[5:11] == b"\x0a\x04kept"
+    assert int.from_bytes(raw[1:5], "big") == len(raw) - 5
+    assert SECRET.encode() not in raw
+
+
+def test_what_are_events() -> None:
+    """By the type, or by the first line."""
+    assert framed.are_events(b"x", "text/event-stream")
+    assert framed.are_events(b"\ndata: x", "")
+    assert not framed.are_events(b"update: x", "")

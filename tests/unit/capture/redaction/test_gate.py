@@ -1,0 +1,54 @@
+"""The gate."""
+
+from __future__ import annotations
+
+import pytest
+
+from akto_mirror.capture.redaction.gate import MOST_PLACES, gate
+from akto_mirror.capture.redaction.rules.names import Names
+
+COMMON = gate(Names(["common"]), values=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"password",
+        b"xPASSWORD1",
+        b"api%20key",
+        b"api%2Dkey",
+        rb"api\u005Fkey",
+        rb"api\u002dkey",
+        b"pass%77ord",
+        rb"p\u0061ss",
+        b"&#112;ass",
+        b"https://u:p@h",
+        b"//u:p@h",
+        b"eyJ0b2tlbiI6",
+        b"PD94bWwgdmVyc2lv",
+    ],
+)
+def test_it_fires(text: bytes) -> None:
+    """On names and on whatever could spell one."""
+    assert COMMON.places(b"{ " + text + b" }")
+
+
+@pytest.mark.parametrize("text", [b"author", b"tokens_used", b"passenger", b"https://host/a", b"ann@host", b"a=1&b=2"])
+def test_it_stays_shut(text: bytes) -> None:
+    """On other words."""
+    assert not COMMON.places(text)
+
+
+def test_own_names() -> None:
+    """In any spelling, and beyond ASCII."""
+    assert gate(Names(["pin"]), values=False).places(b"P-I-N: 1")
+    assert gate(Names(["clé"]), values=False).places("CLÉ=1".encode())
+    assert not gate(Names(), values=False).places(b"password")
+
+
+def test_many_places() -> None:
+    """The last one reaches to the end of the text."""
+    text = b"token " * (MOST_PLACES + 5)
+    places = COMMON.places(text)
+    assert len(places) == MOST_PLACES
+    assert places[-1].end == len(text)

@@ -1,0 +1,54 @@
+"""JSON read as a whole, where names stand beside their values."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from akto_mirror.capture.redaction import json_walk
+from tests.unit.capture.redaction.samples import SECRET, hidden
+
+JSON = "application/json"
+
+
+@pytest.mark.parametrize("name", ["name", "key", "Name", "paramName", "field_name", "@key", "settingName", "type"])
+@pytest.mark.parametrize("value", ["value", "stringValue", "Value", "field_value", "valueString"])
+def test_pairs(name: str, value: str) -> None:
+    """In any order, whatever stands between them."""
+    for members in ({name: "password", "on": True, value: SECRET}, {value: SECRET, name: "password"}):
+        assert SECRET not in hidden(json.dumps([members]), JSON)
+    assert SECRET not in hidden(json.dumps({name: "token", value: {"a": [SECRET]}}), JSON)
+
+
+@pytest.mark.parametrize("value", ["content", "data", "#text", "$t", "default", "answer"])
+def test_what_holds_a_value(value: str) -> None:
+    """Beside a name, not beside a type."""
+    assert SECRET not in hidden(json.dumps({"name": "password", value: SECRET}), JSON)
+    assert SECRET in hidden(json.dumps({"type": "token", value: SECRET}), JSON)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["authorization","Bearer %s"]',
+        '[["a","b"],["x-api-key","%s"]]',
+        '["host","x","authorization","%s"]',
+        '["set-cookie",["a=%s"]]',
+    ],
+)
+def test_arrays(text: str) -> None:
+    """Names and values one after another."""
+    assert SECRET not in hidden(text, JSON)
+
+
+def test_numbers_behind_names() -> None:
+    """Become strings, so that it stays JSON."""
+    assert json.loads(hidden('["password", 123, "b"]', JSON)) == ["password", "[redacted]", "b"]
+
+
+@pytest.mark.parametrize("text", [b"{}", b'{"a":1}\n{"b":2}', b'{"a":[1,{"b":"c', b'"a"'])
+def test_what_is_readable(text: bytes) -> None:
+    """One value, several, and the beginning of one."""
+    assert json_walk.is_readable(text)
+    assert not json_walk.is_readable(b"{'a':1}")

@@ -1,0 +1,82 @@
+"""Forms, queries, parameters and cookies."""
+
+from __future__ import annotations
+
+import pytest
+
+from akto_mirror.capture.redaction import Hiding, Redaction, pairs, path
+from akto_mirror.capture.redaction.look import Hidden, Look
+from akto_mirror.capture.redaction.rules.names import Names
+from tests.unit.capture.redaction.samples import FIELDS, SECRET, hidden
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a=b&password=%s",
+        "user%5Bpassword%5D=%s",
+        "api%20key=%s",
+        "api+key=%s",
+        "%2570assword=%s",
+        "name=password&value=%s",
+        "value=%s&key=token",
+        "params[0][name]=password&params[0][value]=%s",
+        "params%5B0%5D%5Bname%5D=password&params%5B0%5D%5Bvalue%5D=%s",
+        "password=a;%s",
+        "a=1\r\npassword=%s",
+        "redirect=%2Fcb%3Ftoken%3D%s%26a%3D1",
+    ],
+)
+def test_secrets(text: str) -> None:
+    """In a form and in a query."""
+    assert SECRET not in hidden(text, FORM)
+    assert SECRET not in path("/x?" + text.replace("%s", SECRET), FIELDS)
+
+
+def test_values_of_other_names_stay() -> None:
+    """Each name has its own value."""
+    text = "p[0][name]=password&p[0][value]=%s&p[1][name]=b&p[1][value]=kept"
+    assert hidden(text, FORM) == "p[0][name]=password&p[0][value]=[redacted]&p[1][name]=b&p[1][value]=kept"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/a;token=S/b", "/a;token=[redacted]/b"),
+        ("/http://u:S@h/x", "/http://[redacted]:[redacted]@h/x"),
+        ("//u:S@h/x", "//[redacted]:[redacted]@h/x"),
+        ("/reset-password/9f86d081884c7d65", "/reset-password/[redacted]"),
+        ("/auth/login", "/auth/login"),
+        ("/oauth/token", "/oauth/token"),
+        ("/api/tokens/1234567890123456a", "/api/tokens/1234567890123456a"),
+        ("/users/password/edit", "/users/password/edit"),
+    ],
+)
+def test_paths(target: str, expected: str) -> None:
+    """Parameters, credentials of addresses, and tokens behind their names."""
+    assert path(target, FIELDS) == expected
+
+
+def test_cookies() -> None:
+    """Names stay, and what is set with an attribute that has a comma is one."""
+    look = Look(Names(["common"]), Hidden(), 1, lambda text: text)
+    assert pairs.cookies("a=1; sid=2; b", look, whole=False) == "a=1; sid=[redacted]; b"
+    assert pairs.cookies("a=1; b", look, whole=True) == "a=[redacted]; [redacted]"
+    text = "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT, sid=2; HttpOnly"
+    assert pairs.set_cookies(text, look, whole=False) == text.replace("sid=2", "sid=[redacted]")
+
+
+def test_forms() -> None:
+    """Pairs without what other formats are made of."""
+    assert pairs.is_form(b"a=1&b=2")
+    assert not pairs.is_form(b"a=<b>")
+    assert not pairs.is_form(b"YWJj==")
+
+
+def test_pairs_are_counted() -> None:
+    """A value beside a name counts as one more."""
+    hides = Hiding(Redaction.of([], ["common"]))
+    hides.payload("name=password&value=x", FORM)
+    assert hides.counts == {("name", "pair"): 1}
