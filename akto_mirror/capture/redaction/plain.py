@@ -318,32 +318,3 @@ PIECE_NAME = re.compile(rb"(?:[\w.$%\\-]|[\x80-\xff])*")
 def _character(found: re.Match[bytes]) -> bytes:
     code = int(found[1], 16) if found[1] else int(found[2], 8)
     return bytes((code,)) if code < 0x80 else b"?"
-<<<<<<< HEAD
-
-
-def _decoded(text: bytes) -> bytes | None:
-    """Return what is JSON in base64; None if it is not."""
-    body = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
-    body = body[: len(body) - (len(body) % 4 == 1)]
-    try:
-        plain = b64decode(body + b"=" * (-len(body) % 4))
-    except (binascii.Error, ValueError):
-        return None
-    return plain if plain.lstrip()[:1] in (b"{", b"[") else None
-
-
-def _opens(data: bytes, position: int) -> bool:
-    """Return whether a bracket stands before a position."""
-    return data[position - 1 : position] in (b"(", b"[")
-
-
-def _line(data: bytes, start: int) -> bytes:
-    return data[start : LINE.match(data, start).end()]  # type: ignore[union-attr]
-
-
-def _next_line(data: bytes, end: int) -> int:
-    """Return where the line behind one that ends here begins; -1 if there is none."""
-    found = data.find(b"\n", end, end + 3)
-    return found + 1 if 0 <= found < len(data) - 1 else -1
-=======
->>>>>>> a9d2c03 (redaction: read names beside values in more shapes)
