@@ -58,15 +58,11 @@ unit/capture/test_kinds.py
     capture.capture
 unit/config/test_options.py
     capture.config config.capture_declarations config.declarations config.mistakes config.option
-    config.option_values config.redaction delivery.sinks.destination capture.redaction.selfcheck
+    config.option_values delivery.sinks.destination
 unit/capture/test_body.py
     capture.payload.codings
-unit/capture/redaction/test_hiding.py
-    capture.redaction.delimiters capture.redaction.framed capture.redaction.gate capture.redaction.json_leap
-    capture.redaction.json_walk capture.redaction.look capture.redaction.markup capture.redaction.pairs
-    capture.redaction.plain
 unit/capture/redaction/rules/test_values.py
-    capture.redaction.rules.cards capture.redaction.rules.expressions capture.redaction.rules.known
+    capture.redaction.rules.known
 unit/addon/test_prior_knowledge.py
     cleartext.layer cleartext.flow_control
 unit/cli/test_program.py
