@@ -180,7 +180,7 @@ def status_entries(folder: Path) -> int:
     if code and "nothing is on disk" in text:
         return 0
     assert code == 0, text
-    return sum(map(int, re.findall(r"^waiting: (\d+) entries", text, re.MULTILINE)))
+    return sum(int(number.replace(",", "")) for number in re.findall(r"^waiting: ([\d,]+) entr", text, re.MULTILINE))
 
 
 def stored(folder: Path) -> set[str]:

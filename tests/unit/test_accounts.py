@@ -14,6 +14,9 @@ from akto_mirror.accounts import Stats
 from akto_mirror.outcomes import PLACES, Dropped, Outcome, Reason
 from tests.support.proxy import ROOT
 
+# Where an entry is counted that was nowhere before, and where a flow is that never becomes an entry.
+WAYS_IN = {"capture": ["shipper"], "lose": ["mirroring", "shipper"], "recover": ["store"], "skip": ["mirroring"]}
+
 PAGE = Path(ROOT, "docs", "operations.md").read_text().partition("## The last line\n")[2].partition("\n## ")[0]
 
 STATS: st.SearchStrategy[Any] = st.builds(
@@ -96,3 +99,12 @@ def test_the_example_of_the_page_is_such_a_line() -> None:
         found = documented().match(example)
         assert found
         assert int(found[1]) + int(found[2] or 0) == sum(map(int, re.findall(r"\d+", found[3]))) + int(found[4])
+
+
+def test_there_is_one_door() -> None:
+    """Line 1: no other module writes a count, and the few ways in beside `move` are each used at one place."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in Path(ROOT, "akto_mirror").rglob("*.py")}
+    private = re.compile(r"stats\._(captured|recovered|places|dropped|skipped)\b")
+    assert [name for name, text in texts.items() if private.search(text)] == []
+    ways = {way: sorted(name for name, text in texts.items() if f"stats.{way}(" in text) for way in WAYS_IN}
+    assert ways == WAYS_IN

@@ -53,8 +53,8 @@ class Cause(Enum):
     # Statuses.
     REDIRECT = Symptom(
         SETUP,
-        "it redirects",
-        "redirects are not followed: set akto_url to the final URL (https:// instead of http://?)",
+        "a redirect",
+        "set akto_url to the final URL (https:// instead of http://?), for redirects are not followed",
     )
     BAD_REQUEST = Symptom(SETUP, "the service cannot read the request", _OTHER_SERVICE)
     TOKEN = Symptom(
@@ -64,7 +64,9 @@ class Cause(Enum):
     )
     TOKEN_MISSING = Symptom(AUTH, "the service wants a token", "set akto_token or AKTO_API_TOKEN (check: --token)")
     TOKEN_BEARER = Symptom(AUTH, "the token is refused, Bearer and all", "give the token alone, without Bearer")
-    LOGIN = Symptom(AUTH, "a login, although this path needs none", "let the proxy in front pass this path")
+    LOGIN = Symptom(
+        AUTH, "a login is asked for, although this path needs none", "let the proxy in front pass this path"
+    )
     NO_SUCH_PATH = Symptom(
         SETUP,
         "there is no such path",
@@ -88,11 +90,7 @@ class Cause(Enum):
         TRANSIENT, "the service, or a proxy in front of it, is not ready", "start the service, or read its log"
     )
     SLOW_BEHIND_PROXY = Symptom(TRANSIENT, "a proxy in front got no answer from the service in time", _READ_LOG)
-    NOT_AKTO = Symptom(
-        SETUP,
-        "that is not an answer of Akto's ingestion service",
-        f"check the path, the host and the port, with `akto-mirror check`: {_OTHER_SERVICE}",
-    )
+    NOT_AKTO = Symptom(SETUP, "not an answer of Akto's ingestion service", _OTHER_SERVICE)
 
     # Answers of status 200 that are not Akto's yes.
     ENDLESS = Symptom(SETUP, "not Akto's answer but a longer one", _OTHER_SERVICE)
