@@ -113,10 +113,22 @@ def run(seconds: float, folder: Path, seed: int, *, samples: bool = False) -> Ta
         clients.stop()
         akto.script = OK
         with running_mitmdump(*modes, options=options, scripts=[script]):
-            wait_for(lambda: not waiting(folder), 120)
+            _drain(folder, akto)
         _judge(tally, clients, akto, samples=samples)
         tally.calls = len(calls.answered)
     return tally
+
+
+def _drain(folder: Path, akto: FaultServer) -> None:
+    """Wait until nothing is spooled any more, for as long as entries go on to arrive.
+
+    Raises:
+        AssertionError: some are spooled, and none has arrived for a minute and more: batches of a process that was
+            killed are free after half of one.
+    """
+    while waiting(folder):
+        arrived = len(akto.taken)
+        wait_for(lambda: len(akto.taken) > arrived or not waiting(folder), 90)  # noqa: B023 - called at once
 
 
 def _life(  # noqa: PLR0917 - all that one life touches
