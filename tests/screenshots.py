@@ -31,7 +31,7 @@ MIRRORED = [case.verdict for case in demo.CASES].count(demo.CAPTURED)
 
 
 def main() -> int:
-    """Make all pictures, and tell what is missing here if one cannot be made."""
+    """Make all pictures, and report what is missing here if one cannot be made."""
     argparse.ArgumentParser(description="Write docs/images/*.png.").parse_args()
     if missing := _missing():
         sys.stderr.write(f"{missing}\n")
@@ -75,7 +75,7 @@ def _inventory(browser: Browser, url: str, scheme: str) -> None:
 
 
 def _mitmweb(browser: Browser, web: Web) -> None:
-    """Show verdicts in mitmweb: what was sent, what was skipped, and, now that nothing listens there, what waits."""
+    """Show verdicts in mitmweb: what was sent, what was skipped, and what waits once nothing listens there."""
     httpx.get(f"{web.proxy.url}/api/report", headers={"host": demo.HOST}, trust_env=False)
     wait_for(lambda: "spooled" in str(web.flows()["/api/report"]["comment"]))
     with _page(browser, web.url, 1180, 600, "light") as page:

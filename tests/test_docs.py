@@ -79,18 +79,18 @@ def arguments(parser: argparse.ArgumentParser) -> str:
     """Return a table of a command's arguments and options."""
     actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
     rows = [row for action in actions for row in rows_of(parser, action)]
-    return "\n".join(["| | |", "|---|---|", *(f"| `{name}` | {told} |" for name, told in rows)]) if rows else ""
+    return "\n".join(["| | |", "|---|---|", *(f"| `{name}` | {message} |" for name, message in rows)]) if rows else ""
 
 
 def rows_of(parser: argparse.ArgumentParser, action: argparse.Action) -> list[tuple[str, str]]:
     """Return the names of an argument, or of each command that it may be, and what they mean."""
     if isinstance(action, argparse._SubParsersAction):
         return [(choice.dest, choice.help or "") for choice in action._choices_actions]
-    told = parser._get_formatter()._expand_help(action).replace("|", "\\|")
+    message = parser._get_formatter()._expand_help(action).replace("|", "\\|")
     value = action.metavar or "\\|".join(action.choices or [action.dest.upper()])
     takes = str(value) if action.nargs != 0 else ""
     many = " …" if action.nargs in ("*", "+") else ""
-    return [(" ".join([*action.option_strings, takes]).strip() + many, told)]
+    return [(" ".join([*action.option_strings, takes]).strip() + many, message)]
 
 
 def commands_page() -> str:
@@ -107,8 +107,8 @@ def test_every_argument_is_explained() -> None:
     """Each command, argument and option has a help of more than two words."""
     for parser in program._parsers(program._parser()):
         assert parser.description, parser.prog
-        told = [row for action in parser._actions for row in rows_of(parser, action)]
-        assert [name for name, text in told if len(text.split()) < 3] == [], parser.prog
+        message = [row for action in parser._actions for row in rows_of(parser, action)]
+        assert [name for name, text in message if len(text.split()) < 3] == [], parser.prog
 
 
 @cache
@@ -213,20 +213,20 @@ def test_every_promise_of_delivery_is_held_by_tests() -> None:
 
 def test_the_spool_of_a_service_can_be_found() -> None:
     """The commands name the user, the folder and the containers of the examples."""
-    told = page_section("operations.md", "Dead letters")
+    message = page_section("operations.md", "Dead letters")
     unit, pod, image = (
         (ROOT / "examples" / name).read_text() for name in ("akto-mirror.service", "kubernetes.yaml", "Dockerfile")
     )
-    assert re.findall("^User=(.*)", unit, re.MULTILINE) == re.findall("runuser -u (.*?) --", told)
+    assert re.findall("^User=(.*)", unit, re.MULTILINE) == re.findall("runuser -u (.*?) --", message)
     # %S is /var/lib in a unit of the system.
     assert "XDG_STATE_HOME=%S " in unit
-    assert "env XDG_STATE_HOME=/var/lib /opt/akto-mirror/bin/akto-mirror spool" in told
+    assert "env XDG_STATE_HOME=/var/lib /opt/akto-mirror/bin/akto-mirror spool" in message
     assert "/opt/akto-mirror/bin/akto-mirror run " in unit
     assert "ENV XDG_STATE_HOME=/state " in image
     assert "\n  mirror:\n" in (ROOT / "examples" / "compose.yaml").read_text()
-    assert "compose.yaml exec mirror akto-mirror spool" in told
+    assert "compose.yaml exec mirror akto-mirror spool" in message
     assert "- name: mirror\n" in pod
-    assert "-c mirror -- akto-mirror spool" in told
+    assert "-c mirror -- akto-mirror spool" in message
 
 
 def test_the_guarantee_for_a_power_failure_is_stated() -> None:

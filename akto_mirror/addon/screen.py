@@ -35,7 +35,7 @@ class Screen:
             lasting.marks = Marks(_soon, _refresh)
         entry_view.offer(self.explain)
         lasting.marks.mark = settings.screen.mark
-        self.session.stats.observe(lasting.marks.tell)
+        self.session.stats.observe(lasting.marks.update)
 
     def done(self) -> None:
         """Explain nothing any more."""

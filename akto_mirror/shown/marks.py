@@ -116,7 +116,7 @@ class Marks:
         if len(self._keys) > MOST:
             self._forget(next(iter(self._keys)))
 
-    def tell(self, entries: Sequence[bytes | int], outcome: Outcome, reason: str = "") -> None:
+    def update(self, entries: Sequence[bytes | int], outcome: Outcome, reason: str = "") -> None:
         """Take note of what became of entries, or of those with these hashes; called on any thread, and never waits."""
         keys = (entry if isinstance(entry, int) else hash(entry) for entry in entries)
         with self._lock:

@@ -63,7 +63,7 @@ class Run:
     async def settle(self) -> None:
         """Wait until the proxy has dealt with all that it was sent.
 
-        When a client leaves while mitmproxy runs hooks for it, mitmproxy may not tell the target, so that two runs of
+        When a client leaves while mitmproxy runs hooks for it, mitmproxy may not notify the target, so that two runs of
         it differ. A request on another connection takes it far more turns of its event loop than a hook.
         """
         stream = Stream(*await asyncio.open_connection(*self.proxy[0]))

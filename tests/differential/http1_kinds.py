@@ -108,7 +108,7 @@ def ordinary(maker: Maker) -> Exchange:
 
 
 def odd_method(maker: Maker) -> Exchange:
-    """A method nobody knows, or a known one in the wrong case."""
+    """An unknown method, or a known one in the wrong case."""
     asked = request(maker, typed(maker), method=maker.one(ODD_METHODS))
     return exchange(maker, "odd method", asked, plain_answer(maker))
 
@@ -225,7 +225,7 @@ def chunked_not_modified(maker: Maker) -> Exchange:
 
 
 def expect_continue(maker: Maker) -> Exchange:
-    """A client that waits to be told to send its body, or does not wait."""
+    """A client that waits for a 100 before it sends its body, or does not wait."""
     body = maker.body(maker.one((1, KIB, 200 * KIB)))
     field = maker.one((b"Expect: 100-continue", b"expect: 100-Continue"))
     if maker.chance(0.5):

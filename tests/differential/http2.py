@@ -53,7 +53,7 @@ class Seen:
 
 
 class Peer:
-    """A client or server that sends whatever it is told, valid or not, and keeps what it gets."""
+    """A client or server that sends whatever it is given, valid or not, and keeps what it gets."""
 
     def __init__(self, stream: Stream, *, client: bool) -> None:
         config = H2Configuration(
@@ -78,7 +78,7 @@ class Peer:
             self.stream.writer.write(self.connection.data_to_send())
 
     async def pump(self, opened: Callable[[int], None] = lambda _: None) -> None:
-        """Take in what comes until the connection ends; `opened` is told the id of each new request."""
+        """Take in what comes until the connection ends; `opened` gets the id of each new request."""
         while await self.stream.more():
             try:
                 events = self.connection.receive_data(self.stream.take(len(self.stream.buffer)))

@@ -264,7 +264,7 @@ def translated(maker: Maker) -> Exchange:
 
 
 def translated_body(maker: Maker) -> Exchange:
-    """A body over HTTP/1 in each of its framings, which HTTP/2 has to frame anew."""
+    """A body over HTTP/1 in each of its framings, which HTTP/2 has to reframe."""
     body = maker.body(maker.size())
     forms = (
         http1_kinds.answer(maker, [http1_kinds.sized(body)], body),

@@ -15,7 +15,7 @@ class Twist(Enum):
 
     NONE = "request, then answer"
     EARLY = "the target answers before it reads the body"
-    CONTINUE = "the client sends the body once it was told to continue"
+    CONTINUE = "the client sends the body after a 100 Continue"
     UPGRADE = "after the answer's head, client and target exchange bytes that are not HTTP"
     IDLE_CLOSE = "the target ends its connection after the answer, which did not say so"
     INTERIM = "the target sends an interim response first"

@@ -87,7 +87,7 @@ class Upstream:
             place = 0 if self.several else position
             arrival = Arrival(message, place, self.server_name, self.protocol, self.end)
             record.arrivals[name].append(arrival)
-        # How many connections there are is told by the requests' places on them; a request that its client breaks off
+        # How many connections there are is seen by the requests' places on them; a request that its client breaks off
         # may need one more where it streams.
         if self.stray:
             record.strays.append(self.stray)

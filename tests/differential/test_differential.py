@@ -43,7 +43,7 @@ BESIDE_OTHERS = {
     params=[pytest.param(120, id="120-exchanges"), pytest.param(600, id="600-exchanges", marks=pytest.mark.slow)],
 )
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    """A bench for so many exchanges."""
+    """A bench for this many exchanges."""
     yield from _bench(request.param)
 
 

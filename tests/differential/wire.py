@@ -21,7 +21,7 @@ class Message:
         head: HTTP/1: the lines of the head exactly as they came. HTTP/2: each field's name, `FIELD` and value.
         body: the body's bytes, without the chunked coding.
         trailers: as `head`.
-        framing: how the end of the body was told; for the chunked coding with the size of every chunk.
+        framing: how the end of the body was marked; for the chunked coding with the size of every chunk.
         end: `COMPLETE`, `CUT`, or how the stream was reset.
     """
 
@@ -73,7 +73,7 @@ class Stream:
         return taken
 
     async def exactly(self, size: int) -> bytes:
-        """Read so many bytes, or what comes of them before the end."""
+        """Read this many bytes, or what comes of them before the end."""
         while len(self.buffer) < size and await self.more():
             pass
         return self.take(size)

@@ -112,12 +112,12 @@ def test_the_worker_is_left_out_where_it_cannot_run(
         script.touch()
     if missing != "Miniflare":
         module.mkdir(parents=True)
-    told = {
+    message = {
         "node": "node is not installed",
         "the script": f"there is no {script}",
         "Miniflare": f"there is no {module}; npm install --prefix {tmp_path} miniflare",
     }
-    assert Rig(script, tmp_path).missing() == told.get(missing, "")
+    assert Rig(script, tmp_path).missing() == message.get(missing, "")
 
 
 def test_instructions_are_counted_with_valgrind_only(monkeypatch: pytest.MonkeyPatch) -> None:

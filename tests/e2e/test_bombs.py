@@ -64,7 +64,7 @@ def memory(pid: int, which: str) -> int:
     return 1024 * int(found[1])
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells and resets a process's peak")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux shows and resets a process's peak")
 def test_bombs_cost_no_memory(mirror: Mirror, bombs: dict[str, bytes]) -> None:
     """The peak of mitmdump stays within 40 MB of its idle while bombs of each kind pass both ways."""
     pid = mirror.proxy.process.pid

@@ -1,4 +1,4 @@
-"""A real mitmdump with a wrong configuration ends at once, with one line that says what to mend."""
+"""A real mitmdump with a wrong configuration ends at once, with one line that says what to correct."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_wrong_option_ends_the_start(tmp_path: Path, option: str, value: str, 
 
 
 def test_a_wrong_variable_ends_the_start(tmp_path: Path) -> None:
-    """The line names the variable, so that nobody searches the command line for it."""
+    """The line names the variable, so that users need not search the command line for it."""
     done = mitmdump(tmp_path, env={"AKTO_API_TOKEN": "hunter2\n"})
     assert "AKTO_API_TOKEN" in check_refusal(done, "akto_token", "(hidden)")
     assert "hunter2" not in done.stdout

@@ -1,4 +1,4 @@
-"""The demo runs the real thing and tells what happened."""
+"""The demo runs the real programs and reports what happened."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def start(folder: Path, **variables: str) -> subprocess.Popen[str]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """List the files in the folder and the processes that were told of it."""
+    """List the files in the folder and the processes that name it."""
     found = [str(path) for path in folder.iterdir()]
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # It has ended since.
@@ -108,7 +108,7 @@ def test_the_demo_needs_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.e2e
-def test_a_mitmdump_that_does_not_start_is_told(tmp_path: Path) -> None:
+def test_a_mitmdump_that_does_not_start_is_reported(tmp_path: Path) -> None:
     """When mitmdump ends at once, its last lines say why."""
     broken = tmp_path / "akto_addon.py"
     broken.write_text("raise RuntimeError('broken on purpose')")

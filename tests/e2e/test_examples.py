@@ -159,7 +159,7 @@ def test_replay(recorded: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-def test_replay_tells_what_is_wrong(recorded: Path, tmp_path: Path) -> None:
+def test_replay_reports_what_is_wrong(recorded: Path, tmp_path: Path) -> None:
     """replay.sh fails over a file that is missing or broken and over an entry that does not arrive, and names them."""
     (tmp_path / "broken.mitm").write_bytes(recorded.read_bytes() + b"17:no flow")
     for flows in ("none.mitm", "broken.mitm"):

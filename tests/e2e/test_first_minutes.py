@@ -72,7 +72,7 @@ def test_the_script_alone_says_what_it_needs(tmp_path: Path) -> None:
     assert line.endswith("-m pip install akto-mirror")
 
 
-def test_a_standalone_binary_is_told_to_come_from_pypi(tmp_path: Path) -> None:
+def test_a_standalone_binary_is_referred_to_pypi(tmp_path: Path) -> None:
     """It cannot load third-party packages at all, so that installing them would not help."""
     line = refusal(start(tmp_path, "import sys; sys.frozen = True; sys.modules['httpx'] = None"))
     assert "standalone binaries cannot load it" in line
@@ -127,7 +127,7 @@ def failure(api: str, akto_url: str) -> str:
         return proxy.wait_for(r"akto: (cannot deliver: .*)")[1]
 
 
-def test_a_wrong_port_is_told(api: str) -> None:
+def test_a_wrong_port_is_reported(api: str) -> None:
     """Connection refused: start the service or correct the address."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -135,14 +135,14 @@ def test_a_wrong_port_is_told(api: str) -> None:
     assert "nothing listens there: start the service, or correct akto_url" in line
 
 
-def test_https_for_http_is_told(api: str) -> None:
+def test_https_for_http_is_reported(api: str) -> None:
     """TLS to a port that speaks plain HTTP, as Akto's own does."""
     with Receiver() as akto:
         line = failure(api, akto.url.replace("http:", "https:"))
     assert "write http:// instead of https:// in akto_url" in line
 
 
-def test_a_self_signed_certificate_is_told(api: str, tmp_path: Path) -> None:
+def test_a_self_signed_certificate_is_reported(api: str, tmp_path: Path) -> None:
     """The line names the variable that makes it trusted."""
     identity = make_identity(tmp_path)
     context: ssl.SSLContext = identity.server_context()
@@ -152,7 +152,7 @@ def test_a_self_signed_certificate_is_told(api: str, tmp_path: Path) -> None:
     assert "set SSL_CERT_FILE" in line
 
 
-def test_a_refused_token_is_told(api: str) -> None:
+def test_a_refused_token_is_reported(api: str) -> None:
     """401: the line names the option and the variable."""
     with Receiver(token="right") as akto:
         line = failure(api, akto.url)

@@ -201,7 +201,7 @@ def test_connection_strategies(strategy: str) -> None:
 
 
 def test_ignored_hosts_pass_untouched() -> None:
-    """What mitmproxy is told to ignore passes by it as bytes, and is not mirrored."""
+    """What mitmproxy is set to ignore passes by it as bytes, and is not mirrored."""
     with (
         serving_grpc(EchoService(), None) as port,
         mirroring(f"reverse:http://127.0.0.1:{port}", options={"ignore_hosts": "127.0.0.1"}) as mirror,
@@ -212,7 +212,7 @@ def test_ignored_hosts_pass_untouched() -> None:
 
 
 def test_goes_on_over_a_reload(tmp_path: Path) -> None:
-    """A client that stays connected while the script is loaded anew goes on, on a new connection to the target too."""
+    """A client that stays connected while the script is reloaded goes on, on a new connection to the target too."""
     script = Path(shutil.copy(ADDON, tmp_path / "addon.py"))
     age = {"grpc.max_connection_age_ms": 300, "grpc.max_connection_age_grace_ms": 300}
     with (

@@ -134,7 +134,7 @@ BROKEN = (
 
 @pytest.mark.parametrize("answer", BROKEN, ids=["length", "chunks"])
 def test_an_answer_that_breaks_off_while_it_is_buffered_is_no_200(answer: bytes) -> None:
-    """The client gets mitmproxy's 502, and no entry tells of a success that it never saw."""
+    """The client gets mitmproxy's 502, and no entry shows a success that it never saw."""
     with (
         serving(answer, hangs_up=True) as target,
         mirroring(f"reverse:http://127.0.0.1:{target.port}", options={"akto_stream": "never"}) as mirror,

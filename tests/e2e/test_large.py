@@ -64,7 +64,7 @@ class Sum:
 
 
 class Notes:
-    """What the target and the test tell each other.
+    """What the target and the test exchange.
 
     Attributes:
         go_on: set by the test when the client has the first bytes of a download.

@@ -1,4 +1,4 @@
-"""What people see in mitmweb, in a real browser: verdicts as they change, commands, and strangers' text as text."""
+"""What users see in mitmweb, in a real browser: verdicts as they change, commands, and hostile text as text."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_flow_shows_what_became_of_it(stage: Stage) -> None:
     stage.expect_verdict("/page", Outcome.SKIPPED, "skipped: content type text/html")
 
 
-def test_a_verdict_changes_and_leaves_people_their_own(stage: Stage) -> None:
+def test_a_verdict_changes_and_keeps_users_marks(stage: Stage) -> None:
     """While Akto refuses connections a flow shows that it waits, and later that it was sent; not over own words."""
     stage.akto.stop()
     for path in ("/plain", "/noted", "/marked"):
@@ -185,7 +185,7 @@ def test_commands_are_completed_and_answer(stage: Stage) -> None:
 
 
 def test_check_answers_in_the_event_log(stage: Stage) -> None:
-    """The command akto.check tells its steps where mitmweb shows its log."""
+    """The command akto.check shows its steps where mitmweb shows its log."""
     stage.open_command_bar()
     stage.page.tab.get_by_text("Display Event Log").click()
     expect(stage.command("akto.check")).to_contain_text(re.compile(r'"(all is well: resolve, connect|checking http)'))
@@ -215,7 +215,7 @@ def test_a_search_finds_verdicts(stage: Stage) -> None:
     expect(stage.row("/page")).to_have_count(1)
 
 
-def test_markup_of_strangers_stays_text(stage: Stage) -> None:
+def test_hostile_markup_stays_text(stage: Stage) -> None:
     """Markup in a path, a content type, a payload and so in a comment and a preview runs nothing in mitmweb."""
     stage.ask(f"/{EVIL}", f"text/plain;{EVIL}")
     expect(stage.row(EVIL).locator(".col-comment")).to_have_text(f"skipped: content type text/plain;{EVIL}")

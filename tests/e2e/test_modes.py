@@ -84,7 +84,7 @@ def trusting(ca: Path) -> dict[str, str]:
 
 
 def free_port(host: str) -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that nothing listens on."""
     with socket.create_server((host, 0)) as briefly:
         return int(briefly.getsockname()[1])
 

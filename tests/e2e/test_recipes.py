@@ -60,7 +60,7 @@ def recipe(script: str, api: str, *more: str) -> Iterator[Mirror]:
     ],
 )
 def test_clients_with_public_addresses_are_served(name: str) -> None:
-    """Mitmproxy drops them in every mode unless it is told not to; what faces clients tells it."""
+    """Mitmproxy drops them in every mode unless it is set otherwise; recipes that face clients set it."""
     assert re.search("block_global[=:] ?false", (EXAMPLES / name).read_text())
 
 
@@ -97,7 +97,7 @@ def test_redact(api: str) -> None:
 
 @contextmanager
 def two_mirrors(api: str, akto: Receiver) -> Iterator[list[Proxy]]:
-    """Run the two mitmdumps behind a load balancer; the entries' tag tells them apart."""
+    """Run the two mitmdumps behind a load balancer; the entries' tag names each."""
     with ExitStack() as stack:
         proxies = []
         for name in ("one", "two"):
@@ -137,7 +137,7 @@ def _listens(port: int) -> bool:
 
 
 def check_balanced(port: int, mirror: Mirror) -> None:
-    """Send requests from an address of their own until both mitmdumps have had one; check what is told of them."""
+    """Send requests from an address of their own until both mitmdumps have had one, and check their entries."""
     deadline = time.monotonic() + DEADLINE
     sent = 0
     transport = httpx.HTTPTransport(local_address="127.0.0.7")

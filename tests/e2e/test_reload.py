@@ -1,4 +1,4 @@
-"""Mitmproxy loads a script anew when its file changes, and the addon lives through that."""
+"""Mitmproxy reloads a script when its file changes, and the addon lives through that."""
 
 from __future__ import annotations
 

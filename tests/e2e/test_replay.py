@@ -71,7 +71,7 @@ def test_a_replay_ships_what_the_addon_ships(fidelity: str) -> None:
     ],
 )
 def test_har_files_of_each_maker_are_shipped(name: str, summary: str) -> None:
-    """All that the rules let through arrives, and the sum tells of the rest."""
+    """All that the rules let through arrives, and the sum accounts for the rest."""
     with Receiver() as akto:
         done = replay(DATA / name, "--to", akto.url)
         assert len(akto.entries) == int(summary.split()[3])
@@ -186,7 +186,7 @@ def test_destination_and_token_may_come_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ([], "required: FILE"),
         (["x.mitm"], "give --to URL"),
@@ -202,15 +202,15 @@ def test_destination_and_token_may_come_from_the_environment() -> None:
         (["x.mitm", "--to", "http://x", "--token", "line\nbreak"], "akto_token=(hidden)"),
     ],
 )
-def test_wrong_usage_exits_with_2(words: list[str], told: str) -> None:
+def test_wrong_usage_exits_with_2(words: list[str], message: str) -> None:
     """What is wrong in the command line is named in the last line, before any file is read."""
     done = replay(*words)
     assert done.returncode == 2
-    assert told in done.stderr.splitlines()[-1]
+    assert message in done.stderr.splitlines()[-1]
 
 
 def test_what_can_be_read_of_a_cut_file_is_shipped(tmp_path: Path) -> None:
-    """A flow file that breaks off gives up its readable flows; one line tells where, and the exit code is 1."""
+    """A flow file that breaks off gives up its readable flows; one line says where, and the exit code is 1."""
     whole = many(tmp_path / "whole.mitm", 10).read_bytes()
     cut = tmp_path / "cut.mitm"
     cut.write_bytes(whole[: len(whole) * 3 // 4])
@@ -237,7 +237,7 @@ def test_a_damaged_file_ends_in_one_line(position: float, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"hello", "neither a flow file of mitmproxy nor a HAR file"),
         (b'{"log": {"entries": [', "not a whole HAR file"),
@@ -248,7 +248,7 @@ def test_a_damaged_file_ends_in_one_line(position: float, tmp_path: Path) -> Non
         (b"xyz", "neither a flow file of mitmproxy nor a HAR file"),
     ],
 )
-def test_what_is_no_recording_is_named(content: bytes, told: str, tmp_path: Path) -> None:
+def test_what_is_not_a_recording_is_named(content: bytes, message: str, tmp_path: Path) -> None:
     """One line names the file and what is wrong with it; other files are shipped all the same."""
     (tmp_path / "odd").write_bytes(content)
     with Receiver() as akto:
@@ -256,15 +256,15 @@ def test_what_is_no_recording_is_named(content: bytes, told: str, tmp_path: Path
         assert len(akto.entries) == 2
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith(f"akto-mirror replay: {tmp_path}/odd: ")
-    assert told in done.stderr
+    assert message in done.stderr
 
 
-@pytest.mark.parametrize(("name", "told"), [("none.mitm", "No such file"), (".", "Is a directory")])
-def test_a_file_that_cannot_be_opened_is_named(name: str, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "message"), [("none.mitm", "No such file"), (".", "Is a directory")])
+def test_a_file_that_cannot_be_opened_is_named(name: str, message: str, tmp_path: Path) -> None:
     """One line, and exit code 1."""
     done = replay(tmp_path / name, "--dry-run")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_an_odd_entry_does_not_cost_the_others(tmp_path: Path) -> None:
-    """An entry of a HAR file that cannot be read is told by its number, counted, and makes the exit code 1."""
+    """An entry of a HAR file that cannot be read is reported by its number, counted, and makes the exit code 1."""
     document = json.loads((DATA / "chrome.har").read_text())
     document["log"]["entries"][0]["request"]["url"] = "https://[half"
     document["log"]["entries"][1] = None
@@ -289,7 +289,7 @@ def test_an_odd_entry_does_not_cost_the_others(tmp_path: Path) -> None:
 
 
 def test_a_destination_that_is_not_there_fails() -> None:
-    """Exit code 1 within the time of the flush, a line that tells why, and how to go on."""
+    """Exit code 1 within the time of the flush, a line that says why, and how to go on."""
     done = replay(
         DATA / "flows.mitm", "--to", "http://127.0.0.1:1", "--set", "akto_timeout_s=1", "--set", "akto_shutdown_s=1"
     )
@@ -301,7 +301,7 @@ def test_a_destination_that_is_not_there_fails() -> None:
 
 
 def test_a_wrong_token_fails_at_once_and_a_resumed_replay_delivers() -> None:
-    """Waiting does not mend it: the answer and what to do are told; with the right token the rest arrives."""
+    """Waiting does not help: the answer and the remedy are logged; with the right token the rest arrives."""
     with Receiver(token="right") as akto:
         words = (DATA / "flows.mitm", "--to", akto.url, "--set", "akto_timeout_s=3600")
         refused = replay(*words, "--token", "wrong")
@@ -332,7 +332,7 @@ def test_a_queue_smaller_than_the_file_loses_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-def test_an_entry_that_cannot_be_queued_is_told(tmp_path: Path) -> None:
+def test_an_entry_that_cannot_be_queued_is_reported(tmp_path: Path) -> None:
     """It is counted with its reason, and the exit code is 1."""
     path = many(tmp_path / "flows.mitm", 2, size=40_000)
     with Receiver() as akto:
@@ -386,7 +386,7 @@ def test_no_progress_bar_if_unwanted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read as Linux tells it")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
 def test_a_long_file_takes_no_memory(tmp_path: Path) -> None:
     """A flow file is read flow by flow: entries wait in a bounded queue, and the file is never in memory."""
     path = many(tmp_path / "flows.mitm", 500, size=500_000)

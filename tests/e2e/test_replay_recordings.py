@@ -41,8 +41,8 @@ def test_a_missing_file_is_counted_and_named(tmp_path: Path) -> None:
         (only,) = akto.entries
     assert (only["requestPayload"], only["responsePayload"]) == ("", '{"ok":1}')
     assert done.stdout == f"replayed 1 flow = 1 shipped + 0 skipped; {MISSING}: 1\n"
-    told = "entry 1: no request body, for it cannot be read from aaa.json: it is not beside the HAR file"
-    assert (done.returncode, done.stderr) == (1, f"akto-mirror replay: {tmp_path}/x.har: {told}\n")
+    message = "entry 1: no request body, for it cannot be read from aaa.json: it is not beside the HAR file"
+    assert (done.returncode, done.stderr) == (1, f"akto-mirror replay: {tmp_path}/x.har: {message}\n")
 
 
 def test_times_that_cannot_be_are_counted(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_refused_token_ends_the_reading_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read as Linux tells it")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
 @pytest.mark.timeout(300)
 def test_a_long_har_file_takes_no_memory(tmp_path: Path) -> None:
     """Of a HAR file one entry at a time is in memory, whatever it weighs."""

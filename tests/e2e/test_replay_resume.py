@@ -91,7 +91,7 @@ def test_a_whole_replay_is_not_repeated_by_resume(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["file", "option", "destination", "no --resume"])
-def test_another_replay_begins_anew(change: str, tmp_path: Path) -> None:
+def test_another_replay_starts_over(change: str, tmp_path: Path) -> None:
     """Of another file, with options that make other entries, to another place or without --resume, all is shipped."""
     path = many(tmp_path / "flows.mitm", 20)
     with Receiver() as first, Receiver() as second:
@@ -146,8 +146,8 @@ def test_a_file_that_has_grown_ships_what_is_new(kind: str, tmp_path: Path) -> N
         assert numbers(akto) == Counter(range(35))
     assert done.returncode == 0
     assert done.stdout.startswith("replayed 35 flows = 15 shipped + 0 skipped + 20 done before")
-    told = "it has grown since the earlier replay: what that shipped is not shipped again"
-    assert done.stderr == f"akto-mirror replay: {path}: {told}\n"
+    message = "it has grown since the earlier replay: what that shipped is not shipped again"
+    assert done.stderr == f"akto-mirror replay: {path}: {message}\n"
 
 
 def test_a_file_that_has_changed_ships_what_is_new(tmp_path: Path) -> None:
@@ -188,13 +188,13 @@ def test_what_was_interrupted_and_then_grew_is_completed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ("option", "the options differ from those of the earlier replay: all is shipped"),
         ("destination", "no earlier replay of it to this destination is known: all is shipped"),
     ],
 )
-def test_why_all_is_shipped_again_is_said(change: str, told: str, tmp_path: Path) -> None:
+def test_why_all_is_shipped_again_is_said(change: str, message: str, tmp_path: Path) -> None:
     """`--resume` never does so without a word."""
     path = many(tmp_path / "flows.mitm", 3)
     with Receiver() as first, Receiver() as second:
@@ -202,4 +202,4 @@ def test_why_all_is_shipped_again_is_said(change: str, told: str, tmp_path: Path
         words: list[Any] = [path, "--resume", "--to", second.url if change == "destination" else first.url]
         done = replay(*words, *(["--set", "akto_account_id=7"] if change == "option" else []))
         assert len(first.entries) + len(second.entries) == 6
-    assert (done.returncode, done.stderr) == (0, f"akto-mirror replay: {path}: {told}\n")
+    assert (done.returncode, done.stderr) == (0, f"akto-mirror replay: {path}: {message}\n")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 PLAIN = (MITMDUMP, "-s", ADDON)
 
 
-def told(done: subprocess.CompletedProcess[str]) -> tuple[int, list[str], list[str]]:
+def outcome(done: subprocess.CompletedProcess[str]) -> tuple[int, list[str], list[str]]:
     """Return the exit code and the lines of both outputs, without the clock, the port and the program's name."""
     name = re.compile(rf"{re.escape(str(MITMDUMP))}|akto-mirror run|\bmitmdump\b")
     clock = re.compile(r"^\[[\d:.]+\]|(?<=listening at \*:)\d+")
@@ -80,12 +80,12 @@ def test_arguments_are_mitmdumps(arguments: list[str], flows: Path) -> None:
     """Whatever stands after `run`: what is printed and how it ends is as with `mitmdump -s akto_addon.py`."""
     given = [str(flows) if word == "FLOWS" else word for word in arguments]
     plain = MITMDUMP, *(() if str(ADDON) in given or "-s" in given else ("-s", ADDON))
-    assert told(end(RUN, *given)) == told(end(plain, *given))
+    assert outcome(end(RUN, *given)) == outcome(end(plain, *given))
 
 
 def test_help_is_mitmdumps_and_names_our_own_options() -> None:
     """Its text stands there whole, and at its end what is added."""
-    plain, ours = told(end((MITMDUMP,), "--help")), told(end(RUN, "--help"))
+    plain, ours = outcome(end((MITMDUMP,), "--help")), outcome(end(RUN, "--help"))
     assert ours[0] == plain[0]
     last = [line for line in ours[1][len(plain[1]) - 1 :] if line]
     assert [line for line in ours[1][: len(plain[1])] if line] == [line for line in plain[1] if line]
@@ -166,7 +166,7 @@ def until(proxy: Proxy, expected: Callable[[], bool]) -> None:
 
 
 def test_scripts_are_reloaded_and_taken_out(tmp_path: Path) -> None:
-    """A changed script is loaded anew, and a deleted one goes; each time the next request shows it."""
+    """A changed script is reloaded, and a deleted one goes; each time the next request shows it."""
     script = tmp_path / "mark.py"
     script.write_text(MARKS.format(mark="one"))
     out = tmp_path / "out.ndjson"
@@ -219,4 +219,4 @@ def test_messages_are_checked_if_asked_for(checks: list[str], tmp_path: Path) ->
 
 def test_it_is_a_module_too() -> None:
     """`python -m akto_mirror run` does the same."""
-    assert told(end(("-m", "akto_mirror", "run"), "--version")) == told(end(RUN, "--version"))
+    assert outcome(end(("-m", "akto_mirror", "run"), "--version")) == outcome(end(RUN, "--version"))

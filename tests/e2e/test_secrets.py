@@ -93,7 +93,7 @@ def test_redacted_values_are_nowhere_on_disk(tmp_path: Path, hidden: list[str]) 
 
 
 def test_no_line_of_the_log_is_forged(traces: tuple[str, Path]) -> None:
-    """Line 11: line breaks and colours of a stranger stay within the line that quotes them."""
+    """Line 11: line breaks and colours of a client stay within the line that quotes them."""
     log, _ = traces
     assert "\x1b[31m" not in log
     assert not any(line.lstrip().startswith(("akto: forged", "[00:00:00]")) for line in log.splitlines())

@@ -119,8 +119,8 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
     """Line 7: the script is reloaded under load, Akto there or away: all arrives, once, from one pair of threads."""
     script = tmp_path / "addon.py"
     shutil.copy(ADDON, script)
-    told = tmp_path / "threads"
-    (tmp_path / "spy.py").write_text(SPY.format(file=str(told)))
+    message = tmp_path / "threads"
+    (tmp_path / "spy.py").write_text(SPY.format(file=str(message)))
     with FaultServer(status(503) if away else OK) as akto, Clients(2, 0.005) as clients:
         given = options(akto, tmp_path, akto_durability=durability, akto_linger_ms="100")
         with running_mitmdump(reverse(api), options=given, scripts=[script, tmp_path / "spy.py"]) as proxy:
@@ -131,7 +131,7 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
                 os.utime(script, (stamp, stamp))
                 wait_for(lambda times=times: sum("Loading script" in line for line in proxy.log) > times)  # type: ignore[misc]
             clients.stop()
-            wait_for(lambda: threads(proxy, told) == ["akto-sender", "akto-shipper"])
+            wait_for(lambda: threads(proxy, message) == ["akto-sender", "akto-shipper"])
             akto.script = OK
             wait_for(lambda: set(clients.answered) <= set(akto.taken))
             proxy.stop()

@@ -116,7 +116,7 @@ def test_what_is_sent_cannot_forge_a_line_of_the_sink() -> None:
 
 
 @pytest.mark.e2e
-def test_the_sink_goes_on_when_nobody_reads_its_lines() -> None:
+def test_the_sink_goes_on_when_its_lines_are_not_read() -> None:
     """A closed pipe on standard output does not stop the service."""
     with sink() as (process, url):
         assert process.stdout
@@ -140,7 +140,7 @@ def test_the_sink_appends_to_its_file_and_takes_its_token_from_the_environment(t
 
 
 @pytest.mark.e2e
-def test_output_in_ascii_still_tells_good_from_bad() -> None:
+def test_output_in_ascii_still_distinguishes_good_from_bad() -> None:
     """A terminal without ✓ and ✗ gets escapes, not a traceback."""
     done = subprocess.run(
         [*COMMAND, "check", "http://127.0.0.1:9"],

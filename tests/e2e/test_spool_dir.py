@@ -65,10 +65,10 @@ def test_the_start_ends_with_one_line(unusable: Path, durability: str) -> None:
     """Line 9: the line names the option, its value, what is wrong and what to do."""
     done = start(unusable, durability, "http://127.0.0.1:9")
     assert done.returncode != 0
-    told = [line for line in (done.stdout + done.stderr).splitlines() if "akto_spool_dir" in line]
-    assert len(told) == 1
-    assert f"akto_spool_dir={unusable}" in told[0]
-    assert "; name a" in told[0] or "run this as" in told[0]
+    message = [line for line in (done.stdout + done.stderr).splitlines() if "akto_spool_dir" in line]
+    assert len(message) == 1
+    assert f"akto_spool_dir={unusable}" in message[0]
+    assert "; name a" in message[0] or "run this as" in message[0]
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -113,7 +113,7 @@ def test_to_try_it_out_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", disks.KINDS)
-def test_a_full_disk_is_no_reason_to_refuse_it(kind: str) -> None:
+def test_a_full_disk_does_not_lead_to_refuse_it(kind: str) -> None:
     """Line 9: a restart on a full disk is a start, for what is on it can still be sent."""
     try:
         with disks.mounted(kind) as disk:

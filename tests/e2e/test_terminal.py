@@ -100,7 +100,7 @@ def test_mitmproxy_lists_commands_with_help() -> None:
 
 
 def test_mitmproxy_quits_and_flushes() -> None:
-    """Line 7: the key q ends the terminal program, and what waits is sent before."""
+    """Line 7: the key q ends the terminal program, and the waiting entries are sent before."""
     with mitmproxy(akto_linger_ms="600000") as program:
         httpx.get(f"{program.url}/lamps")
         program.terminal.wait_for("/lamps")

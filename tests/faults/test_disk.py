@@ -247,7 +247,7 @@ def test_the_proxy_serves_on_with_a_full_disk(tiny: Path) -> None:
 
 
 @pytest.mark.e2e
-def test_a_damaged_spool_is_no_reason_to_end(tmp_path: Path) -> None:
+def test_a_damaged_spool_does_not_lead_to_end(tmp_path: Path) -> None:
     """Line 9: on a damaged spool a proxy starts, serves, delivers and says it once; the next one finds no damage."""
     folder = tmp_path / "s"
     folder.mkdir(mode=0o700)

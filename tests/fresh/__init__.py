@@ -1,1 +1,1 @@
-"""The first commands of the README on a Debian that nobody prepared; `make fresh` runs them, without other packages."""
+"""The first commands of the README on a stock Debian; `make fresh` runs them, without other packages."""

@@ -35,7 +35,7 @@ def lines(readme: str) -> dict[str, str]:
 
 
 def commands(unit: str) -> list[str]:
-    """Return what the comments at the head of the unit tell to do once."""
+    """Return the commands to run once, from the comments at the head of the unit."""
     return [line.partition("   # ")[0] for line in re.findall(r"(?m)^#     (.*)$", unit.partition("[Unit]")[0])]
 
 

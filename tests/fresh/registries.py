@@ -27,7 +27,7 @@ def variables(environ: Mapping[str, str], pip_configuration: str) -> dict[str, s
         pip_configuration: what `pip config list` prints here.
     """
     given = {name: value for name, value in environ.items() if PASSED.fullmatch(name)}
-    # uv brings authorities of its own, unless it is told to trust the system's as pip does.
+    # uv brings authorities of its own, unless it is set to trust the system's as pip does.
     found = {"UV_SYSTEM_CERTS": "true"} | from_pip(pip_configuration) | given
     return {name: left for name, value in found.items() if (left := _without_folders(value))}
 

@@ -1,4 +1,4 @@
-"""The recorded facts: what the Worker shipped for each case, as a file that people can read and diff."""
+"""The recorded facts: what the Worker shipped for each case, as a file that can be read and diffed."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ INTERIM = re.compile(rb"\AHTTP/1\.1 1(?!01)\d\d")
 
 
 def sentinel(number: int) -> bytes:
-    """Return a request that is certainly captured; its entry tells that those before it have had their turn."""
+    """Return a request that is certainly captured; its entry shows that those before it have been handled."""
     name = f"{SENTINEL}{number}"
     return Request(target=b"/" + name.encode()).encode(name)
 

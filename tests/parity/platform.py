@@ -195,14 +195,14 @@ WEBSOCKETS = (
     Exemption(
         ("websocket-upgrade-mixed", "websocket-upgrade-mixed-refused"),
         {REQUEST: ('"upgrade":"websocket"', '"upgrade":"WebSocket"')},
-        "workerd writes the handshake anew, in lower case",
+        "workerd rewrites the handshake, in lower case",
     ),
     Exemption(
         ("websocket-upgrade-upper", "websocket-upgrade-upper-refused"),
         {REQUEST: ('"upgrade":"websocket"', '"upgrade":"WEBSOCKET"')},
-        "workerd writes the handshake anew, in lower case",
+        "workerd rewrites the handshake, in lower case",
     ),
-    Exemption(("websocket-post",), {"method": ("GET", "POST")}, "workerd writes the handshake anew, as a GET"),
+    Exemption(("websocket-post",), {"method": ("GET", "POST")}, "workerd rewrites the handshake, as a GET"),
 )
 
 # Not the platform but a choice of this project.
@@ -222,7 +222,7 @@ BY_NAME = {name: exemption for exemption in EXEMPTIONS for name in exemption.nam
 
 
 def normalised(fact: Fact) -> Fact:
-    """Return the fact without the headers that the platform adds, drops or writes anew."""
+    """Return the fact without the headers that the platform adds, drops or rewrites."""
     result = dict(fact)
     for header in HEADERS:
         members = result.get(header.side)

@@ -1,4 +1,4 @@
-"""Records anew what the Worker makes of each case, and compares it with the committed record and with the addon.
+"""Records again what the Worker makes of each case, and compares it with the committed record and with the addon.
 
     python -m tests.parity.record [--rig FILE] [--modules DIR] [--write]
 
@@ -41,7 +41,7 @@ def say(line: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.parity.record", description="Record and compare anew.")
+    parser = argparse.ArgumentParser(prog="python -m tests.parity.record", description="Record again and compare.")
     parser.add_argument("--rig", type=Path, default=RIG, help="the script that runs the Worker (%(default)s)")
     parser.add_argument("--modules", type=Path, help=f"folder with node_modules/miniflare (default: in {CACHE})")
     parser.add_argument("--write", action="store_true", help="write the new record to tests/parity/goldens.json")

@@ -101,7 +101,7 @@ SHIPPED: Fact = {
     ],
 )
 def test_a_difference_is_seen(change: Fact, field: str) -> None:
-    """The comparison names a field that differs: another value, another order, an address that somebody gave."""
+    """The comparison names a field that differs: another value, another order, an address that was given."""
     (line,) = platform.differences("some-case", SHIPPED, SHIPPED | change)
     assert line.startswith(f"{field}: ")
 

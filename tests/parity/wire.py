@@ -15,7 +15,7 @@ WEBSOCKET_KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 
 
 class Framing(Enum):
-    """How the end of a body is told."""
+    """How the end of a body is marked."""
 
     LENGTH = "length"
     CHUNKED = "chunked"
@@ -66,7 +66,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What the target answers; JSON unless told otherwise."""
+    """What the target answers; JSON by default."""
 
     status: int = 200
     reason: bytes = b" OK"

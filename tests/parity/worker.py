@@ -29,7 +29,7 @@ AGAIN = 1_000_000
 
 @dataclass
 class Console:
-    """The lines that the Worker logged; they tell when it is done with a request."""
+    """The lines that the Worker logged; they show when it is done with a request."""
 
     lines: list[str] = field(default_factory=list)
     _news: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)

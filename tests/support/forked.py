@@ -73,7 +73,7 @@ class Forked:
 
 
 def run_to_end(command: Sequence[str], env: Mapping[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run mitmdump until it ends by itself, or for so many seconds at most; its output holds standard error as well."""
+    """Run mitmdump until it ends by itself, or for this many seconds at most; its output includes standard error."""
     process = Forked(command, env)
     killer = threading.Timer(seconds, process.kill)
     killer.start()

@@ -17,7 +17,7 @@ from tests.support.proxy import DEADLINE
 
 SERVICE = "test.Echo"
 
-# gRPC takes messages of at most 4 MiB unless it is told otherwise.
+# gRPC takes messages of at most 4 MiB by default.
 LARGE = {"grpc.max_receive_message_length": -1}
 
 # Of each message of a flood.

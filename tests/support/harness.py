@@ -135,7 +135,7 @@ def mirroring(
     """Load the addon; after the block it has ended.
 
     Args:
-        running: tell it that the proxy runs.
+        running: call its hook `running`.
         mode: mitmproxy's modes.
         screen: mitmproxy's list of flows, as its interfaces have one.
         keeps_host: mitmproxy's `keep_host_header`, set by the user.

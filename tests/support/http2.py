@@ -25,7 +25,7 @@ class _Request:
 
 @contextmanager
 def serving_http2(identity: Identity | None) -> Iterator[int]:
-    """Serve on a free port, which is yielded; every answer is JSON that tells the request's host and body."""
+    """Serve on a free port, which is yielded; every answer is JSON with the request's host and body."""
     context = identity.server_context("h2") if identity else None
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=_accept, args=(listening, context), daemon=True).start()

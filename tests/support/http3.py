@@ -71,7 +71,7 @@ class _Peer(QuicConnectionProtocol):
 
 
 class _Server(_Peer):
-    """Answers with JSON that tells the request's host and the length of its body, and holds the body itself."""
+    """Answers with JSON with the request's host and the length of its body, and holds the body itself."""
 
     def ended(self, stream: int, message: Message) -> None:
         answer = {"host": message.headers[b":authority"].decode(), "body": message.body.decode()}

@@ -18,7 +18,7 @@ from tests.support.proxy import DEADLINE
 
 
 class Forecast:
-    """A tool that reports progress, and goes on only when it is told that the client has got the report.
+    """A tool that reports progress, and goes on only after the client has received the report.
 
     Attributes:
         seen: set by the test when the client has got the progress report.

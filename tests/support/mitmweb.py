@@ -52,7 +52,7 @@ class Web:
             yield client
 
     def flows(self) -> dict[str, dict[str, Any]]:
-        """Return its flows as it tells them to its page, by path; of equal paths the latest."""
+        """Return its flows as it sends them to its page, by path; of equal paths the latest."""
         with self.client() as client:
             return {flow["request"]["path"]: flow for flow in client.get("/flows").raise_for_status().json()}
 

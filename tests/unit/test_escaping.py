@@ -57,7 +57,7 @@ def test_any_text_becomes_one_printable_line(text: str, limit: int) -> None:
 
 @given(st.text(st.characters(), max_size=50), st.text(st.characters(), max_size=50))
 def test_different_texts_are_shown_differently(one: str, other: str) -> None:
-    """Escaping is unambiguous: nobody can pass for somebody else."""
+    """Escaping is unambiguous: no two texts look alike."""
     assert (printable(one) == printable(other)) is (one == other)
 
 

@@ -124,8 +124,8 @@ def test_the_folders_searched_are_named(place: str, project: pytest.Pytester) ->
         *LOAD, "-p", "no:cacheprovider", *([place] if place else []), timeout=DEADLINE
     )
     result.assert_outcomes(failed=1)
-    told = f"FileNotFoundError: No such file or directory: 'none.mitm', neither in {folder} nor in {project.path}"
-    result.stdout.fnmatch_lines([f"E *{told}"])
+    message = f"FileNotFoundError: No such file or directory: 'none.mitm', neither in {folder} nor in {project.path}"
+    result.stdout.fnmatch_lines([f"E *{message}"])
     assert "akto_mirror" not in result.stdout.str().partition("FAILURES")[2]
 
 
@@ -136,7 +136,7 @@ def test_the_environment_does_not_matter(project: pytest.Pytester, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         ("akto_entries('none.mitm')", "No such file or directory: 'none.mitm'"),
         ("akto_entries('test_it.py')", "test_it.py: neither a flow file of mitmproxy nor a HAR file"),
@@ -146,14 +146,14 @@ def test_the_environment_does_not_matter(project: pytest.Pytester, monkeypatch: 
         ("akto_entries('flows.mitm', akto_body_limit='4')", "it must be a whole number"),
     ],
 )
-def test_what_is_wrong_fails_the_test(call: str, told: str, project: pytest.Pytester) -> None:
+def test_what_is_wrong_fails_the_test(call: str, message: str, project: pytest.Pytester) -> None:
     """A file that cannot be read to its end, or an option that cannot be used, is no empty list."""
     whole = (DATA / "flows.mitm").read_bytes()
     (project.path / "cut.mitm").write_bytes(whole[: len(whole) * 3 // 5])
     project.makepyfile(test_it=f"def test_it(akto_entries): {call}")
     result = project.runpytest_subprocess(*LOAD, "-p", "no:cacheprovider", timeout=DEADLINE)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([f"*{told}*".replace("[", "[[]")])
+    result.stdout.fnmatch_lines([f"*{message}*".replace("[", "[[]")])
     report = result.stdout.str().partition("FAILURES")[2].partition("short test summary")[0]
     assert len([line for line in report.splitlines() if line.strip()]) < 12, report
 

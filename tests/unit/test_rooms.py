@@ -15,7 +15,7 @@ import pytest
 from tests.support.environment import bare
 from tests.support.rooms import MODULES, PACKAGE, arrows, imported, own, reached, room
 
-# Every arrow between rooms: whoever draws a new one says here why it is needed.
+# Every arrow between rooms: a new one is added here with the reason.
 ALLOWED: set[tuple[str, str]] = {
     ("__main__", "cli"),
     ("addon", "capture"),
@@ -191,7 +191,7 @@ def test_a_room_loads_without_what_it_must_not_need(name: str, missing: tuple[st
 
 
 def test_importing_has_no_side_effects() -> None:
-    """No thread, no logger's level, no handler, no signal: whoever imports a module may use nothing of it."""
+    """No thread, no logger's level, no handler, no signal: an importer may use none of it."""
     modules = [f"akto_mirror.{module}" for module in sorted(MODULES) if module not in ("__main__", "pytest_plugin")]
     code = f"""
 import importlib, logging, signal, threading

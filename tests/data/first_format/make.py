@@ -69,7 +69,7 @@ os._exit(0)
 
 
 def leave(folder: Path, name: str, target: str, ends: str) -> None:
-    """Let a process write, and end as it is told to."""
+    """Let a process write, and end as requested."""
     subprocess.run([sys.executable, "-c", LEAVE, folder, name, target, ends], cwd=ROOT, check=True)
 
 

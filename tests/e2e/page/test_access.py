@@ -57,7 +57,7 @@ def test_names_of_this_machine_may_read(local: Receiver, path: str, name: str) -
     "name", ["evil.example:9091", "localhost.evil.example", "127.0.0.1.evil.example", "0.0.0.0", "10.0.0.1"]
 )
 def test_other_names_are_refused(local: Receiver, path: str, name: str) -> None:
-    """A name that a stranger made point to this machine (DNS rebinding) reads nothing."""
+    """A foreign name that points to this machine (DNS rebinding) reads nothing."""
     answer = get(local, path, host=name)
     assert answer.status_code == 403
     assert "localhost" in answer.json()["error"]
@@ -78,7 +78,7 @@ def test_beyond_this_machine_only_the_token_reads(wide: Receiver, path: str) -> 
 @pytest.mark.parametrize("name", ["localhost", "sink.example"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 def test_the_token_reads_under_every_name(path: str, name: str, address: str) -> None:
-    """With the token anyone may read, through a reverse proxy too; without it nobody."""
+    """With the token anyone may read, through a reverse proxy too; without it only this machine."""
     with filled(host=address, token=TOKEN) as guarded:
         assert get(guarded, path, host=name).status_code == 401
         assert "/secret" in get(guarded, path, host=name, authorization=TOKEN).text
@@ -113,15 +113,15 @@ def test_the_page_makes_no_markup() -> None:
 
 def test_the_inventory_answers_only_what_is_new(local: Receiver) -> None:
     """A reader that gives the version that it has gets 204 until something changes; an unknown endpoint is 404."""
-    told = get(local, "/api/inventory").json()
-    assert (told["entries"], told["page"][0]["path"]) == (1, "/secret")
-    assert get(local, f"/api/inventory?version={told['version']}").status_code == 204
+    message = get(local, "/api/inventory").json()
+    assert (message["entries"], message["page"][0]["path"]) == (1, "/secret")
+    assert get(local, f"/api/inventory?version={message['version']}").status_code == 204
     detail = get(local, "/api/inventory/endpoint?id=0").json()
     assert get(local, f"/api/inventory/endpoint?id=0&version={detail['version']}").status_code == 204
     assert get(local, "/api/inventory/endpoint?id=1").status_code == 404
     assert get(local, "/api/inventory?start=x").status_code == 400
     with filled() as other:
-        assert get(other, f"/api/inventory?version={told['version']}").status_code == 200
+        assert get(other, f"/api/inventory?version={message['version']}").status_code == 200
 
 
 def test_a_new_entry_is_in_the_inventory_at_once() -> None:

@@ -30,7 +30,7 @@ pytestmark = [needs_chromium, pytest.mark.e2e]
 Look = Callable[..., Watched]
 
 
-def test_an_empty_inventory_tells_the_next_step_and_fills_by_itself(server: Receiver, look: Look) -> None:
+def test_an_empty_inventory_shows_the_next_step_and_fills_by_itself(server: Receiver, look: Look) -> None:
     """Before the first entry there is mitmdump's line with this sink's address; then endpoints show up unasked."""
     page = look(server.url)
     expect(page.tab.locator("#notice")).to_contain_text(f"--set akto_url={server.url}")
@@ -192,7 +192,7 @@ def test_with_a_token_the_page_asks_for_it(look: Look) -> None:
         page.said.clear()
 
 
-def test_a_sink_that_ends_is_told_and_found_again(look: Look) -> None:
+def test_a_sink_that_ends_is_reported_and_found_again(look: Look) -> None:
     """When the sink stops the page says so, and goes on when it is back, with what is there then."""
     server = Receiver()
     with server:

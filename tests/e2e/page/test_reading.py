@@ -85,7 +85,7 @@ def test_a_payload_of_many_runs_stays_bounded(server: Receiver, look: Look) -> N
 
 
 def test_entries_without_a_host_say_so(server: Receiver, look: Look) -> None:
-    """Instead of the number that only Akto's own people know."""
+    """Instead of the number that only Akto can explain."""
     post(server, entry("/a", host=""), entry("/b"))
     page = look(server.url)
     expect(page.tab.get_by_label("Hosts")).to_contain_text("no host name (collection 0)")

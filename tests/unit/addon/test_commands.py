@@ -1,4 +1,4 @@
-"""The akto. commands: what people see and steer from mitmproxy's command lines."""
+"""The akto. commands: what users see and control from mitmproxy's command lines."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_stats_do_not_wait_for_the_disk() -> None:
 
 
 def test_flush_does_not_wait_for_the_linger() -> None:
-    """The command akto.flush sends what waits."""
+    """The command akto.flush sends the waiting entries."""
     with Receiver() as akto, mirroring(url=akto.url, linger_ms=600_000) as running:
         assert call(running, "akto.flush") == "nothing waits to be sent"
         running.pass_on(flow())
@@ -124,7 +124,7 @@ def test_ship_sends_whatever_the_rules_say() -> None:
 
 
 @pytest.mark.parametrize("name", ["akto.preview", "akto.ship"])
-def test_flows_without_a_response_are_told(name: str) -> None:
+def test_flows_without_a_response_are_reported(name: str) -> None:
     """A choice of flows that cannot be shipped is answered by what to choose."""
     with mirroring() as running, pytest.raises(exceptions.CommandError, match="that have a response"):
         call(running, name, [tflow.tflow(), tflow.ttcpflow()])
@@ -145,7 +145,7 @@ def test_check_answers(is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if is_slow:
         monkeypatch.setattr(commands, "_check", lambda *given: answered.wait(30) and steps(*given))
     with Receiver(token="right") as akto:
-        for url, token, told in (
+        for url, token, message in (
             (akto.url, "right", "all is well: resolve, connect, /healthCheck, /api/auth-check"),
             (akto.url, "wrong", "/api/auth-check: "),
             ("http://127.0.0.1:1", "", "connect: "),
@@ -153,11 +153,11 @@ def test_check_answers(is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
             with mirroring(url=url, token=token) as running:
                 answer = call(running, "akto.check")
                 answered.set()
-            assert answer.startswith(f"checking {url}" if is_slow else told)
+            assert answer.startswith(f"checking {url}" if is_slow else message)
             answered.clear()
 
 
-def test_check_tells_each_step(caplog: pytest.LogCaptureFixture) -> None:
+def test_check_reports_each_step(caplog: pytest.LogCaptureFixture) -> None:
     """The command akto.check writes its steps to the event log, without holding mitmproxy up."""
     caplog.set_level(logging.INFO)
     with Receiver() as akto, mirroring(url=akto.url) as running:

@@ -60,7 +60,7 @@ def dead(folder: Path) -> list[int]:
         spool.close()
 
 
-def told(caplog: pytest.LogCaptureFixture, text: str) -> None:
+def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
     """Wait until the event log holds a text."""
     wait_for(lambda: text in caplog.text)
 
@@ -78,7 +78,7 @@ def test_list(running: Harness) -> None:
 
 
 def test_list_beside_a_writer(running: Harness, folder: Path) -> None:
-    """Line 6: a list does not wait for somebody who writes."""
+    """Line 6: a list does not wait for a writer."""
     with closing(sqlite3.connect(folder / next(schema.names()), isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         assert len(call(running, "akto.dead")) == 4
@@ -99,19 +99,19 @@ def test_retry_takes_those_of_the_present_target(
 ) -> None:
     """Line 6: without numbers, what is for another akto_url stays where it is, and the answer says so."""
     call(running, "akto.dead.retry")
-    told(caplog, "akto: 2 refused entries are sent again; 1 more is for another target")
+    logged(caplog, "akto: 2 refused entries are sent again; 1 more is for another target")
     assert dead(folder) == [3]
 
 
 def test_retry_by_number(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Line 6: exactly those named; one that is for another target waits for that."""
     call(running, "akto.dead.retry", "1", "3")
-    told(caplog, "akto: 2 refused entries are sent again; 1 of them waits for another target")
+    logged(caplog, "akto: 2 refused entries are sent again; 1 of them waits for another target")
     assert dead(folder) == [2]
 
 
 @pytest.mark.parametrize("given", ["x", "-1", "all", "1.5", "9" * 40])
-def test_retry_of_what_is_no_number(running: Harness, folder: Path, given: str) -> None:
+def test_retry_of_what_is_not_a_number(running: Harness, folder: Path, given: str) -> None:
     """Line 6: the answer says what to write instead, and nothing is sent again."""
     with pytest.raises(exceptions.CommandError, match="send again by their numbers in akto"):
         running.context.master.commands.execute(f"akto.dead.retry 1 {given}")
@@ -124,25 +124,25 @@ def test_drop(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) 
         with pytest.raises(exceptions.CommandError, match="or write all"):
             call(running, "akto.dead.drop", *given)
     call(running, "akto.dead.drop", "2")
-    told(caplog, "akto: deleted 1 refused entry")
+    logged(caplog, "akto: deleted 1 refused entry")
     assert dead(folder) == [1, 3]
     call(running, "akto.dead.drop", "all")
-    told(caplog, "akto: deleted 2 refused entries")
+    logged(caplog, "akto: deleted 2 refused entries")
     assert dead(folder) == []
 
 
 @pytest.mark.parametrize("name", ["akto.dead.retry", "akto.dead.drop"])
 def test_an_unknown_number(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """Line 6: a number that no dead letter has is told, and none of those beside it is touched."""
+    """Line 6: a number that no dead letter has is reported, and none of those beside it is touched."""
     call(running, name, "1", "99")
-    told(caplog, "there is no refused entry 99; see akto.dead")
+    logged(caplog, "there is no refused entry 99; see akto.dead")
     assert dead(folder) == [1, 2, 3]
 
 
 def test_nothing_was_refused(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Line 6: that is an answer and not an error, with an empty spool as with none."""
     call(running, "akto.dead.drop", "all")
-    told(caplog, "akto: deleted 3 refused entries")
+    logged(caplog, "akto: deleted 3 refused entries")
     assert call(running, "akto.dead") == [["nothing was refused"]]
     with mirroring(spool_dir=str(folder / "none")) as other:
         assert call(other, "akto.dead") == [["nothing was refused"]]
@@ -197,7 +197,8 @@ def test_a_retried_dead_letter_is_delivered(
             return stats.snapshot().rejected == 1
 
         wait_for(rejected, 60)
-        assert call(running, "akto.dead")[1][3:] == ['422 {"success":false}', "GET /bad"]
+        shown = '422 {"success":false} (the service could not process it)'
+        assert call(running, "akto.dead")[1][3:] == [shown, "GET /bad"]
         akto.script = OK
         call(running, "akto.dead.retry")
         wait_for(lambda: akto.taken["/bad"] == 1)

@@ -156,7 +156,7 @@ class TestVerdicts:
             assert len(mirror.entries()) == 1
 
 
-def test_a_mistake_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mistake_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     """Also where the addon itself changes an option of mitmproxy, which configures it again."""
     with mirroring(mode=["reverse:http://target.internal:8080"], tag="no JSON"):
         pass
@@ -167,7 +167,7 @@ class TestDrops:
     """What is captured and cannot be kept is counted, with its reason."""
 
     def test_headers_that_no_service_would_take(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Line 5: headers of megabytes are cut, so that nobody hides behind them, and the log says so."""
+        """Line 5: headers of megabytes are cut, so that nothing hides behind them, and the log says so."""
         with mirroring() as mirror:
             huge = request(fields=[(b"x", b"a" * 5_000_000)])
             assert mirror.pass_on(flow(huge)) == "captured"
@@ -176,7 +176,7 @@ class TestDrops:
         assert "akto: shortened the entry of GET /api/items, which is too large" in caplog.text
 
     @pytest.mark.parametrize(("fidelity", "bound"), [("akto", 1_000_000), ("worker", 4 * 1024 * 1024)])
-    def test_long_payloads_are_cut_and_told(self, fidelity: str, bound: int, caplog: pytest.LogCaptureFixture) -> None:
+    def test_long_payloads_are_cut(self, fidelity: str, bound: int, caplog: pytest.LogCaptureFixture) -> None:
         """Line 5: an entry over the bound is shipped with less of its payloads; the log and the counts say so."""
         caplog.set_level(logging.INFO)
         with mirroring(fidelity=fidelity, body_limit=4_000_000) as mirror:
@@ -196,7 +196,7 @@ class TestDrops:
         assert "akto: dropped an entry: queue full (1 so far)" in caplog.text
         assert "dropped 1 (queue full 1)" in caplog.text
 
-    def test_many_drops_are_told_now_and_then(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_many_drops_are_logged_now_and_then(self, caplog: pytest.LogCaptureFixture) -> None:
         """Line 2: not each drop is a line in the log."""
         with mirroring(queue_bytes=1) as mirror:
             for _ in range(99):
@@ -316,8 +316,8 @@ class TestStreaming:
             made.copy()
 
     @pytest.mark.parametrize("option", ["modify_body", "intercept"])
-    def test_whoever_needs_whole_bodies_gets_them(self, option: str) -> None:
-        """Options of mitmproxy that change bodies, or let people do so, end the streaming."""
+    def test_options_that_need_whole_bodies_get_them(self, option: str) -> None:
+        """Options of mitmproxy that change bodies, or let users do so, end the streaming."""
         with mirroring(stream="always") as mirror:
             mirror.context.options.add_option(option, str, "", "")
             mirror.context.configure(mirror.addon, **{option: "x"})
@@ -383,8 +383,8 @@ class TestChoice:
         with mirroring(url="http://127.0.0.1:1/own?key=1", shutdown_s=0) as mirror:
             assert mirror.pass_on(flow(request(b"POST", path, fields=fields))) == "skipped (own call to Akto)"
 
-    def test_a_strangers_marker_hides_nothing(self) -> None:
-        """Only the way to Akto itself is left out, even for somebody who has seen the marker there."""
+    def test_a_forged_marker_hides_nothing(self) -> None:
+        """Only the way to Akto itself is left out, even for a client that has seen the marker there."""
         fields = [(b"x-akto-mirror", b"0123")]
         with mirroring() as mirror:
             seen = [(b"x-akto-mirror", mirror.addon.session.marker.encode())]
@@ -544,7 +544,7 @@ class TestChanges:
             mirror.addon.configure({"listen_port", "unheard_of"})
             assert mirror.pass_on(flow()) == "captured"
 
-    def test_a_wrong_start_is_mended_later(self) -> None:
+    def test_a_wrong_start_is_corrected_later(self) -> None:
         """In mitmweb the proxy may go on with wrong options; once they are right, mirroring begins."""
         with mirroring(running=False, url="nope") as mirror:
             mirror.addon.running()
@@ -600,7 +600,7 @@ HOSTILE = b"/\r\nakto: sent 1 entries\x1b[2K\xff\xe2\x80\xae\\n"
 
 
 class TestLog:
-    """What people get to read."""
+    """What users read."""
 
     def test_the_start_says_what_is_done(self, caplog: pytest.LogCaptureFixture) -> None:
         """And where to, without the token."""
@@ -625,7 +625,7 @@ class TestLog:
         errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
         assert errors == ["akto: akto_url=nope: it must begin with http://, https://, file:// or kafka://"]
 
-    def test_a_skip_is_told_to_whoever_asks_for_debug_lines(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_skip_is_in_the_debug_lines(self, caplog: pytest.LogCaptureFixture) -> None:
         """With its reason; to others it costs nothing."""
         caplog.set_level(logging.DEBUG)
         with mirroring() as mirror:
@@ -638,7 +638,7 @@ class TestLog:
         assert record.levelno == logging.DEBUG
         assert record.message == "akto: skipped DELETE /api/items: status 404"
 
-    def test_what_is_sent_and_the_sum_are_told(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_what_is_sent_and_the_sum_are_reported(self, caplog: pytest.LogCaptureFixture) -> None:
         """Each batch, and at the end how everything adds up."""
         caplog.set_level(logging.INFO)
         with mirroring() as mirror:
@@ -651,7 +651,7 @@ class TestLog:
         assert "captured 2 = shipped 2 + " in summary
         assert "skipped 1 (status 1)" in summary
 
-    def test_a_failure_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_failure_is_reported(self, caplog: pytest.LogCaptureFixture) -> None:
         """As a warning, and the entries are accounted for."""
         caplog.set_level(logging.INFO)
         with mirroring(url="http://127.0.0.1:1", shutdown_s=1) as mirror:
@@ -661,8 +661,8 @@ class TestLog:
         assert any("cannot deliver" in line for line in warnings)
         assert "captured 1 = shipped 0 + spooled 1 + " in caplog.text
 
-    def test_nobody_forges_a_line(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Paths, methods, content types and reasons of strangers stay on one printable line."""
+    def test_no_client_forges_a_line(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Paths, methods, content types and reasons of clients stay on one printable line."""
         caplog.set_level(logging.DEBUG)
         with mirroring() as mirror:
             mirror.context.options.add_option("termlog_verbosity", str, "debug", "")

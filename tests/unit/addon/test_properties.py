@@ -1,4 +1,4 @@
-"""Whatever strangers send, no hook fails and nothing that is to be mirrored is lost."""
+"""Whatever clients and targets send, no hook fails and nothing that is to be mirrored is lost."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_every_eligible_exchange_arrives(made: list[Exchange], shape: dict[str, 
     ),
 )
 def test_no_exchange_makes_a_filter_fail(made: Exchange, expression: str) -> None:
-    """A flow filter looks at what strangers sent as well; it is a choice, not a fault."""
+    """A flow filter looks at hostile input as well; it is a choice, not a fault."""
     with mirroring(filter=expression) as mirror:
         verdict = made.pass_on(mirror)
         assert verdict.startswith(("captured", "skipped"))

@@ -42,7 +42,7 @@ class TestAkto:
 
     @pytest.mark.parametrize("coding", [*CODERS, *CHAINS, "GZip", " br ", ",gzip,,", "identity", "", "unheard-of"])
     def test_every_coding_is_undone(self, coding: str) -> None:
-        """Codings and chains of them, in any case and spacing; one that nobody knows leaves the body alone."""
+        """Codings and chains of them, in any case and spacing; an unknown one leaves the body alone."""
         assert akto(encode(TEXT, coding), coding) == TEXT.decode()
 
     def test_deflate_without_zlibs_frame_is_undone(self) -> None:
@@ -143,7 +143,7 @@ class TestAkto:
             assert LIMIT * 3 // 4 - 40 < len(found) <= LIMIT * 3 // 4
 
     @pytest.mark.parametrize("content_type", ["application/json; v=grpc", "application/json;grpc", "text/x-grpc-log"])
-    def test_grpc_in_a_parameter_is_no_grpc(self, content_type: str) -> None:
+    def test_grpc_in_a_parameter_is_not_grpc(self, content_type: str) -> None:
         """The essence of the media type decides; anything else would hide JSON from Akto."""
         assert akto(TEXT, content_type=content_type) == TEXT.decode()
 
@@ -185,7 +185,7 @@ class TestWorker:
             lambda coded: coded + coded[:-1],
         ],
     )
-    def test_any_fault_in_a_coded_body_empties_it(self, coding: str, fault: object) -> None:
+    def test_any_damage_in_a_coded_body_empties_it(self, coding: str, fault: object) -> None:
         """Truncation, trailing bytes, wrong labels: the platform's stream fails, and the Worker catches it."""
         assert callable(fault)
         assert worker(fault(encode(TEXT, coding)), coding) == ""
@@ -207,7 +207,7 @@ class TestWorker:
         """No bytes are no fault."""
         assert worker(b"", coding) == ""
 
-    def test_a_fault_far_behind_the_limit_is_found(self) -> None:
+    def test_damage_far_behind_the_limit_is_found(self) -> None:
         """The Worker reads the whole body before it cuts it."""
         coded = gzip.compress(bytes(10 * LIMIT))
         assert worker(coded, "gzip") == "\x00" * LIMIT
@@ -215,8 +215,8 @@ class TestWorker:
 
     @pytest.mark.parametrize("coding", ["gzip", "br"])
     @pytest.mark.parametrize("limit", [LIMIT, 1 << 22])
-    def test_the_search_for_a_fault_is_bounded(self, coding: str, limit: int) -> None:
-        """It ends a fixed way behind the limit, and takes no multiple of the limit that a stranger may choose."""
+    def test_the_search_for_damage_is_bounded(self, coding: str, limit: int) -> None:
+        """It ends a fixed way behind the limit, and takes no multiple of the limit that a client may choose."""
         coded = encode(bytes(16 * (1 << 22)), coding)[:-1]
         wire = Body(coded[: prefix_bound(limit)])
         tracemalloc.start()
@@ -232,7 +232,7 @@ class TestWorker:
         wire = Body(encode(bytes(LIMIT + body.DRAIN), coding) * 3 + b"\xff" * 1000)
         assert body.worker_payload(wire, coding, LIMIT) == "\0" * LIMIT
 
-    def test_a_prefix_that_was_kept_of_a_longer_body_is_no_fault(self) -> None:
+    def test_a_prefix_that_was_kept_of_a_longer_body_is_not_damage(self) -> None:
         """What was not kept cannot be judged; the part that was is decoded."""
         coded = brotlicffi.compress(LONG)
         half = Body(coded[: len(coded) // 2], complete=False)
@@ -290,7 +290,7 @@ def test_a_snapshot_is_a_bounded_prefix(size: int) -> None:
     assert taken.complete is (size <= 2 * LIMIT)
 
 
-def test_a_body_that_nobody_kept_is_not_complete() -> None:
+def test_a_body_that_was_not_kept_is_not_complete() -> None:
     """None is not the same as empty."""
     assert body.snapshot(None, LIMIT) == Body(b"", complete=False)
 

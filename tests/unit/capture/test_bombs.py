@@ -18,7 +18,7 @@ LIMIT = 65536
 # What the decoders take whatever the limit: zstd's window of 8 MB, brotli's of 16 MB and their tables.
 FIXED = 20 << 20
 
-# Decodes each file's prefix, and prints how far the memory rose at its peak, which Linux counts anew on request.
+# Decodes each file's prefix, and prints how far the memory rose at its peak, which Linux resets on request.
 MEASURE = """
 import json, re, sys
 from pathlib import Path
@@ -86,7 +86,7 @@ def decode(bombs: dict[str, Path], limit: int) -> dict[str, list[int]]:
     return dict(json.loads(done.stdout))
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux counts a peak anew")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux resets a peak")
 @pytest.mark.parametrize("limit", [0, 1, LIMIT, 16 * LIMIT])
 def test_memory_is_in_proportion_to_the_limit(bombs: dict[str, Path], limit: int) -> None:
     """The peak rises by no more than a decoder's window and a multiple of the limit."""

@@ -85,7 +85,7 @@ def test_a_request_without_any_host_reports_what_was_sent() -> None:
     assert hosts.asked(made, "target.internal:8080") == "target.internal:8080"
 
 
-def test_a_saved_flow_tells_the_clients_host() -> None:
+def test_a_saved_flow_holds_the_clients_host() -> None:
     """The note is in the flow's metadata, which flow files keep."""
     made = flow(mode=REVERSE)
     hosts.replace(made)

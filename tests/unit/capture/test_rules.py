@@ -78,7 +78,7 @@ def test_only_the_bare_word_asks_for_a_websocket(upgrade: str) -> None:
     assert not is_websocket(upgrade)
 
 
-def test_a_skip_is_told_in_words() -> None:
+def test_a_skip_has_a_text() -> None:
     """The text is reason and detail, without a blank at its end."""
     assert str(Skip(Reason.STATUS, "404")) == "status 404"
     assert str(Skip(Reason.NO_CONTENT_TYPE)) == "no content type"

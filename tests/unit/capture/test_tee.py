@@ -95,7 +95,7 @@ class TestTee:
         assert run(tested, [b"ab"]) == b""
         assert tested.body() == Body(b"", complete=True)
 
-    def test_a_fault_of_another_addon_is_not_hidden(self) -> None:
+    def test_an_error_of_another_addon_is_not_hidden(self) -> None:
         """It is dealt with as it would be without the tee."""
 
         def inner(_: bytes) -> bytes:
@@ -329,8 +329,8 @@ class TestBodies:
         message.raw_content = b"changed"
         assert tee.body_of(message, LIMIT) == Body(b"changed", complete=True)
 
-    def test_a_body_that_nobody_kept_is_unknown(self) -> None:
-        """Streamed by somebody else, without a tee."""
+    def test_a_body_that_was_not_kept_is_unknown(self) -> None:
+        """Streamed by another addon, without a tee."""
         message = response(content=None)
         message.stream = True
         assert tee.body_of(message, LIMIT) == Body(b"", complete=False)

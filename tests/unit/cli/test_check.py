@@ -38,7 +38,7 @@ class Certificate(NamedTuple):
 
 
 def make_certificate(folder: Path, *, name: str = "localhost", days: int = 30) -> Certificate:
-    """Make a self-signed certificate that is valid until so many days from now."""
+    """Make a self-signed certificate that is valid for this many days."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
@@ -171,7 +171,7 @@ def test_the_test_entry_is_sent_only_if_asked_for_and_is_marked(check: Check) ->
     [("", "AKTO_API_TOKEN"), ("wrong", "complete"), (f"Bearer {TOKEN}", "without Bearer")],
     ids=["none", "wrong", "bearer"],
 )
-def test_a_refused_token_is_told_from_a_missing_one(check: Check, token: str, hint: str) -> None:
+def test_a_refused_token_is_not_a_missing_one(check: Check, token: str, hint: str) -> None:
     """A 401 says whether the token is missing, wrong, or has Bearer before it."""
     with Receiver(token=TOKEN) as server:
         outcome = check(server.url, "--token", token, "--send")
@@ -181,7 +181,7 @@ def test_a_refused_token_is_told_from_a_missing_one(check: Check, token: str, hi
     assert hint in outcome.out
 
 
-def test_a_port_where_nothing_listens_is_told(check: Check) -> None:
+def test_a_port_where_nothing_listens_is_reported(check: Check) -> None:
     """A refused connection names the port and Akto's."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -192,19 +192,19 @@ def test_a_port_where_nothing_listens_is_told(check: Check) -> None:
     assert "9091" in outcome.out
 
 
-def test_an_unknown_host_is_told(check: Check) -> None:
+def test_an_unknown_host_is_reported(check: Check) -> None:
     """A name that does not resolve ends the check there; `.invalid` never resolves (RFC 2606)."""
     outcome = check("http://akto.invalid", "--timeout", "50")
     assert (outcome.code, outcome.marks) == (1, ["✗ resolve"])
     assert "akto.invalid is not known" in outcome.out
 
 
-def test_a_name_too_long_for_dns_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_too_long_for_dns_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """A host that no resolver takes is no traceback."""
     assert program.main(["check", f"http://{'a' * 64}.example"]) == 2
-    told = capsys.readouterr().err
-    assert told.endswith("its host is not a host name\n")
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.endswith("its host is not a host name\n")
+    assert message.count("\n") == 1
 
 
 def test_a_silent_server_is_given_up(check: Check) -> None:
@@ -245,7 +245,7 @@ def test_a_server_that_answers_without_end_is_read_only_so_far(check: Check) -> 
         assert "not Akto's answer" in check(url).out
 
 
-def test_something_that_is_no_http_server_is_told(check: Check) -> None:
+def test_something_that_is_not_an_http_server_is_reported(check: Check) -> None:
     """Another protocol on the port is named as the likely mistake."""
     with talking(lambda connection, _: connection.sendall(b"220 mail.example ESMTP\r\n")) as url:
         outcome = check(url)
@@ -274,7 +274,7 @@ def test_a_trusted_certificate_passes(check: Check, tmp_path: Path, monkeypatch:
         ("other.example", 30, "127.0.0.1", True, "for another address", "host name"),
     ],
 )
-def test_a_certificate_that_cannot_be_trusted_is_told(  # noqa: PLR0917 - pytest passes by name
+def test_a_certificate_that_cannot_be_trusted_is_reported(  # noqa: PLR0917 - pytest passes by name
     name: str,
     days: int,
     host: str,
@@ -297,7 +297,7 @@ def test_a_certificate_that_cannot_be_trusted_is_told(  # noqa: PLR0917 - pytest
     assert hint in outcome.out
 
 
-def test_https_for_a_plain_port_is_told(check: Check) -> None:
+def test_https_for_a_plain_port_is_reported(check: Check) -> None:
     """https:// where plain HTTP is spoken suggests http://."""
     with Receiver() as server:
         outcome = check(server.url.replace("http:", "https:"))
@@ -305,7 +305,7 @@ def test_https_for_a_plain_port_is_told(check: Check) -> None:
     assert "write http://" in outcome.out
 
 
-def test_https_for_a_port_that_speaks_neither_is_told(check: Check) -> None:
+def test_https_for_a_port_that_speaks_neither_is_reported(check: Check) -> None:
     """A server that answers TLS with something else, and is no HTTP server, is on the wrong port."""
     with talking(lambda connection, _: connection.sendall(b"220 mail.example ESMTP\r\n")) as url:
         outcome = check(url.replace("http:", "https:"))
@@ -313,7 +313,7 @@ def test_https_for_a_port_that_speaks_neither_is_told(check: Check) -> None:
     assert "no TLS on this port" in outcome.out
 
 
-def test_http_for_a_tls_port_is_told(check: Check, tmp_path: Path) -> None:
+def test_http_for_a_tls_port_is_reported(check: Check, tmp_path: Path) -> None:
     """http:// where TLS is spoken suggests https://, trusted or not."""
     certificate = make_certificate(tmp_path)
     with Receiver(ssl_context=certificate.context) as server:
@@ -324,7 +324,7 @@ def test_http_for_a_tls_port_is_told(check: Check, tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
-def test_http_for_the_tls_port_of_nginx_is_told(check: Check, tmp_path: Path) -> None:
+def test_http_for_the_tls_port_of_nginx_is_reported(check: Check, tmp_path: Path) -> None:
     """The web server nginx answers plain HTTP on a TLS port with a 400; that, too, suggests https://."""
     make_certificate(tmp_path)
     with socket.socket() as free:
@@ -376,7 +376,7 @@ def test_a_redirect_is_not_followed(check: Check) -> None:
 
 
 @pytest.mark.parametrize("body", ["<!doctype html><title>Dashboard</title>", "", "[]", '{"success":false}'])
-def test_a_200_of_something_else_is_told(check: Check, body: str) -> None:
+def test_a_200_of_something_else_is_reported(check: Check, body: str) -> None:
     """A page that answers 200 to everything is not taken for Akto."""
     with answering(200, body) as url:
         outcome = check(url)
@@ -406,7 +406,7 @@ def test_a_unix_socket_is_connected_to(check: Check, tmp_path: Path) -> None:
     assert (outcome.code, outcome.marks[0]) == (0, "✓ connect")
 
 
-def test_a_missing_unix_socket_is_told(check: Check, tmp_path: Path) -> None:
+def test_a_missing_unix_socket_is_reported(check: Check, tmp_path: Path) -> None:
     """A socket that is not there fails the first step."""
     outcome = check("http://akto.invalid", "--uds", str(tmp_path / "none.sock"))
     assert (outcome.code, outcome.marks) == (1, ["✗ connect"])

@@ -1,4 +1,4 @@
-"""The command line as people use it."""
+"""The command line as users run it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_commands_to_paste_stay_whole(
 
 
 @pytest.mark.parametrize("word", ["--version", "-V"])
-def test_the_version_is_told(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_reported(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--version` names program and version."""
     with pytest.raises(SystemExit) as ended:
         program.main([word])
@@ -95,11 +95,11 @@ def test_the_version_is_told(word: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_wrong_usage_exits_with_2(line: str) -> None:
     """A wrong command line is one line on standard error, below the usage where argparse itself refuses it."""
     done = call(*line.split())
-    told = done.stderr
+    message = done.stderr
     assert done.returncode == 2
-    assert told.splitlines()[-1].startswith("akto-mirror")
-    assert "usage: akto-mirror" in told or told.count("\n") == 1
-    assert " invalid _" not in told  # A name of this program's own.
+    assert message.splitlines()[-1].startswith("akto-mirror")
+    assert "usage: akto-mirror" in message or message.count("\n") == 1
+    assert " invalid _" not in message  # A name of this program's own.
 
 
 def test_the_addon_path_is_the_script(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,7 +179,7 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(
     "url",
     ["127.0.0.1:9091", "ftp://x", "http://", "http://h:99999", "file:///tmp/x.ndjson", "http://[::1", "http://a b"],
 )
-def test_check_refuses_what_is_no_url(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_refuses_what_is_not_a_url(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A URL that cannot be one of an ingestion service is a wrong command line, whichever way it is given."""
     for words in ([url], ["--to", url]):
         assert program.main(["check", *words]) == 2

@@ -47,7 +47,7 @@ def spool(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_status(spool: Run) -> None:
-    """Line 6: it shows how much waits and for whom, and how much was refused."""
+    """Line 6: it shows how many entries wait for which server, and how many were refused."""
     code, out, _ = spool("status")
     assert code == 0
     assert "waiting: 2 entries in 1 batch, " in out
@@ -67,7 +67,7 @@ def test_list(spool: Run) -> None:
 
 
 def test_retry(spool: Run, folder: Path) -> None:
-    """Line 6: those named, or all, are sent again by whoever looks next."""
+    """Line 6: those named, or all, are sent again by the next process that looks."""
     assert spool("retry", "2")[:2] == (0, "1 entry is sent again by the next proxy that looks\n")
     assert spool("retry")[0] == 0
     other = Spool(folder, target="http://akto", limit=10**6, owner="next")
@@ -76,7 +76,7 @@ def test_retry(spool: Run, folder: Path) -> None:
 
 
 def test_retry_elsewhere(spool: Run, folder: Path) -> None:
-    """Line 6: what waits for a server that is gone can be sent to another one."""
+    """Line 6: entries for a server that is gone can be sent to another one."""
     assert spool("retry", "--from", "http://akto", "--to", "https://new.example.com/x")[0] == 0
     other = Spool(folder, target="https://new.example.com", limit=10**6, owner="next")
     assert other.adopt() == 2
@@ -138,7 +138,7 @@ def test_what_contradicts_itself_changes_nothing(folder: Path, line: str) -> Non
 
 @pytest.mark.parametrize("line", ["drop --waiting http://typo", "retry --from http://typo --to http://b"])
 def test_a_target_for_which_nothing_waits(spool: Run, line: str) -> None:
-    """Line 6: a misspelt target is told together with those that there are."""
+    """Line 6: a misspelt target is reported together with the existing ones."""
     code, out, err = spool(*line.split())
     assert (code, out) == (1, "")
     assert "nothing waits for http://typo; something waits for: http://akto" in err
@@ -158,7 +158,7 @@ def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("line", ["status", "list", "list --json", "retry", "drop --all"])
 def test_a_named_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
-    """Line 6: a misspelt folder is told, with exit code 1, and not made."""
+    """Line 6: a misspelt folder is reported, with exit code 1, and not made."""
     assert program.main(["spool", "--dir", str(tmp_path / "none"), *line.split()]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -167,7 +167,7 @@ def test_a_named_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_nothing_on_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 6: it is no mistake that nothing was ever spooled; the output for programs stays empty."""
+    """Line 6: an empty spool is not an error; the output for programs stays empty."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for line, out, err in (("status", 1, 0), ("list", 1, 0), ("list --json", 0, 1)):
         assert program.main(["spool", *line.split()]) == 0

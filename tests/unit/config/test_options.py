@@ -64,7 +64,7 @@ def test_the_defaults_are_usable() -> None:
     )
 
 
-def test_every_option_is_declared_as_mitmproxy_and_people_need_it() -> None:
+def test_every_option_is_declared_as_mitmproxy_and_users_need_it() -> None:
     """A name with the addon's prefix, a help of one paragraph, and a default of its type."""
     for option in OPTIONS:
         assert re.fullmatch("akto_[a-z0-9_]+", option.name)
@@ -120,8 +120,8 @@ def test_a_query_is_not_logged() -> None:
     assert read(url="https://h/x").sink.destination.shown == "https://h/x"
 
 
-def test_a_pipe_is_no_file_for_entries(tmp_path: Path) -> None:
-    """A pipe that nobody reads would stop the sending for ever."""
+def test_a_pipe_is_not_a_file_for_entries(tmp_path: Path) -> None:
+    """A pipe without a reader would stop the sending for ever."""
     os.mkfifo(tmp_path / "pipe")
     assert "it is a pipe" in fault(url=f"file://{tmp_path}/pipe")
 
@@ -189,7 +189,7 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str) ->
 
 
 def test_a_token_is_in_no_representation_of_the_settings() -> None:
-    """Line 11: whoever logs settings does not log it."""
+    """Line 11: a log of the settings does not show it."""
     settings = read(token="hunter2")
     assert settings.sink.token == "hunter2"
     assert "hunter2" not in repr(settings)
@@ -416,7 +416,7 @@ class TestMistakes:
         assert line.endswith(f"it must be {kind}")
 
     @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-    def test_defaults_in_a_configuration_file_are_no_mistake(self, option: Option) -> None:
+    def test_defaults_in_a_configuration_file_are_not_mistakes(self, option: Option) -> None:
         """What `mitmdump --options` prints can be used."""
         assert mistaken(values={option.name: option.default}) == []
 

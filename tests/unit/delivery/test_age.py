@@ -91,7 +91,7 @@ def test_a_batch_that_left_the_disk_unnoticed_is_seen(tmp_path: Path) -> None:
     assert age(driver) >= 320
 
 
-def test_the_shipper_tells_it(tmp_path: Path) -> None:
+def test_the_shipper_reports_it(tmp_path: Path) -> None:
     """Line 12: the age is that of the request that hangs, not of what is queued behind it."""
     with FaultServer(HANG) as akto, shipping(akto.url, policy(tmp_path / "s", Durability.SPILL)) as shipper:
         assert shipper.oldest_s == 0

@@ -61,7 +61,7 @@ def filled(*times: float) -> Queue:
 
 
 def test_what_is_left_is_as_old_as_before() -> None:
-    """Line 12: taking a batch makes what waits behind it no younger."""
+    """Line 12: taking a batch makes the entries behind it no younger."""
     queue = filled(10.0, 20.0, 30.0)
     assert queue.since() == 10.0
     assert queue.take().since == 10.0

@@ -72,7 +72,7 @@ def test_any_poison_is_found(count: int, data: st.DataObject) -> None:
 
 @MODES
 @pytest.mark.parametrize("status", [422, 500])
-def test_an_outage_is_no_poison(tmp_path: Path, durability: Durability, status: int) -> None:
+def test_an_outage_is_not_poison(tmp_path: Path, durability: Durability, status: int) -> None:
     """Line 5: where nothing passes and the health check is red, nothing is split or given up, for hours."""
     driver = Driver(tmp_path / "spool", durability)
     for entry in entries(300):
@@ -159,7 +159,7 @@ HALVES = 1500
 @MODES
 @pytest.mark.parametrize("batch", [2, 7, 100, 1000])
 @pytest.mark.parametrize("layout", ["every second", "at random"])
-def test_half_bad_is_settled_fast(tmp_path: Path, durability: Durability, layout: str, batch: int) -> None:
+def test_half_bad_is_resolved_fast(tmp_path: Path, durability: Durability, layout: str, batch: int) -> None:
     """Line 5: with half of all entries bad, whatever the batches, 50 a second are settled, in three requests each."""
     bad = range(0, HALVES, 2) if layout == "every second" else random.Random(2).sample(range(HALVES), HALVES // 2)
     driver = Driver(
@@ -275,7 +275,7 @@ def test_retry_after_is_granted() -> None:
 
 
 def test_one_probe_at_a_time() -> None:
-    """Line 4: while Akto is down there is one try per wait, whatever is queued meanwhile."""
+    """Line 4: while Akto is down there is one attempt per wait, whatever is queued meanwhile."""
     driver = Driver(None, Durability.MEMORY)
     for number in range(1000):
         driver.offer(b"%d" % number)

@@ -110,7 +110,7 @@ def test_any_retry_after(header: str) -> None:
 
 
 def test_health_waits_and_recovers() -> None:
-    """Line 4: one try at a time while Akto is down, each after a longer wait; at once when it is up again."""
+    """Line 4: one attempt at a time while Akto is down, each after a longer wait; at once when it is up again."""
     health = Health(PACE)
     assert health.due_in(0) == 0
     health.failed(Kind.TRANSIENT, 0, 1.0)
@@ -123,7 +123,7 @@ def test_health_waits_and_recovers() -> None:
     assert health.due_in(0) == 0.25
 
 
-def test_there_is_no_limit_on_tries() -> None:
+def test_attempts_have_no_limit() -> None:
     """Line 4: the ten thousandth try comes as the tenth does."""
     health = Health(PACE)
     for _ in range(10_000):

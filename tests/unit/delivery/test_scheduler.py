@@ -75,7 +75,7 @@ def test_a_disk_as_slow_as_the_traffic_keeps_nothing_from_being_sent(tmp_path: P
     assert driver.counts.queued == 10
 
 
-def test_a_full_spool_is_no_reason_to_hurry(tmp_path: Path) -> None:
+def test_a_full_spool_does_not_lead_to_hurry(tmp_path: Path) -> None:
     """Line 3: a batch that finds no room is put back, and the next step is due when there may be some."""
     driver = Driver(tmp_path / "s", Durability.DISK, limits=LIMITS, spool_bytes=100)
     offer(driver, 10)
@@ -127,7 +127,7 @@ def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: p
     Driver(tmp_path / "s", Durability.DISK).tend()
 
 
-def test_a_closed_folder_keeps_nobody_from_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_folder_does_not_stop_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Line 9: a folder that cannot be looked at any more is trouble with the disk: all goes through memory."""
     unseen(monkeypatch, tmp_path / "s")
     with FaultServer(status(503)) as akto, shipping(akto.url, policy(tmp_path / "s", Durability.SPILL)) as shipper:
@@ -152,7 +152,7 @@ BREAKABLE = [
 @pytest.mark.parametrize("part", BREAKABLE)
 @pytest.mark.parametrize("status", [503, 422, 200])
 @pytest.mark.parametrize("durability", Durability)
-def test_a_fault_of_our_own_loses_nothing(
+def test_an_error_of_our_own_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, status: int, part: str
 ) -> None:
     """Line 1: whatever raises while the end of a send is noted, the entries are somewhere, and arrive afterwards."""
@@ -172,7 +172,7 @@ def test_a_fault_of_our_own_loses_nothing(
     assert driver.counts.pending == 0
 
 
-def test_a_fault_while_a_batch_is_written_leaves_it_in_the_queue(tmp_path: Path) -> None:
+def test_an_error_while_a_batch_is_written_leaves_it_in_the_queue(tmp_path: Path) -> None:
     """Line 1: what was taken to be written is put back, whatever the disk's side raises."""
     driver = Driver(tmp_path / "s", Durability.DISK, limits=LIMITS)
     offer(driver, 10)
@@ -184,7 +184,9 @@ def test_a_fault_while_a_batch_is_written_leaves_it_in_the_queue(tmp_path: Path)
     assert driver.counts.shipped == 10
 
 
-def test_a_fault_in_the_last_try_keeps_nothing_from_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_last_attempt_keeps_nothing_from_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Line 7: at the exit the rest is written even if the shipper stumbles over the end of the last send."""
     with FaultServer(HANG) as akto:
         given = policy(tmp_path / "s", Durability.SPILL, shutdown_s=0.1)

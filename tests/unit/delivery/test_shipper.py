@@ -128,7 +128,7 @@ def test_refused_connections_and_dead_names(tmp_path: Path, durability: Durabili
             assert shipper.stats.snapshot().pending == 50
 
 
-def test_what_goes_to_disk_while_the_other_side_hangs(tmp_path: Path) -> None:
+def test_what_goes_to_disk_while_akto_hangs(tmp_path: Path) -> None:
     """Line 3: in `disk` entries are on disk in time though a request hangs meanwhile."""
     given = policy(tmp_path / "s", Durability.DISK, timeout_s=60.0)
     with FaultServer(HANG) as akto, shipping(akto.url, given) as shipper:
@@ -290,7 +290,7 @@ class Broken:
         """Do nothing."""
 
 
-def test_a_fault_of_a_sink_kills_no_thread() -> None:
+def test_an_error_of_a_sink_kills_no_thread() -> None:
     """The shipper lives on whatever a sink does, and delivers when it has another."""
     shipper = Shipper(policy(), Broken(), Stats())
     fill(shipper, 10)

@@ -1,4 +1,4 @@
-"""The filter takes what people type, and says what it could not take."""
+"""The filter takes what users type, and says what it could not take."""
 
 from __future__ import annotations
 

@@ -182,8 +182,8 @@ def test_a_parameter_makes_no_grpc() -> None:
 
 
 @pytest.mark.parametrize("payload", ["", "\0\0\0\0\2\x08\x07", "not base64!", b64encode(b"ab").decode(), "é"])
-def test_grpc_text_that_is_no_base64_of_frames_is_not_read(payload: str) -> None:
-    """The Worker's UTF-8 text of a gRPC body tells nothing."""
+def test_grpc_text_that_is_not_base64_of_frames_is_not_read(payload: str) -> None:
+    """The Worker's UTF-8 text of a gRPC body shows nothing."""
     assert frames.read(payload) is None
 
 
@@ -223,7 +223,7 @@ def test_graphql_and_json_rpc_are_marked_by_what_they_ask_for(
 
 
 def test_websocket_grpc_and_mcp_are_marked_by_type_and_headers() -> None:
-    """An entry's type and its headers tell what its payload does not."""
+    """An entry's type and its headers show what its payload does not."""
     assert kind_of(type="WebSocket")[0] == [kinds.WEBSOCKET]
     assert kind_of(headers={"Upgrade": "WebSocket"})[0] == [kinds.WEBSOCKET]
     assert kind_of(sent="application/grpc+proto")[0] == [kinds.GRPC]
@@ -322,7 +322,7 @@ def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_payload_is_read_up_to_a_bound() -> None:
-    """However many, deep and long its fields are, only so many of them and so much of their names is kept."""
+    """However many, deep and long its fields are, only a bounded number of them, with bounded names, is kept."""
     wide = learned(json.dumps({f"k{chr(97 + n % 26)}{n}": n for n in range(10_000)}))
     deep = learned('{"a":' * 500 + "1" + "}" * 500)
     long = learned(json.dumps({"word" * 1_000: {"word" * 1_000: 1}}))
@@ -350,12 +350,12 @@ def test_hostile_payloads_cost_little(content_type: str, payload: str) -> None:
 @given(st.lists(ENTRIES, max_size=8), ANY_TEXT)
 @example([{"path": "\ud800", "requestHeaders": '{"host": 7}', "time": "٣"}], "\ud800")
 def test_no_entry_makes_it_raise(entries: list[dict[str, Any]], words: str) -> None:
-    """Whatever entries hold, each is counted, and all that is told of them can be sent as JSON."""
+    """Whatever entries hold, each is counted, and all that is shown of them can be sent as JSON."""
     made = folded(*entries)
     assert made.total == len(entries)
     assert sum(endpoint.count for endpoint in made.search().endpoints) == len(entries)
-    told = [views.detail(endpoint, made.samples(endpoint)) for endpoint in made.search().endpoints]
-    assert msgspec.json.decode(msgspec.json.encode([told, views.listing(made, words=words)]))
+    message = [views.detail(endpoint, made.samples(endpoint)) for endpoint in made.search().endpoints]
+    assert msgspec.json.decode(msgspec.json.encode([message, views.listing(made, words=words)]))
 
 
 @settings(max_examples=100, deadline=None)
@@ -369,7 +369,7 @@ def test_folding_is_done_once_and_for_all(path: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(JSON_VALUES, st.integers(0, 200))
-def test_mended_json_is_json_or_nothing(value: object, end: int) -> None:
+def test_closed_json_is_json_or_nothing(value: object, end: int) -> None:
     """Text that is cut anywhere is either given up or becomes JSON."""
     mended = fields.close(json.dumps(value)[:end])
     assert mended == "" or json.loads(mended) is not None

@@ -326,7 +326,7 @@ def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, server: Rec
     assert [kept["path"] for kept in server.entries] == ["/9"]
 
 
-def test_a_body_that_nobody_asked_for_is_not_read() -> None:
+def test_a_body_that_was_not_asked_for_is_not_read() -> None:
     """A long body elsewhere than at the entries' path ends the connection, however long it says that it is."""
     with Receiver() as server:
         for path in ("/", "/healthCheck", "/api/entries", "/none"):
@@ -342,7 +342,7 @@ def begin(server: Receiver, path: str, length: int, part: bytes) -> socket.socke
 
 
 def test_without_the_token_no_body_is_kept() -> None:
-    """The token is looked at before the body, none of which is kept of a stranger's."""
+    """The token is looked at before the body, none of which is kept without it."""
     with Receiver(token=TOKEN) as server:
         connection = begin(server, "/api/ingestData", 30_000_001, b"x" * 30_000_000)
         assert server.store.arriving == 0  # Most of that was read: no buffer of the system's takes it.
@@ -395,7 +395,7 @@ def test_a_page_must_begin_at_a_number(server: Receiver, since: str) -> None:
 
 
 def test_waiting_ends_when_the_entries_are_there(server: Receiver, post: Post) -> None:
-    """`wait_for` returns as soon as enough entries have arrived, whoever sends them."""
+    """`wait_for` returns as soon as enough entries have arrived, from any sender."""
     thread = threading.Thread(target=post, args=({"batchData": [entry(), entry()]},))
     thread.start()
     assert len(server.wait_for(2, timeout=60)) == 2

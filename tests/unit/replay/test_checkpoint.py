@@ -73,7 +73,7 @@ def test_other_options_make_other_entries(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_replay_that_does_not_resume_begins_anew(tmp_path: Path) -> None:
+def test_a_replay_that_does_not_resume_starts_over(tmp_path: Path) -> None:
     """What is left of the one before is forgotten."""
     saved(tmp_path)
     assert place(tmp_path).start().is_new

@@ -59,14 +59,14 @@ def until_error(path: Path, found: list[recording.Record]) -> None:
         found.append(record)  # noqa: PERF402 - it ends in an error
 
 
-@pytest.mark.parametrize(("how", "told"), [("gzip", "cut short"), ("zlib", "cut short"), ("zip", "not a zip file")])
-def test_a_cut_container_is_named_after_what_it_gives(how: str, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "message"), [("gzip", "cut short"), ("zlib", "cut short"), ("zip", "not a zip file")])
+def test_a_cut_container_is_named_after_what_it_gives(how: str, message: str, tmp_path: Path) -> None:
     """What could be read of a file that breaks off is there, and one line says so; of zip, nothing can be."""
     many = [har_entry({"url": f"https://x/{os.urandom(40).hex()}"}) for _ in range(999)]
     path = packed(how, json.dumps({"log": {"entries": many}}).encode(), tmp_path / "a")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     found: list[recording.Record] = []
-    with pytest.raises(UnreadableError, match=told):
+    with pytest.raises(UnreadableError, match=message):
         until_error(path, found)
     assert how == "zip" or len(found) > 100
 
@@ -123,11 +123,11 @@ def test_a_folder_in_an_archive_is_read(attached: Path, tmp_path: Path) -> None:
     assert (only["requestPayload"], only["responsePayload"]) == ('{"a":1}', '{"ok":1}')
 
 
-@pytest.mark.parametrize(("names", "told"), [([], "no HAR files"), (["a.har", "b.har"], "2 HAR files")])
-def test_an_archive_holds_one_recording(names: list[str], told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("names", "message"), [([], "no HAR files"), (["a.har", "b.har"], "2 HAR files")])
+def test_an_archive_holds_one_recording(names: list[str], message: str, tmp_path: Path) -> None:
     """Of none or several, one line says so."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in (*names, "other.txt"):
             archive.writestr(name, "{}")
-    with pytest.raises(UnreadableError, match=f"a zip archive with {told}; unpack it"):
+    with pytest.raises(UnreadableError, match=f"a zip archive with {message}; unpack it"):
         list(recording.read(tmp_path / "a.zip"))

@@ -59,7 +59,7 @@ def test_the_field(name: str, values: dict[str, str], monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("url_nohost.har", "entry 1: its URL is not absolute: /api/orders"),
         (
@@ -68,9 +68,9 @@ def test_the_field(name: str, values: dict[str, str], monkeypatch: pytest.Monkey
         ),
     ],
 )
-def test_the_field_that_cannot_be_read(name: str, told: str) -> None:
+def test_the_field_that_cannot_be_read(name: str, message: str) -> None:
     """The line says what it is."""
-    with pytest.raises(UnreadableError, match=told):
+    with pytest.raises(UnreadableError, match=message):
         of(name)
 
 
@@ -91,8 +91,10 @@ def test_an_old_flow_is_the_same_for_the_addon() -> None:
     assert json.loads(made.responseHeaders).keys() == {"content-type"}
 
 
-@pytest.mark.parametrize(("version", "told"), [(99, "newer mitmproxy from flow 3 on"), ((0, 10), "an older mitmproxy")])
-def test_formats_are_named_wherever_they_begin(version: Any, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "message"), [(99, "newer mitmproxy from flow 3 on"), ((0, 10), "an older mitmproxy")]
+)
+def test_formats_are_named_wherever_they_begin(version: Any, message: str, tmp_path: Path) -> None:
     """A file to which several versions of mitmproxy appended gives up what can be read, and names the rest."""
     flows = [tflow.tflow(resp=True) for _ in range(3)]
     with (tmp_path / "a.mitm").open("wb") as file:
@@ -104,7 +106,7 @@ def test_formats_are_named_wherever_they_begin(version: Any, told: str, tmp_path
         writer.add(flows[2])
     found = recording.read(tmp_path / "a.mitm")
     assert [next(found).flow is not None for _ in range(2)] == [True, True]
-    with pytest.raises(UnreadableError, match=told):
+    with pytest.raises(UnreadableError, match=message):
         next(found)
 
 

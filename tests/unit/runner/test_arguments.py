@@ -31,10 +31,10 @@ def test_all_but_our_own_goes_to_mitmdump(words: list[str], place: int, asked: b
 
 def test_help_names_each_of_our_own() -> None:
     """The help of mitmdump under `run` names them."""
-    told = arguments.help_text()
-    assert told.startswith("akto-mirror run itself takes --processes N: serve with N processes")
-    assert "; --checks: keep mitmproxy's type check" in told
-    assert arguments.WORKER not in told
+    message = arguments.help_text()
+    assert message.startswith("akto-mirror run itself takes --processes N: serve with N processes")
+    assert "; --checks: keep mitmproxy's type check" in message
+    assert arguments.WORKER not in message
 
 
 @pytest.mark.parametrize("value", ["-1", "x", "", "257", "1.5"])

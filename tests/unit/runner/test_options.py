@@ -97,7 +97,7 @@ def test_a_refused_list_leaves_the_old_one() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1, "text"])
-def test_what_is_no_list_is_mitmproxys_to_refuse(value: object) -> None:
+def test_what_is_not_a_list_is_mitmproxys_to_refuse(value: object) -> None:
     """The types of options are checked where they always were."""
     with pytest.raises(TypeError):
         adopted(Options).update(scripts=value)

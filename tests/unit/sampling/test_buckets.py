@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from akto_mirror.sampling.buckets import Bucket
 
 
-def test_no_rate_is_no_cap() -> None:
+def test_no_rate_means_no_cap() -> None:
     """0 lets everything pass."""
     bucket = Bucket(0)
     for _ in range(1_000):
@@ -41,7 +41,7 @@ def test_what_is_new_goes_before_what_is_known() -> None:
 
 
 def test_a_clock_that_is_set_back_starts_again() -> None:
-    """Recorded exchanges, which tell the time in a replay, are not always in order: a small step brings nothing."""
+    """Recorded exchanges, which give the time in a replay, are not always in order: a small step brings nothing."""
     bucket = Bucket(1)
     assert bucket.has(100.0, is_new=True)
     bucket.take(2)

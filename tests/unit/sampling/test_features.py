@@ -42,7 +42,7 @@ def of(value: Any) -> set[int]:
 
 
 @given(VALUES, VALUES)
-def test_what_the_inventory_tells_apart_has_other_features(first: Any, second: Any) -> None:
+def test_what_the_inventory_distinguishes_has_other_features(first: Any, second: Any) -> None:
     """Two payloads with the same features show the same fields with the same types."""
     if of(first) == of(second):
         assert shown(first) == shown(second)

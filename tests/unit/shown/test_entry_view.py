@@ -59,7 +59,7 @@ def test_a_skipped_flow_has_one_too() -> None:
 
 
 @has_views
-def test_nobody_gets_it_unasked() -> None:
+def test_it_is_not_the_default_view() -> None:
     """What mitmproxy chooses by itself stays what it was."""
     with mirroring(screen=View()) as mirror:
         mirror.context.options.add_option("protobuf_definitions", str, "", "")
@@ -69,7 +69,7 @@ def test_nobody_gets_it_unasked() -> None:
 
 @has_views
 def test_without_the_addon_it_says_so() -> None:
-    """The view outlives the addon in mitmproxy, and then says that it cannot tell."""
+    """The view outlives the addon in mitmproxy, and then says that it does not know."""
     with mirroring(screen=View()):
         pass
     assert entry_view.VIEW.prettify(b"", None) == "# akto: the addon is not running"

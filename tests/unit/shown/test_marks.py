@@ -1,4 +1,4 @@
-"""Marks and comments: they follow the verdict and leave alone what people put there."""
+"""Marks and comments: they follow the verdict and leave alone what users put there."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def test_mitmproxy_knows_the_signs() -> None:
 
 
 def test_the_outcome_reaches_the_flow() -> None:
-    """Mark, comment and verdict change as the entry goes its way, and the interface is told each time."""
+    """Mark, comment and verdict change as the entry goes its way, and the interface is notified each time."""
     screen = Screen()
     made = screen.passing(b"one")
     assert shown(made) == (SIGNS[Outcome.CAPTURED], "captured")
-    screen.marks.tell([b"one"], Outcome.SPOOLED, "connection refused")
+    screen.marks.update([b"one"], Outcome.SPOOLED, "connection refused")
     screen.turn()
     assert shown(made) == (SIGNS[Outcome.SPOOLED], "spooled: connection refused")
-    screen.marks.tell([b"one"], Outcome.SHIPPED)
+    screen.marks.update([b"one"], Outcome.SHIPPED)
     screen.turn()
     assert (shown(made), made.metadata[VERDICT]) == ((DONE, "shipped"), "shipped")
     assert screen.turns == [[made], [made]]
@@ -79,8 +79,8 @@ def test_equal_entries_end_one_by_one() -> None:
     """Of flows that became the same entry each gets an end of its own."""
     screen = Screen()
     pair = [screen.passing(b"same"), screen.passing(b"same")]
-    screen.marks.tell([b"same"], Outcome.REJECTED, "422")
-    screen.marks.tell([b"same"], Outcome.SHIPPED)
+    screen.marks.update([b"same"], Outcome.REJECTED, "422")
+    screen.marks.update([b"same"], Outcome.SHIPPED)
     screen.turn()
     assert sorted(made.comment for made in pair) == ["rejected: 422", "shipped"]
 
@@ -90,10 +90,10 @@ def test_a_repeated_flow_shows_its_last_entry() -> None:
     screen = Screen()
     made = screen.passing(b"first")
     screen.passing(b"second", made)
-    screen.marks.tell([b"first"], Outcome.REJECTED, "422")
+    screen.marks.update([b"first"], Outcome.REJECTED, "422")
     screen.turn()
     assert made.comment == "captured"
-    screen.marks.tell([b"second"], Outcome.SHIPPED)
+    screen.marks.update([b"second"], Outcome.SHIPPED)
     screen.turn()
     assert made.comment == "shipped"
 
@@ -102,7 +102,7 @@ def test_a_crowd_is_shown_in_turns() -> None:
     """However many flows end at once, the interface redraws a bounded number before it can do something else."""
     screen = Screen()
     crowd = [screen.passing(b"%d" % number) for number in range(2 * marks.TURN + 1)]
-    screen.marks.tell([b"%d" % number for number in range(len(crowd))], Outcome.SHIPPED)
+    screen.marks.update([b"%d" % number for number in range(len(crowd))], Outcome.SHIPPED)
     while screen.due:
         assert len(screen.due) == 1
         screen.turn()
@@ -110,10 +110,10 @@ def test_a_crowd_is_shown_in_turns() -> None:
     assert {made.comment for made in crowd} == {"shipped"}
 
 
-def test_strangers_are_passed_over() -> None:
+def test_marks_of_others_are_passed_over() -> None:
     """Entries of an earlier process have no flow here; nothing is drawn for them, and nothing is kept."""
     screen = Screen()
-    screen.marks.tell([b"from the spool"], Outcome.SHIPPED)
+    screen.marks.update([b"from the spool"], Outcome.SHIPPED)
     screen.turn()
     assert screen.turns == []
 
@@ -123,17 +123,17 @@ def test_a_flow_that_is_gone_is_not_held() -> None:
     screen = Screen()
     screen.passing(b"one")
     gc.collect()
-    screen.marks.tell([b"one"], Outcome.SHIPPED)
+    screen.marks.update([b"one"], Outcome.SHIPPED)
     screen.turn()
     assert screen.turns == []
 
 
-def test_only_so_many_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_number_of_flows_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     """In an endless outage the oldest flows keep the verdict that they have."""
     monkeypatch.setattr(marks, "MOST", 2)
     screen = Screen()
     made = [screen.passing(b"%d" % number) for number in range(3)]
-    screen.marks.tell([b"0", b"1", b"2"], Outcome.SHIPPED)
+    screen.marks.update([b"0", b"1", b"2"], Outcome.SHIPPED)
     screen.turn()
     assert [each.comment for each in made] == ["captured", "shipped", "shipped"]
 
@@ -144,7 +144,7 @@ TEXTS = st.sampled_from(["", ":red_circle:", ":x:", DONE, "mine", "shipped", "ak
 
 @given(st.lists(st.tuples(OUTCOMES, st.none() | TEXTS, st.none() | TEXTS), max_size=8), st.sampled_from(list(Mark)))
 def test_what_a_person_set_stays(steps: list[tuple[Outcome, str | None, str | None]], mark: Mark) -> None:
-    """A mark or comment that somebody set, or removed, is never overwritten, whatever it looks like."""
+    """A mark or comment that a user set, or removed, is never overwritten, whatever it looks like."""
     made = tflow.tflow(resp=True)
     last = ("", "")
     for outcome, own_mark, own_comment in steps:
@@ -162,14 +162,14 @@ def test_what_a_person_set_stays(steps: list[tuple[Outcome, str | None, str | No
 
 
 def wanted(outcome: Outcome, mark: Mark) -> tuple[str, str] | None:
-    """Return what is put on a flow that nobody else touches."""
+    """Return what is put on a flow that is not touched otherwise."""
     sign = SIGNS[outcome] if mark is Mark.AUTO else ""
     return None if mark is Mark.NEVER else (sign, f"{outcome}: why")
 
 
 @pytest.mark.parametrize("stored", [None, "", [], ["a"], [1, 2], {"a": 1}, ["a", "b", "c"]])
 def test_a_file_can_hold_anything(stored: Any) -> None:
-    """What a stranger's flow file says was shown is not trusted to be of the right form."""
+    """What a foreign flow file says was shown is not trusted to be of the right form."""
     made = tflow.tflow(resp=True)
     made.metadata[marks.SHOWN] = stored
     marks.put(made, Outcome.SHIPPED, "", Mark.AUTO)
@@ -195,7 +195,7 @@ class TestInMitmproxy:
 
     @pytest.mark.parametrize(("mark", "sign"), [("auto", SIGNS[Outcome.CAPTURED]), ("comment", "")])
     def test_the_option_chooses(self, mark: str, sign: str) -> None:
-        """`akto_mark=comment` leaves marks to people."""
+        """`akto_mark=comment` leaves marks to users."""
         with mirroring(screen=View(), mark=mark) as mirror:
             made = flow()
             mirror.pass_on(made)
@@ -210,7 +210,7 @@ class TestInMitmproxy:
         assert marks.SHOWN not in made.metadata
 
     def test_mitmdump_is_left_alone(self) -> None:
-        """Where nobody looks, flows stay as they are but for their verdict."""
+        """Without a screen, flows stay as they are but for their verdict."""
         with mirroring() as mirror:
             made = flow()
             assert mirror.pass_on(made) == "captured"

@@ -133,7 +133,7 @@ def test_a_flow_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     flow, entry = tflow.tflow(resp=True), b"entry"
     shown.follow(flow, entry)
     for key, outcome in ((entry, Outcome.SPOOLED), (hash(entry), Outcome.HANDED_OVER), (entry, Outcome.SHIPPED)):
-        shown.tell([key], outcome)
+        shown.update([key], outcome)
         turns.pop()()
     assert flow.metadata[VERDICT] == "handed over"
     assert flow.comment == "handed over"

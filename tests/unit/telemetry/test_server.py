@@ -43,7 +43,7 @@ def serving(stats: Stats, *, oldest_s: float = 0.0, spool_bytes: int | None = 7)
         served.close()
 
 
-def test_every_count_is_told() -> None:
+def test_every_count_is_reported() -> None:
     """Line 12: what was captured, shipped, dropped and skipped is in the metrics as in the counts, and adds up."""
     stats = Stats()
     for _ in range(5):
@@ -78,7 +78,7 @@ def test_every_count_is_told() -> None:
 
 
 def test_without_a_spool_there_is_no_size_of_it() -> None:
-    """Line 12: a size that nobody knows is left out, not told as 0."""
+    """Line 12: an unknown size is left out, not served as 0."""
     with serving(Stats(), spool_bytes=None) as url:
         assert "akto_mirror_spool_bytes" not in samples(url)
 

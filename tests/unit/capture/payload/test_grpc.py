@@ -133,7 +133,7 @@ def test_json_is_text() -> None:
     assert rendered(one, "application/grpc+json") == Rendered(one.decode(), "application/grpc+json")
 
 
-def test_what_is_no_frame_is_base64() -> None:
+def test_what_is_not_a_frame_is_base64() -> None:
     """As it always was."""
     assert rendered(b"plain", "application/grpc").text == b64encode(b"plain").decode()
     assert rendered(b"", "application/grpc").text == ""

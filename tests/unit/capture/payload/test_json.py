@@ -66,7 +66,7 @@ def test_what_is_closed(cut: str, closed: str | None) -> None:
 @pytest.mark.parametrize(
     "text", ["<html><body>", "this is a failure", "[2024-01-01] started", "{]", '{"a" "b"', "]", "(1"]
 )
-def test_what_is_no_json(text: str) -> None:
+def test_what_is_not_a_json(text: str) -> None:
     """It is found out, and left alone."""
     assert json.close(text.encode(), 100) is None
 
@@ -207,7 +207,7 @@ def test_prefixes_against_scripts_are_taken_off(prefix: str) -> None:
     assert json.without_prefix(prefix.encode() + b'{"a":1}') == b'{"a":1}'
 
 
-def test_lone_surrogates_and_what_is_no_number_are_json() -> None:
+def test_lone_surrogates_and_what_is_not_a_number_are_json() -> None:
     """JavaScript and Python write them."""
     assert json.is_json(b'{"a":"\\ud800"}')
     assert json.is_json(b"[NaN]")

@@ -62,7 +62,7 @@ def test_any_json(text: str) -> None:
 
 
 @given(json_texts)
-def test_only_what_changed_is_written_anew(text: str) -> None:
+def test_only_what_changed_is_rewritten(text: str) -> None:
     """Strings are replaced in place, and all around them stays."""
     data = text.encode()
     strings = [leaf for leaf in leaves(data) if data[leaf.start] == ord('"')]

@@ -41,7 +41,7 @@ def test_what_comes_behind_the_end_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("data", [b"plain text", b"", b"--other\r\n\r\n"])
-def test_what_is_no_multipart(data: bytes) -> None:
+def test_what_is_not_a_multipart(data: bytes) -> None:
     """It is left alone."""
     assert multipart.close(data, b"XbX", 100) in (None, b"")
 

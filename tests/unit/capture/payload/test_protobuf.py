@@ -23,7 +23,7 @@ def _note(**fields: Any) -> Any:
 
 
 # What texts and numbers say for certain: which of its readings is meant of a text of control characters, of a few
-# bytes, or of a message whose one tag and length are letters, cannot be told.
+# bytes, or of a message whose one tag and length are letters, cannot be recognised.
 FLAT = {
     "text": TEXTS,
     "many": st.lists(TEXTS, max_size=5),

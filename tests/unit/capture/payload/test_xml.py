@@ -40,7 +40,7 @@ def test_what_is_closed(cut: str, closed: str) -> None:
 @pytest.mark.parametrize(
     "text", ["<a></b>", "plain", "<a b=c>", '<!DOCTYPE r [<!ENTITY x "y">]><r>&x;', "<r>&nbsp;</r><", "<r/><r/>"]
 )
-def test_what_is_no_xml_to_be_read(text: str) -> None:
+def test_what_is_not_a_xml_to_be_read(text: str) -> None:
     """It is left alone; a DOCTYPE ends the parse before an entity can grow."""
     assert xml.close(text.encode(), 1_000) is None
 

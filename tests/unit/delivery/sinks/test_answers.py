@@ -50,7 +50,7 @@ def test_any_body_is_judged(body: bytes) -> None:
 
 @each_answer
 @pytest.mark.parametrize("durability", Durability)
-def test_what_is_no_yes_ships_nothing(
+def test_what_is_not_a_yes_ships_nothing(
     tmp_path: Path, durability: Durability, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Line 4: any other 2xx: all is kept, logged once with the likely cause, and sent later."""

@@ -209,7 +209,7 @@ def test_a_newer_format_is_left_alone(tmp_path: Path, name: str, caplog: pytest.
     assert logged == [f"akto: {folder / name} is of a newer version, and is left alone"]
 
 
-def test_the_status_tells_of_newer_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_status_names_newer_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Line 6: a user who looks for entries learns that there are some of a newer version."""
     mine = Spool(tmp_path / "s", target="t", limit=10**6, owner="me")
     mine.put([b"x"])
@@ -279,7 +279,7 @@ Act = Callable[[Spool], object]
     [lambda mine: mine.revive(), lambda mine: mine.redirect("t", "u"), lambda mine: mine.replace(None, [], [])],
     ids=["revive", "redirect", "settle"],
 )
-def test_people_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> None:
+def test_users_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> None:
     """Line 8: whatever is done to this version's entries, a newer file beside them stays as it was."""
     mine = Spool(tmp_path / "s", target="t", limit=10**6, owner="me")
     mine.put([b"x"])

@@ -425,7 +425,7 @@ def test_dead_letters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["'text'", "42"])
-def test_a_damaged_dead_letter_is_in_nobodys_way(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_dead_letter_is_not_in_the_way(tmp_path: Path, damage: str) -> None:
     """Line 9: what has become of a letter on disk does not keep the others from being sent again."""
     mine = spool(tmp_path)
     assert mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
@@ -650,7 +650,7 @@ def test_opening_waits_for_a_lock_within_a_bound(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("waits", [1, 4])
-def test_a_lock_is_no_trouble_unless_it_lasts(
+def test_a_short_lock_is_not_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, waits: int
 ) -> None:
     """Line 9: after another process's lock the disk is tried again within seconds; it is logged, once, if it lasts."""

@@ -70,7 +70,7 @@ def test_what_is_an_object_at_times_is_listed_itself_as_well() -> None:
 
 
 def test_a_choice_is_few_values_of_many() -> None:
-    """Not of a few samples, not of many values, not of what people type, and not a single value."""
+    """Not of a few samples, not of many values, not of typed text, and not a single value."""
     assert choices(learned(*["open", "closed"] * 10)) == ["open", "closed"]
     assert choices(learned(*["open", "closed"] * 5)) == []
     assert choices(learned(*["open"] * 50)) == []

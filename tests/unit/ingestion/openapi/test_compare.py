@@ -73,7 +73,7 @@ def test_what_has_changed(older: dict[str, Any], newer: dict[str, Any], expected
         assert details(entry(**older), entry(**newer)) == ()
 
 
-def test_new_values_and_what_is_no_longer_always_there() -> None:
+def test_new_values_and_what_is_not_a_longer_always_there() -> None:
     """An enumeration that has grown, and a field that some samples lack."""
     base = document(*(entry(responsePayload={"s": ("open", "paid")[n % 2], "t": n}) for n in range(40)))
     newer = [
@@ -150,7 +150,7 @@ def test_a_document_written_by_hand_is_understood() -> None:
 @pytest.mark.parametrize(
     "base", [{}, {"openapi": "2.0", "paths": {}}, {"openapi": "3.1.0"}, {"openapi": "3.1.0", "paths": []}]
 )
-def test_what_is_no_document_is_refused(base: dict[str, Any]) -> None:
+def test_what_is_not_a_document_is_refused(base: dict[str, Any]) -> None:
     """It says what is needed."""
     with pytest.raises(ValueError, match="OpenAPI document of version 3"):
         compare(base, document(entry()))

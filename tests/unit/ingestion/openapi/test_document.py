@@ -149,7 +149,7 @@ def test_no_secret_is_in_an_example() -> None:
     assert '"example"' not in json.dumps(build(secrets.endpoints()))
 
 
-def test_statuses_and_content_types_are_told_apart() -> None:
+def test_statuses_and_content_types_are_distinguished() -> None:
     """Each status with its own schema; no content where there was none."""
     made = operation(
         entry("/a", "POST", requestPayload={"n": 1}, statusCode="201", responsePayload={"id": 1}),

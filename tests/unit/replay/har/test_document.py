@@ -68,7 +68,7 @@ def test_long_strings_are_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b'{"log":{"entries":{}}}', "no list log.entries"),
         (b'{"log":[{"entries":[1]}]}', "no list log.entries"),
@@ -83,9 +83,9 @@ def test_long_strings_are_followed() -> None:
         (b'{"log":{"entries":[' + b"[" * 60_000, "entry 1 is nested too deeply"),
     ],
 )
-def test_what_is_no_har_file_is_named(content: bytes, told: str) -> None:
+def test_what_is_not_a_har_file_is_named(content: bytes, message: str) -> None:
     """Another document, and one that is damaged."""
-    with pytest.raises(DocumentError, match=told):
+    with pytest.raises(DocumentError, match=message):
         read(content)
 
 

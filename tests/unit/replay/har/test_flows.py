@@ -88,7 +88,7 @@ def test_mitmproxys_own(fidelity: str) -> None:
 
 
 @pytest.mark.parametrize("bom", ["utf-8-sig", "utf-16", "utf-32", "utf-8"])
-def test_a_byte_order_mark_is_no_harm(bom: str, tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_harmless(bom: str, tmp_path: Path) -> None:
     """Fiddler writes one; all encodings that JSON has had are read, and white space in front too."""
     (tmp_path / "a.har").write_bytes(("\n" * (bom == "utf-8") + (DATA / "chrome.har").read_text()).encode(bom))
     assert entries.entries([tmp_path / "a.har"], {}) == shipped("chrome.har")
@@ -159,7 +159,7 @@ def test_a_missing_response_is_no_response(response: object) -> None:
 @pytest.mark.parametrize(
     "url", ["data:text/plain,abc", "blob:https://x/1", "about:blank", "chrome-extension://abc/x.js"]
 )
-def test_what_is_no_http_is_passed_over(url: str) -> None:
+def test_what_is_not_a_http_is_passed_over(url: str) -> None:
     """Browsers list addresses of which nothing ever went over the network."""
     assert flows.read_entry(har_entry({"url": url})).flow is None
 
@@ -212,7 +212,7 @@ def test_http2_has_one_name(version: str) -> None:
     assert read({"httpVersion": version}).request.is_http2
 
 
-def test_what_is_wrong_is_told_by_its_number() -> None:
+def test_what_is_wrong_is_reported_by_its_number() -> None:
     """One odd entry is an error of its own, and the next is read."""
     found = list(flows.flows(map(as_bytes, [har_entry(), {"request": {}}, 7, har_entry()])))
     assert [isinstance(item, flows.Exchange) for item in found] == [True, False, False, True]
@@ -220,19 +220,19 @@ def test_what_is_wrong_is_told_by_its_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "told"),
+    ("place", "value", "message"),
     [
         ("status", "1e999", "entry 2: a status that is no number"),
         ("time", "1" + "0" * 5000, "entry 2: Exceeds the limit (4300 digits)"),
     ],
 )
-def test_numbers_that_no_float_holds_cost_one_entry(place: str, value: str, told: str, tmp_path: Path) -> None:
-    """JSON can spell any number; the entry is told as unreadable, and the rest goes on."""
+def test_numbers_that_no_float_holds_cost_one_entry(place: str, value: str, message: str, tmp_path: Path) -> None:
+    """JSON can spell any number; the entry is reported as unreadable, and the rest goes on."""
     good = json.dumps(har_entry())
     odd = good.replace(f'"{place}": {200 if place == "status" else 500}', f'"{place}": {value}')
     (tmp_path / "a.har").write_text(f'{{"log":{{"entries":[{good},{odd},{good}]}}}}')
     records = list(recording.read(tmp_path / "a.har"))
-    assert [record.error.partition(" for")[0] for record in records] == ["", told, ""]
+    assert [record.error.partition(" for")[0] for record in records] == ["", message, ""]
 
 
 def test_a_list_of_many_codings_is_not_followed() -> None:
@@ -266,7 +266,7 @@ odd_urls = st.text(max_size=20).map("https://{}".format) | st.text(max_size=20).
 @settings(max_examples=300, deadline=None)
 @given(spot=spots, value=json_values | odd_urls)
 def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> None:
-    """Whatever stands anywhere in an entry, it becomes a flow, is passed over, or is told to be unreadable."""
+    """Whatever stands anywhere in an entry, it becomes a flow, is passed over, or is reported as unreadable."""
     entry = har_entry()
     place = entry
     for name in spot[:-1]:
@@ -280,7 +280,7 @@ def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> Non
 
 @given(content=st.binary(max_size=200))
 def test_no_file_breaks_the_reader(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever a file holds, it is read or told to be unreadable."""
+    """Whatever a file holds, it is read or reported as unreadable."""
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(content)
     with suppress(UnreadableError):

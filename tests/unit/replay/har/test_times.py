@@ -59,7 +59,7 @@ def test_starts(given: object, start: float) -> None:
     "given",
     [None, "", "yesterday", "0000-00-00", "2024-13-45", "99/99/2024", True, {}, [], math.nan, "1" * 5000, 10**400],
 )
-def test_what_is_no_time_is_not_made_up(given: object) -> None:
+def test_what_is_not_a_time_is_not_made_up(given: object) -> None:
     """It is NaN."""
     assert math.isnan(times.start(given))
 

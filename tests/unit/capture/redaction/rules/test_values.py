@@ -194,7 +194,7 @@ def test_own_expressions() -> None:
         ("emails", "must be common, email or NAME=PATTERN"),
     ],
 )
-def test_what_is_no_expression(given: str, problem: str) -> None:
+def test_what_is_not_a_expression(given: str, problem: str) -> None:
     """One line says what is wrong."""
     with pytest.raises(ValueError, match=problem):
         Values([given])
