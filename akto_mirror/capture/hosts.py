@@ -43,16 +43,19 @@ def replace(flow: http.HTTPFlow) -> None:
 
 
 def _exchange(request: http.Request, target: bytes) -> bytes:
-    """Set the host header and return what the first was, in the common case without mitmproxy's dearer look-ups."""
+    """Set the host header and return what the first was, in HTTP/1 without mitmproxy's dearer look-ups."""
     fields = request.headers.fields
-    places = [place for place, (name, _) in enumerate(fields) if len(name) == 4 and name.lower() == b"host"]
-    before = fields[places[0]][1] if places else b""
-    if len(places) != 1 or request.is_http2 or request.is_http3:
+    place = next((place for place, (name, _) in enumerate(fields) if len(name) == 4 and _is_host(name)), None)
+    if place is None or request.is_http2 or request.is_http3:
         request.host_header = target
     else:
-        place = places[0]
-        request.headers.fields = (*fields[:place], (fields[place][0], target), *fields[place + 1 :])
-    return before
+        rest = [field for field in fields[place + 1 :] if len(field[0]) != 4 or not _is_host(field[0])]
+        request.headers.fields = (*fields[:place], (fields[place][0], target), *rest)
+    return b"" if place is None else fields[place][1]
+
+
+def _is_host(name: bytes) -> bool:
+    return name.lower() == b"host"
 
 
 def name_server(client: connection.Client, server: connection.Server) -> None:

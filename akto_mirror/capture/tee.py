@@ -11,6 +11,7 @@ from mitmproxy import http
 from akto_mirror.capture import body
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import Mode
+from akto_mirror.capture.headers import MAX_HEADER_FIELDS
 from akto_mirror.capture.payload.codings import prefix_bound
 
 Stream = Callable[[bytes], Iterable[bytes] | bytes] | bool
@@ -94,7 +95,7 @@ def attach_to_request(flow: http.HTTPFlow, rule: Rule) -> None:
     request = flow.request
     if _is_refused(request):
         return
-    if request.stream or (rule.mode is not Mode.NEVER and _request_passes(request, rule)):
+    if request.stream or (not _is_left_to_mitmproxy(request, rule) and _request_passes(request, rule)):
         inner = request.stream or True
         request.stream = Tee(prefix_bound(rule.limit), inner, wanted=lambda: flow.response is None)
 
@@ -103,13 +104,20 @@ def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule)
     """Put a tee on a response's body if it is to pass while it arrives, or if another addon streams it already."""
     if _is_refused(response):
         return
-    if response.stream or (rule.mode is not Mode.NEVER and _response_passes(flow.request, response, rule)):
+    if response.stream or (
+        not _is_left_to_mitmproxy(response, rule) and _response_passes(flow.request, response, rule)
+    ):
         response.stream = Tee(prefix_bound(rule.limit), response.stream or True)
 
 
 def _is_refused(message: http.Message) -> bool:
     """Return whether another addon has set `stream = False`: until an addon sets it, it is only the class's default."""
     return vars(message).get("stream", True) is False
+
+
+def _is_left_to_mitmproxy(message: http.Message, rule: Rule) -> bool:
+    """Return whether nothing is to pass, or a head has more fields than are looked at anywhere here."""
+    return rule.mode is Mode.NEVER or len(message.headers.fields) > MAX_HEADER_FIELDS
 
 
 class _Framing(NamedTuple):

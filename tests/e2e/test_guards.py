@@ -110,6 +110,21 @@ def test_an_early_answer_is_whole() -> None:
         assert stream.read(4) == b"{}\r\n"
 
 
+def test_a_slow_upload_reaches_its_target_once_it_is_complete() -> None:
+    """As with plain mitmdump: what takes long to come does not run into the target's timeout."""
+    with (
+        serving() as target,
+        mirroring(f"reverse:http://127.0.0.1:{target.port}") as mirror,
+        socket.create_connection(("127.0.0.1", mirror.proxy.port), DEADLINE) as client,
+    ):
+        client.sendall(b"POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + bytes(100_000))
+        ask(mirror.proxy, b"GET /meanwhile HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert [head.split()[1] for head in target.heads] == [b"/meanwhile"]
+        client.sendall(bytes(100_000))
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert [head.split()[1] for head in target.heads] == [b"/meanwhile", b"/slow"]
+
+
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_script_may_set_the_host(earlier: bool, tmp_path: Path) -> None:
     """Loaded before or after the addon; what is reported is still what the client asked for."""

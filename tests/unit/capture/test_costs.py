@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import brotlicffi
@@ -11,14 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy import http
+from mitmproxy.proxy.mode_specs import ProxyMode
 
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.capture.encoding import MAX_FIELD, Captured
 from akto_mirror.capture.headers import MAX_HEADER_BYTES, MAX_HEADER_FIELDS, bounded
+from akto_mirror.capture.hosts import replace
 from akto_mirror.capture.payload import codings
 from akto_mirror.capture.routes import parse
 from tests.support.flows import flow, request, response
+from tests.support.harness import mirroring
 
 # CPU seconds that one head may take, and the factor for a machine that is slower or busy.
 BUDGET_S = 0.005
@@ -93,6 +97,9 @@ HEADS: dict[str, Callable[[], http.HTTPFlow]] = {
 }
 
 
+HOOKS = ("requestheaders", "request", "responseheaders", "response")
+
+
 def with_path(path: bytes) -> http.Request:
     """Return a request for a path."""
     return request(path=path, fields=[HOST, (b"content-type", b"application/json")])
@@ -111,6 +118,41 @@ def test_no_head_below_a_megabyte_holds_up_the_event_loop(name: str, fidelity: s
     assert isinstance(found, Captured)
     assert len(found.entry.path) <= 9 * MAX_FIELD
     assert taken <= MARGIN * BUDGET_S
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("name", HEADS)
+def test_no_hook_holds_up_the_event_loop(name: str) -> None:
+    """All hooks of an exchange together, within the same budget."""
+
+    def act(made: http.HTTPFlow) -> None:
+        for each in HOOKS:
+            mirror.hook(each, made)
+
+    with mirroring() as mirror:
+        assert _best_of(act, HEADS[name]) <= MARGIN * BUDGET_S
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("fields", [[HOST, *[(b"a", b"v")] * 200_000], [(b"Host", b"v")] * 90_000])
+def test_the_targets_host_costs_no_more_than_mitmproxys_own_way(fields: list[tuple[bytes, bytes]]) -> None:
+    """In reverse mode the addon sets the target's host in mitmproxy's place, and notes the client's."""
+
+    def theirs(made: http.HTTPFlow) -> None:
+        made.request.host_header = "target:1"
+
+    def fresh() -> http.HTTPFlow:
+        made = flow(request(fields=fields))
+        made.client_conn.proxy_mode = ProxyMode.parse("reverse:http://target:1")
+        return made
+
+    assert _best_of(replace, fresh) <= 1.5 * _best_of(theirs, fresh)
+
+
+def _best_of(act: Callable[[http.HTTPFlow], object], make: Callable[[], http.HTTPFlow]) -> float:
+    """Return the CPU seconds of an act on a flow; the best of several tries counts."""
+    flows = [make() for _ in range(5)]
+    return min(_cpu_s(partial(act, each)) for each in flows)
 
 
 def _cpu_s(act: Callable[[], object]) -> float:

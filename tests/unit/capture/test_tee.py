@@ -275,6 +275,17 @@ class TestRequests:
         tee.attach_to_request(made, Rule(Mode.ALWAYS, LIMIT, bounded=True))
         assert not made.request.stream
 
+    @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ALWAYS])
+    def test_a_head_of_thousands_of_fields_is_left_to_mitmproxy(self, mode: Mode) -> None:
+        """They are not looked at, so one of them could ask for another protocol."""
+        fields = [*CHUNKED, *[(b"a", b"")] * 2_000]
+        made, answer = flow(request(fields=fields)), response(fields=fields)
+        made.response = None
+        tee.attach_to_request(made, Rule(mode, LIMIT))
+        tee.attach_to_response(made, answer, Rule(mode, LIMIT))
+        assert not made.request.stream
+        assert not answer.stream
+
     def test_what_another_addon_streams_is_wrapped(self) -> None:
         """Its callable stays in force."""
         made = flow(request(b"POST", fields=SHORT, content=None))
