@@ -105,7 +105,7 @@ unit/ingestion/entries/test_http_archive.py
     ingestion.entries.curl ingestion.entries.urls
 unit/ingestion/test_inventory.py
     ingestion.samples ingestion.entries.endpoints
-    ingestion.entries.fields ingestion.entries.frames ingestion.entries.kinds
+    ingestion.entries.frames ingestion.entries.kinds
     ingestion.entries.reading ingestion.entries.xml ingestion.views path_templates
 unit/ingestion/entries/test_shapes.py
     ingestion.entries.formats

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from akto_mirror.ingestion.entries import frames
-from akto_mirror.ingestion.entries.fields import TOO_DEEP, decode_json, is_grpc
+from akto_mirror.ingestion.entries.fields import TOO_DEEP, decode_json, is_grpc, is_lenient_json
 from akto_mirror.ingestion.entries.reading import read_headers
 
 DROPPED = "dropped by Akto"
@@ -35,6 +35,7 @@ DEEP = 2_000
 DIGITS = re.compile(r"\d{19}")
 # JSON's strings, to pass them over, marks and long whole numbers. A string that is not closed goes to the end.
 TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|(-?\d{19,})(?![\d.eE])', re.DOTALL)
+BARE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 ENDS = {"{": "}", "[": "]"}
 SIDES = ("request", "response")
 # What payloads of these types end with when they are whole.
@@ -74,6 +75,7 @@ def concerns(entry: Mapping[str, Any]) -> list[Concern]:
         *_fails(entry),
         *_misread(entry),
         *_collection(entry, headers),
+        *_unread_query(_text(entry, "path")),
         *_unread("request", _text(entry, "requestPayload"), headers.get("content-type", "")),
         *_unread("response", _text(entry, "responsePayload"), answered.get("content-type", "")),
     ]
@@ -161,6 +163,13 @@ def _collection(entry: Mapping[str, Any], headers: Mapping[str, str]) -> Iterato
         yield Concern(SPECIAL_HOST, "Its host holds a special character: Akto files it under special_char_host.")
 
 
+def _unread_query(path: str) -> Iterator[Concern]:
+    query = path.partition("?")[2]
+    why = "a second ?" if "?" in query else "a % that escapes nothing" if BARE_PERCENT.search(query) else ""
+    if why:
+        yield Concern(UNREAD, f"Its query holds {why}: Akto lists none of its parameters.")
+
+
 def _unread(side: str, payload: str, media: str) -> Iterator[Concern]:
     if not payload:
         return
@@ -209,7 +218,7 @@ def _why_json_is_unread(side: str, payload: str, media: str) -> str:
         decode_json(payload)
     except ValueError as error:
         # Where this reader gives up, Akto's does not yet.
-        return "" if str(error) == TOO_DEEP else "is not valid JSON"
+        return "" if str(error) == TOO_DEEP or is_lenient_json(payload) else "is not valid JSON"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -25,6 +26,16 @@ TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 PART_NAME = re.compile(
     r'content-disposition:[^\r\n]{0,200}?[; ]name="([^"\r\n]{0,200})"([^\r\n]{0,300})', re.IGNORECASE
 )
+
+# Strings in either quotes, and commas before a closing bracket. A string that is not closed goes to the end.
+LENIENT = re.compile(
+    r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|\'([^\'\\]*(?:\\.[^\'\\]*)*)(?:\'|\\?\Z)|,(?=\s*[\]}])', re.DOTALL
+)
+
+# JSON text sequences (RFC 7464) begin each value with the record separator.
+BEFORE = " \t\r\n\x1e"
+
+_lenient = json.JSONDecoder(strict=False)
 
 
 class Payload(NamedTuple):
@@ -127,6 +138,32 @@ def _is_json(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_lenient_json(text: str) -> bool:
+    """Return whether the runtime reads a text that strict parsers refuse.
+
+    It reads the first of several values, and takes NaN, control characters and lone surrogates in strings, single
+    quotes, and a comma behind the last element.
+    """
+    text = text.lstrip(BEFORE)
+    return _begins_with_json(text) or _begins_with_json(LENIENT.sub(_strict, text))
+
+
+def _begins_with_json(text: str) -> bool:
+    try:
+        _lenient.raw_decode(text)
+    except ValueError:
+        return False
+    except RecursionError:
+        pass  # Where this reader gives up, Akto's does not yet.
+    return True
+
+
+def _strict(found: re.Match[str]) -> str:
+    if found[0].startswith('"'):
+        return found[0]
+    return "" if found[1] is None else json.dumps(found[1])
 
 
 def close(text: str) -> str:
