@@ -86,15 +86,18 @@ def asked(flow: http.HTTPFlow, header: str) -> str:
 
 
 def normal(host: str, *, tls: bool) -> str:
-    """Return a host in the one spelling that names an API collection: lower-case, without a final dot or default port.
+    """Return a host in the one spelling that names an API collection.
+
+    That is lower-case, without a final dot, a default port, or the user that some clients leave before an `@`.
 
     Args:
         host: as the client spelt it.
         tls: whether the client's connection has TLS, whose default port is 443 instead of 80.
     """
-    name, mark, port = host.lower().rpartition(":")
+    host = host.lower().rpartition("@")[2]
+    name, mark, port = host.rpartition(":")
     if not mark or "]" in port:
-        return host.lower().removesuffix(".")
+        return host.removesuffix(".")
     name = name.removesuffix(".")
     return name if port in ("", "443" if tls else "80") else f"{name}:{port}"
 

@@ -13,10 +13,12 @@ PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*
 # A query that it would return as it is: what the "special-query percent-encode set" leaves alone.
 PLAIN_QUERY = re.compile(rb"[!$-&(-;=?-~]+")
 
-# For what a path with its query holds Akto's runtime drops an entry: health checks and static files.
-HEALTH = re.compile("/(?=health)", re.IGNORECASE)
+# For what a query holds Akto's runtime drops an entry, as health checks and static files, or all of its parameters.
 ENDINGS = "html?|css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|otf|eot|pdf|mp4|webm"
-STATIC = re.compile(rf"\.(?=(?:{ENDINGS})(?:\?|\Z))", re.IGNORECASE)
+LOST = re.compile(rf"/(?=health)|\.(?=(?:{ENDINGS})(?:\?|\Z))|\?|%(?![0-9a-f]{{2}})", re.IGNORECASE)
+
+# It drops a parameter whose value holds a `=` before other characters.
+VALUE = re.compile("(?<==)[^&]*")
 
 
 def path_of(target: bytes, *, include_query: bool) -> str:
@@ -45,9 +47,18 @@ def _parsed_path(target: bytes, *, include_query: bool) -> str:
 
 
 def without_triggers(path: str) -> str:
-    """Encode what in a path's query would have Akto drop the entry; it means the same.
+    """Encode what in a path's query would have Akto drop the entry or parameters; it means the same.
 
     The path before the query stays: what it says of health checks and static files is meant.
     """
     plain, mark, query = path.partition("?")
-    return plain + mark + STATIC.sub("%2E", HEALTH.sub("%2F", query)) if mark else path
+    if not mark:
+        return path
+    query = LOST.sub(_escaped, query)
+    if query.count("=") > query.count("&") + 1:
+        query = VALUE.sub(lambda value: value[0].replace("=", "%3D"), query)
+    return plain + mark + query
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]):02X}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 
 from akto_mirror.capture.payload.media import parameter
 from akto_mirror.outcomes import Format
@@ -16,7 +16,7 @@ LABELS = {
     "cp1252": "ascii us-ascii iso-8859-1 iso8859-1 iso_8859-1 latin1 latin-1 l1 cp1252 windows-1252 x-cp1252",
     "utf-16-le": "utf-16 utf-16le utf16 ucs-2 unicode",
     "utf-16-be": "utf-16be",
-    "utf-32": "utf-32 utf32",
+    "utf-32-le": "utf-32 utf32",
     "cp932": "shift_jis shift-jis sjis x-sjis ms_kanji windows-31j cp932",
     "gb18030": "gbk gb2312 gb_2312-80 x-gbk gb18030 cp936 chinese",
     "big5hkscs": "big5 big5-hkscs cn-big5 x-x-big5",
@@ -37,7 +37,10 @@ DEFAULT_LABEL = "cp1252"
 
 BOMS = {BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
 
-# XML, section 4.3.3. In UTF-16 it cannot be read before it is decoded, and needs a byte order mark.
+# JSON and XML without a byte order mark, whose first two characters are ASCII (RFC 4627, section 3; XML, appendix F).
+UNMARKED = (("utf-16-le", re.compile(rb"[{\[<]\0[^\0]\0")), ("utf-16-be", re.compile(rb"\0[{\[<]\0[^\0]")))
+
+# XML, section 4.3.3. In UTF-16 it cannot be read before it is decoded.
 DECLARATION = re.compile(rb"""(<\?xml[ \t\r\n][^<>?]{0,80}?encoding[ \t\r\n]*=[ \t\r\n]*)(["'])([\w.:-]{1,40})\2""")
 
 
@@ -51,13 +54,15 @@ def to_utf8(data: bytes, content_type: str, kind: Format) -> bytes:
         return data[len(BOM_UTF8) :]
     codec = BOMS.get(data[:2])
     if codec:
-        return _transcoded(data[2:], codec, kind)
+        return _transcoded(data[2:], codec)
     codec = _codec(data, content_type, kind)
-    return data if codec == UTF8 or (data.isascii() and _keeps_ascii(codec)) else _transcoded(data, codec, kind)
+    return data if codec == UTF8 or (data.isascii() and _keeps_ascii(codec)) else _transcoded(data, codec)
 
 
 def _codec(data: bytes, content_type: str, kind: Format) -> str:
     label = parameter(content_type, "charset").strip().lower()
+    if not label and b"\0" in data[:4]:
+        return next((codec for codec, head in UNMARKED if head.match(data)), UTF8)
     if not label and kind is Format.XML and (declared := DECLARATION.match(data)):
         label = declared[3].decode("ascii", "replace").lower()
     codec = CODECS.get(label, UTF8)
@@ -77,9 +82,11 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _transcoded(data: bytes, codec: str, kind: Format) -> bytes:
-    text = data.decode(codec, "replace").removeprefix("\ufeff").encode("utf-8", "replace")
-    return DECLARATION.sub(rb"\1\2UTF-8\2", text, count=1) if kind is Format.XML else text
+def _transcoded(data: bytes, codec: str) -> bytes:
+    """Decode text, without a character that is cut at its end, and encode it anew."""
+    decoder = getincrementaldecoder(codec)("replace")
+    text = decoder.decode(data).removeprefix("\ufeff").encode("utf-8", "replace")
+    return DECLARATION.sub(rb"\1\2UTF-8\2", text, count=1) if DECLARATION.match(text) else text
 
 
 def whole_characters(data: bytes, end: int) -> int:

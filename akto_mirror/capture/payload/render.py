@@ -63,6 +63,8 @@ def render(source: Source, limit: int) -> Rendered:
             return framed
         kind = media.format_of("", data)
     text = to_utf8(data, content_type, kind)
+    if text is not data:
+        kind = media.format_of(content_type, text)
     rendered = _events(text, source, limit) if kind is Format.EVENTS else None
     rendered = rendered or _text(text, kind, source, limit)
     # A byte order mark that was dropped is no repair.

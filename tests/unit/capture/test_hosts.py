@@ -144,6 +144,7 @@ class TestServerName:
         ("api.example.com:80", True, "api.example.com:80"),
         ("api.example.com:8080", True, "api.example.com:8080"),
         ("api.example.com:", True, "api.example.com"),
+        ("user:pass@API.example.com:443", True, "api.example.com"),
         ("[2001:DB8::1]", True, "[2001:db8::1]"),
         ("[2001:DB8::1]:443", True, "[2001:db8::1]"),
         ("", True, ""),

@@ -91,6 +91,21 @@ def test_an_old_flow_is_the_same_for_the_addon() -> None:
     assert json.loads(made.responseHeaders).keys() == {"content-type"}
 
 
+def test_a_flow_of_mitmproxy_5() -> None:
+    """A file of mitmproxy's own tests (`test/mitmproxy/data/dumpfile-019.mitm`) holds a request of HTTP/2."""
+    from akto_mirror.capture.capture import Capture  # noqa: PLC0415 - only here
+    from akto_mirror.config import options  # noqa: PLC0415 - only here
+
+    with (FIELD / "mitmproxy_5.mitm").open("rb") as file:
+        (flow,) = FlowReader(file).stream()
+    assert isinstance(flow, http.HTTPFlow)
+    assert flow.request.headers.fields[0] == (b":authority", b"webrv.rtb-seller.com")
+    settings = options.read(entries.parse_options([], {}), {})
+    asked = json.loads(Capture(settings.capture, "marker").anyway(flow, http.Response.make()).entry.requestHeaders)
+    assert asked["host"] == "webrv.rtb-seller.com"
+    assert ":authority" not in asked
+
+
 @pytest.mark.parametrize(
     ("version", "message"), [(99, "newer mitmproxy from flow 3 on"), ((0, 10), "an older mitmproxy")]
 )

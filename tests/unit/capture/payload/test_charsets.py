@@ -61,6 +61,24 @@ def test_xml_in_utf16() -> None:
     assert to_utf8(text.encode("utf-16"), "application/xml", Format.XML).decode() == text.replace("UTF-16", "UTF-8")
 
 
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    ("text", "kind"), [('{"é":1}', Format.JSON), ("[1]", Format.JSON), ("<?xml version='1.0'?><a>é</a>", Format.TEXT)]
+)
+def test_utf16_without_a_mark(codec: str, text: str, kind: Format) -> None:
+    """It is known by its first characters, unless the content type says something else."""
+    assert to_utf8(text.encode(codec), "", kind).decode() == text
+    assert to_utf8(text.encode(codec), "application/json; charset=utf-8", kind) == text.encode(codec)
+
+
+@pytest.mark.parametrize(("charset", "text"), [("utf-16", "aé\U0001f600"), ("shift_jis", "日本"), ("gbk", "中文")])
+def test_a_cut_character_is_left_out(charset: str, text: str) -> None:
+    """What is kept is a beginning of the text."""
+    data = text.encode({"utf-16": "utf-16-le"}.get(charset, charset))
+    for cut in range(len(data)):
+        assert text.startswith(to_utf8(data[:cut], f"text/plain; charset={charset}", Format.TEXT).decode())
+
+
 @pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "utf-7", "rot13", "no-such", "", "../x", "\x00"])
 def test_other_charsets_are_utf8(charset: str) -> None:
     """Untrusted clients choose no codec of Python's."""

@@ -114,6 +114,17 @@ def test_other_charsets_become_utf8() -> None:
     assert render(Source(b"\xef\xbb\xbf{}", JSON_TYPE), LIMIT) == Rendered("{}", JSON_TYPE)
 
 
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("content_type", ["application/xml", "text/plain"])
+def test_text_of_another_charset_is_closed(codec: str, content_type: str) -> None:
+    """What it is shows only when it is decoded."""
+    xml = '<?xml version="1.0" encoding="UTF-8"?><a><b>é'.encode(codec)
+    assert render(Source(xml, content_type, cut=True), LIMIT).text == xml.decode(codec) + "</b></a>"
+    found = render(Source('{"a":"é'.encode(codec), content_type, cut=True), LIMIT)
+    assert found.text == '{"a":"é"}'
+    assert found.repaired == ((Format.JSON,) if codec == "utf-8-sig" else (Format.TEXT, Format.JSON))
+
+
 def test_an_event_stream_becomes_json() -> None:
     """And says so by its type; one without JSON stays text."""
     answer = '{"jsonrpc":"2.0","id":1,"result":{}}'
