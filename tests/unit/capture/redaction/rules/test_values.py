@@ -19,11 +19,9 @@ from akto_mirror.capture.redaction.rules import cards, expressions
 from akto_mirror.capture.redaction.rules.known import COMMON, Rule
 from akto_mirror.capture.redaction.rules.values import MOST_FOUND, TooManyError, Values
 from tests.support.proxy import ROOT
+from tests.support.secrets import CARDS, KEYS
 
 VALUES = Values(["common"])
-
-HEX = "0123456789abcdef"
-WORD = "aB3" * 40
 
 
 def kinds(text: str) -> list[str]:
@@ -31,45 +29,6 @@ def kinds(text: str) -> list[str]:
     return [found.kind for found in VALUES.found(text.encode())]
 
 
-# Written in pieces, so that scanners do not take them for what they imitate.
-KEYS = [
-    ("aws", "AKIA" + "IOSFODNN7EXAMPLE"),
-    ("google", "AIza" + (WORD)[:35]),
-    ("google", "ya29." + WORD),
-    ("azure", "AccountKey=" + (WORD)[:86] + "=="),
-    ("digitalocean", "dop_v1_" + HEX * 4),
-    ("databricks", "dapi" + HEX * 2),
-    ("vault", "hvs." + WORD[:40]),
-    ("github", "ghp_" + WORD[:36]),
-    ("github", "github_pat_" + WORD[:82]),
-    ("gitlab", "glpat-" + WORD[:20]),
-    ("npm", "npm_" + WORD[:36]),
-    ("pypi", "pypi-Ag" + WORD),
-    ("docker", "dckr_pat_" + WORD[:27]),
-    ("stripe", "sk_live_" + WORD[:24]),
-    ("stripe", "whsec_" + WORD[:32]),
-    ("square", "sq0atp-" + WORD[:22]),
-    ("shopify", "shpat_" + HEX * 2),
-    ("sendgrid", "SG." + WORD[:22] + "." + WORD[:43]),
-    ("mailgun", "key-" + HEX * 2),
-    ("mailchimp", HEX * 2 + "-us12"),
-    ("slack", "xoxb-" + "123456789012-" + WORD[:24]),
-    ("slack", "https://hooks.slack.com/services/T00000000/B00000000/" + WORD[:24]),
-    ("discord", "https://discord.com/api/webhooks/" + "1" * 18 + "/" + WORD[:68]),
-    ("telegram", "110201543:AA" + WORD[:33]),
-    ("twilio", "SK" + HEX * 2),
-    ("openai", "sk-proj-" + WORD[:48]),
-    ("openai", "sk-" + "ant-api03-" + WORD[:95]),
-    ("huggingface", "hf_" + WORD[:34]),
-    ("groq", "gsk_" + WORD[:52]),
-    ("grafana", "glsa_" + WORD[:32] + "_" + "0a1b2c3d"),
-    ("linear", "lin_api_" + WORD[:40]),
-    ("notion", "ntn_" + WORD[:46]),
-    ("postman", "PMAK-" + HEX + HEX[:8] + "-" + HEX * 2 + "00"),
-    ("jwt", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"),
-    ("private-key", "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----"),
-    ("private-key", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNza"),
-]
 AROUND = [
     "{}",
     "a={}&b=1",
@@ -78,20 +37,6 @@ AROUND = [
     r'{{"a":"{{\"b\":\"x\\t{}\\r\"}}"}}',
     "a=%20{}%22",
     "a=%2520{}%2C",
-]
-CARDS = [
-    "4111111111111111",
-    "4111 1111 1111 1111",
-    "4111-1111-1111-1111",
-    "4222222222222",
-    "5555555555554444",
-    "2223003122003222",
-    "378282246310005",
-    "3782 822463 10005",
-    "6011111111111117",
-    "30569309025904",
-    "3530111333300000",
-    "6200000000000005",
 ]
 
 
