@@ -13,7 +13,7 @@ from akto_mirror.capture.redaction.rules.names import PRESET, Names
 from akto_mirror.capture.redaction.rules.values import Found, TooManyError, Values
 
 # Secrets that redaction's preset leaves out, as a pin may be on a map.
-MORE_NAMES = ("pin", "iban", "reset_token")
+MORE_NAMES = ("pin", "iban")
 
 # What is looked at of one text, and of all texts of an entry.
 MAX_TEXT_CHARS = 65_536

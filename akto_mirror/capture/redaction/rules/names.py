@@ -68,7 +68,7 @@ ABOUT = listed(
 ABOUT_IT = listed(
     """
     has have is are must needs need require requires required max min num number count total can should allow allows
-    supports with without no forgot forgotten reset show hide enable enabled disable use uses using missing invalid
+    supports with without no forgot forgotten show hide enable enabled disable use uses using missing invalid
     wrong prompt completion
     """
 )

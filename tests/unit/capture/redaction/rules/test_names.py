@@ -21,7 +21,7 @@ SECRET = words_of(
     password user.password user[password] user[password][0] X-Api-Token accessToken PASSWORD APIKey PaSsWoRd
     db_password dbPassword dbpassword password1 cvv2 new_password passwordHash password_confirmation oauth2Token
     api.key api:key api/key pass%77ord card-number spring.datasource.password AWS_SECRET_ACCESS_KEY client-secret
-    stripeToken pwd refresh_token
+    stripeToken pwd refresh_token reset_token passwordResetToken
     """
 )
 
