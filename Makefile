@@ -39,7 +39,7 @@ UV := UV_SYSTEM_CERTS=true .venv/uv/bin/uv
 	.venv/uv/bin/python $(PIP) uv
 	@touch $@
 
-# Locks what developers and the demo get, for every supported Python; made anew by `make constraints UPGRADE=--upgrade`.
+# Locks what developers and the demo get, for every supported Python; with newer releases by `make constraints UPGRADE=--upgrade`.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --group dev --group lock pyproject.toml \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make constraints' $(UPGRADE)
 

@@ -54,7 +54,7 @@ class Run:
 
 
 def report(megabytes: Sequence[int]) -> str:
-    """Measure bodies of so many million bytes and return the section."""
+    """Measure bodies of this many million bytes and return the section."""
     with peers.running_target() as port, peers.running_ingestion() as ingestion:
         modes = [PLAIN, proxies.with_addon(ingestion.url)]
         rows = [row for size in megabytes for kind in TYPES for row in _rows(modes, port, ingestion, size * MB, kind)]

@@ -1,6 +1,6 @@
 """Microseconds that the addon's hooks cost a flow: `python -m benchmarks.hooks [--profile]`.
 
-A loop over the hooks alone tells more than a proxy under load can: what is small against the proxy is not small here.
+A loop over the hooks alone shows more than a proxy under load can: what is small against the proxy is not small here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NoSink:
 
 
 class Exchange:
-    """The exchange of the throughput benchmark, which can be had anew at little cost."""
+    """The exchange of the throughput benchmark, which is cheap to make again."""
 
     def __init__(self) -> None:
         asked = {"host": "127.0.0.1:8080", "user-agent": "h2load nghttp2/1.52.0", **load.HEADERS}

@@ -42,7 +42,7 @@ SETTLE_S = 2.0
 
 HEAD = ("Akto", "durability", "requests/s", "idle, MB", "peak, MB", "more", "bound", "queue, MB", "on disk, MB", "")
 
-# How Akto goes away: its process ends, or the kernel still accepts connections that nobody answers.
+# How Akto goes away: its process ends, or the kernel still accepts connections that are never answered.
 OUTAGES = {"refusing": signal.SIGKILL, "hanging": signal.SIGSTOP}
 
 
@@ -140,7 +140,7 @@ def _under_load(proxy: Proxy, seconds: float) -> tuple[float, int, int]:
 
 
 def _held(port: int) -> tuple[int, int]:
-    """Return what waits in memory and on disk, in bytes, as the addon's own metrics tell it."""
+    """Return the bytes that wait in memory and on disk, by the addon's own metrics."""
     with request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     values = {sample.name: sample.value for family in families for sample in family.samples}

@@ -1,4 +1,4 @@
-"""What clients of the proxy notice of trouble at Akto's side.
+"""What clients of the proxy notice of trouble with Akto.
 
 A proxy for every kind of trouble and two for none run side by side; bursts of load go to them in turns, each turn in an
 order of its own. A burst is compared with the mean of the two healthy ones of its turn, so that a machine that slows
@@ -91,7 +91,7 @@ def _section(turns: Sequence[Turn], requests: int) -> str:
     rows = [(kind, _told(turns, kind, "per_s"), _told(turns, kind, "p99_ms")) for kind in KINDS]
     return "\n\n".join(
         [
-            "### Trouble at Akto's side",
+            "### Trouble with Akto",
             f"{table.machine()}. {len(turns)} bursts of {requests} requests to each proxy, in turns; load: "
             f"{load.tool()}, {load.CONNECTIONS} connections. Ratios to the healthy proxies in the same turn: medians, "
             "in brackets the interval that holds the true median with 95 % confidence.",

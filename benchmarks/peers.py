@@ -166,7 +166,7 @@ class Ingestion:
         os.kill(self.pid, number)
 
     def wait_for(self, entries: int, deadline_s: float = 60) -> int:
-        """Wait until so many entries have arrived in all, or the time is up; returns how many have."""
+        """Wait until this many entries have arrived in all, or the time is up; returns how many have."""
         until = time.monotonic() + deadline_s
         while self.entries < entries and time.monotonic() < until:
             time.sleep(0.01)

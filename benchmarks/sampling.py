@@ -31,7 +31,7 @@ from benchmarks import peers, table
 
 ENDPOINTS = 500
 VARIANTS = 8
-RATE = 1_000  # exchanges a second, in the time that the exchanges tell
+RATE = 1_000  # exchanges a second, by the times of the exchanges
 START = 1_785_585_600.0
 HOSTILE_S = 120
 KINDS = ("endpoints", "fields", "types", "statuses", "authentication", "query parameters")

@@ -15,7 +15,7 @@ from benchmarks.load import percentile
 from benchmarks.peers import Ingestion
 from benchmarks.proxies import Mode
 
-# Connections are opened by so many at a time, as they would come in practice and as backlogs allow.
+# Connections are opened this many at a time, as they would come in practice and as backlogs allow.
 AT_A_TIME = 50
 
 # As an MCP client asks; it is the request's content type for which the capture rules take the exchange.
@@ -62,14 +62,14 @@ class Cost:
 
 NONE = Cost(0, 0, None)
 
-TOLD_TO_STREAM = Mode("plain mitmdump, told to stream", ("--set", "stream_large_bodies=1"))
+SET_TO_STREAM = Mode("plain mitmdump, set to stream", ("--set", "stream_large_bodies=1"))
 
 
 def report(streams: int, seconds: int) -> str:
     """Measure and return the section."""
     events = max(1, seconds * 1000 // EVERY_MS)
     with _many_files(), peers.running_target() as target, peers.running_ingestion() as ingestion:
-        modes = (TOLD_TO_STREAM, proxies.with_addon(ingestion.url))
+        modes = (SET_TO_STREAM, proxies.with_addon(ingestion.url))
         rows = [_row("no proxy", _watch(target, streams, events), NONE, events)]
         rows += [_row(mode.name, *_through_proxy(mode, target, ingestion, streams, events), events) for mode in modes]
     return "\n\n".join(
@@ -78,7 +78,7 @@ def report(streams: int, seconds: int) -> str:
             f"{table.machine()}. {streams} streams at once of {events} events each, one every {EVERY_MS / 1000:g} "
             "seconds a stream, evenly spread. The lag is from the moment before the target writes to the one after "
             "the client has read, by one clock, once all streams are open; target, proxy and client share the cores. "
-            "Plain mitmdump passes nothing of an endless stream on unless it is told to.",
+            "Plain mitmdump passes nothing of an endless stream on unless it is set to.",
             table.render(HEAD, rows),
         ]
     )

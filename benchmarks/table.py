@@ -33,7 +33,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 def confident(values: Sequence[float], digits: int) -> str:
-    """Return the median and, if there are enough values to tell, the bounds of the true one's 95 % confidence interval.
+    """Return the median and, if there are enough values, the bounds of the true one's 95 % confidence interval.
 
     The bounds are values themselves, chosen by the sign test, so that nothing is assumed of how the values are spread.
     """

@@ -1,4 +1,4 @@
-"""Akto's own Worker, run in workerd by a rig that is no part of this project."""
+"""Akto's own Worker, run in workerd by a rig outside of this project."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # CI: ship recorded flows (mitmdump -w FLOWS, or a HAR file), each with its own time, and fail if one could not be read or
-# did not arrive. With OUT=entries.ndjson, or without AKTO_DATA_INGESTION_URL, the entries go to a file, made anew by each
+# did not arrive. With OUT=entries.ndjson, or without AKTO_DATA_INGESTION_URL, the entries go to a file, replaced by each
 # run, and a test can look at them.
 set -eu
 : "${FLOWS:=flows.mitm}"

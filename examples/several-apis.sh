@@ -1,5 +1,5 @@
 #!/bin/sh
-# Two APIs behind one proxy, each at an address of its own. Akto tells them apart by the host that clients ask for.
+# Two APIs behind one proxy, each at an address of its own. Akto distinguishes them by the host that clients ask for.
 set -eu
 : "${ORDERS:=http://127.0.0.1:3000}" "${ORDERS_LISTEN:=8080}"
 : "${STOCK:=http://127.0.0.1:3001}" "${STOCK_LISTEN:=8081}"

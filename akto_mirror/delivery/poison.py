@@ -15,7 +15,7 @@ They look alike until something else passes. So:
   like. Where nothing is left that could pass, a green health check stands in for all but one of these passes; where
   only others of its batch have passed, it also takes `STEADY_S`, or `DOUBT_S` in doubt, so that a short outage behind a
   green health check rejects nothing; and where nothing has passed at all, `Pace.patience_s`.
-- Poison seldom comes alone. Once it is proven, a *season* begins: the first refusal of a batch is no news then, and is
+- Poison seldom comes alone. Once it is proven, a *season* begins: the first refusal of a batch is then expected, and is
   enough to split it, several at a time; where a large share of the entries is bad, into single entries at once. So the
   wait for proof is paid once and not for each batch. `ROW` refusals without a pass end the season.
 """

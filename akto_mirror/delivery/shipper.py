@@ -150,7 +150,7 @@ class Shipper:
         self._start()
 
     def _start(self) -> None:
-        """Begin to ship, unless it has begun; where the system has no thread to spare, the next entry tries again."""
+        """Begin to ship, unless it has begun; where the system cannot start a thread, the next entry starts it."""
         if self._thread is not None or self._over:
             return
         thread = threading.Thread(target=self._run, name="akto-shipper", daemon=True)
@@ -159,7 +159,7 @@ class Shipper:
         except RuntimeError as error:
             self._failed_starts += 1
             if is_round(self._failed_starts):
-                logger.warning("akto: %s; entries wait in memory, and the next one tries again", error)
+                logger.warning("akto: %s; entries wait in memory, and the next one starts it again", error)
         else:
             self._thread = thread
 
@@ -239,7 +239,7 @@ class Shipper:
         self._scheduler.reconfigure(policy, store, time.monotonic())
 
     def _end(self) -> None:
-        """Settle everything; an entry that comes in the meantime is still taken along."""
+        """Send or spool everything, including entries that arrive in the meantime."""
         try:
             done = self._cut_short()
             with self._changed:

@@ -36,7 +36,7 @@ LONGEST_HEAD = 16
 # Bytes of packed numbers that are searched for a place to cut.
 MANY = 512
 
-# Bytes of a field that are looked at, however few can be kept; and so few that they tell nothing.
+# Bytes of a field that are looked at, however few can be kept; and too few to judge by.
 PROBE_BYTES = 256
 LEAST_BYTES = 4
 

@@ -26,7 +26,7 @@ ITEM = re.compile(
 KEY, KEY_END, COLON, MEMBER_OPEN, TEXT, TEXT_END, MEMBER_SCALAR, OPEN, CLOSE = range(1, 10)
 
 
-# A member that is no name but a kind: `{"type": "password", "value": …}`.
+# A member that is a kind, not a name: `{"type": "password", "value": …}`.
 KIND = b"type"
 
 RECORD_MARK = b"\x1e"

@@ -49,14 +49,14 @@ class SpoolByHand(SpoolFile):
         return len(chosen)
 
     def drop_waiting(self, target: str) -> int:
-        """Delete what waits for a target; returns how many entries."""
+        """Delete the entries that wait for a target; returns how many there were."""
         with self._reading() as db:
             found = rows.waiting_for(db, target)
         self._in_steps(list(found), rows.delete)
         return sum(found.values())
 
     def redirect(self, start: str, end: str) -> int:
-        """Let what waits for one target go to another, sent by the next session; returns how many entries."""
+        """Redirect one target's entries to another, for the next session to send; returns how many there were."""
         with self._transaction() as db:
             return sessions.redirect(db, start, end)
 

@@ -41,7 +41,7 @@ Store = Callable[[Sequence[Foreign]], None]
 
 
 class View(NamedTuple):
-    """What the file holds: what waits, by target, and how many dead letters of how many bytes."""
+    """What the file holds: waiting entries by target, and the number and bytes of dead letters."""
 
     shares: list[Share]
     dead: int
@@ -148,7 +148,7 @@ class FirstFormat:
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
-        """Note what is wrong with the file, which is no reason not to use the present one."""
+        """Note what is wrong with the file; the present one can be used all the same."""
         try:
             yield
         except (_NewerError, _NothingError) as found:

@@ -52,7 +52,7 @@ def _lock(file: int, deadline: float) -> None:
 
 
 def identity(file: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one of the same name; None if there is no file."""
+    """Return what distinguishes a file from a later one of the same name; None if there is no file."""
     try:
         found = file.stat()
     except OSError:

@@ -47,7 +47,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What waits for one target: its name, batches, entries, bytes, and when the oldest was written (epoch seconds)."""
+    """Waiting entries of one target: its name, batches, entries, bytes, and the oldest's time (epoch seconds)."""
 
     target: str
     batches: int
@@ -58,7 +58,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of what waits and of dead letters, of all processes; when a target's oldest batch was written, or None."""
+    """Bytes of waiting entries and dead letters, of all processes; when a target's oldest batch was written."""
 
     waiting: int
     dead: int
@@ -90,7 +90,7 @@ def _oldest(db: sqlite3.Connection, target: str) -> float | None:
 
 
 def shares(folder: Path) -> list[Share]:
-    """List what waits, by target, from outside.
+    """List the waiting entries by target, from outside.
 
     Raises:
         SpoolError: there is no spool, or it cannot be read.
@@ -174,7 +174,7 @@ def _give_up_in_time(db: sqlite3.Connection) -> None:
 
 
 def read_shares(db: sqlite3.Connection) -> list[Share]:
-    """List what waits, by target, within a transaction."""
+    """List the waiting entries by target, within a transaction."""
     rows = db.execute(
         "SELECT target, COUNT(*), TOTAL(count), TOTAL(size), MIN(created) FROM batches"
         " JOIN sessions ON sessions.id = session GROUP BY target"
