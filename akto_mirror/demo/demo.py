@@ -66,7 +66,7 @@ CASES = (
     Case("GET", "/api/products/7?all=1", CAPTURED),
     Case("POST", "/api/orders", CAPTURED, "application/json", b'{"product":7,"count":2}'),
     Case("PUT", "/api/products/7", CAPTURED, "application/json", b'{"price":18}'),
-    Case("POST", "/api/login", CAPTURED, "application/x-www-form-urlencoded", b"user=ann&remember=1"),
+    Case("POST", "/api/login", CAPTURED, "application/x-www-form-urlencoded", b"user=ann&password=tea"),
     Case("GET", "/api/report", CAPTURED),
     Case("GET", "/feed", CAPTURED),
     Case("POST", "/soap/stock", CAPTURED, "application/soap+xml", b"<Envelope><Body><Ask>7</Ask></Body></Envelope>"),
