@@ -49,6 +49,7 @@ _WORDS = (
     ("in state ssl_handshake", Cause.KAFKA_NO_TLS),
     ("ssl handshake failed", Cause.KAFKA_NO_TLS),
     ("incorrect security.protocol", Cause.KAFKA_WANTS_TLS),
+    ("security.protocol is correctly configured", Cause.KAFKA_WANTS_TLS),
     ("failed to get metadata", Cause.KAFKA_PROTOCOL),
     ("connection closed by peer", Cause.KAFKA_WANTS_TLS),
     ("connection refused", Cause.NO_BROKER),

@@ -24,6 +24,7 @@ HANDSHAKE = (
         ("_TRANSPORT", "Disconnected: connection closed by peer (in state UP)", Kind.TRANSIENT, "PROTOCOL"),
         ("_TRANSPORT", "Connect to ipv4#127.0.0.1:9092 failed: Connection refused", Kind.TRANSIENT, "start the broker"),
         ("_TRANSPORT", "might be caused by incorrect security.protocol configuration", Kind.TRANSIENT, "PROTOCOL"),
+        ("_TRANSPORT", "verify that security.protocol is correctly configured", Kind.TRANSIENT, "PROTOCOL"),
         ("NOT_ENOUGH_REPLICAS", "Broker: Not enough in-sync replicas", Kind.TRANSIENT, "akto-mirror check"),
     ],
 )
