@@ -6,12 +6,20 @@ import argparse
 import os
 
 from akto_mirror.cli.terminal import add_token, addon_path, say, token
+from akto_mirror.runner import arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--to", default="", metavar="URL", help="the ingestion service to check (default: the configured one)"
+    )
+    parser.add_argument(
+        "--processes",
+        type=arguments.count,
+        default=0,
+        metavar="N",
+        help="show how N processes of `akto-mirror run` divide their bounds; 0 is one for each core (default: 0)",
     )
     add_token(parser, "the service's token, sent raw as Authorization and never shown")
 
@@ -25,4 +33,5 @@ def run(args: argparse.Namespace) -> int:
     """
     from akto_mirror.diagnostics import doctor  # noqa: PLC0415 - costs start-up time
 
-    return 0 if doctor.run(args.to, token(args), addon_path(), say, os.environ) else 1
+    way, processes = doctor.Way(args.to, token(args)), args.processes or arguments.cores()
+    return 0 if doctor.run(way, addon_path(), processes, say, os.environ) else 1

@@ -84,6 +84,17 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int)
     )
 
 
+def parts(values: Mapping[str, Any], environ: Mapping[str, str], processes: int) -> dict[str, tuple[int, int]]:
+    """Return of each bound that processes divide the part of one and the whole.
+
+    Raises:
+        ConfigError: for the first option whose value cannot be used.
+    """
+    read(values, environ, processes)
+    wholes = {each.name: int(_given(each, values[each.name], environ)) for each in OPTIONS if each.name in DIVIDED}
+    return {name: (divided(whole, processes), whole) for name, whole in wholes.items()}
+
+
 def divided(bound: int, processes: int) -> int:
     """Return one process' part of a bound; 0, which is none, stays so."""
     return bound and max(1, bound // processes)

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from akto_mirror.escaping import printable
@@ -64,13 +64,25 @@ class Findings:
         self.say(f"✗ {name:<24} {printable(detail, 300)}\n{'':<26} → {printable(step, 300)}")
 
 
-def run(url: str, token: str, script: Path, say: Callable[[str], None], environ: Mapping[str, str]) -> bool:
+class Way(NamedTuple):
+    """What the command line says of the way to Akto.
+
+    Attributes:
+        url: the ingestion service to check; empty takes the configured one.
+        token: sent to it, and never shown.
+    """
+
+    url: str
+    token: str
+
+
+def run(way: Way, script: Path, processes: int, say: Callable[[str], None], environ: Mapping[str, str]) -> bool:
     """Write the report and return whether all is well.
 
     Args:
-        url: the ingestion service to check; empty takes the configured one.
-        token: sent to it, and never shown.
+        way: to Akto.
         script: the addon.
+        processes: how many are to share the bounds.
         say: takes one line of the report.
         environ: the environment's variables.
     """
@@ -80,9 +92,10 @@ def run(url: str, token: str, script: Path, say: Callable[[str], None], environ:
     _dependencies(found)
     values = _options(found, environ)
     _spool(found, values, environ)
+    _processes(found, values, environ, processes)
     _programs(found, script)
-    configured = url or str(values.get("akto_url") or "") or environ.get("AKTO_DATA_INGESTION_URL", "")
-    _way(found, configured, token or str(values.get("akto_token") or ""), values, environ)
+    configured = way.url or str(values.get("akto_url") or "") or environ.get("AKTO_DATA_INGESTION_URL", "")
+    _way(found, configured, way.token or str(values.get("akto_token") or ""), values, environ)
     return found.ok
 
 
@@ -197,6 +210,21 @@ def _spool(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str
     except ValueError as error:
         return found.bad("spool", "the folder cannot be used", str(error))
     return found.good("spool", str(folder))
+
+
+def _processes(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str], processes: int) -> None:
+    """Show what each of several processes may use."""
+    found.head(f"each process of `akto-mirror run --processes {processes}`")
+    try:
+        from akto_mirror.config import declarations, options  # noqa: PLC0415 - needs mitmproxy, which may be missing
+
+        given = {option.name: option.default for option in declarations.OPTIONS} | dict(values)
+        parts = options.parts(given, environ, processes)
+    except (ImportError, ValueError):
+        return found.note("not shown", "the options cannot be read; see above")
+    for name, (part, whole) in parts.items():
+        found.note(name, f"{part:,} of {whole:,}" if whole else "no bound")
+    return found.note("akto_spool_bytes", f"{given['akto_spool_bytes']:,}, shared by all")
 
 
 def _programs(found: Findings, script: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,7 +42,7 @@ class WorkerArgument(NamedTuple):
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Add our own options to a parser."""
-    parser.add_argument("--processes", type=_count, default=1, metavar="N", help=PROCESSES)
+    parser.add_argument("--processes", type=count, default=1, metavar="N", help=PROCESSES)
     parser.add_argument("--checks", action="store_true", help=CHECKS)
 
 
@@ -82,7 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def count(text: str) -> int:
+    """Return a number of processes.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
     if not (text.isascii() and text.isdigit() and int(text) <= MOST):
         raise argparse.ArgumentTypeError(f"write a whole number from 0 to {MOST}, not {text!a}")
     return int(text)

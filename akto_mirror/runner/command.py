@@ -26,7 +26,7 @@ def run(words: Sequence[str], script: Path) -> None:
         SystemExit: Where mitmdump exits, with its code.
     """
     own, theirs = arguments.divide(words)
-    size = own.processes or several.cores()
+    size = own.processes or arguments.cores()
     if size > 1 and own.akto_worker is None:
         sys.exit(several.supervise(size, [*(["--checks"] if own.checks else []), *theirs]))
     if not own.checks:

@@ -48,11 +48,6 @@ def join(argument: WorkerArgument) -> Worker:
     return worker
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
 def say(line: str) -> None:
     """Write a line as mitmdump writes its log."""
     now = time.time()

@@ -67,6 +67,16 @@ def test_all_is_well(tmp_path: Path) -> None:
     assert SECRET not in report.text
 
 
+def test_divided_bounds_are_shown(tmp_path: Path) -> None:
+    """What each of several processes may use, of the options in the file."""
+    report = doctor(tmp_path, "--processes", "4", config="akto_max_entries_s: 10\nakto_queue_bytes: 40000000\n")
+    assert "each process of `akto-mirror run --processes 4`" in report.text
+    assert re.search(r"akto_queue_bytes +10,000,000 of 40,000,000$", report.text, re.MULTILINE)
+    assert re.search(r"akto_max_entries_s +2 of 10$", report.text, re.MULTILINE)
+    assert re.search(r"akto_max_bytes_s +no bound$", report.text, re.MULTILINE)
+    assert re.search(r"akto_spool_bytes +1,073,741,824, shared by all$", report.text, re.MULTILINE)
+
+
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     """Not a token in the file, nor a password or query in an address, nor the value of a misspelt option."""
     config = f"akto_token: {SECRET}\nakto_tokn: {SECRET}\nakto_url: http://user:{SECRET}@127.0.0.1:9/x?key={SECRET}\n"

@@ -24,9 +24,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tornado.web import Application, RequestHandler
 
 from akto_mirror.background_server import BackgroundServer
+from akto_mirror.delivery.spool.spool import Spool
 from tests.faults import kills, soak
 from tests.faults.load import Api, Clients
-from tests.faults.server import FaultServer, status, wait_for
+from tests.faults.server import OK, FaultServer, status, wait_for
 from tests.support.mirror import trust_proxy
 from tests.support.proxy import AT_ONCE, DEADLINE, RUN, Proxy, confdir, end, running, under_run
 
@@ -254,6 +255,47 @@ def test_a_killed_worker_breaks_its_own_connections_only(api: Api, tmp_path: Pat
             assert len(proxy.workers) == 2
         proxy.wait_for(r"^\[[\d:.]+\] akto: worker \d ended \(killed by SIGKILL\); it is started again in 0.1 s$")
         assert summary(proxy)["captured"] > 50
+
+
+@pytest.mark.slow
+def test_a_killed_workers_batches_are_taken_over(api: Api, tmp_path: Path) -> None:
+    """A lease later, each once; what was shipped and what was lost in memory is all that was captured."""
+    with FaultServer(status(503)) as akto, Clients(4, 0.005) as clients:
+        with serving(api, akto, tmp_path, akto_durability="disk", akto_linger_ms="100") as proxy:
+            clients.port = proxy.port
+            wait_for(lambda: len(clients.answered) > 100, DEADLINE)
+            clients.stop()
+            spool = Spool(tmp_path / "spool", target="", limit=1, owner="oracle")
+            wait_for(lambda: sum(share.entries for share in spool.waiting()) >= len(clients.answered), DEADLINE)
+            os.kill(proxy.workers[0], signal.SIGKILL)
+            akto.script = OK
+            wait_for(lambda: clients.answered.keys() <= akto.taken.keys(), 90)
+        assert set(akto.taken.values()) == {1}
+        counts = summary(proxy)
+        assert (counts["shipped"], counts["spooled"], counts["dropped"]) == (len(akto.taken), 0, 0), proxy.log[-1]
+        assert counts["captured"] + counts.get("recovered", 0) == len(akto.taken)
+
+
+def test_what_one_worker_redacts_is_in_the_sum(api: Api, tmp_path: Path) -> None:
+    """Metrics show secrets and what sampling has left out of all workers."""
+    options = {"akto_redact_fields": "common", "akto_sample": "novel", "akto_metrics": "127.0.0.1:0"}
+    with FaultServer() as akto, serving(api, akto, tmp_path, **options) as proxy:
+        port = proxy.wait_for(r"^\[1\] .*akto: metrics at http://127.0.0.1:(\d+)/metrics")[1]
+        for _ in range(40):
+            found = httpx.get(f"{proxy.url}/r/1?password=x", trust_env=False, timeout=DEADLINE)
+            assert found.status_code == 200
+
+        def shown(name: str) -> set[float]:
+            pages = [httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text for _ in range(4)]
+            families = [list(text_string_to_metric_families(page)) for page in pages]
+            return {sum(s.value for each in one for s in each.samples if s.name == name) for one in families}
+
+        def sent() -> set[float]:
+            return {40 - left for left in shown("akto_mirror_endpoint_left_out_total")}
+
+        wait_for(lambda: len(sent()) == 1 and shown("akto_mirror_entries_captured_total") == sent(), DEADLINE)
+        assert shown("akto_mirror_secrets_hidden_total") == sent()
+    assert summary(proxy)["captured"] == sum(akto.taken.values()) < 40
 
 
 def test_metrics_and_the_log_are_of_all(api: Api, tmp_path: Path) -> None:

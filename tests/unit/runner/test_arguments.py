@@ -52,3 +52,8 @@ def test_a_worker_gets_the_arguments_of_its_parent() -> None:
     worker = arguments.WorkerArgument(2, 3, 7)
     own, theirs = arguments.divide(arguments.for_worker(["--checks", "-q", "--", "~q"], worker)[1:])
     assert (own.akto_worker, own.checks, own.processes, theirs) == (worker, True, 1, ["-q", "--", "~q"])
+
+
+def test_every_core_is_counted() -> None:
+    """Those that this process may use."""
+    assert arguments.cores() >= 1

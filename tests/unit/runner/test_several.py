@@ -15,11 +15,6 @@ def test_lines_look_like_mitmproxys(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"\[\d\d:\d\d:\d\d\.\d{3}\] akto: all is well\n", capsys.readouterr().out)
 
 
-def test_every_core_is_counted() -> None:
-    """Those that this process may use."""
-    assert several.cores() >= 1
-
-
 @pytest.mark.parametrize("quiet", [[], ["-q"], ["--quiet"], ["-nq"]], ids=str)
 def test_a_quiet_log_stays_quiet(
     quiet: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
