@@ -97,10 +97,10 @@ class LingeringStream(HttpStream):
         self._end: ResponseProtocolError | None = None
 
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
+        # Called for each event: a generator of its own would cost each command another step.
         if isinstance(event, events.Wakeup):
-            yield from self._give_up()
-        elif not _is_hollow(event):
-            yield from super()._handle_event(event)
+            return self._give_up()
+        return _nothing() if _is_hollow(event) else super()._handle_event(event)
 
     def start_request_stream(self) -> CommandGenerator[None]:
         """Pass the request on from now on, or from the first byte of its body."""
@@ -128,7 +128,8 @@ class LingeringStream(HttpStream):
 
     def state_consume_request_body(self, event: events.Event) -> CommandGenerator[None]:
         """Hold the request until it is complete, and send it then."""
-        yield from framed(super().state_consume_request_body(event))
+        sent = super().state_consume_request_body(event)
+        return sent if self._client_speaks_http1 else framed(sent)
 
     def make_server_connection(self) -> CommandGenerator[bool]:
         """Connect to the target."""
@@ -295,6 +296,10 @@ class LingeringStream(HttpStream):
 def _is_hollow(event: events.Event) -> bool:
     """Return whether this is an empty frame within a body, which mitmproxy would turn into the last chunk of HTTP/1."""
     return isinstance(event, RequestData) and not event.data
+
+
+def _nothing() -> CommandGenerator[None]:
+    yield from ()
 
 
 def _is_end(command: commands.Command) -> bool:

@@ -2,24 +2,26 @@
 
 For every event, mitmproxy asks all of its addons whether they listen (`AddonManager.trigger_event` in
 mitmproxy/addonmanager.py): three dozen attribute look-ups, each in a context manager and two generators, eight times a
-request. Here the addons that come with mitmproxy are asked once: they hold no other addons, and what they listen to
-does not change. Those of scripts may change at any time, so they are asked at every event, as mitmproxy does.
+request. Here the addons that come with mitmproxy and those of this package are asked once: what they listen to does not
+change. Those of scripts may change at any time, so they are asked at every event, as mitmproxy does.
 """
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from itertools import islice
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
 from mitmproxy import addonmanager, exceptions, flow, hooks
 
-# Where the addons that come with mitmproxy are defined.
+# Where the addons that come with mitmproxy are defined, and ours.
 BUNDLED = "mitmproxy.addons."
+OURS = "akto_mirror."
 
 # mitmproxy's own walk ends so as well where addons hold one another, by Python's limit.
 DEEPEST = sys.getrecursionlimit()
@@ -41,10 +43,39 @@ class Step(NamedTuple):
     hook: Callable[..., object] | None
 
 
-class Plan(NamedTuple):
-    """What an event of one type takes: the names of its arguments, and the steps in the chain's order."""
+class Family(NamedTuple):
+    """An addon of ours with its children.
 
-    arguments: tuple[str, ...]
+    Attributes:
+        addon: the addon.
+        children: what it held when they were asked.
+        hooks: by an event's name, what to call, each with the child's index, which for the addon itself is -1.
+    """
+
+    addon: Any
+    children: list[object]
+    hooks: dict[str, tuple[tuple[int, Callable[..., object]], ...]]
+
+    def is_as_asked(self) -> bool:
+        """Return whether it still holds the same addons in the same order."""
+        return bool(self.addon.addons == self.children)
+
+    def of(self, name: str) -> tuple[tuple[int, Callable[..., object]], ...]:
+        """Return what to call for an event."""
+        found = self.hooks.get(name)
+        if found is None:
+            asked = [(place, getattr(each, name, None)) for place, each in enumerate([self.addon, *self.children], -1)]
+            found = self.hooks[name] = tuple((place, hook) for place, hook in asked if callable(hook))
+        return found
+
+
+class Plan(NamedTuple):
+    """What an event of one type takes: the steps in the chain's order, and the names of its arguments.
+
+    It has no names if the event makes its arguments in a way of its own.
+    """
+
+    arguments: tuple[str, ...] | None
     steps: tuple[Step, ...]
 
 
@@ -59,6 +90,7 @@ class TableManager(addonmanager.AddonManager):
     # On the class, for mitmproxy's master makes its manager itself: an instance gets this class later.
     _plans: dict[type[hooks.Hook], Plan] = {}  # noqa: RUF012 - never changed, only replaced
     _planned: list[object] = []  # noqa: RUF012 - as above
+    _families: dict[int, Family] = {}  # noqa: RUF012 - as above
 
     def register(self, addon: Any) -> Any:
         """Register an addon, as mitmproxy does."""
@@ -89,7 +121,8 @@ class TableManager(addonmanager.AddonManager):
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         """Trigger an event, and after one of a flow, that the flow has been updated; as mitmproxy does."""
-        message = event.args()[0]
+        plan = self._plans.get(type(event)) or self._plan(type(event))
+        message = getattr(event, plan.arguments[0]) if plan.arguments else event.args()[0]
         await self.trigger_event(event)
         if isinstance(message, flow.Flow):
             await self.trigger_event(hooks.UpdateHook([message]))
@@ -101,11 +134,11 @@ class TableManager(addonmanager.AddonManager):
             self._forget()
         plans, planned = self._plans, self._planned
         arguments, steps = plans.get(type(event)) or self._plan(type(event))
-        values = [getattr(event, name) for name in arguments]
+        values = event.args() if arguments is None else [getattr(event, name) for name in arguments]
         for place, addon, hook in steps:
             try:
                 if hook is None:
-                    await self.invoke_addon(addon, event)
+                    await self._invoke(addon, event.name, values)
                 else:
                     result = hook(*values)
                     if result is not None and inspect.isawaitable(result):
@@ -122,13 +155,20 @@ class TableManager(addonmanager.AddonManager):
 
     async def invoke_addon(self, addon: object, event: hooks.Hook) -> None:
         """Call the hooks of an event in one addon and its children, each asked when its turn comes."""
-        name = event.name
+        await self._invoke(addon, event.name, event.args())
+
+    async def _invoke(self, addon: object, name: str, values: Sequence[object]) -> None:
         rows: list[Iterator[object]] = [iter((addon,))]
         while rows:
             for each in rows[-1]:
+                if _is_ours(type(each)) and (family := self._family(each)) is not None:
+                    if (rest := await self._invoke_family(family, name, values)) is None:
+                        continue
+                    rows.append(rest)
+                    break
                 hook = getattr(each, name, None)
                 if hook and _is_hook(hook, each, name):
-                    result = hook(*event.args())
+                    result = hook(*values)
                     if result is not None and inspect.isawaitable(result):
                         await result
                 children = getattr(each, "addons", _NONE)
@@ -138,18 +178,39 @@ class TableManager(addonmanager.AddonManager):
             else:
                 rows.pop()
 
+    async def _invoke_family(self, family: Family, name: str, values: Sequence[object]) -> Iterator[object] | None:
+        """Call the hooks of a family; returns those of its children that are to be asked, as something has changed."""
+        families = self._families
+        for place, hook in family.of(name):
+            result = hook(*values)
+            if result is not None and inspect.isawaitable(result):
+                await result
+            if self._families is not families or not family.is_as_asked():
+                return islice(iter(family.addon.addons), place + 1, None)
+        return None
+
+    def _family(self, addon: object) -> Family | None:
+        """Return an addon of ours with its children; None if one of them has to be asked at each event."""
+        known = self._families.get(id(addon))
+        if known is None or not known.is_as_asked():
+            children = getattr(addon, "addons", None)
+            if type(children) is not list or not all(map(_is_leaf, children)):
+                return None
+            known = self._families[id(addon)] = Family(addon, list(children), {})
+        return known
+
     def _forget(self) -> None:
-        self._plans, self._planned = {}, list(self.chain)
+        self._plans, self._planned, self._families = {}, list(self.chain), {}
 
     def _plan(self, kind: type[hooks.Hook]) -> Plan:
-        names = tuple(field.name for field in fields(cast(Any, kind)))
+        is_plain = kind.args is hooks.Hook.args
+        names = tuple(field.name for field in fields(cast(Any, kind))) if is_plain else None
         plan = self._plans[kind] = Plan(names, tuple(self._steps(kind)))
         return plan
 
     def _steps(self, kind: type[hooks.Hook]) -> Iterator[Step]:
-        plain = kind.args is hooks.Hook.args
         for place, addon in enumerate(self.chain):
-            if not (plain and _is_fixed(addon)):
+            if not _is_fixed(addon):
                 yield Step(place, addon, None)
             elif hook := getattr(addon, kind.name, None):
                 yield Step(place, addon, hook if callable(hook) else None)
@@ -158,14 +219,26 @@ class TableManager(addonmanager.AddonManager):
         """Go through the rest of the chain as mitmproxy does, after it has changed under way."""
         for addon in rest:
             try:
-                with addonmanager.safecall():
-                    await self.invoke_addon(addon, event)
+                await self._invoke(addon, event.name, event.args())
             except exceptions.AddonHalt:
                 return
+            except exceptions.OptionsError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as mitmproxy does
+                _log(error, asked=True)
 
 
 def _is_fixed(addon: object) -> bool:
-    return type(addon).__module__.startswith(BUNDLED) and not hasattr(addon, "addons")
+    return (_is_ours(type(addon)) or type(addon).__module__.startswith(BUNDLED)) and not hasattr(addon, "addons")
+
+
+def _is_leaf(addon: object) -> bool:
+    return _is_ours(type(addon)) and not hasattr(addon, "addons")
+
+
+@lru_cache(maxsize=1024)
+def _is_ours(kind: Any) -> bool:
+    return bool(kind.__module__.startswith(OURS))
 
 
 def _is_hook(found: object, addon: object, name: str) -> bool:
@@ -188,7 +261,8 @@ def _log(error: Exception, *, asked: bool) -> None:
     whole = error.__traceback__
     trace = addonmanager.cut_traceback(whole, "invoke_addon_sync")
     if asked or trace is not whole:
-        trace = addonmanager.cut_traceback(trace, "invoke_addon")
+        for name in ("_invoke", "_invoke_family"):
+            trace = addonmanager.cut_traceback(trace, name)
     else:
         trace = (whole.tb_next if whole else None) or whole
     addonmanager.logger.error(f"Addon error: {error}", exc_info=(type(error), error, trace))

@@ -79,7 +79,11 @@ ENDED_BY_AN_ERROR = Story(
     ["request"],
 )
 SHOWN_WITHOUT_OUR_FRAMES = Story(
-    [addon(kind, request=Hook(form)) for kind in ("bundled", "bare") for form in ("raises", "awaits and raises")],
+    [
+        addon(kind, request=Hook(form))
+        for kind in ("bundled", "ours", "bare")
+        for form in ("raises", "awaits and raises")
+    ],
     ["request"],
 )
 REPLACED_ON_THE_WAY = Story(
@@ -96,6 +100,27 @@ CHILDREN_BEFORE_SIBLINGS = Story(
         addon("list", 0, request=CALLED),
         addon("bare", 0, request=CALLED),
         addon("bare", 1, request=CALLED),
+    ],
+    ["request"],
+)
+A_FAMILY = [
+    addon("list"),
+    addon("ours list", 0, request=CALLED, update=Hook("raises")),
+    addon("ours", 1, request=Hook("returns", Act("turn children", 1))),
+    addon("ours", 1, request=Hook("awaits")),
+    addon("ours", 1, request=Hook("returns an awaitable"), update=CALLED),
+    addon("bare", 0, request=CALLED),
+]
+CHANGED_WITHIN_A_FAMILY = Story(A_FAMILY, ["request", "request"])
+JOINED_BY_A_STRANGER = Story(
+    [*A_FAMILY, Spec("bare", {"request": CALLED}, None, is_there=False)],
+    ["request", Act("register below", 6, 1), "request", Act("set a hook", 6, form="raises"), "request"],
+)
+ENDED_WITHIN_A_FAMILY = Story(
+    [
+        addon("list"),
+        *(addon(kind, 0, request=Hook("raises")) for kind in ("ours", "ours")),
+        addon("ours", request=CALLED),
     ],
     ["request"],
 )
@@ -116,6 +141,9 @@ REPLACED_ON_MITMPROXYS_OWN = Story(
 @example(REPLACED_ON_MITMPROXYS_OWN)
 @example(REPLACED_ON_THE_WAY)
 @example(NOT_CALLABLE)
+@example(CHANGED_WITHIN_A_FAMILY)
+@example(JOINED_BY_A_STRANGER)
+@example(ENDED_WITHIN_A_FAMILY)
 @example(CHILDREN_BEFORE_SIBLINGS)
 def test_any_story_is_the_same_under_both_managers(story: Story) -> None:
     """Calls, their order, what they are given, the log, what is raised, and what is left in the chain."""
@@ -135,4 +163,4 @@ def test_stories_reach_everything() -> None:
     shown = [
         each for each in seen(SHOWN_WITHOUT_OUR_FRAMES, TableManager) if isinstance(each, tuple) and each[0] == "log"
     ]
-    assert [each[3] for each in shown] == [["quick", "end"], ["slow", "end"]] * 2
+    assert [each[3] for each in shown] == [["quick", "end"], ["slow", "end"]] * 3

@@ -36,8 +36,10 @@ FORMS = (
     "is None",
 )
 
-# What an addon is: one that comes with mitmproxy, with children or not, or one of a script; by how it holds children.
-KINDS = ("bundled", "bundled list", "bare", "module", "list", "fresh list", "tuple", "broken")
+# What an addon is: one that comes with mitmproxy or is ours, with children or not, or one of a script; by how it holds
+# children.
+FIXED = ("bundled", "bundled list", "ours", "ours list")
+KINDS = (*FIXED, "bare", "module", "list", "fresh list", "tuple", "broken")
 
 ACTS = (
     "add",
@@ -194,12 +196,12 @@ class World:
                 children.reverse()
             case "turn children in a new list" if isinstance(addon, types.ModuleType):
                 vars(addon).update(dict.fromkeys(("addons", "held"), children[::-1]))
-            case "set a hook" if not self._kind(number).startswith("bundled"):
+            case "set a hook" if self._kind(number) not in FIXED:
                 setattr(addon, act.event, self._hook(number, act.event, Hook(act.form)))
-            case "take a hook" if not self._kind(number).startswith("bundled"):
+            case "take a hook" if self._kind(number) not in FIXED:
                 delattr(addon, act.event)
             case "replace a hook of its class" if not isinstance(addon, types.ModuleType):
-                # On an addon that comes with mitmproxy it is seen from the next change of options on.
+                # On one that is fixed it is seen from the next change of options on.
                 setattr(type(addon), act.event, _method(self._hook(number, act.event, Hook(act.form))))
                 manager.trigger(hooks.ConfigureHook(set()))
             case "insert into the chain" if not is_known:
@@ -218,7 +220,7 @@ class World:
         found = {event: self._hook(number, event, hook) for event, hook in spec.hooks.items()}
         held: list[object] = []
         content: dict[str, Any] = {"name": f"addon {number}", "held": held}
-        if spec.kind in ("bundled", "bare"):
+        if spec.kind in ("bundled", "ours", "bare"):
             content["held"] = None
         elif spec.kind == "fresh list":
             content["addons"] = property(lambda addon: list(addon.held))
@@ -249,7 +251,7 @@ def _addon(kind: str, content: dict[str, Any], found: dict[str, Any]) -> Any:
         module = types.ModuleType(content["name"])
         vars(module).update(content | found)
         return module
-    place = "mitmproxy.addons.made_up" if kind.startswith("bundled") else __name__
+    place = {"bundled": "mitmproxy.addons.made_up", "ours": "akto_mirror.made_up"}.get(kind.partition(" ")[0], __name__)
     methods = {event: _method(each) for event, each in found.items()}
     return type("Made", (), {"__module__": place, "__repr__": lambda addon: addon.name, **content, **methods})()
 
