@@ -15,7 +15,7 @@ from dataclasses import fields
 from functools import lru_cache
 from itertools import islice
 from types import ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from mitmproxy import addonmanager, exceptions, flow, hooks
 
@@ -43,30 +43,34 @@ class Step(NamedTuple):
     hook: Callable[..., object] | None
 
 
+# Hooks of a family, each with the child's index, which for the addon itself is -1.
+Calls: TypeAlias = tuple[tuple[int, Callable[..., object]], ...]
+
+
 class Family(NamedTuple):
     """An addon of ours with its children.
 
     Attributes:
         addon: the addon.
         children: what it held when they were asked.
-        hooks: by an event's name, what to call, each with the child's index, which for the addon itself is -1.
+        hooks: what to call, by an event's name.
     """
 
     addon: Any
     children: list[object]
-    hooks: dict[str, tuple[tuple[int, Callable[..., object]], ...]]
+    hooks: dict[str, Calls | None]
 
     def is_as_asked(self) -> bool:
         """Return whether it still holds the same addons in the same order."""
         return bool(self.addon.addons == self.children)
 
-    def of(self, name: str) -> tuple[tuple[int, Callable[..., object]], ...]:
-        """Return what to call for an event."""
-        found = self.hooks.get(name)
-        if found is None:
+    def of(self, name: str) -> Calls | None:
+        """Return what to call for an event; None if one of them has a hook that cannot be called."""
+        if name not in self.hooks:
             asked = [(place, getattr(each, name, None)) for place, each in enumerate([self.addon, *self.children], -1)]
-            found = self.hooks[name] = tuple((place, hook) for place, hook in asked if callable(hook))
-        return found
+            found = [(place, hook) for place, hook in asked if hook]
+            self.hooks[name] = tuple(found) if all(callable(hook) for _, hook in found) else None
+        return self.hooks[name]
 
 
 class Plan(NamedTuple):
@@ -161,8 +165,8 @@ class TableManager(addonmanager.AddonManager):
         rows: list[Iterator[object]] = [iter((addon,))]
         while rows:
             for each in rows[-1]:
-                if _is_ours(type(each)) and (family := self._family(each)) is not None:
-                    if (rest := await self._invoke_family(family, name, values)) is None:
+                if _is_ours(type(each)) and (family := self._family(each)) and (calls := family.of(name)) is not None:
+                    if (rest := await self._invoke_family(family, calls, values)) is None:
                         continue
                     rows.append(rest)
                     break
@@ -178,10 +182,10 @@ class TableManager(addonmanager.AddonManager):
             else:
                 rows.pop()
 
-    async def _invoke_family(self, family: Family, name: str, values: Sequence[object]) -> Iterator[object] | None:
+    async def _invoke_family(self, family: Family, calls: Calls, values: Sequence[object]) -> Iterator[object] | None:
         """Call the hooks of a family; returns those of its children that are to be asked, as something has changed."""
         families = self._families
-        for place, hook in family.of(name):
+        for place, hook in calls:
             result = hook(*values)
             if result is not None and inspect.isawaitable(result):
                 await result
@@ -236,9 +240,11 @@ def _is_leaf(addon: object) -> bool:
     return _is_ours(type(addon)) and not hasattr(addon, "addons")
 
 
-@lru_cache(maxsize=1024)
-def _is_ours(kind: Any) -> bool:
-    return bool(kind.__module__.startswith(OURS))
+def _defined_here(kind: type) -> bool:
+    return kind.__module__.startswith(OURS)
+
+
+_is_ours = cast(Callable[[type], bool], lru_cache(maxsize=1024)(_defined_here))
 
 
 def _is_hook(found: object, addon: object, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 
@@ -53,10 +54,17 @@ class RunMaster(DumpMaster):
     async def running(self) -> None:
         """Notify the addons that all is up, as mitmdump does, and the user if ours is not among them."""
         await super().running()
+        leave_out_what_stays()
         if ADDON not in self.addons.lookup:
             logger.warning("akto: nothing is mirrored: none of the scripts has loaded the addon")
         if self._worker is not None and not self.addons.get("errorcheck").logger.has_errored:
             self._worker.ready()
+
+
+def leave_out_what_stays() -> None:
+    """Keep the garbage collector from walking through all that was loaded at the start, at each full collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def leave_out_checks() -> None:

@@ -81,7 +81,7 @@ ENDED_BY_AN_ERROR = Story(
 SHOWN_WITHOUT_OUR_FRAMES = Story(
     [
         addon(kind, request=Hook(form))
-        for kind in ("bundled", "ours", "bare")
+        for kind in ("bundled", "ours", "ours list", "bare")
         for form in ("raises", "awaits and raises")
     ],
     ["request"],
@@ -93,7 +93,16 @@ REPLACED_ON_THE_WAY = Story(
     ],
     ["request", "request"],
 )
-NOT_CALLABLE = Story([addon(kind, request=Hook("is a text")) for kind in ("bundled", "bare")], ["request"])
+NOT_CALLABLE = Story(
+    [
+        *(addon(kind, request=Hook("is a text")) for kind in ("bundled", "bare")),
+        addon("ours list", request=CALLED),
+        addon("ours", 2, request=Hook("is a text")),
+        addon("ours list", request=CALLED),
+        addon("ours", 4, request=Hook("is a module")),
+    ],
+    ["request"],
+)
 CHILDREN_BEFORE_SIBLINGS = Story(
     [
         addon("bundled list", request=CALLED),
@@ -119,7 +128,9 @@ JOINED_BY_A_STRANGER = Story(
 ENDED_WITHIN_A_FAMILY = Story(
     [
         addon("list"),
-        *(addon(kind, 0, request=Hook("raises")) for kind in ("ours", "ours")),
+        addon("ours list", 0),
+        addon("ours", 1, request=Hook("raises")),
+        addon("ours", 1, request=CALLED),
         addon("ours", request=CALLED),
     ],
     ["request"],
@@ -163,4 +174,4 @@ def test_stories_reach_everything() -> None:
     shown = [
         each for each in seen(SHOWN_WITHOUT_OUR_FRAMES, TableManager) if isinstance(each, tuple) and each[0] == "log"
     ]
-    assert [each[3] for each in shown] == [["quick", "end"], ["slow", "end"]] * 3
+    assert [each[3] for each in shown] == [["quick", "end"], ["slow", "end"]] * 4

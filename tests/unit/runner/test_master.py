@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import inspect
 import logging
 from collections.abc import Iterator
@@ -48,6 +49,19 @@ def test_a_known_mitmproxy_gets_the_table() -> None:
     """This mitmproxy is one of those that the tests have compared with, or the comparison has to be reviewed."""
     assert known.is_known(), known.digest()
     assert made() == (TableManager, QuickOptions, [str(ADDON)])
+
+
+def test_what_was_loaded_at_the_start_is_left_out_of_collections() -> None:
+    """What is made later is collected as before."""
+    master.leave_out_what_stays()
+    try:
+        assert gc.get_freeze_count() > 10_000
+        ring: list[object] = []
+        ring.append(ring)
+        del ring
+        assert gc.collect() >= 1
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.usefixtures("another_mitmproxy")
