@@ -93,6 +93,8 @@ parity: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --processes 2
+	$(BIN)/python -m benchmarks steady
 
 kills: $(STAMP)
 	$(BIN)/python -m tests.faults.kills 100

@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bodies, instructions, outage, sampling, sizing, sse, throughput
+from benchmarks import bodies, instructions, outage, sampling, sizing, sse, steady, throughput
 from benchmarks.workerd import Rig
 
 SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
 RIG = "throughput: a script that runs Akto's Worker in workerd, as a mode of its own; left out if it is not there"
 MODULES = "throughput: the folder whose node_modules has Miniflare, for --rig (default: %(default)s)"
 
-SECTIONS = ("throughput", "instructions", "sizing", "bodies", "sse", "outage", "sampling")
+SECTIONS = ("throughput", "instructions", "sizing", "steady", "bodies", "sse", "outage", "sampling")
+
+HEADING = "### "
 
 START, END = "<!-- bench -->", "<!-- /bench -->"
 
@@ -30,6 +32,7 @@ def main() -> None:
         "throughput": lambda: throughput.report(args.rounds, args.requests, dict(args.script), _rig(args)),
         "instructions": lambda: instructions.report(args.counted),
         "sizing": lambda: sizing.report(args.requests),
+        "steady": lambda: steady.report(args.steadily),
         "bodies": lambda: bodies.report(args.megabytes),
         "sse": lambda: sse.report(args.streams, args.seconds),
         "outage": lambda: outage.report(args.turns, args.burst),
@@ -45,7 +48,7 @@ def main() -> None:
 
 
 def between_marks(document: str, text: str) -> str:
-    """Return a document with `text` in the place of what stood between the marks.
+    """Return a document with sections in the place of those of the same titles between the marks, and new ones last.
 
     Raises:
         ValueError: the document has no marks.
@@ -54,7 +57,15 @@ def between_marks(document: str, text: str) -> str:
     _, end, after = rest.partition(END)
     if not end:
         raise ValueError(f"the file holds no {START} and {END}")
-    return f"{before}{start}\n{text}{end}{after}"
+    kept = _sections(rest.partition(END)[0]) | _sections(text)
+    together = "\n\n".join(kept.values())
+    return f"{before}{start}\n{together}\n{end}{after}"
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Return sections by their titles."""
+    parts = [HEADING + part.strip() for part in f"\n{text}".split(f"\n{HEADING}")[1:]]
+    return {part.partition("\n")[0]: part for part in parts}
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -68,6 +79,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="throughput: requests a mode in a round; sizing: a run (default: %(default)s)",
     )
     add("--counted", default=200, help="instructions: requests whose instructions are counted (default: %(default)s)")
+    add("--steadily", default=300_000, help="steady: requests (default: %(default)s)")
     add("--megabytes", nargs="+", default=[10, 200], help="bodies: sizes (default: 10 200)")
     add("--streams", default=1000, help="sse: how many at once (default: %(default)s)")
     add("--seconds", default=20, help="sse: how long (default: %(default)s)")
@@ -78,7 +90,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--rig", type=Path, metavar="FILE.mjs", help=RIG)
     add("--modules", type=Path, default=Path(), metavar="DIR", help=MODULES)
     add("--out", type=Path, metavar="FILE.md", help="write the tables there, too")
-    add("--into", type=Path, metavar="FILE.md", help=f"write the tables there between {START} and {END}")
+    add("--into", type=Path, metavar="FILE.md", help=f"replace the tables there between {START} and {END}")
     return parser.parse_args(argv)
 
 

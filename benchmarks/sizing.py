@@ -8,6 +8,7 @@ import socket
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from benchmarks import load, peers, proxies, table
@@ -22,8 +23,6 @@ HEAD = ("", "CPU a request, ms", "requests/s and core", "requests/s here", "load
 
 JSON = "/json"
 LARGE = "/bytes?n=65536&type=application/json"
-
-IDLE = (1000, 2000)
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,10 @@ def report(requests: int) -> str:
     Args:
         requests: of each run.
     """
-    with peers.running_ingestion() as ingestion, peers.running_target() as target:
+    with _many_files(), peers.running_ingestion() as ingestion, peers.running_target() as target:
         cases = [case for case in CASES if case.scheme == "http" or load.speaks_tls()]
         rows = [_row(case, _measured(case, target, ingestion, requests)) for case in cases]
-        idle = _idle(target, ingestion)
+        open_rows = [_open_row(kind, target, ingestion) for kind in KINDS]
     return "\n\n".join(
         [
             "### Sizing",
@@ -77,7 +76,8 @@ def report(requests: int) -> str:
             "core follow from the CPU time. Load generator, target and proxy share the cores here; the share is of the "
             "CPU time of load generator and proxy.",
             table.render(HEAD, rows),
-            idle,
+            "Connections that stay open, their connections to the target included:",
+            table.render(OPEN_HEAD, open_rows),
         ]
     )
 
@@ -120,30 +120,59 @@ def _row(case: Case, runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _idle(target: int, ingestion: Ingestion) -> str:
-    """Return what connections cost that are kept and not used, each with its connection to the target."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+@dataclass(frozen=True)
+class Kind:
+    """Connections that stay open.
+
+    Attributes:
+        name: for the table.
+        most: how many are opened, in two halves.
+        path: what each asks for once.
+        until: ends what has come before the next one is opened.
+    """
+
+    name: str
+    most: int
+    path: str
+    until: bytes
+
+
+KINDS = (
+    Kind("idle keep-alive connections", 2000, JSON, peers.JSON_BODY),
+    Kind("live event streams", 1000, "/events?after_ms=3600000&every_ms=3600000", b"data: "),
+)
+
+OPEN_HEAD = ("", "open", "memory each, KiB", "each of the first half", "each of the second half")
+
+
+def _open_row(kind: Kind, target: int, ingestion: Ingestion) -> list[str]:
+    """Return what connections cost that stay open, each with its connection to the target."""
     with _running(1, target, ingestion) as proxy, ExitStack() as stack:
-        load.run(proxy.port, WARM_UP)
+        load.run(proxy.port, WARM_UP, path=JSON)
         memory = [proxy.memory_mib()]
-        for more in (IDLE[0], IDLE[1] - IDLE[0]):
-            for _ in range(more):
-                stack.enter_context(_kept(proxy.port))
+        for _ in range(2):
+            for _ in range(kind.most // 2):
+                stack.enter_context(_kept(proxy.port, kind))
             memory.append(proxy.memory_mib())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    first, whole = ((each - memory[0]) * 1024 / count for each, count in zip(memory[1:], IDLE, strict=True))
-    return (
-        f"{IDLE[1]} connections that are kept and not used hold {whole:.0f} KiB each, the first {IDLE[0]} of them "
-        f"{first:.0f} KiB each, their connections to the target included."
-    )
+    halves = [(after - before) * 1024 / (kind.most // 2) for before, after in pairwise(memory)]
+    return [kind.name, str(kind.most), *(f"{each:.0f}" for each in (sum(halves) / 2, *halves))]
 
 
 @contextmanager
-def _kept(port: int) -> Generator[None]:
+def _many_files() -> Generator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def _kept(port: int, kind: Kind) -> Generator[None]:
     with contextlib.closing(socket.create_connection(("127.0.0.1", port), 60)) as client:
-        client.sendall(b"GET /json HTTP/1.1\r\nhost: a\r\n\r\n")
+        client.sendall(f"GET {kind.path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
         answer = b""
-        while not answer.endswith(peers.JSON_BODY):
+        while kind.until not in answer:
             answer += client.recv(65536)
         yield

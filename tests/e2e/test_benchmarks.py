@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import instructions, table, throughput
+from benchmarks import instructions, steady, table, throughput
 from benchmarks.__main__ import _parse, between_marks
 from benchmarks.load import Load, Timing, percentile, summary
 from benchmarks.memory import Run
@@ -39,9 +39,12 @@ def test_table_is_markdown() -> None:
 
 
 def test_tables_go_between_the_marks() -> None:
-    """What stood between the marks is replaced, and nothing else; a file without marks is an error."""
-    document = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n"
-    assert between_marks(document, "new\n") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb\n"
+    """Sections of the same title are replaced, new ones follow, and nothing else changes; no marks are an error."""
+    document = "a\n<!-- bench -->\n### One\n\nold\n\n### Two\n\ntwo\n<!-- /bench -->\nb\n"
+    sections = "### One\n\nnew\n\n### Two\n\ntwo\n\n### Three\n\nthree\n"
+    expected = f"a\n<!-- bench -->\n{sections}<!-- /bench -->\nb\n"
+    assert between_marks(document, "### One\n\nnew\n\n### Three\n\nthree\n") == expected
+    assert between_marks(expected, sections) == expected
     with pytest.raises(ValueError, match="the file holds no <!-- bench -->"):
         between_marks("nothing here", "new\n")
 
@@ -101,6 +104,14 @@ def test_ratios_are_of_processes_side_by_side() -> None:
 ROUNDS = [[(1.0, 3.0), (2.0, 3.0)], [(4.0, 2.0), (4.0, 2.0)]]
 
 
+def test_growth_is_from_after_the_warm_up_to_the_end() -> None:
+    """By medians, so that one part that was disturbed decides nothing."""
+    values = [9.0, 9.0, 2.0, 2.0, 7.0, 9.0, 9.0, 9.0, 9.0, 2.0, 9.0, 2.1]
+    assert steady.growth(values) == pytest.approx(0.05)
+    assert "not within" in steady.verdict([steady.Part(1.0, value) for value in range(100, 112)])
+    assert ", resident memory +0.0%; within 5%." in steady.verdict([steady.Part(1.0, 80.0)] * 12)
+
+
 @pytest.mark.parametrize("missing", ["node", "the script", "Miniflare", ""])
 def test_the_worker_is_left_out_where_it_cannot_run(
     missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -145,7 +156,18 @@ def test_sizing_prints_a_valid_table() -> None:
     rows = _rows(printed)
     assert {"700 bytes", "64 KB", "700 bytes, `--processes 2`"} <= set(rows)
     assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rows.values())
-    assert "2000 connections that are kept and not used hold" in printed
+    assert {"idle keep-alive connections", "live event streams"} <= set(rows)
+    assert all(float(rows[name][2]) > 0 for name in ("idle keep-alive connections", "live event streams"))
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_steady_prints_a_valid_table() -> None:
+    """Each part has its figures, and all entries have arrived."""
+    printed = _run("steady", "--steadily", "2400")
+    assert "2400 of 2400 entries received" in printed
+    assert list(_rows(printed))[-1] == "2,400"
 
 
 @pytest.mark.e2e
