@@ -95,6 +95,7 @@ def test_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.slow  # tests/e2e/test_mitmweb.py runs it in each default run.
 def test_mitmweb(api: str) -> None:
     """mitmweb.sh mirrors while it shows the flows."""
     quiet = ("--set", "web_open_browser=false", "--set", "web_port=0")

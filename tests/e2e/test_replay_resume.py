@@ -23,7 +23,7 @@ from tests.support.replays import COMMAND, NARROW, Slow, check_sum, many, number
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_replay_can_be_resumed(number: signal.Signals, tmp_path: Path) -> None:
     """After Ctrl-C what has been read is sent, the sum adds up, the code is 130; --resume ships exactly the rest."""
     path, slow = many(tmp_path / "flows.mitm", 1000), Slow(after=5)

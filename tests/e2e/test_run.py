@@ -50,11 +50,11 @@ QUICK = [
     ["--version"],
     ["--nonsense"],
     ["-s", "no-such-script.py"],
-    ["-p", "no-number"],
     ["--set", "akto_bodylimit=1", "-p", "0"],
     ["-nr", "FLOWS", "~m", "GET"],
 ]
 MORE = [
+    ["-p", "no-number"],
     ["--options"],
     ["--commands"],
     ["--check"],

@@ -237,7 +237,7 @@ def test_the_proxy_serves_on_with_a_full_disk(tiny: Path) -> None:
             clients.port = proxy.port
             proxy.wait_for("spool cannot be used", 60)
             answered = len(clients.answered)
-            wait_for(lambda: len(clients.answered) > answered + 500, 60)
+            wait_for(lambda: len(clients.answered) > answered + 100, 60)
             clients.stop()
             akto.script = OK
             wait_for(lambda: set(clients.answered) <= set(akto.taken), 90)

@@ -26,7 +26,7 @@ def resident(proxy: Proxy) -> int:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("durability", ["memory", "spill", "disk"])
+@pytest.mark.parametrize("durability", ["memory", pytest.param("spill", marks=pytest.mark.slow), "disk"])
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the figures come from /proc")
 def test_an_outage_is_bounded(tmp_path: Path, durability: str) -> None:
     """Line 2: with Akto hanging, the proxy holds at most what it held when idle, the queue and 40 MB more."""

@@ -72,6 +72,7 @@ def reached(module: str) -> set[str]:
     return found
 
 
+@cache
 def arrows() -> set[tuple[str, str]]:
     """Return which room imports which."""
     pairs = ((room(module), room(other)) for module in MODULES for other in own(module))

@@ -217,7 +217,8 @@ def test_every_library_is_declared() -> None:
     asked |= {"confluent-kafka", "shtab", "pytest", "ruamel.yaml"}
     names = {name.partition(".")[0] for module in MODULES for name in imported(module)}
     foreign = names - sys.stdlib_module_names - {"akto_mirror"}
-    brought = {name: {each.lower().replace("_", "-") for each in packages_distributions()[name]} for name in foreign}
+    installed = packages_distributions()
+    brought = {name: {each.lower().replace("_", "-") for each in installed[name]} for name in foreign}
     assert [name for name in foreign if not asked & brought[name]] == []
     assert "certifi" in foreign
 
