@@ -6,6 +6,9 @@ result.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import TypeVar
+
 import msgspec
 
 from akto_mirror.capture.payload import json
@@ -28,6 +31,8 @@ class _Answer(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(NO_ID)
 
 
+_Read = TypeVar("_Read")
+
 _calls = msgspec.json.Decoder(_Call)
 _answers = msgspec.json.Decoder(_Answer)
 
@@ -38,11 +43,17 @@ def request_id(payload: str) -> bytes:
     Args:
         payload: the request's payload, closed if it was cut.
     """
-    try:
-        found = bytes(_calls.decode(payload).id)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return NO_ID
+    call = _read(_calls, payload.encode("utf-8", "replace"))
+    found = bytes(call.id) if call else NO_ID
     return NO_ID if found == b"null" else found
+
+
+def _read(decoder: msgspec.json.Decoder[_Read], text: bytes) -> _Read | None:
+    """Decode JSON, lone surrogates and NaN included; None if it is none, or of another shape."""
+    for read in (bytes, json.evened):
+        with suppress(msgspec.DecodeError, RecursionError):
+            return decoder.decode(read(text))
+    return None
 
 
 def render(data: bytes, limit: int, asked: bytes = NO_ID) -> bytes | None:
@@ -118,8 +129,5 @@ def _answering(texts: list[bytes], asked: bytes) -> bytes | None:
 def _answer(text: bytes) -> _Answer | None:
     if b'"result"' not in text and b'"error"' not in text:
         return None
-    try:
-        answer = _answers.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return answer if bytes(answer.result) or bytes(answer.error) else None
+    answer = _read(_answers, text)
+    return answer if answer and (bytes(answer.result) or bytes(answer.error)) else None

@@ -187,6 +187,10 @@ def _why_unread(side: str, payload: str, media: str) -> str:
         return "begins with an XSSI prefix"
     if first in ENDS:
         return _why_json_is_unread(side, payload, media)
+    if first == "<" and "<!DOCTYPE" in payload[:2_000] and "html" not in kind:
+        return "is XML with a DOCTYPE"
+    if "x-www-form-urlencoded" in kind and BARE_PERCENT.search(payload):
+        return "is a form with a % that escapes nothing"
     last = payload.rstrip()
     breaks_off = next((name for name, end in CLOSED.items() if name in kind and not last.endswith(end)), "")
     return f"is {breaks_off} that breaks off" if breaks_off else "is an event stream" if "event-stream" in kind else ""

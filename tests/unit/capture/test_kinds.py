@@ -62,6 +62,8 @@ KINDS = [
     Kind("enc_gzip_big", response=gzip.compress(LONG), coding="gzip"),
     Kind("xssi", response=b")]}',\n{}"),
     Kind("utf16", "application/json; charset=utf-16", '{"a":1}'.encode("utf-16")),
+    Kind("xml_utf16", "application/xml", '<?xml version="1.0" encoding="utf-16"?><r><a>1</a></r>'.encode("utf-16")),
+    Kind("cut_xml_bom", "application/xml", b"\xef\xbb\xbf" + XML),
     Kind("upper_case", "Application/JSON; Charset=UTF-8", b'{"a":1}', "Text/XML", b"<a/>"),
     *(
         Kind(
@@ -106,7 +108,31 @@ def test_what_is_left_out_by_intent(row: dict[str, Any]) -> None:
     assert (DROPPED in kinds) == (not row["taken"])
 
 
-@pytest.mark.parametrize("query", ["next=/health", "file=app.js", "u=/HealthZ&f=a.PNG", "a=b.html?c.css"])
+READ_BY_AKTO = {
+    "json_nan": b'{"a":NaN}',
+    "json_trailing_comma": b'{"a":1,}',
+    "json_single_quotes": b"{'a':1}",
+    "json_lone_surrogate": b'{"a":"\\ud800"}',
+    "json_ctrl": b'{"a":"x\x01y"}',
+    "json_dupkeys": b'{"a":1,"a":"x"}',
+    "json_floats": b'{"f":1.0e5}',
+    "ndjson_req": b'{"a":1}\n{"a":2}\n',
+    "jsonseq": b'\x1e{"i":1}\n\x1e{"i":2}\n',
+}
+
+
+@pytest.mark.parametrize("name", READ_BY_AKTO)
+def test_what_the_runtime_reads_passes_as_it_is(name: str) -> None:
+    """The runtime is more lenient than parsers are."""
+    body = READ_BY_AKTO[name]
+    made = captured(Kind(name, request=body, response=body))
+    assert (made.entry.requestPayload, made.entry.responsePayload) == (body.decode(), body.decode())
+    assert (made.repairs, concerns(json.loads(made.encoded))) == ((), [])
+
+
+@pytest.mark.parametrize(
+    "query", ["next=/health", "file=app.js", "u=/HealthZ&f=a.PNG", "a=b.html?c.css", "x=1?y=2", "a=%zz"]
+)
 def test_no_query_drops_an_entry(query: str) -> None:
     """It is written so that the runtime's filter passes it over."""
     assert concerns(json.loads(captured(Kind("plain"), b"/a?" + query.encode()).encoded)) == []

@@ -35,6 +35,14 @@ def test_the_event_that_answers(newline: str, before: list[str]) -> None:
     assert render(": ping" + newline * 2 + stream(*before, ANSWER, newline=newline), b"1") == ANSWER
 
 
+@pytest.mark.parametrize("value", ['"\\ud800"', '"\\\\ud800"', "[NaN, -Infinity]", '{"a":"\\uDFFF\\u00e9"}'])
+def test_an_answer_that_strict_parsers_refuse(value: str) -> None:
+    """JavaScript writes lone surrogates, Python writes NaN; the request may hold them too."""
+    answer = f'{{"jsonrpc":"2.0","id":1,"result":{value}}}'
+    assert render(stream(PROGRESS, answer), b"1") == answer
+    assert events.request_id(f'{{"id":1,"method":"m","params":{value}}}') == b"1"
+
+
 @pytest.mark.parametrize("asked", [b'"1"', b"2", b"1.0"])
 def test_ids_are_compared_as_they_are_written(asked: bytes) -> None:
     """`1` is not `"1"`; without an answer all events are shown."""
