@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bodies, instructions, outage, sampling, sizing, sse, steady, throughput
+from benchmarks import bodies, delivery, instructions, outage, sampling, sizing, sse, steady, throughput
 from benchmarks.workerd import Rig
 
 SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
 RIG = "throughput: a script that runs Akto's Worker in workerd, as a mode of its own; left out if it is not there"
 MODULES = "throughput: the folder whose node_modules has Miniflare, for --rig (default: %(default)s)"
 
-SECTIONS = ("throughput", "instructions", "sizing", "steady", "bodies", "sse", "outage", "sampling")
+SECTIONS = ("throughput", "instructions", "sizing", "steady", "bodies", "sse", "outage", "sampling", "delivery")
 
 HEADING = "### "
 
@@ -37,6 +37,7 @@ def main() -> None:
         "sse": lambda: sse.report(args.streams, args.seconds),
         "outage": lambda: outage.report(args.turns, args.burst),
         "sampling": lambda: sampling.report(args.exchanges),
+        "delivery": delivery.report,
     }
     wanted = [measure() for name, measure in sections.items() if args.what in (name, "all")]
     text = "\n\n".join(wanted) + "\n"

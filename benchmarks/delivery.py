@@ -1,10 +1,9 @@
-"""CPU time of the delivery an entry, over HTTP and to Kafka: `python -m benchmarks.delivery`."""
+"""CPU time of the delivery an entry, over HTTP and to Kafka."""
 
 from __future__ import annotations
 
 import multiprocessing
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from akto_mirror.delivery.sinks.base import Sink
 from akto_mirror.delivery.sinks.http import HttpSink
 from akto_mirror.delivery.sinks.kafka import KafkaSink
 from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from benchmarks import table
 from tests.faults.server import FaultServer
 from tests.support.kafka import TOPIC, Broker
 
@@ -47,8 +47,8 @@ def serve(pipe: Connection) -> None:
         threading.Event().wait()
 
 
-def main() -> int:
-    """Print the medians of the rounds, in turns."""
+def report() -> str:
+    """Measure in turns and return the section."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
     process.start()
@@ -67,11 +67,9 @@ def main() -> int:
                 found[name].append(cpu(to, batch))
                 to.close()
     process.terminate()
-    sys.stdout.write("| sink | CPU of the delivery an entry, µs |\n| --- | ---: |\n")
-    for name, values in found.items():
-        sys.stdout.write(f"| {name} | {statistics.median(values):.1f} |\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    rows = [[name, f"{statistics.median(values):.1f}"] for name, values in found.items()]
+    measured = (
+        f"{table.machine()}. Batches of {BATCH} entries of about 1.5 KB, {BATCHES} in each of {ROUNDS} runs, in turns; "
+        "service and broker in other processes; medians."
+    )
+    return f"### Delivery\n\n{measured}\n\n{table.render(['sink', 'CPU time of the delivery an entry, µs'], rows)}"
