@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from itertools import islice
 
-from akto_mirror.capture.payload import grpc, json, media, multipart, protobuf
+from akto_mirror.capture.payload import grpc, media, multipart, protobuf
 from akto_mirror.capture.payload.leaves import Change, Place, splice
+from akto_mirror.capture.redaction import gate
 from akto_mirror.capture.redaction.look import MASK, Look
 
 # Fields and parts that are rewritten one by one; a payload with more of them is hidden unread.
 MOST_FIELDS = 2_000
 MOST_PARTS = 512
+MOST_EVENT_LINES = 500
 
 EVENT_LINE = re.compile(rb"[ \t\r\n]*(?:data|event|id|retry)?:")
+EVENT_SEPARATORS = (b"\n\n", b"\r\n\r\n")
 EVENT_ENDS = re.compile(rb"\r?\n\r?\n")
 PART_LINE = re.compile(rb"\r\n|\n|\r")
 DISPOSITION_NAME = re.compile(rb"(?i)(?<![\w-])name\*?[ \t]*=[ \t]*(?:\"((?:[^\"\\\r\n]|\\.)*)|([^;\s\"]+))")
@@ -110,28 +113,47 @@ def are_events(data: bytes, content_type: str) -> bool:
     return "event-stream" in content_type or EVENT_LINE.match(data) is not None
 
 
-def events(data: bytes, look: Look) -> bytes:
-    """Look into the data of each event, joined as the WHATWG's standard has it (section 9.2.6)."""
-    out, done = list[bytes](), 0
-    for end in EVENT_ENDS.finditer(data):
-        out += (_event(data[done : end.start()], look), end[0])
-        done = end.end()
-    return b"".join((*out, _event(data[done:], look)))
+def events(data: bytes, places: Sequence[gate.Place], look: Look) -> bytes:
+    """Look into the events with places in them; their data is joined as in WHATWG's standard, section 9.2.6."""
+    changes, done = list[Change](), 0
+    for place in places:
+        if place.start < done:
+            continue
+        start = max(done, *(_behind(data, end, done, place.start) for end in EVENT_SEPARATORS))
+        while start < place.end:
+            end = EVENT_ENDS.search(data, max(start, place.start))
+            done = end.start() if end else len(data)
+            changes.append(Change(start, done, _event(data[start:done], look)))
+            start = end.end() if end else len(data)
+            if look.hidden.is_spent:
+                return splice(data, [*changes, Change(done, len(data), MASK)])
+    return splice(data, changes)
+
+
+def _behind(data: bytes, mark: bytes, start: int, end: int) -> int:
+    """Return where the text behind the last mark begins; the start if there is none."""
+    found = data.rfind(mark, start, end)
+    return found + len(mark) if found >= 0 else start
 
 
 def _event(block: bytes, look: Look) -> bytes:
     """Look into one event, whose data over several lines is looked into as a whole."""
     lines = PART_LINE.split(block)
     data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    if len(data) < 2:
+        lines = [_event_line(line, look) for line in lines[:MOST_EVENT_LINES]] + [MASK] * (
+            len(lines) > MOST_EVENT_LINES
+        )
+        return b"\n".join(lines) if len(lines) > 1 else lines[0]
     text = b"\n".join(data)
-    if len(data) > 1:
-        new = look.inner(text)
-        if new == text:
-            # Several values, or what only looks like data.
-            return block if json.is_json(text) else look.inner(block)
-        others = [line for line in lines if not line.startswith(b"data:")]
-        return b"\n".join([*map(look.inner, others), *(b"data: " + line for line in new.split(b"\n"))])
-    return b"\n".join(_event_line(line, look) for line in lines) if len(lines) > 1 else _event_line(block, look)
+    new = look.inner(text)
+    others = [line for line in lines if not line.startswith(b"data:")]
+    if len(others) > MOST_EVENT_LINES:
+        others[MOST_EVENT_LINES:] = [MASK]
+    shown = [_event_line(line, look) for line in others]
+    if new == text and shown == others:
+        return block
+    return b"\n".join([*shown, *(b"data: " + line for line in new.split(b"\n"))])
 
 
 def _event_line(line: bytes, look: Look) -> bytes:

@@ -30,6 +30,8 @@ MOST_NOT_DECODED = 16
 # A segment of a path that is no word: /reset-password/9f86d081884c7d65.
 TOKEN = re.compile(rb"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w.~+=-]{16,}")
 
+# Parameters of a segment that are read one by one.
+MOST_PARAMETERS = 200
 WORDS_OF_SEGMENTS = re.compile(rb"[-_]")
 
 SCHEME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{1,30}|AWS4-HMAC-SHA256)[ ]+(?=\S)")
@@ -134,6 +136,8 @@ class Hiding:
     @staticmethod
     def _segment(part: bytes, look: Look) -> bytes:
         """Hide `;name=value` of a segment (RFC 3986, section 3.3)."""
+        if part.count(b";") > MOST_PARAMETERS:
+            return look.inner(part)
         return b";".join(pairs.pair(piece, look) for piece in part.split(b";"))
 
     def headers(self, values: Mapping[str, str]) -> dict[str, str]:
@@ -218,13 +222,17 @@ class Hiding:
 
     def _inner(self, data: bytes, depth: int) -> bytes:
         """Look into a text that stands in another; once many were, those that may hold something are hidden unread."""
-        if not self._hidden.spend():
+        places = self._redaction.gate.places(data)
+        if places and not self._hidden.spend():
             self._hidden.counts["name", "text"] += 1
             return MASK
-        return self._text(data, depth)
+        return self._at(data, places, depth)
 
     def _text(self, data: bytes, depth: int, kind: str = "") -> bytes:
-        places = self._redaction.gate.places(data)
+        return self._at(data, self._redaction.gate.places(data), depth, kind)
+
+    def _at(self, data: bytes, places: list[Place], depth: int, kind: str = "") -> bytes:
+        """Hide at the places of a text, and what shows by itself."""
         is_json = False
         if places:
             data, is_json = self._names(data, places, depth, kind)
@@ -241,7 +249,7 @@ class Hiding:
                 shifted = [Place(max(place.start - begin, 0), place.end - begin) for place in places]
                 return head + json_walk.walk(text, shifted, look), True
             if framed.are_events(data, kind):
-                return framed.events(data, look), False
+                return framed.events(data, places, look), False
             if ("x-www-form-urlencoded" in kind and first not in (b"{", b"[", b"<")) or pairs.is_form(data):
                 return pairs.walk(data, places, look), False
         if markup.may_be(data):

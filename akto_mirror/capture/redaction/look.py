@@ -19,7 +19,7 @@ MADE_UP_JWT = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJyZWRhY3RlZCJ9.cm
 WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
 
 # Texts that are looked into one by one.
-MOST_TEXTS = 800
+MOST_TEXTS = 500
 
 # Levels of strings in strings that are read as what they are, of which base64 takes two; what is deeper is searched as
 # plain text.
@@ -44,6 +44,11 @@ class Hidden:
     def by_name(self, rule: str) -> None:
         """Count a value that was hidden for the name that it stood under."""
         self.counts["name", rule] += 1
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether what follows in the payload is hidden unread."""
+        return self.left < 0
 
     def spend(self) -> bool:
         """Return whether one more text may be looked into."""

@@ -10,7 +10,7 @@ import re
 
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.gate import Place
-from akto_mirror.capture.redaction.look import Look, mask, spliced
+from akto_mirror.capture.redaction.look import MASK, Look, mask, spliced
 from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
 
 TAG = re.compile(rb"""<(/?)([A-Za-z_][^\s/>"'<=]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")
@@ -47,6 +47,9 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     """Hide what has to be hidden between and in tags, and leave the rest as it is."""
     walk_ = _Walk(data, look)
     for place in places:
+        if look.hidden.is_spent:
+            walk_.rest(place.start)
+            break
         walk_.at(place.start)
         if place.end == len(data) and len(data) - place.start > len(data) // 2 and len(places) > 1:
             break
@@ -67,6 +70,11 @@ class _Walk:
         self._done = 0
         self._broken = -1
         self._nexts = dict[bytes, int]()
+
+    def rest(self, place: int) -> None:
+        """Hide all from the tag on that a place is in: there are too many of them."""
+        start = max(self._done, self._data.rfind(b"<", self._done, place + 1))
+        self.changes.append(Change(start, len(self._data), MASK))
 
     def at(self, place: int) -> None:
         """Hide what has to be hidden at a place, unless it was looked at before."""

@@ -16,6 +16,10 @@ IS_FORM = re.compile(rb"[\w.$%+\[\]-]{1,256}=(?!=?\Z)[^\s<>\"{}]*\Z")
 SEMICOLON = b";"
 
 IS_NAME = re.compile(rb"[\w.$%:+-]{1,128}")
+# A pair with more of them is hidden unread.
+MOST_SEMICOLONS = 500
+# Pairs in which values beside names are looked for; what follows more of them is hidden.
+MOST_PAIRS = 2_000
 LAST_PART = re.compile(rb"\w+\]?\Z")
 
 
@@ -36,6 +40,9 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
         text = data[start : done - (end >= 0)]
         changes.append(Change(start, start + len(text), pair(text, look)))
         named |= _named(text, look)
+        if look.hidden.is_spent:
+            changes.append(Change(done, len(data), MASK))
+            break
         if place is last and place.end - place.start > done:
             break
     return _without_values(splice(data, changes), named, look) if named else splice(data, changes)
@@ -44,17 +51,25 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
 def _named(text: bytes, look: Look) -> set[bytes]:
     """Return what `a[0][value]` begins with, if `a[0][name]` is the name of a secret; empty for `name=token`."""
     name, _, value = text.partition(b"=")
-    part = LAST_PART.search(unquote_plus(name.decode("utf-8", "replace")).encode("utf-8", "replace"))
-    is_named = part and names_another(part[0]) and IS_NAME.fullmatch(value) and look.names.of(value)
-    return {part.string[: part.start()]} if part and is_named else set()
+    if not look.names.of(value) or not IS_NAME.fullmatch(value):
+        return set()
+    part = _last_part(name)
+    return {part.string[: part.start()]} if part and names_another(part[0]) else set()
+
+
+def _last_part(name: bytes) -> re.Match[bytes] | None:
+    plain = unquote_plus(name.decode("utf-8", "replace")).encode("utf-8", "replace") if b"%" in name else name
+    return LAST_PART.search(plain)
 
 
 def _without_values(data: bytes, named: set[bytes], look: Look) -> bytes:
     """Hide the values beside names."""
-    out = data.split(b"&")
+    out = data.split(b"&", MOST_PAIRS)
+    if len(out) > MOST_PAIRS:
+        out[-1] = MASK
     for number, text in enumerate(out):
         name, mark, value = text.partition(b"=")
-        part = LAST_PART.search(unquote_plus(name.decode("utf-8", "replace")).encode("utf-8", "replace"))
+        part = _last_part(name)
         if part and value and holds(part[0]) and part.string[: part.start()] in named:
             look.hidden.by_name("pair")
             out[number] = name + mark + mask(value)
@@ -64,6 +79,8 @@ def _without_values(data: bytes, named: set[bytes], look: Look) -> bytes:
 def pair(text: bytes, look: Look) -> bytes:
     """Hide the value of a pair; behind a secret all is hidden up to the next `&`."""
     out = list[bytes]()
+    if text.count(SEMICOLON) > MOST_SEMICOLONS:
+        return MASK
     for each in text.split(SEMICOLON):
         name, mark, value = each.partition(b"=")
         rule = look.names.of(name) if mark else None
