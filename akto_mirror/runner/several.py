@@ -34,9 +34,9 @@ def supervise(size: int, words: Sequence[str]) -> int:
     """
     if sys.platform != "linux":
         sys.exit(f"{arguments.PROGRAM}: --processes above 1 works on Linux only; leave it out")
-    tell = (lambda _: None) if QUIET.intersection(words) else say
-    tell(supervisor.raise_limit())
-    return asyncio.run(_supervise(size, words, tell))
+    log = (lambda _: None) if QUIET.intersection(words) else say
+    log(supervisor.raise_limit())
+    return asyncio.run(_supervise(size, words, log))
 
 
 def join(argument: WorkerArgument) -> Worker:
@@ -56,8 +56,8 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def _supervise(size: int, words: Sequence[str], tell: Callable[[str], None]) -> int:
+async def _supervise(size: int, words: Sequence[str], log: Callable[[str], None]) -> int:
     def command(number: int, channel: int) -> list[str]:
         return [sys.executable, *FLAGS, *arguments.for_worker(words, WorkerArgument(number, size, channel))]
 
-    return await Supervisor(size, command, tell).run()
+    return await Supervisor(size, command, log).run()

@@ -110,8 +110,8 @@ class Shown(NamedTuple):
 
 def of_head(head: Head) -> Shown:
     """Return what a head shows: status, content types, authentication, query parameters and own headers."""
-    telling = _telling(tuple(head.request))
-    own = {name: value for name in telling if (value := head.request.get(name))} if telling else {}
+    relevant = _relevant(tuple(head.request))
+    own = {name: value for name in relevant if (value := head.request.get(name))} if relevant else {}
     pairs = by_name(parse_pairs(head.query)) if head.query else {}
     found = {
         hash((1, head.status)),
@@ -216,7 +216,7 @@ _few_nested = lru_cache(maxsize=4096)(_nested)
 _known_names: dict[int, tuple[str, ...]] = {}
 
 
-def _telling(names: tuple[str, ...]) -> tuple[str, ...]:
+def _relevant(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of a request's header names whose values may show authentication, or parameters."""
     label = hash(names)
     known = _known_names.get(label)
