@@ -51,15 +51,18 @@ MIRRORING = "with the addon"
 
 RUNNING = "`akto-mirror run`"
 
+# All that can be hidden is looked for.
+REDACTING = tuple(word for what in ("headers", "fields", "values") for word in ("--set", f"akto_redact_{what}=common"))
+
 
 def with_addon(url: str, script: Path = ADDON, name: str = MIRRORING, args: Sequence[str] = ()) -> Mode:
     """Load the addon, or another version of it, and send entries to `url`."""
     return Mode(name, ("-s", str(script), "--set", f"akto_url={url}", *args))
 
 
-def under_run(url: str, processes: int = 1) -> Mode:
+def under_run(url: str, processes: int = 1, name: str = RUNNING, args: Sequence[str] = ()) -> Mode:
     """Run `akto-mirror run`, which loads the addon, and send entries to `url`."""
-    return Mode(RUNNING, ("--set", f"akto_url={url}"), (*RUN, f"--processes={processes}"), processes)
+    return Mode(name, ("--set", f"akto_url={url}", *args), (*RUN, f"--processes={processes}"), processes)
 
 
 def posting_each_flow() -> Mode:

@@ -82,7 +82,9 @@ def _modes(ingestion: Ingestion, scripts: dict[str, Path], *, with_worker: bool)
         PLAIN,
         LISTENING,
         proxies.with_addon(ingestion.url),
+        proxies.with_addon(ingestion.url, name=f"{proxies.MIRRORING}, redacting", args=proxies.REDACTING),
         proxies.under_run(ingestion.url),
+        proxies.under_run(ingestion.url, name=f"{proxies.RUNNING}, redacting", args=proxies.REDACTING),
         *([WORKER] if with_worker else []),
         *(others or [proxies.posting_each_flow()]),
     ]

@@ -86,8 +86,9 @@ def test_throughput_prints_a_valid_table(tools: str, tmp_path: Path) -> None:
     assert out.read_text() == printed
     rows = _rows(printed)
     silent = ["plain mitmdump", "an addon of six empty hooks"]
-    assert list(rows) == [*silent, "with the addon", "`akto-mirror run`", "one POST a flow"]
-    assert [row[-1] for row in rows.values()] == ["none, as it should be"] * 2 + ["all 250"] * 3
+    mirrors = ["with the addon", "with the addon, redacting", "`akto-mirror run`", "`akto-mirror run`, redacting"]
+    assert list(rows) == [*silent, *mirrors, "one POST a flow"]
+    assert [row[-1] for row in rows.values()] == ["none, as it should be"] * 2 + ["all 250"] * 5
     assert all(math.isfinite(float(row[4])) for row in rows.values())
 
 
