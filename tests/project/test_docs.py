@@ -1,4 +1,4 @@
-"""The docs say what is so; `python -m tests.test_docs` writes the lists of options, commands and rooms."""
+"""The docs say what is so; `python -m tests.project.test_docs` writes the lists of options, commands and rooms."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def section(option: Option) -> str:
 
 
 def test_options() -> None:
-    """The page of options is what the declarations say; `python -m tests.test_docs` writes it."""
+    """The page of options is what the declarations say; `python -m tests.project.test_docs` writes it."""
     assert OPTIONS.read_text() == HEAD + "".join(map(section, declarations.OPTIONS))
 
 
@@ -99,7 +99,7 @@ def commands_page() -> str:
 
 
 def test_commands() -> None:
-    """The page of commands is what the parser says; `python -m tests.test_docs` writes it."""
+    """The page of commands is what the parser says; `python -m tests.project.test_docs` writes it."""
     assert COMMANDS.read_text() == commands_page()
 
 
@@ -243,7 +243,7 @@ def page_section(page: str, heading: str) -> str:
 
 
 def test_the_architecture_is_drawn_from_the_code() -> None:
-    """The page shows each room, each arrow between rooms and each module as they are; `-m tests.test_docs` draws it."""
+    """Each room, arrow between rooms and module is shown as it is; `python -m tests.project.test_docs` draws them."""
     assert drawn() in ARCHITECTURE.read_text()
 
 
