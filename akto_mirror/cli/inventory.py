@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """List the API that recorded files show, or describe it in OpenAPI.
 
     Endpoints with templates, typed parameters, request and response schemas merged over all samples, security schemes
-    and examples; queries are always read. Nothing is sent. Exit code 1: something differs from --base, or a file cannot
-    be read.
+    and examples; queries are always read. Nothing is sent. Exit code 1: something differs from --base, which standard
+    output then shows, or a file cannot be read, which is one line of standard error and nothing on standard output.
     """
     from akto_mirror.cli import inventory_report  # noqa: PLC0415 - see the module's docstring
 
