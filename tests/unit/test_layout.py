@@ -83,13 +83,6 @@ unit/config/test_kafka.py
     delivery.sinks.choose
 unit/delivery/sinks/test_http.py
     delivery.sinks.network_errors delivery.sinks.symptoms delivery.sinks.transport
-unit/delivery/spool/test_spool.py
-    delivery.spool.access delivery.spool.errors delivery.spool.file delivery.spool.journal delivery.spool.leases
-    delivery.spool.lock delivery.spool.rows delivery.spool.schema delivery.spool.sessions private_files
-unit/cli/test_spool.py
-    delivery.spool.by_hand delivery.spool.dead_letters
-unit/delivery/test_age.py
-    delivery.spool.view
 e2e/test_demo.py
     cli.demo demo.demo demo.proxy demo.script sample_api
 unit/cli/test_check.py

@@ -102,7 +102,7 @@ def test_every_change_of_what_is_replaced_is_noticed(monkeypatch: pytest.MonkeyP
 def test_filters_become_the_options_that_mitmdump_makes_of_them(words: list[str]) -> None:
     """Compared with the function that mitmdump itself passes to its start."""
     with mock.patch.object(main, "run") as run:
-        cast(Any, main.mitmdump)(words)
+        cast("Any", main.mitmdump)(words)
     (_, make_parser, given_words, extra), _ = run.call_args
     assert (make_parser,) == (cmdline.mitmdump,)
     given = asyncio.run(_options())

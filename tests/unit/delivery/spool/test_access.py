@@ -1,0 +1,97 @@
+"""Delivery contract, line 9: when the disk is left alone, and what is logged of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery.spool.access import BUSY_S, FULL_RETRY_S, RETRY_S, Access
+from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolError, SpoolFull
+from tests.faults.driver import Driver, ok
+
+
+@pytest.mark.parametrize("waits", [1, 4])
+def test_a_short_lock_is_not_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, waits: int
+) -> None:
+    """Line 9: after another process's lock the disk is tried again within seconds; it is logged, once, if it lasts."""
+    monkeypatch.setattr("akto_mirror.delivery.spool.lock.LOCK_S", 0.01)
+    driver = Driver(tmp_path / "spool", Durability.DISK)
+    driver.offer(b"one")
+    driver.clock.now += 2
+    driver.tend()
+    assert driver.spool
+    with contextlib.closing(sqlite3.connect(driver.spool.file, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        driver.offer(b"two")
+        driver.clock.now += 2
+        for _ in range(waits):
+            assert driver.store.can_keep(driver.clock.now)
+            driver.tend()
+            driver.clock.now += driver.store.keeps_in(driver.clock.now)
+    assert driver.clock.now <= 1004 + BUSY_S * (2**waits - 1)
+    driver.tend()
+    assert (driver.counts.spooled, driver.counts.missing) == (2, 0)
+    logged = [record.getMessage() for record in caplog.records if "cannot be used" in record.getMessage()]
+    assert ["locked" in text for text in logged] == [True] * (waits > 1)
+    driver.run(ok)
+    assert sorted(entry for request in driver.requests for entry in request) == [b"one", b"two"]
+
+
+def test_a_full_spool_is_still_read() -> None:
+    """Line 2: a bound that is reached stops only the keeping, until something has left, or for some seconds."""
+    access = Access()
+    access.failed(SpoolFull("full"), 100, is_large=True)
+    assert (access.usable_in(100), access.keeps_in(100)) == (0, FULL_RETRY_S)
+    access.has_room()
+    assert access.keeps_in(100) == 0
+
+
+@pytest.mark.parametrize(("is_large", "usable_in"), [(True, 0), (False, FULL_RETRY_S)])
+def test_a_full_disk_may_still_be_read(is_large: bool, usable_in: float) -> None:
+    """Line 9: unless even a small change had no room."""
+    access = Access()
+    access.failed(NoSpaceError("no room"), 100, is_large=is_large)
+    assert (access.usable_in(100), access.keeps_in(100)) == (usable_in, RETRY_S)
+
+
+def test_a_disk_in_trouble_is_left_alone_unless_there_is_no_choice() -> None:
+    """Line 9: for the length of a pause; at the end of the process it is tried whatever happened before."""
+    access = Access()
+    access.failed(SpoolError("broken"), 100, is_large=True)
+    assert (access.usable_in(100), access.keeps_in(110)) == (RETRY_S, RETRY_S - 10)
+    assert access.usable_in(100 + RETRY_S) == 0
+    access.insist()
+    assert access.keeps_in(100) == 0
+
+
+def test_trouble_is_logged_when_it_begins_and_when_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """Line 9: once each; a small write that works proves nothing."""
+    caplog.set_level("INFO")
+    access = Access()
+    for now in (100, 200):
+        access.failed(SpoolError("broken"), now, is_large=True)
+    access.passed(is_large=False)
+    for _ in range(2):
+        access.passed(is_large=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "akto: the spool cannot be used: broken; entries stay in memory meanwhile",
+        "akto: the spool works again",
+    ]
+
+
+def test_waits_for_a_lock_grow_and_have_a_bound() -> None:
+    """Line 9: they double while the lock lasts, up to the pause after other trouble, and begin again after it."""
+    access, waits = Access(), list[float]()
+    for _ in range(8):
+        access.failed(SpoolBusy("locked"), 0, is_large=True)
+        waits.append(access.usable_in(0))
+    assert waits[:3] == [BUSY_S, 2 * BUSY_S, 4 * BUSY_S]
+    assert waits[-1] == RETRY_S
+    access.passed(is_large=True)
+    access.failed(SpoolBusy("locked"), 0, is_large=True)
+    assert access.usable_in(0) == BUSY_S
