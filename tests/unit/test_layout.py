@@ -57,8 +57,7 @@ unit/capture/test_entry.py
 unit/capture/test_kinds.py
     capture.capture
 unit/config/test_options.py
-    capture.config config.capture_declarations config.declarations config.mistakes config.option
-    config.option_values delivery.sinks.destination
+    capture.config config.capture_declarations config.option
 unit/capture/test_body.py
     capture.payload.codings
 unit/capture/redaction/rules/test_values.py
@@ -66,7 +65,7 @@ unit/capture/redaction/rules/test_values.py
 unit/addon/test_prior_knowledge.py
     cleartext.layer cleartext.flow_control
 unit/cli/test_program.py
-    cli.doctor cli.replay cli.sink cli.terminal
+    cli.doctor cli.replay
 unit/cli/test_inventory.py
     cli.inventory_report
 unit/shown/test_marks.py
@@ -98,19 +97,17 @@ unit/ingestion/entries/test_http_archive.py
     ingestion.entries.curl ingestion.entries.urls
 unit/ingestion/test_inventory.py
     ingestion.samples ingestion.entries.endpoints
-    ingestion.entries.frames ingestion.entries.kinds
-    ingestion.entries.reading ingestion.entries.xml ingestion.views path_templates
+    ingestion.entries.reading ingestion.views
 unit/ingestion/entries/test_shapes.py
     ingestion.entries.formats
 unit/ingestion/openapi/test_document.py
     ingestion.openapi.examples ingestion.openapi.paths ingestion.openapi.schemas ingestion.openapi.security
-    ingestion.openapi.yaml
 unit/ingestion/openapi/test_compare.py
     ingestion.openapi.operations
 e2e/test_framing.py
     lingering.layer lingering.slack
 e2e/test_replay.py
-    replay.dry_run replay.files replay.shipping replay.tally
+    replay.dry_run replay.shipping
 e2e/test_replay_recordings.py
     replay.reader
 unit/replay/test_recording.py

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,29 +11,15 @@ from hypothesis import strategies as st
 
 from akto_mirror.capture import rules
 from akto_mirror.capture.config import Mode
-from akto_mirror.config import mistakes, options
+from akto_mirror.config import options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.option import Option
-from akto_mirror.config.options import WORKER_TAG, Settings
+from akto_mirror.config.options import WORKER_TAG
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.sinks.destination import Destination
+from tests.support.options import DEFAULTS, read, refused
 
-DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}
 INGEST = "/api/ingestData"
-
-
-def read(environ: dict[str, str] | None = None, **changes: Any) -> Settings:
-    """Read the defaults with some changes; names are without their `akto_`."""
-    return options.read(DEFAULTS | {f"akto_{name}": value for name, value in changes.items()}, environ or {})
-
-
-def fault(environ: dict[str, str] | None = None, **changes: Any) -> str:
-    """Return the one line that refuses these values."""
-    with pytest.raises(ConfigError) as caught:
-        read(environ, **changes)
-    line = str(caught.value)
-    assert line.isprintable()
-    return line
 
 
 def test_the_defaults_are_usable() -> None:
@@ -64,128 +47,10 @@ def test_the_defaults_are_usable() -> None:
     )
 
 
-def test_every_option_is_declared_as_mitmproxy_and_users_need_it() -> None:
-    """A name with the addon's prefix, a help of one paragraph, and a default of its type."""
-    for option in OPTIONS:
-        assert re.fullmatch("akto_[a-z0-9_]+", option.name)
-        assert option.help.endswith(".")
-        assert "\n" not in option.help
-        assert isinstance(option.default, option.type if isinstance(option.type, type) else list)
-        assert not option.choices or option.default in option.choices
-
-
-@pytest.mark.parametrize(
-    ("url", "shipped_to"),
-    [
-        ("http://127.0.0.1:9091", f"http://127.0.0.1:9091{INGEST}"),
-        ("http://127.0.0.1:9091/", f"http://127.0.0.1:9091{INGEST}"),
-        ("https://ingest.example.com", f"https://ingest.example.com{INGEST}"),
-        ("HTTP://Ingest.example.com", f"http://Ingest.example.com{INGEST}"),
-        ("https://h/own/path", "https://h/own/path"),
-        ("https://h/own/path?key=1", "https://h/own/path?key=1"),
-        ("https://h?key=1", f"https://h{INGEST}?key=1"),
-        ("https://h/x#part", "https://h/x"),
-        ("http://[::1]:9091", f"http://[::1]:9091{INGEST}"),
-        ("http://bücher.example", f"http://bücher.example{INGEST}"),
-        ("http://example.com.:81", f"http://example.com.:81{INGEST}"),
-        ("http://h:65535", f"http://h:65535{INGEST}"),
-    ],
-)
-def test_a_url_without_a_path_means_akto_s_own(url: str, shipped_to: str) -> None:
-    """The path of the data-ingestion service is filled in; one that is given stays."""
-    assert read(url=url).sink.destination.url == shipped_to
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("user:hunter2@host:9091", "(hidden)@host:9091"),
-        ("http:/user:hunter2@host", "http:/(hidden)@host"),
-        ("HTTP:\\\\user:hunter2@host", r"HTTP:\\\\(hidden)@host"),
-        ("http://user:hunter2@host", "http://(hidden)@host"),
-        ("http://user:hunter2@x@host/?a", "http://(hidden)@host/?(hidden)"),
-        ("ftp://host/?token=hunter2", "ftp://host/?(hidden)"),
-    ],
-)
-def test_what_may_be_secret_in_a_url_is_not_shown(url: str, shown: str) -> None:
-    """Neither user and password nor the query is in the line, wherever the slashes are."""
-    line = fault(url=url)
-    assert "hunter2" not in line
-    assert line.startswith(f"akto_url={shown}: ")
-
-
-def test_a_query_is_not_logged() -> None:
-    """A destination has a text for the log, without the query, in which there may be a key."""
-    assert read(url="https://h/x?token=hunter2").sink.destination.shown == "https://h/x?(hidden)"
-    assert read(url="https://h/x").sink.destination.shown == "https://h/x"
-
-
-def test_a_pipe_is_not_a_file_for_entries(tmp_path: Path) -> None:
-    """A pipe without a reader would stop the sending for ever."""
-    os.mkfifo(tmp_path / "pipe")
-    assert "it is a pipe" in fault(url=f"file://{tmp_path}/pipe")
-
-
-def test_a_file_url_names_a_file(tmp_path: Path) -> None:
-    """Escapes in it are undone; the file need not exist yet."""
-    target = read(url=f"file://{tmp_path}/a%20b.ndjson").sink.destination
-    assert (target.scheme, target.path) == ("file", str(tmp_path / "a b.ndjson"))
-    assert read(url=f"file://localhost{tmp_path}/c").sink.destination.path == str(tmp_path / "c")
-
-
-@pytest.mark.parametrize(
-    ("url", "problem"),
-    [
-        ("nope", "must begin with http://, https://, file:// or kafka://"),
-        ("127.0.0.1:9091", "must begin with http://, https://, file:// or kafka://"),
-        ("ftp://h/x", "must begin with http://, https://, file:// or kafka://"),
-        ("://h", "must begin with http://, https://, file:// or kafka://"),
-        ("http:", "names no host"),
-        ("http://", "names no host"),
-        ("http:///x", "names no host"),
-        ("http://:9091", "names no host"),
-        ("http://[::1", "Invalid IPv6 URL"),
-        ("http://h:x", "its port must be a number from 1 to 65535"),
-        ("http://h:99999", "its port must be a number from 1 to 65535"),
-        ("http://h:0", "its port must be a number from 1 to 65535"),
-        ("http://h:-1", "its port must be a number from 1 to 65535"),
-        ("http://a b/", "not a host name"),
-        ("http://a..b/", "not a host name"),
-        ("http://.example/", "not a host name"),
-        (f"http://{'a' * 64}.example/", "not a host name"),
-        (f"http://{'a.' * 128}example/", "not a host name"),
-        ("http://h/\x1b[31m", "control character"),
-        ("http://h/\nx", "control character"),
-        ("http://h/\udcff", "valid UTF-8"),
-        ("file:relative.ndjson", "with three slashes"),
-        ("file://relative.ndjson", "with three slashes"),
-        ("file://host/x.ndjson", "with three slashes"),
-        ("file:///no-such-folder/x.ndjson", "the folder /no-such-folder does not exist; create it first"),
-        ("file:///", "it is a folder"),
-        ("file:///tmp/%00", "NUL"),
-        ("file:///tmp/a#b.ndjson", "%23"),
-        ("file:///tmp/a?b.ndjson", "%3F"),
-    ],
-)
-def test_an_unusable_url_is_refused(url: str, problem: str) -> None:
-    """The line names the option, the value and what would do."""
-    line = fault(url=url)
-    assert line.startswith("akto_url=")
-    assert problem in line
-
-
-@pytest.mark.parametrize(
-    "url", ["http://user:hunter2@h", "http://hunter2@h", "http://u:hunter2/@h:1", "http://u:hunter2@"]
-)
-def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
-    """A log is no place for it."""
-    assert "hunter2" not in fault(url=url)
-
-
 @pytest.mark.parametrize("token", ["a\nb", "a\r", "a\tb", "\x00", "é", "\udcff"])
 def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str) -> None:
     """A line break at the end is the usual fault."""
-    assert fault(token=f"hunter2{token}").startswith("akto_token=(hidden): ")
+    assert refused(token=f"hunter2{token}").startswith("akto_token=(hidden): ")
 
 
 def test_a_token_is_in_no_representation_of_the_settings() -> None:
@@ -265,7 +130,7 @@ WRONG: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("name", "value", "problem"), WRONG)
 def test_a_wrong_value_is_refused(name: str, value: Any, problem: str) -> None:
     """One line that begins with option and value, and says what would do."""
-    line = fault(**{name: value})
+    line = refused(**{name: value})
     assert line.startswith(f"akto_{name}=")
     assert problem in line
 
@@ -332,100 +197,11 @@ class TestEnvironment:
 
     def test_a_wrong_variable_is_named(self) -> None:
         """Nobody should search the command line for what the environment holds."""
-        assert "AKTO_DATA_INGESTION_URL" in fault({"AKTO_DATA_INGESTION_URL": "nope"})
-        assert "nope" in fault({"AKTO_DATA_INGESTION_URL": "nope"})
-        assert "AKTO_API_TOKEN" in fault({"AKTO_API_TOKEN": "hunter2\n"})
-        assert "hunter2" not in fault({"AKTO_API_TOKEN": "hunter2\n"})
-        assert "AKTO_" not in fault({"AKTO_DATA_INGESTION_URL": "http://h"}, url="nope")
-
-
-def mistaken(texts: dict[str, list[str]] | None = None, values: dict[str, object] | None = None) -> list[str]:
-    """Return the lines about what was given before the addon was loaded."""
-    return [str(found) for found in mistakes.find(texts or {}, values or {})]
-
-
-class TestMistakes:
-    """What mitmproxy would pass over in silence, or fall over."""
-
-    @pytest.mark.parametrize(
-        ("texts", "line"),
-        [
-            ({"akto_bodylimit": ["1"]}, "akto_bodylimit=1: no such option; is akto_body_limit meant?"),
-            ({"akto_": []}, "akto_=: no such option"),
-            ({"akto_zzzzzzzz": ["1", "2"]}, "akto_zzzzzzzz=1, 2: no such option"),
-            ({"akto_tokn": ["hunter2"]}, "akto_tokn=(hidden): no such option; is akto_token meant?"),
-            ({"akto_toekn": ["hunter2"]}, "akto_toekn=(hidden): no such option; is akto_token meant?"),
-            ({"AKTO_TOKEN": ["hunter2"]}, "AKTO_TOKEN=(hidden): no such option; is akto_token meant?"),
-            ({"Akto_url": ["http://h"]}, "Akto_url=http://h: no such option; is akto_url meant?"),
-            ({"aktourl": ["u:hunter2@h"]}, "aktourl=(hidden)@h: no such option; is akto_url meant?"),
-            ({"akto_api_key": ["hunter2"]}, "akto_api_key=(hidden): no such option"),
-            ({"akto_body_limit": ["abc"]}, "akto_body_limit=abc: it must be a whole number"),
-            ({"akto_body_limit": ["1.5"]}, "akto_body_limit=1.5: it must be a whole number"),
-            ({"akto_body_limit": [""]}, "akto_body_limit=: it must be a whole number"),
-            ({"akto_body_limit": []}, "akto_body_limit=: it must be a whole number"),
-            ({"akto_body_limit": ["1", "2"]}, "akto_body_limit=1, 2: it is given more than once"),
-            ({"akto_token": ["hunter1", "hunter2"]}, "akto_token=(hidden): it is given more than once"),
-            ({"akto_include_query": ["yes"]}, "akto_include_query=yes: it must be true or false"),
-            ({"akto_url": ["a\nb", "c"]}, r"akto_url=a\nb, c: it is given more than once"),
-        ],
-    )
-    def test_on_the_command_line(self, texts: dict[str, list[str]], line: str) -> None:
-        """Unknown names, numbers that are none, and values that are given twice."""
-        (found,) = mistaken(texts)
-        assert found.startswith(line)
-
-    @pytest.mark.parametrize(
-        "texts",
-        [
-            {"akto_body_limit": ["-1"]},
-            {"akto_include_query": ["true"]},
-            {"akto_include_query": []},
-            {"akto_include_query": ["toggle"]},
-            {"akto_routes": ["a.test/*", "b.test/*"]},
-            {"akto_routes": []},
-            {"akto_url": []},
-            {"listen_prt": ["1"]},
-        ],
-    )
-    def test_what_mitmproxy_can_parse_is_left_to_later(self, texts: dict[str, list[str]]) -> None:
-        """Whether a value makes sense is another question, and other addons' options are not ours."""
-        assert mistaken(texts) == []
-
-    @pytest.mark.parametrize(
-        ("name", "value", "kind"),
-        [
-            ("akto_url", 5, "a text"),
-            ("akto_url", None, "a text"),
-            ("akto_url", ["http://h"], "a text"),
-            ("akto_tag", {"service": "x"}, "a text"),
-            ("akto_body_limit", "many", "a whole number"),
-            ("akto_body_limit", 1.5, "a whole number"),
-            ("akto_body_limit", True, "a whole number"),
-            ("akto_include_query", "yes", "true or false"),
-            ("akto_include_query", 1, "true or false"),
-            ("akto_routes", "*.example.com/*", "a list of texts"),
-            ("akto_routes", [1, 2], "a list of texts"),
-            ("akto_routes", {"a": "b"}, "a list of texts"),
-            ("akto_routes", None, "a list of texts"),
-        ],
-    )
-    def test_a_value_of_a_wrong_type_in_a_configuration_file(self, name: str, value: object, kind: str) -> None:
-        """YAML knows types, and each option has one."""
-        (line,) = mistaken(values={name: value})
-        assert line.startswith(f"{name}=")
-        assert line.endswith(f"it must be {kind}")
-
-    @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-    def test_defaults_in_a_configuration_file_are_not_mistakes(self, option: Option) -> None:
-        """What `mitmdump --options` prints can be used."""
-        assert mistaken(values={option.name: option.default}) == []
-
-    @given(st.dictionaries(st.sampled_from([*DEFAULTS, "akto_x", "other"]), st.lists(st.text(max_size=5), max_size=3)))
-    def test_any_text_gives_lines_or_nothing(self, texts: dict[str, list[str]]) -> None:
-        """It never raises, and each option is complained about once at most."""
-        lines = mistaken(texts)
-        assert all(line.isprintable() for line in lines)
-        assert len({line.partition("=")[0] for line in lines}) == len(lines)
+        assert "AKTO_DATA_INGESTION_URL" in refused({"AKTO_DATA_INGESTION_URL": "nope"})
+        assert "nope" in refused({"AKTO_DATA_INGESTION_URL": "nope"})
+        assert "AKTO_API_TOKEN" in refused({"AKTO_API_TOKEN": "hunter2\n"})
+        assert "hunter2" not in refused({"AKTO_API_TOKEN": "hunter2\n"})
+        assert "AKTO_" not in refused({"AKTO_DATA_INGESTION_URL": "http://h"}, url="nope")
 
 
 def refusal(changes: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -12,15 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from akto_mirror import path_templates
 from akto_mirror.ingestion import filters, inventory, views
 from akto_mirror.ingestion import samples as samples_of
-from akto_mirror.ingestion.entries import fields, frames, kinds, shapes, xml
+from akto_mirror.ingestion.entries import fields, kinds, shapes, xml
 from akto_mirror.ingestion.entries.endpoints import Endpoint
 from akto_mirror.ingestion.entries.shapes import Learner, Room, Shape
 from akto_mirror.ingestion.inventory import Inventory
-from tests.support.grpcframes import frame
-from tests.support.hostile import ANY_TEXT, ENTRIES, HOSTILE, JSON_VALUES, delimited, varint
+from tests.support.hostile import ANY_TEXT, ENTRIES, HOSTILE, JSON_VALUES
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -71,47 +68,6 @@ def learned(payload: str, content_type: str = "application/json") -> list[Shape]
 
 
 @pytest.mark.parametrize(
-    "segment",
-    [
-        *("0", "17", "-3", "1,2,3", "18446744073709551616", UUID, UUID.upper(), UUID.replace("-", "")),
-        *("deadbeefdeadbeef", "4bf92f3577b34da6a3ce929d0e0e4736", ULID, ULID.lower(), "cus_NffrFeUfNV2Hib"),
-        *("ann@example.com", "ann%40example.com", "2024-01-31", "2024-01-31T10:20:30Z", "192.168.10.12", "AB-12345"),
-        *("xJ3kQ9vT2mZ7pL5w", "1a2b3c4d5e6f7g8h9", "x" * 101),
-    ],
-)
-def test_ids_are_folded(segment: str) -> None:
-    """Numbers, UUIDs, hashes, ULIDs, tokens, addresses and dates are ids."""
-    assert path_templates.fold_path(f"/v1/{segment}/items") == "/v1/{id}/items"
-
-
-@pytest.mark.parametrize(
-    "segment",
-    [
-        *("", "orders", "v1", "v2.0.1", "v1beta1", "oauth2", "s3", "utf-8", "sha-256", "deadbeef", "@types", "{id}"),
-        *("shop.Stock", "how-to-build-an-api", "internationalization", "base64", "step-1", "getOrderById2", "%20"),
-    ],
-)
-def test_words_are_not_folded(segment: str) -> None:
-    """What a person would have named stays, digits or not."""
-    assert path_templates.fold_path(f"/a/{segment}/b") == f"/a/{segment}/b"
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/img/1234.png", "/img/{id}.png"),
-        (f"/files/report-{UUID}.pdf", "/files/report-{id}.pdf"),
-        ("/" + "a/" * 40, "/" + "a/" * 31 + "…"),
-        ("", ""),
-        ("*", "*"),
-    ],
-)
-def test_the_rest_of_a_path_stays(path: str, expected: str) -> None:
-    """Extensions and words around a UUID are kept, and a path without end is cut."""
-    assert path_templates.fold_path(path) == expected
-
-
-@pytest.mark.parametrize(
     ("payload", "content_type", "expected"),
     [
         ('{"a":1,"b":{"c":"x","d":null},"e":1.5,"f":true}', "application/json",
@@ -153,38 +109,9 @@ def test_xml_entities_are_not_expanded() -> None:
     assert types(bomb, "application/xml") == {"a": "string"}
 
 
-def test_grpc_messages_are_counted_and_their_fields_numbered() -> None:
-    """Frames are counted, and fields without a schema go by number and wire type."""
-    inner = b"\x08\x07" + delimited(2, b"\xff\x00\x01")
-    message = varint(1 << 3) + varint(300) + delimited(2, b"lamp") + delimited(3, inner) + b"\x25abcd"
-    read = frames.read(b64encode(frame(message) * 2).decode())
-    assert read is not None
-    assert read[:4] == (2, 2 * len(message), False, False)
-    named = {name: shapes.type_names(bits) for name, bits in read.fields}
-    assert named == {
-        "1": ["integer"], "2": ["string"], "3": ["message"], "3.1": ["integer"], "3.2": ["bytes"], "4": ["number"]
-    }  # fmt: skip
-
-
-def test_grpc_bodies_that_are_cut_or_compressed_say_so() -> None:
-    """The limit on bodies cuts the last message off; compressed ones are counted and not read."""
-    cut = frames.read(b64encode(frame(b"\x08\x07") + frame(b"\x08\x07")[:-1]).decode())
-    packed = frames.read(b64encode(frame(b"\x1f\x8b\x08", flag=1)).decode())
-    assert cut is not None
-    assert packed is not None
-    assert (cut.messages, cut.cut, cut.compressed) == (2, True, False)
-    assert (packed.messages, packed.compressed, packed.fields) == (1, True, ())
-
-
 def test_a_parameter_makes_no_grpc() -> None:
     """What only has gRPC's name in its content type is what it is."""
     assert fields.read_payload('{"a":1}', "application/json; v=grpc")[0] == "json"
-
-
-@pytest.mark.parametrize("payload", ["", "\0\0\0\0\2\x08\x07", "not base64!", b64encode(b"ab").decode(), "é"])
-def test_grpc_text_that_is_not_base64_of_frames_is_not_read(payload: str) -> None:
-    """The Worker's UTF-8 text of a gRPC body shows nothing."""
-    assert frames.read(payload) is None
 
 
 def kind_of(payload: object = "", path: str = "/x", **changes: Any) -> tuple[list[str], list[str]]:
@@ -356,15 +283,6 @@ def test_no_entry_makes_it_raise(entries: list[dict[str, Any]], words: str) -> N
     assert sum(endpoint.count for endpoint in made.search().endpoints) == len(entries)
     message = [views.detail(endpoint, made.samples(endpoint)) for endpoint in made.search().endpoints]
     assert msgspec.json.decode(msgspec.json.encode([message, views.listing(made, words=words)]))
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.text("/ab1-_.%{}@é", max_size=80))
-def test_folding_is_done_once_and_for_all(path: str) -> None:
-    """A folded path is not folded any further, and keeps its number of segments."""
-    once = path_templates.fold_path(path)
-    assert path_templates.fold_path(once) == once
-    assert once.count("/") == min(path.count("/"), path_templates.MAX_SEGMENTS)
 
 
 @settings(max_examples=100, deadline=None)

@@ -283,24 +283,3 @@ def test_every_inventory_makes_a_valid_document(entries: list[dict[str, Any]]) -
     validate(document)
     text = yaml.dump(document)
     assert YAML(typ="safe", pure=True).load(text) == document
-
-
-# What a reader of YAML could take for something else.
-SCALARS = ["yes", "null", "1e3", "0x1f", "1_000", "2024-01-01", "- a", "a: b", "a #b", "~", "=", "<<", "12:30"]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
-    | st.sampled_from(SCALARS),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
-    max_leaves=15,
-)  # fmt: skip
-
-
-@settings(max_examples=300, deadline=None)
-@given(JSON)
-def test_yaml_is_read_as_what_it_was(value: Any) -> None:
-    """By a reader of YAML 1.1 and one of 1.2, and nothing in it turns a screen round."""
-    text = yaml.dump(value)
-    assert pyyaml.safe_load(text) == value
-    assert YAML(typ="safe", pure=True).load(text) == value
-    assert not any(char in text for char in "\u202e\u2066\x1b\x85\u2028")

@@ -1,0 +1,71 @@
+"""What all commands have in common: lines on standard output, tokens, and the way to the addon."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+import pytest
+
+from akto_mirror.cli import program, terminal
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_person_who_runs_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the environment's own settings for Akto out of the tests."""
+    for name in (terminal.URL_VARIABLE, terminal.TOKEN_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+
+
+def one_error(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line on standard error; nothing else may have been said."""
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("akto-mirror ")
+    return err
+
+
+@pytest.mark.parametrize("token", ["line\nbreak", "caf\xe9", "\x1b[31m"])
+@pytest.mark.parametrize("argv", [["sink", "--port", "0"], ["check", "http://127.0.0.1:9"]])
+def test_a_token_that_no_header_can_carry_is_refused_unseen(
+    token: str, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the setting, never the token."""
+    assert program.main([*argv, "--token", token]) == 2
+    error = one_error(capsys)
+    assert terminal.TOKEN_VARIABLE in error
+    assert token not in error
+
+
+def test_the_addon_path_is_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    """`addon-path` prints the absolute path of akto_addon.py and nothing else."""
+    assert program.main(["addon-path"]) == 0
+    path = Path(capsys.readouterr().out.removesuffix("\n"))
+    assert path.is_absolute()
+    assert path.name == "akto_addon.py"
+    assert "addons = [AktoMirror()]" in path.read_text()
+
+
+def test_the_token_of_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even an empty one, over the environment's."""
+    monkeypatch.setenv(terminal.TOKEN_VARIABLE, "outside")
+    assert terminal.token(argparse.Namespace(token=None)) == "outside"
+    assert terminal.token(argparse.Namespace(token="mine")) == "mine"
+    assert terminal.token(argparse.Namespace(token="")) == ""
+
+
+def test_what_the_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is never lost over one of its characters."""
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    terminal.say("✓ café")
+    assert raw.getvalue() == rb"\u2713 caf\xe9" + b"\n"
+
+
+def test_an_addon_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it again."""
+    monkeypatch.setattr(terminal, "find_spec", lambda _: None)
+    with pytest.raises(terminal.UserError, match="reinstall with: pip install"):
+        terminal.addon_path()

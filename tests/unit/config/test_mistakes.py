@@ -1,0 +1,101 @@
+"""Mistakes in options that mitmproxy itself would pass over in silence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.config import mistakes
+from akto_mirror.config.declarations import OPTIONS
+from akto_mirror.config.option import Option
+from tests.support.options import DEFAULTS
+
+
+def mistaken(texts: dict[str, list[str]] | None = None, values: dict[str, object] | None = None) -> list[str]:
+    """Return the lines about what was given before the addon was loaded."""
+    return [str(found) for found in mistakes.find(texts or {}, values or {})]
+
+
+class TestMistakes:
+    """What mitmproxy would pass over in silence, or fall over."""
+
+    @pytest.mark.parametrize(
+        ("texts", "line"),
+        [
+            ({"akto_bodylimit": ["1"]}, "akto_bodylimit=1: no such option; is akto_body_limit meant?"),
+            ({"akto_": []}, "akto_=: no such option"),
+            ({"akto_zzzzzzzz": ["1", "2"]}, "akto_zzzzzzzz=1, 2: no such option"),
+            ({"akto_tokn": ["hunter2"]}, "akto_tokn=(hidden): no such option; is akto_token meant?"),
+            ({"akto_toekn": ["hunter2"]}, "akto_toekn=(hidden): no such option; is akto_token meant?"),
+            ({"AKTO_TOKEN": ["hunter2"]}, "AKTO_TOKEN=(hidden): no such option; is akto_token meant?"),
+            ({"Akto_url": ["http://h"]}, "Akto_url=http://h: no such option; is akto_url meant?"),
+            ({"aktourl": ["u:hunter2@h"]}, "aktourl=(hidden)@h: no such option; is akto_url meant?"),
+            ({"akto_api_key": ["hunter2"]}, "akto_api_key=(hidden): no such option"),
+            ({"akto_body_limit": ["abc"]}, "akto_body_limit=abc: it must be a whole number"),
+            ({"akto_body_limit": ["1.5"]}, "akto_body_limit=1.5: it must be a whole number"),
+            ({"akto_body_limit": [""]}, "akto_body_limit=: it must be a whole number"),
+            ({"akto_body_limit": []}, "akto_body_limit=: it must be a whole number"),
+            ({"akto_body_limit": ["1", "2"]}, "akto_body_limit=1, 2: it is given more than once"),
+            ({"akto_token": ["hunter1", "hunter2"]}, "akto_token=(hidden): it is given more than once"),
+            ({"akto_include_query": ["yes"]}, "akto_include_query=yes: it must be true or false"),
+            ({"akto_url": ["a\nb", "c"]}, r"akto_url=a\nb, c: it is given more than once"),
+        ],
+    )
+    def test_on_the_command_line(self, texts: dict[str, list[str]], line: str) -> None:
+        """Unknown names, numbers that are none, and values that are given twice."""
+        (found,) = mistaken(texts)
+        assert found.startswith(line)
+
+    @pytest.mark.parametrize(
+        "texts",
+        [
+            {"akto_body_limit": ["-1"]},
+            {"akto_include_query": ["true"]},
+            {"akto_include_query": []},
+            {"akto_include_query": ["toggle"]},
+            {"akto_routes": ["a.test/*", "b.test/*"]},
+            {"akto_routes": []},
+            {"akto_url": []},
+            {"listen_prt": ["1"]},
+        ],
+    )
+    def test_what_mitmproxy_can_parse_is_left_to_later(self, texts: dict[str, list[str]]) -> None:
+        """Whether a value makes sense is another question, and other addons' options are not ours."""
+        assert mistaken(texts) == []
+
+    @pytest.mark.parametrize(
+        ("name", "value", "kind"),
+        [
+            ("akto_url", 5, "a text"),
+            ("akto_url", None, "a text"),
+            ("akto_url", ["http://h"], "a text"),
+            ("akto_tag", {"service": "x"}, "a text"),
+            ("akto_body_limit", "many", "a whole number"),
+            ("akto_body_limit", 1.5, "a whole number"),
+            ("akto_body_limit", True, "a whole number"),
+            ("akto_include_query", "yes", "true or false"),
+            ("akto_include_query", 1, "true or false"),
+            ("akto_routes", "*.example.com/*", "a list of texts"),
+            ("akto_routes", [1, 2], "a list of texts"),
+            ("akto_routes", {"a": "b"}, "a list of texts"),
+            ("akto_routes", None, "a list of texts"),
+        ],
+    )
+    def test_a_value_of_a_wrong_type_in_a_configuration_file(self, name: str, value: object, kind: str) -> None:
+        """YAML knows types, and each option has one."""
+        (line,) = mistaken(values={name: value})
+        assert line.startswith(f"{name}=")
+        assert line.endswith(f"it must be {kind}")
+
+    @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+    def test_defaults_in_a_configuration_file_are_not_mistakes(self, option: Option) -> None:
+        """What `mitmdump --options` prints can be used."""
+        assert mistaken(values={option.name: option.default}) == []
+
+    @given(st.dictionaries(st.sampled_from([*DEFAULTS, "akto_x", "other"]), st.lists(st.text(max_size=5), max_size=3)))
+    def test_any_text_gives_lines_or_nothing(self, texts: dict[str, list[str]]) -> None:
+        """It never raises, and each option is complained about once at most."""
+        lines = mistaken(texts)
+        assert all(line.isprintable() for line in lines)
+        assert len({line.partition("=")[0] for line in lines}) == len(lines)
