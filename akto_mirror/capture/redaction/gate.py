@@ -6,22 +6,27 @@ JSON, and credentials in an address. It fires too often rather than too seldom; 
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from akto_mirror.capture.redaction.rules import expressions
+from akto_mirror.capture.redaction.rules import credentials, expressions
 from akto_mirror.capture.redaction.rules.names import Names
 
 # Characters in another spelling: \u0070, \x70, \160, %70 (also of %2570), &#112; &#x70;. Names are made of letters.
 LETTERS = r"\\+u00[4-7]|\\+x[4-7]|\\+1[0-7][0-7]|%(?:25)*[4-7]|&(?:amp;)*#"
 CHARACTERS = r"\\+u00[2-7]|\\+x[2-7]|%(?:25)*(?:[3-7]|2[deDE])|&(?:amp;)*#"
-# JSON that begins with {" or [" or [{ or blanks, and XML that begins with <?x, in base64.
-BASE64 = r"(?:ey[IAJc]|ew[ok0]|W[3y][sJIAt0]|Ww[ok0]|PD94)[A-Za-z0-9+/_-]{9}"
+# JSON that begins with {" or [" or [{ or blanks, and XML that begins with < and a letter, ! or ?, in base64.
+BASE64 = r"(?:ey[IAJc]|ew[ok0]|W[3y][sJIAt0]|Ww[ok0]|P[CDEFGH][A-Za-z0-9+/])[A-Za-z0-9+/_-]{9}"
 USER_INFO = r":?(?:\\*/){2}[^/?#\s\"'<>\\@]+@"
 
 # What parts words, as it is or in another spelling.
 BETWEEN = r"(?:[^a-zA-Z0-9]|%(?:25)*2[0-9A-Fa-f]|\\+u002[0-9A-Fa-f])"
+
+# Shorter names are in base64 of other texts too.
+FEWEST_CODED = 6
 
 # Places that are looked at one by one; from the last of them on, everything is looked at.
 MOST_PLACES = 1_500
@@ -63,8 +68,20 @@ def _pattern(names: Names, *, values: bool) -> str:
     spelt = sorted({_spelt(words) for words in names.spellings} | {_spelt(tuple(name), "?") for name in names.own})
     # No small letter may follow: `author` and `tokens_used` are other words than `auth` and `token`.
     named = [rf"(?i:{'|'.join(spelt)})(?:[^a-z]|$)"] if spelt else []
-    user_info = [USER_INFO] if names.common else []
-    return "|".join([*named, CHARACTERS if values else LETTERS, BASE64, *user_info])
+    user_info = [USER_INFO, credentials.GATE] if names.common else []
+    coded = sorted({piece for words in names.spellings for piece in _coded(words)})
+    return "|".join([*named, CHARACTERS if values else LETTERS, BASE64, *user_info, *coded])
+
+
+def _coded(words: tuple[str, ...]) -> Iterator[str]:
+    """Return what is in base64 of every text that a name stands in, in its three places, if that is long enough."""
+    for name in {"_".join(words), words[0] + "".join(map(str.capitalize, words[1:])), "_".join(words).upper()}:
+        if not name.isascii() or len(name) < FEWEST_CODED:
+            continue
+        for before in range(3):
+            whole = b64encode(b" " * before + name.encode()).decode().rstrip("=")
+            bits = 8 * (before + len(name))
+            yield whole[-(-8 * before // 6) : bits // 6]
 
 
 def _spelt(words: tuple[str, ...], most: str = "{0,3}") -> str:

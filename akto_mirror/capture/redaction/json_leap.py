@@ -16,7 +16,10 @@ VALUE = re.compile(SCALAR)
 STRUCTURE = re.compile(rb'"[^"]*"?|([\[\]{}])')
 
 # What has to be in a string for a secret to be in it: a separator, an escape, or base64.
-MAY_HOLD = re.compile(rb"[:=<{\[%&\\;,@]|(?:e[yw]|W[3yw]|PD94)[A-Za-z0-9+/_-]{10}| ")
+MAY_HOLD = re.compile(
+    rb"[:=<{\[%&\\;,@ ]|(?:e[yw]|W[3yw]|P[C-H])[A-Za-z0-9+/_-]{10}"
+    rb"|\A(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9+/_-]{12}"
+)
 
 IS_NAME = re.compile(rb"[\w.$:/\[\]%\\-]{1,128}(?: [\w-]{1,32}){0,2}")
 

@@ -12,40 +12,11 @@ from urllib.parse import quote_plus, unquote_plus
 
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction import beside, delimiters
+from akto_mirror.capture.redaction import separators as marks
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.look import MADE_UP_JWT, MASK, Look, is_masked, mask, spliced
+from akto_mirror.capture.redaction.rules import credentials
 from akto_mirror.capture.redaction.rules.escapes import decoded
-from akto_mirror.capture.redaction.separators import (
-    AFTER_BARE,
-    AFTER_CALL,
-    AFTER_LINE,
-    AFTER_NOTHING,
-    AFTER_PAIR,
-    AFTER_QUOTED,
-    AFTER_SCHEME,
-    AFTER_SWITCH,
-    AFTER_WORD,
-    BACK,
-    BASE64,
-    ENCODED,
-    ESCAPE,
-    IN_ADDRESS,
-    IN_BRACKETS,
-    LINE_BEGINS,
-    MOST_LOOKUPS,
-    MOST_VARIABLES,
-    OPENS,
-    PIECE,
-    QUOTE,
-    SCHEME,
-    SECRETS,
-    STRUCTURE,
-    TYPE,
-    UNLIKELY,
-    USER_INFO,
-    VARIABLE,
-    WORD,
-)
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
@@ -53,7 +24,7 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     search = _Search(data, look)
     for place in places:
         search.at(place)
-        if place.end - place.start > BACK * 4 or not look.hidden.spend() or search.is_spent:
+        if place.end - place.start > marks.BACK * 4 or not look.hidden.spend() or search.is_spent:
             search.rest(place)
             break
     return spliced(data, search.changes)
@@ -72,8 +43,9 @@ class _Search:
         self._look = look
         self._done = 0
         self._piece_end = 0
+        self._run_end = 0
         self._pairs_end = -1
-        self._lookups = MOST_LOOKUPS
+        self._lookups = marks.MOST_LOOKUPS
 
     def rest(self, place: Place) -> None:
         """Hide all that follows a place: there are too many of them."""
@@ -93,23 +65,40 @@ class _Search:
         data = self._data
         if data[place.start] in b":/" and self._user_info(place.start):
             return
+        if data[place.start] in b"bBcmrs" and self._look.names.common and self._credentials(place.start):
+            return
         if not (self._base64(place.start) or self._encoded(place.start)):
             self._named(place)
 
     def _user_info(self, start: int) -> bool:
-        found = USER_INFO.match(self._data, start)
+        found = marks.USER_INFO.match(self._data, start)
         if found and (found[1] or found[3]) and not is_masked(found[2]):
             self._hide(found.start(2), found.end(4), "userinfo", without_user_info(found))
         return found is not None
 
+    def _credentials(self, start: int) -> bool:
+        """Hide user and password behind `Basic`, and passwords among the switches of a command."""
+        if found := credentials.basic(self._data, start):
+            self._hide(*found, "authorization", MASK)
+            return True
+        passwords = list(credentials.passwords(self._data, start))
+        done = self._done
+        for span in passwords:
+            self._hide(*span, "password", MASK)
+        # What stands between the switches is looked at still.
+        self._done = done
+        return bool(passwords)
+
     def _base64(self, start: int) -> bool:
-        """Look into JSON or XML in base64."""
+        """Look into JSON, XML or a form in base64."""
         data = self._data
-        if data[start] not in b"eWP" or data[start - 1 : start].isalnum():
+        if start < self._run_end:
             return False
-        found = BASE64.match(data, start)
+        begin = start - marks.RUN.match(data[self._done : start][::-1]).end()  # type: ignore[union-attr]
+        found = marks.BASE64.match(data, begin)
         if not found:
             return False
+        self._run_end = found.end()
         is_url = b"-" in found[0] or b"_" in found[0]
         text = decoded(found[0])
         if text is None:
@@ -126,14 +115,14 @@ class _Search:
         data = self._data
         if start < self._piece_end:
             return False
-        floor = max(0, start - BACK * 8, self._done)
-        begin = start - PIECE.match(data[floor:start][::-1]).end()  # type: ignore[union-attr]
-        end = self._piece_end = PIECE.match(data, start).end()  # type: ignore[union-attr]
+        floor = max(0, start - marks.BACK * 8, self._done)
+        begin = start - marks.PIECE.match(data[floor:start][::-1]).end()  # type: ignore[union-attr]
+        end = self._piece_end = marks.PIECE.match(data, start).end()  # type: ignore[union-attr]
         piece = data[begin:end]
-        if not ENCODED.search(piece):
+        if not marks.ENCODED.search(piece):
             return False
         text = unquote_plus(piece.decode("utf-8", "replace")).encode("utf-8", "replace")
-        if not STRUCTURE.search(text) or text == piece:
+        if not marks.STRUCTURE.search(text) or text == piece:
             return False
         new = self._look.inner(text)
         if new == text:
@@ -144,40 +133,50 @@ class _Search:
 
     def _named(self, place: Place) -> None:
         data = self._data
-        floor = max(0, place.start - BACK, self._done)
-        begin = place.start - PIECE_NAME.match(data[floor : place.start][::-1]).end()  # type: ignore[union-attr]
-        last = max(place.start + 1, min(place.end, place.start + BACK) - 1)
-        end = PIECE_NAME.match(data, last, last + BACK).end()  # type: ignore[union-attr]
+        floor = max(0, place.start - marks.BACK, self._done)
+        begin = place.start - marks.PIECE_NAME.match(data[floor : place.start][::-1]).end()  # type: ignore[union-attr]
+        last = max(place.start + 1, min(place.end, place.start + marks.BACK) - 1)
+        end = marks.PIECE_NAME.match(data, last, last + marks.BACK).end()  # type: ignore[union-attr]
         name = data[begin:end].rstrip(b"\\")
         end = begin + len(name)
         self._done = max(self._done, end)
-        rule = self._look.names.of(ESCAPE.sub(_character, name).lstrip(b"\\"))
+        rule = self._look.names.of(marks.unescaped(name))
         if rule:
             self._value(begin, end, rule)
 
     def _value(self, begin: int, end: int, rule: str) -> None:
         data = self._data
-        if quoted := AFTER_QUOTED.match(data, end):
+        if quoted := marks.AFTER_QUOTED.match(data, end):
             self._after(begin, quoted.end(), rule, quoted[1])
-        elif bare := AFTER_BARE.match(data, end):
+        elif bare := marks.AFTER_BARE.match(data, end):
             self._after(begin, bare.end(), rule, b"")
-        elif (pair := AFTER_PAIR.match(data, end)) and data[begin - len(pair[1]) - 1 : begin - len(pair[1])] in (
-            b"(",
-            b"[",
-        ):
-            self._after(begin, pair.end(), rule, pair[1])
-        elif quoted := AFTER_NOTHING.match(data, end):
+        elif self._pair(begin, end, rule):
+            return
+        elif quoted := marks.AFTER_NOTHING.match(data, end):
             self._after(begin, quoted.end(), rule, quoted[1])
-        elif call := AFTER_CALL.match(data, end):
+        elif call := marks.AFTER_CALL.match(data, end):
             self._after(begin, call.end(), rule, b"")
         elif beside.is_name(data, begin):
             self._beside(begin, end, rule)
-        elif data[begin : begin + 1] == b"-" and (switch := AFTER_SWITCH.match(data, end)):
+        elif data[begin : begin + 1] == b"-" and (switch := marks.AFTER_SWITCH.match(data, end)):
             self._word(switch.end(), rule)
-        elif rule in ("bearer", "authorization") and (scheme := AFTER_SCHEME.match(data, end)):
+        elif rule in ("bearer", "authorization") and (scheme := marks.AFTER_SCHEME.match(data, end)):
             self._word(scheme.end(), rule)
-        elif rule.startswith(SECRETS) and (word := AFTER_WORD.match(data, end)):
+        elif rule.startswith(marks.SECRETS) and (word := marks.AFTER_WORD.match(data, end)):
             self._sentence(word, rule)
+
+    def _pair(self, begin: int, end: int, rule: str) -> bool:
+        """Hide the value of a pair in code or in brackets."""
+        data = self._data
+        if pair := marks.AFTER_PAIR.match(data, end):
+            before = begin - len(pair[1]) - 1
+            if data[before : before + 1] in (b"(", b"["):
+                self._after(begin, pair.end(), rule, pair[1])
+                return True
+        elif data[begin - 1 : begin] == b"[" and (item := marks.AFTER_ITEM.match(data, end)):
+            self._hide(*item.span(1), rule, mask(item[1]))
+            return True
+        return False
 
     def _beside(self, begin: int, end: int, rule: str) -> None:
         """Hide the value that a member beside the name of a secret holds."""
@@ -189,14 +188,14 @@ class _Search:
 
     def _sentence(self, word: re.Match[bytes], rule: str) -> None:
         """Hide the next word of a sentence, if it is in quotes behind a verb, or not likely a word."""
-        if word[0].strip() and (opened := QUOTE.match(self._data, word.end())):
+        if word[0].strip() and (opened := marks.QUOTE.match(self._data, word.end())):
             self._string(opened, rule)
-        elif UNLIKELY.match(self._data, word.end()):
+        elif marks.UNLIKELY.match(self._data, word.end()):
             self._word(word.end(), rule)
 
     def _after(self, begin: int, value: int, rule: str, quote: bytes) -> None:
         data = self._data
-        if data[begin - 1 : begin] in OPENS and (line := AFTER_LINE.match(data, value)):
+        if data[begin - 1 : begin] in marks.OPENS and (line := marks.AFTER_LINE.match(data, value)):
             value = line.end()
         if data[begin : begin + 1] == b"$" and (type_ := self._type(begin, value)):
             if not type_[1]:
@@ -205,9 +204,9 @@ class _Search:
             value = type_.end()
         if data.startswith((MASK, MADE_UP_JWT), value):
             self._done = value + len(MASK)
-        elif (variable := VARIABLE.match(data, value)) and self._is_declared(variable[1]):
+        elif (variable := marks.VARIABLE.match(data, value)) and self._is_declared(variable[1]):
             self._done = variable.end()
-        elif opened := QUOTE.match(data, value):
+        elif opened := marks.QUOTE.match(data, value):
             self._string(opened, rule)
         elif data[value : value + 1] in (b"{", b"["):
             self._hide(value, delimiters.nested_end(data, value), rule, quote + MASK + quote)
@@ -216,15 +215,15 @@ class _Search:
 
     def _type(self, begin: int, value: int) -> re.Match[bytes] | None:
         """Return the type of a variable that a GraphQL operation declares."""
-        is_declaration = self._data.rfind(b"(", max(0, begin - BACK), begin) >= 0
-        return TYPE.match(self._data, value) if is_declaration else None
+        is_declaration = self._data.rfind(b"(", max(0, begin - marks.BACK), begin) >= 0
+        return marks.TYPE.match(self._data, value) if is_declaration else None
 
     def _is_declared(self, name: bytes) -> bool:
         """Return whether a GraphQL operation declares a variable, whose value is hidden then where it stands."""
         variables = self._look.hidden.variables
         if name.decode() in variables:
             return True
-        if len(variables) == MOST_VARIABLES or not re.search(rb"\$%s\s*:\s*\[*[A-Z]" % name, self._data):
+        if len(variables) == marks.MOST_VARIABLES or not re.search(rb"\$%s\s*:\s*\[*[A-Z]" % name, self._data):
             return False
         variables.add(name.decode())
         return True
@@ -243,16 +242,21 @@ class _Search:
 
     def _scalar(self, begin: int, value: int, rule: str, quote: bytes) -> None:
         data = self._data
-        line = data.rfind(b"\n", max(0, begin - BACK), begin) + 1 or (0 if begin <= BACK else begin)
+        line = data.rfind(b"\n", max(0, begin - marks.BACK), begin) + 1 or (0 if begin <= marks.BACK else begin)
         before = data[begin - 1 : begin]
         has_equals = data[value - 1 : value].strip() == b"=" or b"=" in data[max(begin, value - 4) : value]
-        if not quote and line < begin + 1 and LINE_BEGINS.fullmatch(data, line, begin) and not self._is_of_form(value):
+        if (
+            not quote
+            and line < begin + 1
+            and marks.LINE_BEGINS.fullmatch(data, line, begin)
+            and not self._is_of_form(value)
+        ):
             self._line(line, begin, value, rule)
-        elif quote or data[max(0, begin - BACK) : begin].rstrip(b" \t\"'").endswith(OPENS):
-            found = IN_BRACKETS.match(data, value) if not has_equals or before == b";" else WORD.match(data, value)
-            if found:
+        elif quote or data[max(0, begin - marks.BACK) : begin].rstrip(b" \t\"'").endswith(marks.OPENS):
+            what = marks.IN_BRACKETS if not has_equals or before == b";" else marks.WORD
+            if found := what.match(data, value):
                 self._hide(value, value + len(found[0].rstrip()), rule, quote + mask(found[0]) + quote)
-        elif before in (b"?", b"&") and (found := IN_ADDRESS.match(data, value)):
+        elif before in (b"?", b"&") and (found := marks.IN_ADDRESS.match(data, value)):
             self._hide(value, found.end(), rule, mask(found[0]))
         elif has_equals or self._is_likely(value):
             self._word(value, rule)
@@ -269,16 +273,15 @@ class _Search:
 
     def _is_likely(self, value: int) -> bool:
         """Return whether a word is a value, not prose: it has a digit, is long, or follows a scheme."""
-        data = self._data
-        word = WORD.match(data, value)
-        if not word:
-            return False
-        return bool(SCHEME.match(data, value)) or len(word[0]) >= 16 or any(map(word[0].__contains__, b"0123456789"))
+        word = marks.WORD.match(self._data, value)
+        if not word or len(word[0]) >= 16:
+            return bool(word)
+        return marks.SCHEME.match(self._data, value) is not None or any(map(word[0].__contains__, b"0123456789"))
 
     def _word(self, value: int, rule: str) -> None:
         data = self._data
-        scheme = SCHEME.match(data, value)
-        word = WORD.match(data, scheme.end() if scheme else value)
+        scheme = marks.SCHEME.match(data, value)
+        word = marks.WORD.match(data, scheme.end() if scheme else value)
         if word:
             start = word.start()
             self._hide(start, word.end(), rule, mask(word[0]))
@@ -288,7 +291,7 @@ class _Search:
         data = self._data
         column = begin - line - (data[begin - 1 : begin] in (b'"', b"'"))
         end = delimiters.lines_end(data, value, column)
-        scheme = SCHEME.match(data, value)
+        scheme = marks.SCHEME.match(data, value)
         start = scheme.end() if scheme and scheme.end() < end else value
         if start < end and not is_masked(data[start:end]):
             self._hide(start, end, rule, mask(data[start:end]))
@@ -309,12 +312,3 @@ class _Search:
 def without_user_info(found: re.Match[bytes]) -> bytes:
     """Return what is written in the place of user and password in an address."""
     return (MASK if found[2] else b"") + found[3] + (MASK if found[3] else b"")
-
-
-# A name in whatever spelling; brackets are no part of it, as they may open a list.
-PIECE_NAME = re.compile(rb"(?:[\w.$%\\-]|[\x80-\xff])*")
-
-
-def _character(found: re.Match[bytes]) -> bytes:
-    code = int(found[1], 16) if found[1] else int(found[2], 8)
-    return bytes((code,)) if code < 0x80 else b"?"

@@ -8,6 +8,8 @@ import re
 BACK = 256
 
 NAME = re.compile(rb"[\w.$-]*")
+# In whatever spelling; brackets are no part of it, as they may open a list.
+PIECE_NAME = re.compile(rb"(?:[\w.$%\\-]|[\x80-\xff])*")
 PIECE = re.compile(rb"[^\s&?#;=\"'<>,(){}|]*")
 ENCODED = re.compile(rb"%(?:25)*[2-7][0-9A-Fa-f]")
 STRUCTURE = re.compile(rb"[:=<{\[&?]")
@@ -30,7 +32,12 @@ AFTER_WORD = re.compile(rb"[ \t]+(?:(?:is|was|eq|ne)[ \t]+)?")
 # In brackets, the value may follow on another line, behind comments.
 AFTER_LINE = re.compile(rb"(?:#[^\n]{0,99})?\r?\n(?:[\s,]|#[^\n]{0,99}\n)*")
 AFTER_SWITCH = re.compile(rb"[ \t]+(?=[^\s-])")
-AFTER_SCHEME = re.compile(rb"[ \t]+(?=[A-Za-z0-9._~+/=-]{8,})")
+# What follows a scheme is no word: it has a digit, or letters that change case. `Bearer realm="x"` is a challenge.
+AFTER_SCHEME = re.compile(
+    rb"[ \t]+(?=[A-Za-z._~+/-]{0,99}?(?:[0-9]|[a-z][A-Z]))(?=[A-Za-z0-9._~+/-]{8,}={0,2}(?![\w=\"']))"
+)
+# A pair in brackets, as YAML writes it: [password, x].
+AFTER_ITEM = re.compile(rb"[ \t]*,[ \t]*([^\s,\[\]{}\"'][^,\[\]{}\"'\r\n]*?)[ \t]*\]")
 
 QUOTE = re.compile(rb"(?:[bBrRuUfF@$]{0,2})(\\*)(\"\"\"|'''|[\"'`])")
 WORD = re.compile(rb"[^\s&,;\"'<>)}\]\\|]+")
@@ -52,5 +59,16 @@ LINE_BEGINS = re.compile(
 )
 # What a name in brackets, or one of several on a line, stands behind.
 OPENS = (b"{", b"(", b"[", b",", b";", b"|")
+RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}={0,2}")
 USER_INFO = re.compile(rb"(:?)(?:\\*/){2}([^/?#\s\"'<>\\@:]{0,128})(:?)([^/?#\s\"'<>\\@]{0,256})@")
+
+
+def unescaped(name: bytes) -> bytes:
+    """Return a name with the escapes of strings in it resolved."""
+    return ESCAPE.sub(_character, name).lstrip(b"\\")
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    code = int(found[1], 16) if found[1] else int(found[2], 8)
+    return bytes((code,)) if code < 0x80 else b"?"

@@ -13,6 +13,8 @@ CANDIDATE = (
     rf"|[0-9]{{6}}{GAP}[0-9]{{4,5}})"
 )
 CANDIDATES = re.compile(CANDIDATE.encode())
+# Whether there may be any: what stands beside one is neither a letter nor a digit, but for the end of an escape.
+GATE = rf"(?:^|\W|\\[bfnrt]|\\u[0-9A-Fa-f]{{4}}|%(?:25)?[0-9A-Fa-f]{{2}})(?:{CANDIDATE})(?:$|\W)"
 PARTED = re.compile(rb"%20|[ +-]")
 
 # Lengths by the first digits of the issuers: Visa, Mastercard, American Express, Diners Club, Discover, JCB, UnionPay,

@@ -22,12 +22,16 @@ def blanked(data: bytes) -> bytes:
     return data
 
 
+# A form: pairs, of which the first has a name.
+FORM = re.compile(rb"[\w.$%+\[\]-]{1,64}=[^\x00-\x20\x7f]*")
+
+
 def decoded(text: bytes) -> bytes | None:
-    """Return what is JSON or XML in base64; None if it is not."""
+    """Return what is JSON, XML or a form in base64; None if it is not."""
     body = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
     body = body[: len(body) - (len(body) % 4 == 1)]
     try:
         plain = b64decode(body + b"=" * (-len(body) % 4))
     except (binascii.Error, ValueError):
         return None
-    return plain if plain.lstrip()[:1] in (b"{", b"[", b"<") else None
+    return plain if plain.lstrip()[:1] in (b"{", b"[", b"<") or FORM.fullmatch(plain) else None

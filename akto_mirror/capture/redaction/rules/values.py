@@ -12,7 +12,7 @@ from akto_mirror.capture.redaction.rules.expressions import Spans
 from akto_mirror.capture.redaction.rules.known import COMMON, EMAIL, Rule
 
 CARD = "card"
-PRESETS = {"common": (*COMMON, Rule(CARD, "", cards.CANDIDATE)), "email": (EMAIL,)}
+PRESETS = {"common": (*COMMON, Rule(CARD, "", cards.GATE)), "email": (EMAIL,)}
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 LONGEST_PATTERN = 1_000
@@ -63,6 +63,15 @@ def _unbound(pattern: str) -> str:
     return pattern.removeprefix(BOUND).removesuffix(BOUND)
 
 
+# Counts from which on one more of the same tells nothing, but costs states of the automaton of all expressions.
+MANY = re.compile(r"\{([2-9][0-9]|[1-9][0-9]{2})(?:,[0-9]*)?\}")
+
+
+def _prefilter(rule: Rule) -> str:
+    """Return an expression that finds something wherever a rule's does; its automaton is small."""
+    return _unbound(rule.pattern) if rule.own else MANY.sub("{8,}", _unbound(rule.pattern))
+
+
 class Values:
     """Finds secrets by their looks.
 
@@ -78,9 +87,7 @@ class Values:
         self.kinds = tuple(dict.fromkeys(rule.kind for rule in rules))
         self._finders = [_finder(rule) for rule in rules]
         self._which = (
-            expressions.which([_unbound(rule.pattern) for rule in rules], [rule.keyword for rule in rules])
-            if rules
-            else None
+            expressions.which([_prefilter(rule) for rule in rules], [rule.keyword for rule in rules]) if rules else None
         )
 
     def __bool__(self) -> bool:

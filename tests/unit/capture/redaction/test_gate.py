@@ -26,6 +26,10 @@ COMMON = gate(Names(["common"]), values=False)
         b"//u:p@h",
         b"eyJ0b2tlbiI6",
         b"PD94bWwgdmVyc2lv",
+        b"PGxvZ2luPjxh",
+        b"YT0xJnBhc3N3b3JkPXg",
+        b"Basic dTpw",
+        b"curl -u a:b",
     ],
 )
 def test_it_fires(text: bytes) -> None:

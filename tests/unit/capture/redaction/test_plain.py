@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from urllib.parse import unquote
 
 import pytest
 
@@ -69,6 +72,12 @@ SENTENCES = [
     "Authorization: Bearer %s",
     "jdbc:mysql://h/db?user=a&password=a;%s",
     "https://h/x?api%20key=%s",
+    "sent Bearer %s to it",
+    "curl -u ann:%s https://h/",
+    "curl -H 'X-Token: %s' -u ann:%s https://h/",
+    "run\nmysql -uroot -p%s db",
+    "[password, %s]",
+    "a: [[user, ann], [password , %s ]]",
 ]
 
 
@@ -89,11 +98,49 @@ def test_secrets(text: str) -> None:
         "- name: token\n  type: string",
         "Unexpected token < in JSON at position 0",
         "https://example.com/auth/login?next=/home",
+        "Bearer authentication is required",
+        'Bearer resource_metadata="https://example.com/"',
+        "Basic authentication is required",
+        "docker run -u 1000:1000 image",
+        "[username, email, password]",
     ],
 )
 def test_what_holds_no_secret(text: str) -> None:
     """Sentences, selections and descriptions stay."""
     assert hidden(text, "text/plain") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a=1&password={SECRET}",
+        f"userPassword={SECRET}&a=1",
+        f"a=1&API_KEY={SECRET}",
+        f"<login><password>{SECRET}</password></login>",
+        f"<a:b>1</a:b><token>{SECRET}</token>",
+        f'{{"token":"{SECRET}"}}',
+    ],
+)
+@pytest.mark.parametrize("before", ["%s", "see %s.", '{"a":"%s"}', "a=%s", "<a>%s</a>", '{"b":"state %s"}'])
+@pytest.mark.parametrize("is_padded", [True, False])
+def test_base64(text: str, before: str, is_padded: bool) -> None:
+    """Of forms, XML and JSON, as it is and as in addresses."""
+    for coded in (b64encode(text.encode()).decode(), urlsafe_b64encode(text.encode()).decode()):
+        new = hidden(before.replace("%s", coded if is_padded else coded.rstrip("=")))
+        found = [
+            unquote(piece).replace("-", "+").replace("_", "/").rstrip("=")
+            for piece in re.findall(r"[\w+/%-]{12,}", new)
+        ]
+        assert found
+        shown = "".join(b64decode(piece + "=" * (-len(piece) % 4)).decode() for piece in found)
+        assert SECRET not in shown
+        assert "[redacted]" in shown
+
+
+def test_base64_of_something_else_stays() -> None:
+    """Names in what is no text."""
+    text = b64encode(b"\x00\x01 password=hunter2 \xff").decode()
+    assert hidden(text) == text
 
 
 def test_types_of_variables_stay() -> None:

@@ -43,6 +43,14 @@ UNITS = [
     "login(password:$p) ",
     "password:\n- a\n",
     "a1b2c3d4e5f60718293a4b5c6d7e8f90-",
+    "Basic dTpw ",
+    "curl -u a:b ",
+    "curl -u ",
+    "mysql ",
+    "[password, x] ",
+    "cGFzc3dvcmQ9",
+    "YT0xJnBhc3N3b3JkPXgmYj",
+    "YT0xJnBhc3N3b3JkPXg= ",
 ]
 
 # Calls that a payload of 160 KB may take, whatever it is; this many take less than 30 ms.

@@ -9,6 +9,7 @@ import uuid
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
+from time import process_time
 
 import mitmproxy
 import pytest
@@ -83,6 +84,24 @@ def test_cards(card: str, around: str) -> None:
 def test_numbers_that_are_no_cards(text: str) -> None:
     """A wrong check digit, fractions, identifiers, times and articles."""
     assert kinds(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([f"{number * 7**40:032x}" for number in range(3_000)]),
+        b64encode(random.Random(1).randbytes(80_000)).decode(),
+    ],
+    ids=["hexadecimal", "base64"],
+)
+def test_long_texts_without_secrets_are_gone_through_once(text: str) -> None:
+    """The automaton of all expressions stays small, and sends none of them through the text, nor the one for cards."""
+    data = text.encode()
+    assert VALUES._which is not None
+    assert not expressions.is_linear() or VALUES._which(data) == []
+    started = process_time()
+    assert VALUES.found(data) == []
+    assert not expressions.is_linear() or process_time() - started < 0.1
 
 
 def test_innocent_values() -> None:
