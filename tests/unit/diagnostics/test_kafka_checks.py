@@ -1,0 +1,106 @@
+"""The steps to a topic, without brokers: which there are, and what each makes of an answer."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # They are not in its `__all__`.
+    ClusterMetadata,
+    PartitionMetadata,
+    TopicMetadata,
+)
+
+from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from akto_mirror.delivery.sinks.kafka_errors import Problem
+from akto_mirror.delivery.sinks.symptoms import Cause
+from akto_mirror.diagnostics import kafka_checks
+from akto_mirror.diagnostics.kafka_checks import KafkaTarget, _Talk
+from akto_mirror.diagnostics.target import Fault
+
+
+def target(*brokers: str, **properties: str) -> KafkaTarget:
+    """Return a topic; underscores in names of properties stand for dots."""
+    given = tuple((name.replace("_", "."), value) for name, value in properties.items())
+    return KafkaTarget(KafkaConfig(brokers or ("b:9092",), "t", given), 2)
+
+
+def talk(error: KafkaError | None = None, leaders: tuple[int, ...] = (), **properties: str) -> _Talk:
+    """Return a conversation in which the cluster has answered."""
+    made: Any = _Talk(target(**properties))
+    found = TopicMetadata()
+    found.error = error
+    for number, leader in enumerate(leaders):
+        found.partitions[number] = partition = PartitionMetadata()
+        partition.leader = leader
+    made._cluster, made._admin = ClusterMetadata(), object()
+    made._cluster.cluster_id, made._cluster.topics = "c", {"t": found}
+    return made  # type: ignore[no-any-return] # Its parts are set from outside.
+
+
+@pytest.mark.parametrize(
+    ("protocol", "more"),
+    [("plaintext", []), ("ssl", ["TLS"]), ("sasl_plaintext", ["SASL"]), ("sasl_ssl", ["TLS", "SASL"])],
+)
+def test_steps_follow_the_protocol(protocol: str, more: list[str]) -> None:
+    """TLS and a login are looked at where there are any; an entry is sent only if it is asked for."""
+    made = target(security_protocol=protocol, sasl_username="u", sasl_password="p")
+    names = [name for name, _ in kafka_checks.steps(made, send=False)]
+    assert names == ["connect", *more, "brokers", "topic", "may write", "largest entry"]
+    assert [name for name, _ in kafka_checks.steps(made, send=True)] == [*names, "test entry"]
+
+
+def test_one_broker_of_several_is_enough() -> None:
+    """The others are named with what is wrong with them; without any the step fails."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        there, gone = (f"127.0.0.1:{each.getsockname()[1]}" for each in (listener, unused))
+        assert kafka_checks._connect(target(gone, there)) == f"{there}; not {gone}: Connection refused"
+        with pytest.raises(Fault) as failed:
+            kafka_checks._connect(target(gone))
+    assert (failed.value.cause, failed.value.detail) == (Cause.NO_BROKER, f"{gone}: Connection refused")
+
+
+def test_a_topic_has_partitions_with_leaders() -> None:
+    """Those without one are named by their numbers."""
+    assert talk(leaders=(1, 2)).topic() == "t, 2 partitions"
+    with pytest.raises(Fault) as failed:
+        talk(leaders=(1, -1, -1)).topic()
+    assert failed.value.cause is Cause.NO_LEADER
+    assert failed.value.detail.endswith(": 1, 2")
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, Cause.NO_TOPIC),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, Cause.TOPIC_RIGHTS),
+    ],
+)
+def test_a_topic_that_cannot_be_seen_has_a_cause(number: int, cause: Cause) -> None:
+    """Which says what to do."""
+    with pytest.raises(Fault) as failed:
+        talk(KafkaError(number)).topic()
+    assert failed.value.cause is cause
+    assert failed.value.detail.startswith("t: ")
+
+
+def test_the_user_of_a_login_is_named() -> None:
+    """And never the password."""
+    made = talk(sasl_mechanisms="PLAIN", sasl_username="ann", sasl_password="hunter2")
+    assert made.sasl() == "PLAIN as ann"
+    made._note(Problem("_AUTHENTICATION", "refused"))
+    with pytest.raises(Fault, match="refused"):
+        made.sasl()
+    assert target(sasl_password="hunter2").secrets == ("hunter2",)
+
+
+def test_brokers_that_do_not_answer_are_waited_for_in_bounds() -> None:
+    """The step says that there was no answer."""
+    made: Any = talk()
+    assert made.brokers() == "0 in the cluster c"
+    made._cluster = None
+    with pytest.raises(Fault, match="no answer in time"):
+        made.brokers()

@@ -1,0 +1,113 @@
+"""Streams that outlast their target, as bytes: an upload that is answered, or broken off, before it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import MappingProxyType
+
+import pytest
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.proxy import commands
+from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpResponseHeadersHook
+from mitmproxy.test import taddons
+
+from akto_mirror.lingering import layer
+from akto_mirror.lingering.layer import Lingerer, LingeringHttpLayer
+from tests.support.layers import Wire, stack
+
+HEAD = b"POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n"
+ANSWER = b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nno!"
+
+
+def stream(hook: commands.StartHook) -> None:
+    """Let requests and answers pass as they come."""
+    if isinstance(hook, HttpRequestHeadersHook):
+        hook.flow.request.stream = True
+    elif isinstance(hook, HttpResponseHeadersHook):
+        assert hook.flow.response
+        hook.flow.response.stream = True
+
+
+class Exchange:
+    """A client that has sent the first half of a request, and its target, which has it."""
+
+    def __init__(self, context: taddons.context) -> None:
+        made = stack(context.options)
+        self.client, self.target = made.client, made.server
+        chosen = NextLayer(made)
+        chosen.layer = HttpLayer(made, HTTPMode.transparent)
+        Lingerer(lambda _: MappingProxyType({})).next_layer(chosen)
+        assert isinstance(chosen.layer, LingeringHttpLayer)
+        self.wire = Wire(chosen.layer, stream)
+        self.wire.receive(self.client, HEAD + b"first")
+        assert self.wire.take(self.target).endswith(b"first")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client's connection is open."""
+        return self.client not in self.wire.closed
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    """An upload that is under way."""
+    with taddons.context(Proxyserver()) as context:
+        yield Exchange(context)
+
+
+def test_an_early_answer_arrives_though_its_target_has_ended(exchange: Exchange) -> None:
+    """The rest of the request is read and discarded; the connection ends when that has come."""
+    exchange.wire.receive(exchange.target, ANSWER)
+    exchange.wire.end(exchange.target)
+    assert exchange.wire.take(exchange.client).replace(b"Content-Length", b"content-length") == ANSWER
+    assert exchange.is_open
+    exchange.wire.receive(exchange.client, b"rest!")
+    assert exchange.wire.take(exchange.target) == b""
+
+
+def test_a_target_that_ends_without_an_answer_costs_a_page(exchange: Exchange) -> None:
+    """The client gets a 502 as a whole, and is not reset over what it still sends."""
+    exchange.wire.end(exchange.target)
+    page = exchange.wire.take(exchange.client)
+    assert page.startswith(b"HTTP/1.1 502 ")
+    assert page.endswith(b"</html>")
+    assert exchange.is_open
+
+
+def test_the_rest_of_a_request_has_a_time(exchange: Exchange) -> None:
+    """A client that does not go on is let go after it."""
+    exchange.wire.end(exchange.target)
+    assert exchange.is_open
+    exchange.wire.wake()
+    assert not exchange.is_open
+
+
+def test_the_rest_of_a_request_has_a_bound(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a client without an end is not read for ever."""
+    monkeypatch.setattr(layer, "MOST", 3)
+    exchange.wire.end(exchange.target)
+    exchange.wire.receive(exchange.client, b"res")
+    assert exchange.is_open
+    exchange.wire.receive(exchange.client, b"t")
+    assert not exchange.is_open
+
+
+def test_half_an_answer_is_not_made_a_whole_one(exchange: Exchange) -> None:
+    """Where the target breaks off, the client's connection ends too, once its request has."""
+    exchange.wire.receive(exchange.target, ANSWER[:-1])
+    exchange.wire.end(exchange.target)
+    assert exchange.wire.take(exchange.client).endswith(b"no")
+    exchange.wire.receive(exchange.client, b"rest!")
+    assert not exchange.is_open
+
+
+def test_a_complete_exchange_is_mitmproxy_s_own(exchange: Exchange) -> None:
+    """Both connections stay open for the next request."""
+    exchange.wire.receive(exchange.client, b"rest!")
+    exchange.wire.receive(exchange.target, ANSWER)
+    assert exchange.wire.take(exchange.client).endswith(b"no!")
+    assert exchange.wire.closed == []
+    exchange.wire.receive(exchange.client, b"GET /b HTTP/1.1\r\nhost: h\r\n\r\n")
+    assert exchange.wire.take(exchange.target).startswith(b"rest!GET /b HTTP/1.1\r\n")
