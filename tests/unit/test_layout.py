@@ -82,8 +82,6 @@ unit/delivery/sinks/test_http.py
     delivery.sinks.network_errors delivery.sinks.symptoms delivery.sinks.transport
 e2e/test_demo.py
     cli.demo demo.demo demo.proxy demo.script sample_api
-unit/cli/test_check.py
-    diagnostics.checks diagnostics.network diagnostics.questions
 e2e/test_doctor.py
     diagnostics.doctor
 unit/ingestion/test_service.py
