@@ -12,7 +12,6 @@ from typing import NamedTuple
 import pytest
 from mitmproxy import version
 
-from akto_mirror.diagnostics.doctor import Findings, _options
 from akto_mirror.ingestion.service import Receiver
 from tests.support.environment import bare
 from tests.support.proxy import DEADLINE, MITMDUMP
@@ -84,26 +83,6 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     assert report.code == 1
     assert SECRET not in report.text
     assert re.search(r"akto_token +set$", report.text, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    ("config", "finding"),
-    [
-        ("akto_body_limit: many\n", "akto_body_limit=many: it must be a whole number"),
-        ("akto_bodylimit: 1\n", "no such option; is akto_body_limit meant?"),
-        ("akto_url: ftp://x\n", "akto_url=ftp://x: it must begin with http://, https://, file:// or kafka://"),
-        ("- akto_url\n", "it must be lines of the form"),
-        ("akto_url: [\n", "it is not YAML"),
-    ],
-)
-def test_a_wrong_configuration_is_found(tmp_path: Path, config: str, finding: str) -> None:
-    """The finding names the option and what it takes."""
-    (tmp_path / "config.yaml").write_text(config)
-    lines: list[str] = []
-    found = Findings(lines.append)
-    _options(found, {"MITMPROXY_CONFDIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)})
-    assert not found.ok
-    assert finding in "\n".join(lines)
 
 
 def test_a_missing_dependency_is_found(tmp_path: Path) -> None:

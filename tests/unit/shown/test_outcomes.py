@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from mitmproxy.test import tflow
 
-from akto_mirror.contents import MOST, Contents
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.policy import Policy
 from akto_mirror.delivery.retry import Durability
@@ -137,12 +136,3 @@ def test_a_flow_follows(monkeypatch: pytest.MonkeyPatch) -> None:
         turns.pop()()
     assert flow.metadata[VERDICT] == "handed over"
     assert flow.comment == "handed over"
-
-
-def test_what_is_remembered_is_bounded() -> None:
-    """Line 2: no more is remembered than flows are followed."""
-    contents = Contents()
-    for number in range(MOST // 100 + 5):
-        contents.put(number, [b"%d" % entry for entry in range(100)])
-    assert len(contents.besides(())) == MOST // 100
-    assert 0 not in contents.besides(())

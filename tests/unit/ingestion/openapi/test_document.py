@@ -16,7 +16,6 @@ from ruamel.yaml import YAML
 from akto_mirror.ingestion.inventory import Inventory
 from akto_mirror.ingestion.openapi import yaml
 from akto_mirror.ingestion.openapi.document import build
-from akto_mirror.ingestion.openapi.paths import operation_id, singular, template
 from tests.support.entries import JWT, UUID, entry, folded
 from tests.support.hostile import ENTRIES
 
@@ -230,39 +229,6 @@ def test_hosts_are_servers_and_endpoints_of_several_are_one() -> None:
     assert (list(alone["paths"]), alone["info"]["title"]) == (["/a"], "b.example")
     assert "servers" not in alone["paths"]["/a"]["get"]
     assert "servers" not in described(made[3])
-
-
-@pytest.mark.parametrize(
-    ("path", "text", "names"),
-    [
-        ("/orders/{id}", "/orders/{orderId}", ["orderId"]),
-        ("/companies/{id}/boxes/{id}", "/companies/{companyId}/boxes/{boxId}", ["companyId", "boxId"]),
-        ("/a/{id}/{id}", "/a/{aId}/{aId2}", ["aId", "aId2"]),
-        ("/{id}", "/{id}", ["id"]),
-        ("/v1/{id}.png", "/v1/{v1Id}.png", ["v1Id"]),
-        ("/files/report-{id}.pdf", "/files/report-{reportId}.pdf", ["reportId"]),
-        ("/order-items/{id}", "/order-items/{orderItemId}", ["orderItemId"]),
-        ("/a/{b}/c", "/a/%7Bb%7D/c", []),
-        ("/é/\u202e x", "/%C3%A9/%E2%80%AE%20x", []),
-        ("*", "/*", []),
-        ("", "/", []),
-        ("/a/…", "/a/{rest}", ["rest"]),
-    ],
-)
-def test_templates(path: str, text: str, names: list[str]) -> None:
-    """Parameters have names, all different, and nothing else is taken for one."""
-    assert template(path) == (text, names)
-
-
-def test_names_of_operations_are_all_different() -> None:
-    """They are made of the method and the path, which may be made of anything."""
-    used: set[str] = set()
-    made = [operation_id("GET", path, used) for path in ("/orders/{orderId}", "/orders/{orderId}/", "/é", "/", "/ü")]
-    assert made[0] == "getOrdersByOrderId"
-    assert len(set(made)) == 5
-    assert [singular(word) for word in ("orders", "categories", "addresses", "status", "boxes", "news", "s")] == [
-        "order", "category", "address", "status", "box", "new", "s"
-    ]  # fmt: skip
 
 
 def test_other_methods_stand_in_an_extension() -> None:

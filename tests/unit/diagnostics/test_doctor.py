@@ -1,0 +1,78 @@
+"""What is gathered for a bug report, finding by finding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from akto_mirror.diagnostics import doctor
+from akto_mirror.diagnostics.doctor import Findings, _options
+
+
+@pytest.mark.parametrize(
+    ("config", "finding"),
+    [
+        ("akto_body_limit: many\n", "akto_body_limit=many: it must be a whole number"),
+        ("akto_bodylimit: 1\n", "no such option; is akto_body_limit meant?"),
+        ("akto_url: ftp://x\n", "akto_url=ftp://x: it must begin with http://, https://, file:// or kafka://"),
+        ("- akto_url\n", "it must be lines of the form"),
+        ("akto_url: [\n", "it is not YAML"),
+    ],
+)
+def test_a_wrong_configuration_is_found(tmp_path: Path, config: str, finding: str) -> None:
+    """The finding names the option and what it takes."""
+    (tmp_path / "config.yaml").write_text(config)
+    lines: list[str] = []
+    found = Findings(lines.append)
+    _options(found, {"MITMPROXY_CONFDIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)})
+    assert not found.ok
+    assert finding in "\n".join(lines)
+
+
+def test_findings_are_lines_and_a_sum() -> None:
+    """Only what does not work makes it an error; what cannot be printed is escaped."""
+    lines = list[str]()
+    found = Findings(lines.append)
+    found.head("machine")
+    found.note("Python", "3.13")
+    found.good("spool", "/a\x1b[2J")
+    assert found.ok
+    found.bad("httpx", "missing", "install it again")
+    assert not found.ok
+    assert lines == [
+        "\nmachine",
+        f"  {'Python':<24} 3.13",
+        f"✓ {'spool':<24} /a\\x1b[2J",
+        f"✗ {'httpx':<24} missing\n{'':<26} → install it again",
+    ]
+
+
+def test_an_unfit_spool_is_found(tmp_path: Path) -> None:
+    """With what to do; one that is not used is not looked at."""
+    lines = list[str]()
+    found = Findings(lines.append)
+    doctor._spool(found, {"akto_durability": "memory", "akto_spool_dir": "relative"}, {})
+    doctor._spool(found, {"akto_spool_dir": str(tmp_path)}, {})
+    assert found.ok
+    doctor._spool(found, {"akto_spool_dir": "relative"}, {})
+    assert not found.ok
+    assert lines[-1].endswith("→ write an absolute path")
+
+
+def test_versions_are_compared_by_their_numbers() -> None:
+    """A pre-release counts as its release."""
+    assert doctor._numbers("12.3.1rc1") == (12, 3, 1)
+    assert doctor._numbers("9.10") > doctor._numbers("9.9.9")
+
+
+def test_an_address_that_is_a_file_has_no_way_to_check() -> None:
+    """Nor is there one without an address; a wrong one is found."""
+    lines = list[str]()
+    found = Findings(lines.append)
+    doctor._way(found, "file:///tmp/x", "", {}, {})
+    doctor._way(found, "", "", {}, {})
+    assert found.ok
+    doctor._way(found, "ftp://h", "", {}, {})
+    assert not found.ok
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == ["not", "not"]
