@@ -75,7 +75,7 @@ def _inventory(browser: Browser, url: str, scheme: str) -> None:
 
 
 def _mitmweb(browser: Browser, web: Web) -> None:
-    """Show verdicts in mitmweb: what was sent, what was skipped, and what waits once nothing listens there."""
+    """Show verdicts in mitmweb: what was sent, what was skipped, and which entries wait once nothing listens there."""
     httpx.get(f"{web.proxy.url}/api/report", headers={"host": demo.HOST}, trust_env=False)
     wait_for(lambda: "spooled" in str(web.flows()["/api/report"]["comment"]))
     with _page(browser, web.url, 1180, 600, "light") as page:

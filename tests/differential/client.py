@@ -218,7 +218,7 @@ class Http2:
             await self._unless_lost(self._run.target.reached[exchange.id].wait())
 
     async def _settle(self) -> None:
-        """As `Run.settle`, on the same connection: its hooks wait for those of the other streams."""
+        """As `Run.settle` does, on the same connection: its hooks wait for those of the other streams."""
         seen = self._peer.seen[self._peer.open(SETTLE.request)]
         await self._peer.until(lambda: seen.over)
 

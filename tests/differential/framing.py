@@ -160,14 +160,14 @@ def _framed(message: Message, family: str) -> Message:
 
 
 def _is_error_page(message: Message) -> bool:
-    """Tell mitmproxy's own answer in place of one that it could not complete."""
+    """Recognise mitmproxy's own answer in place of one that it could not complete."""
     if message.head[:1] not in ((b"HTTP/1.1 502 Bad Gateway",), (b":status" + FIELD + b"502",)):
         return False
     return any(line.startswith((b"Server: mitmproxy", b"server" + FIELD + b"mitmproxy")) for line in message.head)
 
 
 def _is_begun_answer(message: Message, exchange: Exchange) -> bool:
-    """Tell the answer's own head and the part of its body that was sent, followed by a break."""
+    """Recognise the answer's own head and the part of its body that was sent, followed by a break."""
     sent = _begun(exchange.answer)
     if exchange.answer.fields:
         part = message.head == sent.head and sent.body.startswith(message.body)
@@ -176,7 +176,7 @@ def _is_begun_answer(message: Message, exchange: Exchange) -> bool:
 
 
 def _is_begun_request(message: Message, exchange: Exchange) -> bool:
-    """Tell a part of the request: its head, but for the Host that mitmproxy writes, and some of its body."""
+    """Recognise a part of the request: its head, but for the Host that mitmproxy writes, and some of its body."""
     sent = _begun(exchange.request)
     same_head = _without_host(message.head) == _without_host(sent.head)
     return same_head and sent.body.startswith(message.body) and message.end != COMPLETE and not message.trailers

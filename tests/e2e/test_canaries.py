@@ -81,7 +81,7 @@ class _Echo(RequestHandler):
 
 
 class _Akto(RequestHandler):
-    """Keeps what it gets, and refuses what it was told to refuse."""
+    """Keeps what it gets, and refuses what it is made to refuse."""
 
     def initialize(self, got: list[bytes]) -> None:
         self.got = got

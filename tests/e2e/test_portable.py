@@ -104,7 +104,7 @@ def test_the_demo_runs(hidden: dict[str, str]) -> None:
 
 @pytest.mark.e2e
 def test_a_replay_runs(hidden: dict[str, str], tmp_path: Path) -> None:
-    """To a service and to a file, and again from its bookmark."""
+    """To a service and to a file, and again from its checkpoint."""
     out = tmp_path / "out.ndjson"
     with Receiver() as akto:
         for _ in range(2):

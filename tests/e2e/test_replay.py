@@ -140,7 +140,7 @@ def test_a_dry_run_shows_repairs(tmp_path: Path) -> None:
 
 
 def test_what_was_recorded_cannot_forge_a_line(tmp_path: Path) -> None:
-    """Control characters in a path, a type or a damaged file's fault are shown escaped."""
+    """Control characters in a path, a type or a damaged file's error are shown escaped."""
     odd = made.flow(made.request(path=b"/\x1b[2J"), made.response(fields=[(b"content-type", b"text/\r\nx")]))
     done = replay(save(tmp_path / "odd.mitm", [odd]), "--dry-run")
     assert len(done.stdout.splitlines()) == 2

@@ -19,7 +19,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Mirror:
-    """The running proxy and what arrives at Akto's side."""
+    """The running proxy and what arrives at Akto."""
 
     proxy: Proxy
     akto: Receiver

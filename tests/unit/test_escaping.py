@@ -1,4 +1,4 @@
-"""Strangers' text becomes one harmless line."""
+"""Untrusted text becomes one harmless line."""
 
 from __future__ import annotations
 

@@ -39,66 +39,66 @@ def test_no_test_file_is_imported() -> None:
     ] == []
 
 
-# Modules without a unit file of their own, below the test file that covers them: parts of what another module offers,
-# and thin edges that only a real process shows. A new module gets its own file.
+# Modules without a unit file of their own, below the test file that covers them and the reason for it. A new module
+# gets its own file.
 TABLE = """
-unit/addon/test_mirroring.py
+unit/addon/test_mirroring.py: thin edges that share a session; what they do shows when mitmproxy calls all of them
     addon.host_header addon.mirror addon.session addon.streaming
-unit/addon/test_commands.py
+unit/addon/test_commands.py: it only counts what the commands put on the screen
     addon.screen
-e2e/test_metrics.py
+e2e/test_metrics.py: thin edge to the server of metrics, which has unit tests; ports need a running proxy
     addon.metrics
-e2e/test_reload.py
+e2e/test_reload.py: it hands a session to a script that mitmproxy has loaded again
     addon.handover
-unit/addon/test_messages.py
+unit/addon/test_messages.py: one function, which looks for other authors' addons among mitmproxy's
     addon.chain
-unit/capture/test_kinds.py
+unit/capture/test_kinds.py: the room's one door, tried with an exchange of every kind
     capture.capture
-unit/config/test_options.py
+unit/config/test_options.py: declarations and frozen values without a decision
     capture.config config.capture_declarations config.option
-unit/capture/redaction/rules/test_values.py
+unit/capture/redaction/rules/test_values.py: a table, each row of which is tried by the search that uses it
     capture.redaction.rules.known
-unit/cli/test_program.py
+unit/cli/test_program.py: thin edges, arguments only; their commands are tested in e2e/test_doctor.py and test_replay.py
     cli.doctor cli.replay
-unit/cli/test_inventory.py
+unit/cli/test_inventory.py: the other half of the command, which comes late so that help comes at once
     cli.inventory_report
-unit/shown/test_marks.py
+unit/shown/test_marks.py: frozen values without a decision
     config.screen
-unit/shown/test_outcomes.py
+unit/shown/test_outcomes.py: each of its losses is seen by what is shown of the entries
     delivery.store
-unit/delivery/test_shipper.py
+unit/delivery/test_shipper.py: parts of the one machine, whose order of steps is what matters
     delivery.policy delivery.sender delivery.report delivery.sinks.base delivery.waiting
-unit/delivery/sinks/test_http.py
+unit/delivery/sinks/test_http.py: a vocabulary, and the client's sockets, which need a server
     delivery.sinks.symptoms delivery.sinks.transport
-e2e/test_demo.py
+e2e/test_demo.py: thin edge around processes
     cli.demo demo.demo demo.proxy demo.script sample_api
-unit/ingestion/test_service.py
+unit/ingestion/test_service.py: handlers of one server, asked over HTTP
     background_server ingestion.access ingestion.arrivals ingestion.handlers ingestion.intake
     ingestion.page_handlers
-unit/ingestion/test_inventory.py
+unit/ingestion/test_inventory.py: what it counts in, and how that is listed
     ingestion.entries.endpoints ingestion.views
-unit/ingestion/entries/test_shapes.py
+unit/ingestion/entries/test_shapes.py: the looks of texts that shapes are made of
     ingestion.entries.formats
-unit/ingestion/openapi/test_document.py
+unit/ingestion/openapi/test_document.py: schemas are judged by a validator, in a whole document
     ingestion.openapi.schemas
-unit/ingestion/openapi/test_compare.py
+unit/ingestion/openapi/test_compare.py: what two documents are compared by
     ingestion.openapi.operations
-e2e/test_replay.py
+e2e/test_replay.py: thin edges between files and a server, which are real there
     replay.dry_run replay.shipping
-e2e/test_replay_recordings.py
+e2e/test_replay_recordings.py: it reads recordings that real programs have made
     replay.reader
-unit/replay/test_recording.py
+unit/replay/test_recording.py: what a record is made into, with recordings of all makers
     replay.entries replay.har.attachments
-unit/replay/test_checkpoint.py
+unit/replay/test_checkpoint.py: what a checkpoint is valid for
     replay.job
-unit/replay/har/test_flows.py
+unit/replay/har/test_flows.py: parts of an entry that make sense only together
     replay.har.bodies replay.har.headers replay.har.values
-unit/runner/test_master.py
+unit/runner/test_master.py: what the master is made of at its start
     runner.command runner.known runner.scripts
-unit/telemetry/test_server.py
+unit/telemetry/test_server.py: frozen values without a decision
     telemetry.observation
 """
-TESTED_BY = {file: names.split() for file, names in re.findall(r"^(\S+)\n((?: .*\n)+)", TABLE, re.MULTILINE)}
+TESTED_BY = {file: names.split() for file, names in re.findall(r"^(\S+): .+\n((?: .*\n)+)", TABLE, re.MULTILINE)}
 
 
 def has_code(module: str) -> bool:
@@ -117,6 +117,7 @@ def test_every_module_has_its_unit_tests() -> None:
     """In the file of its name, or in the one that the table names."""
     modules = {name for name, path in MODULES.items() if path.stem not in ("__init__", "__main__") and has_code(name)}
     listed = [name for names in TESTED_BY.values() for name in names]
+    assert len(TESTED_BY) == len(re.findall(r"^\S", TABLE, re.MULTILINE)), "a file without a reason, or without modules"
     assert len(listed) == len(set(listed))
     assert modules - set(listed) == {name for name in modules if own_file(name).exists()}
     assert [file for file in TESTED_BY if not (TESTS / file).exists()] == []

@@ -36,7 +36,7 @@ def test_ids_are_folded(segment: str) -> None:
     ],
 )
 def test_words_are_not_folded(segment: str) -> None:
-    """What a person would have named stays, digits or not."""
+    """What an author would have named stays, digits or not."""
     assert path_templates.fold_path(f"/a/{segment}/b") == f"/a/{segment}/b"
 
 

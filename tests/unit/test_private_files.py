@@ -13,7 +13,7 @@ from akto_mirror import private_files
 
 
 def test_a_folder_that_cannot_be_looked_at_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 6: a folder whose mode keeps its own user out is an unfit value of the option, and no fault of the addon."""
+    """Line 6: a folder whose mode keeps its own user out is a wrong value of the option, not an error of the addon."""
 
     def refuse(_: Path) -> NoReturn:
         raise PermissionError(errno.EACCES, "Permission denied")

@@ -174,7 +174,7 @@ def _wait_for(caplog: pytest.LogCaptureFixture, text: str, seconds: float) -> No
 
 
 def test_every_command_has_a_help_text() -> None:
-    """People see a command's docstring in mitmproxy's help."""
+    """The help of mitmproxy shows a command's docstring."""
     with mirroring() as running:
         commands = running.context.master.commands.commands
         mine = {name: shown.help for name, shown in commands.items() if name.startswith("akto.")}

@@ -150,7 +150,7 @@ def is_eligible(made: http.HTTPFlow) -> bool:
 
 
 def is_own_call(made: http.HTTPFlow) -> bool:
-    """Tell what another proxy might have sent to Akto."""
+    """Return what another proxy might have sent to Akto."""
     return any(name.lower() == b"x-akto-mirror" for name, _ in made.request.headers.fields) and (
         made.request.path == "/api/ingestData"
     )
@@ -202,7 +202,7 @@ def test_every_eligible_exchange_arrives(made: list[Exchange], shape: dict[str, 
     ),
 )
 def test_no_exchange_makes_a_filter_fail(made: Exchange, expression: str) -> None:
-    """A flow filter looks at hostile input as well; it is a choice, not a fault."""
+    """A flow filter looks at hostile input as well; it is a choice, not an error."""
     with mirroring(filter=expression) as mirror:
         verdict = made.pass_on(mirror)
         assert verdict.startswith(("captured", "skipped"))

@@ -119,7 +119,7 @@ class TestServerName:
         assert server.sni == "target.internal"
 
     def test_another_addons_choice_stays(self) -> None:
-        """Somebody else has set it on purpose."""
+        """It was set on purpose."""
         client, server = self.ends("reverse:https://target.internal:443", "other.example", client_sni="asked.example")
         hosts.name_server(client, server)
         assert server.sni == "other.example"

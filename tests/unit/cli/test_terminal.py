@@ -12,7 +12,7 @@ from akto_mirror.cli import program, terminal
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_the_person_who_runs_this(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_of_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the environment's own settings for Akto out of the tests."""
     for name in (terminal.URL_VARIABLE, terminal.TOKEN_VARIABLE):
         monkeypatch.delenv(name, raising=False)

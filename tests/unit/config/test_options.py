@@ -49,7 +49,7 @@ def test_the_defaults_are_usable() -> None:
 
 @pytest.mark.parametrize("token", ["a\nb", "a\r", "a\tb", "\x00", "é", "\udcff"])
 def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str) -> None:
-    """A line break at the end is the usual fault."""
+    """A line break at the end is the usual mistake."""
     assert refused(token=f"hunter2{token}").startswith("akto_token=(hidden): ")
 
 
@@ -196,7 +196,7 @@ class TestEnvironment:
         assert read({"AKTO_DATA_INGESTION_URL": "", "AKTO_API_TOKEN": ""}).sink.destination == Destination()
 
     def test_a_wrong_variable_is_named(self) -> None:
-        """Nobody should search the command line for what the environment holds."""
+        """The line names the variable, so that it is not searched for on the command line."""
         assert "AKTO_DATA_INGESTION_URL" in refused({"AKTO_DATA_INGESTION_URL": "nope"})
         assert "nope" in refused({"AKTO_DATA_INGESTION_URL": "nope"})
         assert "AKTO_API_TOKEN" in refused({"AKTO_API_TOKEN": "hunter2\n"})

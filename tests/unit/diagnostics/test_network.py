@@ -61,7 +61,7 @@ def test_a_certificate_that_cannot_be_trusted_is_reported(  # noqa: PLR0917 - py
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """TLS is always verified; each fault of a certificate has its own words, and no request is made."""
+    """TLS is always verified; each defect of a certificate has its own words, and no request is made."""
     certificate = make_certificate(tmp_path, name=name, days=days)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))

@@ -289,8 +289,8 @@ def test_no_entry_makes_it_raise(entries: list[dict[str, Any]], words: str) -> N
 @given(JSON_VALUES, st.integers(0, 200))
 def test_closed_json_is_json_or_nothing(value: object, end: int) -> None:
     """Text that is cut anywhere is either given up or becomes JSON."""
-    mended = fields.close(json.dumps(value)[:end])
-    assert mended == "" or json.loads(mended) is not None
+    closed = fields.close(json.dumps(value)[:end])
+    assert closed == "" or json.loads(closed) is not None
 
 
 def test_a_search_of_many_words_takes_no_longer_than_one_of_a_few() -> None:

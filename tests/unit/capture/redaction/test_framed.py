@@ -54,7 +54,7 @@ def test_events(text: str, content_type: str) -> None:
 
 
 def test_messages() -> None:
-    """Strings of protobuf keep their places, and lengths are written anew."""
+    """Strings of protobuf keep their places, and lengths are written again."""
     inner = json.dumps({"password": SECRET}).encode()
     message = b"\x0a\x04kept\x12" + bytes([len(inner)]) + inner
     text = b64encode(b"\x00" + len(message).to_bytes(4, "big") + message).decode()

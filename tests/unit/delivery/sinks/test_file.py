@@ -69,7 +69,7 @@ def test_no_link_is_followed_where_others_can_make_one(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_has_a_remedy(tmp_path: Path) -> None:
-    """The fault names the file, and the hint is about a file, not about the way to a server."""
+    """The error names the file, and the hint is about a file, not about the way to a server."""
     result = FileSink(str(tmp_path / "gone" / "out.ndjson")).send([b"{}"], 1)
     assert result.detail == f"cannot write {tmp_path}/gone/out.ndjson: No such file or directory"
     assert result.why is Cause.UNWRITABLE
@@ -145,7 +145,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def test_the_wait_for_another_process_ends(tmp_path: Path) -> None:
-    """After the time-out, or when the proxy ends, it is a fault; nothing is written, and the next try may pass."""
+    """After the time-out, or when the proxy ends, it is an error; nothing is written, and the next attempt may pass."""
     out = tmp_path / "out.ndjson"
     patient = FileSink(str(out), lambda: 0.0)
     hurried = FileSink(str(out), lambda: hurried.abort() or 0.0)  # type: ignore[func-returns-value]

@@ -138,7 +138,7 @@ def test_no_cookie_is_kept() -> None:
 
 
 def test_dead_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A try ends in time however many addresses a name has, and each of them gets its part, the last one, too."""
+    """An attempt ends in time however many addresses a name has, and each of them gets its part, the last one, too."""
     clock, waits = Clock(), list[tuple[str, float]]()
 
     def connect(address: tuple[str, int], timeout: float, **_: object) -> NoReturn:

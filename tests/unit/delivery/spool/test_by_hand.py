@@ -12,7 +12,7 @@ from tests.support.spools import BATCH, spool
 
 
 @pytest.mark.parametrize("lets", ["waiting", "dead"])
-def test_a_person_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lets: str) -> None:
+def test_a_user_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lets: str) -> None:
     """Line 8: while a user deletes waiting or refused entries, a proxy can write between two of the steps."""
     monkeypatch.setattr("akto_mirror.delivery.spool.by_hand.STEP_ROWS", 2)
     monkeypatch.setattr("akto_mirror.delivery.spool.lock.LOCK_S", 0.01)

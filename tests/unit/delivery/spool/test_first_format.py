@@ -253,7 +253,7 @@ def _none(rows: Sequence[Foreign]) -> None:
     assert rows == []
 
 
-def test_a_bookmark_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Line 3: a replay that the first version left unfinished goes on where it was, whatever options there are now."""
     flows = tmp_path / "flows.mitm"
     shutil.copy(make.FLOWS, flows)
@@ -277,7 +277,7 @@ Act = Callable[[Spool], object]
 @pytest.mark.parametrize(
     "act",
     [lambda mine: mine.revive(), lambda mine: mine.redirect("t", "u"), lambda mine: mine.replace(None, [], [])],
-    ids=["revive", "redirect", "settle"],
+    ids=["revive", "redirect", "replace"],
 )
 def test_users_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> None:
     """Line 8: whatever is done to this version's entries, a newer file beside them stays as it was."""
@@ -291,7 +291,7 @@ def test_users_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> Non
     assert next(schema.names()) == mine.file.name
 
 
-def test_options_that_come_later_end_no_bookmark(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_that_come_later_void_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """Line 3: what decides about a recording has the same fingerprint until one of its options is set."""
     later = Option("akto_later", bool, False, "An option of a later version.")
     values = entries.parse_options([], {})
