@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from akto_mirror.capture.payload import media
-from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain, separators
+from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain, separators, tables
 from akto_mirror.capture.redaction.gate import Gate, Place, gate
 from akto_mirror.capture.redaction.look import DEEPEST, MASK, Hidden, Look, is_masked, mask
 from akto_mirror.capture.redaction.rules.names import Names
@@ -252,6 +252,9 @@ class Hiding:
                 return framed.events(data, places, look), False
             if ("x-www-form-urlencoded" in kind and first not in (b"{", b"[", b"<")) or pairs.is_form(data):
                 return pairs.walk(data, places, look), False
+        table = tables.lines(data, places, kind, look)
+        if table is not data:
+            data, places = table, self._redaction.gate.places(table)
         if markup.may_be(data):
             data = markup.walk(data, places, look)
             places = self._redaction.gate.places(data)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 
 from akto_mirror.capture.payload import json
 from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR, STRING
 from akto_mirror.capture.payload.leaves import Change, splice
+from akto_mirror.capture.redaction import tables
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.json_leap import IS_NAME, JSON_MASK, Leap, looked_into, rule_of
 from akto_mirror.capture.redaction.look import Look, mask, spliced
 from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
+from akto_mirror.capture.redaction.separators import SCHEME
 
 # What no group takes in front of a token are numbers, literals, commas and blanks.
 ITEM = re.compile(
@@ -31,6 +34,11 @@ KIND = b"type"
 
 RECORD_MARK = b"\x1e"
 
+# How often a text is gone through in search of rows, as tables may stand in tables.
+MOST_PASSES = 4
+# Values in the columns of secrets that are hidden one by one; an array that has more is hidden as a whole.
+MOST_CELLS = 5_000
+
 
 @dataclass(slots=True)
 class _Frame:
@@ -45,6 +53,10 @@ class _Frame:
         values: what stands there as values; the third says whether it says so.
         opened: where the value that is being read begins, if it is one of those; else -1.
         opened_value: it says that it is a value.
+        start: where it begins.
+        columns: the rules of its elements that are names of secrets, by their numbers: those of a table's columns.
+        table: the columns of rows that stand in it.
+        arrays: where the arrays in it begin and end.
     """
 
     is_array: bool
@@ -55,6 +67,20 @@ class _Frame:
     values: list[tuple[int, int, bool]] = field(default_factory=list)
     opened: int = -1
     opened_value: bool = False
+    start: int = 0
+    columns: dict[int, str] | None = None
+    table: dict[int, str] | None = None
+    arrays: list[tuple[int, int]] | None = None
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is an array of the name of a secret and its value."""
+        return self.count == 2 and self.columns is not None and 1 not in self.columns
+
+    def name(self, number: int, rule: str) -> None:
+        """Note the name of a secret among the elements."""
+        self.columns = self.columns or {}
+        self.columns[number] = rule
 
 
 def is_readable(data: bytes) -> bool:
@@ -96,6 +122,7 @@ class _Walk:
         # From the last of very many places on, all is looked at.
         self._all_from = self._starts[-1] if places[-1].end == len(data) else len(data)
         self._hidden_from, self._depth = -1, 0
+        self._left = MOST_PASSES * len(data)
 
     def changes(self) -> list[Change]:
         """Read the text, and return what to rewrite in it."""
@@ -127,7 +154,7 @@ class _Walk:
         if kind == OPEN:
             self._element(item)
             if self._hidden_from < 0:
-                self._push(self._data[item.start(OPEN)])
+                self._push(item.start(OPEN))
         elif kind <= KEY_END:
             self._string(item, hit=hit)
         else:
@@ -145,7 +172,7 @@ class _Walk:
         frame = self._frame
         if kind == MEMBER_OPEN:
             frame.opened, frame.opened_value = start if holds(key) else -1, is_value(key)
-            self._push(self._data[start])
+            self._push(start)
             return
         if kind != COLON and holds(key):
             frame.values.append((start, item.end(), is_value(key)))
@@ -173,10 +200,13 @@ class _Walk:
         frame, start = self._frame, item.start(KEY) - 1
         ends = item[KEY_END] == b'"'
         end = item.end(KEY_END) if ends else item.end(KEY)
+        rule = self._named(item[KEY]) if hit and frame.is_array else None
+        if rule and not SCHEME.match(item[KEY]):
+            frame.name(frame.count, rule)
         if self._element(item):
             return
         if hit:
-            if frame.is_array and frame.count % 2 == 1 and (rule := self._named(item[KEY])):
+            if rule and frame.count % 2 == 1:
                 frame.rule, frame.armed = rule, item.end()
             self._into(item[KEY], start, end, ends=ends)
 
@@ -213,9 +243,9 @@ class _Walk:
         if (new := looked_into(raw, self._look, ends=ends)) is not None:
             self._changes.append(Change(start, end, new))
 
-    def _push(self, bracket: int) -> None:
+    def _push(self, start: int) -> None:
         self._stack.append(self._frame)
-        self._frame = _Frame(is_array=bracket == ord("["))
+        self._frame = _Frame(is_array=self._data[start] == ord("["), start=start)
 
     def _close(self, end: int) -> None:
         frame = self._frame
@@ -224,12 +254,42 @@ class _Walk:
                 if is_said or not frame.is_kind:
                     self._look.hidden.by_name(frame.rule)
                     self._changes.append(Change(start, stop, JSON_MASK))
+        if frame.table:
+            self._rows(frame)
         if not self._stack:
             return
         self._frame = self._stack.pop()
+        self._columns(frame, end)
         if self._frame.opened >= 0:
             self._frame.values.append((self._frame.opened, end, self._frame.opened_value))
             self._frame.opened = -1
+
+    def _columns(self, inner: _Frame, end: int) -> None:
+        """Note what an array or object says of the table around it: its columns, or where its rows are."""
+        outer = self._frame
+        if not inner.is_array:
+            # {"name": "token", "type": "string"}
+            if outer.is_array and inner.rule and not inner.is_kind and not any(value[2] for value in inner.values):
+                outer.name(outer.count - 1, inner.rule)
+            return
+        outer.arrays = outer.arrays or []
+        outer.arrays.append((inner.start, end))
+        if inner.columns and (not outer.is_array or (outer.count == 1 and not inner.is_pair)):
+            outer.table = outer.table or {}
+            outer.table.update(inner.columns)
+
+    def _rows(self, frame: _Frame) -> None:
+        """Hide what stands in the columns of secrets: in rows below a row of names, or in a list beside one."""
+        depth = 1 if frame.is_array else 2
+        for start, end in (frame.arrays or [])[frame.is_array :]:
+            self._left -= end - start
+            cells = tables.rows(self._data, start, end, depth, frame.table or {}) if self._left >= 0 else None
+            found = list(islice(cells, MOST_CELLS)) if cells else []
+            if cells is None or len(found) == MOST_CELLS:
+                found = [(start, end, "text")]
+            for cell_start, cell_end, rule in found:
+                self._look.hidden.by_name(rule)
+                self._changes.append(Change(cell_start, cell_end, JSON_MASK))
 
     def _pass_over(self, item: re.Match[bytes], kind: int) -> None:
         """Go on within an object or array that is hidden as a whole."""

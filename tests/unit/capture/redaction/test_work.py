@@ -83,6 +83,29 @@ def test_twice_the_text_is_at_most_twice_the_work(unit: str, before: str) -> Non
     assert whole <= MOST_CALLS
 
 
+@pytest.mark.parametrize(
+    ("before", "unit"),
+    [
+        ("token,a\n", "1,2\n"),
+        ("token,a\n", ","),
+        ("token,a\n", '"'),
+        ("token,a\n1,2\n", "\n"),
+        ('{"columns":["a","token"],"rows":[', "[1,2],"),
+        ('[["a","b","token"],', "[1,2,3],"),
+        ('[["a","b","token"],', '["a","b","token"],'),
+        ("", '[["a","b","token"],[["a","b","token"],1]]'),
+        ("[" * 50, '["a","b","token"],'),
+        ('[["a","b","token"],' * 50, "[1,2,3],"),
+    ],
+)
+def test_tables_take_work_in_proportion(before: str, unit: str) -> None:
+    """Also those that are cut; reading each bracket of JSON takes some calls, with tables or without."""
+    half = calls(partial(Hiding(ALL).payload, before + unit * (80_000 // len(unit))))
+    whole = calls(partial(Hiding(ALL).payload, before + unit * (160_000 // len(unit))))
+    assert whole <= 2.2 * half + 1_000
+    assert whole <= 5 * MOST_CALLS
+
+
 def test_nothing_is_added_without_redaction() -> None:
     """A few calls, whatever the size."""
     text = '{"token":"x"}' * 10_000
