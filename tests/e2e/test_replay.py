@@ -131,6 +131,18 @@ def test_a_dry_run_shows_what_sampling_would_leave_out(tmp_path: Path) -> None:
     assert "9 flows = 3 shipped + 6 skipped (sampled 6)" in done.stdout
 
 
+def test_a_dry_run_shows_what_is_hidden(tmp_path: Path) -> None:
+    """By name and by kind, and never the secret."""
+    secret = made.flow(answer=made.response(content=b'{"password":"hunter2","note":"4111111111111111"}'))
+    words = ("--set", "akto_redact_fields=common", "--set", "akto_redact_values=common")
+    shown = replay(save(tmp_path / "secret.mitm", [secret]), "--dry-run", *words).stdout
+    line = shown.splitlines()[0]
+    assert line.startswith("captured ")
+    assert line.endswith("  hidden: name password 1, value card 1")
+    assert "hunter2" not in shown
+    assert "4111111111111111" not in shown
+
+
 def test_a_dry_run_shows_repairs(tmp_path: Path) -> None:
     """By side and format, and how many there are in all."""
     cut = made.flow(answer=made.response(content=b'{"a":"' + b"x" * 99 + b'"}'))

@@ -26,7 +26,7 @@ USER_INFO = r":?(?:\\*/){2}[^/?#\s\"'<>\\@]+@"
 BETWEEN = r"(?:[^a-zA-Z0-9]|%(?:25)*2[0-9A-Fa-f]|\\+u002[0-9A-Fa-f])"
 
 # Shorter names are in base64 of other texts too.
-FEWEST_CODED = 6
+FEWEST_CODED = 5
 
 # Places that are looked at one by one; from the last of them on, everything is looked at.
 MOST_PLACES = 1_500
@@ -75,7 +75,8 @@ def _pattern(names: Names, *, values: bool) -> str:
 
 def _coded(words: tuple[str, ...]) -> Iterator[str]:
     """Return what is in base64 of every text that a name stands in, in its three places, if that is long enough."""
-    for name in {"_".join(words), words[0] + "".join(map(str.capitalize, words[1:])), "_".join(words).upper()}:
+    capitals = "".join(map(str.capitalize, words))
+    for name in {"_".join(words), capitals[:1].lower() + capitals[1:], capitals, "_".join(words).upper()}:
         if not name.isascii() or len(name) < FEWEST_CODED:
             continue
         for before in range(3):

@@ -30,6 +30,11 @@ MOST_NOT_DECODED = 16
 # A segment of a path that is no word: /reset-password/9f86d081884c7d65.
 TOKEN = re.compile(rb"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w.~+=-]{16,}")
 
+# A shorter one, behind a name that is no `auth` or `session`: /token/ab12cd, not /token/oauth2 or /password/2026-01-01.
+SHORT_TOKEN = re.compile(
+    rb"(?i)(?=[^0-9]*[0-9])(?=[^a-z]*[a-z])(?!oauth|openid|saml|sha|v[0-9]+\Z|[0-9]{4}-)[\w~+=-]{6,15}"
+)
+
 # Parameters of a segment that are read one by one.
 MOST_PARAMETERS = 200
 WORDS_OF_SEGMENTS = re.compile(rb"[-_]")
@@ -126,9 +131,11 @@ class Hiding:
         parts = data.split(b"/")
         out = [self._segment(part, look) for part in parts]
         for number, (name, value) in enumerate(pairwise(parts), 1):
-            last = WORDS_OF_SEGMENTS.split(name)[-1]
-            rule = (look.names.of(name) or look.names.of(last)) if TOKEN.fullmatch(value) else None
-            if rule and rule != "auth":
+            is_short = SHORT_TOKEN.fullmatch(value) is not None
+            if not is_short and not TOKEN.fullmatch(value):
+                continue
+            rule = look.names.of(name) or look.names.of(WORDS_OF_SEGMENTS.split(name)[-1])
+            if rule and (rule.startswith(separators.SECRETS) if is_short else rule != "auth"):
                 look.hidden.by_name(rule)
                 out[number] = mask(value)
         return b"/".join(out)

@@ -99,6 +99,21 @@ def test_preview_shows_what_was_repaired() -> None:
     )
 
 
+def test_preview_shows_what_was_hidden() -> None:
+    """By name and by kind, behind the verdict, and never the secret; the metrics count the same."""
+    given = flow("/a?token=hunter2")
+    assert given.response
+    given.response.content = b'{"password":"hunter2","note":"4111111111111111"}'
+    with mirroring(redact_fields=["common"], redact_values=["common"]) as running:
+        rows = call(running, "akto.preview", [given])
+        running.pass_on(given)
+        counted = running.addon.session.observe().counts.hidden
+    verdict, _, hidden = rows[0][1].partition(", hidden: ")
+    assert (verdict, sorted(hidden.split(", "))) == ("captured", ["name password 1", "name token 1", "value card 1"])
+    assert not any(secret in value for _, value in rows for secret in ("hunter2", "4111111111111111"))
+    assert dict(counted) == {("name", "password"): 1, ("name", "token"): 1, ("value", "card"): 1}
+
+
 def test_preview_can_be_read() -> None:
     """Headers stand one a line and JSON indented; what no terminal should see is escaped as in JSON."""
     made = flow("/a")

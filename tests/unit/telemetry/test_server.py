@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from akto_mirror.accounts import Stats
-from akto_mirror.outcomes import Dropped, Format, Outcome, Reason, Repair
+from akto_mirror.outcomes import Dropped, Format, Outcome, Reason, Repair, Secret
 from akto_mirror.sampling.novelty import Endpoint
 from akto_mirror.sampling.sampler import Account
 from akto_mirror.telemetry import server
@@ -51,6 +51,7 @@ def test_every_count_is_reported() -> None:
     stats.lose(Dropped.QUEUE_FULL)
     stats.skip(Reason.STATUS)
     stats.repair([Repair("request", Format.JSON), Repair("response", Format.JSON), Repair("response", Format.TEXT)])
+    stats.hide([Secret("name", "password", 3), Secret("value", "card", 2), Secret("payload", "unreadable", 1)])
     stats.move([b"x"] * 3, Outcome.QUEUED, Outcome.IN_FLIGHT)
     stats.move([b"x" * 300] * 3, Outcome.IN_FLIGHT, Outcome.SHIPPED)
     stats.attempt(0.5, [b"x" * 300] * 3, ok=True, doubtful=2)
@@ -64,6 +65,9 @@ def test_every_count_is_reported() -> None:
     assert seen["akto_mirror_payloads_repaired_total json"] == 2
     assert seen["akto_mirror_payloads_repaired_total text"] == 1
     assert seen["akto_mirror_payloads_repaired_total grpc"] == 0
+    assert seen["akto_mirror_secrets_hidden_total name password"] == 3
+    assert seen["akto_mirror_secrets_hidden_total value card"] == 2
+    assert seen["akto_mirror_secrets_hidden_total payload unreadable"] == 1
     assert seen["akto_mirror_sent_bytes_total"] == 900
     assert seen["akto_mirror_entries_sent_again_in_doubt_total"] == 2
     assert seen["akto_mirror_request_duration_seconds_count"] == 1

@@ -189,6 +189,36 @@ def test_parameters_of_path_segments() -> None:
     assert redaction.path("/a;b=1/token=1", HIDDEN) == "/a;b=1/token=[redacted]"
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/token/ab12cd/x", "/token/[redacted]/x"),
+        ("/v1/reset-password/7Gh2kQ", "/v1/reset-password/[redacted]"),
+        ("/api_key/a1-b2_c3", "/api_key/[redacted]"),
+    ],
+)
+def test_short_tokens_behind_their_names(target: str, expected: str) -> None:
+    """A segment of letters and digits behind one that names a secret."""
+    assert redaction.path(target, HIDDEN) == expected
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/oauth/token/oauth2",
+        "/token/refresh",
+        "/token/v1",
+        "/token/v2/x",
+        "/password/2026-01-01",
+        "/tokens/ab12cd",
+        "/auth/ab12cd",
+    ],
+)
+def test_words_behind_names_of_secrets(target: str) -> None:
+    """Actions, versions, protocols and dates, and what is behind other names."""
+    assert redaction.path(target, HIDDEN) == target
+
+
 def test_addresses_in_payloads() -> None:
     """A query is hidden wherever an address stands, and the JSON around it stays whole."""
     text = '{"next":"https://x/?a=1&token=S","form":"token=S&x","go":"x\\u0026pin=S\\u0026y"}'

@@ -116,6 +116,8 @@ def test_what_holds_no_secret(text: str) -> None:
         f"a=1&password={SECRET}",
         f"userPassword={SECRET}&a=1",
         f"a=1&API_KEY={SECRET}",
+        f"a=1&token={SECRET}",
+        f"a=1&accessToken={SECRET}",
         f"<login><password>{SECRET}</password></login>",
         f"<a:b>1</a:b><token>{SECRET}</token>",
         f'{{"token":"{SECRET}"}}',

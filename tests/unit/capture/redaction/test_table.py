@@ -16,6 +16,9 @@ CARD = "4111 1111 1111 1111"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlMTIzNDU2Nzg5"
 KEY = "ghp_" + "0123456789abcdefghij" + "ABCDEFGHIJ012345"
 
+# `hunter2` in base64, as far as it stands in the rows.
+CODED = ("YW5uOmh1bnRlcjI", "Wh1bnRlcjI", "5odW50ZXIy", "h1bnRlcjI")
+
 # A kind, its content type, and a payload; `path` and names of headers stand for those.
 ROWS = (
     ("JSON", JSON, '{"password":"hunter2","n":1.0e5}'),
@@ -45,6 +48,8 @@ ROWS = (
     ("XML in JSON", JSON, '{"doc":"<login><password>hunter2</password></login>"}'),
     ("a form in JSON", JSON, '{"body":"user=ann&password=hunter2"}'),
     ("base64 of JSON", JSON, '{"state":"eyJ0b2tlbiI6Imh1bnRlcjIifQ=="}'),
+    ("base64 of a form", JSON, '{"state":"YT0xJnBhc3N3b3JkPWh1bnRlcjI"}'),
+    ("base64 of XML", "text/plain", "SAML PGE-PHRva2VuPmh1bnRlcjI8L3Rva2VuPjwvYT4="),
     ("JSON in a form", FORM, "a=%7B%22token%22%3A%22hunter2%22%7D"),
     ("addresses", JSON, '{"next":"https://ann:hunter2@host/?page=2&token=hunter2"}'),
     ("signed addresses", JSON, '{"url":"https://s3.host/a?X-Amz-Signature=0a1b&X-Amz-Date=20260101"}'),
@@ -54,6 +59,13 @@ ROWS = (
     ("cookies", "cookie", "theme=dark; sessionid=hunter2"),
     ("cookies that are set", "set-cookie", "sid=hunter2; Path=/; HttpOnly"),
     ("JSON in headers", "x-user", '{"token":"hunter2","id":1}'),
+    ("CSV and TSV", "text/csv", 'id,password,name\n1,hunter2,ann\n2,"hunter2",bob'),
+    ("tables in JSON", JSON, '{"columns":["id","password"],"rows":[[1,"hunter2"],[2,"hunter2"]]}'),
+    ("rows in JSON", JSON, '[["id","name","password"],[1,"ann","hunter2"]]'),
+    ("pairs in brackets", "text/plain", "[[user, ann], [password, hunter2]]"),
+    ("credentials in text", "text/plain", "sent Basic YW5uOmh1bnRlcjI= and then Bearer hunter2hunter2"),
+    ("commands", "text/plain", "curl -u ann:hunter2 https://host/; mysql -uann -phunter2 db"),
+    ("tokens in paths", "path", "/reset/token/hunter2/next"),
     ("cards", JSON, f'{{"note":"paid with {CARD}","n":5555555555554444}}'),
     ("JWTs", JSON, f'{{"note":"{JWT}"}}'),
     ("private keys", JSON, r'{"pem":"-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\n"}'),
@@ -93,7 +105,9 @@ def test_no_row_keeps_its_secret(name: str, kind: str, text: str) -> None:
     """But for the last one, which has none and stays as it is."""
     shown = hidden(kind, text)
     assert (shown == text) == (name == "names that are none")
-    assert not any(secret in shown for secret in ("hunter2", CARD, "5555555555554444", JWT, "MIIEow", KEY, "0a1b"))
+    assert not any(
+        secret in shown for secret in ("hunter2", *CODED, CARD, "5555555555554444", JWT, "MIIEow", KEY, "0a1b")
+    )
 
 
 if __name__ == "__main__":
