@@ -50,8 +50,6 @@ e2e/test_metrics.py: thin edge to the server of metrics, which has unit tests; p
     addon.metrics
 e2e/test_reload.py: it hands a session to a script that mitmproxy has loaded again
     addon.handover
-unit/addon/test_messages.py: one function, which looks for other authors' addons among mitmproxy's
-    addon.chain
 unit/capture/test_kinds.py: the room's one door, tried with an exchange of every kind
     capture.capture
 unit/config/test_options.py: declarations and frozen values without a decision
@@ -67,9 +65,9 @@ unit/shown/test_marks.py: frozen values without a decision
 unit/shown/test_outcomes.py: each of its losses is seen by what is shown of the entries
     delivery.store
 unit/delivery/test_shipper.py: parts of the one machine, whose order of steps is what matters
-    delivery.policy delivery.sender delivery.report delivery.sinks.base delivery.waiting
-unit/delivery/sinks/test_http.py: a vocabulary, and the client's sockets, which need a server
-    delivery.sinks.symptoms delivery.sinks.transport
+    delivery.policy delivery.sender delivery.sinks.base delivery.waiting
+unit/delivery/sinks/test_http.py: the client's sockets, which need a server
+    delivery.sinks.transport
 e2e/test_demo.py: thin edge around processes
     cli.demo demo.demo demo.proxy demo.script sample_api
 unit/ingestion/test_service.py: handlers of one server, asked over HTTP
@@ -77,24 +75,18 @@ unit/ingestion/test_service.py: handlers of one server, asked over HTTP
     ingestion.page_handlers
 unit/ingestion/test_inventory.py: what it counts in, and how that is listed
     ingestion.entries.endpoints ingestion.views
-unit/ingestion/entries/test_shapes.py: the looks of texts that shapes are made of
-    ingestion.entries.formats
 unit/ingestion/openapi/test_document.py: schemas are judged by a validator, in a whole document
     ingestion.openapi.schemas
 unit/ingestion/openapi/test_compare.py: what two documents are compared by
     ingestion.openapi.operations
-e2e/test_replay.py: thin edges between files and a server, which are real there
-    replay.dry_run replay.shipping
+e2e/test_replay.py: thin edge between files and a server, which are real there
+    replay.shipping
 e2e/test_replay_recordings.py: it reads recordings that real programs have made
     replay.reader
 unit/replay/test_recording.py: what a record is made into, with recordings of all makers
     replay.entries replay.har.attachments
-unit/replay/test_checkpoint.py: what a checkpoint is valid for
-    replay.job
-unit/replay/har/test_flows.py: parts of an entry that make sense only together
-    replay.har.bodies replay.har.headers replay.har.values
-unit/runner/test_master.py: what the master is made of at its start
-    runner.command runner.known runner.scripts
+unit/replay/har/test_flows.py: bodies as each maker writes them, in entries of its files
+    replay.har.bodies
 unit/telemetry/test_server.py: frozen values without a decision
     telemetry.observation
 """

@@ -6,15 +6,11 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from akto_mirror.config import options
-from akto_mirror.config.declarations import OPTIONS
-from akto_mirror.replay import checkpoint, entries
+from akto_mirror.replay import checkpoint
 from akto_mirror.replay.checkpoint import DIGEST, Checkpoint, FileVersion, digest
-from akto_mirror.replay.job import Job
 from akto_mirror.replay.progress import Progress
 
 VERSION = FileVersion(10, 20, "options")
@@ -161,27 +157,3 @@ def test_the_folder_does_not_stand_in_the_spools_way(tmp_path: Path) -> None:
     assert made == tmp_path / "akto-mirror" / "replay"
     if os.name == "posix":
         assert [path.stat().st_mode & 0o777 for path in (made, made.parent)] == [0o700, 0o700]
-
-
-def fingerprint(**given: Any) -> str:
-    """Return the fingerprint of a replay's options."""
-    values = entries.parse_options([], given)
-    return Job([], values, options.read(values, {})).fingerprint()
-
-
-def test_fingerprints_are_those_of_old_checkpoints() -> None:
-    """As they have been from the beginning: for the first defaults, and for options that decide what is shipped."""
-    assert fingerprint() != fingerprint(akto_include_query=False) == "b5784f3506a84138"
-    given = {"akto_fidelity": "worker", "akto_routes": ["a/*"], "akto_batch_entries": 7, "akto_include_query": False}
-    assert fingerprint(**given) == "6acf516ed8f3cc05"
-
-
-def test_a_new_option_at_its_default_changes_no_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another value of it does."""
-    values = entries.parse_options([], {})
-    plain = Job([], values, options.read(values, {}))
-    new = OPTIONS[0].__class__("akto_new", bool, False, "help")
-    monkeypatch.setattr("akto_mirror.replay.job.OPTIONS", (*OPTIONS, new))
-    same = Job([], {**values, "akto_new": False}, plain.settings)
-    other = Job([], {**values, "akto_new": True}, plain.settings)
-    assert plain.fingerprint() == same.fingerprint() != other.fingerprint()

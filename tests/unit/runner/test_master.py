@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
-import inspect
 import logging
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 from unittest import mock
 
 import pytest
 from mitmproxy import addonmanager, http, options
-from mitmproxy.tools import cmdline, main
 
-from akto_mirror.runner import command, known, master
+from akto_mirror.runner import known, master
 from akto_mirror.runner.manager import TableManager
 from akto_mirror.runner.master import RunMaster
 from akto_mirror.runner.options import Options, QuickOptions
@@ -83,34 +80,3 @@ def test_the_check_is_taken_away_for_all_messages(monkeypatch: pytest.MonkeyPatc
         http.Response(*fields)
     master.leave_out_checks()
     assert http.Response(*fields).get_state()["status_code"] == "no number"
-
-
-def test_every_change_of_what_is_replaced_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digest is over all of it; without sources, as in a frozen program, it is none that is known."""
-    usual = known.digest()
-    found = {usual}
-    for left_out in known.REPLACED:
-        monkeypatch.setattr(known, "REPLACED", tuple(each for each in known.REPLACED if each is not left_out))
-        found.add(known.digest())
-        monkeypatch.undo()
-    assert len(found) == len(known.REPLACED) + 1
-    monkeypatch.setattr(inspect, "getsource", mock.Mock(side_effect=OSError))
-    assert known.digest() == ""
-
-
-@pytest.mark.parametrize("words", [[], ["~m", "GET"], ["-n", "~u /a b"]])
-def test_filters_become_the_options_that_mitmdump_makes_of_them(words: list[str]) -> None:
-    """Compared with the function that mitmdump itself passes to its start."""
-    with mock.patch.object(main, "run") as run:
-        cast("Any", main.mitmdump)(words)
-    (_, make_parser, given_words, extra), _ = run.call_args
-    assert (make_parser,) == (cmdline.mitmdump,)
-    given = asyncio.run(_options())
-    args: argparse.Namespace = make_parser(given).parse_args(given_words)
-    assert command.filters(args) == extra(args)
-
-
-async def _options() -> options.Options:
-    given = options.Options()
-    RunMaster(given, ADDON)._legacy_log_events.uninstall()
-    return given

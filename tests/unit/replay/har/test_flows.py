@@ -180,32 +180,6 @@ def test_addresses(url: str, target: bytes, host: str) -> None:
     assert flow.request.data.authority == host.encode()
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
-        [["A", "1"], ["A", "2"]],
-        [{"name": "A", "value": "1\n2"}],
-    ],
-)
-def test_headers_of_all_makers(headers: object) -> None:
-    """As objects, as Slack's lists of two, or joined by line breaks."""
-    assert read({"headers": headers}).request.headers.fields == ((b"A", b"1"), (b"A", b"2"))
-
-
-@pytest.mark.parametrize("headers", [None, {}, [None], [[]], [{"value": "x"}], [{"name": ""}]])
-def test_headers_that_are_none(headers: object) -> None:
-    """What names no header is passed over."""
-    assert read({"headers": headers}).request.headers.fields == ()
-
-
-def test_half_a_surrogate_pair_is_replaced() -> None:
-    """JSON can spell it, UTF-8 cannot."""
-    flow = read(response={"content": {"text": "a\ud83d\ude00\ud83dz"}})
-    assert flow.response
-    assert flow.response.raw_content == "a😀\ufffdz".encode()
-
-
 @pytest.mark.parametrize("version", ["h2", "http/2.0", "HTTP/2", "HTTP/2.0"])
 def test_http2_has_one_name(version: str) -> None:
     """Makers spell it in four ways."""

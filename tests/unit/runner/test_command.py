@@ -1,0 +1,34 @@
+"""`akto-mirror run` reads its arguments as mitmdump does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any, cast
+from unittest import mock
+
+import pytest
+from mitmproxy import options
+from mitmproxy.tools import cmdline, main
+
+from akto_mirror.runner import command
+from akto_mirror.runner.master import RunMaster
+from tests.support.proxy import ADDON
+
+
+@pytest.mark.parametrize("words", [[], ["~m", "GET"], ["-n", "~u /a b"]])
+def test_filters_become_the_options_that_mitmdump_makes_of_them(words: list[str]) -> None:
+    """Compared with the function that mitmdump itself passes to its start."""
+    with mock.patch.object(main, "run") as run:
+        cast("Any", main.mitmdump)(words)
+    (_, make_parser, given_words, extra), _ = run.call_args
+    assert (make_parser,) == (cmdline.mitmdump,)
+    given = asyncio.run(_options())
+    args: argparse.Namespace = make_parser(given).parse_args(given_words)
+    assert command.filters(args) == extra(args)
+
+
+async def _options() -> options.Options:
+    given = options.Options()
+    RunMaster(given, ADDON)._legacy_log_events.uninstall()
+    return given

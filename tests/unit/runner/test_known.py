@@ -1,0 +1,23 @@
+"""Whether this mitmproxy is the one that was compared with."""
+
+from __future__ import annotations
+
+import inspect
+from unittest import mock
+
+import pytest
+
+from akto_mirror.runner import known
+
+
+def test_every_change_of_what_is_replaced_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is over all of it; without sources, as in a frozen program, it is none that is known."""
+    usual = known.digest()
+    found = {usual}
+    for left_out in known.REPLACED:
+        monkeypatch.setattr(known, "REPLACED", tuple(each for each in known.REPLACED if each is not left_out))
+        found.add(known.digest())
+        monkeypatch.undo()
+    assert len(found) == len(known.REPLACED) + 1
+    monkeypatch.setattr(inspect, "getsource", mock.Mock(side_effect=OSError))
+    assert known.digest() == ""
