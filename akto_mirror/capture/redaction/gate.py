@@ -9,18 +9,19 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from akto_mirror.capture.redaction.rules import credentials, expressions
 from akto_mirror.capture.redaction.rules.names import Names
 
 # Characters in another spelling: \u0070, \x70, \160, %70 (also of %2570), &#112; &#x70;. Names are made of letters.
-LETTERS = r"\\+u00[4-7]|\\+x[4-7]|\\+1[0-7][0-7]|%(?:25)*[4-7]|&(?:amp;)*#"
-CHARACTERS = r"\\+u00[2-7]|\\+x[2-7]|%(?:25)*(?:[3-7]|2[deDE])|&(?:amp;)*#"
+# One backslash is enough of several: Python's own module would go through them again from each.
+LETTERS = r"\\u00[4-7]|\\x[4-7]|\\1[0-7][0-7]|%(?:25)*[4-7]|&(?:amp;)*#"
+CHARACTERS = r"\\u00[2-7]|\\x[2-7]|%(?:25)*(?:[3-7]|2[deDE])|&(?:amp;)*#"
 # JSON that begins with {" or [" or [{ or blanks, and XML that begins with < and a letter, ! or ?, in base64.
 BASE64 = r"(?:ey[IAJc]|ew[ok0]|W[3y][sJIAt0]|Ww[ok0]|P[CDEFGH][A-Za-z0-9+/])[A-Za-z0-9+/_-]{9}"
-USER_INFO = r":?(?:\\*/){2}[^/?#\s\"'<>\\@]+@"
+USER_INFO = r":?(?:\\{0,16}/){2}[^/?#\s\"'<>\\@]+@"
 
 # What parts words, as it is or in another spelling.
 BETWEEN = r"(?:[^a-zA-Z0-9]|%(?:25)*2[0-9A-Fa-f]|\\+u002[0-9A-Fa-f])"
@@ -70,7 +71,13 @@ def _pattern(names: Names, *, values: bool) -> str:
     named = [rf"(?i:{'|'.join(spelt)})(?:[^a-z]|$)"] if spelt else []
     user_info = [USER_INFO, credentials.GATE] if names.common else []
     coded = sorted({piece for words in names.spellings for piece in _coded(words)})
-    return "|".join([*named, CHARACTERS if values else LETTERS, BASE64, *user_info, *coded])
+    return "|".join([*named, CHARACTERS if values else LETTERS, BASE64, *user_info, *_by_first(coded)])
+
+
+def _by_first(pieces: list[str]) -> Iterator[str]:
+    """Group sorted texts by their first characters: Python's own module tries each alternative at each place."""
+    for first, rest in groupby(pieces, key=lambda piece: piece[0]):
+        yield f"{first}(?:{'|'.join(piece[1:] for piece in rest)})"
 
 
 def _coded(words: tuple[str, ...]) -> Iterator[str]:

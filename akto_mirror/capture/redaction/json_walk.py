@@ -35,9 +35,13 @@ KIND = b"type"
 RECORD_MARK = b"\x1e"
 
 # How often a text is gone through in search of rows, as tables may stand in tables.
-MOST_PASSES = 4
+MOST_PASSES = 2
 # Values in the columns of secrets that are hidden one by one; an array that has more is hidden as a whole.
 MOST_CELLS = 5_000
+# Rows that are gone through one by one; if a table has more, all of them are hidden.
+MOST_ROWS = 2_000
+# More arrays and objects than this, of fewer bytes each than that, are hidden as a whole.
+MOST_DENSE, DENSE = 12_000, 8
 
 
 @dataclass(slots=True)
@@ -106,7 +110,16 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
         changes = Leap(data, places, look).changes()
         if changes is not None:
             return splice(data, changes)
+    if _is_dense(data):
+        look.hidden.by_name("text")
+        return JSON_MASK
     return spliced(data, _Walk(data, places, look).changes())
+
+
+def _is_dense(data: bytes) -> bool:
+    """Return whether a text is little but brackets, as only who wants to keep the reader busy would send it."""
+    count = data.count(b"[") + data.count(b"{")
+    return count > MOST_DENSE and count * DENSE > len(data)
 
 
 class _Walk:
@@ -281,7 +294,12 @@ class _Walk:
     def _rows(self, frame: _Frame) -> None:
         """Hide what stands in the columns of secrets: in rows below a row of names, or in a list beside one."""
         depth = 1 if frame.is_array else 2
-        for start, end in (frame.arrays or [])[frame.is_array :]:
+        rows = (frame.arrays or [])[frame.is_array :]
+        if len(rows) > MOST_ROWS and frame.is_array:
+            self._look.hidden.by_name("text")
+            self._changes.append(Change(rows[0][0], rows[-1][1], JSON_MASK))
+            return
+        for start, end in rows:
             self._left -= end - start
             cells = tables.rows(self._data, start, end, depth, frame.table or {}) if self._left >= 0 else None
             found = list(islice(cells, MOST_CELLS)) if cells else []

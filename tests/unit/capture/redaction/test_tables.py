@@ -110,3 +110,17 @@ def test_pairs_are_no_table() -> None:
     """A list of headers."""
     text = '[["authorization","Bearer abcdefgh1"],["accept","x"]]'
     assert hidden(text) == '[["authorization","[redacted]"],["accept","x"]]'
+
+
+def test_rows_without_end_are_hidden_together() -> None:
+    """One change instead of thousands; what stands beside the table stays."""
+    rows = [["id", "token"], *([number, SECRET] for number in range(json_walk.MOST_ROWS + 2))]
+    found = json.loads(hidden(json.dumps({"rows": rows, "n": 1})))
+    assert found == {"rows": [["id", "token"], "[redacted]"], "n": 1}
+
+
+@pytest.mark.parametrize("unit", ["[],", "{},", "[[[]]],", '[1],{"a":1},'])
+def test_little_but_brackets(unit: str) -> None:
+    """Hidden as a whole, as each bracket takes a moment."""
+    count = json_walk.MOST_DENSE
+    assert hidden('[["id","token"],' + unit * count + f'["{SECRET}"]]') == '"[redacted]"'
