@@ -203,7 +203,7 @@ def _build(folder: Path, packages: Sequence[str], source: str) -> None:
         subprocess.run(["chroot", str(folder), *command], check=True)
 
 
-def tail(output: str, lines: int = 40) -> str:
+def tail(output: str, lines: int = 300) -> str:
     """Return the last lines of an output, indented."""
     return "\n".join(f"    {line}" for line in output.splitlines()[-lines:])
 

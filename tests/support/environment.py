@@ -9,7 +9,7 @@ import re
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_STATE_HOME")
 
 # What those who run the tests set for the tests themselves, and not for what they start.
-OF_TESTS = ("PYTEST_", "CI", "DIFFERENTIAL_SEED", "MACHINE_EXAMPLES")
+OF_TESTS = ("PYTEST_", "CI", "DIFFERENTIAL_SEED", "EXPLORE", "MACHINE_EXAMPLES")
 
 
 # What reaches a package registry: for tests that install a peer of theirs.
