@@ -58,7 +58,7 @@ class Ends:
     def statuses(self) -> list[str]:
         """Return the statuses of the answers that have come to the client."""
         return [
-            str(dict(event.headers or [])[":status"])
+            next(str(value) for name, value in event.headers or [] if str(name) == ":status")
             for event in self.at_client()
             if isinstance(event, ResponseReceived)
         ]
