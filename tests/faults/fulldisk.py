@@ -192,6 +192,8 @@ def stored(folder: Path) -> set[str]:
         for file in Path(copy).glob("spool*.db"):
             with contextlib.closing(sqlite3.connect(file)) as db:
                 assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                if not db.execute("SELECT * FROM sqlite_master").fetchall():
+                    continue  # Killed before it made its tables.
                 rows = db.execute("SELECT payload FROM payloads WHERE id IN (SELECT payload FROM batches)").fetchall()
             paths |= {json.loads(line)["path"] for (payload,) in rows for line in payload.split(b"\n")}
         return paths
