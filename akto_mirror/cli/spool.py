@@ -135,10 +135,9 @@ def _status(_: argparse.Namespace, spool: Spool) -> int:
     folder, first = spool.folder, spool.first.view() if spool.first.is_news() else None
     own = schema.own_file(folder, view.LOOK_S)
     say(f"{printable(str(own))}")
-    shares, (dead, size) = (
-        (_looked(spool, view.shares), _looked(spool, view.dead_sizes)) if own.exists() else ([], (0, 0))
-    )
-    shares += first.shares if first else []
+    none: list[Share] = []
+    shares = _looked(spool, view.shares, none) + (first.shares if first else none)
+    dead, size = _looked(spool, view.dead_sizes, (0, 0))
     for share in shares:
         say(_share_line(share))
     if not shares:
@@ -149,16 +148,22 @@ def _status(_: argparse.Namespace, spool: Spool) -> int:
     return 0
 
 
-def _looked(spool: Spool, look: Callable[[Path], T]) -> T:
+def _looked(spool: Spool, look: Callable[[Path], T], nothing: T) -> T:
     """Look; where a process was killed while it wrote, what it wrote is undone first, which only a writer can."""
-    from akto_mirror.delivery.spool.errors import SpoolError  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery.spool.errors import NothingError, SpoolError  # noqa: PLC0415 - costs start-up time
 
     try:
         return look(spool.folder)
+    except NothingError:
+        return nothing
     except SpoolError:
-        with contextlib.closing(spool):
+        # A full disk keeps a writer from making tables, but not from undoing.
+        with contextlib.closing(spool), contextlib.suppress(SpoolError):
             spool.owned()
+    try:
         return look(spool.folder)
+    except NothingError:
+        return nothing
 
 
 def _tell_of_files(spool: Spool, own: Path, is_seen: bool) -> None:
@@ -183,9 +188,10 @@ def _share_line(share: Share) -> str:
 def _list(args: argparse.Namespace, spool: Spool) -> int:
     from akto_mirror.delivery.spool import view  # noqa: PLC0415 - costs start-up time
 
-    dead, _ = _looked(spool, view.dead_sizes)
+    dead, _ = _looked(spool, view.dead_sizes, (0, 0))
     if not dead:
         _aside(args, "nothing was refused")
+        return 0
     for letter in view.letters(spool.folder):
         for line in letter.payload.split(b"\n") if args.json else ():
             say(as_json(line.decode("utf-8", "replace")))

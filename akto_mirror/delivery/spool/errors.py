@@ -38,6 +38,10 @@ class SpoolError(Exception):
     """The disk does not do its part now; the text says how."""
 
 
+class NothingError(SpoolError):
+    """There is no file, or none with tables: a process was killed before it made them."""
+
+
 class SpoolBusy(SpoolError):  # noqa: N818 - the lock of another process, not an error
     """Another process keeps the file locked for longer than this one waits."""
 

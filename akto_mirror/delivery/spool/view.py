@@ -16,7 +16,7 @@ from typing import Any
 
 from akto_mirror import private_files
 from akto_mirror.delivery.spool import schema
-from akto_mirror.delivery.spool.errors import SpoolError, in_words
+from akto_mirror.delivery.spool.errors import NothingError, SpoolError, in_words
 from akto_mirror.delivery.spool.lock import LOCK_S
 
 # The end of the year 9999, after which no date can be shown.
@@ -154,9 +154,12 @@ def _telling(folder: Path) -> Iterator[None]:
 def _looking(folder: Path) -> Iterator[sqlite3.Connection]:
     file = schema.own_file(folder, LOOK_S)
     if not file.exists():
-        raise SpoolError(f"nothing is on disk: {file} does not exist")
+        raise NothingError(f"nothing is on disk: {file} does not exist")
     private_files.check_file(file)
     with contextlib.closing(schema.reader(file, LOCK_S)) as db:
+        _give_up_in_time(db)
+        if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            raise NothingError(f"nothing is on disk: {file} has no tables")
         _give_up_in_time(db)
         yield db
 

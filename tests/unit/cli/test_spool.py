@@ -225,3 +225,14 @@ def test_a_folder_is_left_alone_where_its_file_is_refused(spool: Run, folder: Pa
     assert code == 1
     assert f"{FILE} is not a regular file" in err
     assert stat.S_IMODE(folder.stat().st_mode) == 0o777
+
+
+def test_a_file_without_tables_holds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A process may be killed before it has made them; a look does not make up for that."""
+    file = tmp_path / FILE
+    file.touch(0o600)
+    tmp_path.chmod(0o700)
+    for action, shown in (("status", "waiting: nothing"), ("list", "nothing was refused")):
+        assert program.main(["spool", "--dir", str(tmp_path), action]) == 0
+        assert shown in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir() if path.stat().st_size] == []
