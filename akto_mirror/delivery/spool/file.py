@@ -15,7 +15,7 @@ from pathlib import Path
 from akto_mirror import private_files
 from akto_mirror.delivery.spool import errors, journal, lock, schema
 from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError
-from akto_mirror.delivery.spool.schema import JOURNAL, SCHEMA, VERSION, read_text
+from akto_mirror.delivery.spool.schema import JOURNAL, SCHEMA, VERSION, has_tables, read_text
 
 # Up to this size the file is checked as a whole when it is opened: a fraction of a second.
 CHECK_BYTES = 64 * 1024 * 1024
@@ -163,7 +163,7 @@ class SpoolFile:
     def _prepare(self, db: sqlite3.Connection) -> None:
         with journal.configuring(db):
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version == 0 and not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            if version == 0 and not has_tables(db):
                 db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
             elif version != VERSION:
                 raise ValueError(f"version {version} is unknown")

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from akto_mirror.delivery.spool import errors, lock
-from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError
+from akto_mirror.delivery.spool.errors import NoSpaceError, NothingError, SpoolBusy, SpoolDamaged, SpoolError
 from akto_mirror.delivery.spool.leases import Watch
 from akto_mirror.delivery.spool.rows import Foreign
-from akto_mirror.delivery.spool.schema import FIRST, read_text
+from akto_mirror.delivery.spool.schema import FIRST, has_tables, read_text
 from akto_mirror.delivery.spool.view import Share, epoch
 
 VERSION = 1
@@ -136,11 +136,10 @@ class FirstFormat:
                 db.execute(f"PRAGMA {pragma}").fetchall()
             db.execute("BEGIN EXCLUSIVE")
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
             if version > VERSION:
                 raise _NewerError
-            if not tables:
-                raise _NothingError
+            if not has_tables(db):
+                raise NothingError(f"{self.file} has no tables")
             if version != VERSION:
                 raise ValueError(f"version {version} is unknown")
             db.execute("COMMIT")
@@ -151,7 +150,7 @@ class FirstFormat:
         """Note what is wrong with the file; the present one can be used all the same."""
         try:
             yield
-        except (_NewerError, _NothingError) as found:
+        except (_NewerError, NothingError) as found:
             self._empty = self._looks()
             if isinstance(found, _NewerError):
                 self.notes.append(f"{self.file} is of a newer version, and is left alone")
@@ -186,10 +185,6 @@ class FirstFormat:
 
 class _NewerError(Exception):
     """The file is of a newer version."""
-
-
-class _NothingError(Exception):
-    """The file holds no tables."""
 
 
 def _some(db: sqlite3.Connection, living: set[str]) -> list[Foreign]:

@@ -75,6 +75,11 @@ def reader(file: Path, timeout_s: float) -> sqlite3.Connection:
     return db
 
 
+def has_tables(db: sqlite3.Connection) -> bool:
+    """Return whether a file's tables have been made; a process may have been killed before it came to that."""
+    return bool(db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
+
+
 def read_text(raw: bytes) -> str:
     """Read a text as it should be, whatever a damaged file holds."""
     return raw.decode("utf-8", "replace")

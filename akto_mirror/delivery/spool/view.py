@@ -158,7 +158,7 @@ def _looking(folder: Path) -> Iterator[sqlite3.Connection]:
     private_files.check_file(file)
     with contextlib.closing(schema.reader(file, LOCK_S)) as db:
         _give_up_in_time(db)
-        if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+        if not schema.has_tables(db):
             raise NothingError(f"nothing is on disk: {file} has no tables")
         _give_up_in_time(db)
         yield db
