@@ -8,7 +8,7 @@ import ada_url
 
 # A path that the WHATWG parser would return as it is: no dot segments, nothing to encode. The first character of
 # a segment decides, so that the expression never backtracks.
-PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*)?)+")
+PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()+*,;=:@-][A-Za-z0-9_~!$&'()+*,;=:@.-]*)?)+")
 
 # A query that it would return as it is: what the "special-query percent-encode set" leaves alone.
 PLAIN_QUERY = re.compile(rb"[!$-&(-;=?-~]+")

@@ -83,7 +83,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _transcoded(data: bytes, codec: str) -> bytes:
-    """Decode text, without a character that is cut at its end, and encode it anew."""
+    """Decode text, without a character that is cut at its end, and encode it as UTF-8."""
     decoder = getincrementaldecoder(codec)("replace")
     text = decoder.decode(data).removeprefix("\ufeff").encode("utf-8", "replace")
     return DECLARATION.sub(rb"\1\2UTF-8\2", text, count=1) if DECLARATION.match(text) else text

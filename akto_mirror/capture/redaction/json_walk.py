@@ -38,7 +38,7 @@ RECORD_MARK = b"\x1e"
 MOST_PASSES = 2
 # Values in the columns of secrets that are hidden one by one; an array that has more is hidden as a whole.
 MOST_CELLS = 5_000
-# Rows that are gone through one by one; if a table has more, all of them are hidden.
+# Rows below a row of names that are gone through one by one; if there are more, all of them are hidden.
 MOST_ROWS = 2_000
 # More arrays and objects than this, of fewer bytes each than that, are hidden as a whole.
 MOST_DENSE, DENSE = 12_000, 8

@@ -34,5 +34,5 @@ def test_a_script_that_loads_the_addon_is_known(tmp_path: Path, text: str, loads
 def test_a_missing_script_loads_nothing(tmp_path: Path) -> None:
     """Neither another one nor ours, which is not added then."""
     assert not loads_addon(str(tmp_path / "none.py"))
-    assert not loads_addon("~nobody-of-this-name/x.py")
+    assert not loads_addon("~no-such-user/x.py")
     assert with_ours([], tmp_path / "none.py") == []
