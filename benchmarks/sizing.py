@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from benchmarks import load, peers, proxies, table
+from benchmarks import limits, load, peers, proxies, table
 from benchmarks.peers import Ingestion
 from benchmarks.proxies import Mode, Proxy
 
@@ -64,7 +64,7 @@ def report(requests: int) -> str:
     Args:
         requests: of each run.
     """
-    with _many_files(), peers.running_ingestion() as ingestion, peers.running_target() as target:
+    with limits.many_files(), peers.running_ingestion() as ingestion, peers.running_target() as target:
         cases = [case for case in CASES if case.scheme == "http" or load.speaks_tls()]
         rows = [_row(case, _measured(case, target, ingestion, requests)) for case in cases]
         open_rows = [_open_row(kind, target, ingestion) for kind in KINDS]
@@ -156,16 +156,6 @@ def _open_row(kind: Kind, target: int, ingestion: Ingestion) -> list[str]:
             memory.append(proxy.memory_mib())
     halves = [(after - before) * 1024 / (kind.most // 2) for before, after in pairwise(memory)]
     return [kind.name, str(kind.most), *(f"{each:.0f}" for each in (sum(halves) / 2, *halves))]
-
-
-@contextmanager
-def _many_files() -> Generator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextmanager

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import resource
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks import peers, proxies, table
+from benchmarks import limits, peers, proxies, table
 from benchmarks.load import percentile
 from benchmarks.peers import Ingestion
 from benchmarks.proxies import Mode
@@ -68,7 +65,7 @@ SET_TO_STREAM = Mode("plain mitmdump, set to stream", ("--set", "stream_large_bo
 def report(streams: int, seconds: int) -> str:
     """Measure and return the section."""
     events = max(1, seconds * 1000 // EVERY_MS)
-    with _many_files(), peers.running_target() as target, peers.running_ingestion() as ingestion:
+    with limits.many_files(), peers.running_target() as target, peers.running_ingestion() as ingestion:
         modes = (SET_TO_STREAM, proxies.with_addon(ingestion.url))
         rows = [_row("no proxy", _watch(target, streams, events), NONE, events)]
         rows += [_row(mode.name, *_through_proxy(mode, target, ingestion, streams, events), events) for mode in modes]
@@ -82,17 +79,6 @@ def report(streams: int, seconds: int) -> str:
             table.render(HEAD, rows),
         ]
     )
-
-
-@contextmanager
-def _many_files() -> Generator[None]:
-    """Allow as many open files as the system does: a stream takes one here, one there and two in the proxy."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _through_proxy(mode: Mode, target: int, ingestion: Ingestion, streams: int, events: int) -> tuple[Watch, Cost]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import subprocess
-import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,34 +18,14 @@ from akto_mirror.ingestion.service import Receiver
 from tests.support.certs import make_identity
 from tests.support.environment import bare
 from tests.support.mirror import Mirror
-from tests.support.proxy import ADDON, AT_ONCE, MITMDUMP, ROOT, confdir, running, running_mitmdump
-
-EXAMPLES = ROOT / "examples"
-PATH = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
-CONFDIR = ("--set", f"confdir={confdir()}", "--set", "akto_linger_ms=10")
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    """The address of the sample API."""
-    with BackgroundServer(sample_api.make_app()) as server:
-        yield server.url
-
-
-@contextmanager
-def recipe(script: str, *hosts: str, env: dict[str, str], arguments: tuple[str, ...] = ()) -> Iterator[Mirror]:
-    """Run a shell recipe with a receiver as Akto's service."""
-    with Receiver() as akto:
-        settings = {"PATH": PATH, "AKTO_DATA_INGESTION_URL": akto.url} | env
-        command = ["sh", str(EXAMPLES / script), *CONFDIR, *arguments]
-        with running(command, hosts or ("127.0.0.1",), settings) as proxy:
-            yield Mirror(proxy, akto)
+from tests.support.proxy import ADDON, AT_ONCE, MITMDUMP, running, running_mitmdump
+from tests.support.recipes import CONFDIR, EXAMPLES, PATH, in_front_of, recipe
 
 
 @pytest.mark.e2e
 def test_reverse(api: str) -> None:
     """reverse.sh mirrors the traffic of one API."""
-    with recipe("reverse.sh", env={"TARGET": api, "LISTEN": "127.0.0.1:0"}) as mirror:
+    with recipe("reverse.sh", env=in_front_of(api)) as mirror:
         httpx.get(f"{mirror.proxy.url}/api/products")
         assert "lamp" in mirror.entry("/api/products")["responsePayload"]
 
@@ -71,7 +47,7 @@ def test_several_apis(api: str) -> None:
 @pytest.mark.e2e
 def test_mcp_server(api: str) -> None:
     """mcp-server.sh mirrors the MCP endpoint with its tag, and nothing else."""
-    with recipe("mcp-server.sh", env={"TARGET": api, "LISTEN": "127.0.0.1:0"}) as mirror:
+    with recipe("mcp-server.sh", env=in_front_of(api)) as mirror:
         httpx.get(f"{mirror.proxy.url}/api/products")
         httpx.post(f"{mirror.proxy.url}/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
         entry = mirror.entry("/mcp")
@@ -99,7 +75,7 @@ def test_tls(tmp_path: Path) -> None:
 def test_mitmweb(api: str) -> None:
     """mitmweb.sh mirrors while it shows the flows."""
     quiet = ("--set", "web_open_browser=false", "--set", "web_port=0")
-    with recipe("mitmweb.sh", env={"TARGET": api, "LISTEN": "127.0.0.1:0"}, arguments=quiet) as mirror:
+    with recipe("mitmweb.sh", env=in_front_of(api), arguments=quiet) as mirror:
         httpx.get(f"{mirror.proxy.url}/feed")
         assert mirror.entry("/feed")["statusCode"] == "200"
 

@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -21,13 +20,6 @@ from tests.support.environment import bare
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, running_mitmdump
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    """The address of the sample API."""
-    with BackgroundServer(sample_api.make_app()) as server:
-        yield server.url
 
 
 def start(

@@ -9,14 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from akto_mirror import private_files, sample_api
-from akto_mirror.background_server import BackgroundServer
+from akto_mirror import private_files
 from akto_mirror.ingestion.service import Receiver
 from tests.support.environment import bare
 from tests.support.mirror import Mirror
@@ -80,13 +78,6 @@ def run(env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
     assert "hidden" in done.stderr
     assert "Traceback" not in done.stderr
     return done
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    """The address of the sample API."""
-    with BackgroundServer(sample_api.make_app()) as server:
-        yield server.url
 
 
 def test_every_module_is_imported(hidden: dict[str, str]) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import configparser
 import json
-import os
 import re
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,35 +19,13 @@ from typing import Any
 import httpx
 import pytest
 
-from akto_mirror import sample_api
-from akto_mirror.background_server import BackgroundServer
 from akto_mirror.config import kafka
 from akto_mirror.ingestion.service import Receiver
 from tests.support.grpcpayload import merged
 from tests.support.grpcpeer import EchoService, channel, path, serving_grpc
 from tests.support.mirror import Mirror
-from tests.support.proxy import DEADLINE, ROOT, Proxy, confdir, running, running_mitmdump
-
-EXAMPLES = ROOT / "examples"
-SCRIPTS = Path(sysconfig.get_path("scripts"))
-PATH = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
-CONFDIR = ("--set", f"confdir={confdir()}", "--set", "akto_linger_ms=10")
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    """The address of the sample API."""
-    with BackgroundServer(sample_api.make_app()) as server:
-        yield server.url
-
-
-@contextmanager
-def recipe(script: str, api: str, *more: str) -> Iterator[Mirror]:
-    """Run a shell recipe in front of the sample API, with a receiver as Akto's service."""
-    with Receiver() as akto:
-        env = {"PATH": PATH, "AKTO_DATA_INGESTION_URL": akto.url, "TARGET": api, "LISTEN": "127.0.0.1:0"}
-        with running(["sh", str(EXAMPLES / script), *CONFDIR, *more], ["127.0.0.1"], env) as proxy:
-            yield Mirror(proxy, akto)
+from tests.support.proxy import DEADLINE, ROOT, Proxy, running, running_mitmdump
+from tests.support.recipes import CONFDIR, EXAMPLES, PATH, SCRIPTS, in_front_of, recipe
 
 
 @pytest.mark.parametrize(
@@ -67,7 +43,7 @@ def test_clients_with_public_addresses_are_served(name: str) -> None:
 @pytest.mark.e2e
 def test_cloudflare(api: str) -> None:
     """cloudflare.sh reports the visitor's address and the host that Cloudflare passes on."""
-    with recipe("cloudflare.sh", api) as mirror:
+    with recipe("cloudflare.sh", env=in_front_of(api)) as mirror:
         sent = {"host": "shop.example.com", "cf-connecting-ip": "203.0.113.9"}
         httpx.get(f"{mirror.proxy.url}/api/products", headers=sent)
         entry = mirror.entry("/api/products")
@@ -80,7 +56,7 @@ def test_cloudflare(api: str) -> None:
 def test_redact(api: str) -> None:
     """redact.sh leaves the login out, and no secret reaches an entry from a header, a field or the query."""
     secrets = {name: f"hunter-{name}" for name in ("header", "session", "json", "iban", "query", "login")}
-    with recipe("redact.sh", api) as mirror:
+    with recipe("redact.sh", env=in_front_of(api)) as mirror:
         url = mirror.proxy.url
         httpx.post(f"{url}/api/login", json={"password": secrets["login"]})
         httpx.post(

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import grpc
 
 from akto_mirror.background_server import Running
+from tests.support.loop_server import LoopServer
 from tests.support.proxy import Proxy
 
 BODY = b'{"items":[' + b",".join(b'{"id":%d}' % number for number in range(20)) + b"]}"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
 
-class Api(Running):
+class Api(LoopServer):
     """Answers every GET with JSON, on a thread of its own; also a context manager.
 
     Args:
@@ -29,34 +30,11 @@ class Api(Running):
     """
 
     def __init__(self, padding: int = 0) -> None:
-        self.port = 0
+        super().__init__()
         self._body = BODY[:-1] + b',"padding":"' + b"x" * padding + b'"}' if padding else BODY
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def start(self) -> None:
-        """Listen."""
-        self._thread.start()
-        self._ready.wait()
-
-    def stop(self) -> None:
-        """Close all connections."""
-        assert self._loop
-        self._loop.call_soon_threadsafe(self._halt.set)
-        self._thread.join(30)
-
-    async def _serve(self) -> None:
-        self._loop, self._halt = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._halt.wait()
-        server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer its requests."""
         answer = HEAD % len(self._body) + self._body
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await reader.readuntil(b"\r\n\r\n"):

@@ -9,6 +9,8 @@ from io import StringIO
 from subprocess import CompletedProcess
 from unittest import mock
 
+import pytest
+
 from akto_mirror import cli
 from akto_mirror.cli.terminal import INTERRUPTS
 
@@ -25,6 +27,15 @@ def call(*words: object, **variables: str) -> CompletedProcess[str]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+
+
+def one_error(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line on standard error; nothing else may have been said."""
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("akto-mirror ")
+    return err
 
 
 def _code(argv: list[str]) -> int:

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import ssl
 import struct
-import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from scramp import ScramException, ScramMechanism
 
-from akto_mirror.background_server import Running
+from tests.support.loop_server import LoopServer
 
 # Request types of Kafka's protocol (https://kafka.apache.org/protocol).
 PRODUCE, SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 0, 17, 18, 36
@@ -24,7 +23,7 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Door(Running):
+class Door(LoopServer):
     """Passes connections on to a broker on this machine; also a context manager.
 
     The broker has to advertise the door's address, and the clients then never see the broker's own.
@@ -46,49 +45,24 @@ class Door(Running):
         users: Mapping[str, str] | None = None,
         mechanisms: Sequence[str] = MECHANISMS,
     ) -> None:
-        self.port = self.broker = 0
+        super().__init__(context)
+        self.broker = 0
         self.logins: list[tuple[str, str]] = []
         self.users = dict(users or {})
-        self._context = context
         self._mechanisms = mechanisms
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-
-    def start(self) -> None:
-        """Listen."""
-        self._thread.start()
-        self._ready.wait()
-
-    def stop(self) -> None:
-        """End all connections."""
-        self._call(self._halt.set)
-        self._thread.join(30)
+        self._acknowledging = asyncio.Event()
+        self._acknowledging.set()
 
     def hold(self) -> None:
         """Keep acknowledgements back from now on; what clients send goes through."""
-        self._call(self._acknowledging.clear)
+        self.call(self._acknowledging.clear)
 
     def release(self) -> None:
         """Let acknowledgements through again."""
-        self._call(self._acknowledging.set)
+        self.call(self._acknowledging.set)
 
-    def _call(self, act: Callable[[], None]) -> None:
-        assert self._loop
-        self._loop.call_soon_threadsafe(act)
-
-    async def _serve(self) -> None:
-        self._loop, self._halt, self._acknowledging = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-        self._acknowledging.set()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._context)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._halt.wait()
-        server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what client and broker say, once the client has logged in."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             broker = await asyncio.open_connection("127.0.0.1", self.broker)
             with contextlib.closing(broker[1]):

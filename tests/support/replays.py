@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -32,6 +33,21 @@ def replay(*words: object, **variables: str) -> subprocess.CompletedProcess[str]
         if " flows = " in line or " flow = " in line:
             check_sum(line)
     return done
+
+
+def peak_memory(path: Path, seconds: float) -> int:
+    """Return the most bytes of memory that a process of its own holds while it replays a file."""
+    script = (
+        "import pathlib, sys; from akto_mirror.cli import main; code = main();"
+        " print(pathlib.Path('/proc/self/status').read_text()); sys.exit(code)"
+    )
+    with Receiver() as akto:
+        words = ["replay", str(path), "--to", akto.url, "--set", "akto_queue_bytes=4000000"]
+        command = [sys.executable, "-c", script, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True, env=os.environ)
+    peak = re.search(r"VmHWM:\s+(\d+) kB", done.stdout)
+    assert peak
+    return int(peak[1]) * 1024
 
 
 def check_sum(line: str) -> None:

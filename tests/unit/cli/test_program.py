@@ -9,7 +9,7 @@ import pytest
 
 from akto_mirror.cli import program, terminal
 from akto_mirror.ingestion.service import Receiver
-from tests.support.command import call
+from tests.support.command import call, one_error
 
 
 @pytest.fixture(autouse=True)
@@ -94,15 +94,6 @@ def test_wrong_usage_exits_with_2(line: str) -> None:
     assert message.splitlines()[-1].startswith("akto-mirror")
     assert "usage: akto-mirror" in message or message.count("\n") == 1
     assert " invalid _" not in message  # A name of this program's own.
-
-
-def one_error(capsys: pytest.CaptureFixture[str]) -> str:
-    """Return the one line on standard error; nothing else may have been said."""
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("akto-mirror ")
-    return err
 
 
 @pytest.mark.parametrize(

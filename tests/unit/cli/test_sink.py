@@ -13,15 +13,7 @@ import pytest
 from akto_mirror.cli import program, terminal
 from akto_mirror.cli import sink as sink_command
 from akto_mirror.ingestion.service import Receiver
-
-
-def one_error(capsys: pytest.CaptureFixture[str]) -> str:
-    """Return the one line on standard error; nothing else may have been said."""
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("akto-mirror ")
-    return err
+from tests.support.command import one_error
 
 
 def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from akto_mirror.cli import program, terminal
+from tests.support.command import one_error
 
 
 @pytest.fixture(autouse=True)
@@ -16,15 +17,6 @@ def _no_settings_of_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the environment's own settings for Akto out of the tests."""
     for name in (terminal.URL_VARIABLE, terminal.TOKEN_VARIABLE):
         monkeypatch.delenv(name, raising=False)
-
-
-def one_error(capsys: pytest.CaptureFixture[str]) -> str:
-    """Return the one line on standard error; nothing else may have been said."""
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("akto-mirror ")
-    return err
 
 
 @pytest.mark.parametrize("token", ["line\nbreak", "caf\xe9", "\x1b[31m"])
