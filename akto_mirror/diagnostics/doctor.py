@@ -280,7 +280,7 @@ def _way(found: Findings, url: str, token: str, values: Mapping[str, Any], envir
     except ImportError as error:
         found.bad("not checked", str(error), REINSTALL)
     except ValueError as error:
-        found.bad("address", str(error), "write http://HOST:PORT")
+        found.bad("address", str(error), "correct --to, or akto_url")
     else:
         found.ok = found.ok and all(step.ok for step in steps)
     return None
