@@ -12,7 +12,8 @@ from itertools import islice
 from akto_mirror.capture.payload import grpc, media, multipart, protobuf
 from akto_mirror.capture.payload.leaves import Change, Place, splice
 from akto_mirror.capture.redaction import gate
-from akto_mirror.capture.redaction.look import MASK, Look
+from akto_mirror.capture.redaction.look import Look
+from akto_mirror.capture.redaction.rules.masks import MASK
 
 # Fields and parts that are rewritten one by one; a payload with more of them is hidden unread.
 MOST_FIELDS = 2_000

@@ -11,7 +11,8 @@ from itertools import pairwise
 from akto_mirror.capture.payload import media
 from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain, separators, tables
 from akto_mirror.capture.redaction.gate import Gate, Place, gate
-from akto_mirror.capture.redaction.look import DEEPEST, MASK, Hidden, Look, is_masked, mask
+from akto_mirror.capture.redaction.look import DEEPEST, Hidden, Look, is_masked, mask
+from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.names import Names
 from akto_mirror.capture.redaction.rules.values import TooManyError, Values, rules
 

@@ -9,6 +9,7 @@ from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.look import Look, mask
+from akto_mirror.capture.redaction.rules.masks import MASK
 
 AFTER_KEY = re.compile(BLANK + rb"*:" + BLANK + rb"*")
 VALUE = re.compile(SCALAR)
@@ -23,7 +24,7 @@ MAY_HOLD = re.compile(
 
 IS_NAME = re.compile(rb"[\w.$:/\[\]%\\-]{1,128}(?: [\w-]{1,32}){0,2}")
 
-JSON_MASK = b'"[redacted]"'
+JSON_MASK = b'"%s"' % MASK
 
 
 class Leap:

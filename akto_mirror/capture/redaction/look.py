@@ -9,12 +9,8 @@ from dataclasses import dataclass, field
 
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.rules.known import JWT
+from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
 from akto_mirror.capture.redaction.rules.names import Names
-
-MASK = b"[redacted]"
-
-# Akto sees by a JWT that an API asks for one: `{"alg":"HS256","typ":"JWT"}`, `{"sub":"redacted"}`, and no signature.
-MADE_UP_JWT = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJyZWRhY3RlZCJ9.cmVkYWN0ZWQ"
 
 WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
 

@@ -10,7 +10,8 @@ import re
 
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.gate import Place
-from akto_mirror.capture.redaction.look import MASK, Look, mask, spliced
+from akto_mirror.capture.redaction.look import Look, mask, spliced
+from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
 
 TAG = re.compile(rb"""<(/?)([A-Za-z_][^\s/>"'<=]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")

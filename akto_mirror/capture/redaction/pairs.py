@@ -7,7 +7,8 @@ from urllib.parse import quote_plus, unquote_plus
 
 from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction.gate import Place
-from akto_mirror.capture.redaction.look import MASK, Look, mask
+from akto_mirror.capture.redaction.look import Look, mask
+from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.naming import holds, names_another
 
 # A form by itself: pairs without blanks, quotes and brackets of other formats.

@@ -14,9 +14,10 @@ from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction import beside, delimiters
 from akto_mirror.capture.redaction import separators as marks
 from akto_mirror.capture.redaction.gate import Place
-from akto_mirror.capture.redaction.look import MADE_UP_JWT, MASK, Look, is_masked, mask, spliced
+from akto_mirror.capture.redaction.look import Look, is_masked, mask, spliced
 from akto_mirror.capture.redaction.rules import credentials
 from akto_mirror.capture.redaction.rules.escapes import decoded
+from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:

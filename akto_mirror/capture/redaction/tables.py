@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from akto_mirror.capture.payload.json_tokens import SCALAR, STRING
 from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction.gate import Place
-from akto_mirror.capture.redaction.look import MASK, Look, is_masked, mask
+from akto_mirror.capture.redaction.look import Look, is_masked, mask
+from akto_mirror.capture.redaction.rules.masks import MASK
 
 BOM = b"\xef\xbb\xbf"
 CSV = re.compile(r"csv|tab-separated|tsv")

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from akto_mirror.capture.redaction.rules import values
+from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
 from akto_mirror.capture.redaction.rules.names import PRESET, Names
 from akto_mirror.capture.redaction.rules.values import Found, TooManyError, Values
 
@@ -20,8 +21,8 @@ MAX_TEXT_CHARS = 65_536
 MAX_ALL_BYTES = 262_144
 
 # What redaction leaves in the place of a secret: its mask, and a JWT with this signature.
-MASK = "[redacted]"
-MASKED_JWT = ".cmVkYWN0ZWQ"
+MASKED = MASK.decode()
+SIGNATURE = MADE_UP_JWT[MADE_UP_JWT.rindex(b".") :]
 
 # A quote ends every kind of secret.
 BETWEEN = '"\n"'
@@ -76,7 +77,7 @@ def kinds_of(text: str) -> list[str]:
 def _by_name(places: list[Place], texts: list[str]) -> Iterator[Sensitive]:
     for (place, name), text in zip(places, texts, strict=True):
         rule = _rule(name)
-        if rule and text and not text.startswith(MASK) and not text.endswith(MASKED_JWT):
+        if rule and text and not text.startswith(MASKED) and not text.endswith(SIGNATURE.decode()):
             yield Sensitive(rule, place, name)
 
 
@@ -98,7 +99,7 @@ def _found(data: bytes) -> list[Found]:
         except TooManyError:
             data = data[: len(data) // 2]
         else:
-            return [each for each in found if not data.endswith(MASKED_JWT.encode(), each.start, each.end)]
+            return [each for each in found if not data.endswith(SIGNATURE, each.start, each.end)]
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.gate import gate
 from akto_mirror.capture.redaction.json_leap import Leap, looked_into, shown
-from akto_mirror.capture.redaction.look import MADE_UP_JWT, Hidden, Look
+from akto_mirror.capture.redaction.look import Hidden, Look
+from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT
 from akto_mirror.capture.redaction.rules.names import Names
 
 NAMES = Names(["common"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from akto_mirror.capture.payload.leaves import Change
-from akto_mirror.capture.redaction.look import MADE_UP_JWT, MASK, MOST_TEXTS, Hidden, is_masked, mask, spliced
+from akto_mirror.capture.redaction.look import MOST_TEXTS, Hidden, is_masked, mask, spliced
+from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
 
 
 def test_masks() -> None:
