@@ -19,7 +19,7 @@ from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.diagnostics import checks
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import hidden, repaired
-from akto_mirror.shown import entry_view
+from akto_mirror.telemetry import entry_view
 from akto_mirror.telemetry.observation import Observation
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from akto_mirror.delivery.report import is_round
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Dropped, Outcome, Reason, Skip
-from akto_mirror.shown.marks import VERDICT
+from akto_mirror.telemetry.marks import VERDICT
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from mitmproxy.proxy.layers.modes import ReverseProxy
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from akto_mirror.cleartext.frames import PREFACE, greets
-from akto_mirror.cleartext.layer import CleartextLayer
+from akto_mirror.layers.cleartext import CleartextLayer
+from akto_mirror.layers.http2_frames import PREFACE, greets
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from akto_mirror.addon.session import Session, has_screen
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.encoding import Captured
 from akto_mirror.outcomes import foreseen, hidden, repaired
-from akto_mirror.shown import entry_view
-from akto_mirror.shown.marks import VERDICT, Marks
+from akto_mirror.telemetry import entry_view
+from akto_mirror.telemetry.marks import VERDICT, Marks
 
 
 class Screen:

@@ -23,9 +23,9 @@ from akto_mirror.config.options import Settings
 from akto_mirror.delivery.shipper import Shipper
 from akto_mirror.delivery.sinks import choose
 from akto_mirror.outcomes import Outcome, verdict
-from akto_mirror.shown.marks import VERDICT, Marks
 from akto_mirror.snapshots import Snapshot
 from akto_mirror.telemetry import pool
+from akto_mirror.telemetry.marks import VERDICT, Marks
 from akto_mirror.telemetry.observation import Observation, observe, with_others
 from akto_mirror.telemetry.pool import Report
 

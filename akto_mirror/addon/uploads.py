@@ -18,7 +18,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 
 from akto_mirror.addon import chain
 from akto_mirror.addon.session import Session, guarded
-from akto_mirror.lingering.layer import Lingerer
+from akto_mirror.layers.lingering import Lingerer
 
 
 class Uploads:

@@ -11,7 +11,7 @@ import msgspec
 import tornado.web
 from tornado.iostream import StreamClosedError
 
-from akto_mirror.ingestion import differences, inventory, page, views
+from akto_mirror.ingestion import differences, inventory, page_document, views
 from akto_mirror.ingestion.access import Handler
 from akto_mirror.ingestion.arrivals import Store
 from akto_mirror.ingestion.entries import http_archive
@@ -28,7 +28,7 @@ CHUNK_BYTES = 1 << 20
 class _Page(Handler):
     def get(self) -> None:
         """Serve the page, which holds no data: it asks for them as anyone else has to."""
-        loaded = page.load()
+        loaded = page_document.load()
         for name, value in loaded.headers.items():
             self.set_header(name, value)
         self.finish(loaded.body)

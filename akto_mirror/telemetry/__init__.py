@@ -1,1 +1,1 @@
-"""What the mirror does, seen from outside: one observation, and its metrics over HTTP."""
+"""What the mirror does, as seen from outside: each flow's verdict on mitmproxy's screens, and counts over HTTP."""

@@ -14,7 +14,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, PingAckReceived, ResponseReceived, StreamEnded
 
-from akto_mirror.cleartext.frames import PREFACE
+from akto_mirror.layers.http2_frames import PREFACE
 from tests.support.http2 import serving_http2
 from tests.support.mirror import Mirror, mirroring
 from tests.support.nghttp2 import run_tool

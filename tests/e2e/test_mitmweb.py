@@ -19,7 +19,7 @@ from tornado.web import Application, RequestHandler
 
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import Outcome
-from akto_mirror.shown.marks import SIGNS
+from akto_mirror.telemetry.marks import SIGNS
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
 from tests.support.mitmweb import Web, running_mitmweb
 

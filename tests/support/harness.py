@@ -18,7 +18,7 @@ from mitmproxy.test import taddons
 
 from akto_mirror.addon.mirror import AktoMirror
 from akto_mirror.capture.hosts import HostReplacer
-from akto_mirror.shown.marks import VERDICT
+from akto_mirror.telemetry.marks import VERDICT
 
 Entry = dict[str, Any]
 

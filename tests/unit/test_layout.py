@@ -60,9 +60,9 @@ unit/cli/test_program.py: thin edges, arguments only; their commands are tested 
     cli.doctor cli.replay
 unit/cli/test_inventory.py: the other half of the command, which comes late so that help comes at once
     cli.inventory_report
-unit/shown/test_marks.py: frozen values without a decision
+unit/telemetry/test_marks.py: frozen values without a decision
     config.screen
-unit/shown/test_outcomes.py: each of its losses is seen by what is shown of the entries
+unit/telemetry/test_outcomes.py: each of its losses is seen by what is shown of the entries
     delivery.store
 unit/delivery/test_shipper.py: parts of the one machine, whose order of steps is what matters
     delivery.policy delivery.sender delivery.sinks.base delivery.waiting

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from akto_mirror.ingestion import page
+from akto_mirror.ingestion import page_document
 from akto_mirror.ingestion.service import Receiver
 
 READING = ("/api/entries", "/api/inventory", "/api/inventory/endpoint?id=0")
@@ -102,7 +102,7 @@ def test_the_page_is_one_document_that_may_load_nothing(local: Receiver) -> None
 
 def test_the_page_makes_no_markup() -> None:
     """Its script uses none of the ways by which text becomes markup or code."""
-    text = page.load().body.decode()
+    text = page_document.load().body.decode()
     script = text.partition("<script>")[2]
     assert len(script) > 1_000
     assert not re.search(

@@ -16,7 +16,7 @@ from mitmproxy.test import tflow
 from akto_mirror.capture.headers import MAX_HEADER_BYTES
 from akto_mirror.capture.tee import Tee
 from akto_mirror.ingestion import intake
-from akto_mirror.shown.marks import VERDICT
+from akto_mirror.telemetry.marks import VERDICT
 from tests.faults.server import FaultServer, Reply
 from tests.support.flows import flow, request, response
 from tests.support.harness import Harness, mirroring, stream

@@ -16,8 +16,8 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons
 
 from akto_mirror.addon.prior_knowledge import PriorKnowledge
-from akto_mirror.cleartext.frames import PREFACE
-from akto_mirror.cleartext.layer import CleartextLayer
+from akto_mirror.layers.cleartext import CleartextLayer
+from akto_mirror.layers.http2_frames import PREFACE
 
 GREETING = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 

@@ -16,7 +16,7 @@ from mitmproxy.flow import Error
 from mitmproxy.test import tflow
 
 from akto_mirror.akto_api import DEFAULT_TAG, MAX_ENTRY_BYTES, MAX_RECORD_BYTES, Entry
-from akto_mirror.shown.marks import VERDICT
+from akto_mirror.telemetry.marks import VERDICT
 from tests.support.flows import Fields, flow, request, response
 from tests.support.harness import Harness, mirroring
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from akto_mirror.lingering.slack import Slack, SlackProtocol
+from akto_mirror.layers.slack import Slack, SlackProtocol
 
 # More than a socket and a transport take before the writer has to wait.
 MUCH = bytes(4 * 1024 * 1024)

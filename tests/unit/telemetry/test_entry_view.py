@@ -10,7 +10,7 @@ from mitmproxy import contentviews
 from mitmproxy.addons.view import View
 from mitmproxy.test import tflow
 
-from akto_mirror.shown import entry_view
+from akto_mirror.telemetry import entry_view
 from tests.support.flows import flow, response
 from tests.support.harness import mirroring
 

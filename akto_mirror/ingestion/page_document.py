@@ -56,7 +56,7 @@ def load() -> Page:
 
 
 def _read(name: str) -> str:
-    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return files("akto_mirror.ingestion").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _hashes(tag: str, text: str) -> str:

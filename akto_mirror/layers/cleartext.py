@@ -13,8 +13,8 @@ from mitmproxy.proxy.layers.http._events import RequestData, ResponseProtocolErr
 from mitmproxy.proxy.layers.http._http2 import Http2Client, Http2Server
 from mitmproxy.utils import human
 
-from akto_mirror.cleartext.flow_control import WINDOW, Brake, kept_for
-from akto_mirror.cleartext.frames import PREFACE, FrameReader, greets
+from akto_mirror.layers.flow_control import WINDOW, Brake, kept_for
+from akto_mirror.layers.http2_frames import PREFACE, FrameReader, greets
 
 # Of settings and of errors (RFC 9113, sections 6.5.2 and 7).
 INITIAL_WINDOW_SIZE = 4

@@ -13,7 +13,7 @@ from mitmproxy.proxy import commands
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.test import taddons
 
-from akto_mirror.cleartext.flow_control import KEPT, Brake, kept_for
+from akto_mirror.layers.flow_control import KEPT, Brake, kept_for
 from tests.support.layers import stack
 
 CALL = [(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "h")]

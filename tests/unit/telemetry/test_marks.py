@@ -17,8 +17,8 @@ from mitmproxy.utils.emoji import emoji
 
 from akto_mirror.config.screen import Mark
 from akto_mirror.outcomes import Outcome
-from akto_mirror.shown import marks
-from akto_mirror.shown.marks import SIGNS, VERDICT, Marks
+from akto_mirror.telemetry import marks
+from akto_mirror.telemetry.marks import SIGNS, VERDICT, Marks
 from tests.support.flows import flow, response
 from tests.support.harness import mirroring
 

@@ -13,8 +13,8 @@ from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpResponseHeadersHook
 from mitmproxy.test import taddons
 
-from akto_mirror.lingering import layer
-from akto_mirror.lingering.layer import Lingerer, LingeringHttpLayer
+from akto_mirror.layers import lingering
+from akto_mirror.layers.lingering import Lingerer, LingeringHttpLayer
 from tests.support.layers import Wire, stack
 
 HEAD = b"POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n"
@@ -86,7 +86,7 @@ def test_the_rest_of_a_request_has_a_time(exchange: Exchange) -> None:
 
 def test_the_rest_of_a_request_has_a_bound(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a client without an end is not read for ever."""
-    monkeypatch.setattr(layer, "MOST", 3)
+    monkeypatch.setattr(lingering, "MOST", 3)
     exchange.wire.end(exchange.target)
     exchange.wire.receive(exchange.client, b"res")
     assert exchange.is_open

@@ -8,7 +8,7 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame, SettingsF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.cleartext.frames import MOST, PREFACE, FrameReader, greets
+from akto_mirror.layers.http2_frames import MOST, PREFACE, FrameReader, greets
 
 GRACEFUL = st.builds(GoAwayFrame, last_stream_id=st.integers(0, 2**31 - 1), additional_data=st.binary(max_size=30))
 OTHERS = st.one_of(

@@ -10,7 +10,7 @@ from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers.http import SendHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 
-from akto_mirror.lingering.framing import framed, may_be_empty
+from akto_mirror.layers.framing import framed, may_be_empty
 
 
 def head(

@@ -30,8 +30,8 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
-from akto_mirror.lingering.framing import framed, may_be_empty
-from akto_mirror.lingering.slack import Slack
+from akto_mirror.layers.framing import framed, may_be_empty
+from akto_mirror.layers.slack import Slack
 
 # What of a request is still read once its target has ended, and what may wait for a peer that does not read.
 MOST = 64 * 1024 * 1024

@@ -17,8 +17,8 @@ from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.store import Store
 from akto_mirror.outcomes import Dropped, Outcome
-from akto_mirror.shown import marks
-from akto_mirror.shown.marks import VERDICT, Marks
+from akto_mirror.telemetry import marks
+from akto_mirror.telemetry.marks import VERDICT, Marks
 from tests.faults.driver import Driver, always, ok
 
 LIMITS = Limits(2, 100_000, 1.0)

@@ -12,7 +12,7 @@ from h2.events import ConnectionTerminated, Event, RequestReceived, ResponseRece
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons
 
-from akto_mirror.cleartext.layer import CleartextLayer
+from akto_mirror.layers.cleartext import CleartextLayer
 from tests.support.layers import Wire, stack
 
 CALL = [(":method", "GET"), (":path", "/a"), (":scheme", "http"), (":authority", "target:1")]

@@ -1,1 +1,0 @@
-"""What mitmproxy's HTTP layer lacks for uploads: answers that come early, and framing without a length."""

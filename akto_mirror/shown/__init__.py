@@ -1,1 +1,0 @@
-"""What becomes of flows, as mitmproxy's screens show it: marks, comments, and a content view."""

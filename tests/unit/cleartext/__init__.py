@@ -1,1 +1,0 @@
-"""Tests of HTTP/2 without TLS."""

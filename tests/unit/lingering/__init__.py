@@ -1,1 +1,0 @@
-"""Tests of `akto_mirror.lingering`."""

@@ -1,1 +1,0 @@
-"""Tests of what mitmproxy shows of a flow."""
