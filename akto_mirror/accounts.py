@@ -95,10 +95,11 @@ class Stats:
             self._dropped[reason] += 1
             return self._dropped[reason]
 
-    def recover(self, count: int) -> None:
-        """Count entries found in the spool that another process left there."""
+    def recover(self, count: int, doubtful: int = 0) -> None:
+        """Count entries found in the spool that another process left there, and how many of them it may have sent."""
         with self._lock:
             self._recovered += count
+            self._doubtful += doubtful
             self._places[Outcome.SPOOLED] += count
 
     def take_over(self, takeovers: Iterable[Takeover]) -> None:

@@ -38,7 +38,8 @@ class Snapshot:
         dropped: entries lost, by reason.
         skipped: flows that a rule left out, by reason; they were never captured.
         shortened: entries that were cut because they were too large.
-        doubtful: entries of attempts without an answer, which are sent again though they may have arrived.
+        doubtful: entries of attempts without an answer, which are sent again though they may have arrived; a process
+            that was killed may have made one.
         repaired: payloads that were changed so that Akto can read them, by format.
         hidden: secrets that were redacted, by what they were found by and which they were, as `outcomes.Secret` says.
         batches: batches shipped.

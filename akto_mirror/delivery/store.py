@@ -188,7 +188,8 @@ class Store:
                 logger.warning("akto: %s", note)
 
     def _count_adopted(self, found: int, spool: Spool) -> None:
-        self._stats.recover(found)
+        doubtful, spool.doubtful = spool.doubtful, 0
+        self._stats.recover(found, doubtful)
         self._adopted += found
         if self._adopted and not spool.unfinished:
             logger.info("akto: took over %d entries from the spool", self._adopted)

@@ -160,7 +160,7 @@ def _delivery(counts: Snapshot) -> Iterable[Metric]:
     yield CounterMetricFamily("akto_mirror_sent_bytes", "Bytes of the entries shipped.", counts.sent_bytes)
     yield CounterMetricFamily(
         "akto_mirror_entries_sent_again_in_doubt",
-        "Entries of attempts without an answer, which may arrive twice.",
+        "Entries of attempts without an answer, by this process or one that was killed, which may arrive twice.",
         counts.doubtful,
     )
     yield CounterMetricFamily("akto_mirror_request_failures", "Failed attempts to send a batch.", counts.failures)

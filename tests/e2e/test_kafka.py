@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -26,10 +26,15 @@ from tests.faults.load import Api
 from tests.faults.server import wait_for
 from tests.support import kafka
 from tests.support.kafka import TOPIC, Broker, MockCluster
+from tests.support.kafka_door import Door
+from tests.support.metrics import samples
 from tests.support.proxy import running_mitmdump, under_run
 
 # Retries soon, so that a test need not wait for what a user would.
 PACE = Pace(first_s=0.05, longest_s=0.5, slow_s=0.5)
+
+# Entries of a batch where a test sends its own requests.
+BATCH = 10
 
 
 @pytest.fixture
@@ -239,27 +244,42 @@ def test_workers_share_a_topic(cluster: MockCluster) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.slow
-def test_a_killed_proxy_loses_nothing_that_was_on_disk(tmp_path: Path) -> None:
-    """`kill -9` while Kafka is away; the next proxy delivers what the killed one had written to disk."""
-    broker = Broker(kafka.free_port())
-    options = {
-        "akto_url": broker.url,
-        "akto_durability": "disk",
-        "akto_spool_dir": str(tmp_path),
-        "akto_linger_ms": "50",
-    }
-    paths = [f"/{number}" for number in range(20)]
-    with Api() as api:
+def test_a_proxy_that_is_killed_between_a_record_and_its_report(tmp_path: Path) -> None:
+    """`kill -9` while the broker has a batch and the proxy waits for its word: this batch arrives twice, no other."""
+    paths = [f"/{number}" for number in range(3 * BATCH)]
+    with Door() as door, Broker(advertised=f"localhost:{door.port}") as broker, Api() as api:
+        door.broker = broker.port
+        broker.create()
+        brokers = (f"localhost:{door.port}",)
+        options = {
+            "akto_url": f"kafka://{brokers[0]}",
+            "akto_durability": "disk",
+            "akto_spool_dir": str(tmp_path),
+            "akto_batch_entries": str(BATCH),
+            "akto_linger_ms": "60000",
+            "akto_timeout_s": "60",
+            "akto_metrics": "127.0.0.1:0",
+        }
+        door.hold()
         with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
             for path in paths:
                 assert httpx.get(f"{proxy.url}{path}", trust_env=False).status_code == 200
             wait_for(lambda: on_disk(tmp_path) == len(paths))
+            assert Counter(in_topic(brokers, BATCH)) == Counter(paths[:BATCH])
             proxy.kill()
-        with broker:
-            broker.create()
-            with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options):
-                found = kafka.values((f"127.0.0.1:{broker.port}",), len(paths), 90)
-    assert {json.loads(value)["path"] for value in found} == set(paths)
+        door.release()
+        with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
+            metrics = proxy.wait_for(r"metrics at (http://127\.0\.0\.1:\d+)/metrics")[1]
+            wait_for(lambda: on_disk(tmp_path) == 0, 90)
+            counts = samples(metrics)
+        assert Counter(in_topic(brokers, len(paths) + BATCH)) == Counter(paths + paths[:BATCH])
+    assert counts["akto_mirror_entries_recovered_total"] == len(paths)
+    assert counts["akto_mirror_entries_sent_again_in_doubt_total"] == BATCH
+
+
+def in_topic(brokers: Sequence[str], least: int) -> list[str]:
+    """Return the paths of the entries in the topic, once there are at least this many."""
+    return [json.loads(value)["path"] for value in kafka.values(brokers, least)]
 
 
 def on_disk(folder: Path) -> int:

@@ -16,7 +16,7 @@ from akto_mirror.delivery.sinks.kafka import KafkaSink, Sent
 from akto_mirror.delivery.sinks.symptoms import Kind
 from tests.support import kafka
 from tests.support.certs import Identity, make_identity
-from tests.support.kafka import Broker
+from tests.support.kafka import Broker, MockCluster
 from tests.support.kafka_door import MECHANISMS, Door
 
 pytestmark = pytest.mark.oldest
@@ -46,8 +46,13 @@ def behind(
 
 
 def sink(door: Door, environ: Mapping[str, str], *properties: str) -> KafkaSink:
+    """Return a sink to what is behind a door."""
+    return sink_to(f"kafka://localhost:{door.port}", environ, *properties)
+
+
+def sink_to(url: str, environ: Mapping[str, str], *properties: str) -> KafkaSink:
     """Return a sink as the options and the variables make it."""
-    found = kafka_options.sink(f"kafka://localhost:{door.port}", properties, environ)
+    found = kafka_options.sink(url, properties, environ)
     assert found is not None
     assert found.kafka is not None
     return KafkaSink(found.kafka)
@@ -139,6 +144,28 @@ def test_another_protocol_than_the_broker_s_is_named(
         sent = sink(door, environ).produce(ENTRIES, 4)
     assert len(sent.left) == len(ENTRIES)
     assert "AKTO_KAFKA_SECURITY_PROTOCOL" in sent.problem.cause.remedy
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_login_where_none_is_asked_for_is_named(mechanism: str) -> None:
+    """Apache Kafka, Tansu and the mock cluster refuse it in words of their own."""
+    environ = LOGIN | {"AKTO_KAFKA_SASL_MECHANISM": mechanism}
+    with behind(None, USERS, mechanisms=()) as door:
+        remedies = [
+            refused(f"kafka://localhost:{door.port}", environ),
+            refused(f"kafka://127.0.0.1:{door.broker}", environ),
+        ]
+    with MockCluster(1) as cluster:
+        remedies.append(refused(cluster.url, environ))
+    names = ["AKTO_KAFKA_SECURITY_PROTOCOL", "unset AKTO_KAFKA_USERNAME", "AKTO_KAFKA_SECURITY_PROTOCOL"]
+    assert [name in remedy for name, remedy in zip(names, remedies, strict=True)] == [True] * 3, remedies
+
+
+def refused(url: str, environ: Mapping[str, str]) -> str:
+    """Send what is refused without a doubt; returns what to do about it."""
+    sent = sink_to(url, environ).produce(ENTRIES, 20)
+    assert (len(sent.left), sent.doubtful) == (len(ENTRIES), 0)
+    return sent.problem.cause.remedy
 
 
 def test_a_check_passes_tls_and_the_login(

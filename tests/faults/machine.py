@@ -44,6 +44,7 @@ class Delivery(RuleBasedStateMachine):
         self.dropped = 0
         self.rejected = 0
         self.by_hand = 0
+        self.doubtful = 0
 
     @initialize(durability=st.sampled_from(Durability), small=st.booleans())
     def start(self, durability: Durability, small: bool) -> None:
@@ -137,6 +138,7 @@ class Delivery(RuleBasedStateMachine):
             other.finish(self.answering(200))
         other.close()
         assert other.counts.missing == 0
+        self.doubtful += other.counts.doubtful
 
     @precondition(lambda self: self.driver.spool and not self.broken)
     @rule()
@@ -221,6 +223,7 @@ class Delivery(RuleBasedStateMachine):
         counts = self.driver.counts
         self.dropped += sum(counts.dropped.values())
         self.rejected += counts.rejected
+        self.doubtful += counts.doubtful
 
     @invariant()
     def nothing_is_missing(self) -> None:

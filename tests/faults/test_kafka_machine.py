@@ -59,9 +59,10 @@ class DeliveryToKafka(Delivery):
         return answer
 
     def account(self) -> None:
-        """What has arrived is what is in the topic."""
+        """What has arrived is what is in the topic, twice at most where that is counted."""
         self.arrived = Counter(self.cluster.values())
         assert set(self.arrived) <= self.captured
+        assert self.arrived.total() - len(self.arrived) <= self.doubtful
         super().account()
 
     def teardown(self) -> None:

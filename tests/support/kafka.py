@@ -25,7 +25,7 @@ PRODUCE, METADATA, INIT_PRODUCER_ID = 0, 3, 22
 
 # Errors of Kafka's protocol.
 UNKNOWN_TOPIC, NOT_LEADER, TOO_LARGE, TOPIC_DENIED, CLUSTER_DENIED, OUT_OF_ORDER = 3, 6, 10, 29, 31, 45
-INVALID_RECORD, THROTTLED = 87, 89
+INVALID_TIMESTAMP, INVALID_RECORD, THROTTLED = 32, 87, 89
 
 _POINTER = ctypes.c_void_p
 # What the functions of librdkafka that are used here take and return (rdkafka.h and rdkafka_mock.h).

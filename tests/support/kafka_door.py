@@ -16,7 +16,7 @@ from tests.support.loop_server import LoopServer
 # Request types of Kafka's protocol (https://kafka.apache.org/protocol).
 PRODUCE, SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 0, 17, 18, 36
 
-UNSUPPORTED_MECHANISM, LOGIN_FAILED = 33, 58
+UNSUPPORTED_MECHANISM, ILLEGAL_STATE, LOGIN_FAILED = 33, 34, 58
 LARGEST = 104_857_600
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -31,7 +31,7 @@ class Door(LoopServer):
     Args:
         context: of the TLS that clients have to speak; None for none.
         users: passwords by user; without any, no login is asked for.
-        mechanisms: by which users may log in.
+        mechanisms: by which users may log in; without any, a login is refused as by an Apache Kafka that asks for none.
 
     Attributes:
         port: where it listens.
@@ -143,7 +143,8 @@ class _Login:
 
     def _choose(self, mechanism: str) -> bytes:
         self.mechanism = mechanism
-        code = 0 if mechanism in self._mechanisms else UNSUPPORTED_MECHANISM
+        refusal = UNSUPPORTED_MECHANISM if self._mechanisms else ILLEGAL_STATE
+        code = 0 if mechanism in self._mechanisms else refusal
         names = b"".join(struct.pack(">h", len(name)) + name.encode() for name in self._mechanisms)
         return struct.pack(">hi", code, len(self._mechanisms)) + names
 

@@ -25,6 +25,7 @@ _CAUSES = {
     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": Cause.CLUSTER_RIGHTS,
     "INVALID_RECORD": Cause.TOPIC_RULES,
     "POLICY_VIOLATION": Cause.TOPIC_RULES,
+    "INVALID_TIMESTAMP": Cause.KAFKA_CLOCK,
     "UNSUPPORTED_VERSION": Cause.OLD_BROKER,
     "_UNSUPPORTED_FEATURE": Cause.OLD_BROKER,
     "UNSUPPORTED_COMPRESSION_TYPE": Cause.OLD_BROKER,
@@ -44,6 +45,7 @@ _LOGIN = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"})
 _WORDS = (
     ("unsupported sasl mechanism", Cause.KAFKA_MECHANISM),
     ("mechanism handshake failed", Cause.KAFKA_PROTOCOL),
+    ("handshake not supported", Cause.KAFKA_PROTOCOL),
     ("certificate verify failed", Cause.KAFKA_CERTIFICATE),
     ("broker certificate could not be verified", Cause.KAFKA_CERTIFICATE),
     ("in state ssl_handshake", Cause.KAFKA_NO_TLS),

@@ -139,7 +139,10 @@ class Cause(Enum):
         AUTH, "the login is refused", "check AKTO_KAFKA_USERNAME, AKTO_KAFKA_PASSWORD and AKTO_KAFKA_SASL_MECHANISM"
     )
     KAFKA_MECHANISM = Symptom(
-        AUTH, "the broker has another way to log in", "set AKTO_KAFKA_SASL_MECHANISM to one that the broker supports"
+        AUTH,
+        "the broker has another way to log in",
+        "set AKTO_KAFKA_SASL_MECHANISM to one that the broker supports; if it names this one, it asks for no login: "
+        "unset AKTO_KAFKA_USERNAME",
     )
     KAFKA_PROTOCOL = Symptom(TRANSIENT, "the broker does not answer as expected", _PROTOCOL)
     KAFKA_NO_TLS = Symptom(TRANSIENT, "TLS with the broker fails", f"{_PROTOCOL} (no TLS there?)")
@@ -171,6 +174,9 @@ class Cause(Enum):
         SETUP,
         "the topic refuses the records",
         "the topic asks for more than Akto's has: it must not be compacted, nor validate a schema",
+    )
+    KAFKA_CLOCK = Symptom(
+        TRANSIENT, "the broker's clock is too far from this one's", "correct the clock of this machine, or the broker's"
     )
     OLD_BROKER = Symptom(SETUP, "the broker is too old", "brokers older than Kafka 0.11 are not supported")
     UNKNOWN_BROKER = Symptom(

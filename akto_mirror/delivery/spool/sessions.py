@@ -72,6 +72,16 @@ def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection
     return {int(session): int(count) for session, count in found}
 
 
+def in_doubt(db: sqlite3.Connection, target: str, dead: Collection[str]) -> int:
+    """Return how many entries for a target the dead may have delivered: each was sending one batch at most."""
+    row = db.execute(
+        "SELECT TOTAL(most) FROM (SELECT MAX(count) AS most FROM batches JOIN sessions ON sessions.id = session"
+        " WHERE target = ? AND holder IN (SELECT value FROM json_each(?)) GROUP BY holder)",
+        (target, json.dumps([*dead])),
+    ).fetchone()
+    return int(row[0])
+
+
 def release(db: sqlite3.Connection, holder: str) -> None:
     """Leave everything to the next session."""
     db.execute(f"DELETE FROM sessions WHERE holder = ? AND {_EMPTY}", (holder,))  # noqa: S608 - constant

@@ -60,6 +60,7 @@ class Spool(SpoolByHand):
         damaged: ids of batches that turned out to be damaged and were moved to the dead letters.
         unfinished: whether the last one of `adopt` and `tidy` may have left something for another step.
         takeovers: sessions that were begun or taken over, until they are counted.
+        doubtful: of the entries taken over, those that a dead process may have delivered, until they are counted.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -84,6 +85,7 @@ class Spool(SpoolByHand):
         self.damaged: list[int] = []
         self.unfinished = False
         self.takeovers: list[Takeover] = []
+        self.doubtful = 0
         self._tidying = False
         self._monotonic = monotonic
         self._watch = Watch(lease_s)
@@ -212,7 +214,9 @@ class Spool(SpoolByHand):
             self._beat(db)
             now = self._monotonic()
             dead = self._watch.dead(sessions.signs(db, self.owner), now)
+            doubtful = sessions.in_doubt(db, self.target, dead)
             found = sessions.take_over(db, self.owner, self.target, dead)
+        self.doubtful += doubtful
         self.takeovers += [Takeover(now, session, entries) for session, entries in found.items()]
         return sum(found.values())
 

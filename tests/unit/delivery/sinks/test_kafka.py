@@ -115,6 +115,7 @@ def test_an_abort_ends_the_wait(cluster: MockCluster) -> None:
         (kafka.TOPIC_DENIED, Kind.AUTH, "Write on the topic"),
         (kafka.CLUSTER_DENIED, Kind.AUTH, "IdempotentWrite"),
         (kafka.INVALID_RECORD, Kind.SETUP, "compacted"),
+        (kafka.INVALID_TIMESTAMP, Kind.TRANSIENT, "clock"),
         (kafka.THROTTLED, Kind.TRANSIENT, "check"),
     ],
 )
@@ -186,6 +187,22 @@ def test_an_entry_that_is_too_large_is_shortened_once(cluster: MockCluster) -> N
     found = cluster.values(3)
     assert {ENTRIES[0], ENTRIES[1]} < set(found)
     assert max(map(len, found)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("refusals", "expected"),
+    [
+        pytest.param(2, Sent(shortened=1), id="alone, and not without its long payloads"),
+        pytest.param(3, Sent(rejected=(0,)), id="even without them"),
+    ],
+)
+def test_an_entry_that_the_broker_finds_too_large(cluster: MockCluster, refusals: int, expected: Sent) -> None:
+    """The client had no objection; the broker is asked with the others, alone, and shortened."""
+    to = sink(cluster.brokers)
+    assert to.produce(ENTRIES, 10) == Sent()
+    cluster.fail(kafka.PRODUCE, *[kafka.TOO_LARGE] * refusals)
+    assert to.produce([entry(300_000)], 10) == expected
+    assert to.produce(ENTRIES, 10) == Sent()
 
 
 def test_an_entry_that_is_too_large_even_then_is_rejected(cluster: MockCluster) -> None:

@@ -134,6 +134,31 @@ def test_what_is_taken_over_is_free_or_of_the_dead(db: sqlite3.Connection) -> No
     assert (sessions.holds(db, "me", dead[0]), sessions.holds(db, "alive", dead[0])) == (True, False)
 
 
+def test_of_what_the_dead_leave_one_batch_each_is_in_doubt(db: sqlite3.Connection) -> None:
+    """Line 8: they may have been sending the largest of them; those that ended in good order were not."""
+    store(db, "dead", "t", b"1", b"2\n3\n4")
+    sessions.begin(db, "dead", "t")
+    store(db, "dead", "t", b"5\n6")
+    store(db, "dead", "u", b"7\n8\n9\n10")
+    store(db, "dead too", "t", b"11\n12")
+    store(db, FREE, "t", b"13\n14")
+    assert sessions.in_doubt(db, "t", ["dead", "dead too"]) == 3 + 2
+    assert sessions.in_doubt(db, "t", []) == 0
+
+
+def test_what_the_dead_may_have_sent_is_counted(tmp_path: Path) -> None:
+    """Line 8: once, by the process that takes it over; nothing is in doubt after an end in good order."""
+    clock = Clock()
+    spool(tmp_path, "killed", clock=clock).put_all([BATCH, BATCH[:2]])
+    second = Driver(tmp_path / "spool", Durability.DISK, clock=clock)
+    second.wait(60)
+    assert (second.counts.recovered, second.counts.doubtful) == (5, 3)
+    second.close()
+    third = Driver(tmp_path / "spool", Durability.DISK, clock=clock)
+    third.wait(60)
+    assert (third.counts.recovered, third.counts.doubtful) == (5, 0)
+
+
 def test_an_empty_session_is_not_left_behind(db: sqlite3.Connection) -> None:
     """Line 8: what a process releases is free, and no row of its own remains."""
     sessions.own(db, "me", "u")
