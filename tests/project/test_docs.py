@@ -242,6 +242,14 @@ def page_section(page: str, heading: str) -> str:
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
+def test_the_changelog_begins_with_what_leaves_the_machine_now() -> None:
+    """Credentials in queries do, which users have to know first."""
+    first = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n- ")[2].partition("\n- ")[0]
+    assert "`akto_include_query`" in first
+    assert "credentials" in first
+    assert "akto_redact_fields=common" in first
+
+
 def test_the_architecture_is_drawn_from_the_code() -> None:
     """Each room, arrow between rooms and module is shown as it is; `python -m tests.project.test_docs` draws them."""
     assert drawn() in ARCHITECTURE.read_text()

@@ -6,8 +6,12 @@ result.
 
 from __future__ import annotations
 
+from base64 import b64decode
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import TypeVar
+from zlib import crc32
 
 import msgspec
 
@@ -15,6 +19,12 @@ from akto_mirror.capture.payload import json
 
 # What a request or an event without an `id` has: it compares unequal to every id.
 NO_ID = b""
+
+# Frames of Amazon's event streams that are looked at: 128 KiB of empty ones are 8,192.
+MAX_FRAMES = 4_096
+
+# A frame's lengths and their checksum, and the checksum behind it.
+PRELUDE, CHECKSUM = 12, 4
 
 # First bytes of JSON values.
 BEGINS = tuple(bytes((byte,)) for byte in b'{["-0123456789tfn')
@@ -31,10 +41,15 @@ class _Answer(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(NO_ID)
 
 
+class _Chunk(msgspec.Struct):
+    bytes: str
+
+
 _Read = TypeVar("_Read")
 
 _calls = msgspec.json.Decoder(_Call)
 _answers = msgspec.json.Decoder(_Answer)
+_chunks = msgspec.json.Decoder(_Chunk)
 
 
 def request_id(payload: str) -> bytes:
@@ -70,7 +85,38 @@ def render(data: bytes, limit: int, asked: bytes = NO_ID) -> bytes | None:
     Returns:
         None if no event holds a JSON object or array.
     """
-    texts = _json_texts(_data(data), limit)
+    return _rendered(_json_texts(_data(data), limit), limit, asked)
+
+
+def render_frames(data: bytes, limit: int) -> bytes | None:
+    """Return the JSON of a stream of Amazon's frames (`application/vnd.amazon.eventstream`), as `render` does.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
+    """
+    return _rendered(_json_texts([_unpacked(text) for text in islice(_frames(data), MAX_FRAMES)], limit), limit, NO_ID)
+
+
+def _frames(data: bytes) -> Iterator[bytes]:
+    """Give the payloads of frames; of one that is cut, what there is."""
+    position = 0
+    while len(data) - position >= PRELUDE:
+        size, head, checksum = (int.from_bytes(data[position + at : position + at + 4], "big") for at in (0, 4, 8))
+        if size < PRELUDE + head + CHECKSUM or crc32(data[position : position + 8]) != checksum:
+            return
+        yield data[position + PRELUDE + head : position + size - CHECKSUM]
+        position += size
+
+
+def _unpacked(text: bytes) -> bytes:
+    """Return the JSON that Bedrock writes as base64 under `bytes` into a frame's JSON; another text as it is."""
+    chunk = _read(_chunks, text) if b'"bytes"' in text else None
+    with suppress(ValueError):
+        inner = b64decode(chunk.bytes, validate=True) if chunk else b""
+        return inner if inner and json.is_json(inner) else text
+    return text
+
+
+def _rendered(texts: list[bytes], limit: int, asked: bytes) -> bytes | None:
     if not any(text.startswith((b"{", b"[")) for text in texts):
         return None
     answer = _answering(texts, asked)

@@ -1,4 +1,4 @@
-"""Forms (`application/x-www-form-urlencoded`): cut at a pair."""
+"""Forms (`application/x-www-form-urlencoded`): cut at a pair, and written so that each `%` escapes something."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from akto_mirror.capture.payload.leaves import ROOT, Leaf, Place
 
 PAIR = re.compile(rb"([^&=]*)(=?)([^&]*)&?")
 HALF_ESCAPE = re.compile(rb"%[0-9A-Fa-f]?\Z")
+BARE_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2}){1,4}\Z")
 
 
@@ -21,6 +22,19 @@ def close(data: bytes, limit: int) -> bytes:
         data: the form, cut anywhere.
         limit: bytes that the result may have.
     """
+    kept = readable(_cut(data, limit))
+    return kept if len(kept) <= limit else _cut(kept, limit)
+
+
+def readable(data: bytes) -> bytes:
+    """Write a `%` that escapes nothing as `%25`, which means the same (WHATWG's URL standard, "percent-decode").
+
+    Akto's runtime reads no parameter of a form with such a `%`.
+    """
+    return BARE_PERCENT.sub(b"%25", data) if b"%" in data and b"=" in data else data
+
+
+def _cut(data: bytes, limit: int) -> bytes:
     head = data[:limit]
     last = head.rfind(b"&") + 1
     if last > limit // 2:

@@ -40,6 +40,14 @@ LEVEL = re.compile(rb'"' + STRING + rb'"?|[\]\[{}]', re.DOTALL)
 # What keeps a browser from running JSON as a script; Akto's runtime reads nothing behind it.
 XSSI = re.compile(rb"[ \t\r\n]*(?:\)\]\}'?,?|while ?\(1\);?|for ?\(;;\);?)[ \t]*\r?\n?")
 
+# JSON with padding (JSONP): a call of a function, before which some servers write a comment or ask whether it exists.
+PADDING = re.compile(
+    rb"[ \t\r\n;]*(?:/\*[^*/]*\*/[ \t\r\n]*)?(?:typeof [\w$.]{1,200} ?===? ?[\"']function[\"'] ?&& ?)?"
+    rb"[A-Za-z_$][\w$.\[\]\"']{0,200}[ \t\r\n]*\([ \t\r\n]*(?=[{\[])"
+)
+PADDED = re.compile(rb"\)[ \t\r\n;]*\Z")
+LONGEST_END = 16
+
 # What the standard library's parser takes and msgspec does not: escapes of lone surrogates, and what is no number.
 ODD = (b"\\u", b"NaN", b"Infinity")
 
@@ -54,6 +62,28 @@ def without_prefix(data: bytes) -> bytes:
         return data
     found = XSSI.match(data)
     return data[found.end() :] if found else data
+
+
+def without_padding(data: bytes) -> bytes:
+    """Take off the call of a function that JSON stands in (JSONP), of which the end may be cut."""
+    found = PADDING.match(data) if data[:1] not in (b"{", b"[") else None
+    if found is None:
+        return data
+    end = PADDED.search(data, max(found.end(), len(data) - LONGEST_END))
+    return data[found.end() : end.start() if end else len(data)]
+
+
+def bare(data: bytes) -> bytes:
+    """Return whole JSON without what keeps Akto's runtime from reading it.
+
+    That is a prefix against scripts, or a call in which something other than an object comes first; of `call({…})` it
+    reads the object.
+    """
+    plain = without_prefix(data)
+    text = without_padding(plain)
+    if text is plain or b"({" in plain[: plain.index(b"(") + 2] or not is_json(text):
+        return plain
+    return text
 
 
 def is_json(data: bytes) -> bool:

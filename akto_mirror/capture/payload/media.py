@@ -15,6 +15,9 @@ BLANK = b" \t\r\n"
 # Content types up to this many characters are remembered, which bounds what untrusted clients can make the memory hold.
 SHORT = 100
 
+# Events in binary frames, as Amazon's services for language models stream them.
+AMAZON_EVENTS = "application/vnd.amazon.eventstream"
+
 # RFC 2046, section 5.1.1: a boundary has at most 70 characters.
 MAX_BOUNDARY = 70
 
@@ -80,13 +83,13 @@ def format_of(content_type: str, data: bytes) -> Format:
         return Format.JSON if first == b"{" else Format.FORM
     if first == b"<":
         return Format.TEXT if kind == "text/html" else Format.XML
-    return Format.JSON if first in (b"{", b"[") or "json" in kind else Format.TEXT
+    return Format.JSON if first in (b"{", b"[") or "json" in kind or "javascript" in kind else Format.TEXT
 
 
 def _framed(kind: str) -> Format | None:
     if is_grpc(kind):
         return Format.GRPC
-    if "event-stream" in kind:
+    if "event-stream" in kind or kind == AMAZON_EVENTS:
         return Format.EVENTS
     return Format.MULTIPART if kind.startswith("multipart/") else None
 

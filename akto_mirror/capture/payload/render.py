@@ -51,7 +51,8 @@ def render(source: Source, limit: int) -> Rendered:
     """Return the payload of a body in at most `limit` bytes of UTF-8.
 
     A body that is whole, within the limit and UTF-8 comes back byte for byte, unless it is an event stream, gRPC with
-    several, compressed or trailing frames, JSON of more than `json.MAX_DEPTH` levels, or JSON behind an XSSI prefix.
+    several, compressed or trailing frames, JSON of more than `json.MAX_DEPTH` levels, JSON behind an XSSI prefix or in
+    a call that Akto does not read, XML with a DOCTYPE that can be taken off, or a form with a `%` that escapes nothing.
     """
     data, content_type = source.data, source.content_type
     if not data or limit <= 0:
@@ -74,29 +75,42 @@ def render(source: Source, limit: int) -> Rendered:
 
 def _events(text: bytes, source: Source, limit: int) -> Rendered | None:
     """Render an event stream; None if no event is JSON."""
-    found = events.render(text, limit, source.request_id)
+    if media.essence(source.content_type) == media.AMAZON_EVENTS:
+        found = events.render_frames(text, limit)
+    else:
+        found = events.render(text, limit, source.request_id)
     whole = not source.cut and len(text) <= limit
     return None if found is None else Rendered(_decoded(found), JSON_TYPE, (Format.EVENTS,), whole)
 
 
 def _text(text: bytes, kind: Format, source: Source, limit: int) -> Rendered:
     reported = media.reported(source.content_type)
-    plain = json.without_prefix(text) if kind is Format.JSON else text
+    plain = text if source.cut else _readable(text, kind, reported)
     whole = not source.cut and len(plain) <= limit
     if whole and not (kind is Format.JSON and json.is_deep(plain)):
-        return Rendered(_decoded(plain), reported, (kind,) if len(plain) < len(text) else ())
+        return Rendered(_decoded(plain), reported, (kind,) if plain is not text else ())
     closed = _closed(plain, kind, reported, limit)
     if closed is None:
         return Rendered(_decoded(_cut(plain, limit)), reported, whole=False)
     return Rendered(_decoded(closed), reported, (kind,), whole=False)
 
 
+def _readable(text: bytes, kind: Format, content_type: str) -> bytes:
+    """Return a whole payload without what keeps Akto's runtime from reading it."""
+    if kind is Format.JSON:
+        return json.bare(text)
+    if kind is Format.FORM:
+        return forms.readable(text)
+    is_xml = kind is Format.XML and ("xml" in content_type or "soap" in content_type)
+    return xml.readable(text) if is_xml else text
+
+
 def _closed(text: bytes, kind: Format, content_type: str, limit: int) -> bytes | None:
     """Close a payload in its format; None if it cannot be."""
     if kind is Format.JSON:
-        return json.close(text, limit)
+        return json.close(json.without_padding(json.without_prefix(text)), limit)
     if kind is Format.XML:
-        return xml.close(text, limit)
+        return xml.close(xml.without_doctype(text), limit)
     if kind is Format.FORM:
         return forms.close(text, limit)
     if kind is Format.MULTIPART and (boundary := media.boundary(content_type, text)):

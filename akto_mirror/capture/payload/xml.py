@@ -1,7 +1,7 @@
 """XML: open elements are closed where the text was cut, and half a tag is dropped.
 
 One pass of the standard library's expat, which takes no document with a DOCTYPE: entities could grow without a bound,
-and Akto's runtime reads none of it either.
+and Akto's runtime reads none of it either. One whose entities are not used is taken off before.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ CUT = frozenset(
     )
 )
 UNCLOSED = expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_TOKEN]
+
+# The declaration and what may stand before it. Comments and markup in it that could hide its end are not looked into.
+DOCTYPE = re.compile(
+    rb"""((?:[ \t\r\n]|<\?[^>]*\?>|<!--[^>]*-->)*)"""
+    rb"""<!DOCTYPE[ \t\r\n][^<>\[\]"']*(?:(?:"[^"]*"|'[^']*')[^<>\[\]"']*)*(?:\[[^\[\]]*\][ \t\r\n]*)?>"""
+)
+PROLOG = 2_048
 
 TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
 ATTRIBUTE = re.compile(rb"""[ \t\r\n]([^ \t\r\n=]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)')""")
@@ -209,6 +216,21 @@ def close(data: bytes, limit: int) -> bytes | None:
         if closed is not None:
             return closed
     return b""
+
+
+def without_doctype(data: bytes) -> bytes:
+    """Take a document type declaration off; what uses its entities is not well-formed without it."""
+    found = DOCTYPE.match(data) if b"<!DOCTYPE" in data[:PROLOG] else None
+    return found[1] + data[found.end() :] if found else data
+
+
+def readable(data: bytes) -> bytes:
+    """Return a whole document without its document type declaration, if that leaves it well-formed."""
+    plain = without_doctype(data)
+    if plain is data:
+        return data
+    outline = _Outline(plain, len(plain))
+    return plain if outline.read() and outline.complete else data
 
 
 def _fitted(head: bytes, outline: _Outline, limit: int) -> bytes | None:

@@ -36,6 +36,10 @@ DIGITS = re.compile(r"\d{19}")
 # JSON's strings, to pass them over, marks and long whole numbers. A string that is not closed goes to the end.
 TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|(-?\d{19,})(?![\d.eE])', re.DOTALL)
 BARE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+# JSON in a call of a function: `cb({"a":1})`.
+CALL = re.compile(
+    r"(?:/\*[^*/]*\*/\s*)?(?:typeof [\w$.]{1,200} ?===? ?[\"']function[\"'] ?&& ?)?[\w$.]{1,200}\(\s*[{\[]"
+)
 ENDS = {"{": "}", "[": "]"}
 SIDES = ("request", "response")
 # What payloads of these types end with when they are whole.
@@ -187,7 +191,13 @@ def _why_unread(side: str, payload: str, media: str) -> str:
         return "begins with an XSSI prefix"
     if first in ENDS:
         return _why_json_is_unread(side, payload, media)
-    if first == "<" and "<!DOCTYPE" in payload[:2_000] and "html" not in kind:
+    if side == "response" and CALL.match(payload) and not _is_read_call(payload):
+        return "is JSON in a call that Akto does not read"
+    return _why_format_is_unread(payload, kind)
+
+
+def _why_format_is_unread(payload: str, kind: str) -> str:
+    if payload.lstrip().startswith("<") and "<!DOCTYPE" in payload[:2_000] and "html" not in kind:
         return "is XML with a DOCTYPE"
     if "x-www-form-urlencoded" in kind and BARE_PERCENT.search(payload):
         return "is a form with a % that escapes nothing"
@@ -224,6 +234,12 @@ def _why_json_is_unread(side: str, payload: str, media: str) -> str:
         # Where this reader gives up, Akto's does not yet.
         return "" if str(error) == TOO_DEEP or is_lenient_json(payload) else "is not valid JSON"
     return ""
+
+
+def _is_read_call(payload: str) -> bool:
+    """Return whether the runtime takes the object out of a call (JSONP): from the first parenthesis to the last."""
+    text = payload[payload.index("(") + 1 : payload.rfind(")")]
+    return text.startswith("{") and (is_lenient_json(text) or not _breaks_off(text))
 
 
 def _is_big(token: re.Match[str]) -> bool:

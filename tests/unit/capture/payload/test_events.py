@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.capture.payload import events
+from tests.support.amazonframes import chunk, frame
 from tests.support.texts import json_texts, read_json
 
 LIMIT = 65_536
@@ -87,6 +88,22 @@ def test_anthropic() -> None:
 def test_streams_without_json_stay_text(text: str) -> None:
     """A number alone makes no API."""
     assert render(text) is None
+
+
+def test_frames_of_amazon() -> None:
+    """The JSON in them, that of Bedrock's taken out of its base64; one that is cut is closed."""
+    data = chunk({"type": "start"}) + frame(b'{"delta":{"text":"Hi"}}') + frame(b"not json") + chunk([1])
+    everything = [{"type": "start"}, {"delta": {"text": "Hi"}}, [1]]
+    assert json.loads(events.render_frames(data, LIMIT) or b"") == everything
+    for cut in range(len(data)):
+        found = events.render_frames(data[:cut], LIMIT)
+        assert found is None or len(json.loads(found)) <= 3
+
+
+@pytest.mark.parametrize("data", [b"", frame(b"text"), b"\0" * 100, frame(b"{}")[:8] + b"\0" * 50, b"\0\0\0\x04" * 9])
+def test_frames_without_json(data: bytes) -> None:
+    """And what is no frame."""
+    assert events.render_frames(data, LIMIT) is None
 
 
 def test_line_ends_are_those_of_the_standard() -> None:

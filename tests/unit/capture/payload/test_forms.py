@@ -24,6 +24,9 @@ from tests.support.texts import read_form
         ("a=xxxxx%E2%82%AC", 16, "a=xxxxx%E2%82%AC"),
         ("k" * 20, 10, ""),
         ("a=1&long=" + "y" * 40, 30, "a=1&long=" + "y" * 21),
+        ("a=%zz&b=1%4", 11, "a=%25zz"),
+        ("a=%zz&b=1", 8, "a=%25zz"),
+        ("a=%%%%%%", 8, "a=%25%25"),
     ],
 )
 def test_where_it_is_cut(form: str, limit: int, closed: str) -> None:
@@ -43,6 +46,14 @@ def test_any_form_at_any_cut(pairs: list[tuple[str, str]], data: st.DataObject) 
     for (name, value), (own_name, own_value) in zip(found[-1:], pairs[len(found) - 1 :], strict=False):
         assert name == own_name
         assert own_value.startswith(value)
+
+
+@pytest.mark.parametrize(
+    ("form", "readable"), [("a=%zz&b=%41%", "a=%25zz&b=%41%25"), ("a=1", "a=1"), ("100% sure", "100% sure")]
+)
+def test_each_percent_escapes_something(form: str, readable: str) -> None:
+    """Akto decodes all of a form at once, or nothing of it; what has no pair is not a form."""
+    assert forms.readable(form.encode()).decode() == readable
 
 
 def test_leaves_have_decoded_names() -> None:

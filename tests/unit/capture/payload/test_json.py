@@ -207,6 +207,27 @@ def test_prefixes_against_scripts_are_taken_off(prefix: str) -> None:
     assert json.without_prefix(prefix.encode() + b'{"a":1}') == b'{"a":1}'
 
 
+@pytest.mark.parametrize("before", ["cb(", "a.b['c']( ", "/**/ cb(\n", "/**/ typeof cb === 'function' && cb("])
+@pytest.mark.parametrize("behind", [")", ");", " ) ;\n", ""])
+def test_a_call_around_json_is_taken_off(before: str, behind: str) -> None:
+    """JSON with padding; one that is cut has no end."""
+    assert json.without_padding((before + '[{"a":"b)"}]' + behind).encode()).strip() == b'[{"a":"b)"}]'
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":"cb({"}', "f([1].map(g))", 'cb({"a":1});', "f({}, [1])", "f()", "", "if (x) {", "3([1])"]
+)
+def test_what_akto_reads_and_what_is_no_json_stays(text: str) -> None:
+    """It takes the object out of a call itself."""
+    assert json.bare(text.encode()) == text.encode()
+
+
+@pytest.mark.parametrize("text", ['/* (c) */cb({"a":1})', 'cb( {"a":1})', "cb([1])", ")]}',\ncb([1])"])
+def test_calls_that_akto_does_not_read(text: str) -> None:
+    """What stands in them is sent alone."""
+    assert read_json(json.bare(text.encode()).decode()) in ({"a": 1}, [1])
+
+
 def test_lone_surrogates_and_what_is_not_a_number_are_json() -> None:
     """JavaScript and Python write them."""
     assert json.is_json(b'{"a":"\\ud800"}')

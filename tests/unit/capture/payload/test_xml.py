@@ -45,6 +45,38 @@ def test_what_is_not_a_xml_to_be_read(text: str) -> None:
     assert xml.close(text.encode(), 1_000) is None
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "<!DOCTYPE r>",
+        '<!DOCTYPE r SYSTEM "r>.dtd">',
+        "<!DOCTYPE r PUBLIC '-//X' \"r\" >\n",
+        '<!DOCTYPE r [<!ENTITY x "y"> ] >',
+    ],
+)
+@pytest.mark.parametrize("before", ["", '<?xml version="1.0"?>\n', "<!-- c --> "])
+def test_a_doctype_that_nothing_uses_is_taken_off(declared: str, before: str) -> None:
+    """Akto reads no document that has one."""
+    plain = xml.readable((before + declared + "<r>1</r>").encode()).decode()
+    assert plain.replace("\n", "").strip() == (before + "<r>1</r>").replace("\n", "").strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE r [<!ENTITY x "y">]><r>&x;</r>',
+        "<!DOCTYPE html><p>a<br>b</p>",
+        "<r><!DOCTYPE r></r>",
+        "<!DOCTYPE r [ <!-- ] --> ]><r/>",
+        "<!DOCTYPE r",
+        "<r/>",
+    ],
+)
+def test_other_documents_stay(text: str) -> None:
+    """Those that use an entity, are not XML, or whose declaration could end elsewhere."""
+    assert xml.readable(text.encode()) == text.encode()
+
+
 @given(xml_texts, st.data())
 def test_any_xml_at_any_cut(text: str, data: st.DataObject) -> None:
     """The result fits, is well-formed, and is the beginning of the text with end tags behind it."""
