@@ -10,6 +10,14 @@ from typing import NamedTuple
 from akto_mirror.escaping import printable
 
 
+class Mark(StrEnum):
+    """What is put on flows: a mark and a comment, only the comment, or neither."""
+
+    AUTO = "auto"
+    COMMENT = "comment"
+    NEVER = "never"
+
+
 class Reason(StrEnum):
     """Why an exchange was skipped: the closed vocabulary of promise "nothing is lost silently"."""
 

@@ -33,14 +33,12 @@ def akto_entries(request: pytest.FixtureRequest) -> Callable[..., Entries]:
 
     def entries(*files: str | Path, **options: Any) -> Entries:
         __tracebackhide__ = True  # The line in the test and the error are what counts.
-        from akto_mirror.config.declarations import ConfigError  # noqa: PLC0415 - see the module's docstring
-        from akto_mirror.replay import entries  # noqa: PLC0415
-        from akto_mirror.replay.recording import UnreadableError  # noqa: PLC0415
+        from akto_mirror.replay import entries  # noqa: PLC0415 - see the module's docstring
 
         folders = _folders(root, Path(sys._getframe(1).f_code.co_filename))
         try:
             return entries.entries([_find(file, folders) for file in files], options)
-        except (OSError, UnreadableError, ConfigError) as error:
+        except (OSError, entries.UnreadableError, entries.ConfigError) as error:
             found = error
         raise found.with_traceback(None) from None
 

@@ -1,16 +1,21 @@
-"""The counts at one moment, of one process or summed over several, which say what became of every flow."""
+"""The counts at one moment, of one process or summed over several; sampling's account is one of them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import accumulate, chain
 from typing import NamedTuple, TypeVar
 
+from akto_mirror.escaping import printable
 from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Format, Outcome, Reason
 
 K = TypeVar("K")
+
+# Endpoints that one line names, and characters of those that a report names; it has to fit into one message.
+SHOWN = 5
+MOST_CHARS = 64 * 1024
 
 
 class Takeover(NamedTuple):
@@ -147,6 +152,91 @@ class Snapshot:
         return (
             f"captured {self.captured}{recovered} = {' + '.join(shown)} + dropped {_sum(self.dropped)};"
             f" skipped {_sum(self.skipped)}{f'; shortened {self.shortened}' if self.shortened else ''}"
+        )
+
+
+class Endpoint(NamedTuple):
+    """Exchanges that are alike: host, method, path template, and the first digit of the status."""
+
+    host: str
+    method: str
+    path: str
+    status_class: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.host}{self.path} {self.status_class}xx"
+
+
+class Account(NamedTuple):
+    """What was left out, and what is remembered.
+
+    Attributes:
+        most: the endpoints of which the most exchanges were left out, with these numbers.
+        left_out: exchanges left out of all endpoints, those that are forgotten included.
+        endpoints: how many are known.
+        forgotten: how many were forgotten.
+        size: bytes that they take.
+    """
+
+    most: list[tuple[Endpoint, int]]
+    left_out: int
+    endpoints: int
+    forgotten: int
+    size: int
+
+    def __str__(self) -> str:
+        most = [f"{printable(str(endpoint))} {count}" for endpoint, count in self.most[:SHOWN]]
+        of = f", most of {', '.join(most)}" if most else ""
+        forgotten = f", forgot {self.forgotten}" if self.forgotten else ""
+        return f"knows {self.endpoints} endpoints{forgotten}, left out {self.left_out}{of}"
+
+    def brief(self, most_chars: int) -> Account:
+        """Return the same with fewer endpoints, whose names have this many characters at most."""
+        lengths = accumulate(sum(map(len, endpoint)) for endpoint, _ in self.most)
+        return self._replace(most=self.most[: sum(length <= most_chars for length in lengths)])
+
+    @staticmethod
+    def total(accounts: Iterable[Account | None]) -> Account | None:
+        """Return the sum of several processes' accounts; endpoints and memory are those of all of them."""
+        given = [each for each in accounts if each is not None]
+        if not given:
+            return None
+        most: Counter[Endpoint] = Counter()
+        for each in given:
+            most.update(dict(each.most))
+        return Account(
+            most.most_common(max(len(each.most) for each in given)),
+            left_out=sum(each.left_out for each in given),
+            endpoints=sum(each.endpoints for each in given),
+            forgotten=sum(each.forgotten for each in given),
+            size=sum(each.size for each in given),
+        )
+
+
+class Report(NamedTuple):
+    """What a process reports of itself.
+
+    Attributes:
+        counts: what became of its flows.
+        queue_bytes: bytes of memory that waiting entries hold.
+        oldest_s: seconds since the oldest entry that is not shipped was captured.
+        sampling: what its sampling has left out; None if it never sampled.
+    """
+
+    counts: Snapshot
+    queue_bytes: int
+    oldest_s: float
+    sampling: Account | None = None
+
+    @staticmethod
+    def total(reports: Sequence[Report]) -> Report:
+        """Return the sum of reports: with the greatest age, and no more endpoints than fit into a message."""
+        sampling = Account.total(each.sampling for each in reports)
+        return Report(
+            counts=total([each.counts for each in reports]),
+            queue_bytes=sum(each.queue_bytes for each in reports),
+            oldest_s=max((each.oldest_s for each in reports), default=0.0),
+            sampling=sampling.brief(MOST_CHARS) if sampling else None,
         )
 
 

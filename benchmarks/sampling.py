@@ -152,7 +152,7 @@ def _run(sample: str, url: str, traffic: Iterator[Exchange]) -> Run:
     given = {"akto_url": url, "akto_sample": sample, "akto_durability": "memory", "akto_shutdown_s": 60}
     settings = read(defaults | given, {})
     capture = Capture(settings.capture, "marker")
-    shipper = Shipper(settings.delivery, choose.sink(settings.sink, "marker"), Stats())
+    shipper = Shipper(settings.delivery, choose.open_sink(settings.sink, "marker"), Stats())
     flow, start = _flow(), time.process_time()
     for exchange in traffic:
         _dress(flow, exchange)

@@ -15,7 +15,7 @@ from akto_mirror.addon.session import Session
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.encoding import Captured
 from akto_mirror.counts import count
-from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery import Shipper
 from akto_mirror.diagnostics import checks
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import hidden, repaired

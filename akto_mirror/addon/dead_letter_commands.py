@@ -21,11 +21,7 @@ from akto_mirror import threads
 from akto_mirror.addon.session import Session
 from akto_mirror.config.options import Settings
 from akto_mirror.counts import count, verb
-from akto_mirror.delivery.spool import dead_letters, schema, view
-from akto_mirror.delivery.spool.dead_letters import UnknownLetterError
-from akto_mirror.delivery.spool.errors import SpoolError
-from akto_mirror.delivery.spool.spool import Spool
-from akto_mirror.delivery.spool.view import DeadLetter, newest_dead
+from akto_mirror.delivery import DeadLetter, Spool, SpoolError, UnknownLetterError, dead_letters, schema, view
 from akto_mirror.escaping import printable
 
 logger = logging.getLogger(__name__)
@@ -99,7 +95,7 @@ def _numbers(given: tuple[str, ...], advice: str) -> set[int]:
 def _rows(folder: Path) -> list[list[str]]:
     if not schema.own_file(folder, view.LOOK_S).exists():
         return []
-    return [_row(letter) for letter in newest_dead(folder, SHOWN)]
+    return [_row(letter) for letter in view.newest_dead(folder, SHOWN)]
 
 
 def _row(letter: DeadLetter) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery import Shipper
 
 # Seconds within which the next instance takes a parked shipper over; it comes at once if it comes.
 PARK_S = 2.0

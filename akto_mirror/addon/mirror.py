@@ -25,8 +25,7 @@ from akto_mirror.addon.streaming import Streaming
 from akto_mirror.addon.uploads import Uploads, UpstreamConnections
 from akto_mirror.config import declarations, mistakes, notices, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
-from akto_mirror.delivery.shipper import Shipper
-from akto_mirror.delivery.sinks import kafka_config
+from akto_mirror.delivery import Shipper, kafka_config
 from akto_mirror.telemetry import pool
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,7 @@ from akto_mirror.addon.session import Session, guarded, has_screen
 from akto_mirror.capture import tee
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.encoding import Captured
-from akto_mirror.delivery.report import is_round
-from akto_mirror.delivery.shipper import Shipper
+from akto_mirror.delivery import Shipper, is_round
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Dropped, Outcome, Reason, Skip
 from akto_mirror.telemetry.marks import VERDICT

@@ -20,14 +20,12 @@ from akto_mirror.addon import handover
 from akto_mirror.capture.capture import Capture
 from akto_mirror.config.declarations import ConfigError
 from akto_mirror.config.options import Settings
-from akto_mirror.delivery.shipper import Shipper
-from akto_mirror.delivery.sinks import choose
+from akto_mirror.delivery import Shipper, open_sink
 from akto_mirror.outcomes import Outcome, verdict
-from akto_mirror.snapshots import Snapshot
+from akto_mirror.snapshots import Report, Snapshot
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.marks import VERDICT, Marks
 from akto_mirror.telemetry.observation import Observation, observe, with_others
-from akto_mirror.telemetry.pool import Report
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +121,7 @@ class Session:
                 self.shipper.start()
         else:
             same = before is not None and before.sink == settings.sink
-            self.shipper.reconfigure(settings.delivery, None if same else choose.sink(settings.sink, self.marker))
+            self.shipper.reconfigure(settings.delivery, None if same else open_sink(settings.sink, self.marker))
 
     def show(self, flow: http.HTTPFlow, outcome: Outcome, reason: str = "") -> None:
         """Note a flow's outcome on it, and show it where there is a screen."""
@@ -151,7 +149,7 @@ class Session:
             shipper.oldest_s if shipper else 0.0,
             self.capture.account(MOST_ENDPOINTS) if self.capture else None,
         )
-        return pool.total([report])
+        return Report.total([report])
 
     def close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
         """Flush and end a shipper that no other instance takes over."""
@@ -172,7 +170,7 @@ class Session:
 
     def _new_shipper(self, settings: Settings) -> Shipper:
         """Go on with the shipper that an instance before this one has left when the script was reloaded."""
-        sink = choose.sink(settings.sink, self.marker)
+        sink = open_sink(settings.sink, self.marker)
         parked, self.lasting.parked = self.lasting.parked, None
         if parked is None:
             return Shipper(settings.delivery, sink, self.stats)

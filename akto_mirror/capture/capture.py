@@ -20,7 +20,8 @@ from akto_mirror.capture.sides import Side
 from akto_mirror.outcomes import Reason, Skip
 from akto_mirror.sampling import noise
 from akto_mirror.sampling.features import WEBSOCKET, Head, Payload
-from akto_mirror.sampling.sampler import Account, Look, Sampler
+from akto_mirror.sampling.sampler import Look, Sampler
+from akto_mirror.snapshots import Account
 
 SAMPLED, CAPPED = Skip(Reason.SAMPLED), Skip(Reason.CAPPED)
 

@@ -8,11 +8,14 @@ from enum import StrEnum
 from mitmproxy import flowfilter
 
 from akto_mirror.akto_api import INGEST_PATH
-from akto_mirror.capture.redaction import Redaction
+from akto_mirror.capture.redaction import Redaction, selfcheck
 from akto_mirror.capture.routes import Route
 from akto_mirror.capture.rules import TARGETS
 from akto_mirror.sampling.noise import Noise
-from akto_mirror.sampling.sampler import Policy
+from akto_mirror.sampling.sampler import Policy as Sampling
+
+# With the types of its values, and what tries redaction out.
+__all__ = ["CaptureConfig", "Mode", "Noise", "Redaction", "Sampling", "selfcheck"]
 
 
 class Mode(StrEnum):
@@ -50,7 +53,7 @@ class CaptureConfig:
     honor_ignore: bool = True
     skip: tuple[Noise, ...] = ()
     pause: bool = False
-    sampling: Policy = Policy()  # noqa: RUF009 - it is frozen
+    sampling: Sampling = Sampling()  # noqa: RUF009 - it is frozen
     content_types: tuple[str, ...] = TARGETS
     direction: str = ""
     ingest_path: str = INGEST_PATH

@@ -46,26 +46,18 @@ def run(args: argparse.Namespace) -> int:
     and says what to do about what fails. At a kafka:// address: connects, checks TLS, SASL, the topic, its partitions,
     the right to write and the largest message. Exit code 1 if a step failed.
     """
-    from akto_mirror.config import kafka  # noqa: PLC0415 - costs start-up time
-    from akto_mirror.delivery.sinks.choose import SinkConfig  # noqa: PLC0415
-    from akto_mirror.delivery.sinks.destination import Destination, shown_url  # noqa: PLC0415
+    from akto_mirror.delivery import destination  # noqa: PLC0415 - costs start-up time
     from akto_mirror.diagnostics import checks  # noqa: PLC0415
 
     url = args.url or args.to or os.environ.get(URL_VARIABLE, "")
     try:
-        topic = kafka.sink(url, args.kafka, os.environ)
+        target = checks.target_at(url, args.kafka, os.environ, uds=args.uds, token=token(args), timeout=args.timeout)
     except ValueError as error:
-        raise UsageError(f"{printable(shown_url(url))}: {error}") from error
-    if args.kafka and not topic:
+        raise UsageError(f"{printable(destination.shown_url(url))}: {error}") from error
+    if args.kafka and not isinstance(target, checks.KafkaTarget):
         raise UsageError("--kafka is for a kafka:// address")
-    if not (url or topic):
+    if target is None:
         raise UsageError(f"give a URL or set {URL_VARIABLE}")
-    try:
-        here = topic or SinkConfig(Destination(url=url), uds=args.uds, token=token(args))
-        target = checks.target_of(here, args.timeout)
-    except ValueError as error:
-        shown = "the URL" if "@" in url else printable(url)  # What stands before @ may be a password.
-        raise UsageError(f"{shown}: {error}") from error
     steps = [checks.show(step, say) for step in checks.run(target, send=args.send)]
     steps.append(checks.show(checks.spool_step(args.spool_dir, os.environ), say))
     return 0 if all(step.ok for step in steps) else 1

@@ -12,13 +12,11 @@ from typing import Any
 import msgspec
 
 from akto_mirror.cli.terminal import UsageError, UserError, say
-from akto_mirror.config.declarations import ConfigError
 from akto_mirror.counts import count
 from akto_mirror.escaping import isolated, printable
+from akto_mirror.ingestion import documents
+from akto_mirror.ingestion.documents import CHANGED, GONE, NEW, Change, build, compare
 from akto_mirror.ingestion.inventory import Inventory
-from akto_mirror.ingestion.openapi import yaml
-from akto_mirror.ingestion.openapi.compare import CHANGED, GONE, NEW, Change, compare
-from akto_mirror.ingestion.openapi.document import build
 from akto_mirror.replay import files
 
 MAX_BASE_BYTES = 64 * 1024 * 1024
@@ -58,7 +56,7 @@ def _fill(inventory: Inventory, args: argparse.Namespace) -> Counter[str]:
     try:
         for entry in files.read(args.files, args.set, skipped):
             inventory.add(entry)
-    except ConfigError as error:
+    except files.ConfigError as error:
         raise UsageError(str(error)) from error
     except files.UnreadableError as error:
         raise UserError(str(error)) from error
@@ -83,7 +81,7 @@ def _nothing(inventory: Inventory, host: str) -> str:
 
 def _write(document: dict[str, Any], output: Path | None, *, quiet: bool) -> None:
     as_json = output is not None and output.suffix == ".json"
-    text = msgspec.json.format(msgspec.json.encode(document)).decode() if as_json else yaml.dump(document)
+    text = documents.text(document, as_json=as_json)
     if output is None:
         if not quiet:
             say(text.rstrip("\n"))

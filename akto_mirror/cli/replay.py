@@ -58,20 +58,22 @@ def run(args: argparse.Namespace) -> int:
     2: the command line is wrong. 130: interrupted; --resume goes on there. An entry whose arrival was not confirmed is
     sent again, so that it can arrive twice. Nothing is spooled: the recording is there still.
     """
-    from akto_mirror.config import options  # noqa: PLC0415 - costs start-up time
-    from akto_mirror.config.declarations import ConfigError  # noqa: PLC0415
-    from akto_mirror.replay import entries, shipping  # noqa: PLC0415
-    from akto_mirror.replay.job import Job  # noqa: PLC0415
+    from akto_mirror.replay import job, shipping  # noqa: PLC0415 - costs start-up time
 
     given = {"akto_url": args.to, "akto_token": args.token, "akto_filter": args.filter}
     try:
-        values = entries.parse_options(args.set, {name: value for name, value in given.items() if value is not None})
-        settings = options.read(values, os.environ)
-    except ConfigError as error:
+        todo = job.of(
+            args.files,
+            args.set,
+            {name: value for name, value in given.items() if value is not None},
+            os.environ,
+            rewrite_time=args.rewrite_time,
+            resume=args.resume,
+        )
+    except job.ConfigError as error:
         raise UsageError(str(error)) from error
-    if not (settings.sink.destination.url or args.dry_run):
+    if not (todo.settings.sink.destination.url or args.dry_run):
         raise UsageError(f"give --to URL, set {URL_VARIABLE}, or look first with --dry-run")
     if len({path.resolve() for path in args.files}) < len(args.files):
         raise UsageError("a file is given twice")
-    job = Job(args.files, values, settings, rewrite_time=args.rewrite_time, resume=args.resume)
-    return shipping.run(job, say, dry_run=args.dry_run, quiet=args.quiet)
+    return shipping.run(todo, say, dry_run=args.dry_run, quiet=args.quiet)

@@ -16,8 +16,7 @@ from akto_mirror.counts import count, verb
 from akto_mirror.escaping import as_json, printable
 
 if TYPE_CHECKING:
-    from akto_mirror.delivery.spool.spool import Spool
-    from akto_mirror.delivery.spool.view import DeadLetter, Share
+    from akto_mirror.delivery import DeadLetter, Share, Spool
 
     Actions = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -75,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     Shows waiting and refused entries, and sends them elsewhere or deletes them; a running proxy need not
     be stopped for it. The spool is that of the user who runs this: for a service, run it as the service's user.
     """
-    from akto_mirror.delivery.spool.errors import SpoolError  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery import SpoolError  # noqa: PLC0415 - costs start-up time
 
     _check(args)
     actions = {"status": _status, "list": _list, "retry": _retry, "drop": _drop}
@@ -118,7 +117,7 @@ def _aside(args: argparse.Namespace, line: str) -> None:
 
 
 def _open(folder: str) -> Spool:
-    from akto_mirror.delivery.spool.spool import Spool  # noqa: PLC0415
+    from akto_mirror.delivery import Spool  # noqa: PLC0415
     from akto_mirror.private_files import spool_folder  # noqa: PLC0415 - costs start-up time
 
     try:
@@ -130,7 +129,7 @@ def _open(folder: str) -> Spool:
 
 def _status(_: argparse.Namespace, spool: Spool) -> int:
     """Look, and change nothing: neither a full disk nor a proxy that runs is in the way, and nothing is created."""
-    from akto_mirror.delivery.spool import schema, view  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery import schema, view  # noqa: PLC0415 - costs start-up time
 
     folder, first = spool.folder, spool.first.view() if spool.first.is_news() else None
     own = schema.own_file(folder, view.LOOK_S)
@@ -150,7 +149,7 @@ def _status(_: argparse.Namespace, spool: Spool) -> int:
 
 def _looked(spool: Spool, look: Callable[[Path], T], nothing: T) -> T:
     """Look; where a process was killed while it wrote, what it wrote is undone first, which only a writer can."""
-    from akto_mirror.delivery.spool.errors import NothingError, SpoolError  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery import NothingError, SpoolError  # noqa: PLC0415 - costs start-up time
 
     try:
         return look(spool.folder)
@@ -167,7 +166,7 @@ def _looked(spool: Spool, look: Callable[[Path], T], nothing: T) -> T:
 
 
 def _tell_of_files(spool: Spool, own: Path, is_seen: bool) -> None:
-    from akto_mirror.delivery.spool import schema  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery import schema  # noqa: PLC0415 - costs start-up time
 
     if spool.first.is_news() and not is_seen:
         say(f"not looked into: {printable(str(spool.first.file))}, which an older version has open or cannot be read")
@@ -186,7 +185,7 @@ def _share_line(share: Share) -> str:
 
 
 def _list(args: argparse.Namespace, spool: Spool) -> int:
-    from akto_mirror.delivery.spool import view  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery import view  # noqa: PLC0415 - costs start-up time
 
     dead, _ = _looked(spool, view.dead_sizes, (0, 0))
     if not dead:
@@ -201,7 +200,7 @@ def _list(args: argparse.Namespace, spool: Spool) -> int:
 
 
 def _letter_line(letter: DeadLetter) -> str:
-    from akto_mirror.delivery.spool import dead_letters  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery import dead_letters  # noqa: PLC0415 - costs start-up time
 
     when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(letter.created))
     return f"{letter.id} {when} {dead_letters.title(letter.payload)}: {printable(letter.reason)}"
@@ -224,7 +223,7 @@ def _target(url: str, uds: str) -> str:
     Raises:
         UsageError: there is none such.
     """
-    from akto_mirror.delivery.sinks import destination  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery import destination  # noqa: PLC0415 - costs start-up time
 
     try:
         end = destination.parse(url)
@@ -260,11 +259,11 @@ def _drop(args: argparse.Namespace, spool: Spool) -> int:
 
 
 def _chosen(args: argparse.Namespace, spool: Spool) -> Collection[int] | None:
-    from akto_mirror.delivery.spool import dead_letters  # noqa: PLC0415 - costs start-up time
+    from akto_mirror.delivery import UnknownLetterError, dead_letters  # noqa: PLC0415 - costs start-up time
 
     if not args.id:
         return None
     try:
         return dead_letters.named(spool, args.id)
-    except dead_letters.UnknownLetterError as error:
+    except UnknownLetterError as error:
         raise UserError(f"{error}; see `akto-mirror spool list`") from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from akto_mirror.akto_api import DEFAULT_TAG
+from akto_mirror.capture.config import Sampling
 from akto_mirror.capture.rules import TARGETS
 from akto_mirror.config.option import Option
 from akto_mirror.config.redaction import REDACTION
-from akto_mirror.sampling.sampler import MEMORY_BYTES
 
 # Akto's service takes strings of 5,242,880 characters (its JSON interceptor).
 MAX_BODY_LIMIT = 4 * 1024 * 1024
@@ -117,7 +117,7 @@ CAPTURE: tuple[Option, ...] = (
     Option(
         "akto_sample_bytes",
         int,
-        MEMORY_BYTES,
+        Sampling().memory,
         "Bytes of memory for what sampling has seen; beyond them the least recently used endpoints are forgotten, and "
         "are new when they come again.",
         bounds=(1024 * 1024, 2**40),

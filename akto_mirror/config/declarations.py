@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from akto_mirror.config import secrets
 from akto_mirror.config.capture_declarations import CAPTURE
 from akto_mirror.config.option import Option
-from akto_mirror.config.screen import Mark
-from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery import Durability
 from akto_mirror.escaping import printable
+from akto_mirror.outcomes import Mark
 
 # Akto's service takes bodies of 10,485,760 characters (its JSON interceptor).
 MAX_BATCH_BYTES = 8 * 1024 * 1024

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from akto_mirror.delivery.sinks import destination as destinations
-from akto_mirror.delivery.sinks import kafka_client, kafka_config
-from akto_mirror.delivery.sinks.choose import SinkConfig
-from akto_mirror.delivery.sinks.destination import KAFKA, Destination
-from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
+from akto_mirror.delivery import Destination, KafkaConfig, SinkConfig, kafka_client, kafka_config
+from akto_mirror.delivery import destination as destinations
 from akto_mirror.escaping import hide_each
 
 # Akto's eBPF agent reads the first before the second.
@@ -32,10 +29,10 @@ ALIASES = {"sasl.mechanism": "sasl.mechanisms"}
 def address(url: str, environ: Mapping[str, str]) -> str:
     """Return an `akto_url` with what the variables add: the brokers where it is empty, the topic where it has none."""
     brokers = next((environ[name] for name in BROKERS if environ.get(name)), "")
-    url = url or (KAFKA + brokers.removeprefix(KAFKA) if brokers else "")
-    has_topic = "/" in url.removeprefix(KAFKA)
+    url = url or (destinations.KAFKA + brokers.removeprefix(destinations.KAFKA) if brokers else "")
+    has_topic = "/" in url.removeprefix(destinations.KAFKA)
     topic = environ.get(TOPIC)
-    return f"{url}/{topic}" if topic and url.startswith(KAFKA) and not has_topic else url
+    return f"{url}/{topic}" if topic and url.startswith(destinations.KAFKA) and not has_topic else url
 
 
 def destination(url: str) -> Destination:
@@ -57,7 +54,7 @@ def sink(url: str, items: Iterable[str], environ: Mapping[str, str]) -> SinkConf
         ValueError: it cannot be used.
     """
     given = address(url, environ)
-    if not given.lower().startswith(KAFKA):
+    if not given.lower().startswith(destinations.KAFKA):
         return None
     to = destination(given)
     return SinkConfig(to, kafka=config(to, items, environ))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mitmproxy import flowfilter
 
+from akto_mirror.capture.config import Noise
 from akto_mirror.escaping import printable
-from akto_mirror.sampling.noise import Noise
 
 # A variable of the environment in a tag, for pods, which get their names that way.
 ENV = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")

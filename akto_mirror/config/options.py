@@ -11,19 +11,14 @@ from typing import Any
 from akto_mirror import private_files
 from akto_mirror.akto_api import DEFAULT_TAG, INGEST_PATH
 from akto_mirror.capture import routes
-from akto_mirror.capture.config import CaptureConfig, Mode
-from akto_mirror.capture.redaction import Redaction, selfcheck
+from akto_mirror.capture.config import CaptureConfig, Mode, Redaction, Sampling, selfcheck
 from akto_mirror.config import kafka, option_values
 from akto_mirror.config import redaction as redaction_options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.option import Option
-from akto_mirror.config.screen import Mark, ScreenConfig
-from akto_mirror.delivery.batch import Limits
-from akto_mirror.delivery.policy import Policy, SpoolPlan
-from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.sinks.choose import SinkConfig
-from akto_mirror.delivery.sinks.destination import Destination
-from akto_mirror.sampling import sampler
+from akto_mirror.config.screen import ScreenConfig
+from akto_mirror.delivery import Destination, Durability, Limits, Policy, SinkConfig, SpoolPlan
+from akto_mirror.outcomes import Mark
 
 REDACTS = ("akto_redact_fields", "akto_redact_headers", "akto_redact_values")
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'
@@ -135,8 +130,8 @@ def _capture(known: Mapping[str, Any], environ: Mapping[str, str], sink: SinkCon
     )
 
 
-def _sampling(known: Mapping[str, Any]) -> sampler.Policy:
-    return sampler.Policy(
+def _sampling(known: Mapping[str, Any]) -> Sampling:
+    return Sampling(
         novel=known["akto_sample"] == "novel",
         window_s=known["akto_sample_window_s"],
         per_window=known["akto_sample_per_window"],

@@ -1,15 +1,12 @@
-"""The options of redaction: their declarations, and own expressions tried out before they meet payloads."""
+"""The options of redaction: their declarations, and what they come to."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from akto_mirror.capture.redaction import Redaction
-from akto_mirror.capture.redaction.rules import expressions
-from akto_mirror.capture.redaction.rules.names import Names
-from akto_mirror.capture.redaction.rules.values import MOST_FOUND, Values, rules
+from akto_mirror.capture.config import Redaction, selfcheck
 from akto_mirror.config.option import Option
 
 REDACTION = (
@@ -47,13 +44,6 @@ REDACTION = (
     ),
 )
 
-# What an expression is tried out on: texts of the size of a payload as untrusted clients could send them. Where nothing
-# but Python's own module is there, one that takes exponential time shows on very little.
-TRIAL_UNITS = (b"a", b"1", b"a1", b"a ", b"1-", b"ab.", b"aA0_-", b'{"a":1},')
-TRIAL_SIZE = 64 * 1024
-TRIAL_SHORT = 24
-TRIAL_SECONDS = 0.05
-
 
 def read(known: Mapping[str, Any]) -> Redaction:
     """Return what is to be hidden, by the options' values.
@@ -61,37 +51,14 @@ def read(known: Mapping[str, Any]) -> Redaction:
     Raises:
         ValueError: a value of `akto_redact_values` is neither a kind nor a good expression.
     """
-    return Redaction(
-        Names(known["akto_redact_headers"]),
-        Names(known["akto_redact_fields"]),
-        _values(known["akto_redact_values"]),
+    found = Redaction.of(
+        known["akto_redact_headers"],
+        known["akto_redact_fields"],
+        known["akto_redact_values"],
         keep_unreadable=known["akto_redact_unreadable"] == "keep",
     )
-
-
-def _values(given: Iterable[str]) -> Values:
-    found = rules(tuple(given))
-    for text in given:
+    for text in known["akto_redact_values"]:
         name, mark, pattern = text.strip().partition("=")
         if mark:
-            try_out(name, pattern)
+            selfcheck.try_out(name, pattern, time.thread_time)
     return found
-
-
-def try_out(name: str, pattern: str, clock: Callable[[], float] = time.thread_time) -> None:
-    """Time an expression.
-
-    Raises:
-        ValueError: it takes too long.
-    """
-    spans = expressions.spans(pattern)
-    for size in (TRIAL_SIZE,) if expressions.is_linear() else (TRIAL_SHORT, TRIAL_SIZE):
-        for unit in TRIAL_UNITS:
-            text = unit * (size // len(unit)) + b"!"
-            started = clock()
-            for count, _ in enumerate(spans(text)):
-                if count == MOST_FOUND:
-                    break
-            if clock() - started > TRIAL_SECONDS:
-                problem = f"takes too long on 64 KB of {unit.decode()!r}; make it simpler"
-                raise ValueError(f"the expression of {name} {problem}")

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
-
-class Mark(Enum):
-    """What is put on flows: a mark and a comment, only the comment, or neither."""
-
-    AUTO = "auto"
-    COMMENT = "comment"
-    NEVER = "never"
+from akto_mirror.outcomes import Mark
 
 
 @dataclass(frozen=True, slots=True)

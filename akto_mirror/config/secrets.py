@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from akto_mirror.delivery.sinks import destination, kafka_config
+from akto_mirror.delivery import destination, kafka_config
 
 # What in the name of an option, even of a misspelt one, marks its value as secret.
 SECRET = re.compile("tok|key|secret|pass|auth", re.IGNORECASE)

@@ -12,6 +12,7 @@ from typing import TypeVar
 import httpx
 
 from akto_mirror import private_files
+from akto_mirror.config import kafka
 from akto_mirror.delivery.sinks.choose import SinkConfig
 from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.diagnostics import kafka_checks, network, questions
@@ -19,7 +20,7 @@ from akto_mirror.diagnostics.kafka_checks import KafkaTarget
 from akto_mirror.diagnostics.target import Fault, Target
 from akto_mirror.escaping import hide_each, printable
 
-__all__ = ["KafkaTarget", "Step", "Target", "run", "show", "spool_step", "target_of"]
+__all__ = ["KafkaTarget", "Step", "Target", "run", "show", "spool_step", "target_at", "target_of"]
 
 T = TypeVar("T")
 
@@ -44,6 +45,34 @@ def target_of(sink: SinkConfig, timeout: float = 10) -> Target | KafkaTarget:
     if sink.kafka is not None:
         return KafkaTarget(sink.kafka, timeout)
     return Target(sink.destination.url, token=sink.token, uds=sink.uds, timeout=timeout)
+
+
+def target_at(  # noqa: PLR0913 - each is what one option of the addon says
+    url: str,
+    properties: Iterable[str],
+    environ: Mapping[str, str],
+    *,
+    uds: str = "",
+    token: str = "",
+    timeout: float = 10,
+) -> Target | KafkaTarget | None:
+    """Return where to look for an `akto_url`, or where it is empty, for what the variables name; None for nothing.
+
+    Args:
+        url: as in `akto_url`.
+        properties: as in `akto_kafka`.
+        environ: the environment's variables.
+        uds: as in `akto_uds`.
+        token: as in `akto_token`.
+        timeout: seconds a step.
+
+    Raises:
+        ValueError: it cannot be used, or there is nothing to check.
+    """
+    topic = kafka.sink(url, properties, environ)
+    if topic is not None:
+        return target_of(topic, timeout)
+    return Target(url, token=token, uds=uds, timeout=timeout) if url else None
 
 
 def run(target: Target | KafkaTarget, *, send: bool) -> Iterator[Step]:

@@ -269,13 +269,12 @@ def _way(found: Findings, url: str, token: str, values: Mapping[str, Any], envir
     if urlsplit(url).scheme == "file":
         return found.note("not checked", "entries go to a file")
     try:
-        from akto_mirror.config import kafka  # noqa: PLC0415 - needs mitmproxy, which may be missing
         from akto_mirror.diagnostics import checks  # noqa: PLC0415 - needs httpx, which may be missing
 
-        topic = kafka.sink(url, values.get("akto_kafka") or (), environ)
-        if not (url or topic):
+        uds = str(values.get("akto_uds") or "")
+        target = checks.target_at(url, values.get("akto_kafka") or (), environ, uds=uds, token=token)
+        if target is None:
             return found.note("not checked", "give --to http://HOST:9091")
-        target = checks.target_of(topic) if topic else checks.Target(url, token, str(values.get("akto_uds") or ""))
         steps = [checks.show(step, found.say) for step in checks.run(target, send=False)]
     except ImportError as error:
         found.bad("not checked", str(error), REINSTALL)

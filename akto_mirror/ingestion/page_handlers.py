@@ -11,15 +11,13 @@ import msgspec
 import tornado.web
 from tornado.iostream import StreamClosedError
 
-from akto_mirror.ingestion import differences, inventory, page_document, views
+from akto_mirror.ingestion import differences, documents, inventory, page_document, views
 from akto_mirror.ingestion.access import Handler
 from akto_mirror.ingestion.arrivals import Store
 from akto_mirror.ingestion.entries import http_archive
 from akto_mirror.ingestion.entries.endpoints import Endpoint
 from akto_mirror.ingestion.entries.reading import key_of, read_headers
 from akto_mirror.ingestion.inventory import Inventory
-from akto_mirror.ingestion.openapi import yaml
-from akto_mirror.ingestion.openapi.document import build
 
 PAGE_ENTRIES = 1_000
 CHUNK_BYTES = 1 << 20
@@ -115,10 +113,10 @@ class _OpenApi(Handler):
 
 def _document(store: Store, host: str, kind: str) -> bytes:
     def built(all_: Inventory) -> dict[str, object]:
-        return build(all_.endpoints(host), all_.samples)
+        return documents.build(all_.endpoints(host), all_.samples)
 
     document = store.look(built)
-    return msgspec.json.format(msgspec.json.encode(document)) if kind == "json" else yaml.dump(document).encode()
+    return documents.text(document, as_json=kind == "json").encode()
 
 
 class _Download(_OfEndpoint):

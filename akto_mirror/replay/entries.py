@@ -16,11 +16,13 @@ from akto_mirror.capture.encoding import Captured
 from akto_mirror.config import declarations, mistakes, options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.options import Settings
-from akto_mirror.delivery.retry import Durability
+from akto_mirror.delivery import Durability
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Skip
 from akto_mirror.replay import recording
 from akto_mirror.replay.recording import Record, UnreadableError
+
+__all__ = ["ConfigError", "Decider", "Entries", "Skipped", "UnreadableError", "entries", "parse_options"]
 
 
 def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:

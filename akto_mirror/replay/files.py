@@ -13,7 +13,9 @@ from akto_mirror.config import options
 from akto_mirror.escaping import isolated, printable
 from akto_mirror.outcomes import Skip
 from akto_mirror.replay import recording
-from akto_mirror.replay.entries import Decider, parse_options
+from akto_mirror.replay.entries import ConfigError, Decider, parse_options
+
+__all__ = ["ConfigError", "UnreadableError", "read"]
 
 # Longer than any line that the file sink writes: an entry's texts are bounded.
 MAX_LINE_BYTES = 64 * 1024 * 1024

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akto_mirror.config.declarations import OPTIONS
+from akto_mirror.config import options
+from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.options import Settings
+from akto_mirror.replay.entries import parse_options
+
+__all__ = ["ConfigError", "Job", "of"]
 
 # Options that do not decide which flows are shipped, nor what their entries hold.
 DELIVERY = (
@@ -53,6 +57,32 @@ class Job:
             if name in FIRST or (not name.startswith(DELIVERY) and _plain(value) != defaults.get(name))
         }
         return hashlib.sha256(json.dumps(known, sort_keys=True, default=list).encode()).hexdigest()[:16]
+
+
+def of(  # noqa: PLR0913 - each is what a user can ask for
+    files: Sequence[Path],
+    specs: Sequence[str],
+    given: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    rewrite_time: bool = False,
+    resume: bool = False,
+) -> Job:
+    """Return what is to be replayed.
+
+    Args:
+        files: flow files and HAR files, in their order.
+        specs: options as mitmproxy's `--set` takes them, such as `akto_fidelity=worker`.
+        given: values by option name.
+        environ: the environment's variables.
+        rewrite_time: give each entry the time at which it is shipped.
+        resume: go on where an earlier replay was.
+
+    Raises:
+        ConfigError: an option is misspelt or its value cannot be used.
+    """
+    values = parse_options(specs, given)
+    return Job(files, values, options.read(values, environ), rewrite_time=rewrite_time, resume=resume)
 
 
 def _plain(value: Any) -> Any:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import NamedTuple
 
-from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult, Sink
-from akto_mirror.delivery.sinks.symptoms import Kind
+from akto_mirror.delivery import EntryVerdict, Kind, SendResult, Sink
 
 
 class Progress:

@@ -11,10 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from akto_mirror.accounts import Stats
-from akto_mirror.delivery.shipper import Shipper
-from akto_mirror.delivery.sinks import choose
-from akto_mirror.delivery.sinks.base import SendResult
-from akto_mirror.delivery.sinks.symptoms import Kind
+from akto_mirror.delivery import Kind, SendResult, Shipper, open_sink
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Dropped
 from akto_mirror.replay import checkpoint
@@ -52,7 +49,7 @@ class Shipping(Reader):
         settings = job.settings
         self._stats = Stats()
         self._in_flight = InFlight()
-        self._sink = TrackingSink(choose.sink(settings.sink, self._decider.marker), self._in_flight)
+        self._sink = TrackingSink(open_sink(settings.sink, self._decider.marker), self._in_flight)
         self._shipper = Shipper(settings.delivery, self._sink, self._stats)
         self._patience_s = settings.delivery.timeout_s + settings.delivery.shutdown_s
         self._room = settings.delivery.queue_bytes // 2

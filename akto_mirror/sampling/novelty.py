@@ -12,10 +12,10 @@ from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import NamedTuple
 
 from akto_mirror.sampling.features import Shown
 from akto_mirror.sampling.recurrence import Recurrence
+from akto_mirror.snapshots import Endpoint
 
 FEATURE_BYTES = 8
 _MASK = (1 << 8 * FEATURE_BYTES) - 1
@@ -35,18 +35,6 @@ COUNTED = 1 / 64
 # The share of the memory for digests that showed nothing new, and what one of them takes.
 SEEN = 1 / 8
 SEEN_BYTES = 128
-
-
-class Endpoint(NamedTuple):
-    """Exchanges that are alike: host, method, path template, and the first digit of the status."""
-
-    host: str
-    method: str
-    path: str
-    status_class: str
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.host}{self.path} {self.status_class}xx"
 
 
 class Record:

@@ -6,23 +6,17 @@ comes again.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import NamedTuple
 
-from akto_mirror.escaping import printable
 from akto_mirror.sampling import features
 from akto_mirror.sampling.buckets import Bucket
 from akto_mirror.sampling.features import Head, Payload
-from akto_mirror.sampling.novelty import Endpoint, Novelty, Record
+from akto_mirror.sampling.novelty import Novelty, Record
 from akto_mirror.sampling.templates import NODE_BYTES, Templates
+from akto_mirror.snapshots import Account, Endpoint
 
 MEMORY_BYTES = 64 * 1024 * 1024
-
-# Endpoints that one line names.
-SHOWN = 5
 
 # The share of the memory for templates of paths.
 TEMPLATES = 0.25
@@ -79,52 +73,6 @@ class Look:
         self.left_out = 0 if record is None else record.left_out - record.reported
         self.record = record
         self.fresh = fresh
-
-
-class Account(NamedTuple):
-    """What was left out, and what is remembered.
-
-    Attributes:
-        most: the endpoints of which the most exchanges were left out, with these numbers.
-        left_out: exchanges left out of all endpoints, those that are forgotten included.
-        endpoints: how many are known.
-        forgotten: how many were forgotten.
-        size: bytes that they take.
-    """
-
-    most: list[tuple[Endpoint, int]]
-    left_out: int
-    endpoints: int
-    forgotten: int
-    size: int
-
-    def __str__(self) -> str:
-        most = [f"{printable(str(endpoint))} {count}" for endpoint, count in self.most[:SHOWN]]
-        of = f", most of {', '.join(most)}" if most else ""
-        forgotten = f", forgot {self.forgotten}" if self.forgotten else ""
-        return f"knows {self.endpoints} endpoints{forgotten}, left out {self.left_out}{of}"
-
-    def brief(self, most_chars: int) -> Account:
-        """Return the same with fewer endpoints, whose names have this many characters at most."""
-        lengths = accumulate(sum(map(len, endpoint)) for endpoint, _ in self.most)
-        return self._replace(most=self.most[: sum(length <= most_chars for length in lengths)])
-
-
-def total(accounts: Iterable[Account | None]) -> Account | None:
-    """Return the sum of several processes' accounts; endpoints and memory are those of all of them."""
-    given = [each for each in accounts if each is not None]
-    if not given:
-        return None
-    most: Counter[Endpoint] = Counter()
-    for each in given:
-        most.update(dict(each.most))
-    return Account(
-        most.most_common(max(len(each.most) for each in given)),
-        left_out=sum(each.left_out for each in given),
-        endpoints=sum(each.endpoints for each in given),
-        forgotten=sum(each.forgotten for each in given),
-        size=sum(each.size for each in given),
-    )
 
 
 class Sampler:

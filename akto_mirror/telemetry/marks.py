@@ -13,8 +13,7 @@ from weakref import ref
 
 from mitmproxy import flow, http
 
-from akto_mirror.config.screen import Mark
-from akto_mirror.outcomes import UNDER_WAY, Outcome, remark, verdict
+from akto_mirror.outcomes import UNDER_WAY, Mark, Outcome, remark, verdict
 
 # Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
 VERDICT = "akto"

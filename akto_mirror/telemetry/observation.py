@@ -9,12 +9,8 @@ from typing import NamedTuple
 
 from akto_mirror import snapshots
 from akto_mirror.accounts import Stats
-from akto_mirror.delivery.shipper import Shipper
-from akto_mirror.delivery.spool import view
-from akto_mirror.sampling import sampler
-from akto_mirror.sampling.sampler import Account
-from akto_mirror.snapshots import Snapshot
-from akto_mirror.telemetry.pool import Report
+from akto_mirror.delivery import Shipper, view
+from akto_mirror.snapshots import Account, Report, Snapshot
 
 
 class Observation(NamedTuple):
@@ -78,5 +74,5 @@ def with_others(own: Observation, size: int, others: Sequence[Report]) -> Observ
         queue_bytes=own.queue_bytes + sum(each.queue_bytes for each in others),
         queue_limit=own.queue_limit * size,
         oldest_s=max([own.oldest_s, *(each.oldest_s for each in others)]),
-        sampling=sampler.total([own.sampling, *(each.sampling for each in others)]),
+        sampling=Account.total([own.sampling, *(each.sampling for each in others)]),
     )

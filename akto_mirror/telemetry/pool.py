@@ -4,44 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tornado.netutil import bind_sockets
 
-from akto_mirror import snapshots
-from akto_mirror.sampling import sampler
-from akto_mirror.sampling.sampler import Account
-from akto_mirror.snapshots import Snapshot
-
-# Characters of the endpoints that a report names; it has to fit into one message.
-MOST_CHARS = 64 * 1024
-
-
-class Report(NamedTuple):
-    """What a process reports of itself.
-
-    Attributes:
-        counts: what became of its flows.
-        queue_bytes: bytes of memory that waiting entries hold.
-        oldest_s: seconds since the oldest entry that is not shipped was captured.
-        sampling: what its sampling has left out; None if it never sampled.
-    """
-
-    counts: Snapshot
-    queue_bytes: int
-    oldest_s: float
-    sampling: Account | None = None
-
-
-def total(reports: Sequence[Report]) -> Report:
-    """Return the sum of reports: with the greatest age, and no more endpoints than fit into a message."""
-    sampling = sampler.total(each.sampling for each in reports)
-    return Report(
-        counts=snapshots.total([each.counts for each in reports]),
-        queue_bytes=sum(each.queue_bytes for each in reports),
-        oldest_s=max((each.oldest_s for each in reports), default=0.0),
-        sampling=sampling.brief(MOST_CHARS) if sampling else None,
-    )
+from akto_mirror.snapshots import Report, Snapshot
 
 
 class Pool(Protocol):

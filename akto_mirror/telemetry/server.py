@@ -18,8 +18,7 @@ from tornado.web import Application, Finish, RequestHandler, url
 
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.outcomes import PENDING, Dropped, Format, Outcome, Reason
-from akto_mirror.sampling.sampler import Account
-from akto_mirror.snapshots import Snapshot
+from akto_mirror.snapshots import Account, Snapshot
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import Observation
 from akto_mirror.threads import begin

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 
-from akto_mirror.telemetry.pool import Report
+from akto_mirror.snapshots import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Listen, Message, Ready, Reported
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from akto_mirror.telemetry.pool import Report
+from akto_mirror.snapshots import Report
 
 # Bytes of the longest message.
 LONGEST = 1 << 20

@@ -12,9 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from akto_mirror import snapshots
-from akto_mirror.snapshots import Snapshot
-from akto_mirror.telemetry import pool
-from akto_mirror.telemetry.pool import Report
+from akto_mirror.snapshots import Report, Snapshot
 from akto_mirror.workers import messages
 from akto_mirror.workers.child import Child
 from akto_mirror.workers.messages import Gather, Listen, Listening, Message, Others
@@ -186,7 +184,7 @@ class Supervisor:
         elif isinstance(message, Gather):
             living = {*self._children.values(), *self._leaving} - {child}
             reports = [each.report for each in living if each.report is not None]
-            child.say(Others(pool.total([*reports, *(Report(counts, 0, 0.0) for counts in self._ended)])))
+            child.say(Others(Report.total([*reports, *(Report(counts, 0, 0.0) for counts in self._ended)])))
 
     def _give_sockets(self, child: Child, asked: Listen) -> None:
         try:

@@ -8,8 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
-from akto_mirror.snapshots import Snapshot
-from akto_mirror.telemetry.pool import Report
+from akto_mirror.snapshots import Report, Snapshot
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
 

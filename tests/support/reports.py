@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from akto_mirror.accounts import Stats
 from akto_mirror.outcomes import Dropped, Format, Reason, Repair, Secret
-from akto_mirror.sampling.novelty import Endpoint
-from akto_mirror.sampling.sampler import Account
-from akto_mirror.snapshots import Takeover
-from akto_mirror.telemetry.pool import Report
+from akto_mirror.snapshots import Account, Endpoint, Report, Takeover
 
 
 def report() -> Report:

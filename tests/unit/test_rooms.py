@@ -21,8 +21,6 @@ ALLOWED: set[tuple[str, str]] = {
     ("addon", "capture"),
     ("addon", "config"),
     ("addon", "delivery"),
-    ("addon", "delivery.sinks"),
-    ("addon", "delivery.spool"),
     ("addon", "diagnostics"),
     ("addon", "ground"),
     ("addon", "layers"),
@@ -34,23 +32,16 @@ ALLOWED: set[tuple[str, str]] = {
     ("capture.redaction", "capture.payload"),
     ("capture.redaction", "capture.redaction.rules"),
     ("capture.payload", "ground"),
-    ("cli", "config"),
-    ("cli", "delivery.sinks"),
-    ("cli", "delivery.spool"),
+    ("cli", "delivery"),
     ("cli", "demo"),
     ("cli", "diagnostics"),
     ("cli", "ground"),
     ("cli", "ingestion"),
-    ("cli", "ingestion.openapi"),
     ("cli", "replay"),
     ("cli", "runner"),
     ("config", "capture"),
-    ("config", "capture.redaction"),
-    ("config", "capture.redaction.rules"),
     ("config", "delivery"),
-    ("config", "delivery.sinks"),
     ("config", "ground"),
-    ("config", "sampling"),
     ("delivery", "delivery.sinks"),
     ("delivery", "delivery.spool"),
     ("delivery", "ground"),
@@ -69,12 +60,10 @@ ALLOWED: set[tuple[str, str]] = {
     ("ingestion.entries", "ground"),
     ("ingestion.openapi", "ground"),
     ("ingestion.openapi", "ingestion.entries"),
-    ("pytest_plugin", "config"),
     ("pytest_plugin", "replay"),
     ("replay", "capture"),
     ("replay", "config"),
     ("replay", "delivery"),
-    ("replay", "delivery.sinks"),
     ("replay", "ground"),
     ("replay", "replay.har"),
     ("replay.har", "capture.payload"),
@@ -83,16 +72,12 @@ ALLOWED: set[tuple[str, str]] = {
     ("runner", "workers"),
     ("sampling", "ground"),
     ("sampling", "ingestion.entries"),
-    ("telemetry", "config"),
     ("telemetry", "delivery"),
-    ("telemetry", "delivery.spool"),
     ("telemetry", "ground"),
-    ("telemetry", "sampling"),
     ("workers", "ground"),
-    ("workers", "telemetry"),
 }
 
-MOST_ARROWS = 73
+MOST_ARROWS = 60
 MOST_MODULES = 14
 MOST_LINES = 320
 
@@ -127,7 +112,13 @@ PURE = (
     ),
     *("delivery.batch", "delivery.retry", "delivery.poison", "delivery.bisections", "delivery.poison_filter"),
     *("sampling.features", "sampling.noise", "sampling.sampler"),
-    *("ingestion.inventory", "ingestion.views", "ingestion.openapi.document", "ingestion.openapi.compare"),
+    *(
+        "ingestion.documents",
+        "ingestion.inventory",
+        "ingestion.views",
+        "ingestion.openapi.document",
+        "ingestion.openapi.compare",
+    ),
 )
 
 EFFECT = re.compile(
@@ -139,7 +130,8 @@ EFFECT = re.compile(
 
 def test_the_walk_finds_imports() -> None:
     """A walk that found nothing would prove nothing."""
-    assert {"config.options", "capture.capture", "delivery.shipper", "delivery.sinks.choose"} <= own("addon.session")
+    assert {"config.options", "capture.capture", "delivery"} <= own("addon.session")
+    assert {"delivery.shipper", "delivery.sinks.choose"} <= reached("addon.session")
     assert "escaping" in reached("addon.mirror")
     assert "threading" in imported("delivery.shipper")
 

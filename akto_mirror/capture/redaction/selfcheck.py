@@ -1,10 +1,16 @@
-"""Checks redaction before anything is mirrored: where an interpreter or a library hides nothing, nothing is shipped."""
+"""Checks redaction before anything is mirrored.
+
+Where an interpreter or a library hides nothing, nothing is shipped; and an expression of the user's must be quick.
+"""
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 
 from akto_mirror.capture.redaction.hiding import Hiding, Redaction
+from akto_mirror.capture.redaction.rules import expressions
+from akto_mirror.capture.redaction.rules.values import MOST_FOUND
 
 # What must not be left in the samples.
 PROBE = "hunter2"
@@ -40,6 +46,13 @@ SAMPLES = (
     ("gRPC", b64encode(GRPC).decode(), "application/grpc"),
 )
 
+# What an expression is tried out on: texts of the size of a payload as untrusted clients could send them. Where nothing
+# but Python's own module is there, one that takes exponential time shows on very little.
+TRIAL_UNITS = (b"a", b"1", b"a1", b"a ", b"1-", b"ab.", b"aA0_-", b'{"a":1},')
+TRIAL_SIZE = 64 * 1024
+TRIAL_SHORT = 24
+TRIAL_SECONDS = 0.05
+
 
 def check() -> None:
     """Redact a sample of each format.
@@ -73,3 +86,22 @@ def _decoded(text: str) -> str:
         return b64decode(text, validate=True).decode("utf-8", "replace")
     except ValueError:
         return ""
+
+
+def try_out(name: str, pattern: str, clock: Callable[[], float]) -> None:
+    """Time an expression, by a clock of seconds.
+
+    Raises:
+        ValueError: it takes too long.
+    """
+    spans = expressions.spans(pattern)
+    for size in (TRIAL_SIZE,) if expressions.is_linear() else (TRIAL_SHORT, TRIAL_SIZE):
+        for unit in TRIAL_UNITS:
+            text = unit * (size // len(unit)) + b"!"
+            started = clock()
+            for count, _ in enumerate(spans(text)):
+                if count == MOST_FOUND:
+                    break
+            if clock() - started > TRIAL_SECONDS:
+                problem = f"takes too long on 64 KB of {unit.decode()!r}; make it simpler"
+                raise ValueError(f"the expression of {name} {problem}")

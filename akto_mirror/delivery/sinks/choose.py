@@ -35,7 +35,7 @@ class SinkConfig:
         return destination.spool_target(self.destination, self.uds)
 
 
-def sink(config: SinkConfig, marker: str) -> Sink:
+def open_sink(config: SinkConfig, marker: str) -> Sink:
     """Open the sink that the address names.
 
     Args:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.sampling.features import Shown
-from akto_mirror.sampling.novelty import FEATURE_BYTES, MAX_FEATURES, RECORD_BYTES, RETURNS, Endpoint, Novelty, Record
+from akto_mirror.sampling.novelty import FEATURE_BYTES, MAX_FEATURES, RECORD_BYTES, RETURNS, Novelty, Record
 from akto_mirror.sampling.recurrence import Recurrence
+from akto_mirror.snapshots import Endpoint
 
 
 def endpoint(number: int) -> Endpoint:

@@ -15,8 +15,7 @@ from mitmproxy.flow import Flow
 from mitmproxy.test import tflow
 from mitmproxy.utils.emoji import emoji
 
-from akto_mirror.config.screen import Mark
-from akto_mirror.outcomes import Outcome
+from akto_mirror.outcomes import Mark, Outcome
 from akto_mirror.telemetry import marks
 from akto_mirror.telemetry.marks import SIGNS, VERDICT, Marks
 from tests.support.flows import flow, response

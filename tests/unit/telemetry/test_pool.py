@@ -6,11 +6,10 @@ from akto_mirror import snapshots
 from akto_mirror.accounts import Stats
 from akto_mirror.config import options
 from akto_mirror.outcomes import Dropped, Outcome, Reason
-from akto_mirror.sampling.novelty import Endpoint
-from akto_mirror.sampling.sampler import Account
+from akto_mirror.snapshots import Account, Endpoint, Report
 from akto_mirror.telemetry import pool
 from akto_mirror.telemetry.observation import observe, with_others
-from akto_mirror.telemetry.pool import Alone, Report
+from akto_mirror.telemetry.pool import Alone
 
 
 def stats(captured: int) -> Stats:

@@ -16,8 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from akto_mirror.accounts import Stats
 from akto_mirror.outcomes import Dropped, Format, Outcome, Reason, Repair, Secret
-from akto_mirror.sampling.novelty import Endpoint
-from akto_mirror.sampling.sampler import Account
+from akto_mirror.snapshots import Account, Endpoint
 from akto_mirror.telemetry import server
 from akto_mirror.telemetry.observation import Observation
 from akto_mirror.telemetry.server import STALE_S, MetricsServer

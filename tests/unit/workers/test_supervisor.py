@@ -21,7 +21,7 @@ WORKER = """
 import os, signal, socket, sys
 sys.path.insert(0, {root!r})
 from akto_mirror.accounts import Stats
-from akto_mirror.telemetry.pool import Report
+from akto_mirror.snapshots import Report
 from akto_mirror.workers.messages import *
 from akto_mirror.workers.messages import receive, send
 number, channel, folder = int(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])), sys.argv[3]

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from akto_mirror.telemetry.pool import Report
+from akto_mirror.snapshots import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Message, Others, Ready, Reported
 from akto_mirror.workers.worker import ORPHAN_S, Worker

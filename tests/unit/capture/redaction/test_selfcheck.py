@@ -1,10 +1,20 @@
-"""The check at start."""
+"""The check at start, and the trial of own expressions."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
 from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain, selfcheck
+from akto_mirror.capture.redaction.rules import expressions
+
+
+def clock(step: float) -> Iterator[float]:
+    """Return times that lie this many seconds apart."""
+    return count(0.0, step)
 
 
 def test_it_passes() -> None:
@@ -32,3 +42,19 @@ def test_a_part_that_hides_nothing(
     monkeypatch.setattr(module, name, replacement)
     with pytest.raises(ValueError, match="fails to hide a secret in a sample"):
         selfcheck.check()
+
+
+def test_an_expression_that_takes_too_long() -> None:
+    """Ends the start, by a line that names it."""
+    slow = clock(selfcheck.TRIAL_SECONDS + 0.01)
+    with pytest.raises(ValueError, match="badge"):
+        selfcheck.try_out("badge", "B-[0-9]+", lambda: next(slow))
+    fast = clock(selfcheck.TRIAL_SECONDS / 2)
+    selfcheck.try_out("badge", "B-[0-9]+", lambda: next(fast))
+
+
+def test_an_expression_of_exponential_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shows on a short text where there is only Python's own module."""
+    monkeypatch.setattr(expressions, "re2", None)
+    with pytest.raises(ValueError, match="slow"):
+        selfcheck.try_out("slow", "(a+)+b", time.thread_time)

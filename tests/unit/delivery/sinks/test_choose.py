@@ -26,7 +26,7 @@ TOPIC = KafkaConfig(("127.0.0.1:1",), "t")
 )
 def test_the_scheme_decides(url: str, kafka: KafkaConfig | None, kind: type, tmp_path: Path) -> None:
     """Nothing is connected to before the first batch."""
-    sink = choose.sink(SinkConfig(destination.parse(url.format(tmp_path)), kafka=kafka), "marker")
+    sink = choose.open_sink(SinkConfig(destination.parse(url.format(tmp_path)), kafka=kafka), "marker")
     assert type(sink) is kind
     sink.close()
 
