@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -31,11 +32,18 @@ def run(words: Sequence[str], script: Path) -> None:
         sys.exit(several.supervise(size, [*(["--checks"] if own.checks else []), *theirs]))
     if not own.checks:
         master.leave_out_checks()
+    write_at_once()
     worker = None if own.akto_worker is None else several.join(own.akto_worker)
     # mitmproxy looks there for options of old, and for the name under which it complains.
     sys.argv = [arguments.PROGRAM, *theirs]
     start = partial(master.RunMaster, script=script, worker=worker)
     main.run(start, parser, theirs, filters)  # type: ignore[arg-type]  # Whatever makes a master will do.
+
+
+def write_at_once() -> None:
+    """Have each line of the log appear in a file or a pipe at once; Python would hold back 8 KiB of it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def parser(given: options.Options) -> argparse.ArgumentParser:

@@ -29,8 +29,8 @@ FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 30.0
 LIVED_S = 60.0
 
-# Passed on as they come; mitmproxy shows its state at the last two.
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+# Passed on as they come; mitmproxy shows its state at the last two. By name: not every system has them.
+PASSED_ON = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 ENDS = (signal.SIGINT, signal.SIGTERM)
 
 # Takeovers of ended workers that are kept, to be matched with later ones.
@@ -63,7 +63,7 @@ class Supervisor:
     async def run(self) -> int:
         """Serve until a signal or a script ends it; returns the exit code."""
         loop = asyncio.get_running_loop()
-        for each in PASSED_ON:
+        for each in map(signal.Signals.__getitem__, PASSED_ON):
             loop.add_signal_handler(each, self._pass_on, each)
         loop.add_signal_handler(signal.SIGHUP, self._replace_all)
         # One alone finds mistakes in options, and makes what all share, such as mitmproxy's certificate authority.

@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import ast
 import errno
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+import akto_mirror
 from akto_mirror import private_files
+from akto_mirror.config import option_values
 from akto_mirror.ingestion.service import Receiver
+from tests.support import stubs
 from tests.support.environment import bare
 from tests.support.mirror import Mirror
 from tests.support.mitmweb import running_mitmweb
-from tests.support.proxy import DEADLINE, ROOT
+from tests.support.proxy import DEADLINE, ROOT, RUN, confdir, running
 
 FLOWS = ROOT / "tests" / "data" / "flows.mitm"
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.glob("akto_mirror/**/*.py"))
 
+# What Windows or macOS lacks; of other names the standard library itself, or a dependency, would miss them here.
+NO_MODULES = ("fcntl", "pwd", "grp", "resource", "termios", "tty", "syslog")
+NO_NAMES = {
+    "os": (
+        *("geteuid", "getuid", "getegid", "getgid", "getgroups", "fchmod", "chown", "fchown", "lchown", "statvfs"),
+        *("fstatvfs", "ST_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "killpg", "getpgid"),
+        *("setsid", "sched_getaffinity", "pread", "pwrite", "fdatasync", "mkfifo", "uname", "initgroups"),
+        "posix_fallocate",
+    ),
+    "socket": ("AF_UNIX", "SO_REUSEPORT", "send_fds", "recv_fds"),
+    "signal": ("SIGHUP", "SIGPIPE", "SIGALRM", "pthread_sigmask", "setitimer"),
+}
+
 # Runs before anything else in each process. Modes of files are as on a file system without them.
-HIDE = """
+HIDE = f"""
 import os, sys
 
 for kind in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
@@ -33,21 +51,14 @@ for kind in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
 
 import asyncio, signal, socket
 
-for name in ("fcntl", "pwd", "grp", "resource", "termios", "tty", "syslog"):
-    sys.modules[name] = None
-for name in (
-    *("geteuid", "getuid", "getegid", "getgid", "getgroups", "fchmod", "chown", "fchown", "lchown", "statvfs"),
-    *("fstatvfs", "ST_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "killpg", "getpgid", "setsid"),
-    *("sched_getaffinity", "pread", "pwrite", "fdatasync", "mkfifo", "uname", "initgroups", "posix_fallocate"),
-):
-    if hasattr(os, name):
-        delattr(os, name)
 pair, unix = socket.socketpair, socket.AF_UNIX
 socket.socketpair = lambda *_: pair(unix)  # Elsewhere it does without.
-for name in ("AF_UNIX", "SO_REUSEPORT"):
-    delattr(socket, name)
-for name in ("SIGHUP", "SIGPIPE", "SIGALRM", "pthread_sigmask", "setitimer"):
-    delattr(signal, name)
+for name in {NO_MODULES}:
+    sys.modules[name] = None
+for module, names in {NO_NAMES}.items():
+    for name in names:
+        if hasattr(sys.modules[module], name):
+            delattr(sys.modules[module], name)
 
 def add_signal_handler(*_):
     raise NotImplementedError
@@ -59,6 +70,9 @@ make = os.mkdir
 os.mkdir = lambda path, mode=0o777, **more: make(path, 0o777, **more)
 print("hidden", file=sys.stderr, flush=True)
 """
+
+# What mitmproxy and the standard library need here to start or kill a process; hidden while modules are imported only.
+NEEDED = ("SIGKILL", "SIGUSR1", "SIGUSR2")
 
 
 @pytest.fixture
@@ -84,7 +98,8 @@ def test_every_module_is_imported(hidden: dict[str, str]) -> None:
     """The whole package, and the script."""
     names = [name for name in MODULES if not name.endswith("__main__")]
     assert len(names) > 50
-    run(hidden, "-c", f"import importlib; [importlib.import_module(name) for name in {[*names, 'akto_addon']}]")
+    hide = f"import importlib, signal\nfor name in {NEEDED}: delattr(signal, name)\n"
+    run(hidden, "-c", f"{hide}for name in {[*names, 'akto_addon']}: importlib.import_module(name)")
 
 
 @pytest.mark.e2e
@@ -98,9 +113,11 @@ def test_a_replay_runs(hidden: dict[str, str], tmp_path: Path) -> None:
     """To a service and to a file, and again from its checkpoint."""
     out = tmp_path / "out.ndjson"
     with Receiver() as akto:
-        for _ in range(2):
-            run(hidden, "-m", "akto_mirror", "replay", str(FLOWS), "--to", akto.url, "--resume")
-            run(hidden, "-m", "akto_mirror", "replay", str(FLOWS), "--to", out.as_uri())
+        ways = [["--to", akto.url, "--resume"], ["--to", out.as_uri()]]
+        code = "from akto_mirror.cli import main\n" + "".join(
+            f"assert main({['replay', str(FLOWS), *way]}) == 0\n" for way in ways * 2
+        )
+        run(hidden, "-c", code)
         assert len(out.read_text().splitlines()) >= len(akto.entries) > 0
 
 
@@ -113,7 +130,8 @@ def test_the_sink_runs(hidden: dict[str, str], tmp_path: Path) -> None:
         assert sink.stdout
         url = sink.stdout.readline().split(";")[0].removeprefix("listening on ")
         try:
-            run(hidden, "-m", "akto_mirror", "replay", str(FLOWS), "--to", url)
+            batch = {"batchData": akto_mirror.entries(FLOWS)}
+            httpx.post(f"{url}/api/ingestData", json=batch).raise_for_status()
             sink.send_signal(signal.SIGINT)
             _, err = sink.communicate(timeout=DEADLINE)
         finally:
@@ -124,15 +142,27 @@ def test_the_sink_runs(hidden: dict[str, str], tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("durability", ["disk", "memory"])
-def test_mitmweb_mirrors(hidden: dict[str, str], api: str, durability: str) -> None:
-    """With the spool and without."""
+def test_mitmweb_mirrors(hidden: dict[str, str], api: str) -> None:
+    """With the spool."""
     with Receiver() as akto:
-        options = {"akto_url": akto.url, "akto_linger_ms": "10", "akto_durability": durability}
+        options = {"akto_url": akto.url, "akto_linger_ms": "10", "akto_durability": "disk"}
         with running_mitmweb(api, options, hidden) as web:
             assert httpx.get(f"{web.proxy.url}/api/products").status_code == 200
             assert Mirror(web.proxy, akto).entry("/api/products")["method"] == "GET"
         assert web.proxy.log[0] == "hidden"
+
+
+@pytest.mark.e2e
+def test_one_process_of_run_mirrors(hidden: dict[str, str], api: str) -> None:
+    """Without the spool; and its log appears in a pipe at once, without being asked to."""
+    with Receiver() as akto:
+        options = {"akto_url": akto.url, "akto_linger_ms": "10", "akto_durability": "memory", "confdir": confdir()}
+        settings = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+        command = [*map(str, RUN), "--processes=1", "--mode", f"reverse:{api}@127.0.0.1:0", *settings]
+        with running(command, ["127.0.0.1"], hidden) as proxy:
+            assert httpx.get(f"{proxy.url}/api/products").status_code == 200
+            assert Mirror(proxy, akto).entry("/api/products")["method"] == "GET"
+        assert proxy.log[0] == "hidden"
 
 
 def test_a_file_system_without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,16 +179,44 @@ def test_a_file_system_without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     private_files.make_file(file)
 
 
-def test_without_unix_sockets_the_option_says_so(hidden: dict[str, str]) -> None:
-    """One line names the option and what to do instead."""
-    module = "akto_mirror.config.option_values"
-    code = f"from {module} import socket\ntry: socket('/a/b')\nexcept ValueError as fault: print(fault)"
-    assert "this system has no Unix sockets" in run(hidden, "-c", code).stdout
+def test_without_unix_sockets_the_option_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line says what to do instead."""
+    monkeypatch.delattr("socket.AF_UNIX")
+    with pytest.raises(ValueError, match="this system has no Unix sockets"):
+        option_values.socket("/a/b")
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_no_module_looks_at_proc(name: str) -> None:
+@functools.cache
+def trees() -> list[tuple[str, ast.Module]]:
+    """Return the modules of the package, parsed."""
+    files = [(name, ROOT / f"{name.replace('.', os.sep)}.py") for name in MODULES]
+    return [(name, ast.parse(file.read_text(encoding="utf-8"))) for name, file in files]
+
+
+def test_no_module_looks_at_proc() -> None:
     """Only Linux has it."""
-    tree = ast.parse((ROOT / f"{name.replace('.', os.sep)}.py").read_text(encoding="utf-8"))
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    assert [text for text in texts if "/proc" in text] == []
+    texts = [(name, node.value) for name, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    assert [(name, text) for name, text in texts if isinstance(text, str) and "/proc" in text] == []
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_all_that_another_system_lacks_is_hidden(platform: str) -> None:
+    """What the package uses of the standard library, looked up in the stubs that mypy brings along."""
+    used = {used for _, tree in trees() for used in standard_names(tree)}
+    lacking = {used for used in used if stubs.has(*used, "linux") and not stubs.has(*used, platform)}
+    assert ("os", "sched_getaffinity") in lacking
+    shown = {name for module, name in lacking if module not in NO_MODULES and name not in NO_NAMES.get(module, ())}
+    assert shown <= {*NEEDED}
+
+
+def standard_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Return what a module uses of others: each module that it imports, and its attribute."""
+    aliases: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            aliases |= {each.asname or each.name: each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, each.name) for each in node.names)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (module := aliases.get(ast.unparse(node.value))):
+            yield module, node.attr

@@ -27,3 +27,10 @@ def test_a_quiet_log_stays_quiet(
     monkeypatch.setattr(several, "_supervise", nothing)
     assert several.supervise(2, quiet) == 0
     assert bool(capsys.readouterr().out) is not bool(quiet)
+
+
+def test_elsewhere_than_on_linux_one_line_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is started."""
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(SystemExit, match="--processes above 1 works on Linux only; leave it out"):
+        several.supervise(2, [])
