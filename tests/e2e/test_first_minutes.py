@@ -15,6 +15,7 @@ import pytest
 from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.ingestion.service import Receiver
+from tests.support import forked
 from tests.support.certs import make_identity
 from tests.support.environment import bare
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, running_mitmdump
@@ -25,19 +26,11 @@ pytestmark = pytest.mark.e2e
 def start(
     folder: Path, prelude: str = "", script: Path = ADDON, listen: tuple[str, ...] = ("--mode", "regular@127.0.0.1:0")
 ) -> subprocess.CompletedProcess[str]:
-    """Start mitmdump, which is to end by itself; its Python runs `prelude` before anything else."""
-    (folder / "sitecustomize.py").write_text(prelude)
-    command = [str(MITMDUMP), *listen, "-s", str(script), "--set", f"confdir={confdir()}"]
-    env = bare() | {"PYTHONPATH": str(folder), "XDG_STATE_HOME": str(folder)}
-    return subprocess.run(
-        command,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=DEADLINE,
-        check=False,
-    )
+    """Start mitmdump, which is to end by itself; it runs `prelude` before it loads the script."""
+    first = folder / "prelude.py"
+    first.write_text(prelude)
+    command = [str(MITMDUMP), *listen, "-s", str(first), "-s", str(script), "--set", f"confdir={confdir()}"]
+    return forked.run_to_end(command, bare() | {"XDG_STATE_HOME": str(folder)}, DEADLINE)
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
@@ -112,9 +105,10 @@ def test_no_address_is_a_dry_run(api: str) -> None:
         proxy.wait_for(r"akto: dry run, nothing is sent; set akto_url=\S+ or AKTO_DATA_INGESTION_URL")
 
 
-def failure(api: str, akto_url: str) -> str:
+def failure(api: str, akto_url: str, **options: str) -> str:
     """Return the addon's line about an address that does not take entries; the traffic passes all the same."""
-    with running_mitmdump(f"reverse:{api}", options={"akto_url": akto_url, "akto_linger_ms": "10"}) as proxy:
+    given = {"akto_url": akto_url, "akto_linger_ms": "10"} | options
+    with running_mitmdump(f"reverse:{api}", options=given) as proxy:
         assert httpx.get(f"{proxy.url}/api/products").status_code == 200
         return proxy.wait_for(r"akto: (cannot deliver: .*)")[1]
 
@@ -128,9 +122,9 @@ def test_a_wrong_port_is_reported(api: str) -> None:
 
 
 def test_https_for_http_is_reported(api: str) -> None:
-    """TLS to a port that speaks plain HTTP, as Akto's own does."""
+    """TLS to a port that speaks plain HTTP, as Akto's own does, which waits for more."""
     with Receiver() as akto:
-        line = failure(api, akto.url.replace("http:", "https:"))
+        line = failure(api, akto.url.replace("http:", "https:"), akto_timeout_s="1", akto_shutdown_s="1")
     assert "write http:// instead of https:// in akto_url" in line
 
 
