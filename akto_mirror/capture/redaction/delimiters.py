@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-# Quotes and brackets of one value that are followed; what has more is hidden to the end of the text.
+# Quotes, brackets and lines of one value that are followed; what has more is hidden to the end of the text.
 MOST_MARKS = 8_000
 
 LINE = re.compile(rb"[^\r\n]*")
@@ -57,6 +57,7 @@ def lines_end(data: bytes, value: int, column: int) -> int:
     """
     content = data[value : LINE.match(data, value).end()].rstrip()  # type: ignore[union-attr]
     after = end = value + len(content)
+    left = MOST_MARKS
     while (following := _next_line(data, after)) >= 0:
         text = data[following : LINE.match(data, following).end()]  # type: ignore[union-attr]
         indent = len(text) - len(text.lstrip(b" \t"))
@@ -66,6 +67,9 @@ def lines_end(data: bytes, value: int, column: int) -> int:
         if text.strip():
             end = following + len(text.rstrip())
         after = following + len(text)
+        left -= 1
+        if not left:
+            return len(data)
     return end
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from json import JSONDecoder
 
 from akto_mirror.capture.payload.json_leaves import quoted, text_of
 from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR
@@ -13,8 +14,9 @@ from akto_mirror.capture.redaction.rules.masks import MASK
 
 AFTER_KEY = re.compile(BLANK + rb"*:" + BLANK + rb"*")
 VALUE = re.compile(SCALAR)
-# Brackets outside of strings, in which no quote is escaped.
-STRUCTURE = re.compile(rb'"[^"]*"?|([\[\]{}])')
+# How much of a text is given to the parser that finds the end of an object or array; most are short.
+WINDOWS = (512, 8_192)
+_end_of = JSONDecoder(strict=False).raw_decode
 
 # What has to be in a string for a secret to be in it: a separator, an escape, or base64.
 MAY_HOLD = re.compile(
@@ -77,13 +79,19 @@ class Leap:
         if first not in (b"{", b"["):
             scalar = VALUE.match(self._data, start)
             return scalar.end() if scalar else start
-        depth = 0
-        for token in STRUCTURE.finditer(self._masked, start):
-            if token[1]:
-                depth += 1 if token[1] in b"{[" else -1
-                if depth == 0:
-                    return token.end()
-        return len(self._data)
+        return container_end(self._data, start)
+
+
+def container_end(data: bytes, start: int) -> int:
+    """Return where an object or array ends: at the end of the text if it was cut, or has too many levels."""
+    for size in (*WINDOWS, len(data)):
+        text = data[start : start + size].decode("utf-8", "replace")
+        try:
+            _, end = _end_of(text)
+        except (ValueError, RecursionError):
+            continue
+        return start + len(text[:end].encode())
+    return len(data)
 
 
 def shown(value: bytes) -> bytes:

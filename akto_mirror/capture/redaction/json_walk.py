@@ -7,18 +7,18 @@ into. Several values that follow one another are read as well, and so is a text 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from itertools import islice
 
 from akto_mirror.capture.payload import json
 from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR, STRING
 from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction import tables
-from akto_mirror.capture.redaction.gate import Place
+from akto_mirror.capture.redaction.gate import MOST_PLACES, Place
 from akto_mirror.capture.redaction.json_leap import IS_NAME, JSON_MASK, Leap, looked_into, rule_of
 from akto_mirror.capture.redaction.look import Look, mask, spliced
 from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
 from akto_mirror.capture.redaction.separators import SCHEME
+from akto_mirror.capture.redaction.tables import Frame
 
 # What no group takes in front of a token are numbers, literals, commas and blanks.
 ITEM = re.compile(
@@ -34,57 +34,15 @@ KIND = b"type"
 
 RECORD_MARK = b"\x1e"
 
-# How often a text is gone through in search of rows, as tables may stand in tables.
-MOST_PASSES = 2
+# What the first member or element follows, so without a comma.
+OPENING = (b"[", b"{", b",", b":", b"")
+
 # Values in the columns of secrets that are hidden one by one; an array that has more is hidden as a whole.
-MOST_CELLS = 5_000
-# Rows below a row of names that are gone through one by one; if there are more, all of them are hidden.
-MOST_ROWS = 2_000
-# More arrays and objects than this, of fewer bytes each than that, are hidden as a whole.
-MOST_DENSE, DENSE = 12_000, 8
-
-
-@dataclass(slots=True)
-class _Frame:
-    """An array or object that is being read.
-
-    Attributes:
-        is_array: it is an array.
-        count: elements so far.
-        rule: the rule by which a name that stands in it as a value is secret.
-        armed: where the value of such a name begins in an array of names and values; -1 if none is due.
-        is_kind: that name was a kind, beside which only what says that it is a value counts.
-        values: what stands there as values; the third says whether it says so.
-        opened: where the value that is being read begins, if it is one of those; else -1.
-        opened_value: it says that it is a value.
-        start: where it begins.
-        columns: the rules of its elements that are names of secrets, by their numbers: those of a table's columns.
-        table: the columns of rows that stand in it.
-        arrays: where the arrays in it begin and end.
-    """
-
-    is_array: bool
-    count: int = 0
-    rule: str | None = None
-    armed: int = -1
-    is_kind: bool = False
-    values: list[tuple[int, int, bool]] = field(default_factory=list)
-    opened: int = -1
-    opened_value: bool = False
-    start: int = 0
-    columns: dict[int, str] | None = None
-    table: dict[int, str] | None = None
-    arrays: list[tuple[int, int]] | None = None
-
-    @property
-    def is_pair(self) -> bool:
-        """Whether it is an array of the name of a secret and its value."""
-        return self.count == 2 and self.columns is not None and 1 not in self.columns
-
-    def name(self, number: int, rule: str) -> None:
-        """Note the name of a secret among the elements."""
-        self.columns = self.columns or {}
-        self.columns[number] = rule
+MOST_CELLS = 2_500
+# How much of a text is read as rows, as tables may stand in tables; what is more is hidden as a whole.
+MOST_OF_TABLES = 65_536
+# Members, elements and brackets that are read one by one; what follows is hidden.
+MOST_ITEMS = 8_000
 
 
 def is_readable(data: bytes) -> bool:
@@ -110,16 +68,7 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
         changes = Leap(data, places, look).changes()
         if changes is not None:
             return splice(data, changes)
-    if _is_dense(data):
-        look.hidden.by_name("text")
-        return JSON_MASK
     return spliced(data, _Walk(data, places, look).changes())
-
-
-def _is_dense(data: bytes) -> bool:
-    """Return whether a text is little but brackets, as only who wants to keep the reader busy would send it."""
-    count = data.count(b"[") + data.count(b"{")
-    return count > MOST_DENSE and count * DENSE > len(data)
 
 
 class _Walk:
@@ -129,39 +78,61 @@ class _Walk:
         self._data = data
         self._look = look
         self._changes = list[Change]()
-        self._frame = _Frame(is_array=False)
-        self._stack = list[_Frame]()
+        self._frame = Frame(is_array=False)
+        self._stack = list[Frame]()
         self._starts = [place.start for place in places]
-        # From the last of very many places on, all is looked at.
-        self._all_from = self._starts[-1] if places[-1].end == len(data) else len(data)
+        # The last of very many places reaches to the end.
+        self._read_to = self._starts[-1] if len(places) == MOST_PLACES else len(data)
         self._hidden_from, self._depth = -1, 0
-        self._left = MOST_PASSES * len(data)
+        self._left = MOST_OF_TABLES
+        self._end = -1
 
     def changes(self) -> list[Change]:
         """Read the text, and return what to rewrite in it."""
         starts, count, number = self._starts, len(self._starts), 0
-        for item in ITEM.finditer(self._data):
+        for left, item in zip(range(MOST_ITEMS, -1, -1), ITEM.finditer(self._data), strict=False):
             kind = item.lastindex
             if kind is None:
                 self._armed_scalar(item)
                 break
+            end = item.end()
+            if not left or end > self._read_to or self._look.hidden.is_spent:
+                self._cut(item.start())
+                return self._changes
             if self._hidden_from >= 0:
                 self._pass_over(item, kind)
                 continue
             if kind == CLOSE:
                 self._armed_scalar(item)
-                self._close(item.end())
+                self._close(end)
                 continue
-            end = item.end()
             while number < count and starts[number] < item.start(kind if kind == OPEN else KEY):
                 number += 1
-            hit = (number < count and starts[number] < end) or end > self._all_from
-            self._take(item, kind, hit=hit)
+            self._take(item, kind, hit=number < count and starts[number] < end)
         if self._hidden_from >= 0:
             self._changes.append(Change(self._hidden_from, len(self._data), JSON_MASK))
         while self._stack:
             self._close(len(self._data))
         return self._changes
+
+    def _cut(self, position: int) -> None:
+        """Hide what follows, and what its names may belong to, and close what is open."""
+        data, start = self._data, position if self._hidden_from < 0 else self._hidden_from
+        self._end = start
+        before = data[max(0, start - 64) : start].rstrip()[-1:]
+        frames = [*self._stack, self._frame]
+        is_table = any(frame.table for frame in frames)
+        for frame in frames:
+            self._changes += (Change(*span, JSON_MASK) for span in frame.unnamed(data, start, rows=not is_table))
+        while self._stack:
+            self._close(start)
+        self._close(start)
+        is_member = len(frames) > 1 and not frames[-1].is_array and self._hidden_from < 0
+        closed = b"".join(b"]" if frame.is_array else b"}" for frame in frames[:0:-1])
+        comma = b"" if before in OPENING else b"," if len(frames) > 1 else b"\n"
+        text = comma + (JSON_MASK + b":") * is_member + JSON_MASK + closed
+        self._look.hidden.by_name("text")
+        self._changes.append(Change(start, len(data), text))
 
     def _take(self, item: re.Match[bytes], kind: int, *, hit: bool) -> None:
         if kind == OPEN:
@@ -258,7 +229,7 @@ class _Walk:
 
     def _push(self, start: int) -> None:
         self._stack.append(self._frame)
-        self._frame = _Frame(is_array=self._data[start] == ord("["), start=start)
+        self._frame = Frame(is_array=self._data[start] == ord("["), start=start)
 
     def _close(self, end: int) -> None:
         frame = self._frame
@@ -277,7 +248,7 @@ class _Walk:
             self._frame.values.append((self._frame.opened, end, self._frame.opened_value))
             self._frame.opened = -1
 
-    def _columns(self, inner: _Frame, end: int) -> None:
+    def _columns(self, inner: Frame, end: int) -> None:
         """Note what an array or object says of the table around it: its columns, or where its rows are."""
         outer = self._frame
         if not inner.is_array:
@@ -285,26 +256,23 @@ class _Walk:
             if outer.is_array and inner.rule and not inner.is_kind and not any(value[2] for value in inner.values):
                 outer.name(outer.count - 1, inner.rule)
             return
-        outer.arrays = outer.arrays or []
         outer.arrays.append((inner.start, end))
         if inner.columns and (not outer.is_array or (outer.count == 1 and not inner.is_pair)):
             outer.table = outer.table or {}
             outer.table.update(inner.columns)
 
-    def _rows(self, frame: _Frame) -> None:
+    def _rows(self, frame: Frame) -> None:
         """Hide what stands in the columns of secrets: in rows below a row of names, or in a list beside one."""
-        depth = 1 if frame.is_array else 2
-        rows = (frame.arrays or [])[frame.is_array :]
-        if len(rows) > MOST_ROWS and frame.is_array:
-            self._look.hidden.by_name("text")
-            self._changes.append(Change(rows[0][0], rows[-1][1], JSON_MASK))
+        if frame.is_array and len(frame.arrays) == 1:
             return
+        rows = [(frame.start, frame.arrays[-1][1])] if frame.is_array else frame.arrays
+        behind = frame.arrays[1][0] if frame.is_array else 0
         for start, end in rows:
             self._left -= end - start
-            cells = tables.rows(self._data, start, end, depth, frame.table or {}) if self._left >= 0 else None
+            cells = tables.rows(self._data, start, end, behind, frame.table or {}) if self._left >= 0 else None
             found = list(islice(cells, MOST_CELLS)) if cells else []
             if cells is None or len(found) == MOST_CELLS:
-                found = [(start, end, "text")]
+                found = [(max(start + (end == self._end), behind), end, "text")]
             for cell_start, cell_end, rule in found:
                 self._look.hidden.by_name(rule)
                 self._changes.append(Change(cell_start, cell_end, JSON_MASK))

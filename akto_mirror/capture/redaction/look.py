@@ -15,7 +15,7 @@ from akto_mirror.capture.redaction.rules.names import Names
 WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
 
 # Texts that are looked into one by one.
-MOST_TEXTS = 500
+MOST_TEXTS = 400
 
 # Levels of strings in strings that are read as what they are, of which base64 takes two; what is deeper is searched as
 # plain text.

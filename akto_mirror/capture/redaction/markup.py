@@ -36,6 +36,9 @@ COMMENTS = re.compile(rb"(?:\s|<!--[^<>]{0,256}-->)*")
 ENDS_BEFORE = re.compile(rb"</([A-Za-z_][^\s/>\"'<=]*)\s*>\s*\Z")
 
 IS_NAME = re.compile(rb"[\w.$:/\[\]%\\ -]{1,128}")
+# Python's own function takes a call for each reference; the last one here may make others.
+REFERENCES = {b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&#x27;": b"'", b"&#39;": b"'", b"&amp;": b"&"}
+OTHER_REFERENCE = re.compile(rb"&(?!%s)" % b"|".join(reference[1:] for reference in REFERENCES))
 MAY_BE = re.compile(rb"<[A-Za-z_!?/]|&lt;")
 
 
@@ -251,7 +254,13 @@ def local(name: bytes) -> bytes:
 
 def unescaped(raw: bytes) -> bytes:
     """Return a text with its references resolved."""
-    return html.unescape(raw.decode("utf-8", "replace")).encode("utf-8", "replace") if b"&" in raw else raw
+    if b"&" not in raw:
+        return raw
+    if OTHER_REFERENCE.search(raw):
+        return html.unescape(raw.decode("utf-8", "replace")).encode("utf-8", "replace")
+    for reference, character in REFERENCES.items():
+        raw = raw.replace(reference, character)
+    return raw
 
 
 def escaped(text: bytes, *, quote: bool = False) -> bytes:

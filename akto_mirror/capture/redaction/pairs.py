@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote_plus
 
 from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.look import Look, mask
+from akto_mirror.capture.redaction.rules.escapes import unquoted
 from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.naming import holds, names_another
 
@@ -59,7 +60,7 @@ def _named(text: bytes, look: Look) -> set[bytes]:
 
 
 def _last_part(name: bytes) -> re.Match[bytes] | None:
-    plain = unquote_plus(name.decode("utf-8", "replace")).encode("utf-8", "replace") if b"%" in name else name
+    plain = unquoted(name) if b"%" in name else name
     return LAST_PART.search(plain)
 
 
@@ -98,7 +99,7 @@ def inner(value: bytes, look: Look) -> bytes:
         return value
     if b"%" not in value:
         return look.inner(value)
-    plain = unquote_plus(value.decode("utf-8", "replace")).encode("utf-8", "replace")
+    plain = unquoted(value)
     hidden = look.inner(plain)
     return value if hidden == plain else quote_plus(hidden).encode()
 

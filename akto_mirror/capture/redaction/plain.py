@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote_plus
 
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction import beside, delimiters
@@ -16,7 +16,7 @@ from akto_mirror.capture.redaction import separators as marks
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.look import Look, is_masked, mask, spliced
 from akto_mirror.capture.redaction.rules import credentials
-from akto_mirror.capture.redaction.rules.escapes import decoded
+from akto_mirror.capture.redaction.rules.escapes import decoded, unquoted
 from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
 
 
@@ -122,7 +122,7 @@ class _Search:
         piece = data[begin:end]
         if not marks.ENCODED.search(piece):
             return False
-        text = unquote_plus(piece.decode("utf-8", "replace")).encode("utf-8", "replace")
+        text = unquoted(piece)
         if not marks.STRUCTURE.search(text) or text == piece:
             return False
         new = self._look.inner(text)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from akto_mirror.capture.payload.json_tokens import SCALAR, STRING
+from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR, STRING
 from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.look import Look, is_masked, mask
@@ -23,13 +24,15 @@ CELLS = {
     mark: re.compile(rb'("(?:[^"]|"")*(?:"|\Z)[^%s\r\n]*|[^%s\r\n]*)(?:(%s)|(\r?\n|\r)|\Z)' % ((re.escape(mark),) * 3))
     for mark in HEADERS
 }
-# Lines that are rewritten one by one; the rest of a longer table is hidden.
+# Lines that are rewritten one by one, and values that are read; the rest of a longer table is hidden.
 MOST_LINES = 5_000
+MOST_VALUES = 20_000
 # Lines by which a text without a type is known for a table.
 SAMPLE = 20
 
-# JSON: what opens, what closes, and what parts.
-TOKEN = re.compile(rb'"' + STRING + rb'"?|([\[{])|([\]}])|(,)|' + SCALAR, re.DOTALL)
+# JSON: what opens, what closes, and values, with the comma behind them; and an array that holds one.
+TOKEN = re.compile(rb'([\[{])|(?:([\]}])|"' + STRING + rb'"?|' + SCALAR + rb")(?:" + BLANK + rb"*(,))?", re.DOTALL)
+ROW = re.compile(rb"\[[ \t\r\n]*\[")
 
 
 def lines(data: bytes, places: list[Place], kind: str, look: Look) -> bytes:
@@ -62,6 +65,8 @@ def _is_even(data: bytes, start: int, mark: bytes, width: int) -> bool:
     count, number = 0, 0
     for cell in CELLS[mark].finditer(data, start):
         count += 1
+        if count > width:
+            return False
         if cell[2]:
             continue
         is_last = cell.end() == len(data)
@@ -78,51 +83,107 @@ def _cells(
     data: bytes, start: int, cells: re.Pattern[bytes], columns: Mapping[int, str], look: Look
 ) -> Iterator[Change]:
     column = number = 0
-    for cell in cells.finditer(data, start):
+    for left, cell in zip(range(MOST_VALUES, -1, -1), cells.finditer(data, start), strict=False):
         if column in columns and (value := cell[1]) and not is_masked(value.strip(b'"')):
             look.hidden.by_name(columns[column])
             yield Change(*cell.span(1), _masked(value))
         column += 1
         if cell.lastindex == 3:
             column, number = 0, number + 1
-            if number == MOST_LINES and cell.end() < len(data):
-                look.hidden.by_name("text")
-                yield Change(cell.end(), len(data), MASK)
-                return
+        if (number == MOST_LINES or not left) and cell.end() < len(data):
+            look.hidden.by_name("text")
+            yield Change(cell.end(), len(data), MASK)
+            return
 
 
 def _masked(value: bytes) -> bytes:
     return b'"' + mask(value.strip(b'"')) + b'"' if value.startswith(b'"') else mask(value)
 
 
-def rows(data: bytes, start: int, end: int, depth: int, columns: Mapping[int, str]) -> Iterator[tuple[int, int, str]]:
+@dataclass(slots=True)
+class Frame:
+    """An array or object of JSON that is being read.
+
+    Attributes:
+        is_array: it is an array.
+        count: elements so far.
+        rule: the rule by which a name that stands in it as a value is secret.
+        armed: where the value of such a name begins in an array of names and values; -1 if none is due.
+        is_kind: that name was a kind, beside which only what says that it is a value counts.
+        values: what stands there as values; the third says whether it says so.
+        opened: where the value that is being read begins, if it is one of those; else -1.
+        opened_value: it says that it is a value.
+        start: where it begins.
+        columns: the rules of its elements that are names of secrets, by their numbers: those of a table's columns.
+        table: the columns of rows that stand in it.
+        arrays: where the arrays in it begin and end.
+    """
+
+    is_array: bool
+    count: int = 0
+    rule: str | None = None
+    armed: int = -1
+    is_kind: bool = False
+    values: list[tuple[int, int, bool]] = field(default_factory=list)
+    opened: int = -1
+    opened_value: bool = False
+    start: int = 0
+    columns: dict[int, str] | None = None
+    table: dict[int, str] | None = None
+    arrays: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is an array of the name of a secret and its value."""
+        return self.count == 2 and self.columns is not None and 1 not in self.columns
+
+    def name(self, number: int, rule: str) -> None:
+        """Note the name of a secret among the elements."""
+        self.columns = self.columns or {}
+        self.columns[number] = rule
+
+    def unnamed(self, data: bytes, end: int, *, rows: bool) -> list[tuple[int, int]]:
+        """Return where in it values stand whose names may follow.
+
+        Args:
+            data: the text.
+            end: one behind the last byte of it that was read.
+            rows: names of columns may follow as well.
+        """
+        if not self.is_array:
+            values = [(start, stop) for start, stop, _ in self.values]
+            return values + [span for span in self.arrays if rows and ROW.match(data, span[0])]
+        return [(self.arrays[0][0], end)] if rows and self.arrays else []
+
+
+def rows(data: bytes, start: int, end: int, behind: int, columns: Mapping[int, str]) -> Iterator[tuple[int, int, str]]:
     """Find the values of JSON's rows that stand in the columns of secrets: where they are, and their rules.
 
     Args:
         data: the text.
-        start: where an array begins.
-        end: one behind its last byte.
-        depth: 1 if that is a row, 2 if its elements are.
+        start: where an array of rows begins.
+        end: one behind its last byte, or that of its last row.
+        behind: where the row of names ends in it, if it has one.
         columns: rules by the numbers of their columns.
     """
     level = column = 0
     is_row, opened = False, -1
     for token in TOKEN.finditer(data, start, end):
-        kind = token.lastindex
-        if kind == 3:
-            column += level == depth
-            continue
-        if kind == 2:
-            level -= 1
-        if level == depth and is_row and column in columns:
-            if kind == 1:
+        if token.lastindex == 1:
+            if level == 2 and is_row and column in columns:
                 opened = token.start()
-            else:
-                yield opened if opened >= 0 else token.start(), token.end(), columns[column]
-                opened = -1
-        if kind == 1:
             level += 1
-            if level == depth:
+            if level == 2:
                 is_row, column = token[0] == b"[", 0
+            continue
+        if token[2]:
+            level -= 1
+        if level != 2:
+            continue
+        if is_row and column in columns and token.start() >= behind:
+            cell = token[0].removesuffix(b",").rstrip()
+            yield opened if opened >= 0 else token.start(), token.start() + len(cell), columns[column]
+        opened = -1
+        column += token[3] is not None
     if opened >= 0:
         yield opened, end, columns[column]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
+from urllib.parse import unquote_to_bytes
 
 # What is decoded before it is looked at needs no blanks: `%40`, of which the rule for mail knows, stays.
 IN_STRINGS = re.compile(rb"\\[bfnrt]")
@@ -20,6 +21,11 @@ def blanked(data: bytes) -> bytes:
     if b"%" in data:
         data = IN_ADDRESSES.sub(b" " * 3, IN_ADDRESSES_TWICE.sub(b" " * 5, data))
     return data
+
+
+def unquoted(text: bytes) -> bytes:
+    """Return a text of a form or an address without its percent-encoding."""
+    return unquote_to_bytes(text.replace(b"+", b" "))
 
 
 # A form: pairs, of which the first has a name.

@@ -52,3 +52,37 @@ def test_what_is_readable(text: bytes) -> None:
     """One value, several, and the beginning of one."""
     assert json_walk.is_readable(text)
     assert not json_walk.is_readable(b"{'a':1}")
+
+
+MANY = json_walk.MOST_ITEMS
+
+
+@pytest.mark.parametrize(
+    ("before", "unit", "behind"),
+    [
+        ('[["id","token"],', "[],", f'["{SECRET}"]]'),
+        ('{"a":["token",1],"b":[', '{"x":1},', f'"{SECRET}"],"password":"{SECRET}"}}'),
+        ('{"a":["token",1],"b":{', '"x":1,', f'"y":"{SECRET}"}}}}'),
+        ('["token",[', "{},", f'"{SECRET}"]]'),
+        ('{"a":["token",1],"b":[', '"\\u0061",', f'"{SECRET}"]}}'),
+        ('{"a":["token",1],"b":{', '"\\u0061":1,', f'"y":"{SECRET}"}}}}'),
+        ('{"b":[', '"token=a",', f'"{SECRET}"]}}'),
+        (f'{{"value":"{SECRET}","a":["token",1],"b":[', "{},", '1],"name":"token"}'),
+        ('{"a":["token",1],"rows":[', f'["{SECRET}",2],', '[1]],"columns":["password","id"]}'),
+        (f'{{"a":["token",1],"rows":[["{SECRET}"]],"b":[', "{},", '[1]],"columns":["password","id"]}'),
+    ],
+)
+def test_what_follows_very_many_is_hidden(before: str, unit: str, behind: str) -> None:
+    """With what may belong to names that follow; what is left is JSON still."""
+    found = hidden(before + unit * MANY + behind)
+    assert SECRET not in found
+    assert "[redacted]" in json.dumps(json.loads(found))
+    assert len(found) < len(before + unit * MANY) + 80
+
+
+def test_lines_of_very_many() -> None:
+    """The last one is hidden from where it is not read any longer."""
+    line = '["token","x"]\n'
+    *whole, last = hidden(line * MANY).splitlines()
+    assert set(whole) == {'["token","[redacted]"]'}
+    assert "[redacted]" in last
