@@ -109,13 +109,12 @@ def _machine(found: Findings) -> None:
 def _dependencies(found: Findings) -> None:
     found.head("packages")
     for requirement in metadata.requires(PACKAGE) or ():
-        if "extra ==" in requirement:
-            continue
         name, oldest = re.findall(r"[\w.-]+", requirement)[:2]
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found.bad(name, "missing", REINSTALL)
+            if "extra ==" not in requirement:
+                found.bad(name, "missing", REINSTALL)
             continue
         if _numbers(version) < _numbers(oldest):
             found.bad(name, f"{version} is too old, {oldest} or newer is needed", REINSTALL)

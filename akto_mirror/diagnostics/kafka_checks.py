@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from akto_mirror.akto_api import MAX_RECORD_BYTES
 from akto_mirror.delivery.sinks import kafka_config, network_errors
 from akto_mirror.delivery.sinks.kafka import KafkaSink
 from akto_mirror.delivery.sinks.kafka_client import QuietLog
@@ -32,6 +33,8 @@ OF_KAFKA = {
     Cause.EXPIRED: Cause.KAFKA_EXPIRED,
     **dict.fromkeys((Cause.SELF_SIGNED, Cause.UNKNOWN_ISSUER, Cause.UNTRUSTED), Cause.KAFKA_ISSUER),
 }
+
+SHORTENED = "what the topic refuses is sent without its long payloads"
 
 # Of a step's time-out, what the client gets of it: so that its own error is shown, and not that of the step.
 SHARE = 0.8
@@ -173,14 +176,16 @@ class _Talk:
         return "yes" if rights else "not known; --send finds out"
 
     def limit(self) -> str:
-        """Show the topic's limit, which decides what arrives whole."""
+        """Compare the topic's limit with the largest entry: it decides what arrives whole."""
         from confluent_kafka import admin  # noqa: PLC0415 - an extra
 
         asked = [admin.ConfigResource(admin.ResourceType.TOPIC, self._target.config.topic)]  # type: ignore[attr-defined]
         found = self._ask(lambda **how: self._admin.describe_configs(asked, **how)) or {}
         if "max.message.bytes" not in found:
-            return "not known; what the topic refuses is sent without its long payloads"
-        return f"{found['max.message.bytes'].value} bytes (compressed); others are sent without their long payloads"
+            return f"not known; {SHORTENED}"
+        limit = int(found["max.message.bytes"].value)
+        enough = "enough for every entry" if limit >= MAX_RECORD_BYTES else f"the largest entry has {MAX_RECORD_BYTES}"
+        return f"{limit} bytes (compressed), {enough}; {SHORTENED}"
 
     def _begin(self) -> None:
         from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +30,7 @@ from tests.support import kafka
 from tests.support.kafka import TOPIC, Broker, MockCluster
 from tests.support.kafka_door import Door
 from tests.support.metrics import samples
-from tests.support.proxy import running_mitmdump, under_run
+from tests.support.proxy import ADDON, MITMDUMP, PLAIN, ROOT, confdir, running, running_mitmdump, under_run
 
 # Retries soon, so that a test need not wait for what a user would.
 PACE = Pace(first_s=0.05, longest_s=0.5, slow_s=0.5)
@@ -229,6 +231,26 @@ def test_a_clock_that_jumps_costs_nothing(
         deliver(start, days)
     close(to)
     assert Counter(cluster.values(30)) == Counter(entries(30))
+
+
+@pytest.mark.e2e
+def test_the_two_commands_of_the_page_reach_a_broker() -> None:
+    """Those of docs/several-machines.md, apart from ports and folders; the first one is behind this environment."""
+    page = (ROOT / "docs" / "several-machines.md").read_text(encoding="utf-8")
+    [commands] = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    install, mirror = commands.splitlines()
+    assert install == "pip install '.[kafka]'"
+    with Broker() as broker, Api() as api:
+        broker.create()
+        here = {"localhost:3000": f"127.0.0.1:{api.port}@127.0.0.1:0", "kafka://localhost:9092": broker.url}
+        for there, ours in (here | {ADDON.name: str(ADDON)}).items():
+            assert mirror.count(there) == 1
+            mirror = mirror.replace(there, ours)
+        program, *arguments = shlex.split(mirror)
+        assert program == MITMDUMP.name
+        with running([*PLAIN, *arguments, "--set", f"confdir={confdir()}"], ["127.0.0.1"]) as proxy:
+            assert httpx.get(f"{proxy.url}/1", trust_env=False).status_code == 200
+            assert in_topic((f"127.0.0.1:{broker.port}",), 1) == ["/1"]
 
 
 @pytest.mark.e2e

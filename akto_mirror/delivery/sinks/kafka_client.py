@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MISSING = "kafka:// needs a client that is not installed: pip install 'akto-mirror[kafka]'"
+INSTALL = "pip install 'akto-mirror[kafka]'"
+MISSING = f"kafka:// needs a client that is not installed: {INSTALL}"
+
+# librdkafka 2.10.0. Before it SCRAM fails, or the whole process ends where a topic has an error.
+OLDEST = 0x020A0000
 
 # Seconds between two looks whether the attempt is to end.
 LOOK_S = 0.1
@@ -76,13 +80,16 @@ def require() -> None:
     """Find out whether the client is installed.
 
     Raises:
-        ValueError: it is not, or cannot be loaded.
+        ValueError: it is not, cannot be loaded, or is too old.
     """
     try:
-        import confluent_kafka  # noqa: F401, PLC0415 - as above
+        import confluent_kafka  # noqa: PLC0415 - as above
     except ImportError as error:
         is_missing = error.name == "confluent_kafka"
         raise ValueError(MISSING if is_missing else f"the Kafka client cannot be loaded: {error}") from error
+    version, number = confluent_kafka.libversion()
+    if number < OLDEST:
+        raise ValueError(f"kafka:// needs a newer client than this one with librdkafka {version}: {INSTALL}")
 
 
 def check(config: KafkaConfig) -> None:

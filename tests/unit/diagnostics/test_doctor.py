@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from akto_mirror.diagnostics import doctor
 from akto_mirror.diagnostics.doctor import Findings, _options
+from tests.support.kafka import UNKNOWN_TOPIC, MockCluster
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,43 @@ def test_an_address_that_is_a_file_has_no_way_to_check() -> None:
     doctor._way(found, "ftp://h", "", {}, {})
     assert not found.ok
     assert [line.split()[0] for line in lines if line.startswith("  ")] == ["not", "not"]
+
+
+def test_the_way_to_a_topic_is_checked() -> None:
+    """By the options or by Akto's variables, and without showing a secret; brokers that refuse are found."""
+    lines = list[str]()
+    found = Findings(lines.append)
+    with MockCluster(1) as cluster:
+        doctor._way(found, cluster.url, "", {"akto_kafka": ["sasl.password=hunter2"]}, {})
+        doctor._way(found, "", "", {}, {"AKTO_KAFKA_BROKER_URL": cluster.brokers[0]})
+        assert found.ok, lines
+        cluster.set_topic_error(UNKNOWN_TOPIC)
+        doctor._way(found, cluster.url, "", {}, {})
+    assert not found.ok
+    text = "\n".join(lines)
+    assert text.count("akto.api.logs, 3 partitions") == 2
+    assert "create the topic" in text
+    assert "hunter2" not in text
+
+
+def test_the_client_of_kafka_is_among_the_packages_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra: one that is missing is no finding, one that is too old is."""
+    lines = list[str]()
+    found = Findings(lines.append)
+    doctor._dependencies(found)
+    assert f"✓ {'confluent-kafka':<24} {metadata.version('confluent-kafka')}" in lines
+    version = metadata.version
+    for answer in ("2.9.0", None):
+        monkeypatch.setattr(doctor.metadata, "version", lambda name, given=answer: fake(version, name, given))
+        found = Findings(lines.append)
+        doctor._dependencies(found)
+        assert found.ok == (answer is None)
+
+
+def fake(version: Callable[[str], str], name: str, kafka: str | None) -> str:
+    """Return a package's version; that of Kafka's client is given, and None is a client that is not there."""
+    if name != "confluent-kafka":
+        return version(name)
+    if kafka is None:
+        raise metadata.PackageNotFoundError
+    return kafka

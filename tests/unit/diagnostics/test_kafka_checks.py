@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # They are not in its `__all__`.
+    AclOperation,
     ClusterMetadata,
+    ConfigEntry,
     PartitionMetadata,
     TopicMetadata,
 )
@@ -85,6 +88,42 @@ def test_a_topic_that_cannot_be_seen_has_a_cause(number: int, cause: Cause) -> N
         talk(KafkaError(number)).topic()
     assert failed.value.cause is cause
     assert failed.value.detail.startswith("t: ")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [(("WRITE", "DESCRIBE"), "yes"), (("ALL",), "yes"), ((), "not known"), (("READ", "DESCRIBE"), None)],
+)
+def test_the_right_to_write(allowed: tuple[str, ...], expected: str | None) -> None:
+    """It is known where the broker lists rights; a user without it learns so before anything is sent."""
+    made: Any = talk()
+    made._ask = lambda _: SimpleNamespace(authorized_operations=[AclOperation[each] for each in allowed])
+    if expected is not None:
+        return expect_start(made.rights(), expected)
+    with pytest.raises(Fault) as failed:
+        made.rights()
+    assert failed.value.cause is Cause.TOPIC_RIGHTS
+    return None
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("1048588", "1048588 bytes (compressed), enough for every entry; what the topic refuses"),
+        ("500000", "500000 bytes (compressed), the largest entry has 1000000; what the topic refuses"),
+        (None, "not known; what the topic refuses"),
+    ],
+)
+def test_the_topic_s_limit_is_compared_with_the_largest_entry(limit: str | None, expected: str) -> None:
+    """Not every user may read it, and some brokers have none."""
+    made: Any = talk()
+    made._ask = lambda _: None if limit is None else {"max.message.bytes": ConfigEntry("max.message.bytes", limit)}
+    expect_start(made.limit(), expected)
+
+
+def expect_start(line: str, start: str) -> None:
+    """Fail with the line unless it begins so."""
+    assert line[: len(start)] == start
 
 
 def test_the_user_of_a_login_is_named() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib import metadata
 
+import confluent_kafka
 import pytest
 
 from akto_mirror.delivery.sinks import kafka_client
@@ -27,6 +29,17 @@ def test_a_client_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(ValueError, match=r"pip install 'akto-mirror\[kafka\]'"):
         kafka_client.require()
+
+
+def test_a_client_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would fail later, and take the proxy with it; a system may bring one along. The one here passes."""
+    kafka_client.require()
+    monkeypatch.setattr(confluent_kafka, "libversion", lambda: ("2.9.9", 0x020909FF))
+    with pytest.raises(ValueError, match=r"librdkafka 2\.9\.9: pip install 'akto-mirror\[kafka\]'"):
+        kafka_client.require()
+    monkeypatch.setattr(confluent_kafka, "libversion", lambda: ("2.10.0", 0x020A00FF))
+    kafka_client.require()
+    assert 'confluent-kafka>=2.10; extra == "kafka"' in (metadata.requires("akto-mirror") or ())
 
 
 def test_a_property_that_is_not_taken_is_named() -> None:
