@@ -106,7 +106,7 @@ def test_the_client_of_kafka_is_among_the_packages_where_it_is_installed(monkeyp
     assert f"✓ {'confluent-kafka':<24} {metadata.version('confluent-kafka')}" in lines
     version = metadata.version
     for answer in ("2.9.0", None):
-        monkeypatch.setattr(doctor.metadata, "version", lambda name, given=answer: fake(version, name, given))
+        monkeypatch.setattr(metadata, "version", lambda name, given=answer: fake(version, name, given))
         found = Findings(lines.append)
         doctor._dependencies(found)
         assert found.ok == (answer is None)
