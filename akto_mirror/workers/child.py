@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -62,11 +61,6 @@ class Child:
         asyncio.get_running_loop().add_reader(self._channel, self._read)
         self._ended = asyncio.create_task(self._end(self._process))
 
-    @property
-    def pid(self) -> int:
-        """The process' id."""
-        return 0 if self._process is None else self._process.pid
-
     async def is_ready(self) -> bool:
         """Wait until it accepts connections; False if it ends before."""
         ready = asyncio.create_task(self._ready.wait())
@@ -80,8 +74,10 @@ class Child:
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                # Never to another process, which may have got the id of one that has ended.
+                self._process.send_signal(number)
 
     def drain(self, seconds: float) -> None:
         """Ask it to end without harm to its connections."""

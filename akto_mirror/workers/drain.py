@@ -95,11 +95,13 @@ class Drain:
         """Return when no connection is left, or when the time is over."""
         self._drains = True
         deadline = time.monotonic() + seconds
-        for handler in list(self._connections.values()):
-            await _say_goodbye(handler)
+        told: set[str] = set()
         while self._connections and time.monotonic() < deadline:
             for handler in list(self._connections.values()):
-                if self._is_idle(handler):
+                # A client that was still in its handshake is told when it speaks HTTP/2.
+                if handler.client.id not in told and await _say_goodbye(handler):
+                    told.add(handler.client.id)
+                elif self._is_idle(handler):
                     _close(handler)
             await asyncio.sleep(LOOK_S)
 
@@ -134,17 +136,18 @@ def _close(handler: Any) -> None:
         handler.close_connection(handler.client)
 
 
-async def _say_goodbye(handler: Any) -> None:
-    """Have an HTTP/2 client open no more streams on its connection."""
+async def _say_goodbye(handler: Any) -> bool:
+    """Have an HTTP/2 client open no more streams on its connection; False if it is none, or not yet."""
     if handler.client.alpn != b"h2":
-        return
+        return False
     layer = next((each for each in handler.layer.context.layers if isinstance(each, HttpLayer)), None)
     if layer is None:
-        return
+        return False
     # mitmproxy gives what a command leads to to the layer that gave the command, below all layers of TLS.
     command = commands.RequestWakeup(0.0)
     layer.command_sources[command] = _GoodBye(handler.client)
     await handler.server_event(events.Wakeup(command))
+    return True
 
 
 class _GoodBye(Layer):

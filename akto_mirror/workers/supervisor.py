@@ -55,6 +55,8 @@ class Supervisor:
         self._leaving: set[Child] = set()
         self._ended: list[Snapshot] = []
         self._ending = asyncio.Event()
+        self._serves = False
+        self._is_to_roll = False
         self._rolling: asyncio.Task[None] | None = None
         self._code = 0
         self._sums_up = False
@@ -65,11 +67,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for each in map(signal.Signals.__getitem__, PASSED_ON):
             loop.add_signal_handler(each, self._pass_on, each)
-        loop.add_signal_handler(signal.SIGHUP, self._replace_all)
+        loop.add_signal_handler(signal.SIGHUP, self._roll_soon)
         # One alone finds mistakes in options, and makes what all share, such as mitmproxy's certificate authority.
         if await self._start(1):
             for number in range(2, self._size + 1):
                 self._spawn(self._start_again(number, FIRST_WAIT_S))
+            self._serves = True
+            self._roll_if_asked()
         await self._ending.wait()
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -81,17 +85,21 @@ class Supervisor:
         """Start a worker; False if it ends before it is ready, which then ends all."""
         child = await self._new(number)
         self._children[number] = child
-        self._spawn(self._watch(child))
+        self._spawn(self._watch(child, FIRST_WAIT_S))
         if not await child.is_ready():
             self._end(await child.ended())
             return False
         return True
 
-    async def _start_again(self, number: int, wait_s: float) -> None:
-        if self._ending.is_set():
+    async def _start_again(self, number: int, wait_s: float, last: Child | None = None) -> None:
+        """Start a worker in the place of the last one, unless SIGHUP has filled it in the meantime."""
+        if self._ending.is_set() or self._children.get(number) is not last:
             return
         child = await self._new(number)
-        self._children[number] = child
+        if self._children.get(number) is last:
+            self._children[number] = child
+        else:
+            _dismiss(child)
         await self._watch(child, wait_s)
 
     async def _new(self, number: int) -> Child:
@@ -99,9 +107,12 @@ class Supervisor:
         ours.setblocking(False)
         child = Child(number, ours, self._answer)
         await child.start(self._command(number, theirs.fileno()), theirs)
+        if self._ending.is_set():
+            # The signal came while the process was made.
+            _dismiss(child)
         return child
 
-    async def _watch(self, child: Child, wait_s: float = FIRST_WAIT_S) -> None:
+    async def _watch(self, child: Child, wait_s: float) -> None:
         """Follow a worker to its end, and start it again unless it was to end."""
         began = asyncio.get_running_loop().time()
         code = await child.ended()
@@ -118,45 +129,56 @@ class Supervisor:
             self._say(f"akto: worker {child.number} ended ({_described(code)}); it is started again in {wait_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), wait_s)
-            await self._start_again(child.number, min(2 * wait_s, LONGEST_WAIT_S))
+            await self._start_again(child.number, min(2 * wait_s, LONGEST_WAIT_S), child)
 
-    def _replace_all(self) -> None:
-        if self._rolling is None or self._rolling.done():
+    def _roll_soon(self) -> None:
+        self._is_to_roll = True
+        self._roll_if_asked()
+
+    def _roll_if_asked(self) -> None:
+        if self._serves and self._is_to_roll and (self._rolling is None or self._rolling.done()):
             self._rolling = self._spawn(self._roll())
 
     async def _roll(self) -> None:
+        """Replace the workers, and once more if that was asked for after some had been replaced."""
+        while self._is_to_roll and not self._ending.is_set():
+            self._is_to_roll = False
+            await self._replace_all()
+
+    async def _replace_all(self) -> None:
         """Replace the workers one by one, each once its successor accepts connections."""
         for number in sorted(self._children):
-            old = self._children[number]
             new = await self._new(number)
             self._leaving.add(new)
-            if self._ending.is_set() or not await new.is_ready():
-                self._leaving.discard(new)
+            is_ready = not self._ending.is_set() and await new.is_ready()
+            self._leaving.discard(new)
+            if not is_ready:
                 self._abort(new)
                 return
-            self._leaving.discard(new)
-            self._children[number] = new
-            self._spawn(self._watch(new))
+            # The one that served at first may have ended by itself since, and been started again.
+            old, self._children[number] = self._children[number], new
+            self._spawn(self._watch(new, FIRST_WAIT_S))
             await self._retire(old)
         self._sockets.keep(asked for child in self._children.values() for asked in child.listens)
         self._say("akto: all workers are replaced")
 
     def _abort(self, new: Child) -> None:
-        new.leaves = True
-        new.send_signal(signal.SIGTERM)
-        self._spawn(self._watch(new))
+        _dismiss(new)
+        self._spawn(self._watch(new, FIRST_WAIT_S))
         if not self._ending.is_set():
             self._say(f"akto: worker {new.number} cannot be replaced; the old ones stay")
 
     async def _retire(self, old: Child) -> None:
         self._leaving.add(old)
+        await old.is_ready()
         old.drain(DRAIN_S)
         for seconds, signal_then in ((FLUSH_S, signal.SIGTERM), (END_S - FLUSH_S, signal.SIGKILL)):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(old.ended(), seconds)
-                return
+                break
             old.send_signal(signal_then)
         await old.ended()
+        self._leaving.discard(old)
 
     def _pass_on(self, number: signal.Signals) -> None:
         for child in (*self._children.values(), *self._leaving):
@@ -166,7 +188,7 @@ class Supervisor:
 
     def _end(self, code: int) -> None:
         """End all workers, as one of them has ended for good."""
-        self._code = self._code or _exit_code(code, asked=False)
+        self._code = self._code or _exit_code(code, asked=self._ending.is_set())
         self._pass_on(signal.SIGTERM)
 
     def _count(self, child: Child, *, killed: bool) -> None:
@@ -175,6 +197,8 @@ class Supervisor:
             self._ended = [snapshots.total(self._ended)]
             if len(self._ended[0].takeovers) > MOST_TAKEOVERS:
                 self._ended = [self._ended[0].settled()]
+            # It keeps its place until it is started again, and must not be counted twice by then.
+            child.report = None
         self._sums_up |= child.has_summed_up
 
     def _answer(self, child: Child, message: Message) -> None:
@@ -210,6 +234,11 @@ def raise_limit() -> str:
         return f"akto: {soft} files and connections may be open"
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return f"akto: {hard} files and connections may be open (before: {soft})"
+
+
+def _dismiss(child: Child) -> None:
+    child.leaves = True
+    child.send_signal(signal.SIGTERM)
 
 
 def _exit_code(code: int, *, asked: bool) -> int:

@@ -50,7 +50,6 @@ def test_it_is_ready_or_ends(what: str, end: str, is_ready: bool, code: int) -> 
 
     async def story() -> None:
         child = await born(what, end, asked)
-        assert child.pid
         if code < 0:
             child.send_signal(signal.SIGTERM)
         assert await child.is_ready() is is_ready

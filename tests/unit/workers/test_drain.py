@@ -9,7 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mitmproxy import http
+from mitmproxy import http, options
+from mitmproxy.proxy import context, events
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.test import tflow
 
 from akto_mirror.workers import drain
@@ -23,6 +25,7 @@ class Handler:
     client: Any
     unsent: int = 0
     closed: bool = False
+    woken: int = 0
     transports: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -33,6 +36,11 @@ class Handler:
     def close_connection(self, _: Any) -> None:
         """Note it."""
         self.closed = True
+
+    async def server_event(self, event: events.Event) -> None:
+        """Note it."""
+        assert isinstance(event, events.Wakeup)
+        self.woken += 1
 
 
 class Stage:
@@ -146,3 +154,25 @@ def test_an_exchange_that_breaks_off_is_over(stage: Stage) -> None:
     stage.drain.requestheaders(stage.flow)
     stage.drain.error(stage.flow)
     assert asyncio.run(stage.drained(0.01))
+
+
+def test_a_client_in_its_handshake_is_told_later(stage: Stage) -> None:
+    """Once it speaks HTTP/2, and once only."""
+    client = stage.handler.client
+    stack = context.Context(client, options.Options())
+    stage.handler.layer = HttpLayer(stack, HTTPMode.regular)  # type: ignore[attr-defined]
+    stage.drain.requestheaders(stage.flow)
+
+    async def story() -> None:
+        client.alpn = None
+        draining = asyncio.create_task(stage.drain.drain(60.0))
+        await asyncio.sleep(0)
+        assert stage.handler.woken == 0
+        client.alpn = b"h2"
+        for _ in range(2):
+            await asyncio.sleep(2 * drain.LOOK_S)
+        stage.connections.clear()
+        await draining
+
+    asyncio.run(story())
+    assert stage.handler.woken == 1

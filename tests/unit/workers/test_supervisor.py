@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from akto_mirror.workers import supervisor
+from akto_mirror.workers import messages, supervisor
 from akto_mirror.workers.supervisor import Supervisor
 from tests.support.proxy import ROOT
 
-# Notes what happens in a file, a line each, and does what the first line of a second file says.
+# Notes what happens in a file, a line each, and heeds files whose names say how it is to be.
 WORKER = """
-import os, signal, socket, sys
+import os, signal, socket, sys, time
 sys.path.insert(0, {root!r})
 from akto_mirror.accounts import Stats
 from akto_mirror.snapshots import Report
@@ -36,7 +37,10 @@ def end(*_):
     note("ends")
     os._exit(0)
 signal.signal(signal.SIGTERM, end)
-if os.path.exists(folder + "/broken"):
+signal.signal(signal.SIGUSR1, lambda *_: send(channel, Gather()))
+while os.path.exists(folder + "/late"):
+    time.sleep(0.01)
+if os.path.exists(folder + "/broken") or os.path.exists(f"{{folder}}/broken-{{number}}"):
     sys.exit(3)
 send(channel, Listen("a mode", "127.0.0.1", 0))
 _, (listening,) = receive(channel)
@@ -46,7 +50,9 @@ send(channel, Ready())
 note("reported")
 while True:
     message, _ = receive(channel)
-    if isinstance(message, Drain):
+    if isinstance(message, Others):
+        note(f"others:{{message.report.counts.captured}}")
+    elif isinstance(message, Drain):
         note("drains")
         if os.path.exists(folder + "/slow"):
             signal.signal(signal.SIGTERM, lambda *_: note("hurries"))
@@ -110,6 +116,8 @@ async def nothing(_: Stage) -> None:
 
 Play = Callable[..., tuple[int, Stage]]
 
+REPLACED = "akto: all workers are replaced"
+
 ENDED = "akto: captured {0} = shipped 0 + queued {0} + spooled 0 + rejected 0 + dropped 0; skipped 0"
 
 
@@ -152,13 +160,57 @@ def test_a_killed_worker_is_started_again(play: Play) -> None:
     assert "dropped 1 (in the memory of a worker that was killed 1)" in stage.lines[1]
 
 
+def test_the_waits_before_new_starts_get_longer(play: Play, tmp_path: Path) -> None:
+    """For a worker that ends each time, while the others go on."""
+    (tmp_path / "broken-2").touch()
+
+    async def story(stage: Stage) -> None:
+        await until(lambda: len(stage.lines) == 3)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    _, stage = play(story)
+    assert stage.lines[:3] == [
+        f"akto: worker 2 ended (exit code 3); it is started again in {wait} s" for wait in ("0.1", "0.2", "0.4")
+    ]
+    assert len(stage.noted("ends")) == 1
+
+
+def test_a_dead_worker_is_counted_once(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while it has not been started again; a signal that is no end is passed on."""
+    monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 60.0)
+
+    async def story(stage: Stage) -> None:
+        await until(lambda: len(stage.noted("reported")) == 2)
+        os.kill(dict(stage.noted("starts"))[2], signal.SIGKILL)
+        await until(lambda: bool(stage.lines))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await until(lambda: bool(stage.noted("others")))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    _, stage = play(story)
+    assert "others:1 1 " in (stage.folder / "notes").read_text()
+
+
+def test_a_signal_while_a_worker_is_made_ends_it(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had no process yet to be sent the signal."""
+    make = messages.pair
+
+    def made() -> tuple[socket.socket, socket.socket]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return make()
+
+    monkeypatch.setattr(messages, "pair", made)
+    code, stage = play(nothing, 1)
+    assert (code, stage.noted("reported")) == (0, [])
+
+
 def test_workers_are_replaced_one_by_one(play: Play) -> None:
     """Each once its successor is ready, at the same sockets; all are counted."""
 
     async def story(stage: Stage) -> None:
         await until(lambda: len(stage.noted("listens")) == 2)
         os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: "akto: all workers are replaced" in stage.lines)
+        await until(lambda: REPLACED in stage.lines)
         os.kill(os.getpid(), signal.SIGTERM)
 
     code, stage = play(story)
@@ -173,6 +225,66 @@ def test_workers_are_replaced_one_by_one(play: Play) -> None:
     assert stage.lines[-1] == ENDED.format(4)
 
 
+def test_a_worker_that_is_killed_while_it_is_replaced(play: Play, tmp_path: Path) -> None:
+    """It is started again, and then replaced in its turn: none is left without a parent that knows it."""
+
+    async def story(stage: Stage) -> None:
+        await until(lambda: len(stage.noted("reported")) == 1)
+        (tmp_path / "late").touch()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: len(stage.noted("starts")) == 2)
+        os.kill(stage.noted("starts")[0][1], signal.SIGKILL)
+        await until(lambda: len(stage.noted("starts")) == 3)
+        (tmp_path / "late").unlink()
+        await until(lambda: REPLACED in stage.lines)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    code, stage = play(story, 1)
+    assert code == 0
+    assert len(stage.noted("starts")) == 3
+    assert sorted(pid for _, pid in stage.noted("ends")) == sorted(pid for _, pid in stage.noted("starts")[1:])
+
+
+def test_a_worker_that_waits_for_its_start_is_replaced(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whether or not it was started before, none is left without a parent that knows it."""
+    monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 1.0)
+
+    async def story(stage: Stage) -> None:
+        await until(lambda: len(stage.noted("reported")) == 1)
+        os.kill(stage.noted("starts")[0][1], signal.SIGKILL)
+        await until(lambda: bool(stage.lines))
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: REPLACED in stage.lines)
+        await asyncio.sleep(supervisor.FIRST_WAIT_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    code, stage = play(story, 1)
+    assert (code, len(stage.noted("ends"))) == (0, len(stage.noted("starts")) - 1)
+
+
+@pytest.mark.parametrize("when", ["before all serve", "while workers are replaced"])
+def test_sighup_is_kept_until_it_can_be_followed(play: Play, tmp_path: Path, when: str) -> None:
+    """Whoever sends it has changed something that no worker need have read yet."""
+    is_later = when == "while workers are replaced"
+
+    async def story(stage: Stage) -> None:
+        if is_later:
+            await until(lambda: len(stage.noted("reported")) == 1)
+            (tmp_path / "late").touch()
+            os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: len(stage.noted("starts")) == 1 + is_later)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0)
+        (tmp_path / "late").unlink()
+        await until(lambda: stage.lines.count(REPLACED) == 1 + is_later)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if not is_later:
+        (tmp_path / "late").touch()
+    code, stage = play(story, 1)
+    assert (code, len(stage.noted("starts")), len(stage.noted("ends"))) == (0, 2 + is_later, 2 + is_later)
+
+
 def test_a_worker_that_does_not_end_is_ended(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """First it is asked to hurry, then it is killed; what it held counts as lost."""
     monkeypatch.setattr(supervisor, "FLUSH_S", 0.2)
@@ -182,7 +294,7 @@ def test_a_worker_that_does_not_end_is_ended(play: Play, tmp_path: Path, monkeyp
     async def story(stage: Stage) -> None:
         await until(lambda: len(stage.noted("reported")) == 1)
         os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: "akto: all workers are replaced" in stage.lines)
+        await until(lambda: REPLACED in stage.lines)
         os.kill(os.getpid(), signal.SIGTERM)
 
     code, stage = play(story, 1)
