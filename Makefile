@@ -98,6 +98,7 @@ soak: $(STAMP)
 
 kills: $(STAMP)
 	$(BIN)/python -m tests.faults.kills 100
+	$(BIN)/python -m tests.faults.kills 100 --processes 2
 
 # Each kind of disk for this many seconds; those that cannot be mounted here are left out with a message.
 SECONDS_FULL ?= 600

@@ -129,9 +129,12 @@ class GrpcClients(Clients):
             while self._may_go_on(port):
                 path = f"/load.Echo/{next(self._numbers)}"
                 self.sent.add(path)
-                if channel.unary_unary(path)(BODY, timeout=20) == BODY:
-                    self.answered[path] = time.monotonic()
+                self._call(channel, path)
                 self._stopped.wait(self._pause_s)
+
+    def _call(self, channel: grpc.Channel, path: str) -> None:
+        if channel.unary_unary(path)(BODY, timeout=20) == BODY:
+            self.answered[path] = time.monotonic()
 
 
 @dataclass(frozen=True)
