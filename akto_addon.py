@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from mitmproxy import version
+from mitmproxy import ctx, version
 
 OLDEST = (11, 0, 2)
 
@@ -32,6 +32,8 @@ def _refuse(problem: str) -> None:
 
 if tuple(map(int, re.findall(r"\d+", version.VERSION)[:3])) < OLDEST:
     _refuse(f"mitmproxy {version.VERSION} is too old, {'.'.join(map(str, OLDEST))} or newer is needed")
+elif hasattr(ctx, "master") and ctx.master.addons.get("akto-mirror") is not None:
+    logging.getLogger(__name__).error("akto: the addon is loaded already; give one of the two scripts only")
 else:
     try:
         from akto_mirror.addon.mirror import AktoMirror

@@ -8,7 +8,19 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from akto_mirror.addon import chain
 from akto_mirror.addon.session import Session, guarded
 from akto_mirror.capture import hosts
-from akto_mirror.capture.hosts import HostReplacer
+
+
+class HostReplacer:
+    """Stands before all other addons, scripts that were loaded earlier included."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @guarded
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Do what mitmproxy would have done before this hook."""
+        if flow.live:
+            hosts.replace(flow)
 
 
 class HostHeader:
@@ -20,11 +32,12 @@ class HostHeader:
         self.session = session
         self._replacer: HostReplacer | None = None
 
+    @guarded
     def configure(self, updated: set[str]) -> None:
         """Begin once mitmproxy would replace hosts."""
         del updated
         if self._replacer is None and _replaces_hosts():
-            self._replacer = HostReplacer()
+            self._replacer = HostReplacer(self.session)
             chain.stand_first(ctx.master.addons, self._replacer)
             ctx.options.update(keep_host_header=True)
 
@@ -40,6 +53,7 @@ class HostHeader:
         if self._replacer is not None:
             hosts.name_server(data.client, data.server)
 
+    @guarded
     def done(self) -> None:
         """Leave everything as it was, where mitmproxy goes on."""
         if self._replacer is not None and not ctx.master.should_exit.is_set():

@@ -30,6 +30,7 @@ class Messages:
         self.session = session
         self._watched = True
 
+    @guarded
     def configure(self, updated: set[str]) -> None:
         """Find out whether the older messages of WebSockets are of use."""
         del updated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from akto_mirror.addon.session import Session
+from akto_mirror.addon.session import Session, guarded
 from akto_mirror.config.declarations import ConfigError
 from akto_mirror.telemetry.server import MetricsServer
 
@@ -21,6 +21,7 @@ class Metrics:
         self._address: tuple[str, int] | None = None
         self._server: MetricsServer | None = None
 
+    @guarded
     def configure(self, updated: set[str]) -> None:
         """Serve at another address, if it has changed; one that cannot be used leaves the old one in force."""
         settings = self.session.settings
@@ -34,6 +35,7 @@ class Metrics:
         self.done()
         self._server, self._address = served, settings.screen.metrics
 
+    @guarded
     def done(self) -> None:
         """End the server."""
         if self._server is not None:

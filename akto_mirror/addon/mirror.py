@@ -20,7 +20,7 @@ from akto_mirror.addon.metrics import Metrics
 from akto_mirror.addon.mirroring import Mirroring
 from akto_mirror.addon.prior_knowledge import PriorKnowledge
 from akto_mirror.addon.screen import Screen
-from akto_mirror.addon.session import Session
+from akto_mirror.addon.session import Session, guarded
 from akto_mirror.addon.streaming import Streaming
 from akto_mirror.addon.uploads import Uploads, UpstreamConnections
 from akto_mirror.config import declarations, mistakes, notices, options
@@ -44,7 +44,7 @@ class AktoMirror:
         self.session = Session()
         self._mirroring = Mirroring(self.session)
         self.addons: list[object] = [
-            PriorKnowledge(),
+            PriorKnowledge(self.session),
             Uploads(self.session),
             UpstreamConnections(self.session),
             HostHeader(self.session),
@@ -69,6 +69,7 @@ class AktoMirror:
             logger.error("akto: %s", mistake)
             deferred.pop(mistake.option, None)
 
+    @guarded
     def configure(self, updated: set[str]) -> None:
         """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
         if not set(updated).intersection(declarations.names()):
@@ -87,6 +88,7 @@ class AktoMirror:
             if token or secrets:
                 self._hide(token, shown, secrets)
 
+    @guarded
     def running(self) -> None:
         """Say what is done, once the proxy runs."""
         session = self.session
@@ -106,6 +108,7 @@ class AktoMirror:
             what = notices.summary(session.settings.capture)
             logger.info("akto: mirroring to %s (%s)", session.settings.sink.destination.shown, what)
 
+    @guarded
     def done(self) -> Awaitable[None] | None:
         """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
         shipper, exits = self.session.shipper, ctx.master.should_exit.is_set()

@@ -29,6 +29,7 @@ class Mirroring:
         self.session = session
         self._chatty = False
 
+    @guarded
     def configure(self, updated: set[str]) -> None:
         """Note whether debug lines are seen: screens keep them all, mitmdump only if asked to."""
         del updated

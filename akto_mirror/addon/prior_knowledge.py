@@ -7,18 +7,15 @@ connection on untouched, or comes to speak HTTP/2 here by itself, the addon leav
 
 from __future__ import annotations
 
-import logging
-
 from mitmproxy import connection, ctx, exceptions
 from mitmproxy.proxy import commands, context, events, layer, layers
 from mitmproxy.proxy.layers.modes import ReverseProxy
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from akto_mirror.addon.session import Session, guarded
 from akto_mirror.layers.cleartext import CleartextLayer
 from akto_mirror.layers.http2_frames import PREFACE, greets
-
-logger = logging.getLogger(__name__)
 
 
 class PriorKnowledge:
@@ -26,28 +23,24 @@ class PriorKnowledge:
 
     name = "akto-prior-knowledge"
 
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @guarded
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Choose HTTP/2 where the client's first bytes are its preface.
 
         Raises:
             AddonHalt: they may yet become one; mitmproxy asks again when more has come.
         """
-        try:
-            waits = self._choose(nextlayer)
-        except Exception:
-            # An error here must not keep the addons behind this one from choosing.
-            logger.warning("akto: could not look for HTTP/2 without TLS; please report this", exc_info=True)
-        else:
-            if waits:
-                raise exceptions.AddonHalt
+        if self._choose(nextlayer):
+            raise exceptions.AddonHalt
 
+    @guarded
     def server_connected(self, data: ServerConnectionHookData) -> None:
         """Have the target of such a client spoken to in HTTP/2, also when a flow of it is replayed."""
-        try:
-            if _is_cleartext(data.client, data.server) and _needs_help(data.client, data.server):
-                data.server.alpn = b"h2"
-        except Exception:
-            logger.warning("akto: could not choose HTTP/2 without TLS for a target; please report this", exc_info=True)
+        if _is_cleartext(data.client, data.server) and _needs_help(data.client, data.server):
+            data.server.alpn = b"h2"
 
     def _choose(self, nextlayer: layer.NextLayer) -> bool:
         """Set the layer if the preface is there; return whether to wait for more of it."""

@@ -9,7 +9,7 @@ from mitmproxy import ctx, http
 from mitmproxy.flow import Flow
 from mitmproxy.hooks import UpdateHook
 
-from akto_mirror.addon.session import Session, has_screen
+from akto_mirror.addon.session import Session, guarded, has_screen
 from akto_mirror.capture.capture import Capture
 from akto_mirror.capture.encoding import Captured
 from akto_mirror.outcomes import foreseen, hidden, repaired
@@ -25,6 +25,7 @@ class Screen:
     def __init__(self, session: Session) -> None:
         self.session = session
 
+    @guarded
     def configure(self, updated: set[str]) -> None:
         """Begin where there is a screen; an instance that was there before has left its marks."""
         del updated
@@ -37,6 +38,7 @@ class Screen:
         lasting.marks.mark = settings.screen.mark
         self.session.stats.observe(lasting.marks.update)
 
+    @guarded
     def done(self) -> None:
         """Explain nothing any more."""
         if self.session.lasting.marks is not None:

@@ -194,12 +194,17 @@ A = TypeVar("A", bound=Sharing)
 
 
 def guarded(hook: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T | None]:
-    """Keep an error of a hook from mitmproxy, which would leave out the hooks of the addons behind it."""
+    """Keep an error of a hook from mitmproxy, which would leave out the hooks of the addons behind it.
+
+    What is meant for mitmproxy passes: a value that an option cannot have, and that the addons behind are not asked.
+    """
 
     @wraps(hook)
     def run(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
             return hook(self, *args, **kwargs)
+        except (exceptions.AddonHalt, exceptions.OptionsError):
+            raise
         except Exception as error:  # noqa: BLE001 - it is logged and counted, and the traffic goes on
             self.session.fail(hook.__qualname__, error)
             return None

@@ -41,6 +41,7 @@ class Streaming:
         self._whole_responses = False
         self._bounded = False
 
+    @guarded
     def configure(self, updated: set[str]) -> None:
         """Note mitmproxy's options that need whole bodies, and have streamed ones kept where a user looks at them."""
         del updated

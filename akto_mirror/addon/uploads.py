@@ -14,11 +14,25 @@ from typing import Any
 
 from mitmproxy import ctx
 from mitmproxy.connection import Client, Connection
+from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from akto_mirror.addon import chain
 from akto_mirror.addon.session import Session, guarded
 from akto_mirror.layers.lingering import Lingerer
+
+
+class Behind:
+    """Stands behind mitmproxy's own addons, which choose the layers."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._lingerer = Lingerer(_writers)
+
+    @guarded
+    def next_layer(self, nextlayer: NextLayer) -> None:
+        """Have the HTTP layer linger, where one was chosen."""
+        self._lingerer.next_layer(nextlayer)
 
 
 class Uploads:
@@ -28,18 +42,20 @@ class Uploads:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._lingerer = Lingerer(_writers)
+        self._behind = Behind(session)
 
+    @guarded
     def configure(self, updated: set[str]) -> None:
-        """Stand behind mitmproxy's own addons, which choose the layers."""
+        """Take a place at the end."""
         del updated
-        if self._lingerer not in ctx.master.addons.chain:
-            chain.stand_last(ctx.master.addons, self._lingerer)
+        if self._behind not in ctx.master.addons.chain:
+            chain.stand_last(ctx.master.addons, self._behind)
 
+    @guarded
     def done(self) -> None:
         """Leave everything as it was, where mitmproxy goes on."""
         if not ctx.master.should_exit.is_set():
-            chain.stand_back(ctx.master.addons, self._lingerer)
+            chain.stand_back(ctx.master.addons, self._behind)
 
 
 class UpstreamConnections:

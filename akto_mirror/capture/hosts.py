@@ -18,15 +18,6 @@ ASKED = "akto_host"
 TLS_SCHEMES = frozenset({"http3", "quic", "https", "tls", "dtls"})
 
 
-class HostReplacer:
-    """An addon that stands before all others, scripts that were loaded earlier included."""
-
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Do what mitmproxy would have done before this hook."""
-        if flow.live:
-            replace(flow)
-
-
 def replace(flow: http.HTTPFlow) -> None:
     """Note the client's host and put the target's in its place, as mitmproxy's HTTP layer does in reverse mode.
 

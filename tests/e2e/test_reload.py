@@ -8,6 +8,7 @@ import shutil
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -33,24 +34,34 @@ def reload(proxy: Proxy, script: Path) -> None:
 
 @pytest.mark.usefixtures("program")
 def test_a_reloaded_script_goes_on_as_before(tmp_path: Path) -> None:
-    """Nothing queued is lost, one entry an exchange, the clients' host stays known, and the target gets its own."""
-    script = tmp_path / "addon.py"
+    """Ten times under load: one entry an exchange, the clients' host stays known, and the target gets its own."""
+    script, hasty = tmp_path / "addon.py", tmp_path / "hasty.py"
     shutil.copy(ADDON, script)
-    with Receiver() as akto, serving_api() as target:
-        options = {"akto_url": akto.url, "akto_linger_ms": "3600000"}
-        with (
-            running_mitmdump(f"reverse:{target.url}", options=options, scripts=[script]) as proxy,
-            httpx.Client(trust_env=False, timeout=DEADLINE) as client,
-        ):
-            for number in range(3):
-                answer = client.get(f"{proxy.url}/{number}", headers={"host": "asked.example"})
-                assert answer.json()["host"] == target.url.removeprefix("http://")
-                if number < 2:
-                    reload(proxy, script)
-        assert sorted(entry["path"] for entry in akto.entries) == ["/0", "/1", "/2"]
+    hasty.write_text("from mitmproxy.addons import script\nscript.ReloadInterval = 0.02\n")
+    reloaded = threading.Event()
+    with Receiver() as akto, serving_api() as target, ThreadPoolExecutor(1) as load:
+        options = {"akto_url": akto.url, "akto_linger_ms": "100"}
+        with running_mitmdump(f"reverse:{target.url}", options=options, scripts=[hasty, script]) as proxy:
+            asked = load.submit(ask_until, reloaded, proxy.url)
+            for _ in range(10):
+                reload(proxy, script)
+            reloaded.set()
+            answers = asked.result(DEADLINE)
+        assert answers == [target.url.removeprefix("http://")] * len(answers)
+        assert len(answers) > 10
+        assert sorted(int(entry["path"][1:]) for entry in akto.entries) == list(range(len(answers)))
         hosts = {json.loads(entry["requestHeaders"])["host"] for entry in akto.entries}
     assert hosts == {"asked.example"}
     assert [line for line in proxy.log if "Traceback" in line or "Error" in line] == []
+
+
+def ask_until(enough: threading.Event, url: str) -> list[str]:
+    """Send one request after another; returns the hosts that the target got."""
+    hosts: list[str] = []
+    with httpx.Client(trust_env=False, timeout=DEADLINE) as client:
+        while not enough.is_set() or len(hosts) < 20:
+            hosts.append(client.get(f"{url}/{len(hosts)}", headers={"host": "asked.example"}).json()["host"])
+    return hosts
 
 
 def serve_in_two_parts(listener: socket.socket, second: threading.Event) -> None:

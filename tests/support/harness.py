@@ -16,8 +16,8 @@ from mitmproxy import eventsequence, hooks, http
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons
 
+from akto_mirror.addon.host_header import HostReplacer
 from akto_mirror.addon.mirror import AktoMirror
-from akto_mirror.capture.hosts import HostReplacer
 from akto_mirror.telemetry.marks import VERDICT
 
 Entry = dict[str, Any]

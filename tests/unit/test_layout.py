@@ -43,7 +43,7 @@ def test_no_test_file_is_imported() -> None:
 # gets its own file.
 TABLE = """
 unit/addon/test_mirroring.py: thin edges that share a session; what they do shows when mitmproxy calls all of them
-    addon.host_header addon.mirror addon.session addon.streaming
+    addon.host_header addon.session addon.streaming
 unit/addon/test_commands.py: it only counts what the commands put on the screen
     addon.screen
 e2e/test_metrics.py: thin edge to the server of metrics, which has unit tests; ports need a running proxy

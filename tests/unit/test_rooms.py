@@ -211,6 +211,16 @@ def test_every_library_is_declared() -> None:
     assert "certifi" in foreign
 
 
+def test_an_entry_is_put_together_in_one_place() -> None:
+    """Addon, commands, replay and fixture all ask `Capture`: no other module decides, builds and fits."""
+    for part in ("capture.entry", "capture.rules", "capture.encoding.fit"):
+        users = {name for name in MODULES if any(each == f"akto_mirror.{part}" for each in imported(name))}
+        assert users <= {"capture.capture"}, part
+    assert {"addon.mirroring", "addon.commands", "addon.screen", "replay.entries"} <= {
+        name for name in MODULES if "capture.capture" in own(name)
+    }
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_mitmproxys_context_is_used_in_one_room(module: str) -> None:
     """Only the addon reaches for `mitmproxy.ctx`, and the script that the demo's mitmdump loads."""

@@ -16,6 +16,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons
 
 from akto_mirror.addon.prior_knowledge import PriorKnowledge
+from akto_mirror.addon.session import Session
 from akto_mirror.layers.cleartext import CleartextLayer
 from akto_mirror.layers.http2_frames import PREFACE
 
@@ -50,7 +51,7 @@ def asked(
 def test_preface_is_taken(tctx: taddons.context) -> None:
     """Both sides are spoken to in HTTP/2."""
     nextlayer = asked(tctx, PREFACE + b"more")
-    PriorKnowledge().next_layer(nextlayer)
+    PriorKnowledge(Session()).next_layer(nextlayer)
     assert isinstance(nextlayer.layer, CleartextLayer)
     assert nextlayer.context.client.alpn == nextlayer.context.server.alpn == b"h2"
 
@@ -60,16 +61,16 @@ def test_part_of_a_preface_is_waited_for(tctx: taddons.context, size: int) -> No
     """Until more has come, nothing is chosen."""
     nextlayer = asked(tctx, PREFACE[:size])
     with pytest.raises(exceptions.AddonHalt):
-        PriorKnowledge().next_layer(nextlayer)
+        PriorKnowledge(Session()).next_layer(nextlayer)
     assert nextlayer.layer is None
 
 
 def test_greeting_of_a_target_is_waited_behind(tctx: taddons.context) -> None:
     """A target that speaks first, in HTTP/2, does not make its client one of HTTP/1; another one is not waited for."""
     with pytest.raises(exceptions.AddonHalt):
-        PriorKnowledge().next_layer(asked(tctx, b"", GREETING))
+        PriorKnowledge(Session()).next_layer(asked(tctx, b"", GREETING))
     other = asked(tctx, b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n")
-    PriorKnowledge().next_layer(other)
+    PriorKnowledge(Session()).next_layer(other)
     assert other.layer is None
 
 
@@ -77,7 +78,7 @@ def test_greeting_of_a_target_is_waited_behind(tctx: taddons.context) -> None:
 def test_everything_else_is_left_alone(tctx: taddons.context, came: bytes) -> None:
     """The choice is mitmproxy's."""
     nextlayer = asked(tctx, came)
-    PriorKnowledge().next_layer(nextlayer)
+    PriorKnowledge(Session()).next_layer(nextlayer)
     assert nextlayer.layer is None
     assert nextlayer.context.client.alpn is None
 
@@ -90,7 +91,7 @@ def test_other_modes_are_left_alone(tctx: taddons.context, mode: str) -> None:
     """A preface, or a part of one, is mitmproxy's there."""
     for came in (PREFACE, PREFACE[:5]):
         nextlayer = asked(tctx, came, mode=mode)
-        PriorKnowledge().next_layer(nextlayer)
+        PriorKnowledge(Session()).next_layer(nextlayer)
         assert nextlayer.layer is None
 
 
@@ -100,7 +101,7 @@ def test_switched_off(tctx: taddons.context, option: str) -> None:
     tctx.configure(tctx.master.addons.get("nextlayer"), **{option: False})
     for came in (PREFACE, PREFACE[:5]):
         nextlayer = asked(tctx, came)
-        PriorKnowledge().next_layer(nextlayer)
+        PriorKnowledge(Session()).next_layer(nextlayer)
         assert nextlayer.layer is None
 
 
@@ -108,7 +109,7 @@ def test_choice_of_another_addon_stands(tctx: taddons.context) -> None:
     """Who came first is not overruled."""
     nextlayer = asked(tctx, PREFACE)
     nextlayer.layer = chosen = layers.TCPLayer(nextlayer.context)
-    PriorKnowledge().next_layer(nextlayer)
+    PriorKnowledge(Session()).next_layer(nextlayer)
     assert nextlayer.layer is chosen
 
 
@@ -116,7 +117,7 @@ def test_ignored_host_is_left_alone(tctx: taddons.context) -> None:
     """It is to pass as bytes."""
     tctx.configure(tctx.master.addons.get("nextlayer"), ignore_hosts=["127"])
     nextlayer = asked(tctx, PREFACE)
-    PriorKnowledge().next_layer(nextlayer)
+    PriorKnowledge(Session()).next_layer(nextlayer)
     assert nextlayer.layer is None
 
 
@@ -156,12 +157,12 @@ def test_steps_aside_for_a_mitmproxy_that_does_it_itself(future: type[NextLayer]
     with taddons.context(Proxyserver(), future()) as context:
         context.options.add_option("akto_h2c", bool, True, "")
         nextlayer = asked(context, PREFACE)
-        PriorKnowledge().next_layer(nextlayer)
+        PriorKnowledge(Session()).next_layer(nextlayer)
         assert nextlayer.layer is None
         stack = nextlayer.context
         assert stack.client.alpn is None
         stack.client.alpn = b"h2"
-        PriorKnowledge().server_connected(ServerConnectionHookData(stack.server, stack.client))
+        PriorKnowledge(Session()).server_connected(ServerConnectionHookData(stack.server, stack.client))
         assert stack.server.alpn is None
 
 
@@ -175,7 +176,7 @@ def test_targets_protocol(tctx: taddons.context) -> None:
     ):
         stack = asked(tctx, b"").context
         stack.client.alpn, stack.client.tls, stack.server.tls = alpn, client_tls, tls
-        PriorKnowledge().server_connected(ServerConnectionHookData(stack.server, stack.client))
+        PriorKnowledge(Session()).server_connected(ServerConnectionHookData(stack.server, stack.client))
         assert stack.server.alpn == expected
 
 
@@ -183,9 +184,9 @@ def test_own_error_is_logged_and_mitmproxy_goes_on(tctx: taddons.context, caplog
     """Neither hook lets an error out, which would keep other addons from theirs."""
     tctx.master.addons.get("nextlayer").next_layer = None
     nextlayer = asked(tctx, PREFACE)
-    PriorKnowledge().next_layer(nextlayer)
+    PriorKnowledge(Session()).next_layer(nextlayer)
     stack = nextlayer.context
     stack.client.alpn = b"h2"
-    PriorKnowledge().server_connected(ServerConnectionHookData(stack.server, stack.client))
+    PriorKnowledge(Session()).server_connected(ServerConnectionHookData(stack.server, stack.client))
     assert nextlayer.layer is None
     assert caplog.text.count("please report this") == 2
