@@ -10,7 +10,7 @@ import msgspec
 from mitmproxy import http
 
 from akto_mirror.akto_api import HEALTH_PATH, IGNORE, INGEST_PATH, MARKER, beside
-from akto_mirror.capture import body, encoding, entry, headers, hosts, paths, routes, rules, tee
+from akto_mirror.capture import body, encoding, entry, headers, hosts, paths, routes, rules, sides, tee
 from akto_mirror.capture.body import Body
 from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.capture.encoding import Captured
@@ -19,7 +19,8 @@ from akto_mirror.capture.headers import HeaderMap
 from akto_mirror.capture.sides import Side
 from akto_mirror.outcomes import Reason, Skip
 from akto_mirror.sampling import noise
-from akto_mirror.sampling.features import WEBSOCKET, Head, Payload
+from akto_mirror.sampling.features import WEBSOCKET, Head
+from akto_mirror.sampling.payloads import Payload, read_json, read_text
 from akto_mirror.sampling.sampler import Look, Sampler
 from akto_mirror.snapshots import Account
 
@@ -111,15 +112,29 @@ class Capture:
         read: list[tuple[Side, Side]] = []
 
         def payloads() -> tuple[Payload, Payload]:
+            if plain := self._plain(exchange):
+                return plain
             read.append(entry.sides_of(exchange, self._config, response.status_code))
-            sent, answered = (side.payload for side in read[0])
-            return Payload(sent.text, sent.content_type), Payload(answered.text, answered.content_type)
+            asked, answered = (side.payload for side in read[0])
+            return read_text(asked.text, asked.content_type), read_text(answered.text, answered.content_type)
 
         look = sampler.look(_head(flow, response, exchange), payloads, time.monotonic() if flow.live else exchange.time)
         if not look.wanted or not sampler.may_send(look):
             sampler.leave_out(look)
             return CAPPED if look.wanted else SAMPLED
         return self._make(flow, response, exchange._replace(sides=read[0]) if read else exchange, look)
+
+    def _plain(self, exchange: Exchange) -> tuple[Payload, Payload] | None:
+        """Read both payloads from the wire; None unless each is nothing, or JSON that an entry would hold as it is."""
+        config = self._config
+        if config.worker or exchange.is_websocket:
+            return None
+        answered = sides.plain(exchange.response_body, exchange.response_headers, config.body_limit)
+        asked = sides.plain(exchange.request_body, exchange.request_headers, config.body_limit)
+        if answered is None or asked is None or (response := read_json(answered)) is None:
+            return None
+        request = read_json(asked)
+        return None if request is None else (request, response)
 
     def _unwanted(self, flow: http.HTTPFlow, asked: HeaderMap) -> Skip | None:
         config = self._config

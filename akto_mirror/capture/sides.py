@@ -18,6 +18,9 @@ BODILESS = frozenset({101, 103, 204, 205, 304})
 # The headers that name the coding of compressed messages: gRPC's, and that of Connect's streams.
 MESSAGE_CODINGS = ("grpc-encoding", "connect-content-encoding")
 
+# Content types of JSON in UTF-8, in lower case and without blanks.
+PLAIN_TYPES = frozenset({"application/json", "application/json;charset=utf-8"})
+
 
 class Side(NamedTuple):
     """A request or a response as its entry holds it.
@@ -64,6 +67,24 @@ def akto(wire: Body, headers: HeaderMap, limit: int, asked: bytes = NO_ID) -> Si
     if payload.content_type != content_type:
         headers = headers | {"content-type": payload.content_type}
     return Side(headers, payload)
+
+
+def plain(wire: Body, headers: HeaderMap, limit: int) -> bytes | None:
+    """Return a body of which `akto` returns the very same text if it is JSON in UTF-8; None if that is not certain.
+
+    Args:
+        wire: the body.
+        headers: the side's headers.
+        limit: bytes of the payload to keep.
+    """
+    data = wire.prefix
+    if not wire.complete or len(data) > limit or "content-encoding" in headers:
+        return None
+    if not data:
+        return data
+    content_type = headers.get("content-type", "")
+    is_plain = content_type in PLAIN_TYPES or content_type.lower().replace(" ", "") in PLAIN_TYPES
+    return data if is_plain and data.startswith((b"{", b"[")) else None
 
 
 def _undone(wire: Body, headers: HeaderMap, limit: int) -> Body:

@@ -9,13 +9,13 @@ for each object in it, and only what is not known by its digest is taken apart i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
 from akto_mirror.ingestion.entries import auth, kinds
-from akto_mirror.ingestion.entries.fields import by_name, parse_pairs, read_payload
+from akto_mirror.ingestion.entries.fields import Payload, by_name, parse_pairs
 from akto_mirror.ingestion.entries.reading import COMMON_HEADERS, COMMON_PREFIXES
 from akto_mirror.ingestion.entries.shapes import (
     ARRAY_BIT,
@@ -33,22 +33,28 @@ from akto_mirror.path_templates import fold
 # Headers of one request that are looked at, as the inventory does.
 MAX_HEADERS = 200
 
-# Objects of up to this many members are remembered by the types of these.
-NARROW = 64
-
-# Of heads, what is remembered: how many, and of how many characters each.
+# What is remembered of heads, and of how many characters each; and of objects, with as many members that are nested.
 KNOWN = 512
 MAX_NAMES_CHARS = 1_000
+KNOWN_OBJECTS = 1_024
+MAX_NESTED = 64
+MAX_TYPE_CHARS = 100
 
 # Common headers that authenticate.
 CREDENTIALS = frozenset({"authorization", "cookie"})
 
 WEBSOCKET = kinds.WEBSOCKET
 
+# Types of values that hold no others.
+PLAIN = frozenset(SCALARS)
+
 REQUEST, RESPONSE, QUERY, HEADER = (hash((__name__, place)) for place in ("request", "response", "query", "header"))
 
 Keys = tuple[str, ...]
 Types = tuple[type, ...]
+
+# Members that are more than a type: their positions, and hashes of their names.
+Nested = tuple[tuple[int, int], ...]
 
 
 class Head(NamedTuple):
@@ -75,31 +81,24 @@ class Head(NamedTuple):
     response: Mapping[str, str]
 
 
-class Payload(NamedTuple):
-    """A payload as it would be sent: its text, and the content type of that."""
-
-    text: str
-    content_type: str
-
-
 class Shown(NamedTuple):
     """What a part of an exchange shows.
 
     Attributes:
-        plain: features that are known at once.
+        facts: each is a feature.
         values: parsed values, and the place of each.
     """
 
-    plain: frozenset[int]
+    facts: tuple[Hashable, ...]
     values: tuple[tuple[Any, int], ...]
 
     def digest(self) -> int:
         """Return a hash; two of the same digest have the same features."""
-        return hash(self.plain | self._walk(_label)) if self.values else hash(self.plain)
+        return hash((self.facts, frozenset(self._walk(_label)))) if self.values else hash(self.facts)
 
     def features(self) -> set[int]:
         """Return all features."""
-        return self._walk(_members) | self.plain
+        return self._walk(_members).union(map(hash, self.facts))
 
     def _walk(self, members: Members) -> set[int]:
         found = set[int]()
@@ -110,30 +109,37 @@ class Shown(NamedTuple):
 
 def of_head(head: Head) -> Shown:
     """Return what a head shows: status, content types, authentication, query parameters and own headers."""
-    relevant = _relevant(tuple(head.request))
-    own = {name: value for name in relevant if (value := head.request.get(name))} if relevant else {}
+    credentials, parameters = _relevant(tuple(head.request))
+    own = {name: head.request[name] for name in credentials}
     pairs = by_name(parse_pairs(head.query)) if head.query else {}
-    found = {
-        hash((1, head.status)),
-        hash((2, head.type)),
-        hash((3, _essence(head.request))),
-        hash((4, _essence(head.response))),
-        hash((5, auth.recognise(own, pairs))),
-    }
-    found.update(hash((HEADER, name, text_type(value))) for name, value in own.items() if _is_parameter(name))
-    return Shown(frozenset(found), ((pairs, QUERY),) if pairs else ())
+    facts: tuple[Hashable, ...] = (
+        (1, head.status),
+        (2, head.type),
+        (3, _essence(head.request)),
+        (4, _essence(head.response)),
+        (5, auth.recognise(own, pairs) if own or pairs else ()),
+    )
+    if parameters:
+        facts += tuple((HEADER, name, text_type(value)) for name in parameters if (value := head.request[name]))
+    return Shown(facts, ((pairs, QUERY),) if pairs else ())
 
 
-def of_payloads(head: Head, request: Payload, response: Payload) -> Shown:
-    """Return what both payloads show: their fields with their types, and the operations that are asked for."""
-    asked = read_payload(*request)
-    answered = read_payload(*response)
-    found, place = set[int](), hash((RESPONSE, head.status))
-    if request.text or head.query or head.type:
+def of_payloads(head: Head, asked: Payload, answered: Payload) -> Shown:
+    """Return what both payloads show: their fields with their types, and the operations that are asked for.
+
+    Args:
+        head: the exchange's.
+        asked: the request's payload, as its entry would hold it.
+        answered: the response's.
+    """
+    facts: tuple[Hashable, ...] = ()
+    if asked.form or head.query or head.type:
         kind = kinds.recognise(head.type, head.request, asked, by_name(parse_pairs(head.query)) if head.query else {})
-        found.update(hash((6, kind.mark, operation)) for operation in kind.operations or ("",))
-    values = *((value, REQUEST) for value in asked.values), *((value, place) for value in answered.values)
-    return Shown(frozenset(found), values)
+        facts = tuple((6, kind.mark, each) for each in kind.operations) or ((6, kind.mark, ""),)
+    place = hash((RESPONSE, head.status))
+    values = [(value, REQUEST) for value in asked.values]
+    values += [(value, place) for value in answered.values]
+    return Shown(facts, tuple(values))
 
 
 class _Walk:
@@ -141,7 +147,7 @@ class _Walk:
 
     Args:
         found: gets what the values show.
-        members: returns what an object's plain members show.
+        members: adds what an object's plain members show.
     """
 
     def __init__(self, found: set[int], members: Members) -> None:
@@ -153,76 +159,81 @@ class _Walk:
         """Look at a value and at what it holds."""
         if type(value) is dict:
             self._object(value, place, depth + 1)
-        elif bit := SCALARS.get(type(value)):
-            self._found.add(hash((place, bit)))
-        elif isinstance(value, list):
+        elif type(value) is list:
             self._found.add(hash((place, ARRAY_BIT)))
             self._list(value, hash((place, ARRAY_BIT, "[]")), depth + 1)
+        elif bit := SCALARS.get(type(value)):
+            self._found.add(hash((place, bit)))
         else:
             self._found.update(hash((place, bit)) for bit in _bits(value))
 
     def _object(self, value: dict[str, Any], place: int, depth: int) -> None:
-        taken = self._take(len(value)) if depth <= MAX_DEPTH else 0
-        if taken < len(value):
-            value = dict(islice(value.items(), taken))
+        if depth > MAX_DEPTH or len(value) > self._left:
+            value = dict(islice(value.items(), self._left if depth <= MAX_DEPTH else 0))
+        self._left -= len(value)
         keys, types = tuple(value), tuple(map(type, value.values()))
-        self._found.update(self._members(place, keys, types))
-        positions = (_few_nested if taken <= NARROW else _nested)(types)
-        if positions:
+        label = hash((keys, types))
+        self._members(self._found, place, label, keys, types)
+        if not PLAIN.issuperset(types):
             values = tuple(value.values())
-            for position in positions:
-                self.enter(values[position], _inner(place, keys[position], types[position]), depth)
+            for position, name in _known_objects.get(label) or _learn(label, keys, types):
+                self.enter(values[position], hash((place, name)), depth)
 
     def _list(self, items: list[Any], place: int, depth: int) -> None:
         if depth <= MAX_DEPTH:
-            for item in islice(items, self._take(min(len(items), MAX_ITEMS))):
+            taken = min(len(items), MAX_ITEMS, self._left)
+            self._left -= taken
+            for item in items[:taken]:
                 self.enter(item, place, depth)
 
-    def _take(self, wanted: int) -> int:
-        """Return how many of the values wanted may be looked at."""
-        taken = min(wanted, self._left)
-        self._left -= taken
-        return taken
+
+# Adds what an object's plain members show to what was found.
+Members = Callable[[set[int], int, int, Keys, Types], None]
 
 
-Members = Callable[[int, Keys, Types], Iterable[int]]
+def _label(found: set[int], place: int, label: int, _keys: Keys, _types: Types) -> None:
+    found.add(hash((place, label)))
 
 
-def _label(place: int, keys: Keys, types: Types) -> tuple[int]:
-    return (hash((place, keys, types)),)
-
-
-def _members(place: int, keys: Keys, types: Types) -> Iterator[int]:
-    yield hash((place, OBJECT_BIT))
+def _members(found: set[int], place: int, _label: int, keys: Keys, types: Types) -> None:
+    found.add(hash((place, OBJECT_BIT)))
     for key, kind in zip(keys, types, strict=True):
         if bit := SCALARS.get(kind):
-            yield hash((_inner(place, key, kind), bit))
+            found.add(hash((hash((place, _name(key, kind))), bit)))
 
 
-def _inner(place: int, key: str, kind: type) -> int:
-    """Return the place of a member; keys of JSON that look like ids are one: a map of records is one record."""
+def _name(key: str, kind: type) -> int:
+    """Return a hash of a member's name; keys of JSON that look like ids are one: a map of records is one record."""
     is_name = (key.isalpha() and len(key) < 16) or issubclass(kind, Text | Typed)
-    return hash((place, key if is_name else fold(key)))
+    return hash(key if is_name else fold(key))
 
 
-def _nested(types: Types) -> tuple[int, ...]:
-    """Return the positions of members that are more than a type."""
-    return tuple(position for position, kind in enumerate(types) if kind not in SCALARS)
+_known_objects: dict[int, Nested] = {}
 
 
-_few_nested = lru_cache(maxsize=4096)(_nested)
+def _learn(label: int, keys: Keys, types: Types) -> Nested:
+    """Return the members that are more than a type, and remember them if they are few."""
+    nested = tuple(
+        (position, _name(keys[position], kind)) for position, kind in enumerate(types) if kind not in SCALARS
+    )
+    if len(nested) <= MAX_NESTED:
+        if len(_known_objects) >= KNOWN_OBJECTS:
+            _known_objects.clear()
+        _known_objects[label] = nested
+    return nested
 
 
-_known_names: dict[int, tuple[str, ...]] = {}
+_known_names: dict[int, tuple[Keys, Keys]] = {}
 
 
-def _relevant(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of a request's header names whose values may show authentication, or parameters."""
+def _relevant(names: Keys) -> tuple[Keys, Keys]:
+    """Return those of a request's header names whose values may show authentication, and those of parameters."""
     label = hash(names)
     known = _known_names.get(label)
     if known is None:
-        known = tuple(name for name in names[:MAX_HEADERS] if name in CREDENTIALS or name not in COMMON_HEADERS)
-        if sum(map(len, known)) <= MAX_NAMES_CHARS:
+        own = tuple(name for name in names[:MAX_HEADERS] if name in CREDENTIALS or name not in COMMON_HEADERS)
+        known = own, tuple(filter(_is_parameter, own))
+        if sum(map(len, own)) <= MAX_NAMES_CHARS:
             if len(_known_names) >= KNOWN:
                 _known_names.clear()
             _known_names[label] = known
@@ -239,7 +250,15 @@ def _bits(value: Any) -> Iterator[int]:
 
 
 def _essence(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = headers.get("content-type", "")
+    return _short_essence(content_type) if len(content_type) <= MAX_TYPE_CHARS else _bare(content_type)
+
+
+def _bare(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+_short_essence = lru_cache(maxsize=KNOWN)(_bare)
 
 
 def _is_parameter(name: str) -> bool:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from akto_mirror.sampling import features
 from akto_mirror.sampling.buckets import Bucket
-from akto_mirror.sampling.features import Head, Payload
+from akto_mirror.sampling.features import Head
 from akto_mirror.sampling.novelty import Novelty, Record
+from akto_mirror.sampling.payloads import Payload
 from akto_mirror.sampling.templates import NODE_BYTES, Templates
 from akto_mirror.snapshots import Account, Endpoint
 
@@ -110,7 +111,7 @@ class Sampler:
 
         Args:
             head: what is known without a body.
-            payloads: decodes and returns the request's and the response's payload.
+            payloads: decodes, reads and returns the request's and the response's payload.
             now: seconds.
         """
         policy = self._policy

@@ -7,6 +7,7 @@ that comes back is a name even then: invented paths hardly ever do.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from akto_mirror.path_templates import ID, fold_path
@@ -21,9 +22,20 @@ RETURNS = 3
 # Segments that are remembered in all; beyond them every new one is a value.
 NODES = 32_768
 
-# What a node takes: with its place among its siblings and its text, and its part of the counts of what comes back.
-NODE_BYTES = 512
+# What a node takes: with its place among its siblings and its text, and its part of the counts of what comes back and
+# of the settled templates.
+NODE_BYTES = 576
 COUNTED = 16
+
+# Visits after which a node outlasts the next pruning whatever else comes.
+SETTLED = 2 * RETURNS
+
+# The share of the nodes that may be settled templates, and the characters of one.
+SETTLED_SHARE = 8
+MAX_SETTLED_CHARS = 150
+
+# The commonest values, which need not be looked at one by one: whole numbers, and UUIDs.
+VALUES = re.compile(r"(?<=/)(?:[0-9]+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?=/|\Z)", re.IGNORECASE)
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +65,7 @@ class Templates:
         self._left = nodes
         self._added = 0
         self._root = _Node()
+        self._settled = set[tuple[str, str, str]]()
         self._recurrence = Recurrence(max(1_024, nodes * COUNTED))
 
     def of(self, host: str, method: str, path: str) -> tuple[str, str, str]:
@@ -63,11 +76,27 @@ class Templates:
             method: the request's method.
             path: the path without its query string.
         """
-        node, names = self._root, []
+        short = host, method, VALUES.sub(ID, path)
+        return short if short in self._settled else self._learn(host, method, short[2])
+
+    def _learn(self, host: str, method: str, path: str) -> tuple[str, str, str]:
+        """Go through the tree, which only paths without a settled template need."""
+        node, names, visits = self._root, [], SETTLED
         for segment in (host, method, *fold_path(path).split("/")):
             name, node = self._enter(node, segment)
             names.append(name)
-        return names[0], names[1], "/".join(names[2:])
+            visits = min(visits, node.visits)
+        found = names[0], names[1], "/".join(names[2:])
+        if visits == SETTLED and found == (host, method, path):
+            self._settle(found)
+        return found
+
+    def _settle(self, template: tuple[str, str, str]) -> None:
+        """Know a template at once until the tree is pruned."""
+        if sum(map(len, template)) <= MAX_SETTLED_CHARS:
+            if len(self._settled) >= self._nodes // SETTLED_SHARE:
+                self._settled.clear()
+            self._settled.add(template)
 
     def _enter(self, node: _Node, segment: str) -> tuple[str, _Node]:
         child = node.children.get(segment)
@@ -98,6 +127,7 @@ class Templates:
         """Make room where there is none: every segment that never came back is forgotten, and the others age."""
         if self._left <= 0 and self._added >= self._nodes // 4:
             _prune(self._root)
+            self._settled.clear()
             self._left, self._added = self._nodes - _count(self._root), 0
         return self._left > 0
 

@@ -56,20 +56,23 @@ def recognise(headers: Mapping[str, str], query: Mapping[str, object]) -> tuple[
         headers: The request's, by lower-case names.
         query: The query string's parameters.
     """
-    return tuple(dict.fromkeys([*_headers(headers), *_cookies(headers.get("cookie", "")), *_query(query)]))
+    found = [way for name, value in headers.items() if value and (way := _header(name, value))]
+    if "cookie" in headers:
+        found.extend(_cookies(headers["cookie"]))
+    if query:
+        found.extend(_query(query))
+    return tuple(dict.fromkeys(found))
 
 
-def _headers(headers: Mapping[str, str]) -> Iterator[Auth]:
-    for name, value in headers.items():
-        if not value:
-            continue
-        if name == "authorization":
-            kind, scheme = _scheme(value)
-            yield Auth(kind, "header", name, scheme)
-        elif KEY_HEADER.fullmatch(name):
-            yield Auth(JWT if JWT_VALUE.fullmatch(value) else API_KEY, "header", name)
-        elif value.startswith("eyJ") and JWT_VALUE.fullmatch(value):
-            yield Auth(JWT, "header", name[:60])
+def _header(name: str, value: str) -> Auth | None:
+    if name == "authorization":
+        kind, scheme = _scheme(value)
+        return Auth(kind, "header", name, scheme)
+    if KEY_HEADER.fullmatch(name):
+        return Auth(JWT if JWT_VALUE.fullmatch(value) else API_KEY, "header", name)
+    if value.startswith("eyJ") and JWT_VALUE.fullmatch(value):
+        return Auth(JWT, "header", name[:60])
+    return None
 
 
 def _scheme(value: str) -> tuple[str, str]:

@@ -118,7 +118,7 @@ def _json_lines(form: str, lines: Iterable[str]) -> Payload:
     return Payload(form, tuple(decode_json(line) for line in lines if _is_json(line)))
 
 
-def decode_json(text: str) -> Any:
+def decode_json(text: str | bytes) -> Any:
     """Decode JSON.
 
     Raises:

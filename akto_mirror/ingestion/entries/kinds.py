@@ -19,6 +19,9 @@ MAX_CALLS = 20
 MAX_OPERATION_CHARS = 100
 MAX_DOCUMENT_CHARS = 8_192
 
+# Each call has one of these members.
+OF_CALLS = frozenset({"query", "extensions", "jsonrpc"})
+
 # The methods of the Model Context Protocol's schema, by their first word.
 MCP_METHODS = frozenset(
     "completion elicitation initialize logging notifications ping prompts resources roots sampling tasks tools".split()  # noqa: SIM905 - as a list of literals it takes a line a name
@@ -43,6 +46,9 @@ class Kind(NamedTuple):
     operations: tuple[str, ...] = ()
 
 
+PLAIN = Kind("")
+
+
 def recognise(entry_type: str, headers: Mapping[str, str], request: Payload, query: Mapping[str, str]) -> Kind:
     """Say what an exchange is.
 
@@ -56,10 +62,10 @@ def recognise(entry_type: str, headers: Mapping[str, str], request: Payload, que
         return Kind(WEBSOCKET)
     if is_grpc(headers.get("content-type", "")):
         return Kind(GRPC)
-    if _is_graphql(query):
+    if query and _is_graphql(query):
         return Kind(GRAPHQL, (_graphql(query),))
-    calls = list(islice(_calls(request.messages), MAX_CALLS)) if request.messages else []
-    if operations := [_graphql(call) for call in calls if _is_graphql(call)]:
+    calls = [call for call in islice(_objects(request.messages), MAX_CALLS) if not OF_CALLS.isdisjoint(call)]
+    if calls and (operations := [_graphql(call) for call in calls if _is_graphql(call)]):
         return Kind(GRAPHQL, tuple(operations))
     return _rpc(calls, headers)
 
@@ -69,15 +75,15 @@ def _rpc(calls: list[Mapping[str, Any]], headers: Mapping[str, str]) -> Kind:
     operations = tuple(_called(call) for call in methods)
     if "mcp-session-id" in headers or "mcp-protocol-version" in headers or any(map(_is_mcp, methods)):
         return Kind(MCP, operations)
-    return Kind(JSON_RPC, operations) if operations else Kind("")
+    return Kind(JSON_RPC, operations) if operations else PLAIN
 
 
-def _calls(messages: tuple[Any, ...]) -> Iterator[Mapping[str, Any]]:
-    """Return the objects that ask for something: the message itself, or each of a list of them."""
+def _objects(messages: tuple[Any, ...]) -> Iterator[Mapping[str, Any]]:
+    """Return what may ask for something: the message itself, or each of a list of them."""
     for message in messages:
-        for call in message if isinstance(message, list) else (message,):
-            if isinstance(call, dict):
-                yield call
+        for each in message if isinstance(message, list) else (message,):
+            if isinstance(each, dict):
+                yield each
 
 
 def _is_mcp(call: Mapping[str, Any]) -> bool:

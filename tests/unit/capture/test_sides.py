@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from akto_mirror.capture import sides
 from akto_mirror.capture.body import EMPTY, Body, snapshot
 from akto_mirror.outcomes import Format
+from akto_mirror.sampling.payloads import read_json
 from tests.support.bodies import WHOLE
 from tests.support.coders import CODERS, encode
 
@@ -36,6 +37,36 @@ def test_any_text_passes(text: str, coding: str) -> None:
     """Under a type that promises nothing."""
     headers = {"content-type": "text/plain", "content-encoding": coding}
     assert sides.akto(snapshot(encode(text.encode(), coding), LIMIT), headers, LIMIT).payload.text == text
+
+
+TYPES = ("application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", "text/plain", "")
+
+
+@given(
+    st.sampled_from([b'{"a":1}', b"[1,2]", '{"\u00e9":1}'.encode(), b'\xef\xbb\xbf{"a":1}', b")]}'\n{}", b'{"a"', b""]),
+    st.sampled_from([*TYPES, "application/json; charset=utf-16", "text/event-stream", "application/grpc+json"]),
+    st.sampled_from([{}, {"content-encoding": "gzip"}, {"content-encoding": "identity"}]),
+    st.booleans(),
+    st.sampled_from([0, 3, LIMIT]),
+)
+def test_what_is_plain_is_the_payload(
+    data: bytes,
+    content_type: str,
+    headers: dict[str, str],
+    complete: bool,
+    limit: int,
+) -> None:
+    """Sampling reads it from the wire in the place of the payload."""
+    headers = headers | {"content-type": content_type}
+    found = sides.plain(Body(data, complete), headers, limit)
+    if found is not None and (not found or read_json(found) is not None):
+        assert sides.akto(Body(data, complete), headers, limit).payload.text.encode() == found
+
+
+@pytest.mark.parametrize("content_type", TYPES[:3])
+def test_ordinary_json_is_plain(content_type: str) -> None:
+    """In any spelling."""
+    assert sides.plain(Body(b'{"a":1}'), {"content-type": content_type}, LIMIT) == b'{"a":1}'
 
 
 def test_what_was_cut_is_closed() -> None:

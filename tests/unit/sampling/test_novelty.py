@@ -21,7 +21,7 @@ def endpoint(number: int) -> Endpoint:
 
 def shown(features: Iterable[int]) -> Shown:
     """Return what shows these features."""
-    return Shown(frozenset(features), ())
+    return Shown(tuple(features), ())
 
 
 def recurrence() -> Recurrence:

@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.sampling.features import Head, Payload
+from akto_mirror.sampling.features import Head
+from akto_mirror.sampling.payloads import Payload, read_text
 from akto_mirror.sampling.sampler import Look, Policy, Sampler
 
 # Of hexadecimal digits words, which do not look like ids.
@@ -27,7 +28,10 @@ def head(path: str = "/orders", *, query: str = "", status: int = 200, **headers
 
 def payloads(request: Any, response: Any = None) -> Callable[[], tuple[Payload, Payload]]:
     """Return payloads as they are decoded on demand."""
-    return lambda: (Payload(json.dumps(request), "application/json"), Payload(json.dumps(response), "application/json"))
+    return lambda: (
+        read_text(json.dumps(request), "application/json"),
+        read_text(json.dumps(response), "application/json"),
+    )
 
 
 def never() -> tuple[Payload, Payload]:

@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.sampling.templates import NODE_BYTES, RETURNS, SIBLINGS, Templates
+from akto_mirror.sampling.templates import NODE_BYTES, RETURNS, SETTLED, SETTLED_SHARE, SIBLINGS, Templates
 
 
 def template(templates: Templates, path: str) -> str:
@@ -95,7 +95,26 @@ def test_nodes_cost_what_they_are_counted_at() -> None:
     templates = Templates(nodes=5_000)
     for number in range(10_000):
         name = f"{number:x}".translate(str.maketrans("0123456789abcdef", "ghijklmnopqrstuv"))
-        template(templates, f"/{name[:2]}/{name[2:]}/{'long' * 8}{name}")
+        for _ in range(SETTLED):
+            template(templates, f"/{name[:2]}/{name[2:]}/{'long' * 8}{name}")
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert taken <= 5_000 * NODE_BYTES
+
+
+def test_what_is_settled_stays_a_name_while_the_tree_is_pruned() -> None:
+    """A path that is known at once is not visited in the tree; it outlasts floods all the same."""
+    templates = Templates(siblings=100, nodes=500)
+    for number in range(3_000):
+        assert template(templates, f"/orders/{number}/items") == "/orders/{id}/items"
+        template(templates, f"/{'abcdefghij'[number % 10]}{'z' * (number // 10)}/{'yx'[number % 2] * (number % 90)}")
+    assert templates._settled == {("api.example", "GET", "/orders/{id}/items")}
+
+
+def test_few_templates_are_settled() -> None:
+    """Their share of the nodes."""
+    templates = Templates(nodes=800)
+    for number in range(2_000):
+        for _ in range(SETTLED):
+            template(templates, f"/{'abcdefghij'[number % 10]}{'z' * (number // 10)}")
+        assert len(templates._settled) <= 800 // SETTLED_SHARE

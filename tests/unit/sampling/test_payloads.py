@@ -1,0 +1,43 @@
+"""Payloads as sampling reads them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akto_mirror.sampling.payloads import NOTHING, read_json, read_text
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON, max_size=4) | st.lists(JSON, max_size=4), st.booleans())
+def test_the_wire_is_read_as_the_text(value: object, ascii_only: bool) -> None:
+    """Whatever whole JSON it is."""
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        return
+    assert read_json(data) == read_text(text, "application/json")
+
+
+@pytest.mark.parametrize("data", [b'{"a":1', b'{"a":"\xff"}', b"{}{}", b'{"a":NaN}', b"[" * 100_000])
+def test_what_is_no_whole_json_is_not_read_from_the_wire(data: bytes) -> None:
+    """Cut, not UTF-8, more than one value, or nested beyond all bounds."""
+    assert read_json(data) is None
+
+
+def test_nothing_is_nothing() -> None:
+    """Of neither kind."""
+    assert read_json(b"") == read_text("", "application/json") == NOTHING
