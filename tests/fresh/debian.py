@@ -26,14 +26,16 @@ HOME = f"/home/{USER}"
 REACH_SECONDS = 20
 BUILD_SECONDS = 900
 
-# Mounts and processes of its own, which end with it. All that a user may write to lies in the run's folder.
+# Mounts and processes of its own, which end with it: the shell stays their first process, and root's, because a process
+# that changes its user outlives its parent. All that a user may write to lies in the run's folder.
 ENTER = """
 mount -t proc proc "$TREE/proc"
 mount --rbind /dev "$TREE/dev"
 mount --bind "$RUN/home" "$TREE$1"
 mount --bind "$RUN/tmp" "$TREE/tmp"
 shift
-exec chroot "$@"
+chroot "$@"
+exit $?
 """
 
 
