@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,21 @@ def test_ci_runs_with_an_empty_environment(tmp_path: Path) -> None:
     seen = dict(word.split("=", 1) for word in (tmp_path / "seen").read_text().split("\0") if word)
     assert {name for name in seen if name not in ("PWD", "OLDPWD", "SHLVL", "_")} == env.keys()
     assert seen.items() >= env.items()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs root on Linux")
+def test_a_command_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all that it has started, though it runs as another user; this system stands for the Debian."""
+    if missing := [name for name in ("unshare", "chroot", "mount") if shutil.which(name) is None]:
+        pytest.skip(f"needs {missing}")
+    if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], check=False).returncode:
+        pytest.skip("needs namespaces of its own")
+    monkeypatch.setattr(debian, "HOME", "/srv")
+    for name in ("home/akto-mirror", "tmp"):
+        (tmp_path / name).mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    here = debian.Debian(Path("/"), tmp_path, {})
+    assert here.execute("id -un; exit 7", 30, user="daemon").output == "daemon\n"
+    done = here.execute("sleep 60 & sleep 60; true", 1, user="daemon")
+    assert done.code == -1
+    assert done.seconds < 30
