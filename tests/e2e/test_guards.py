@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.heads import read_head
 from tests.support.mirror import headers, mirroring
 from tests.support.proxy import ADDON, DEADLINE, Proxy, running_mitmdump
 
@@ -44,7 +45,7 @@ class Target:
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError), connection, connection.makefile("rb") as stream:
-            self.heads.append(b"".join(iter(stream.readline, b"\r\n")))
+            self.heads.append(read_head(stream))
             connection.sendall(self.answer)
             while not self.hangs_up and stream.read1():
                 pass
@@ -64,7 +65,7 @@ def ask(proxy: Proxy, request: bytes) -> tuple[bytes, bytes]:
     """Send bytes and read one response that announces its length; return its head and its body."""
     with socket.create_connection(("127.0.0.1", proxy.port), DEADLINE) as client, client.makefile("rb") as stream:
         client.sendall(request)
-        head = b"".join(iter(stream.readline, b"\r\n"))
+        head = read_head(stream)
         fields = dict(line.lower().split(b": ", 1) for line in head.splitlines()[1:])
         return head, stream.read(int(fields[b"content-length"]))
 
@@ -104,7 +105,7 @@ def test_an_early_answer_is_whole() -> None:
         client.makefile("rb") as stream,
     ):
         client.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n" + bytes(100_000))
-        head = b"".join(iter(stream.readline, b"\r\n"))
+        head = read_head(stream)
         assert head.startswith(b"HTTP/1.1 413 ")
         assert stream.readline() == b"2\r\n"
         assert stream.read(4) == b"{}\r\n"

@@ -16,6 +16,7 @@ import pytest
 
 from akto_mirror.ingestion.service import Receiver
 from tests.support.api import serving_api
+from tests.support.heads import read_head
 from tests.support.proxy import ADDON, DEADLINE, Proxy, running_mitmdump
 
 pytestmark = pytest.mark.e2e
@@ -68,7 +69,7 @@ def serve_in_two_parts(listener: socket.socket, second: threading.Event) -> None
     """Answer one request; the second half of the body waits for the event."""
     connection = listener.accept()[0]
     with connection, connection.makefile("rb") as stream:
-        assert b"GET" in b"".join(iter(stream.readline, b"\r\n"))
+        assert b"GET" in read_head(stream)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         connection.sendall(b'5\r\n{"a":\r\n')
         assert second.wait(DEADLINE)
