@@ -1,7 +1,7 @@
-"""mitmdump in a process that has mitmproxy in memory already, which is most of what a start costs.
+"""mitmdump in a process that has mitmproxy and this package in memory already, which is most of what a start costs.
 
-The standard library's fork server imports mitmproxy once for each process that runs tests, and nothing of this package;
-each mitmdump is a fork of it. Tests of the start itself start the program.
+The standard library's fork server imports both once for each process that runs tests. Each mitmdump is a fork of it,
+and loads the script `akto_addon.py` as any other does. Tests of the start itself start the program.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import IO, Any
 
-MODULES = ("tests.support.forked", "mitmproxy.tools.main", "mitmproxy.tools.dump", "httpx", "tornado.web")
+MODULES = (
+    "tests.support.forked",
+    "mitmproxy.tools.main",
+    "mitmproxy.tools.dump",
+    "httpx",
+    "tornado.web",
+    "akto_mirror.addon.mirror",
+)
 
 IS_POSSIBLE = "forkserver" in multiprocessing.get_all_start_methods()
 

@@ -1,4 +1,4 @@
-"""The pytest fixture `akto_entries`, in projects of their own."""
+"""The pytest fixture `akto_entries`, in projects of their own, whose pytest mostly runs in this process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from importlib.metadata import entry_points
 
 import pytest
 
+# What the fixture imports late; pytester would have each run import it anew.
+from akto_mirror.replay import entries as _  # noqa: F401
 from tests.support.data import DATA
 from tests.support.proxy import DEADLINE, ROOT
 
@@ -27,6 +29,11 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     for name in ("flows.mitm", "chrome.har"):
         (pytester.path / name).write_bytes((DATA / name).read_bytes())
     return pytester
+
+
+def inside(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run a project's tests in this process, which has paid for the imports."""
+    return project.runpytest_inprocess(*LOAD, "-p", "no:cacheprovider", *arguments)
 
 
 def run(project: pytest.Pytester, test: str) -> pytest.RunResult:
@@ -63,8 +70,7 @@ def test_a_project_asserts_on_its_entries(project: pytest.Pytester) -> None:
 
 def test_options_are_keywords(project: pytest.Pytester) -> None:
     """Texts, numbers, truth values and lists, and several files at once."""
-    result = run(
-        project,
+    project.makepyfile(
         """
         def test_it(akto_entries):
             entries = akto_entries(
@@ -80,9 +86,9 @@ def test_options_are_keywords(project: pytest.Pytester) -> None:
             assert [entry["path"] for entry in entries] == names
             assert entries[0]["responsePayload"] == '{"id'
             assert entries[0]["tag"] == '{\\n  "service": "cloudflare"\\n}'
-        """,
+        """
     )
-    result.assert_outcomes(passed=1)
+    inside(project).assert_outcomes(passed=1)
 
 
 def test_a_file_is_found_beside_the_test_or_where_pytest_runs(project: pytest.Pytester) -> None:
@@ -95,7 +101,7 @@ def test_a_file_is_found_beside_the_test_or_where_pytest_runs(project: pytest.Py
         "    for file in ('beside.mitm', 'flows.mitm', pathlib.Path('flows.mitm').absolute()):\n"
         "        assert len(akto_entries(file)) == 2\n"
     )
-    project.runpytest_subprocess(*LOAD, "-p", "no:cacheprovider", timeout=DEADLINE).assert_outcomes(passed=1)
+    inside(project).assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
@@ -112,7 +118,7 @@ def test_fixtures_of_any_scope_may_use_it(scope: str, project: pytest.Pytester) 
         + "def test_it(one, two, own): assert [len(x) for x in (one, two, own)] == [2] * 3"
     )
     (project.path / "above" / "below" / "test_it.py").write_text(test)
-    project.runpytest_subprocess(*LOAD, "-p", "no:cacheprovider", timeout=DEADLINE).assert_outcomes(passed=1)
+    inside(project).assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("place", ["tests/test_it.py::test_it", ""])
@@ -120,9 +126,7 @@ def test_the_folders_searched_are_named(place: str, project: pytest.Pytester) ->
     """A file that is not there fails in a few lines: the call, and where it was looked for."""
     folder = project.mkdir("tests")
     (folder / "test_it.py").write_text("def test_it(akto_entries):\n    akto_entries('none.mitm')\n")
-    result = project.runpytest_subprocess(
-        *LOAD, "-p", "no:cacheprovider", *([place] if place else []), timeout=DEADLINE
-    )
+    result = inside(project, *([place] if place else []))
     result.assert_outcomes(failed=1)
     message = f"FileNotFoundError: No such file or directory: 'none.mitm', neither in {folder} nor in {project.path}"
     result.stdout.fnmatch_lines([f"E *{message}"])
@@ -151,7 +155,7 @@ def test_what_is_wrong_fails_the_test(call: str, message: str, project: pytest.P
     whole = (DATA / "flows.mitm").read_bytes()
     (project.path / "cut.mitm").write_bytes(whole[: len(whole) * 3 // 5])
     project.makepyfile(test_it=f"def test_it(akto_entries): {call}")
-    result = project.runpytest_subprocess(*LOAD, "-p", "no:cacheprovider", timeout=DEADLINE)
+    result = inside(project)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"*{message}*".replace("[", "[[]")])
     report = result.stdout.str().partition("FAILURES")[2].partition("short test summary")[0]
@@ -160,7 +164,7 @@ def test_what_is_wrong_fails_the_test(call: str, message: str, project: pytest.P
 
 def test_the_fixture_explains_itself(project: pytest.Pytester) -> None:
     """`pytest --fixtures` shows how to call it."""
-    result = project.runpytest_subprocess(*LOAD, "--fixtures", timeout=DEADLINE)
+    result = inside(project, "--fixtures")
     result.stdout.fnmatch_lines(["akto_entries*", '*akto_entries("flows.mitm", akto_fidelity="worker")*'])
 
 
