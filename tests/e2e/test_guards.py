@@ -45,7 +45,10 @@ class Target:
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError), connection, connection.makefile("rb") as stream:
-            self.heads.append(read_head(stream))
+            # mitmproxy opens connections ahead, and may close one without a request.
+            if not (head := read_head(stream)):
+                return
+            self.heads.append(head)
             connection.sendall(self.answer)
             while not self.hangs_up and stream.read1():
                 pass
