@@ -242,6 +242,33 @@ def page_section(page: str, heading: str) -> str:
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
+# Defaults of the first version that are not the ones of today, and options that came later with a default that changes
+# nothing by itself.
+FIRST_DEFAULTS = {"akto_include_query": False}
+FIRST_OPTIONS = """
+    url uds token account_id vxlan_id tag fidelity routes filter host client_ip_header include_query body_limit
+    redact_headers redact_fields stream batch_entries batch_bytes linger_ms queue_bytes durability spool_dir spool_bytes
+    timeout_s shutdown_s metrics mark
+"""
+NEUTRAL = {
+    "akto_content_types": "json,xml,x-www-form-urlencoded,soap,grpc",
+    "akto_sample": "all",
+    "akto_sample_window_s": 600,
+    "akto_sample_per_window": 5,
+    "akto_sample_bytes": 64 * 1024 * 1024,
+}
+
+
+def test_each_changed_default_is_in_the_migration_guide() -> None:
+    """That of an option of the first version, and that of a newer one which changes something."""
+    table = page_section("migration.md", "Changed defaults")
+    first = {f"akto_{name}" for name in FIRST_OPTIONS.split()}
+    newer = {option.name for option in declarations.OPTIONS if option.name not in first and option.default}
+    assert {option.name: option.default for option in declarations.OPTIONS if option.name in NEUTRAL} == NEUTRAL
+    for name in newer - NEUTRAL.keys() | FIRST_DEFAULTS.keys():
+        assert any(f"`{name}=" in row.rpartition(" | ")[2] for row in table.splitlines()), name
+
+
 def test_the_changelog_begins_with_what_leaves_the_machine_now() -> None:
     """Credentials in queries do, which users have to know first."""
     first = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n- ")[2].partition("\n- ")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_LE, getincrementaldecoder
 
 from akto_mirror.capture.payload.media import parameter
 from akto_mirror.outcomes import Format
@@ -31,6 +31,7 @@ LABELS = {
 } | {f"iso8859-{part}": f"iso-8859-{part} iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)}
 LABELS |= {f"cp125{part}": f"windows-125{part} cp125{part}" for part in (0, 1, 3, 5, 6, 7, 8)}
 CODECS = {label: codec for codec, labels in LABELS.items() for label in labels.split()}
+KNOWN = CODECS.keys() | {UTF8, "utf8"}
 
 # Frameworks label JSON so by default, and write UTF-8 all the same, as RFC 8259, section 8.1, asks.
 DEFAULT_LABEL = "cp1252"
@@ -54,14 +55,15 @@ def to_utf8(data: bytes, content_type: str, kind: Format) -> bytes:
         return data[len(BOM_UTF8) :]
     codec = BOMS.get(data[:2])
     if codec:
-        return _transcoded(data[2:], codec)
+        # No text begins with U+0000.
+        return _transcoded(data, "utf-32-le") if data.startswith(BOM_UTF32_LE) else _transcoded(data[2:], codec)
     codec = _codec(data, content_type, kind)
     return data if codec == UTF8 or (data.isascii() and _keeps_ascii(codec)) else _transcoded(data, codec)
 
 
 def _codec(data: bytes, content_type: str, kind: Format) -> str:
     label = parameter(content_type, "charset").strip().lower()
-    if not label and b"\0" in data[:4]:
+    if label not in KNOWN and b"\0" in data[:4]:
         return next((codec for codec, head in UNMARKED if head.match(data)), UTF8)
     if not label and kind is Format.XML and (declared := DECLARATION.match(data)):
         label = declared[3].decode("ascii", "replace").lower()

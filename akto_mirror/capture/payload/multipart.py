@@ -50,7 +50,23 @@ def close(data: bytes, boundary: bytes, limit: int) -> bytes | None:
     trailer = between + b"--" + newline
     head = data[: max(limit - len(trailer), 0)]
     end = _part_cut(head, between, newline)
-    return head[:end] + trailer if end > 0 else b""
+    kept = _inner_closed(head[: max(end, 0)], between, newline)
+    return kept + trailer if kept else b""
+
+
+def _inner_closed(head: bytes, between: bytes, newline: bytes) -> bytes:
+    """Close the multipart that the last part holds, if it does: where one is open, Akto's runtime reads no part."""
+    last = head.rfind(between)
+    behind = last + len(between) if last >= 0 else len(between) - len(newline)
+    blank = head.find(newline + newline, behind)
+    if blank < 0 or b"multipart/" not in head[behind:blank].lower():
+        return head
+    part = _part(head[behind:blank], blank + 2 * len(newline), len(head))
+    boundary = parameter(part.content_type, "boundary").encode("utf-8", "replace")
+    if not boundary or not part.content_type.lower().startswith("multipart/"):
+        return head
+    closed = close(head[part.start :], boundary, len(head) - part.start)
+    return head[: part.start] + closed if closed else head[: max(last, 0)]
 
 
 def _newline(data: bytes, boundary: bytes) -> bytes:
@@ -68,12 +84,13 @@ def _part_cut(head: bytes, between: bytes, newline: bytes) -> int:
     """Return where the last part that can be kept ends, at most 0 if none can."""
     last = head.rfind(between)
     behind = last + len(between) if last >= 0 else len(between) - len(newline)
-    if head.find(newline + newline, behind) < 0:
+    blank = head.find(newline + newline, behind)
+    if blank < 0:
         return last
-    end = len(head)
+    start, end = blank + 2 * len(newline), len(head)
     for size in range(min(len(between) + len(newline), end), 0, -1):
         if head.endswith((between + newline)[:size]):
-            return end - size if end - size >= behind else last
+            return max(end - size, start)
     return whole_characters(head, end)
 
 

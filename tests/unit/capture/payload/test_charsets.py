@@ -86,6 +86,16 @@ def test_other_charsets_are_utf8(charset: str) -> None:
     assert to_utf8(data, f"text/plain; charset={charset}", Format.TEXT) is data
 
 
+def test_an_unknown_label_hides_no_utf16() -> None:
+    """Its zero bytes show."""
+    assert to_utf8('{"a":1}'.encode("utf-16-be"), "application/json; charset=utf-16_be", Format.JSON) == b'{"a":1}'
+
+
+def test_utf32_is_not_utf16() -> None:
+    """Though its byte order mark begins as that does."""
+    assert to_utf8('{"a":"é"}'.encode("utf-32"), "application/json", Format.JSON) == '{"a":"é"}'.encode()
+
+
 def test_every_codec_is_one_of_text() -> None:
     """The table names nothing that Python does not know."""
     for codec in set(CODECS.values()):

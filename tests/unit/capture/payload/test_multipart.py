@@ -40,6 +40,24 @@ def test_what_comes_behind_the_end_is_left_out() -> None:
     assert close(whole + b"epilogue" * 50, len(whole) + 20) == whole
 
 
+@pytest.mark.parametrize("inner", [b"YY", b"bXb", b'Y "Y'])
+def test_a_multipart_in_a_part_is_closed_too(inner: bytes) -> None:
+    """Several files of one field may be sent so (RFC 7578, section 4.3); one of which no part fits is dropped."""
+    quoted = inner.replace(b'"', b'\\"')
+    head = b'--XbX\r\nContent-Disposition: form-data; name="n"\r\nContent-Type: multipart/mixed; boundary="%b"\r\n\r\n'
+    files = form([("f", b"A" * 30), ("g", b"B" * 30)]).replace(b"--XbX", b"--" + inner)
+    whole = form([("a", b"1")])[: -len(b"--XbX--\r\n")] + head % quoted + files + form([("z", b"2")])
+    for cut in range(80, len(whole)):
+        closed = close(whole[:cut], cut)
+        assert len(closed) <= cut
+        names = [part.name for part in multipart.parts(closed, b"XbX")]
+        assert names == ["a", "n", "z"][: len(names)]
+        assert names
+        for part in list(multipart.parts(closed, b"XbX"))[1:2]:
+            mixed = b'multipart/mixed; boundary="%b"' % quoted
+            assert read_multipart(closed[part.start : part.end] + b"\r\n", mixed.decode())[0][0] == "f"
+
+
 @pytest.mark.parametrize("data", [b"plain text", b"", b"--other\r\n\r\n"])
 def test_what_is_not_a_multipart(data: bytes) -> None:
     """It is left alone."""
@@ -58,6 +76,10 @@ def test_any_multipart_at_any_cut(parts: list[tuple[str, bytes]], plain: bool, d
     cut = data.draw(st.integers(0, len(raw)))
     closed = close(raw[:cut], cut)
     assert len(closed) <= cut
+    newline = b"\n" if plain else b"\r\n"
+    for part in multipart.parts(closed, b"XbX"):
+        assert closed[: part.start].endswith(newline * 2)
+        assert closed[part.end :].startswith(newline + b"--XbX")
     kept = [content for _, content in _parts(closed)]
     assert kept[:-1] == [content for _, content in parts][: len(kept)][:-1]
     assert all(content.startswith(last) for last, (_, content) in zip(kept[-1:], parts[len(kept) - 1 :], strict=False))
