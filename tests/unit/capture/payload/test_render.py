@@ -17,7 +17,7 @@ from akto_mirror.capture.payload import media
 from akto_mirror.capture.payload.grpc import unwrapped
 from akto_mirror.capture.payload.render import JSON_TYPE, Rendered, Source, render, shorten
 from akto_mirror.outcomes import Format
-from tests.support.bodies import WHOLE
+from tests.support.bodies import ODD, WHOLE
 from tests.support.data import DATA
 from tests.support.grpcframes import decoded, frame
 from tests.support.notes import Note
@@ -231,6 +231,20 @@ def test_every_recorded_body_at_every_limit(content_type: str, data: bytes) -> N
         assert not cut.whole
         if sound:
             accept(cut.text, content_type, kind)
+
+
+# Less than this holds no first token of any format.
+FIRST = 48
+
+
+@pytest.mark.parametrize(("content_type", "data"), ODD, ids=range(len(ODD)))
+def test_odd_bodies_at_every_limit(content_type: str, data: bytes) -> None:
+    """A strict parser of its format accepts each, whole and cut anywhere."""
+    for limit in (*range(FIRST, len(data), 1 + len(data) // 150), len(data)):
+        cut = limit < len(data)
+        found = render(Source(data[:limit], content_type, cut=cut, request_id=b"1"), limit if cut else LIMIT)
+        assert not cut or len(found.text.encode()) <= limit
+        accept(found.text, found.content_type, media.format_of(found.content_type, found.text.encode()))
 
 
 def _is_sound(text: str, content_type: str, kind: Format) -> bool:
