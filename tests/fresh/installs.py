@@ -46,7 +46,7 @@ def each(step: Step, debian: Debian, root: Path) -> None:
         home.clone(root)
         if way == "uv":
             step(home, UV, SECONDS)
-        step(home, f"{line} && {TRIED}", SECONDS)
+        step(home, f"{line} && {TRIED}", SECONDS, quiet=True)
 
 
 def service(step: Step, debian: Debian, root: Path) -> None:

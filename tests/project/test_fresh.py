@@ -156,3 +156,13 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pyt
     done = here.execute("sleep 60 & sleep 60; true", 1, user="daemon")
     assert done.code == -1
     assert done.seconds < 30
+
+
+def test_a_warning_in_the_first_output_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the demo and of each way to install."""
+    done = debian.Done(0, "Collecting httpx\n  DEPRECATION: Legacy editable install\n", 1.0)
+    monkeypatch.setattr(debian.Debian, "execute", lambda *_, **__: done)
+    here = debian.Debian(Path("/"), Path("/"), {})
+    assert fresh.step(here, "pip install .", 1) == done
+    with pytest.raises(fresh.FailedError, match=r"pip install \. complains: .*DEPRECATION"):
+        fresh.step(here, "pip install .", 1, quiet=True)
