@@ -117,7 +117,8 @@ def run(
                 akto.change(draw)
                 began = time.monotonic()
                 clients.port = proxy.port
-                time.sleep(draw.uniform(0.05, longest_s))  # The moment is what is random here, no synchronisation.
+                # The moment is what is random here, no synchronisation; what a busy machine takes comes on top.
+                time.sleep(draw.uniform(0.05, longest_s) + stalls.before(time.monotonic()))
                 killed = time.monotonic()
                 proxy.kill()
                 due = killed - GRACE_S - stalls.before(killed)
