@@ -54,6 +54,6 @@ def service(step: Step, debian: Debian, root: Path) -> None:
     clone = f"{HOME}/akto-mirror"
     for command in commands((root / UNIT).read_text()):
         if not command.startswith("systemctl"):
-            step(debian, command.replace("PATH_OF_THE_CLONE", clone), SECONDS, user="root")
+            step(debian, command.replace("PATH_OF_THE_CLONE", clone), SECONDS, user="root", quiet=True)
     step(debian, f"cp {UNIT} /etc/systemd/system/ && systemd-analyze verify {UNIT.name}", SECONDS, user="root")
     step(debian, f"/opt/akto-mirror/bin/python -m tests.fresh.service {UNIT}", SECONDS, user="root")
