@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 from mitmproxy import http
@@ -32,6 +33,17 @@ MAX_METHOD_CHARS = 32
 MAX_PATH_CHARS = 2_048
 
 
+class Heads(NamedTuple):
+    """The headers of both sides, as `headers.header_map` returns them.
+
+    `is_cut` is whether there were more than are looked at.
+    """
+
+    asked: HeaderMap
+    answered: HeaderMap
+    is_cut: bool
+
+
 class Capture:
     """Decides about flows, and makes entries of them.
 
@@ -56,11 +68,11 @@ class Capture:
         response = flow.response
         if response is None:
             return Skip(Reason.NO_RESPONSE)
-        asked, answered = self._headers(flow, response)
-        skip = self._skip(flow, response, asked, answered)
+        heads = self._heads(flow, response)
+        skip = self._skip(flow, response, heads)
         if skip is not None:
             return skip
-        exchange = self._exchange(flow, response, asked, answered)
+        exchange = self._exchange(flow, response, heads)
         if self._sampler is None or self._config.sampling.is_idle:
             return self._make(flow, response, exchange)
         return self._sample(flow, response, exchange, self._sampler)
@@ -78,22 +90,26 @@ class Capture:
         """Return why nothing would be sent of a flow whatever came before it; None if something would be."""
         if flow.response is None:
             return Skip(Reason.NO_RESPONSE)
-        return self._skip(flow, flow.response, *self._headers(flow, flow.response))
+        return self._skip(flow, flow.response, self._heads(flow, flow.response))
 
     def anyway(self, flow: http.HTTPFlow, response: http.Response) -> Captured:
         """Return what is sent of a flow whatever the rules say of it."""
-        return self._make(flow, response, self._exchange(flow, response, *self._headers(flow, response)))
+        return self._make(flow, response, self._exchange(flow, response, self._heads(flow, response)))
 
-    def _headers(self, flow: http.HTTPFlow, response: http.Response) -> tuple[HeaderMap, HeaderMap]:
+    def _heads(self, flow: http.HTTPFlow, response: http.Response) -> Heads:
         if not flow.live:
             hosts.modernize(flow)
         all_cookies = not self._config.worker
-        return (
-            headers.header_map(headers.bounded(flow.request.headers.fields), all_cookies=all_cookies),
-            headers.header_map(headers.bounded(response.headers.fields), all_cookies=all_cookies),
+        asked, answered = flow.request.headers.fields, response.headers.fields
+        asked_kept, answered_kept = headers.bounded(asked), headers.bounded(answered)
+        return Heads(
+            headers.header_map(asked_kept, all_cookies=all_cookies),
+            headers.header_map(answered_kept, all_cookies=all_cookies),
+            asked_kept is not asked or answered_kept is not answered,
         )
 
-    def _skip(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap) -> Skip | None:
+    def _skip(self, flow: http.HTTPFlow, response: http.Response, heads: Heads) -> Skip | None:
+        asked, answered, _ = heads
         skip = self._unwanted(flow, asked)
         if skip is None and not rules.is_websocket(asked.get("upgrade", "")):
             types = asked.get("content-type", ""), answered.get("content-type", "")
@@ -165,20 +181,19 @@ class Capture:
         if look is not None and look.left_out and not worker:
             made = msgspec.structs.replace(draft.entry, akto_mirror_left_out=str(look.left_out))
             draft = draft._replace(entry=made)
-        captured = encoding.fit(draft, worker=worker, is_cut=_is_cut(flow.request, response))
+        captured = encoding.fit(draft, worker=worker, is_cut=exchange.is_cut)
         return captured if look is None else captured._replace(look=look)
 
-    def _exchange(
-        self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap, answered: HeaderMap
-    ) -> Exchange:
+    def _exchange(self, flow: http.HTTPFlow, response: http.Response, heads: Heads) -> Exchange:
         return Exchange(
-            asked,
-            answered,
+            heads.asked,
+            heads.answered,
             tee.body_of(flow.request, self._config.body_limit),
             self._response_body(flow, response),
-            is_websocket=self._is_websocket(flow, response, asked),
-            host=self._host(flow, asked),
+            is_websocket=self._is_websocket(flow, response, heads.asked),
+            host=self._host(flow, heads.asked),
             time=_when(flow),
+            is_cut=heads.is_cut or len(flow.request.data.path) > encoding.MAX_FIELD,
         )
 
     def _host(self, flow: http.HTTPFlow, asked: HeaderMap) -> str:
@@ -221,12 +236,6 @@ def _path(request: http.Request) -> str:
     return paths.path_of(request.data.path[: encoding.MAX_FIELD], include_query=False)
 
 
-def _is_cut(request: http.Request, response: http.Response) -> bool:
-    """Return whether a path or headers are longer than what is looked at of them."""
-    fields = request.headers.fields, response.headers.fields
-    return len(request.data.path) > encoding.MAX_FIELD or any(headers.bounded(each) is not each for each in fields)
-
-
 def _on_route(flow: http.HTTPFlow, asked: HeaderMap, wanted: tuple[routes.Route, ...]) -> bool:
     host = hosts.asked(flow, asked.get("host", "")) or flow.request.host
     scheme, name = "https" if flow.client_conn.tls else "http", routes.host_name(host)
@@ -250,4 +259,7 @@ def _when(flow: http.HTTPFlow) -> float:
         response.timestamp_start if response else None,
         flow.request.timestamp_start,
     )
-    return next((stamp for stamp in stamps if stamp is not None and math.isfinite(stamp)), time.time())
+    for stamp in stamps:
+        if stamp is not None and math.isfinite(stamp):
+            return stamp
+    return time.time()

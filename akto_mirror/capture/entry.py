@@ -16,12 +16,14 @@ from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.capture.encoding import MAX_FIELD, Draft
 from akto_mirror.capture.headers import HeaderMap, ordered, to_json
 from akto_mirror.capture.payload.events import NO_ID, request_id
-from akto_mirror.capture.redaction import Hiding
+from akto_mirror.capture.redaction import Hiding, Redaction
 from akto_mirror.capture.sides import Side
-from akto_mirror.outcomes import Repair, Secret
+from akto_mirror.outcomes import Repair
 
 # What stands for a method of no characters, which HTTP/2 can send and Akto's service cannot take.
 NO_METHOD = "OTHER"
+
+NOTHING_HIDDEN = Hiding(Redaction())
 
 # Characters of an IPv6 address with an IPv4 one in it.
 LONGEST_ADDRESS = 45
@@ -38,6 +40,7 @@ class Exchange(NamedTuple):
         is_websocket: the request asks for a WebSocket; payloads are empty then.
         host: the host to report; empty leaves the headers as they are.
         time: when the exchange took place, in epoch seconds.
+        is_cut: its path or headers are longer than what is looked at of them.
         sides: what `sides_of` returns, if it was called before.
     """
 
@@ -48,13 +51,14 @@ class Exchange(NamedTuple):
     is_websocket: bool
     host: str
     time: float
+    is_cut: bool = False
     sides: tuple[Side, Side] | None = None
 
 
 def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, exchange: Exchange) -> Draft:
     """Make the entry of a flow and its response."""
     request = flow.request
-    hiding = Hiding(config.redaction)
+    hiding = Hiding(config.redaction) if config.redaction else NOTHING_HIDDEN
     asked, answered = exchange.sides or sides_of(exchange, config, response.status_code)
     request_headers = _with_host(_without_ignore(asked.headers, config), exchange.host)
     types = (asked.payload.content_type, answered.payload.content_type)
@@ -77,12 +81,14 @@ def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, e
         tag=config.tag,
         direction=config.direction or msgspec.UNSET,
     )
-    repairs = (*_repairs("request", asked), *_repairs("response", answered))
-    return Draft(entry, types, repairs, tuple(Secret(*key, count) for key, count in hiding.counts.items()))
+    return Draft(entry, types, _repairs(asked, answered), hiding.secrets)
 
 
-def _repairs(side: str, made: Side) -> list[Repair]:
-    return [Repair(side, kind) for kind in made.payload.repaired]
+def _repairs(asked: Side, answered: Side) -> tuple[Repair, ...]:
+    if not (asked.payload.repaired or answered.payload.repaired):
+        return ()
+    sides = (("request", asked), ("response", answered))
+    return tuple(Repair(name, kind) for name, side in sides for kind in side.payload.repaired)
 
 
 def sides_of(exchange: Exchange, config: CaptureConfig, status: int) -> tuple[Side, Side]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 
 import msgspec
 
-HeaderFields = Iterable[tuple[bytes, bytes]]
+HeaderFields = Sequence[tuple[bytes, bytes]]
 HeaderMap = dict[str, str]
 
 # The most characters of both header fields. Cloudflare, before the Worker, takes 128 KB of request headers and as much
@@ -20,7 +20,9 @@ MAX_HEADERS = 256 * 1024
 MAX_HEADER_FIELDS = 2_000
 MAX_HEADER_BYTES = MAX_HEADERS // 2
 
-# Names up to this many bytes are remembered, which bounds what untrusted clients can make the memory hold.
+# Heads of up to this many headers, with names of up to this many bytes each, have their order remembered, which bounds
+# what untrusted clients can make the memory hold.
+FEW = 40
 SHORT = 64
 
 _encoder = msgspec.json.Encoder()
@@ -48,10 +50,14 @@ def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
     `set-cookie` only the last is kept unless `all_cookies`; then those of `cookie` are joined as RFC 9113, section
     8.2.3, puts together again what HTTP/2 clients send in pieces.
     """
+    names = tuple([name for name, _ in fields])
+    order = _known_order(names) if len(names) <= FEW and max(map(len, names), default=0) <= SHORT else None
+    if order is not None:
+        return {name: fields[place][1].decode("utf-8", "replace") for name, place in order}
     single: HeaderMap = {}
     several: dict[str, list[str]] = {}
     for raw_name, raw_value in fields:
-        name = _short_name(raw_name) if len(raw_name) <= SHORT else _lower(raw_name)
+        name = _lower(raw_name)
         value = raw_value.decode("utf-8", "replace")
         if name in single and (all_cookies or name != "set-cookie"):
             several.setdefault(name, [single[name]]).append(value)
@@ -64,18 +70,26 @@ def header_map(fields: HeaderFields, *, all_cookies: bool) -> HeaderMap:
 
 def ordered(headers: HeaderMap) -> HeaderMap:
     """Sort headers as JavaScript lists an object's keys."""
-    names = sorted(headers)
+    return {name: headers[name] for name in _in_order(headers)}
+
+
+def _in_order(given: Iterable[str]) -> list[str]:
+    names = sorted(given)
     first = bisect_left(names, "0")
     if first < len(names) and names[first] < ":":
         names.sort(key=_order)
-    return {name: headers[name] for name in names}
+    return names
+
+
+@lru_cache(maxsize=512)
+def _known_order(names: tuple[bytes, ...]) -> tuple[tuple[str, int], ...] | None:
+    """Return names as a header map orders them, each with its place in the head; None if one stands there twice."""
+    places = {_lower(name): place for place, name in enumerate(names)}
+    return tuple((name, places[name]) for name in _in_order(places)) if len(places) == len(names) else None
 
 
 def _lower(raw: bytes) -> str:
     return raw.decode("utf-8", "replace").lower()
-
-
-_short_name = lru_cache(maxsize=4096)(_lower)
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -100,7 +100,10 @@ class LingeringStream(HttpStream):
         # Called for each event: a generator of its own would cost each command another step.
         if isinstance(event, events.Wakeup):
             return self._give_up()
-        return _nothing() if _is_hollow(event) else super()._handle_event(event)
+        if isinstance(event, RequestData) and not event.data:
+            # An empty frame within a body, which mitmproxy would turn into the last chunk of HTTP/1.
+            return _nothing()
+        return super()._handle_event(event)  # type: ignore[no-any-return] # As mitmproxy declares it.
 
     def start_request_stream(self) -> CommandGenerator[None]:
         """Pass the request on from now on, or from the first byte of its body."""
@@ -144,7 +147,8 @@ class LingeringStream(HttpStream):
         """Read on whatever client and target take, once the answer comes before its request has ended."""
         if self._is_uploading and self._slack is not None and self._client_speaks_http1:
             self._slack.loosen()
-        yield from super().state_wait_for_response_headers(event)
+        passed: CommandGenerator[None] = super().state_wait_for_response_headers(event)
+        return passed
 
     def state_stream_request_body(self, event: events.Event) -> CommandGenerator[None]:
         """Pass the request on."""
@@ -174,7 +178,11 @@ class LingeringStream(HttpStream):
 
     def send_response(self, already_streamed: bool = False) -> CommandGenerator[None]:
         """Send the answer; to a client of HTTP/1 with its end, which mitmproxy sends only after the request's."""
-        yield from super().send_response(already_streamed)
+        sent = super().send_response(already_streamed)
+        return self._sent_early(sent) if self._uploads else sent
+
+    def _sent_early(self, sent: CommandGenerator[None]) -> CommandGenerator[None]:
+        yield from sent
         if not self._is_uploading or self.server_state != self.state_done:
             return
         if self._client_speaks_http1:
@@ -190,9 +198,8 @@ class LingeringStream(HttpStream):
 
     def flow_done(self) -> CommandGenerator[None]:
         """Finish an exchange of which both sides have ended."""
-        for command in super().flow_done():
-            if not (self._answer_ended and _is_end(command)):
-                yield command
+        done = super().flow_done()
+        return (each for each in done if not _is_end(each)) if self._answer_ended else done
 
     def handle_protocol_error(self, event: events.Event) -> CommandGenerator[None]:
         """Outlast a target that has ended before the request has."""
@@ -291,11 +298,6 @@ class LingeringStream(HttpStream):
     @property
     def _client_speaks_http1(self) -> bool:
         return not (self.flow.request.is_http2 or self.flow.request.is_http3)
-
-
-def _is_hollow(event: events.Event) -> bool:
-    """Return whether this is an empty frame within a body, which mitmproxy would turn into the last chunk of HTTP/1."""
-    return isinstance(event, RequestData) and not event.data
 
 
 def _nothing() -> CommandGenerator[None]:

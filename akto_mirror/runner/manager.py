@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from itertools import islice
@@ -36,11 +36,13 @@ class Step(NamedTuple):
         place: its index in the chain.
         addon: the addon.
         hook: what to call; None if the addon is to be asked at each event.
+        lane: a shorter way to ask it; None if there is none.
     """
 
     place: int
     addon: object
     hook: Callable[..., object] | None
+    lane: Lane | None = None
 
 
 # Hooks of a family, each with the child's index, which for the addon itself is -1.
@@ -71,6 +73,32 @@ class Family(NamedTuple):
             found = [(place, hook) for place, hook in asked if hook]
             self.hooks[name] = tuple(found) if all(callable(hook) for _, hook in found) else None
         return self.hooks[name]
+
+
+class Lane(NamedTuple):
+    """The way from an addon of mitmproxy's, by way of a script that holds nothing else, to a family of ours.
+
+    Attributes:
+        steps: each one on the way with the only addon that it held, and the script's names if it is one.
+        family: where the way ends.
+        calls: what to call there.
+    """
+
+    steps: tuple[tuple[Any, object, dict[str, object] | None], ...]
+    family: Family
+    calls: Calls
+
+    def held(self, name: str) -> list[list[object]] | None:
+        """Return what each on the way holds now; None if the way has changed, or a script listens itself."""
+        lists = []
+        for holder, below, names in self.steps:
+            children = getattr(holder, "addons", None)
+            if type(children) is not list or len(children) != 1 or children[0] is not below:
+                return None
+            if names is not None and (name in names or "__getattr__" in names):
+                return None
+            lists.append(children)
+        return lists if self.family.is_as_asked() else None
 
 
 class Plan(NamedTuple):
@@ -139,14 +167,11 @@ class TableManager(addonmanager.AddonManager):
         plans, planned = self._plans, self._planned
         arguments, steps = plans.get(type(event)) or self._plan(type(event))
         values = event.args() if arguments is None else [getattr(event, name) for name in arguments]
-        for place, addon, hook in steps:
+        for place, addon, hook, lane in steps:
             try:
-                if hook is None:
-                    await self._invoke(addon, event.name, values)
-                else:
-                    result = hook(*values)
-                    if result is not None and inspect.isawaitable(result):
-                        await result
+                result = hook(*values) if hook else self._ask(addon, lane, event.name, values)
+                if result is not None and inspect.isawaitable(result):
+                    await result
             except exceptions.AddonHalt:
                 return None
             except exceptions.OptionsError:
@@ -159,10 +184,22 @@ class TableManager(addonmanager.AddonManager):
 
     async def invoke_addon(self, addon: object, event: hooks.Hook) -> None:
         """Call the hooks of an event in one addon and its children, each asked when its turn comes."""
-        await self._invoke(addon, event.name, event.args())
+        await self._invoke([iter((addon,))], event.name, event.args())
 
-    async def _invoke(self, addon: object, name: str, values: Sequence[object]) -> None:
-        rows: list[Iterator[object]] = [iter((addon,))]
+    def _ask(self, addon: object, lane: Lane | None, name: str, values: Sequence[object]) -> Awaitable[None] | None:
+        """Return what calls the hooks of an addon and its children; None if it is certain that there are none."""
+        lists = lane.held(name) if lane else None
+        if lane is None or lists is None:
+            return self._invoke([iter((addon,))], name, values)
+        return self._take(lane, lists, name, values) if lane.calls else None
+
+    async def _take(self, lane: Lane, lists: list[list[object]], name: str, values: Sequence[object]) -> None:
+        """Call the hooks at the end of a lane, and ask the rest of all that was on it once something has changed."""
+        rest = await self._invoke_family(lane.family, lane.calls, values)
+        if rest is not None:
+            await self._invoke([*(islice(iter(each), 1, None) for each in lists), rest], name, values)
+
+    async def _invoke(self, rows: list[Iterator[object]], name: str, values: Sequence[object]) -> None:
         while rows:
             for each in rows[-1]:
                 if _is_ours(type(each)) and (family := self._family(each)) and (calls := family.of(name)) is not None:
@@ -215,15 +252,30 @@ class TableManager(addonmanager.AddonManager):
     def _steps(self, kind: type[hooks.Hook]) -> Iterator[Step]:
         for place, addon in enumerate(self.chain):
             if not _is_fixed(addon):
-                yield Step(place, addon, None)
+                yield Step(place, addon, None, self._lane(addon, kind.name))
             elif hook := getattr(addon, kind.name, None):
                 yield Step(place, addon, hook if callable(hook) else None)
+
+    def _lane(self, addon: object, name: str) -> Lane | None:
+        steps: list[tuple[Any, object, dict[str, object] | None]] = []
+        while not _is_ours(type(addon)):
+            children = getattr(addon, "addons", None)
+            is_script = type(addon) is ModuleType
+            if not is_script and (not _is_bundled(addon) or getattr(addon, name, None)):
+                return None
+            if type(children) is not list or len(children) != 1 or len(steps) >= DEEPEST:
+                return None
+            steps.append((addon, children[0], vars(addon) if is_script else None))
+            addon = children[0]
+        family = self._family(addon)
+        calls = family.of(name) if family else None
+        return None if family is None or calls is None else Lane(tuple(steps), family, calls)
 
     async def _walk(self, rest: Iterator[object], event: hooks.Hook) -> None:
         """Go through the rest of the chain as mitmproxy does, after it has changed under way."""
         for addon in rest:
             try:
-                await self._invoke(addon, event.name, event.args())
+                await self._invoke([iter((addon,))], event.name, event.args())
             except exceptions.AddonHalt:
                 return
             except exceptions.OptionsError:
@@ -233,7 +285,11 @@ class TableManager(addonmanager.AddonManager):
 
 
 def _is_fixed(addon: object) -> bool:
-    return (_is_ours(type(addon)) or type(addon).__module__.startswith(BUNDLED)) and not hasattr(addon, "addons")
+    return (_is_ours(type(addon)) or _is_bundled(addon)) and not hasattr(addon, "addons")
+
+
+def _is_bundled(addon: object) -> bool:
+    return type(addon).__module__.startswith(BUNDLED)
 
 
 def _is_leaf(addon: object) -> bool:
@@ -267,7 +323,7 @@ def _log(error: Exception, *, asked: bool) -> None:
     whole = error.__traceback__
     trace = addonmanager.cut_traceback(whole, "invoke_addon_sync")
     if asked or trace is not whole:
-        for name in ("_invoke", "_invoke_family"):
+        for name in ("_take", "_invoke", "_invoke_family"):
             trace = addonmanager.cut_traceback(trace, name)
     else:
         trace = (whole.tb_next if whole else None) or whole

@@ -6,8 +6,6 @@ and values at the leaves, and write only what changed. Where a text can be read 
 less.
 """
 
-from collections.abc import Mapping
-
 from akto_mirror.capture.redaction.hiding import Hiding, Redaction
 
 __all__ = ["Hiding", "Redaction", "headers", "path", "payload"]
@@ -20,10 +18,10 @@ def path(target: str, redaction: Redaction) -> str:
     return Hiding(redaction).path(target)
 
 
-def headers(values: Mapping[str, str], redaction: Redaction) -> dict[str, str]:
+def headers(values: dict[str, str], redaction: Redaction) -> dict[str, str]:
     """Hide in headers."""
     if not redaction:
-        return dict(values)
+        return values
     return Hiding(redaction).headers(values)
 
 

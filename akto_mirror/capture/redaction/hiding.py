@@ -15,6 +15,7 @@ from akto_mirror.capture.redaction.look import DEEPEST, Hidden, Look, is_masked,
 from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.names import Names
 from akto_mirror.capture.redaction.rules.values import TooManyError, Values, rules
+from akto_mirror.outcomes import Secret
 
 # What keeps browsers from running JSON, and marks of encodings, before the first character that counts.
 BEFORE = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf|\x1e|\)\]\}'?,?\s|while ?\(1\);|for ?\(;;\);)*")
@@ -103,6 +104,12 @@ class Hiding:
         """What was hidden, as `Hidden.counts` has it."""
         return self._hidden.counts
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What was hidden, for the counts of all entries."""
+        counts = self._hidden.counts
+        return tuple(Secret(*key, count) for key, count in counts.items()) if counts else ()
+
     def path(self, target: str) -> str:
         """Hide parameters in a path that may have its query string, and values anywhere in it."""
         if not self._reads:
@@ -148,8 +155,10 @@ class Hiding:
             return look.inner(part)
         return b";".join(pairs.pair(piece, look) for piece in part.split(b";"))
 
-    def headers(self, values: Mapping[str, str]) -> dict[str, str]:
+    def headers(self, values: dict[str, str]) -> dict[str, str]:
         """Hide the values of headers by their names, and what has to be hidden in the others; names are lower-case."""
+        if not self._redaction:
+            return values
         try:
             return self._headers(values)
         except Exception:  # noqa: BLE001 - whatever it is, headers must not be shipped unread

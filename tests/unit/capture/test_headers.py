@@ -14,7 +14,7 @@ from tests.support.flows import Fields
 
 def names(fields: Fields, *, all_cookies: bool = False) -> list[str]:
     """Return the header names in the order of the JSON text that is shipped."""
-    return list(json.loads(to_json(header_map(fields, all_cookies=all_cookies))))
+    return list(json.loads(to_json(header_map(list(fields), all_cookies=all_cookies))))
 
 
 class TestHeaders:

@@ -30,9 +30,19 @@ def addon_specs(draw: st.DrawFn, number: int) -> Spec:
 
 
 @st.composite
+def scripts(draw: st.DrawFn) -> list[Spec]:
+    """Draw a script of ours, and what mitmproxy holds it by."""
+    kinds = ("bundled list", "bundled fresh list", "module", "ours list", "ours", "ours")
+    some: st.SearchStrategy[dict[str, Hook]] = st.just({}) | st.dictionaries(events, hook_specs, max_size=2)
+    parents = (None, 0, 1, 2, 3, 3)
+    return [Spec(kind, draw(some), parent, is_there=True) for kind, parent in zip(kinds, parents, strict=True)]
+
+
+@st.composite
 def stories(draw: st.DrawFn) -> Story:
     """Draw addons, and what happens to them."""
-    addons = [draw(addon_specs(number)) for number in range(draw(st.integers(1, 8)))]
+    addons = draw(st.just([]) | scripts())
+    addons += [draw(addon_specs(number)) for number in range(len(addons), len(addons) + draw(st.integers(1, 8)))]
     steps = draw(st.lists(events.filter(lambda name: name != "load") | acts, max_size=10))
     return Story(addons, [*steps, "request", "request", "running"])
 
@@ -135,6 +145,31 @@ ENDED_WITHIN_A_FAMILY = Story(
     ],
     ["request"],
 )
+A_SCRIPT = [
+    addon("bundled list"),
+    addon("bundled fresh list", 0),
+    addon("module", 1),
+    addon("ours list", 2, update=CALLED),
+    addon("ours", 3, request=Hook("returns", Act("set a hook", 2, form="raises"))),
+    addon("ours", 3, request=Hook("awaits")),
+]
+A_SCRIPT_THAT_CHANGES = Story(A_SCRIPT, ["request", "request", Act("take a hook", 2), "request"])
+SCRIPTS_THAT_COME = Story(
+    [
+        *A_SCRIPT,
+        *(Spec("bare", {"request": CALLED}, None, is_there=False) for _ in range(4)),
+        addon("ours", 3, request=Hook("returns", Act("register below", 6, 0))),
+        addon("ours", 3, request=Hook("returns", Act("register below", 7, 3))),
+        addon("ours", 3, request=Hook("awaits", Act("register below", 8, 2))),
+        addon("ours", 3, request=Hook("raises", Act("register below", 9, 1))),
+        addon("ours", 3, request=CALLED),
+    ],
+    ["request", "request"],
+)
+A_SCRIPT_THAT_CANNOT_BE_CALLED = Story(
+    [*A_SCRIPT, addon("ours", 3, request=Hook("is a text"))],
+    ["request", Act("set a hook", 2, form="is a text"), "request"],
+)
 REPLACED_ON_MITMPROXYS_OWN = Story(
     [addon("bundled"), addon("bundled", request=CALLED)],
     ["request", Act("replace a hook of its class", 0, form="raises"), "request"],
@@ -155,6 +190,9 @@ REPLACED_ON_MITMPROXYS_OWN = Story(
 @example(CHANGED_WITHIN_A_FAMILY)
 @example(JOINED_BY_A_STRANGER)
 @example(ENDED_WITHIN_A_FAMILY)
+@example(A_SCRIPT_THAT_CHANGES)
+@example(SCRIPTS_THAT_COME)
+@example(A_SCRIPT_THAT_CANNOT_BE_CALLED)
 @example(CHILDREN_BEFORE_SIBLINGS)
 def test_any_story_is_the_same_under_both_managers(story: Story) -> None:
     """Calls, their order, what they are given, the log, what is raised, and what is left in the chain."""

@@ -38,7 +38,7 @@ FORMS = (
 
 # What an addon is: one that comes with mitmproxy or is ours, with children or not, or one of a script; by how it holds
 # children.
-FIXED = ("bundled", "bundled list", "ours", "ours list")
+FIXED = ("bundled", "bundled list", "bundled fresh list", "ours", "ours list")
 KINDS = (*FIXED, "bare", "module", "list", "fresh list", "tuple", "broken")
 
 ACTS = (
@@ -222,7 +222,7 @@ class World:
         content: dict[str, Any] = {"name": f"addon {number}", "held": held}
         if spec.kind in ("bundled", "ours", "bare"):
             content["held"] = None
-        elif spec.kind == "fresh list":
+        elif spec.kind.endswith("fresh list"):
             content["addons"] = property(lambda addon: list(addon.held))
         elif spec.kind == "tuple":
             content["addons"] = property(lambda addon: tuple(addon.held))
