@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from akto_mirror.delivery.spool import journal
-from tests.support.environment import strip
+from tests.support.environment import strip, trust_few
 from tests.support.proxy import under_run
 
 # The same examples in each run, unless EXPLORE asks for new ones; a busy machine fails no test.
@@ -24,6 +24,7 @@ settings.load_profile("ours")
 
 # Early, because fixtures of modules start processes too.
 strip()
+trust_few()
 
 
 @pytest.fixture(autouse=True)

@@ -27,10 +27,9 @@ def expected(status: int) -> Kind:
     return Kind.AUTH if status in AUTH else Kind.SETUP
 
 
-@pytest.mark.parametrize("status", range(100, 600))
-def test_every_status(status: int) -> None:
+def test_every_status() -> None:
     """Line 4: each status from 100 to 599 has the meaning that the contract gives it."""
-    assert of_status(status).kind is expected(status)
+    assert [status for status in range(100, 600) if of_status(status).kind is not expected(status)] == []
 
 
 def test_no_answer_is_transient() -> None:

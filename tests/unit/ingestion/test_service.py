@@ -203,11 +203,11 @@ def test_mandatory_fields_must_be_there(post: Post, name: str, value: object) ->
     assert name in answer.json()["actionErrors"][0]
 
 
-@pytest.mark.parametrize("name", sorted(intake.FIELDS))
 @pytest.mark.parametrize("value", [1, 1.5, True, [], {}])
-def test_values_must_be_strings(post: Post, name: str, value: object) -> None:
+def test_values_must_be_strings(post: Post, value: object) -> None:
     """A field that Akto knows holds a string or is absent."""
-    assert post({"batchData": [entry(**{name: value})]}).status_code == 422
+    answers = {name: post({"batchData": [entry(**{name: value})]}).status_code for name in intake.FIELDS}
+    assert answers == dict.fromkeys(intake.FIELDS, 422)
 
 
 @pytest.mark.parametrize(("source", "status"), [("MIRRORING", 200), (None, 200), ("mirroring", 422), ("", 422)])

@@ -177,7 +177,7 @@ REPLACED_ON_MITMPROXYS_OWN = Story(
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(stories())
 @example(ADDED_ON_THE_WAY)
 @example(REMOVED_WHILE_AWAITED)

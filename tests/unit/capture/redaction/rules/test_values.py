@@ -48,7 +48,7 @@ def test_keys(kind: str, key: str, around: str) -> None:
     assert kinds(around.format(key)) == [kind]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.sampled_from(COMMON), st.data())
 def test_every_rule_finds_what_it_describes(rule: Rule, data: st.DataObject) -> None:
     """Also in a line of a file that stands in a string of JSON."""
