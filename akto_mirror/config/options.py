@@ -16,12 +16,19 @@ from akto_mirror.config import kafka, option_values
 from akto_mirror.config import redaction as redaction_options
 from akto_mirror.config.declarations import OPTIONS, ConfigError
 from akto_mirror.config.option import Option
-from akto_mirror.config.screen import ScreenConfig
 from akto_mirror.delivery import Destination, Durability, Limits, Policy, SinkConfig, SpoolPlan
 from akto_mirror.outcomes import Mark
 
 REDACTS = ("akto_redact_fields", "akto_redact_headers", "akto_redact_values")
 WORKER_TAG = '{\n  "service": "cloudflare"\n}'
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenConfig:
+    """What is shown, and where metrics are served: host and port, or None."""
+
+    mark: Mark = Mark.AUTO
+    metrics: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

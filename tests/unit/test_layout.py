@@ -42,53 +42,24 @@ def test_no_test_file_is_imported() -> None:
 # Modules without a unit file of their own, below the test file that covers them and the reason for it. A new module
 # gets its own file.
 TABLE = """
-unit/addon/test_mirroring.py: thin edges that share a session; what they do shows when mitmproxy calls all of them
-    addon.host_header addon.session addon.streaming
-unit/addon/test_commands.py: it only counts what the commands put on the screen
-    addon.screen
-e2e/test_metrics.py: thin edge to the server of metrics, which has unit tests; ports need a running proxy
-    addon.metrics
-e2e/test_reload.py: it hands a session to a script that mitmproxy has loaded again
-    addon.handover
-unit/capture/test_kinds.py: the room's one door, tried with an exchange of every kind
-    capture.capture
-unit/config/test_options.py: declarations and frozen values without a decision
-    capture.config config.capture_declarations config.option
-unit/capture/redaction/rules/test_values.py: a table, each row of which is tried by the search that uses it
-    capture.redaction.rules.known
+unit/addon/test_mirror.py: what the parts share; what it does shows when mitmproxy calls them
+    addon.session
+unit/config/test_options.py: frozen values without a decision
+    capture.config config.option
 unit/cli/test_program.py: thin edges, arguments only; their commands are tested in e2e/test_doctor.py and test_replay.py
     cli.doctor cli.replay
-unit/cli/test_inventory.py: the other half of the command, which comes late so that help comes at once
-    cli.inventory_report
-unit/telemetry/test_marks.py: frozen values without a decision
-    config.screen
-unit/telemetry/test_outcomes.py: each of its losses is seen by what is shown of the entries
-    delivery.store
+unit/cli/test_inventory_report.py: the arguments of a command that comes late so that help comes at once
+    cli.inventory
 unit/delivery/test_shipper.py: parts of the one machine, whose order of steps is what matters
-    delivery.policy delivery.sender delivery.sinks.base delivery.waiting
+    delivery.policy delivery.waiting
 unit/delivery/sinks/test_http.py: the client's sockets, which need a server
     delivery.sinks.transport
-e2e/test_demo.py: thin edge around processes
-    cli.demo demo.demo demo.proxy demo.script sample_api
+e2e/test_demo.py: thin edges around processes
+    cli.demo demo.proxy demo.script
 unit/ingestion/test_service.py: handlers of one server, asked over HTTP
-    background_server ingestion.access ingestion.arrivals ingestion.handlers ingestion.intake
-    ingestion.page_handlers
-unit/ingestion/test_inventory.py: what it counts in, and how that is listed
-    ingestion.entries.endpoints ingestion.views
-unit/ingestion/openapi/test_document.py: schemas are judged by a validator, in a whole document
-    ingestion.openapi.schemas
-unit/ingestion/openapi/test_compare.py: what two documents are compared by
-    ingestion.openapi.operations
+    ingestion.handlers ingestion.page_handlers
 e2e/test_replay.py: thin edge between files and a server, which are real there
     replay.shipping
-e2e/test_replay_recordings.py: it reads recordings that real programs have made
-    replay.reader
-unit/replay/test_recording.py: what a record is made into, with recordings of all makers
-    replay.entries replay.har.attachments
-unit/replay/har/test_flows.py: bodies as each maker writes them, in entries of its files
-    replay.har.bodies
-unit/telemetry/test_server.py: frozen values without a decision
-    telemetry.observation
 """
 TESTED_BY = {file: names.split() for file, names in re.findall(r"^(\S+): .+\n((?: .*\n)+)", TABLE, re.MULTILINE)}
 

@@ -1,0 +1,41 @@
+"""The server of metrics begins, moves and ends with its option."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx
+import pytest
+from mitmproxy import exceptions
+
+from akto_mirror.addon.metrics import Metrics
+from tests.support.flows import flow
+from tests.support.harness import Harness, mirroring
+
+
+def address(mirror: Harness) -> str:
+    """Return where metrics are served; empty if nowhere."""
+    part = next(part for part in mirror.addon.addons if isinstance(part, Metrics))
+    return f"http://127.0.0.1:{part._server.port}/metrics" if part._server else ""
+
+
+def test_it_follows_its_option() -> None:
+    """It shows this addon's counts, and another value ends it."""
+    with mirroring(metrics="127.0.0.1:0") as mirror:
+        mirror.pass_on(flow())
+        old = address(mirror)
+        assert "akto_mirror_entries_captured_total 1.0" in httpx.get(old, trust_env=False).text
+        mirror.configure(metrics="")
+        assert address(mirror) == ""
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(old, trust_env=False)
+
+
+def test_an_address_that_is_taken_leaves_the_old_one_in_force() -> None:
+    """The error names the option and the value."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, mirroring(metrics="127.0.0.1:0") as mirror:
+        old, port = address(mirror), taken.getsockname()[1]
+        with pytest.raises(exceptions.OptionsError, match=rf"akto_metrics=127\.0\.0\.1:{port}: .* in use"):
+            mirror.configure(metrics=f"127.0.0.1:{port}")
+        assert address(mirror) == old
+        assert httpx.get(old, trust_env=False).status_code == 200

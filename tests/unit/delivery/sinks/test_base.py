@@ -1,0 +1,45 @@
+"""What an answer says of each entry of a batch."""
+
+from __future__ import annotations
+
+import pytest
+
+from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.symptoms import Cause, Kind
+
+DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict"),
+    [
+        (SendResult(200), DELIVERED),
+        (SendResult(422), REFUSED),
+        (SendResult(413), TOO_LARGE),
+        (SendResult(None, cause=Cause.TOO_LARGE), TOO_LARGE),
+        (SendResult(401), UNKNOWN),
+        (SendResult(503), UNKNOWN),
+        (SendResult(None, "no route"), UNKNOWN),
+    ],
+)
+def test_entries_share_what_an_answer_says(result: SendResult, verdict: EntryVerdict) -> None:
+    """Of a destination that judges the batch as a whole."""
+    assert result.verdicts_of(2) == (verdict, verdict)
+    assert (result.kind is Kind.SHIPPED) is (verdict is DELIVERED)
+
+
+def test_a_destination_may_judge_each() -> None:
+    """One that was refused is to blame, whatever the status."""
+    result = SendResult(200, verdicts=(DELIVERED, REFUSED))
+    assert result.verdicts_of(2) == (DELIVERED, REFUSED)
+    assert result.blames_entries
+    assert not SendResult(200, verdicts=(DELIVERED, UNKNOWN)).blames_entries
+
+
+def test_texts_name_cause_and_remedy() -> None:
+    """A dead letter gets the cause, the log the remedy as well; without an answer, the error is all there is."""
+    refused = SendResult(422, "bad entry")
+    assert refused.reason == f"422 bad entry ({refused.why.sentence})"
+    assert refused.explained == f"answer 422 bad entry; {refused.why.sentence}: {refused.why.remedy}"
+    assert SendResult(None, "no route").reason == "no route"
+    assert SendResult(200, "{}").answer == "200 {}"
