@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from mitmproxy import exceptions
 
-from akto_mirror.addon import dead_letter_commands
 from akto_mirror.config import options
 from akto_mirror.delivery.policy import SpoolPlan
-from akto_mirror.delivery.spool import schema
+from akto_mirror.delivery.spool import schema, view
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.outcomes import Rejected
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
@@ -87,7 +86,7 @@ def test_list_beside_a_writer(running: Harness, folder: Path) -> None:
 
 def test_a_slow_disk_does_not_hold_the_loop(running: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Line 6: where the disk takes long, the answer is an error after a moment, and the proxy goes on."""
-    monkeypatch.setattr(dead_letter_commands, "newest_dead", lambda *_: time.sleep(60))
+    monkeypatch.setattr(view, "newest_dead", lambda *_: time.sleep(60))
     began = time.monotonic()
     with pytest.raises(exceptions.CommandError, match="the disk is slow"):
         call(running, "akto.dead")
