@@ -128,8 +128,7 @@ def run(
         akto.work()
         with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options):
             # A batch of the last one killed is free when its lease of 30 s is over.
-            wait_for(lambda: owed <= set(akto.taken) or not waiting(folder), 90)
-            wait_for(lambda: not waiting(folder), 90)
+            wait_for(lambda: not waiting(folder), 180)
         taken = akto.taken
     return Verdict(
         kills=kills,

@@ -178,7 +178,7 @@ def values(
     """Return the values in the topic, once there are at least this many; properties are the consumer's.
 
     Raises:
-        AssertionError: there are fewer within the seconds.
+        AssertionError: there are fewer, and none has come for the seconds.
     """
     consumer = Consumer(
         {
@@ -193,19 +193,25 @@ def values(
     found: list[bytes] = []
     at_end = set[int | None]()
 
-    def read() -> bool:
+    def is_next() -> bool:
+        """Read on; returns whether there is one more, or nothing left to wait for."""
         message = consumer.poll(0.1)
         error, partition = (None, None) if message is None else (message.error(), message.partition())
         if message is not None and error is None:
             found.append(message.value() or b"")
             at_end.discard(partition)
-        elif error is not None and error.code() == KafkaError._PARTITION_EOF:
+            return True
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:
             at_end.add(partition)
+        return is_all()
+
+    def is_all() -> bool:
         return len(at_end) == 3 and len(found) >= least
 
     consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in range(3)])
     try:
-        wait_for(read, seconds)
+        while not is_all():
+            wait_for(is_next, seconds)
     finally:
         consumer.close()
     return found
