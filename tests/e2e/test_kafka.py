@@ -268,12 +268,16 @@ def test_workers_share_a_topic(cluster: MockCluster) -> None:
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_a_proxy_that_is_killed_between_a_record_and_its_report(tmp_path: Path) -> None:
-    """`kill -9` while the broker has a batch and the proxy waits for its word: this batch arrives twice, no other."""
+    """`kill -9` while the broker has a batch and the proxy waits for its word; another one has the same spool.
+
+    The other proxy leaves everything alone while the first one lives, and delivers all of it then. This batch arrives
+    twice, no other one does, and a metric says so.
+    """
     paths = [f"/{number}" for number in range(3 * BATCH)]
     with Door() as door, Broker(advertised=f"localhost:{door.port}") as broker, Api() as api:
         door.broker = broker.port
         broker.create()
-        brokers = (f"localhost:{door.port}",)
+        brokers, mode = (f"localhost:{door.port}",), f"reverse:http://127.0.0.1:{api.port}"
         options = {
             "akto_url": f"kafka://{brokers[0]}",
             "akto_durability": "disk",
@@ -284,15 +288,16 @@ def test_a_proxy_that_is_killed_between_a_record_and_its_report(tmp_path: Path) 
             "akto_metrics": "127.0.0.1:0",
         }
         door.hold()
-        with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
-            for path in paths:
-                assert httpx.get(f"{proxy.url}{path}", trust_env=False).status_code == 200
-            wait_for(lambda: on_disk(tmp_path) == len(paths))
-            assert Counter(in_topic(brokers, BATCH)) == Counter(paths[:BATCH])
-            proxy.kill()
-        door.release()
-        with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
-            metrics = proxy.wait_for(r"metrics at (http://127\.0\.0\.1:\d+)/metrics")[1]
+        with running_mitmdump(mode, options=options) as other:
+            metrics = other.wait_for(r"metrics at (http://127\.0\.0\.1:\d+)/metrics")[1]
+            with running_mitmdump(mode, options=options) as proxy:
+                for path in paths:
+                    assert httpx.get(f"{proxy.url}{path}", trust_env=False).status_code == 200
+                wait_for(lambda: on_disk(tmp_path) == len(paths))
+                assert Counter(in_topic(brokers, BATCH)) == Counter(paths[:BATCH])
+                assert samples(metrics)["akto_mirror_entries_recovered_total"] == 0
+                proxy.kill()
+            door.release()
             wait_for(lambda: on_disk(tmp_path) == 0, 90)
             counts = samples(metrics)
         assert Counter(in_topic(brokers, len(paths) + BATCH)) == Counter(paths + paths[:BATCH])
