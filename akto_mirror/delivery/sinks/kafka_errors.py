@@ -54,6 +54,7 @@ _WORDS = (
     ("security.protocol is correctly configured", Cause.KAFKA_WANTS_TLS),
     ("failed to get metadata", Cause.KAFKA_PROTOCOL),
     ("connection closed by peer", Cause.KAFKA_WANTS_TLS),
+    ("connection reset by peer", Cause.KAFKA_WANTS_TLS),
     ("connection refused", Cause.NO_BROKER),
 )
 

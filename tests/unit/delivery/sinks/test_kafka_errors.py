@@ -22,6 +22,7 @@ HANDSHAKE = (
         ("UNKNOWN_TOPIC_OR_PART", "Broker: Unknown topic or partition", Kind.SETUP, "create the topic"),
         ("_SSL", "SSL handshake failed: certificate verify failed", Kind.TRANSIENT, "ssl.ca.location"),
         ("_TRANSPORT", "Disconnected: connection closed by peer (in state UP)", Kind.TRANSIENT, "PROTOCOL"),
+        ("_TRANSPORT", "Disconnected: connection reset by peer (after 30ms in state UP)", Kind.TRANSIENT, "PROTOCOL"),
         ("_TRANSPORT", "Connect to ipv4#127.0.0.1:9092 failed: Connection refused", Kind.TRANSIENT, "start the broker"),
         ("_TRANSPORT", "might be caused by incorrect security.protocol configuration", Kind.TRANSIENT, "PROTOCOL"),
         ("_TRANSPORT", "verify that security.protocol is correctly configured", Kind.TRANSIENT, "PROTOCOL"),
