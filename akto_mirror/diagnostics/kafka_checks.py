@@ -18,7 +18,7 @@ from akto_mirror.delivery.sinks import kafka_config, network_errors
 from akto_mirror.delivery.sinks.kafka import KafkaSink
 from akto_mirror.delivery.sinks.kafka_client import QuietLog
 from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
-from akto_mirror.delivery.sinks.kafka_errors import Problem
+from akto_mirror.delivery.sinks.kafka_errors import ALL_DOWN, Problem
 from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.diagnostics.questions import TEST_HOST, TEST_PATH, test_entry
 from akto_mirror.diagnostics.target import Fault, reason
@@ -38,6 +38,9 @@ SHORTENED = "what the topic refuses is sent without its long payloads"
 
 # Of a step's time-out, what the client gets of it: so that its own error is shown, and not that of the step.
 SHARE = 0.8
+
+# Of that, what it gets to fail for a reason that no further attempt would remove, and the rest.
+SHARES = (SHARE / 8, SHARE * 7 / 8)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class _Talk:
     def __init__(self, target: KafkaTarget) -> None:
         self._target = target
         self._problem = Problem("_TIMED_OUT", "no answer in time")
+        self._is_down = False
         self._cluster: ClusterMetadata | None = None
         self._admin: Any = None
 
@@ -196,13 +200,17 @@ class _Talk:
         config = self._target.config
         properties: dict[str, Any] = {**config.client(), "error_cb": lambda error: self._note(_problem(error))}
         self._admin = AdminClient(properties, logger=QuietLog(self._note))
-        try:
-            self._cluster = self._admin.list_topics(config.topic, timeout=SHARE * self._target.timeout)
-        except KafkaException as error:
-            self._admin.poll(0)
-            self._note(_problem(error.args[0]))
+        for share in SHARES:
+            try:
+                self._cluster = self._admin.list_topics(config.topic, timeout=share * self._target.timeout)
+            except KafkaException as error:
+                self._admin.poll(0)
+                self._note(_problem(error.args[0]))
+            if self._cluster is not None or (self._is_down and self._problem.is_lasting):
+                break
 
     def _note(self, found: Problem) -> None:
+        self._is_down = self._is_down or found.name == ALL_DOWN
         if found.rank > self._problem.rank:
             self._problem = found
 

@@ -117,7 +117,7 @@ def test_a_certificate_that_has_expired_is_named(tmp_path: Path, capsys: pytest.
     identity = make_identity(tmp_path, expired=True)
     with behind(identity) as door:
         sent = sink(door, {}, "security.protocol=ssl", trusting(identity)).produce(ENTRIES, 20)
-        url, tls = f"kafka://localhost:{door.port}", ("--kafka", "security.protocol=ssl", "--timeout", "3")
+        url, tls = f"kafka://localhost:{door.port}", ("--kafka", "security.protocol=ssl", "--timeout", "20")
         assert cli.main(["check", url, *tls, "--kafka", trusting(identity)]) == 1
         assert "✗ TLS              the certificate has expired" in capsys.readouterr().out
         assert cli.main(["check", url, *tls]) == 1

@@ -88,10 +88,15 @@ class Problem:
         return self.name in _UNKNOWN
 
     @property
+    def is_lasting(self) -> bool:
+        """Whether a user has to correct something before another attempt can pass."""
+        return self.cause.kind is not Kind.TRANSIENT or self.name in ("_SSL", "_RESOLVE")
+
+    @property
     def rank(self) -> int:
         """How much the error says: that all brokers are down least, and what a user has to correct most."""
         if not self.name or self.name in _UNSPECIFIC:
             return 0
         if self.name == ALL_DOWN:
             return 1
-        return 2 if self.cause.kind is Kind.TRANSIENT and self.name not in ("_SSL", "_RESOLVE") else 3
+        return 3 if self.is_lasting else 2

@@ -35,6 +35,13 @@ def test_an_error_says_what_to_do(name: str, text: str, kind: Kind, hint: str) -
     assert hint in Problem(name, text).cause.remedy
 
 
+def test_what_lasts_is_not_waited_for() -> None:
+    """A certificate, a login or a topic does not come right by itself, as a broker that starts does."""
+    lasting = ["_SSL", "_RESOLVE", "_AUTHENTICATION", "TOPIC_AUTHORIZATION_FAILED", "UNKNOWN_TOPIC_OR_PART"]
+    assert all(Problem(name).is_lasting for name in lasting)
+    assert not any(Problem(name).is_lasting for name in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT"))
+
+
 def test_the_cause_is_worth_more_than_the_symptom() -> None:
     """A wrong password ends connections, which ends brokers, which ends a deadline."""
     names = ["", "_PURGE_QUEUE", "_ALL_BROKERS_DOWN", "_TRANSPORT", "_AUTHENTICATION"]
