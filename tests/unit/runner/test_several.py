@@ -15,16 +15,33 @@ def test_lines_look_like_mitmproxys(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"\[\d\d:\d\d:\d\d\.\d{3}\] akto: all is well\n", capsys.readouterr().out)
 
 
+async def serve_nothing(*_: object) -> int:
+    """Stand in for the supervisor."""
+    return 0
+
+
+def test_files_and_connections_are_raised_to_the_hard_limit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a line that shows both limits."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit, and no workers")
+    monkeypatch.setattr(several, "_supervise", serve_nothing)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard - 1, hard))
+    try:
+        assert several.supervise(2, []) == 0
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert f"akto: {hard} files and connections may be open (before: {hard - 1})" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("quiet", [[], ["-q"], ["--quiet"], ["-nq"]], ids=str)
 def test_a_quiet_log_stays_quiet(
     quiet: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The parent's lines are none of errors."""
-
-    async def nothing(*_: object) -> int:
-        return 0
-
-    monkeypatch.setattr(several, "_supervise", nothing)
+    monkeypatch.setattr(several, "_supervise", serve_nothing)
     assert several.supervise(2, quiet) == 0
     assert bool(capsys.readouterr().out) is not bool(quiet)
 

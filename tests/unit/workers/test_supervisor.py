@@ -110,10 +110,6 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def nothing(_: Stage) -> None:
-    """Leave the supervisor alone."""
-
-
 Play = Callable[..., tuple[int, Stage]]
 
 REPLACED = "akto: all workers are replaced"
@@ -139,7 +135,7 @@ def test_it_ends_all_by_a_signal(play: Play) -> None:
 def test_a_mistake_is_found_by_one_worker(play: Play, tmp_path: Path) -> None:
     """The exit code is the worker's, and no other one is started."""
     (tmp_path / "broken").touch()
-    code, stage = play(nothing)
+    code, stage = play(lambda _: asyncio.sleep(0))
     assert (code, len(stage.noted("starts")), stage.lines) == (3, 1, [])
 
 
@@ -200,7 +196,7 @@ def test_a_signal_while_a_worker_is_made_ends_it(play: Play, monkeypatch: pytest
         return make()
 
     monkeypatch.setattr(messages, "pair", made)
-    code, stage = play(nothing, 1)
+    code, stage = play(lambda _: asyncio.sleep(0), 1)
     assert (code, stage.noted("reported")) == (0, [])
 
 
