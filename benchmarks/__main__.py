@@ -9,14 +9,25 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bodies, delivery, instructions, outage, sampling, sizing, sse, steady, throughput
+from benchmarks import bodies, delivery, instructions, outage, redaction, sampling, sizing, sse, steady, throughput
 from benchmarks.workerd import Rig
 
 SCRIPT = "throughput: another version of akto_addon.py, measured in the place of one POST a flow"
 RIG = "throughput: a script that runs Akto's Worker in workerd, as a mode of its own; left out if it is not there"
 MODULES = "throughput: the folder whose node_modules has Miniflare, for --rig (default: %(default)s)"
 
-SECTIONS = ("throughput", "instructions", "sizing", "steady", "bodies", "sse", "outage", "sampling", "delivery")
+SECTIONS = (
+    "throughput",
+    "instructions",
+    "sizing",
+    "steady",
+    "bodies",
+    "sse",
+    "outage",
+    "sampling",
+    "delivery",
+    "redaction",
+)
 
 HEADING = "### "
 
@@ -38,6 +49,7 @@ def main() -> None:
         "outage": lambda: outage.report(args.turns, args.burst),
         "sampling": lambda: sampling.report(args.exchanges),
         "delivery": delivery.report,
+        "redaction": lambda: redaction.report(args.compared),
     }
     wanted = [measure() for name, measure in sections.items() if args.what in (name, "all")]
     text = "\n\n".join(wanted) + "\n"
@@ -87,6 +99,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--turns", default=24, help="outage: bursts to each proxy (default: %(default)s)")
     add("--burst", default=3000, help="outage: requests of a burst (default: %(default)s)")
     add("--exchanges", default=1_000_000, help="sampling: how many (default: %(default)s)")
+    add("--compared", default=12, help="redaction: fresh processes of each version (default: %(default)s)")
     add("--script", type=_named, action="append", default=[], metavar="NAME=PATH", help=SCRIPT)
     add("--rig", type=Path, metavar="FILE.mjs", help=RIG)
     add("--modules", type=Path, default=Path(), metavar="DIR", help=MODULES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import instructions, sizing, steady, table, throughput
+from benchmarks import instructions, redaction, sizing, steady, table, throughput
 from benchmarks.__main__ import _parse, between_marks
 from benchmarks.load import Load, Timing, percentile, summary
 from benchmarks.memory import Run
@@ -47,6 +47,24 @@ def test_tables_go_between_the_marks() -> None:
     assert between_marks(expected, sections) == expected
     with pytest.raises(ValueError, match="the file holds no <!-- bench -->"):
         between_marks("nothing here", "new\n")
+
+
+def test_redaction_is_compared_with_what_it_replaced(tmp_path: Path) -> None:
+    """By the package as it was; where the history is not there, nothing is compared."""
+    if redaction.replaced(tmp_path):
+        pytest.skip("a shallow clone")
+    assert {name.split()[1] for name in redaction.measured("then", tmp_path)} == {"names"}
+    assert {name.split()[1] for name in redaction.measured("now", ROOT)} == {"names", "both"}
+
+
+def test_redaction_is_not_compared_without_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said why, and what to do."""
+    assert "git fetch --unshallow" in redaction.replaced(tmp_path, "0000000")
+    monkeypatch.setenv("PATH", "")
+    assert redaction.report(1) == "### Redaction\n\nNot compared: git is not installed."
+    assert capsys.readouterr().err == "redaction is not compared: git is not installed\n"
 
 
 @pytest.mark.parametrize(

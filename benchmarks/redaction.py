@@ -1,0 +1,85 @@
+"""What redaction costs beside the search that it replaced, which is taken out of the repository's own history."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from benchmarks import table
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = Path(__file__).parent / "scripts" / "redact_payloads.py"
+
+# The last commit that searched payloads with expressions of its own.
+REPLACED = "b112d1a"
+
+HEAD = ("64 KB of JSON", "then, ms", "now, ms", "times then", "at most")
+# Of a row: the measured way, the one before that it is compared with, and the ratio that must not be exceeded.
+ROWS = {
+    "nothing to hide, names": ("clean names", "clean names", "0.05"),
+    "nothing to hide, names and values": ("clean both", "clean names", "0.05"),
+    "secrets in every tenth object, names": ("secrets names", "secrets names", "0.35"),
+    "secrets in every tenth object, names and values": ("secrets both", "secrets names", "0.35"),
+}
+
+Figures = dict[str, float]
+
+
+def report(rounds: int) -> str:
+    """Measure both in turns, each time in fresh processes, and return the section.
+
+    Args:
+        rounds: how often.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if reason := replaced(Path(folder)):
+            sys.stderr.write(f"redaction is not compared: {reason}\n")
+            return f"### Redaction\n\nNot compared: {reason}."
+        runs = [(measured("then", Path(folder)), measured("now", ROOT)) for _ in range(rounds)]
+    return "\n\n".join(
+        [
+            "### Redaction",
+            f"{table.machine()}. CPU time of a payload with `common` names, and with `common` values too, beside the "
+            f"search of commit {REPLACED}, which knew names only; {rounds} fresh processes of each, in turns, the "
+            "least of 15 calls. Medians; of the ratios in brackets the interval that holds the true median with 95 % "
+            "confidence.",
+            table.render(HEAD, [_row(name, runs) for name in ROWS]),
+        ]
+    )
+
+
+def replaced(folder: Path, commit: str = REPLACED) -> str:
+    """Unpack the package as it was at a commit into a folder; return why not, if that is not possible."""
+    command = ["git", "-C", str(ROOT), "archive", commit, "akto_mirror"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own arguments
+    except FileNotFoundError:
+        return "git is not installed"
+    if done.returncode:
+        return f"commit {commit} is not in this clone's history (git fetch --unshallow)"
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+    return ""
+
+
+def measured(way: str, folder: Path) -> Figures:
+    """Measure one way in a fresh process, with the package of a folder."""
+    command = [sys.executable, str(SCRIPT), way]
+    env = os.environ | {"PYTHONPATH": str(folder)}
+    done = subprocess.run(command, env=env, capture_output=True, check=True, text=True)  # noqa: S603 - our own script
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def _row(name: str, runs: list[tuple[Figures, Figures]]) -> list[str]:
+    now, then, most = ROWS[name]
+    ratio = table.confident([after[now] / before[then] for before, after in runs], 3)
+    times = [median(before[then] for before, _ in runs), median(after[now] for _, after in runs)]
+    return [name, *(f"{each:.2f}" for each in times), ratio, most]
