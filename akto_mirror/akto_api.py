@@ -30,6 +30,9 @@ MAX_ENTRY_BYTES = 4 * 1024 * 1024
 # set no other limit. The service answers 200 to larger ones, and they are lost.
 MAX_RECORD_BYTES = 1_000_000
 
+# Characters of a number that is read as one, zeros before it included.
+LONGEST_NUMBER = 20
+
 # Characters of a payload that are kept of an entry that is too large for its destination.
 LONG_PAYLOAD = 64 * 1024
 
@@ -72,6 +75,11 @@ class Entry(msgspec.Struct, frozen=True):
 def batch_body(entries: Sequence[bytes]) -> bytes:
     """Join encoded entries into the request body; nothing is encoded a second time."""
     return BATCH_HEAD + b",".join(entries) + BATCH_TAIL
+
+
+def is_number(text: str) -> bool:
+    """Return whether Akto's runtime reads a text as a whole number: Java's `Integer.parseInt`, of 32 bits."""
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER and int(text) < 1 << 31
 
 
 def without_long_payloads(encoded: bytes) -> bytes:

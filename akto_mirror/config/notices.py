@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from akto_mirror.akto_api import MAX_ENTRY_BYTES, MAX_RECORD_BYTES
+from akto_mirror.akto_api import MAX_ENTRY_BYTES, MAX_RECORD_BYTES, is_number
 from akto_mirror.capture.config import CaptureConfig
 from akto_mirror.escaping import printable
 
@@ -21,8 +21,9 @@ def summary(config: CaptureConfig) -> str:
 
 def warnings(config: CaptureConfig) -> Iterator[str]:
     """Yield what can be used, and does not do what it seems to."""
-    if not (config.vxlan_id.isascii() and config.vxlan_id.isdigit()):
-        yield f"akto_vxlan_id={printable(config.vxlan_id, 80)}: it is not a whole number, and Akto reads 0"
+    if not is_number(config.vxlan_id):
+        given = printable(config.vxlan_id, 80)
+        yield f"akto_vxlan_id={given}: it is not a whole number of at most 32 bits, and Akto reads 0"
     most = MAX_ENTRY_BYTES if config.worker else MAX_RECORD_BYTES
     if 2 * config.body_limit > most:
         yield (

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mitmproxy import flowfilter
 
+from akto_mirror.akto_api import is_number
 from akto_mirror.capture.config import Noise
 from akto_mirror.escaping import printable
 
@@ -68,9 +69,11 @@ def noise(text: str) -> Noise:
 
 
 def whole_number(text: str) -> str:
-    """Return a whole number as it is."""
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError("it must be a whole number such as 1000000: Akto loses every entry with any other")
+    """Return a whole number that Akto reads as it is."""
+    if not is_number(text):
+        raise ValueError(
+            "it must be a whole number such as 1000000 of at most 32 bits: Akto loses every entry with any other"
+        )
     return text
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from akto_mirror.akto_api import LONG_PAYLOAD, batch_body, beside, without_long_payloads
+from akto_mirror.akto_api import LONG_PAYLOAD, batch_body, beside, is_number, without_long_payloads
 from akto_mirror.diagnostics.questions import test_entry as marked_entry
 
 
@@ -14,6 +14,18 @@ from akto_mirror.diagnostics.questions import test_entry as marked_entry
 def test_a_batch_is_one_json_object(entries: list[bytes]) -> None:
     """Its entries are as they were encoded."""
     assert json.loads(batch_body(entries)) == {"batchData": [json.loads(each) for each in entries]}
+
+
+@pytest.mark.parametrize("text", ["0", "1000000", "2147483647", "0002147483647"])
+def test_numbers_that_the_runtime_reads(text: str) -> None:
+    """Those of 32 bits."""
+    assert is_number(text)
+
+
+@pytest.mark.parametrize("text", ["", "2147483648", "-1", "1.5", "1e6", " 1", "\u0661", "9" * 5_000, "acme"])
+def test_what_is_not_a_number(text: str) -> None:
+    """Java throws for some of these, and none is an account."""
+    assert not is_number(text)
 
 
 def test_only_long_payloads_are_left_out() -> None:

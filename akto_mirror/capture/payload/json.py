@@ -79,6 +79,8 @@ def bare(data: bytes) -> bytes:
     That is a prefix against scripts, or a call in which something other than an object comes first; of `call({…})` it
     reads the object.
     """
+    if data[:1] in (b"{", b"["):
+        return data
     plain = without_prefix(data)
     text = without_padding(plain)
     if text is plain or b"({" in plain[: plain.index(b"(") + 2] or not is_json(text):

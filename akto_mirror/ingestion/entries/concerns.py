@@ -12,6 +12,7 @@ from binascii import a2b_base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from akto_mirror.akto_api import is_number
 from akto_mirror.ingestion.entries import frames
 from akto_mirror.ingestion.entries.fields import TOO_DEEP, decode_json, is_grpc, is_lenient_json
 from akto_mirror.ingestion.entries.reading import read_headers
@@ -106,7 +107,7 @@ def _fails(entry: Mapping[str, Any]) -> Iterator[Concern]:
     """Yield what makes Akto's runtime throw: the service has answered 200, and the entry is lost."""
     account, status = _text(entry, "akto_account_id"), _text(entry, "statusCode")
     for wrong, what in (
-        (not (account.isascii() and account.isdigit()), "akto_account_id is not a whole number"),
+        (not is_number(account), "akto_account_id is not a whole number of at most 32 bits"),
         (not (status.isascii() and status.isdigit()), "statusCode is not a whole number"),
         (_text(entry, "source") not in SOURCES, "source is unknown"),
         (not _is_tag(entry.get("tag")), "tag is not a JSON object of strings"),

@@ -38,6 +38,7 @@ def test_queries_that_leave_the_machine_are_named(config: CaptureConfig, said: s
         (replace(CONFIG, worker=True, body_limit=2_097_153), ["larger than 4,194,304 bytes"]),
         (replace(CONFIG, vxlan_id="a\n"), [r"akto_vxlan_id=a\n: it is not a whole number"]),
         (replace(CONFIG, vxlan_id=""), ["Akto reads 0"]),
+        (replace(CONFIG, vxlan_id="2147483648"), ["at most 32 bits, and Akto reads 0"]),
     ],
 )
 def test_what_does_not_do_what_it_seems_to(config: CaptureConfig, said: list[str]) -> None:

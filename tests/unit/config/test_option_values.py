@@ -48,12 +48,13 @@ def test_header_names_are_tokens() -> None:
 def test_texts_of_one_form() -> None:
     """Hosts, whole numbers, presets and lists of content types, each with what would do."""
     assert option_values.host("api.example.com:81") == "api.example.com:81"
-    assert option_values.whole_number("1000000") == "1000000"
+    assert option_values.whole_number("2147483647") == "2147483647"
     assert option_values.noise("health") is Noise.HEALTH
     assert option_values.content_types(" JSON, ,xml") == ("json", "xml")
     for parse, text, message in (
         (option_values.host, "https://h", "without scheme and path"),
         (option_values.whole_number, "1e6", "a whole number such as"),
+        (option_values.whole_number, "2147483648", "at most 32 bits"),
         (option_values.whole_number, "\u0661", "a whole number such as"),
         (option_values.noise, "everything", "one of health"),
         (option_values.content_types, " , ", "such as json,xml"),

@@ -58,6 +58,7 @@ from tests.support.entries import entry, folded
         (entry(responsePayload='["' + "[" * 2_001 + '"]'), []),
         (entry(responsePayload={"a": 1}, answered="Application/JSON"), [UNREAD]),
         (entry(akto_account_id="acme"), [DROPPED]),
+        (entry(akto_account_id="2147483648"), [DROPPED]),
         (entry(time="1.5"), [MISREAD]),
         (entry(type="WebSocket", statusCode="403"), [MISREAD]),
         (entry(type="WebSocket", statusCode="101"), []),
