@@ -52,9 +52,10 @@ check-constraints: .venv/uv/.installed
 	$(LOCK) --output-file .venv/uv/constraints.txt
 	diff constraints.txt .venv/uv/constraints.txt
 
-# Runs the tests with a mark expression, those that need a quiet machine alone.
+# Runs the tests with a mark expression, those that need a quiet machine alone. The files run in the order of their names:
+# those that start processes first, so that no long one is left for the end.
 define pytest
-	$(1)/python -m pytest -n $(WORKERS) --dist loadfile -m '($(2)) and not serial'
+	$(1)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m '($(2)) and not serial'
 	$(1)/python -m pytest -q -m '($(2)) and serial'
 endef
 

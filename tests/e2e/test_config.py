@@ -97,12 +97,12 @@ def test_a_wrong_variable_ends_the_start(tmp_path: Path) -> None:
 def test_a_wrong_configuration_file_ends_the_start(tmp_path: Path, text: str, option: str, shown: str) -> None:
     """Also where mitmproxy itself would fall over a value of another type."""
     (tmp_path / "config.yaml").write_text(text + "\n", encoding="utf-8")
-    check_refusal(started(tmp_path), option, shown)
+    check_refusal(mitmdump(tmp_path), option, shown)
 
 
 def test_mitmdump_still_lists_its_options(tmp_path: Path) -> None:
     """From version 12 on with those of scripts among them."""
-    done = started(tmp_path, "--options")
+    done = mitmdump(tmp_path, "--options")
     assert done.returncode == 0
     assert "Traceback" not in done.stdout
     assert ("akto_url: ''" in done.stdout) is (int(version.VERSION.partition(".")[0]) >= 12)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import httpx
-import openai
 import pytest
-from anthropic.types import TextDelta
 
 from akto_mirror.ingestion.entries.concerns import concerns
 from tests.support.llmpeer import ENDLESS, EVENTS, WORDS, Models
 from tests.support.mirror import Mirror, headers, mirroring
 
+if TYPE_CHECKING:
+    import openai
+
+# The clients are imported late: that takes two seconds, which each process that collects tests would pay.
 pytestmark = pytest.mark.e2e
 
 ANSWER = "".join(WORDS)
@@ -31,6 +32,8 @@ def mirror() -> Iterator[Mirror]:
 
 def openai_client(mirror: Mirror) -> openai.OpenAI:
     """Make a client of the proxy that uses no other one."""
+    import openai  # noqa: PLC0415 - see above
+
     http = httpx.Client(trust_env=False)
     return openai.OpenAI(api_key="k", base_url=f"{mirror.proxy.url}/v1", http_client=http, max_retries=0)
 
@@ -54,6 +57,9 @@ def respond(mirror: Mirror, model: str) -> Iterator[str]:
 
 def message(mirror: Mirror, model: str) -> Iterator[str]:
     """Ask by Anthropic's messages."""
+    import anthropic  # noqa: PLC0415 - see above
+    from anthropic.types import TextDelta  # noqa: PLC0415
+
     http = httpx.Client(trust_env=False)
     asked: Any = [{"role": "user", "content": QUESTION}]
     client = anthropic.Anthropic(api_key="k", base_url=mirror.proxy.url, http_client=http, max_retries=0)
