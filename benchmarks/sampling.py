@@ -2,7 +2,8 @@
 
 A million synthetic exchanges of 500 endpoints go through `Capture`: their frequencies follow Zipf's law, and each
 endpoint has rare variants, half of which begin late in the run. Every exchange knows which facts it shows, so that what
-was found is judged without the code that is measured.
+was found is judged without the code that is measured. Values differ from exchange to exchange: ids in paths and bodies,
+tokens, and the number of items in lists.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
 from mitmproxy import http
@@ -34,10 +35,19 @@ VARIANTS = 8
 RATE = 1_000  # exchanges a second, by the times of the exchanges
 START = 1_785_585_600.0
 HOSTILE_S = 120
+USERS = 1_000
+
+# CPU time is compared part by part, one after another on the same machine.
+PARTS = 20
+
+# Stands for a number that each exchange has of its own.
+NUMBER = 123_456_789_123
 KINDS = ("endpoints", "fields", "types", "statuses", "authentication", "query parameters")
 
-AUTH = (("authorization", "Bearer x"), ("authorization", "Basic eDp5"), ("x-api-key", "x"), ("cookie", "sessionid=x"))
+AUTH = (("authorization", "Bearer "), ("authorization", "Basic eDp5"), ("x-api-key", "k"), ("cookie", "sessionid="))
 VALUES: tuple[Any, ...] = (7, "text", True, None, 1.5)
+
+Fields = tuple[tuple[bytes, bytes], ...]
 
 # A fact: its kind by its index in KINDS, the endpoint, and what it is.
 Fact = tuple[Any, ...]
@@ -58,7 +68,7 @@ class Variant(NamedTuple):
     method: str
     path: str
     status: int
-    request: http.Headers
+    request: Fields
     asked: bytes
     answered: bytes
     facts: frozenset[Fact]
@@ -85,7 +95,6 @@ class Run:
     found: set[Fact] = field(default_factory=set)
     by_attacker: int = 0
     shipped_of_attacker: int = 0
-    note: str = ""
 
     def share(self, kind: int) -> str:
         """Return how much of a kind was found."""
@@ -98,29 +107,45 @@ def report(exchanges: int) -> str:
     """Measure and return the section."""
     variants = [list(_variants(number, _seeded(number))) for number in range(ENDPOINTS)]
     gc.freeze()
-    tenth = max(1, exchanges // 10)
-    none_s = _nothing(_traffic(variants, tenth)) / tenth
+    tenth = max(PARTS, exchanges // 10)
     with peers.running_ingestion() as ingestion:
-        everything = _run("all", ingestion.url, _traffic(variants, tenth))
-        novel = _run("novel", ingestion.url, _traffic(variants, exchanges))
-        hostile = _run("novel", ingestion.url, _under_attack(variants))
+        everything, novel = Mirror("all", ingestion.url), Mirror("novel", ingestion.url)
+        ratios = _side_by_side(everything, novel, _traffic(variants, tenth), _traffic(variants, exchanges), exchanges)
+        hostile = Mirror("novel", ingestion.url)
+        hostile.pass_on(_under_attack(variants))
+        mirrors = (everything, novel, hostile)
+        for each in mirrors:
+            each.close()
         arrived = ingestion.entries
-    chance = _by_chance(_traffic(variants, exchanges), novel.shipped / novel.exchanges)
-    if arrived != everything.shipped + novel.shipped + hostile.shipped:
+    chance = _by_chance(_traffic(variants, exchanges), novel.run.shipped / novel.run.exchanges)
+    if arrived != sum(each.run.shipped for each in mirrors):
         raise RuntimeError(f"the figures are void: {arrived} entries arrived")
-    for run in (everything, novel):
-        run.cpu_s -= none_s * run.exchanges
-    rows = [_row(name, run, everything) for name, run in (("all", everything), ("novel", novel), ("by chance", chance))]
+    runs = (("all", everything.run), ("novel", novel.run), ("by chance", chance))
+    rows = [_row(*run, everything.run) for run in runs]
     return "\n\n".join(
         [
             "### Sampling",
-            f"{table.machine()}. {exchanges:,} exchanges of {ENDPOINTS} endpoints, {RATE:,} a second in recorded time, "
-            "through `Capture` and the shipper to an ingestion service. CPU time is that of capture and shipper. By "
-            "chance: as many as novel, drawn evenly. Of all, a tenth was run, since nothing is left out.",
+            f"{table.machine()}. {exchanges:,} exchanges of {ENDPOINTS} endpoints and {USERS:,} users, {RATE:,} a "
+            "second in recorded time, through `Capture` and the shipper to an ingestion service in another process. "
+            "CPU time is that of capture and delivery, until the last entry has arrived. By chance: as many as novel, "
+            "drawn evenly. Of all, a tenth was run, since nothing is left out.",
             table.render(("", "shipped", "bytes of all", "CPU a request", *KINDS), rows),
+            f"CPU a request of novel, all = 1: {table.confident(ratios, 2)} in {PARTS} parts, run in turns. "
+            f"{novel.memory()}",
             _attacked(hostile),
         ]
     )
+
+
+def _side_by_side(
+    everything: Mirror, novel: Mirror, fewer: Iterator[Exchange], more: Iterator[Exchange], exchanges: int
+) -> list[float]:
+    """Let both mirror part by part in turns; return novel's CPU time a request in each part, that of all being 1."""
+    ratios = []
+    for _ in range(PARTS):
+        cpu_s = everything.pass_on(islice(fewer, max(1, exchanges // 10 // PARTS)))
+        ratios.append(novel.pass_on(islice(more, exchanges // PARTS)) / cpu_s)
+    return ratios
 
 
 def _row(name: str, run: Run, everything: Run) -> list[str]:
@@ -136,52 +161,88 @@ def _row(name: str, run: Run, everything: Run) -> list[str]:
     ]
 
 
-def _attacked(run: Run) -> str:
+def _attacked(mirror: Mirror) -> str:
+    run = mirror.run
     shares = ", ".join(f"{kind} {run.share(number)}" for number, kind in enumerate(KINDS))
     return (
         f"Under attack, novel: for {HOSTILE_S} s as many requests again by an attacker, with random paths, hosts and "
         f"fields, {run.by_attacker:,} in all, of which {run.shipped_of_attacker:,} were shipped. Found of the others: "
-        f"{shares}. {run.note}"
+        f"{shares}. {mirror.memory()}"
     )
 
 
-def _run(sample: str, url: str, traffic: Iterator[Exchange]) -> Run:
-    """Let exchanges go through capture and shipper; the CPU time includes that of drawing them."""
-    run, before = Run(), _resident_mib()
-    defaults = {option.name: option.default for option in OPTIONS}
-    given = {"akto_url": url, "akto_sample": sample, "akto_durability": "memory", "akto_shutdown_s": 60}
-    settings = read(defaults | given, {})
-    capture = Capture(settings.capture, "marker")
-    shipper = Shipper(settings.delivery, choose.open_sink(settings.sink, "marker"), Stats())
-    flow, start = _flow(), time.process_time()
-    for exchange in traffic:
-        _dress(flow, exchange)
-        made = capture.of(flow)
-        size = 0
-        if isinstance(made, Captured):
-            while shipper.is_crowded():
-                time.sleep(0.01)
-            shipper.offer(made.encoded)
-            capture.sent(made)
-            size = len(made.encoded)
-        _count(run, exchange.variant, size)
-    shipper.close().result()
-    run.cpu_s = time.process_time() - start
-    if account := capture.account(0):
-        run.note = (
+class Mirror:
+    """Capture and shipper, as the addon has them.
+
+    Args:
+        sample: `akto_sample`.
+        url: `akto_url`.
+
+    Attributes:
+        run: what came of it so far.
+    """
+
+    def __init__(self, sample: str, url: str) -> None:
+        self.run = Run()
+        defaults = {option.name: option.default for option in OPTIONS}
+        given = {"akto_url": url, "akto_sample": sample, "akto_durability": "memory", "akto_shutdown_s": 60}
+        settings = read(defaults | given, {})
+        self._capture = Capture(settings.capture, "marker")
+        self._shipper = Shipper(settings.delivery, choose.open_sink(settings.sink, "marker"), Stats())
+        self._before = _resident_mib()
+        self._flow = _flow()
+
+    def pass_on(self, traffic: Iterator[Exchange]) -> float:
+        """Let exchanges go through, and return the CPU seconds a request, without those of drawing them."""
+        exchanges, cpu_s = 0, 0.0
+        while part := list(islice(traffic, 1_000)):
+            exchanges += len(part)
+            cpu_s -= self._dress(part)
+            start = time.process_time()
+            sizes = [self._mirror(each) for each in part]
+            self._wait()
+            cpu_s += time.process_time() - start
+            for each, size in zip(part, sizes, strict=True):
+                _count(self.run, each.variant, size)
+        self.run.cpu_s += cpu_s
+        return cpu_s / exchanges
+
+    def close(self) -> None:
+        """End the shipper."""
+        self._shipper.close().result()
+
+    def memory(self) -> str:
+        """Say what sampling knows."""
+        account = self._capture.account(0)
+        if account is None:
+            return ""
+        return (
             f"Sampling knew {account.endpoints:,} endpoints in {account.size / 2**20:.1f} MiB at the end; the process "
-            f"grew by {_resident_mib() - before:.0f} MiB."
+            f"grew by {_resident_mib() - self._before:.0f} MiB."
         )
-    return run
 
+    def _mirror(self, exchange: Exchange) -> int:
+        """Mirror an exchange, and return the bytes of its entry."""
+        _dress(self._flow, exchange)
+        made = self._capture.of(self._flow)
+        if not isinstance(made, Captured):
+            return 0
+        self._shipper.offer(made.encoded)
+        self._capture.sent(made)
+        return len(made.encoded)
 
-def _nothing(traffic: Iterator[Exchange]) -> float:
-    """Return the CPU seconds that drawing exchanges takes."""
-    run, flow, start = Run(), _flow(), time.process_time()
-    for exchange in traffic:
-        _dress(flow, exchange)
-        _count(run, exchange.variant, 0)
-    return time.process_time() - start
+    def _wait(self) -> None:
+        """Wait until what was offered has arrived."""
+        self._shipper.flush()
+        while self._shipper.stats.snapshot().pending:
+            time.sleep(0.02)
+
+    def _dress(self, part: list[Exchange]) -> float:
+        """Return the CPU seconds that making the flow these exchanges takes."""
+        start = time.process_time()
+        for each in part:
+            _dress(self._flow, each)
+        return time.process_time() - start
 
 
 def _flow() -> http.HTTPFlow:
@@ -214,15 +275,21 @@ def _dress(flow: http.HTTPFlow, exchange: Exchange) -> None:
     variant, number, when = exchange
     request, response = flow.request, flow.response
     assert response is not None  # noqa: S101 - made with one; for the type checker
+    digits = b"%d" % number
+    token = b"%d" % (number % USERS)
     request.data.method = variant.method.encode()
     request.data.path = variant.path.replace("{id}", str(number)).encode()
-    request.data.headers = variant.request
-    request.data.content = variant.asked
+    request.data.headers = http.Headers(
+        (*variant.request[:-1], (variant.request[-1][0], variant.request[-1][1] + token))
+    )
+    request.data.content = variant.asked.replace(_NUMBER, digits)
     response.data.status_code = variant.status
     response.data.headers = JSON
-    response.data.content = variant.answered
+    response.data.content = variant.answered.replace(_NUMBER, digits)
     response.data.timestamp_end = when
 
+
+_NUMBER = b"%d" % NUMBER
 
 JSON = http.Headers([(b"content-type", b"application/json"), (b"server", b"nginx/1.22.1")])
 
@@ -235,8 +302,9 @@ def _variants(endpoint: int, draw: random.Random) -> Iterator[Variant]:
     names = [f"{resource_name}{chr(97 + number)}" for number in range(draw.randint(6, 20))]
     for number in range(VARIANTS):
         weight = 1.0 if number == 0 else draw.choice((0.1, 0.01, 0.003))
-        asked = {name: draw.choice(VALUES) for name in names[:4]} if method != "GET" else None
-        answer: dict[str, Any] = dict.fromkeys(names, "text") | {"notes": "x" * draw.randint(200, 2_000)}
+        asked = {name: draw.choice(VALUES) for name in names[:4]} | {"order": NUMBER} if method != "GET" else None
+        answer: dict[str, Any] = dict.fromkeys(names, f"text {NUMBER}") | {"notes": "x" * draw.randint(200, 2_000)}
+        answer |= {"number": NUMBER}
         status, auth, query = 200, AUTH[0], ""
         match number % 6:
             case 1:
@@ -262,10 +330,11 @@ def _variants(endpoint: int, draw: random.Random) -> Iterator[Variant]:
         )
 
 
-def _headers(host: str, auth: tuple[str, str], *, has_body: bool) -> http.Headers:
+def _headers(host: str, auth: tuple[str, str], *, has_body: bool) -> Fields:
+    """Return header fields, the last of which goes on with a user's token."""
     fields = {"host": host, "user-agent": "client/1.0", "accept": "application/json", "accept-encoding": "gzip"}
-    fields |= {auth[0]: auth[1]} | ({"content-type": "application/json"} if has_body else {})
-    return http.Headers([(name.encode(), value.encode()) for name, value in fields.items()])
+    fields |= ({"content-type": "application/json"} if has_body else {}) | {auth[0]: auth[1]}
+    return tuple((name.encode(), value.encode()) for name, value in fields.items())
 
 
 def _facts(endpoint: int, asked: dict[str, Any], answer: dict[str, Any], head: tuple[Any, ...]) -> Iterator[Fact]:

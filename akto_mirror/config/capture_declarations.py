@@ -89,7 +89,7 @@ CAPTURE: tuple[Option, ...] = (
         Sequence[str],
         [],
         "Leave out exchanges that say nothing about an API: health (health checks, by path and user agent), static "
-        "(files, by the path's ending), options (CORS preflights).",
+        "(files, by the path's ending), options (CORS preflights); or several, as in health,static.",
     ),
     Option(
         "akto_sample",

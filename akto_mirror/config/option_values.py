@@ -60,10 +60,10 @@ def host(text: str) -> str:
     return text
 
 
-def noise(text: str) -> Noise:
-    """Return a preset of what is left out."""
+def noise(text: str) -> tuple[Noise, ...]:
+    """Return presets of what is left out, which commas separate."""
     try:
-        return Noise(text)
+        return tuple(Noise(part.strip()) for part in text.split(","))
     except ValueError:
         raise ValueError(f"it must be one of {', '.join(Noise)}") from None
 

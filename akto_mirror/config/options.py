@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def _capture(known: Mapping[str, Any], environ: Mapping[str, str], sink: SinkCon
         stream=Mode(known["akto_stream"]),
         redaction=_redaction(known),
         honor_ignore=known["akto_honor_ignore"],
-        skip=tuple(_each(known, "akto_skip", option_values.noise)),
+        skip=tuple(dict.fromkeys(chain.from_iterable(_each(known, "akto_skip", option_values.noise)))),
         pause=known["akto_pause"],
         sampling=_sampling(known),
         ingest_path=sink.destination.path or INGEST_PATH,

@@ -49,7 +49,8 @@ def test_texts_of_one_form() -> None:
     """Hosts, whole numbers, presets and lists of content types, each with what would do."""
     assert option_values.host("api.example.com:81") == "api.example.com:81"
     assert option_values.whole_number("2147483647") == "2147483647"
-    assert option_values.noise("health") is Noise.HEALTH
+    assert option_values.noise("health") == (Noise.HEALTH,)
+    assert option_values.noise("static, options") == (Noise.STATIC, Noise.OPTIONS)
     assert option_values.content_types(" JSON, ,xml") == ("json", "xml")
     for parse, text, message in (
         (option_values.host, "https://h", "without scheme and path"),
