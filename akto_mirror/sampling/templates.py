@@ -24,7 +24,7 @@ NODES = 32_768
 
 # What a node takes: with its place among its siblings and its text, and its part of the counts of what comes back and
 # of the settled templates.
-NODE_BYTES = 576
+NODE_BYTES = 640
 COUNTED = 16
 
 # Visits after which a node outlasts the next pruning whatever else comes.
