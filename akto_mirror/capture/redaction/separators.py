@@ -50,7 +50,7 @@ MOST_VARIABLES = 16
 # Names that may be looked at for values beside them; a text that has more is hidden from there on.
 MOST_LOOKUPS = 200
 # Words that are likely no words: a letter and a digit, and no date.
-UNLIKELY = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9])(?![0-9]{4}-)[^\s]{6,}")
+UNLIKELY = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9])(?![0-9]{4}-)(?![\w-]+=[\"'])[^\s]{6,}")
 SECRETS = ("pass", "pwd", "secret", "token", "apikey", "accesskey")
 IN_ADDRESS = re.compile(rb"[^\s&#\"'<>\\]+")
 

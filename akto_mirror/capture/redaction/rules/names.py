@@ -34,6 +34,7 @@ ANYWHERE = listed(
     backup_codes card_cvc card_cvv cvc cvv cvv2 cvc2 card_number cc_number credit_card credit_card_number debit_card
     card_security_code ssn social_security_number social_security mysql_pwd stripetoken github_token
     rapidapi_key honeycomb_team app_check newrelic_key sentry_key
+    passwort kennwort wachtwoord senha contrasena contraseña mot_de_passe seed_phrase mnemonic priv_key security_answer
     x_amz_credential x_amz_signature x_amz_security_token x_goog_signature x_goog_credential oidc_data
     """
 )

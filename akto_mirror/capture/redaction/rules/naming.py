@@ -6,7 +6,9 @@ from functools import lru_cache
 
 from akto_mirror.capture.redaction.rules.names import listed, words
 
-NAMING = listed("name key k n field header param parameter property attribute id label variable var option setting")
+NAMING = listed(
+    "name key k n field header param parameter property attribute id label variable var option setting path"
+)
 # Members that hold the value whatever else stands beside them, as words and as a whole.
 VALUES = listed("value values val vals v")
 HOLDING = listed("content contents data text string default answer input placeholder")

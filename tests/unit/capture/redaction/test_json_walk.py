@@ -42,6 +42,13 @@ def test_arrays(text: str) -> None:
     assert SECRET not in hidden(text, JSON)
 
 
+@pytest.mark.parametrize("path", ["/password", "/user/accessToken"])
+def test_patches(path: str) -> None:
+    """RFC 6902: a path names what the value is written to."""
+    assert SECRET not in hidden(json.dumps([{"op": "add", "path": path, "value": SECRET}]), JSON)
+    assert SECRET in hidden(json.dumps([{"op": "add", "path": "/author", "value": SECRET}]), JSON)
+
+
 def test_numbers_behind_names() -> None:
     """Become strings, so that it stays JSON."""
     assert json.loads(hidden('["password", 123, "b"]', JSON)) == ["password", "[redacted]", "b"]

@@ -164,3 +164,8 @@ def test_variables_of_other_names(text: str) -> None:
     new = hidden(text, "application/json" if text.startswith("{") else "application/x-www-form-urlencoded")
     assert SECRET not in new
     assert "$p)" in new or "$input)" in new
+
+
+def test_a_scheme_with_a_parameter() -> None:
+    """As Rails has it: the parameter's value is hidden, not its name."""
+    assert hidden(f'Token token="{SECRET}", a=b') == 'Token token="[redacted]", a=b'

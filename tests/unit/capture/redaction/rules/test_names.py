@@ -89,3 +89,11 @@ def test_a_secret_word_between_others(name: str, separator: str, other: str) -> 
     """Separators part words."""
     assert COMMON.of_text(f"{other}{separator}{name}")
     assert folded(f"{other}{separator}{name}") == other + name
+
+
+@pytest.mark.parametrize(
+    "name", ["passwort", "neuesPasswort", "senha", "contraseña", "contrasena", "motDePasse", "seed_phrase", "privKey"]
+)
+def test_names_of_other_languages_and_wallets(name: str) -> None:
+    """Of `common`."""
+    assert Names(["common"]).of_text(name)
