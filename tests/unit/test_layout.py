@@ -52,8 +52,6 @@ unit/cli/test_inventory_report.py: the arguments of a command that comes late so
     cli.inventory
 unit/delivery/test_shipper.py: parts of the one machine, whose order of steps is what matters
     delivery.policy delivery.waiting
-unit/delivery/sinks/test_http.py: the client's sockets, which need a server
-    delivery.sinks.transport
 e2e/test_demo.py: thin edges around processes
     cli.demo demo.proxy demo.script
 unit/ingestion/test_service.py: handlers of one server, asked over HTTP

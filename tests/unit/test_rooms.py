@@ -30,6 +30,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("capture", "ground"),
     ("capture", "sampling"),
     ("capture.redaction", "capture.payload"),
+    ("capture.redaction", "ground"),
     ("capture.redaction", "capture.redaction.rules"),
     ("capture.payload", "ground"),
     ("cli", "delivery"),

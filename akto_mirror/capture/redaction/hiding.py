@@ -37,8 +37,7 @@ SHORT_TOKEN = re.compile(
     rb"(?i)(?=[^0-9]*[0-9])(?=[^a-z]*[a-z])(?!oauth|openid|saml|sha|v[0-9]+\Z|[0-9]{4}-)[\w~+=-]{6,15}"
 )
 
-# Parameters of a segment that are read one by one.
-MOST_PARAMETERS = 200
+MOST_PARAMETERS = 200  # Of a segment, that are read one by one.
 WORDS_OF_SEGMENTS = re.compile(rb"[-_]")
 
 SCHEME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{1,30}|AWS4-HMAC-SHA256)[ ]+(?=\S)")

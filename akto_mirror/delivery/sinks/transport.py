@@ -1,17 +1,18 @@
-"""Connections to Akto that end their attempts in time."""
+"""Connections to Akto that end their attempts in time: a transport of httpx over a pool of httpcore."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import httpcore
 import httpx
 
 
-class Transport(httpx.HTTPTransport):
+class Transport(httpx.BaseTransport):
     """One kept-alive connection.
 
     Args:
@@ -20,9 +21,8 @@ class Transport(httpx.HTTPTransport):
     """
 
     def __init__(self, context: ssl.SSLContext, uds: str) -> None:
-        super().__init__(verify=context)
         # httpx has no way to name a backend.
-        self._pool = httpcore.ConnectionPool(
+        self._connections = httpcore.ConnectionPool(
             ssl_context=context,
             max_connections=1,
             max_keepalive_connections=1,
@@ -30,6 +30,51 @@ class Transport(httpx.HTTPTransport):
             uds=uds or None,
             network_backend=_Backend(),
         )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and return its response, whose body is read from the connection.
+
+        Raises:
+            httpx.TransportError: there is none.
+        """
+        url = request.url
+        assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 - for the type checker
+        asked = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _errors_of_httpx():
+            answer = self._connections.handle_request(asked)
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connections.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _errors_of_httpx():
+            yield from self._answer.iter_stream()
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+@contextmanager
+def _errors_of_httpx() -> Iterator[None]:
+    """Raise httpx's errors, which have the names of httpcore's."""
+    try:
+        yield
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+        kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
+        raise kind(str(error)) from error
 
 
 class _Backend(httpcore.SyncBackend):
