@@ -32,6 +32,7 @@ ALLOWED: set[tuple[str, str]] = {
     ("capture.redaction", "capture.payload"),
     ("capture.redaction", "ground"),
     ("capture.redaction", "capture.redaction.rules"),
+    ("capture.redaction", "ground"),
     ("capture.payload", "ground"),
     ("cli", "delivery"),
     ("cli", "demo"),

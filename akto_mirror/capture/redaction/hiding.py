@@ -106,8 +106,7 @@ class Hiding:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """What was hidden, for the counts of all entries."""
-        counts = self._hidden.counts
-        return tuple(Secret(*key, count) for key, count in counts.items()) if counts else ()
+        return tuple(Secret(*key, count) for key, count in self.counts.items()) if self.counts else ()
 
     def path(self, target: str) -> str:
         """Hide parameters in a path that may have its query string, and values anywhere in it."""
