@@ -93,9 +93,11 @@ class TableManager(addonmanager.AddonManager):
 
     def trigger(self, event: hooks.Hook) -> None:
         """Trigger an event, as mitmproxy does."""
-        super().trigger(event)
-        if isinstance(event, hooks.ConfigureHook):
-            self._forget()
+        try:
+            super().trigger(event)
+        finally:
+            if isinstance(event, hooks.ConfigureHook):
+                self._forget()
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         """Trigger an event, and after one of a flow, that the flow has been updated; as mitmproxy does."""

@@ -176,6 +176,12 @@ REPLACED_ON_MITMPROXYS_OWN = Story(
 )
 
 
+REPLACED_WITH_A_REFUSED_CHANGE = Story(
+    [addon("bundled", request=CALLED), addon("bundled", configure=Hook("refuses"))],
+    ["request", Act("replace a hook of its class", 0, form="raises"), "request"],
+)
+
+
 @pytest.mark.timeout(600)
 @settings(max_examples=120)
 @given(stories())
@@ -186,6 +192,7 @@ REPLACED_ON_MITMPROXYS_OWN = Story(
 @example(SHOWN_WITHOUT_OUR_FRAMES)
 @example(REPLACED_ON_MITMPROXYS_OWN)
 @example(REPLACED_ON_THE_WAY)
+@example(REPLACED_WITH_A_REFUSED_CHANGE)
 @example(NOT_CALLABLE)
 @example(CHANGED_WITHIN_A_FAMILY)
 @example(JOINED_BY_A_STRANGER)
