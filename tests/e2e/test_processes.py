@@ -180,7 +180,7 @@ def test_kills_and_soak_with_two_processes(tmp_path: Path) -> None:
     ("words", "line"),
     [
         (["--mode", "dns@0"], "does not go with the mode dns@0, which is not a TCP listener"),
-        (["-w", "flows.mitm"], "does not go with -w; leave out `--processes`, or leave out -w"),
+        (["-w", os.devnull], "does not go with -w; leave out `--processes`, or leave out -w"),
     ],
     ids=lambda each: each[-1] if isinstance(each, list) else "",
 )
