@@ -23,12 +23,20 @@ from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, running_mitm
 pytestmark = pytest.mark.e2e
 
 
+# The process that mitmdump is forked from has imported the package already.
+FORGET = """
+import sys
+for name in [name for name in sys.modules if name.partition(".")[0] == "akto_mirror"]:
+    del sys.modules[name]
+"""
+
+
 def start(
     folder: Path, prelude: str = "", script: Path = ADDON, listen: tuple[str, ...] = ("--mode", "regular@127.0.0.1:0")
 ) -> subprocess.CompletedProcess[str]:
     """Start mitmdump, which is to end by itself; it runs `prelude` before it loads the script."""
     first = folder / "prelude.py"
-    first.write_text(prelude)
+    first.write_text(FORGET + prelude)
     command = [str(MITMDUMP), *listen, "-s", str(first), "-s", str(script), "--set", f"confdir={confdir()}"]
     return forked.run_to_end(command, bare() | {"XDG_STATE_HOME": str(folder)}, DEADLINE)
 
