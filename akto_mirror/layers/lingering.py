@@ -191,10 +191,8 @@ class LingeringStream(HttpStream):
             # Nothing else will report that the target has ended. Elsewhere the event that does may still be on its way,
             # and mitmproxy leaks a connection that is closed before.
             yield commands.CloseConnection(self.context.server)
-            message = "server closed connection"
-            yield from self.handle_protocol_error(
-                ResponseProtocolError(self.stream_id, message, ResponseProtocolError.code)
-            )
+            end = ResponseProtocolError(self.stream_id, "server closed connection", ResponseProtocolError.code)
+            yield from self.handle_protocol_error(end)
 
     def flow_done(self) -> CommandGenerator[None]:
         """Finish an exchange of which both sides have ended."""
@@ -203,8 +201,8 @@ class LingeringStream(HttpStream):
 
     def handle_protocol_error(self, event: events.Event) -> CommandGenerator[None]:
         """Outlast a target that has ended before the request has."""
-        if self.client_state == self.state_discard_request and isinstance(event, ResponseProtocolError):
-            return  # Its end was noticed before.
+        if isinstance(event, ResponseProtocolError) and self._is_past_target:
+            return
         if not (isinstance(event, ResponseProtocolError) and self._uploads and self._is_uploading_or_connecting):
             yield from super().handle_protocol_error(event)  # type: ignore[arg-type] # As declared there.
             self._take_slack()
@@ -276,6 +274,12 @@ class LingeringStream(HttpStream):
         if self._slack is not None:
             self._slack.tighten()
             self._slack = None
+
+    @property
+    def _is_past_target(self) -> bool:
+        # Its end was noticed before, or came once nothing was missing: mitmproxy would report it to the next request.
+        is_over = self.client_state == self.state_done and self.server_state == self.state_done
+        return bool(is_over or self.client_state == self.state_discard_request)
 
     @property
     def _is_uploading(self) -> bool:

@@ -52,7 +52,8 @@ def run(bench: Bench, mode: str, folder: Path) -> Record:
     """Play a bench's plan with the addon."""
     own = {"akto_url": (folder / "entries.ndjson").as_uri()} | dict(MODES[mode].own)
     record, proxy = bench.run(own, (ADDON,))
-    assert not [line for line in proxy.log if "please report" in line or "Traceback" in line or "crashed" in line]
+    bad = [n for n, line in enumerate(proxy.log) if "please report" in line or "Traceback" in line or "crashed" in line]
+    assert not bad, "\n".join(list(proxy.log)[bad[0] : bad[0] + 60])
     return record
 
 

@@ -36,12 +36,14 @@ class Wire:
         sent: what the layer has sent to each connection and `take` has not returned.
         closed: what it has closed.
         logged: what it has logged.
+        meanwhile: what comes while a hook of a type is under way, once.
     """
 
     def __init__(self, layer: Layer, hook: Hook = lambda _: None) -> None:
         self.sent: dict[Connection, bytes] = defaultdict(bytes)
         self.closed: list[Connection] = []
         self.logged: list[str] = []
+        self.meanwhile: dict[type[commands.StartHook], events.Event] = {}
         self._layer = layer
         self._hook = hook
         self._wakeups: list[commands.RequestWakeup] = []
@@ -76,7 +78,8 @@ class Wire:
     def _obey(self, command: commands.Command) -> list[events.Event]:
         if isinstance(command, commands.StartHook):
             self._hook(command)
-            return [events.HookCompleted(command, None)]
+            came = self.meanwhile.pop(type(command), None)
+            return [*([came] if came else []), events.HookCompleted(command, None)]
         if isinstance(command, commands.OpenConnection):
             command.connection.state = ConnectionState.OPEN
             return [events.OpenConnectionCompleted(command, None)]

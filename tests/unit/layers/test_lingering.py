@@ -7,10 +7,11 @@ from types import MappingProxyType
 
 import pytest
 from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.proxy import commands
+from mitmproxy.connection import ConnectionState
+from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
-from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpResponseHeadersHook
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpRequestHook, HttpResponseHeadersHook
 from mitmproxy.test import taddons
 
 from akto_mirror.layers import lingering
@@ -111,3 +112,13 @@ def test_a_complete_exchange_is_mitmproxy_s_own(exchange: Exchange) -> None:
     assert exchange.wire.closed == []
     exchange.wire.receive(exchange.client, b"GET /b HTTP/1.1\r\nhost: h\r\n\r\n")
     assert exchange.wire.take(exchange.target).startswith(b"rest!GET /b HTTP/1.1\r\n")
+
+
+def test_a_target_that_ends_while_addons_see_the_complete_request(exchange: Exchange) -> None:
+    """Both sides have ended by then: there is nobody left to report an error to, which mitmproxy would crash over."""
+    exchange.wire.receive(exchange.target, ANSWER)
+    exchange.target.state = ConnectionState.CLOSED
+    exchange.wire.meanwhile[HttpRequestHook] = events.ConnectionClosed(exchange.target)
+    exchange.wire.receive(exchange.client, b"rest!")
+    assert exchange.wire.take(exchange.client).replace(b"Content-Length", b"content-length") == ANSWER
+    assert exchange.is_open
