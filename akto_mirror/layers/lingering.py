@@ -101,14 +101,13 @@ class LingeringStream(HttpStream):
         if isinstance(event, events.Wakeup):
             return self._give_up()
         if isinstance(event, RequestData) and not event.data:
-            # An empty frame within a body, which mitmproxy would turn into the last chunk of HTTP/1.
-            return _nothing()
+            return _nothing()  # An empty frame within a body: mitmproxy would turn it into the last chunk of HTTP/1.
         return super()._handle_event(event)  # type: ignore[no-any-return] # As mitmproxy declares it.
 
     def start_request_stream(self) -> CommandGenerator[None]:
         """Pass the request on from now on, or from the first byte of its body."""
-        has_just_begun = self.client_state == self.state_wait_for_request_headers
-        if has_just_begun and may_be_empty(self.flow.request, self.context.server):
+        begins = self.client_state == self.state_wait_for_request_headers
+        if begins and may_be_empty(self.flow.request, self.context.server):
             self.client_state = self.state_wait_for_request_body
         else:
             yield from self._connect()
