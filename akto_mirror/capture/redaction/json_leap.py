@@ -85,12 +85,13 @@ class Leap:
 def container_end(data: bytes, start: int) -> int:
     """Return where an object or array ends: at the end of the text if it was cut, or has too many levels."""
     for size in (*WINDOWS, len(data)):
-        text = data[start : start + size].decode("utf-8", "replace")
+        # One character a byte, as what was decoded before may not be UTF-8.
+        text = data[start : start + size].decode("latin-1")
         try:
             _, end = _end_of(text)
         except (ValueError, RecursionError):
             continue
-        return start + len(text[:end].encode())
+        return start + end
     return len(data)
 
 

@@ -27,6 +27,7 @@ FORM = "application/x-www-form-urlencoded"
         "password=a;%s",
         "a=1\r\npassword=%s",
         "redirect=%2Fcb%3Ftoken%3D%s%26a%3D1",
+        "q=%7B%22token%22%3A%7B%22a%22%3A%22%FF%FF%22%7D%2C%22password%22%3A%22%s%22%7D",
     ],
 )
 def test_secrets(text: str) -> None:
