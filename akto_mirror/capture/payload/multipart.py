@@ -8,6 +8,9 @@ from typing import NamedTuple
 from akto_mirror.capture.payload.charsets import whole_characters
 from akto_mirror.capture.payload.media import parameter
 
+# Levels of multiparts in parts that are closed; a part that holds more is dropped.
+MOST_LEVELS = 8
+
 
 class Part(NamedTuple):
     """A part of a multipart body.
@@ -27,7 +30,7 @@ class Part(NamedTuple):
     end: int
 
 
-def close(data: bytes, boundary: bytes, limit: int) -> bytes | None:
+def close(data: bytes, boundary: bytes, limit: int, levels: int = MOST_LEVELS) -> bytes | None:
     """Close a multipart body that was cut (RFC 2046, section 5.1.1): `CRLF--BOUNDARY--CRLF` behind what is kept.
 
     A part whose headers are cut is dropped; of one whose content is cut, what fits is kept.
@@ -36,6 +39,7 @@ def close(data: bytes, boundary: bytes, limit: int) -> bytes | None:
         data: the body, cut anywhere.
         boundary: its boundary, not empty.
         limit: bytes that the result may have.
+        levels: how many levels of multiparts in its parts are closed.
 
     Returns:
         Empty where no part could be kept; None if this is not a multipart body.
@@ -50,11 +54,11 @@ def close(data: bytes, boundary: bytes, limit: int) -> bytes | None:
     trailer = between + b"--" + newline
     head = data[: max(limit - len(trailer), 0)]
     end = _part_cut(head, between, newline)
-    kept = _inner_closed(head[: max(end, 0)], between, newline)
+    kept = _inner_closed(head[: max(end, 0)], between, newline, levels)
     return kept + trailer if kept else b""
 
 
-def _inner_closed(head: bytes, between: bytes, newline: bytes) -> bytes:
+def _inner_closed(head: bytes, between: bytes, newline: bytes, levels: int) -> bytes:
     """Close the multipart that the last part holds, if it does: where one is open, Akto's runtime reads no part."""
     last = head.rfind(between)
     behind = last + len(between) if last >= 0 else len(between) - len(newline)
@@ -65,7 +69,7 @@ def _inner_closed(head: bytes, between: bytes, newline: bytes) -> bytes:
     boundary = parameter(part.content_type, "boundary").encode("utf-8", "replace")
     if not boundary or not part.content_type.lower().startswith("multipart/"):
         return head
-    closed = close(head[part.start :], boundary, len(head) - part.start)
+    closed = close(head[part.start :], boundary, len(head) - part.start, levels - 1) if levels else None
     return head[: part.start] + closed if closed else head[: max(last, 0)]
 
 

@@ -64,6 +64,20 @@ def test_what_is_not_a_multipart(data: bytes) -> None:
     assert multipart.close(data, b"XbX", 100) in (None, b"")
 
 
+@pytest.mark.parametrize(
+    ("levels", "kept"), [(multipart.MOST_LEVELS, True), (multipart.MOST_LEVELS + 1, False), (2_000, False)]
+)
+def test_multiparts_in_parts_are_closed_to_a_depth(levels: int, kept: bool) -> None:
+    """Untrusted clients may nest them without end; a part with more levels is dropped."""
+    head = b"--X%d-\r\nContent-Type: multipart/mixed; boundary=X%d-\r\n\r\n"
+    nested = b"".join(head % (level, level + 1) for level in range(levels)).replace(b"--X0-", b"--XbX", 1)
+    whole = form([("a", b"1")])[: -len(b"--XbX--\r\n")] + nested + b"--X%d-\r\n\r\n" % levels + b"A" * 200
+    closed = close(whole, len(whole) - 10)
+    assert len(closed) <= len(whole) - 10
+    types = [part.content_type for part in multipart.parts(closed, b"XbX")]
+    assert types == ["", "multipart/mixed; boundary=X1-"][: 1 + kept]
+
+
 CONTENT = st.one_of(st.binary(max_size=30), st.text(max_size=20).map(str.encode), st.just(b"\r\n--XbY\r\n--"))
 
 
