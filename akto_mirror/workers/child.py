@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -74,10 +75,11 @@ class Child:
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""
-        if self._process is not None:
+        # Never to another process, which may have got the id of one that has ended. With Python 3.11 asyncio's own way
+        # may take the exit code of one that ends just then, which is 255 to asyncio's watcher.
+        if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                # Never to another process, which may have got the id of one that has ended.
-                self._process.send_signal(number)
+                os.kill(self._process.pid, number)
 
     def drain(self, seconds: float) -> None:
         """Ask it to end without harm to its connections."""

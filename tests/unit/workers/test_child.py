@@ -62,3 +62,18 @@ def test_it_is_ready_or_ends(what: str, end: str, is_ready: bool, code: int) -> 
     asyncio.run(story())
     expected: Sequence[Message] = [] if code < 0 else [Gather()]
     assert asked[: len(expected)] == expected
+
+
+def test_a_signal_does_not_take_the_exit_code() -> None:
+    """Also if it comes while the process ends, as a second Ctrl-C may."""
+
+    async def story() -> None:
+        for _ in range(5):
+            child = await born("", "", [])
+            ended = asyncio.create_task(child.ended())
+            while not ended.done():
+                child.send_signal(signal.SIGCONT)
+                await asyncio.sleep(0)
+            assert ended.result() == 0
+
+    asyncio.run(story())
