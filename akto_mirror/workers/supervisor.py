@@ -170,7 +170,8 @@ class Supervisor:
 
     async def _retire(self, old: Child) -> None:
         self._leaving.add(old)
-        await old.is_ready()
+        # Until it is ready it cannot drain; it may never be.
+        await asyncio.wait([asyncio.create_task(old.is_ready())], timeout=FLUSH_S)
         old.drain(DRAIN_S)
         for seconds, signal_then in ((FLUSH_S, signal.SIGTERM), (END_S - FLUSH_S, signal.SIGKILL)):
             with contextlib.suppress(TimeoutError):

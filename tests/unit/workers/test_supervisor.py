@@ -40,6 +40,9 @@ signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGUSR1, lambda *_: send(channel, Gather()))
 while os.path.exists(folder + "/late"):
     time.sleep(0.01)
+if os.path.exists(folder + "/stuck"):
+    note("sticks")
+    time.sleep(60)
 if os.path.exists(folder + "/broken") or os.path.exists(f"{{folder}}/broken-{{number}}"):
     sys.exit(3)
 send(channel, Listen("a mode", "127.0.0.1", 0))
@@ -256,6 +259,27 @@ def test_a_worker_that_waits_for_its_start_is_replaced(play: Play, monkeypatch: 
 
     code, stage = play(story, 1)
     assert (code, len(stage.noted("ends"))) == (0, len(stage.noted("starts")) - 1)
+
+
+def test_a_worker_that_never_gets_ready_is_replaced(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGHUP does not wait for it longer than for one that drains."""
+    monkeypatch.setattr(supervisor, "FLUSH_S", 0.2)
+    monkeypatch.setattr(supervisor, "END_S", 0.4)
+
+    async def story(stage: Stage) -> None:
+        await until(lambda: len(stage.noted("reported")) == 1)
+        (tmp_path / "stuck").touch()
+        os.kill(stage.noted("starts")[0][1], signal.SIGKILL)
+        await until(lambda: len(stage.noted("sticks")) == 1)
+        (tmp_path / "stuck").unlink()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: REPLACED in stage.lines)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    code, stage = play(story, 1)
+    assert (code, len(stage.noted("starts")), len(stage.noted("ends"))) == (0, 3, 2)
 
 
 @pytest.mark.parametrize("when", ["before all serve", "while workers are replaced"])
