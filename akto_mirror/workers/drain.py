@@ -95,12 +95,12 @@ class Drain:
         """Return when no connection is left, or when the time is over."""
         self._drains = True
         deadline = time.monotonic() + seconds
-        told: set[str] = set()
+        warned: set[str] = set()
         while self._connections and time.monotonic() < deadline:
             for handler in list(self._connections.values()):
-                # A client that was still in its handshake is told when it speaks HTTP/2.
-                if handler.client.id not in told and await _say_goodbye(handler):
-                    told.add(handler.client.id)
+                # A client that was still in its handshake gets its GOAWAY once it speaks HTTP/2.
+                if handler.client.id not in warned and await _say_goodbye(handler):
+                    warned.add(handler.client.id)
                 elif self._is_idle(handler):
                     _close(handler)
             await asyncio.sleep(LOOK_S)
