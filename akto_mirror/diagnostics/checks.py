@@ -67,7 +67,7 @@ def target_at(  # noqa: PLR0913 - each is what one option of the addon says
         timeout: seconds a step.
 
     Raises:
-        ValueError: it cannot be used, or there is nothing to check.
+        ValueError: it cannot be used, or there is nothing to check, as entries go to a file.
     """
     topic = kafka.sink(url, properties, environ)
     if topic is not None:
