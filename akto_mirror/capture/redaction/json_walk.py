@@ -85,7 +85,7 @@ class _Walk:
         self._read_to = self._starts[-1] if len(places) == MOST_PLACES else len(data)
         self._hidden_from, self._depth = -1, 0
         self._left = MOST_OF_TABLES
-        self._end = -1
+        self._open = set[int]()
 
     def changes(self) -> list[Change]:
         """Read the text, and return what to rewrite in it."""
@@ -117,22 +117,33 @@ class _Walk:
 
     def _cut(self, position: int) -> None:
         """Hide what follows, and what its names may belong to, and close what is open."""
-        data, start = self._data, position if self._hidden_from < 0 else self._hidden_from
-        self._end = start
-        before = data[max(0, start - 64) : start].rstrip()[-1:]
-        frames = [*self._stack, self._frame]
-        is_table = any(frame.table for frame in frames)
+        data, is_passed_over = self._data, self._hidden_from >= 0
+        start, frames = self._kept(self._hidden_from if is_passed_over else position)
+        self._stack, self._frame, self._open = frames[:-1], frames[-1], {frame.start for frame in frames[1:]}
         for frame in frames:
-            self._changes += (Change(*span, JSON_MASK) for span in frame.unnamed(data, start, rows=not is_table))
+            self._changes += (Change(*span, JSON_MASK) for span in frame.unnamed(data))
         while self._stack:
             self._close(start)
         self._close(start)
-        is_member = len(frames) > 1 and not frames[-1].is_array and self._hidden_from < 0
+        before = data[:start].rstrip()[-1:]
+        is_member = len(frames) > 1 and not frames[-1].is_array and not is_passed_over and before != b":"
         closed = b"".join(b"]" if frame.is_array else b"}" for frame in frames[:0:-1])
         comma = b"" if before in OPENING else b"," if len(frames) > 1 else b"\n"
         text = comma + (JSON_MASK + b":") * is_member + JSON_MASK + closed
         self._look.hidden.by_name("text")
         self._changes.append(Change(start, len(data), text))
+
+    def _kept(self, position: int) -> tuple[int, list[Frame]]:
+        """Return where to begin hiding, and what is open there: before what is open and may be a value or a row."""
+        frames = [*self._stack, self._frame]
+        for number, frame in enumerate(frames):
+            outer, inner = frames[max(0, number - 1)], frames[number + 1 : number + 2]
+            if frame.opened >= 0:
+                return frame.opened, frames[: number + 1]
+            begin = frame.rows_begin(inner[0] if inner else None, is_known=bool(frame.table or outer.table))
+            if begin >= 0:
+                return begin, frames[: number + 1]
+        return position, frames
 
     def _take(self, item: re.Match[bytes], kind: int, *, hit: bool) -> None:
         if kind == OPEN:
@@ -272,10 +283,18 @@ class _Walk:
             cells = tables.rows(self._data, start, end, behind, frame.table or {}) if self._left >= 0 else None
             found = list(islice(cells, MOST_CELLS)) if cells else []
             if cells is None or len(found) == MOST_CELLS:
-                found = [(max(start + (end == self._end), behind), end, "text")]
+                found = self._whole(start, end, behind)
             for cell_start, cell_end, rule in found:
                 self._look.hidden.by_name(rule)
                 self._changes.append(Change(cell_start, cell_end, JSON_MASK))
+
+    def _whole(self, start: int, end: int, behind: int) -> list[tuple[int, int, str]]:
+        """Return where all rows are, without the brackets around them if those are not closed."""
+        if start in self._open and start >= behind:
+            end = start + len(self._data[start:end].rstrip(b", \t\r\n"))
+            start += 1
+        start = max(start, behind)
+        return [(start, end, "text")] if start < end else []
 
     def _pass_over(self, item: re.Match[bytes], kind: int) -> None:
         """Go on within an object or array that is hidden as a whole."""

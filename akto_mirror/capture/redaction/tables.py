@@ -142,18 +142,25 @@ class Frame:
         self.columns = self.columns or {}
         self.columns[number] = rule
 
-    def unnamed(self, data: bytes, end: int, *, rows: bool) -> list[tuple[int, int]]:
-        """Return where in it values stand whose names may follow.
+    def unnamed(self, data: bytes) -> list[tuple[int, int]]:
+        """Return where in an object values stand whose names may follow, and rows whose columns may."""
+        if self.is_array:
+            return []
+        values = [(start, stop) for start, stop, _ in self.values]
+        return values + [span for span in self.arrays if not self.table and ROW.match(data, span[0])]
+
+    def rows_begin(self, inner: Frame | None, *, is_known: bool) -> int:
+        """Return where in an array that is not closed those rows begin that cannot be read; -1 if there are none.
 
         Args:
-            data: the text.
-            end: one behind the last byte of it that was read.
-            rows: names of columns may follow as well.
+            inner: what is open in it.
+            is_known: the columns are known, so that all rows but the last can be read.
         """
-        if not self.is_array:
-            values = [(start, stop) for start, stop, _ in self.values]
-            return values + [span for span in self.arrays if rows and ROW.match(data, span[0])]
-        return [(self.arrays[0][0], end)] if rows and self.arrays else []
+        if self.is_array and self.arrays and not is_known:
+            return self.arrays[0][0]
+        if not self.is_array or inner is None or not (is_known or inner.is_array):
+            return -1
+        return inner.start
 
 
 def rows(data: bytes, start: int, end: int, behind: int, columns: Mapping[int, str]) -> Iterator[tuple[int, int, str]]:

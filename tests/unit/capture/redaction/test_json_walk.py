@@ -77,6 +77,10 @@ MANY = json_walk.MOST_ITEMS
         (f'{{"value":"{SECRET}","a":["token",1],"b":[', "{},", '1],"name":"token"}'),
         ('{"a":["token",1],"rows":[', f'["{SECRET}",2],', '[1]],"columns":["password","id"]}'),
         (f'{{"a":["token",1],"rows":[["{SECRET}"]],"b":[', "{},", '[1]],"columns":["password","id"]}'),
+        (f'{{"a":["token",1],"rows":[["{SECRET}",', "{},", '1]],"columns":["password","id"]}'),
+        (f'{{"a":["id","token"],"b":{{"rows":[["{SECRET}",1],', "[],", '[1]],"columns":["password","id"]}}'),
+        (f'{{"a":["token",1],"b":{{"value":{{"x":"{SECRET}","y":[', "{},", '1]},"name":"token"}}'),
+        (f'{{"columns":["id","token"],"rows":[[1,{{"x":"{SECRET}","y":[', "{},", "1]}]]}"),
     ],
 )
 def test_what_follows_very_many_is_hidden(before: str, unit: str, behind: str) -> None:
