@@ -51,8 +51,8 @@ ROWS = (
     ("base64 of a form", JSON, '{"state":"YT0xJnBhc3N3b3JkPWh1bnRlcjI"}'),
     ("base64 of XML", "text/plain", "SAML PGE-PHRva2VuPmh1bnRlcjI8L3Rva2VuPjwvYT4="),
     ("JSON in a form", FORM, "a=%7B%22token%22%3A%22hunter2%22%7D"),
-    ("addresses", JSON, '{"next":"https://ann:hunter2@host/?page=2&token=hunter2"}'),
-    ("signed addresses", JSON, '{"url":"https://s3.host/a?X-Amz-Signature=0a1b&X-Amz-Date=20260101"}'),
+    ("URLs", JSON, '{"next":"https://ann:hunter2@host/?page=2&token=hunter2"}'),
+    ("signed URLs", JSON, '{"url":"https://s3.host/a?X-Amz-Signature=0a1b&X-Amz-Date=20260101"}'),
     ("queries and path parameters", "path", "/a;token=hunter2;b=1/c?page=2&api_key=hunter2"),
     ("headers", "authorization", "Bearer hunter2"),
     ("headers with JWTs", "x-auth-token", JWT),
@@ -70,7 +70,7 @@ ROWS = (
     ("JWTs", JSON, f'{{"note":"{JWT}"}}'),
     ("private keys", JSON, r'{"pem":"-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\n"}'),
     ("keys of services", "path", f"/repos/{KEY}/x"),
-    ("names that are none", JSON, '{"tokens_used":4,"sort_key":"a","password_changed_at":1,"author":"ann"}'),
+    ("harmless names", JSON, '{"tokens_used":4,"sort_key":"a","password_changed_at":1,"author":"ann"}'),
 )
 
 
@@ -104,7 +104,7 @@ def test_the_docs_say_what_is_hidden() -> None:
 def test_no_row_keeps_its_secret(name: str, kind: str, text: str) -> None:
     """But for the last one, which has none and stays as it is."""
     shown = hidden(kind, text)
-    assert (shown == text) == (name == "names that are none")
+    assert (shown == text) == (name == "harmless names")
     assert not any(
         secret in shown for secret in ("hunter2", *CODED, CARD, "5555555555554444", JWT, "MIIEow", KEY, "0a1b")
     )
