@@ -20,15 +20,15 @@ CAPTURE: tuple[Option, ...] = (
         "akto_tag",
         str,
         DEFAULT_TAG,
-        "The entries' tag, a JSON object of texts that labels the API collection; {env:NAME} in a text stands for a "
-        "variable of the environment. With akto_fidelity=worker the default is the Worker's own tag.",
+        "The entries' tag, a JSON object of strings that labels the API collection; {env:NAME} in a string is "
+        "replaced by that environment variable. With akto_fidelity=worker the default is the Worker's own tag.",
     ),
     Option(
         "akto_direction",
         str,
         "",
         "The entries' direction, Akto's access type: 1 makes the API collection Internal, 2 Third party. Empty: not "
-        "said.",
+        "reported.",
         choices=("", "1", "2"),
     ),
     Option(
@@ -58,29 +58,29 @@ CAPTURE: tuple[Option, ...] = (
         "akto_client_ip_header",
         str,
         "cf-connecting-ip",
-        "The request header that holds the client's address. Where it is absent, the peer's address is reported. "
-        "Empty: always the peer's; do so where nothing in front sets the header, for any client can send it.",
+        "The request header that holds the client's address. If it is absent, the peer's address is reported. Empty: "
+        "always the peer's address; use this unless a proxy in front sets the header, because any client can send it.",
     ),
     Option(
         "akto_include_query",
         bool,
         True,
-        "Append the query string to the reported path: Akto lists query parameters only so. akto_redact_fields hides "
-        "secrets in it. akto_fidelity=worker never does.",
+        "Append the query string to the reported path; Akto does not list query parameters otherwise. "
+        "akto_redact_fields hides secrets in it. akto_fidelity=worker never reports the query.",
     ),
     Option(
         "akto_honor_ignore",
         bool,
         True,
-        "Leave out requests with the header x-akto-ignore, as Akto itself does: its scanner sets it, and any client "
+        "Skip requests with the header x-akto-ignore, which Akto itself ignores: its scanner sets it, and any client "
         "can. false: ship them without the header. akto_fidelity=worker ships them as they are.",
     ),
     Option(
         "akto_body_limit",
         int,
         65536,
-        "Bytes of each decoded body that are kept. Both are shortened further where an entry would be larger than "
-        "1,000,000 bytes, which is what Kafka hands on behind Akto's service; with akto_fidelity=worker, 4 MiB.",
+        "Bytes of each decoded body that are kept. Both bodies are shortened further if an entry would be larger than "
+        "1,000,000 bytes, the most that the Kafka behind Akto's service passes on; with akto_fidelity=worker, 4 MiB.",
         bounds=(0, MAX_BODY_LIMIT),
     ),
     *REDACTION,
@@ -88,61 +88,61 @@ CAPTURE: tuple[Option, ...] = (
         "akto_skip",
         Sequence[str],
         [],
-        "Leave out exchanges that say nothing about an API: health (health checks, by path and user agent), static "
-        "(files, by the path's ending), options (CORS preflights); or several, as in health,static.",
+        "Skip exchanges that say nothing about an API: health (health checks, by path and user agent), static (static "
+        "files, by file extension), options (CORS preflights); or several, as in health,static.",
     ),
     Option(
         "akto_sample",
         str,
         "all",
-        "all: mirror every exchange. novel: of each endpoint the first akto_sample_per_window in a window, and every "
-        "exchange that shows a new field, parameter, type, status, content type, authentication or operation; the rest "
-        "is skipped and counted by endpoint.",
+        "all: mirror every exchange. novel: for each endpoint mirror the first akto_sample_per_window exchanges of a "
+        "window, and every exchange that shows a new field, parameter, type, status, content type, authentication or "
+        "operation; the rest is skipped and counted by endpoint.",
         choices=("all", "novel"),
     ),
     Option(
         "akto_sample_window_s",
         int,
         600,
-        "Seconds of a window of akto_sample=novel.",
+        "Length in seconds of a window of akto_sample=novel.",
         bounds=(1, 31_536_000),
     ),
     Option(
         "akto_sample_per_window",
         int,
         5,
-        "Exchanges of each endpoint that akto_sample=novel mirrors in a window even if they show nothing new.",
+        "How many exchanges of each endpoint akto_sample=novel mirrors in a window even if they show nothing new.",
         bounds=(0, 1_000_000),
     ),
     Option(
         "akto_sample_bytes",
         int,
         Sampling().memory,
-        "Bytes of memory for what sampling has seen; beyond them the least recently used endpoints are forgotten, and "
-        "are new when they come again.",
+        "Bytes of memory for what sampling has seen; beyond this limit the least recently used endpoints are "
+        "forgotten, and count as new when they occur again.",
         bounds=(1024 * 1024, 2**40),
     ),
     Option(
         "akto_max_entries_s",
         int,
         0,
-        "Entries a second that are mirrored at most, those that show something new first; the rest is skipped and "
-        "counted. 0: no cap.",
+        "The most entries that are mirrored in a second; those that show something new come first, the rest is "
+        "skipped and counted. 0: no cap.",
         bounds=(0, 2**40),
     ),
     Option(
         "akto_max_bytes_s",
         int,
         0,
-        "Bytes of entries a second that are mirrored at most, those that show something new first; the rest is skipped "
-        "and counted. 0: no cap.",
+        "The most bytes of entries that are mirrored in a second; those that show something new come first, the rest "
+        "is skipped and counted. 0: no cap.",
         bounds=(0, 2**40),
     ),
     Option(
         "akto_pause",
         bool,
         False,
-        "Mirror nothing for now: exchanges are skipped and counted, and the traffic goes on. May be set while "
-        "mitmproxy runs, also by akto.pause and akto.resume.",
+        "Mirror nothing for now: exchanges are skipped and counted, and the traffic goes on. It can be changed while "
+        "mitmproxy runs, also with akto.pause and akto.resume.",
     ),
 )

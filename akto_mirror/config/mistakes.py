@@ -36,7 +36,7 @@ def _no_such_option(name: str) -> str:
 def _type_mistakes(option: Option, value: object) -> Iterable[ConfigError]:
     if option.type == Sequence[str]:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            yield ConfigError(option.name, value, "it must be a list of texts")
+            yield ConfigError(option.name, value, "it must be a list of strings")
     elif type(value) is not option.type:
         yield ConfigError(option.name, value, f"it must be {KINDS[option.type]}")
 

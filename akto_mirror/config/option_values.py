@@ -72,7 +72,7 @@ def whole_number(text: str) -> str:
     """Return a whole number that Akto reads as it is."""
     if not is_number(text):
         raise ValueError(
-            "it must be a whole number such as 1000000 of at most 32 bits: Akto loses every entry with any other"
+            "it must be a whole number such as 1000000 of at most 32 bits: Akto loses every entry with any other value"
         )
     return text
 
@@ -96,7 +96,7 @@ def tag(text: str, environ: Mapping[str, str]) -> str:
     for name, value in parsed.items():
         if not isinstance(value, str | None):
             raise ValueError(
-                f"the value of {printable(name, 80)} must be a text: Akto loses every entry with any other"
+                f"the value of {printable(name, 80)} must be a string: Akto loses every entry with any other value"
             )
     filled = {
         name: value and ENV.sub(lambda found: _variable(found[1], environ), value) for name, value in parsed.items()

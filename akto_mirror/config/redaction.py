@@ -14,32 +14,32 @@ REDACTION = (
         "akto_redact_headers",
         Sequence[str],
         [],
-        "Headers whose values are replaced before anything is queued, by the words of their names; common stands for "
-        "the usual ones (authorization, cookie, set-cookie, x-api-key and their like). Schemes such as Bearer and the "
-        "names of cookies stay, by which Akto finds authentication types.",
+        "Headers with values to hide before anything is queued, matched by whole words of their names; common means "
+        "well-known ones (authorization, cookie, set-cookie, x-api-key and similar). Schemes such as Bearer and the "
+        "names of cookies stay, because Akto detects authentication types by them.",
     ),
     Option(
         "akto_redact_fields",
         Sequence[str],
         [],
-        "Keys, fields, parameters, elements and attributes whose values are replaced before anything is queued, by the "
-        "words of their names: token is also accessToken, user[token] and X-Api-Token. common stands for the usual "
-        "ones (password, token, secret, card_number and their like).",
+        "Keys, fields, parameters, elements and attributes with values to hide before anything is queued, matched by "
+        "whole words of their names: token also matches accessToken, user[token] and X-Api-Token. common means "
+        "well-known ones (password, token, secret, card_number and similar).",
     ),
     Option(
         "akto_redact_values",
         Sequence[str],
         [],
-        "Secrets that are replaced wherever they stand, by their looks: common (payment cards, JWTs, private keys, and "
-        "keys of the usual services), email, or an expression of your own as NAME=PATTERN.",
+        "Secrets to hide wherever they occur, recognized by their form: common (payment card numbers, JWTs, private "
+        "keys, and API keys of well-known services), email, or a regular expression of your own as NAME=PATTERN.",
     ),
     Option(
         "akto_redact_unreadable",
         str,
         "drop",
-        "What becomes of payloads in which no secret could be found, as they are compressed in an unknown way or "
-        "binary, where akto_redact_fields or akto_redact_values is set. drop: [redacted] stands in their place. keep: "
-        "they are shipped.",
+        "With akto_redact_fields or akto_redact_values, what happens to payloads that cannot be searched for secrets "
+        "because they are binary or compressed in an unknown way. drop: they are replaced by [redacted]. keep: they "
+        "are shipped.",
         choices=("drop", "keep"),
     ),
 )

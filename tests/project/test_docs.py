@@ -31,14 +31,14 @@ OPTIONS = DOCS / "options.md"
 HEAD = """# Options
 
 Set them with `--set name=value`, in mitmproxy's command line with `:set`, or in `~/.mitmproxy/config.yaml`. A list
-takes one `--set` for each of its values. A value that cannot be used ends the start with one line that names it;
-changed while mitmproxy runs, the old value stays in force.
+takes one `--set` for each of its values. With an invalid value mitmproxy does not start, and one line names the option;
+if it is set while mitmproxy runs, the old value stays in force.
 """
 
 COMMANDS = DOCS / "cli.md"
 COMMANDS_HEAD = """# Commands
 
-`akto-mirror COMMAND --help` shows the same in a terminal. Exit codes: 0 done, 1 it failed, 2 the command line is wrong,
+`akto-mirror COMMAND --help` shows the same in a terminal. Exit codes: 0 success, 1 failure, 2 wrong command line,
 130 interrupted.
 """
 
@@ -53,7 +53,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def section(option: Option) -> str:
     """Return what the page of options says of one."""
     default = option.default if isinstance(option.default, str) else str(option.default).lower()
-    kind = "a list of texts" if option.type == Sequence[str] else KINDS[option.type]
+    kind = "a list of strings" if option.type == Sequence[str] else KINDS[option.type]
     facts = [("Takes", kind), ("default", f"`{default}`" if default and default != "[]" else "empty")]
     if option.choices:
         facts.append(("one of", ", ".join(f"`{choice}`" for choice in option.choices)))

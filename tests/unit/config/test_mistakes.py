@@ -67,19 +67,19 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("name", "value", "kind"),
         [
-            ("akto_url", 5, "a text"),
-            ("akto_url", None, "a text"),
-            ("akto_url", ["http://h"], "a text"),
-            ("akto_tag", {"service": "x"}, "a text"),
+            ("akto_url", 5, "a string"),
+            ("akto_url", None, "a string"),
+            ("akto_url", ["http://h"], "a string"),
+            ("akto_tag", {"service": "x"}, "a string"),
             ("akto_body_limit", "many", "a whole number"),
             ("akto_body_limit", 1.5, "a whole number"),
             ("akto_body_limit", True, "a whole number"),
             ("akto_include_query", "yes", "true or false"),
             ("akto_include_query", 1, "true or false"),
-            ("akto_routes", "*.example.com/*", "a list of texts"),
-            ("akto_routes", [1, 2], "a list of texts"),
-            ("akto_routes", {"a": "b"}, "a list of texts"),
-            ("akto_routes", None, "a list of texts"),
+            ("akto_routes", "*.example.com/*", "a list of strings"),
+            ("akto_routes", [1, 2], "a list of strings"),
+            ("akto_routes", {"a": "b"}, "a list of strings"),
+            ("akto_routes", None, "a list of strings"),
         ],
     )
     def test_a_value_of_a_wrong_type_in_a_configuration_file(self, name: str, value: object, kind: str) -> None:

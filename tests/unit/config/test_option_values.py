@@ -77,7 +77,7 @@ def test_a_tag_holds_texts_and_variables_that_are_there() -> None:
     assert option_values.tag('{"a":"{env:X}"}', {"X": "1"}) == '{"a": "1"}'
     with pytest.raises(ValueError, match="no variable X in the environment"):
         option_values.tag('{"a":"{env:X}"}', {})
-    with pytest.raises(ValueError, match="the value of a must be a text"):
+    with pytest.raises(ValueError, match="the value of a must be a string"):
         option_values.tag('{"a":1}', {})
 
 
