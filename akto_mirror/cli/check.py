@@ -15,10 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     service.add_argument(
         "url", nargs="?", metavar="URL", help=f"the ingestion service, as in akto_url (default: ${URL_VARIABLE})"
     )
-    service.add_argument("--to", metavar="URL", help="the same, as the other commands name it")
-    add_token(parser, "the service's token, sent raw as Authorization")
+    service.add_argument("--to", metavar="URL", help="the same as URL, under the name that the other commands use")
+    add_token(parser, "the service's token, sent as it is in the Authorization header")
     parser.add_argument(
-        "--send", action="store_true", help="also send one clearly marked test entry, which then is in Akto"
+        "--send", action="store_true", help="also send one clearly marked test entry, which stays in Akto"
     )
     parser.add_argument("--uds", default="", metavar="PATH", help="connect through this Unix socket, as akto_uds does")
     parser.add_argument(
@@ -26,10 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a property of librdkafka for a kafka:// address, as in akto_kafka; may be given several times",
+        help="a property of librdkafka for a kafka:// URL, as in akto_kafka; may be given several times",
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the most that a step may take (default: 10)"
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="time limit of each step (default: 10)"
     )
     parser.add_argument(
         "--spool-dir",
@@ -40,11 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify the way to Akto.
+    """Verify the connection to Akto.
 
-    Resolves, connects, checks TLS, asks /healthCheck and /api/auth-check, looks whether the spool's folder can be used,
-    and says what to do about what fails. At a kafka:// address: connects, checks TLS, SASL, the topic, its partitions,
-    the right to write and the largest message. Exit code 1 if a step failed.
+    Resolves the host, connects, checks TLS, requests /healthCheck and /api/auth-check, checks that the spool's folder
+    can be used, and says what to do about each step that fails. With a kafka:// URL: connects, checks TLS, SASL, the
+    topic, its partitions, the permission to write and the maximum message size. Exit code 1 if a step failed.
     """
     from akto_mirror.delivery import destination  # noqa: PLC0415 - costs start-up time
     from akto_mirror.diagnostics import checks  # noqa: PLC0415

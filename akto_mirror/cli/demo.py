@@ -12,7 +12,9 @@ from akto_mirror.cli.terminal import INTERRUPTS, UserError, addon_path, say, wai
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--open", action="store_true", help="end on the inventory of what arrived, in a browser")
+    parser.add_argument(
+        "--open", action="store_true", help="at the end, show the inventory of what arrived in a browser"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +41,7 @@ def _look(url: str) -> None:
     try:
         say(f"\nThe inventory is at {url} until you press Ctrl-C.")
         if not webbrowser.open(url):
-            say("No browser was found here; open that address in yours.")
+            say("No browser was found; open that URL in one yourself.")
         wait_for(threading.Event())
     except KeyboardInterrupt:
         say("stopped")

@@ -19,17 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.count,
         default=0,
         metavar="N",
-        help="show how N processes of `akto-mirror run` divide their bounds; 0 is one for each core (default: 0)",
+        help="show how N processes of `akto-mirror run` divide the limits; 0 means one for each core (default: 0)",
     )
-    add_token(parser, "the service's token, sent raw as Authorization and never shown")
+    add_token(parser, "the service's token, sent as it is in the Authorization header and never shown")
 
 
 def run(args: argparse.Namespace) -> int:
     """Gather what a bug report needs.
 
-    Versions, the platform, the options of the environment and of mitmproxy's config.yaml, whether the addon loads, and
-    the steps of `check`. Secrets are left out; look it over all the same before you paste it. Exit code 1 if something
-    is wrong.
+    Shows versions, the platform, the options of the environment and of mitmproxy's config.yaml, whether the addon
+    loads, and the steps of `check`. Secrets are left out, but review the output before you paste it. Exit code 1 if
+    something is wrong.
     """
     from akto_mirror.diagnostics import doctor  # noqa: PLC0415 - costs start-up time
 

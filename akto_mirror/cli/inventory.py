@@ -21,15 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="write it to FILE; with the ending .json as JSON, else as YAML",
+        help="write it to FILE: as JSON if its name ends in .json, else as YAML",
     )
     parser.add_argument("--host", default="", help="only the endpoints of this host, with its port if it has one")
-    parser.add_argument("--no-examples", action="store_true", help="leave samples of payloads out of the document")
+    parser.add_argument("--no-examples", action="store_true", help="leave examples of payloads out of the document")
     parser.add_argument(
         "--base",
         type=Path,
         metavar="FILE",
-        help="show what is new, changed and gone, compared with this OpenAPI document; exit code 1 if anything is",
+        help="show what is new, changed and gone, compared with this OpenAPI document; exit code 1 if anything differs",
     )
     parser.add_argument(
         "--set",
@@ -41,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the API that recorded files show, or describe it in OpenAPI.
+    """List the endpoints found in recorded files, or describe them in OpenAPI.
 
-    Endpoints with templates, typed parameters, request and response schemas merged over all samples, security schemes
-    and examples; queries are always read. Nothing is sent. Exit code 1: something differs from --base, which standard
-    output then shows, or a file cannot be read, which is one line of standard error and nothing on standard output.
+    The document has path templates, typed parameters, request and response schemas merged over all samples, security
+    schemes and examples; queries are always read. Nothing is sent. Exit code 1: something differs from --base, as shown
+    on standard output, or a file cannot be read: one line on standard error, and nothing on standard output.
     """
     from akto_mirror.cli import inventory_report  # noqa: PLC0415 - see the module's docstring
 

@@ -69,14 +69,14 @@ def _tell(inventory: Inventory, skipped: Counter[str]) -> None:
     found = f"{count(inventory.total, 'entry')}, {count(endpoints, 'endpoint')}"
     sys.stderr.write(f"{found}, {count(hosts, 'host')}\n")
     for reason, number in skipped.most_common(10):
-        sys.stderr.write(f"left out: {number:,} with {isolated(printable(reason))}\n")
+        sys.stderr.write(f"left out: {number:,} ({isolated(printable(reason))})\n")
 
 
 def _nothing(inventory: Inventory, host: str) -> str:
     if inventory.total:
         names = ", ".join(dict.fromkeys(endpoint.host for endpoint in inventory.endpoints()))
         return f"no endpoint of the host {printable(host)}; there are: {isolated(printable(names))}"
-    return "these files make no entry; to see what is skipped, run: akto-mirror replay --dry-run FILE"
+    return "no entry in these files; to see what is skipped, run: akto-mirror replay --dry-run FILE"
 
 
 def _write(document: dict[str, Any], output: Path | None, *, quiet: bool) -> None:

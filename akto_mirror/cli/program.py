@@ -20,11 +20,11 @@ In ~/.zshrc, after compinit:
 
     eval "$(akto-mirror completion zsh)"
 """
-RUN_USE = """Use it so:
+RUN_USE = """Example:
 
     akto-mirror run --mode reverse:http://127.0.0.1:3000 --set akto_url=http://127.0.0.1:9091
 """
-ADDON_PATH_USE = """Use it so:
+ADDON_PATH_USE = """Example:
 
     mitmdump -s "$(akto-mirror addon-path)"
 """
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     spool.add_arguments(_add(commands, "spool", spool.run))
     doctor.add_arguments(_add(commands, "doctor", doctor.run))
     completion = _add(commands, "completion", _completion, COMPLETION_USE)
-    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell that is to complete")
+    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell for which the script is")
     _add(commands, "addon-path", _addon_path, ADDON_PATH_USE)
     return parser
 
@@ -130,10 +130,10 @@ def _add_run(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """Run mitmdump with the addon, at about half its cost.
+    """Run mitmdump with the addon, at about half the CPU time a request.
 
-    Every option, mode and script of mitmdump works as there, and neither traffic nor scripts see a difference.
-    docs/run.md says how it is done.
+    Every option, mode and script of mitmdump works as in mitmdump, and the traffic is the same. docs/run.md explains
+    what makes it faster, and the few differences that scripts can notice.
     """
     from akto_mirror.runner import command  # noqa: PLC0415 - see the module's docstring
 
@@ -142,7 +142,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _completion(args: argparse.Namespace) -> int:
-    """Print a script that completes commands and options."""
+    """Print a script that completes commands and options in a shell."""
     import shtab  # noqa: PLC0415 - see the module's docstring
 
     parser = _parser()

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the ingestion service, or file:///PATH.ndjson for a file of entries, as in akto_url "
         f"(default: ${URL_VARIABLE})",
     )
-    add_token(parser, "the service's token, sent raw as Authorization")
+    add_token(parser, "the service's token, sent as it is in the Authorization header")
     parser.add_argument(
         "--filter",
         metavar="EXPRESSION",
@@ -38,15 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="any akto_ option, as for mitmdump; may be given several times",
     )
     parser.add_argument(
-        "-n", "--dry-run", action="store_true", help="show what would become of each flow, and send nothing"
+        "-n", "--dry-run", action="store_true", help="show the outcome that each flow would have, and send nothing"
     )
     parser.add_argument(
         "--rewrite-time",
         action="store_true",
-        help="give each entry the time at which it is replayed, instead of the recorded one; distances are not kept",
+        help="give each entry the time of its replay, instead of the recorded one; intervals are not preserved",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on where the same replay was interrupted or left something over"
+        "--resume", action="store_true", help="continue where the same replay was interrupted or left entries unsent"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress bar")
 
@@ -54,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ship recorded flows.
 
-    The rules, the entries and the options are the addon's. Exit code 0: all was read and shipped. 1: something was not.
-    2: the command line is wrong. 130: interrupted; --resume goes on there. An entry whose arrival was not confirmed is
-    sent again, so that it can arrive twice. Nothing is spooled: the recording is there still.
+    Rules, entries and options are those of the addon. Exit code 0: everything was read and shipped. 1: something was
+    not. 2: the command line is wrong. 130: interrupted; --resume continues there. If its arrival was not confirmed, an
+    entry is sent again and can arrive twice. Nothing is spooled, because the recording still exists.
     """
     from akto_mirror.replay import job, shipping  # noqa: PLC0415 - costs start-up time
 

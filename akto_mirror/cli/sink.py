@@ -25,18 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 is every one of this machine (default: %(default)s)",
+        help="address to listen on; 0.0.0.0 means all addresses of this machine (default: %(default)s)",
     )
     parser.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, help="port to listen on; 0 takes a free one (default: %(default)s)"
+        "--port",
+        type=_port,
+        default=DEFAULT_PORT,
+        help="port to listen on; 0 means any free port (default: %(default)s)",
     )
-    add_token(parser, "what Authorization must hold, everywhere but at /healthCheck; empty: no authentication")
+    add_token(parser, "the Authorization header to require, except at /healthCheck; empty: no authentication")
     parser.add_argument(
         "-o",
         "--out",
         type=Path,
         metavar="FILE",
-        help="also append entries to FILE, one JSON object a line; a new one is readable by its owner only",
+        help="also append entries to FILE, one JSON object a line; a new file is readable by its owner only",
     )
     parser.add_argument(
         "-q",
@@ -49,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run a local ingestion service.
 
-    It answers as Akto's data-ingestion service does, with its limits and status codes. The newest 100,000 entries (at
-    most 256 MiB) stay in memory, and its address shows their inventory in a browser: with the token, or without
-    one only on this machine. What Akto's runtime would lose of them is named there, at the end, and in FILE.
+    It responds as Akto's data-ingestion service does, with its limits and status codes. The newest 100,000 entries (at
+    most 256 MiB) stay in memory. Their inventory is shown in a browser at the service's URL; without a token, only on
+    this machine. What Akto's runtime would lose of the entries is reported there, on exit and in FILE.
     """
     receiver = _receiver(args)
     # Not before: what takes long above is ended by these signals as Python does it.
@@ -72,7 +75,7 @@ def _shown(args: argparse.Namespace) -> str:
 
     if token(args) or is_loopback(args.host):
         return "open that address in a browser to look at them"
-    return "start it with a token to look at them in a browser, as it listens beyond this machine"
+    return "to look at them in a browser, start it with a token, because other machines can connect to it"
 
 
 def _receiver(args: argparse.Namespace) -> Receiver:

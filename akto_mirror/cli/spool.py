@@ -30,13 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments, and its actions."""
     parser.add_argument("--dir", default="", metavar="DIR", help=FOLDER)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _action(actions, "status", "Show how many entries wait for which server, and how many were refused.")
-    shown = _action(actions, "list", "Show the entries that were refused for good, with their numbers and the answers.")
-    shown.add_argument("--json", action="store_true", help="show only the entries themselves, one JSON object a line")
-    _add_retry(
-        _action(actions, "retry", "Send refused entries again, or redirect the entries that wait for one server.")
+    _action(actions, "status", "Show how many entries wait for each server, and how many were refused for good.")
+    shown = _action(
+        actions, "list", "Show the dead letters (entries refused for good), with their numbers and the responses."
     )
-    _add_drop(_action(actions, "drop", "Delete refused entries, or the entries that wait for one server."))
+    shown.add_argument("--json", action="store_true", help="show only the entries themselves, one JSON object a line")
+    _add_retry(_action(actions, "retry", "Send dead letters again, or redirect the entries that wait for one server."))
+    _add_drop(_action(actions, "drop", "Delete dead letters, or the entries that wait for one server."))
 
 
 def _action(actions: Actions, name: str, text: str) -> argparse.ArgumentParser:
@@ -54,7 +54,7 @@ def _add_retry(parser: argparse.ArgumentParser) -> None:
         "--from", dest="start", metavar="TARGET", help="instead: the entries that wait for TARGET, as `status` shows it"
     )
     parser.add_argument(
-        "--to", dest="end", metavar="URL", help="where they are to be sent, as in akto_url (default: as before)"
+        "--to", dest="end", metavar="URL", help="where to send them, as in akto_url (default: as before)"
     )
     parser.add_argument("--uds", default="", metavar="PATH", help="with --to: through this Unix socket, as in akto_uds")
 
@@ -62,7 +62,7 @@ def _add_retry(parser: argparse.ArgumentParser) -> None:
 def _add_drop(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("id", nargs="*", type=int, default=[], metavar="ID", help="the numbers that `list` shows")
-    what.add_argument("--all", action="store_true", help="all refused entries")
+    what.add_argument("--all", action="store_true", help="all dead letters")
     what.add_argument(
         "--waiting", metavar="TARGET", help="instead: everything that waits for TARGET, as `status` shows it"
     )
@@ -71,8 +71,8 @@ def _add_drop(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Manage the entries on disk.
 
-    Shows waiting and refused entries, and sends them elsewhere or deletes them; a running proxy need not
-    be stopped for it. The spool is that of the user who runs this: for a service, run it as the service's user.
+    Shows, redirects or deletes waiting entries and dead letters, also while a proxy runs. The spool is that of the user
+    who runs the command: for a service, run it as the service's user.
     """
     from akto_mirror.delivery import SpoolError  # noqa: PLC0415 - costs start-up time
 
@@ -169,7 +169,7 @@ def _tell_of_files(spool: Spool, own: Path, is_seen: bool) -> None:
     from akto_mirror.delivery import schema  # noqa: PLC0415 - costs start-up time
 
     if spool.first.is_news() and not is_seen:
-        say(f"not looked into: {printable(str(spool.first.file))}, which an older version has open or cannot be read")
+        say(f"not read: {printable(str(spool.first.file))}; an older version has it open, or it cannot be read")
     for file in schema.newer_files(spool.folder, own):
         say(f"of a newer version: {printable(str(file))}")
     for aside in sorted(spool.folder.glob("damaged-*.db")):
@@ -210,7 +210,7 @@ def _retry(args: argparse.Namespace, spool: Spool) -> int:
     target = _target(args.end or "", args.uds)
     if args.start is None:
         revived = spool.revive(_chosen(args, spool), target)
-        say(f"{count(revived, 'entry')} {verb(revived, 'is')} sent again by the next proxy that looks")
+        say(f"{count(revived, 'entry')} will be sent again by a proxy that uses this spool")
     else:
         moved = spool.redirect(_waiting(args.start, spool), target)
         say(f"{count(moved, 'entry')} now {verb(moved, 'waits')} for {printable(target)}")
@@ -243,8 +243,8 @@ def _waiting(target: str, spool: Spool) -> str:
     known = sorted(share.target for share in spool.waiting())
     if target not in known:
         others = ", ".join(map(printable, known))
-        rest = f"something waits for: {others}" if others else "nothing waits at all"
-        raise UserError(f"nothing waits for {printable(target)}; {rest}")
+        rest = f"there are entries for: {others}" if others else "no entries wait for any server"
+        raise UserError(f"no entries wait for {printable(target)}; {rest}")
     return target
 
 

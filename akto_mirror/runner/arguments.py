@@ -15,13 +15,13 @@ WORKER = "--akto-worker"
 MOST = 256
 
 CHECKS = (
-    "keep mitmproxy's type check of each message, which finds mistakes of scripts that make messages by hand and takes "
-    "a tenth of mitmdump's time"
+    "keep mitmproxy's type check of each message, which finds mistakes in scripts that construct messages and takes a "
+    "tenth of mitmdump's time"
 )
 
 PROCESSES = (
-    "serve with N processes, which listen at the same addresses; 0 is one for each core; SIGHUP replaces them without "
-    "harm to any connection; Linux, and modes that listen at TCP only (default: %(default)s)"
+    "serve with N processes, which listen on the same addresses; 0 means one for each core; SIGHUP replaces them, and "
+    "gives open connections 24 seconds to finish; Linux, and modes that listen on TCP only (default: %(default)s)"
 )
 
 

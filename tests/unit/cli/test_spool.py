@@ -68,7 +68,7 @@ def test_list(spool: Run) -> None:
 
 def test_retry(spool: Run, folder: Path) -> None:
     """Line 6: those named, or all, are sent again by the next process that looks."""
-    assert spool("retry", "2")[:2] == (0, "1 entry is sent again by the next proxy that looks\n")
+    assert spool("retry", "2")[:2] == (0, "1 entry will be sent again by a proxy that uses this spool\n")
     assert spool("retry")[0] == 0
     other = Spool(folder, target="http://akto", limit=10**6, owner="next")
     assert other.adopt() == 5
@@ -141,9 +141,9 @@ def test_a_target_for_which_nothing_waits(spool: Run, line: str) -> None:
     """Line 6: a misspelt target is reported together with the existing ones."""
     code, out, err = spool(*line.split())
     assert (code, out) == (1, "")
-    assert "nothing waits for http://typo; something waits for: http://akto" in err
+    assert "no entries wait for http://typo; there are entries for: http://akto" in err
     assert spool("drop", "--waiting", "http://akto")[0] == 0
-    assert "nothing waits at all" in spool(*line.split())[2]
+    assert "no entries wait for any server" in spool(*line.split())[2]
 
 
 def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
