@@ -70,7 +70,7 @@ class Commands:
 
     @command.command("akto.check")
     def check(self) -> str:
-        """Check the way to Akto step by step; the steps go to the event log."""
+        """Check the connection to Akto step by step; the steps go to the event log."""
         settings = self.session.configured()
         sink, spool = settings.sink, settings.delivery.spool
         if sink.destination.scheme not in ("http", "https", "kafka"):
@@ -91,7 +91,7 @@ class Commands:
 
     @command.command("akto.ship")
     def ship(self, flows: Sequence[flow.Flow]) -> str:
-        """Send flows now, whatever the capture rules say of them, and even if they were sent before."""
+        """Send flows now, regardless of the capture rules, and even if they were sent before."""
         capture, shipper = self._capture(), self._shipper()
         chosen = _with_response(flows)
         for each in chosen:

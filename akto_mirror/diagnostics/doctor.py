@@ -264,7 +264,7 @@ def _start(mitmdump: Path, script: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _way(found: Findings, url: str, token: str, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    found.head("way to Akto")
+    found.head("connection to Akto")
     if urlsplit(url).scheme == "file":
         return found.note("not checked", "entries go to a file")
     try:

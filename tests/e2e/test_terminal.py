@@ -96,7 +96,7 @@ def test_mitmproxy_lists_commands_with_help() -> None:
             "akto.stats -> str",
         ):
             program.terminal.wait_for(line)
-        program.terminal.wait_for(r"Command Help\s+Check the way to Akto step by step")
+        program.terminal.wait_for(r"Command Help\s+Check the connection to Akto step by step")
 
 
 def test_mitmproxy_quits_and_flushes() -> None:

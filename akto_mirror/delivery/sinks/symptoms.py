@@ -32,7 +32,7 @@ class Symptom(NamedTuple):
 
 _ADDRESS = "correct akto_url (Akto publishes its data-ingestion service on port 9091)"
 _OTHER_SERVICE = f"another service answers there: {_ADDRESS}"
-_LOOK = "look at the way there with `akto-mirror check`"
+_LOOK = "check the connection with `akto-mirror check`"
 _READ_LOG = "read the log of Akto's service"
 _TRUST = "set SSL_CERT_FILE to a PEM file with the certificate of its issuer (or, if self-signed, its own)"
 _OTHER_NAME = "use a host name that the certificate holds"
