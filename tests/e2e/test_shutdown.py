@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -166,13 +167,12 @@ def threads(proxy: Proxy, file: Path) -> list[str]:
 @pytest.mark.usefixtures("program")
 def test_two_proxies_share_a_spool(api: Api, tmp_path: Path) -> None:
     """Line 8: two living proxies on one spool, Akto away and back: all arrives, and nothing twice."""
-    with FaultServer(status(503)) as akto, Clients(2) as first, Clients(2, numbers=None) as second:
+    with FaultServer(status(503)) as akto, Clients(2) as first, Clients(2, numbers=itertools.count(10**6)) as second:
         given = options(akto, tmp_path, akto_durability="disk", akto_linger_ms="100")
         with (
             running_mitmdump(reverse(api), options=given) as one,
             running_mitmdump(reverse(api), options=given) as two,
         ):
-            second._numbers = iter(range(10**6, 2 * 10**6))  # type: ignore[assignment]  # paths of its own
             first.port, second.port = one.port, two.port
             wait_for(lambda: min(len(first.answered), len(second.answered)) > 300, 60)
             first.stop()

@@ -14,6 +14,7 @@ from akto_mirror.delivery.results import Attempt, Moment
 from akto_mirror.delivery.retry import Durability, Pace
 from akto_mirror.delivery.scheduler import Scheduler
 from akto_mirror.delivery.sinks.base import SendResult
+from akto_mirror.delivery.spool.errors import SpoolError
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.delivery.store import Store
 from akto_mirror.outcomes import Outcome, verdict
@@ -47,6 +48,22 @@ class Clock:
         return EPOCH + self.now + self.set_by
 
 
+class BreakableSpool(Spool):
+    """A spool whose disk may fail."""
+
+    is_broken = False
+
+    def fail(self) -> None:
+        """Let the disk fail from now on."""
+        self.close()
+        self.is_broken = True
+
+    def _open(self) -> None:
+        if self.is_broken:
+            raise SpoolError("I/O error")
+        super()._open()
+
+
 class Driver:
     """The real parts of delivery around a scripted Akto.
 
@@ -75,9 +92,9 @@ class Driver:
         self.clock = clock or Clock()
         self.stats = Stats()
         self.queue = Queue(queue_bytes, limits)
-        self.spool: Spool | None = None
+        self.spool: BreakableSpool | None = None
         if folder is not None and durability is not Durability.MEMORY:
-            self.spool = Spool(
+            self.spool = BreakableSpool(
                 folder,
                 target="t",
                 limit=spool_bytes,

@@ -8,7 +8,7 @@ import http.client
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ class Clients(Running):
         numbers: makes the paths unique over several proxies.
     """
 
-    def __init__(self, connections: int = 4, pause_s: float = 0.0, numbers: itertools.count[int] | None = None) -> None:
+    def __init__(self, connections: int = 4, pause_s: float = 0.0, numbers: Iterator[int] | None = None) -> None:
         self.host, self.port = "127.0.0.1", 0
         self.sent: set[str] = set()
         self.answered: dict[str, float] = {}

@@ -144,14 +144,9 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def break_disk(self) -> None:
         """Let the disk fail."""
-        self.broken = True
-
-        def fail() -> None:
-            raise SpoolError("I/O error")
-
         assert self.driver.spool
-        self.driver.spool.close()
-        self.driver.spool._open = fail  # type: ignore[method-assign]
+        self.broken = True
+        self.driver.spool.fail()
 
     @precondition(lambda self: self.driver.spool and self.driver.spool.exists() and not self.broken)
     @rule(seldom=st.integers(0, 3))
@@ -182,8 +177,8 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def repair(self) -> None:
         """Let the disk work again."""
-        if self.broken and self.driver.spool:
-            del self.driver.spool._open
+        if self.driver.spool:
+            self.driver.spool.is_broken = False
         self.broken = False
 
     @precondition(lambda self: self.driver.spool and self.driver.spool.exists())
