@@ -102,7 +102,9 @@ def test_the_rest_is_spooled_and_sent_by_the_next(api: Api, tmp_path: Path, dura
 def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path, number: int) -> None:
     """Line 7: a second signal cuts the flush short; what was captured is on disk all the same."""
     with FaultServer(HANG) as akto:
-        given = options(akto, tmp_path, akto_shutdown_s="600", akto_timeout_s="600")
+        # Nothing is sent before the flush has begun, which alone heeds a second signal.
+        waits = {"akto_linger_ms": "60000", "akto_batch_entries": "10000"}
+        given = options(akto, tmp_path, akto_shutdown_s="600", akto_timeout_s="600", **waits)
         with running_mitmdump(reverse(api), options=given) as proxy:
             load(proxy, 50)
             proxy.process.send_signal(number)
