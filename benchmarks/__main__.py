@@ -51,6 +51,8 @@ def main() -> None:
         "delivery": delivery.report,
         "redaction": lambda: redaction.report(args.compared),
     }
+    if args.into:
+        between_marks(args.into.read_text(), "")  # A file without marks is refused before anything is measured.
     wanted = [measure() for name, measure in sections.items() if args.what in (name, "all")]
     text = "\n\n".join(wanted) + "\n"
     sys.stdout.write(text)

@@ -7,8 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 from statistics import median
 
@@ -57,15 +57,16 @@ def report(rounds: int) -> str:
 
 def replaced(folder: Path, commit: str = REPLACED) -> str:
     """Unpack the package as it was at a commit into a folder; return why not, if that is not possible."""
-    command = ["git", "-C", str(ROOT), "archive", commit, "akto_mirror"]
+    command = ["git", "-C", str(ROOT), "archive", "--format=zip", commit, "akto_mirror"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own arguments
     except FileNotFoundError:
         return "git is not installed"
     if done.returncode:
         return f"commit {commit} is not in this clone's history (git fetch --unshallow)"
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    # Not as tar: Python 3.11 before 3.11.4 cannot unpack that safely.
+    with zipfile.ZipFile(io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder)
     return ""
 
 
