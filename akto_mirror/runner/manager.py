@@ -3,7 +3,8 @@
 For every event, mitmproxy asks all of its addons whether they listen (`AddonManager.trigger_event` in
 mitmproxy/addonmanager.py): three dozen attribute look-ups, each in a context manager and two generators, eight times a
 request. Here the addons that come with mitmproxy and those of this package are asked once: what they listen to does not
-change. Those of scripts may change at any time, so they are asked at every event, as mitmproxy does.
+change. Those of scripts may change at any time, so they are asked at every event, as mitmproxy does; a script that
+holds nothing but this package's addon is only looked at for a change.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class TableManager(addonmanager.AddonManager):
         values = event.args() if arguments is None else [getattr(event, name) for name in arguments]
         for place, addon, hook, lane in steps:
             try:
-                result = hook(*values) if hook else self._ask(addon, lane, event.name, values)
+                result = hook(*values) if hook is not None else self._ask(addon, lane, event.name, values)
                 if result is not None and inspect.isawaitable(result):
                     await result
             except exceptions.AddonHalt:
@@ -207,10 +208,10 @@ class TableManager(addonmanager.AddonManager):
     def _lane(self, addon: object, name: str) -> Lane | None:
         steps: list[tuple[Any, object, dict[str, object] | None]] = []
         while not _is_ours(type(addon)):
-            children = getattr(addon, "addons", None)
             is_script = type(addon) is ModuleType
             if not is_script and (not _is_bundled(addon) or getattr(addon, name, None)):
                 return None
+            children = vars(addon).get("addons") if is_script else getattr(addon, "addons", None)
             if type(children) is not list or len(children) != 1 or len(steps) >= DEEPEST:
                 return None
             steps.append((addon, children[0], vars(addon) if is_script else None))

@@ -170,6 +170,15 @@ A_SCRIPT_THAT_CANNOT_BE_CALLED = Story(
     [*A_SCRIPT, addon("ours", 3, request=Hook("is a text"))],
     ["request", Act("set a hook", 2, form="is a text"), "request"],
 )
+SHY_IN_A_SCRIPT = Story(
+    [
+        addon("bundled list"),
+        addon("module", 0),
+        addon("shy list", 1, request=CALLED),
+        addon("bare", request=CALLED),
+    ],
+    ["request", Act("raise for children", 2), Act("turn the chain"), "request"],
+)
 REPLACED_ON_MITMPROXYS_OWN = Story(
     [addon("bundled"), addon("bundled", request=CALLED)],
     ["request", Act("replace a hook of its class", 0, form="raises"), "request"],
@@ -198,6 +207,7 @@ REPLACED_WITH_A_REFUSED_CHANGE = Story(
 @example(JOINED_BY_A_STRANGER)
 @example(ENDED_WITHIN_A_FAMILY)
 @example(A_SCRIPT_THAT_CHANGES)
+@example(SHY_IN_A_SCRIPT)
 @example(SCRIPTS_THAT_COME)
 @example(A_SCRIPT_THAT_CANNOT_BE_CALLED)
 @example(CHILDREN_BEFORE_SIBLINGS)

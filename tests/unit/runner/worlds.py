@@ -39,7 +39,7 @@ FORMS = (
 # What an addon is: one that comes with mitmproxy or is ours, with children or not, or one of a script; by how it holds
 # children.
 FIXED = ("bundled", "bundled list", "bundled fresh list", "ours", "ours list")
-KINDS = (*FIXED, "bare", "module", "list", "fresh list", "tuple", "broken")
+KINDS = (*FIXED, "bare", "module", "list", "fresh list", "shy list", "tuple", "broken")
 
 ACTS = (
     "add",
@@ -51,6 +51,7 @@ ACTS = (
     "set a hook",
     "take a hook",
     "replace a hook of its class",
+    "raise for children",
     "insert into the chain",
     "turn the chain",
     "change an option",
@@ -105,7 +106,8 @@ class Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Note a line, and the frames that it shows of an error that a hook raised."""
         frames = traceback.extract_tb(record.exc_info[2]) if record.exc_info else []
-        shown = [frame.name for frame in frames] if frames and frames[-1].filename == __file__ else None
+        is_hooks = bool(frames) and frames[-1].filename == __file__ and frames[-1].name != _shown.__name__
+        shown = [frame.name for frame in frames] if is_hooks else None
         self._seen.append(("log", record.levelname, record.getMessage(), shown))
 
 
@@ -204,6 +206,8 @@ class World:
                 # On one that is fixed it is seen from the next change of options on.
                 setattr(type(addon), act.event, _method(self._hook(number, act.event, Hook(act.form))))
                 manager.trigger(hooks.ConfigureHook(set()))
+            case "raise for children" if self._kind(number) == "shy list":
+                addon.is_shy = True
             case "insert into the chain" if not is_known:
                 manager.chain.insert(0, addon)
             case "turn the chain":
@@ -224,6 +228,8 @@ class World:
             content["held"] = None
         elif spec.kind.endswith("fresh list"):
             content["addons"] = property(lambda addon: list(addon.held))
+        elif spec.kind == "shy list":
+            content |= {"addons": property(_shown), "is_shy": False}
         elif spec.kind == "tuple":
             content["addons"] = property(lambda addon: tuple(addon.held))
         else:
@@ -254,6 +260,12 @@ def _addon(kind: str, content: dict[str, Any], found: dict[str, Any]) -> Any:
     place = {"bundled": "mitmproxy.addons.made_up", "ours": "akto_mirror.made_up"}.get(kind.partition(" ")[0], __name__)
     methods = {event: _method(each) for event, each in found.items()}
     return type("Made", (), {"__module__": place, "__repr__": lambda addon: addon.name, **content, **methods})()
+
+
+def _shown(addon: Any) -> list[object]:
+    if addon.is_shy:
+        raise ValueError("shy")
+    return list(addon.held)
 
 
 def _method(found: Any) -> Any:
