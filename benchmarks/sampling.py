@@ -2,8 +2,8 @@
 
 A million synthetic exchanges of 500 endpoints go through `Capture`: their frequencies follow Zipf's law, and each
 endpoint has rare variants, half of which begin late in the run. Every exchange knows which facts it shows, so that what
-was found is judged without the code that is measured. Values differ from exchange to exchange: ids in paths and bodies,
-tokens, and the number of items in lists.
+was found is judged without the code that is measured. Ids in paths and bodies, and tokens, differ from exchange to
+exchange.
 """
 
 from __future__ import annotations

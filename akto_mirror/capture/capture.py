@@ -21,7 +21,7 @@ from akto_mirror.capture.sides import Side
 from akto_mirror.outcomes import Reason, Skip
 from akto_mirror.sampling import noise
 from akto_mirror.sampling.features import WEBSOCKET, Head
-from akto_mirror.sampling.payloads import Payload, read_json, read_text
+from akto_mirror.sampling.payloads import Payload, read_json, read_payload
 from akto_mirror.sampling.sampler import Look, Sampler
 from akto_mirror.snapshots import Account
 
@@ -132,7 +132,7 @@ class Capture:
                 return plain
             read.append(entry.sides_of(exchange, self._config, response.status_code))
             asked, answered = (side.payload for side in read[0])
-            return read_text(asked.text, asked.content_type), read_text(answered.text, answered.content_type)
+            return read_payload(asked.text, asked.content_type), read_payload(answered.text, answered.content_type)
 
         look = sampler.look(_head(flow, response, exchange), payloads, time.monotonic() if flow.live else exchange.time)
         if not look.wanted or not sampler.may_send(look):

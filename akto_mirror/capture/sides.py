@@ -70,7 +70,7 @@ def akto(wire: Body, headers: HeaderMap, limit: int, asked: bytes = NO_ID) -> Si
 
 
 def plain(wire: Body, headers: HeaderMap, limit: int) -> bytes | None:
-    """Return a body of which `akto` returns the very same text if it is JSON in UTF-8; None if that is not certain.
+    """Return a body of which `akto` returns the same text if it is JSON in UTF-8, but for too many levels; else None.
 
     Args:
         wire: the body.

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from akto_mirror.ingestion.entries.fields import Payload, decode_json, read_payload
 
-__all__ = ["NOTHING", "Payload", "read_json", "read_text"]
+__all__ = ["NOTHING", "Payload", "read_json", "read_payload"]
 
 NOTHING = Payload("")
-
-
-def read_text(text: str, content_type: str) -> Payload:
-    """Read a payload as an entry would hold it.
-
-    Args:
-        text: the payload.
-        content_type: the content type that goes with it.
-    """
-    return read_payload(text, content_type)
 
 
 def read_json(data: bytes) -> Payload | None:

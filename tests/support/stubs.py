@@ -15,7 +15,7 @@ STUBS = Path(mypy.__file__).parent / "typeshed" / "stdlib"
 
 
 def has(module: str, name: str, platform: str) -> bool:
-    """Return whether a module of the standard library has a name there; False if it is no such module."""
+    """Return whether a module of the standard library has a name there; False if that has no such module."""
     return name in _names(module, platform)
 
 

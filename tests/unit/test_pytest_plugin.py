@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-# What the fixture imports late; pytester would have each run import it anew.
+# What the fixture imports late; pytester would have each run import it again.
 from akto_mirror.replay import entries as _  # noqa: F401
 from tests.support.data import DATA
 from tests.support.proxy import DEADLINE, ROOT

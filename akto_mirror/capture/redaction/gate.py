@@ -29,7 +29,7 @@ BETWEEN = r"(?:[^a-zA-Z0-9]|%(?:25)*2[0-9A-Fa-f]|\\+u002[0-9A-Fa-f])"
 # Shorter names are in base64 of other texts too.
 FEWEST_CODED = 5
 
-# Places that are looked at one by one; from the last of them on, everything is looked at.
+# Places that are looked at one by one; from the last of them on, everything is looked at or hidden.
 MOST_PLACES = 1_500
 
 

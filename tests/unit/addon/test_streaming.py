@@ -30,7 +30,7 @@ def set_option(mirror: Harness, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", *sorted({*WHOLE_REQUESTS, *WHOLE_RESPONSES})])
 def test_what_needs_whole_bodies_gets_them(name: str) -> None:
-    """An addon of mitmproxy that answers or changes a message sees it whole; the other side passes."""
+    """An addon of mitmproxy that answers or changes a message sees it whole; the opposite one is streamed."""
     with mirroring(stream="always") as mirror:
         if name:
             set_option(mirror, name)

@@ -19,7 +19,7 @@ BATCH = Batch([b"{}"], 0.0)
 
 
 class Scripted:
-    """A destination that answers what it is told to, and notes what it was asked."""
+    """A destination with a given answer, which notes what it was asked."""
 
     def __init__(self, answer: SendResult | Exception) -> None:
         self.answer = answer

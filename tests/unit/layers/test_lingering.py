@@ -115,7 +115,7 @@ def test_a_complete_exchange_is_mitmproxy_s_own(exchange: Exchange) -> None:
 
 
 def test_a_target_that_ends_while_addons_see_the_complete_request(exchange: Exchange) -> None:
-    """Both sides have ended by then: there is nobody left to report an error to, which mitmproxy would crash over."""
+    """Both sides have ended by then: an error cannot be reported any more, and mitmproxy would crash over it."""
     exchange.wire.receive(exchange.target, ANSWER)
     exchange.target.state = ConnectionState.CLOSED
     exchange.wire.meanwhile[HttpRequestHook] = events.ConnectionClosed(exchange.target)

@@ -13,7 +13,7 @@ from akto_mirror.ingestion.entries.fields import read_payload
 from akto_mirror.ingestion.entries.shapes import Learner, Room, Shape, rows
 from akto_mirror.sampling import features
 from akto_mirror.sampling.features import WEBSOCKET, Head
-from akto_mirror.sampling.payloads import NOTHING, read_text
+from akto_mirror.sampling.payloads import NOTHING
 
 EMPTY = NOTHING
 JSON = {"content-type": "application/json"}
@@ -39,7 +39,7 @@ def shown(value: Any) -> set[tuple[str, int]]:
 
 def of(value: Any) -> set[int]:
     """Return the features of a JSON request."""
-    return features.of_payloads(PLAIN, read_text(json.dumps(value), "application/json"), EMPTY).features()
+    return features.of_payloads(PLAIN, read_payload(json.dumps(value), "application/json"), EMPTY).features()
 
 
 @given(VALUES, VALUES)
@@ -53,7 +53,7 @@ def test_what_the_inventory_distinguishes_has_other_features(first: Any, second:
 def test_what_has_other_features_has_another_digest(first: Any, second: Any) -> None:
     """So that nothing new is passed over for its digest."""
     digests = {
-        features.of_payloads(PLAIN, read_text(json.dumps(value), "application/json"), EMPTY).digest()
+        features.of_payloads(PLAIN, read_payload(json.dumps(value), "application/json"), EMPTY).digest()
         for value in (first, second)
     }
     assert len(digests) == 2 or of(first) == of(second)
@@ -90,7 +90,7 @@ def test_what_every_client_sends_is_nothing_new(headers: dict[str, str]) -> None
 
 def test_a_response_counts_by_its_status() -> None:
     """The fields of an error are not those of an answer."""
-    answer = read_text(json.dumps({"id": 1}), "application/json")
+    answer = read_payload(json.dumps({"id": 1}), "application/json")
     assert features.of_payloads(PLAIN, EMPTY, answer) != features.of_payloads(PLAIN._replace(status=201), EMPTY, answer)
 
 
@@ -105,7 +105,7 @@ def test_operations_are_features() -> None:
     ]
     assert len({frozenset(of(call)) for call in calls}) == len(calls)
     grpc = PLAIN._replace(request={"content-type": "application/grpc"})
-    call = read_text("AAAAAAIIAQ==", "application/grpc")
+    call = read_payload("AAAAAAIIAQ==", "application/grpc")
     assert features.of_payloads(grpc, call, EMPTY).features() - features.of_payloads(grpc, EMPTY, EMPTY).features()
 
 

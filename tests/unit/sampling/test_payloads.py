@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.sampling.payloads import NOTHING, read_json, read_text
+from akto_mirror.sampling.payloads import NOTHING, read_json, read_payload
 
 JSON = st.recursive(
     st.none()
@@ -29,7 +29,7 @@ def test_the_wire_is_read_as_the_text(value: object, ascii_only: bool) -> None:
         data = text.encode()
     except UnicodeEncodeError:
         return
-    assert read_json(data) == read_text(text, "application/json")
+    assert read_json(data) == read_payload(text, "application/json")
 
 
 @pytest.mark.parametrize("data", [b'{"a":1', b'{"a":"\xff"}', b"{}{}", b'{"a":NaN}', b"[" * 100_000])
@@ -40,4 +40,4 @@ def test_what_is_no_whole_json_is_not_read_from_the_wire(data: bytes) -> None:
 
 def test_nothing_is_nothing() -> None:
     """Of neither kind."""
-    assert read_json(b"") == read_text("", "application/json") == NOTHING
+    assert read_json(b"") == read_payload("", "application/json") == NOTHING

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.sampling.features import Head
-from akto_mirror.sampling.payloads import Payload, read_text
+from akto_mirror.sampling.payloads import Payload, read_payload
 from akto_mirror.sampling.sampler import Look, Policy, Sampler
 
 # Of hexadecimal digits words, which do not look like ids.
@@ -29,8 +29,8 @@ def head(path: str = "/orders", *, query: str = "", status: int = 200, **headers
 def payloads(request: Any, response: Any = None) -> Callable[[], tuple[Payload, Payload]]:
     """Return payloads as they are decoded on demand."""
     return lambda: (
-        read_text(json.dumps(request), "application/json"),
-        read_text(json.dumps(response), "application/json"),
+        read_payload(json.dumps(request), "application/json"),
+        read_payload(json.dumps(response), "application/json"),
     )
 
 
