@@ -12,6 +12,7 @@ import pytest
 
 from akto_mirror.ingestion.inventory import Inventory
 from tests.faults.load import Api
+from tests.support import keptalive
 from tests.support.mirror import Mirror, mirroring
 from tests.support.proxy import Proxy
 
@@ -57,12 +58,7 @@ async def send(proxy: Proxy, sent: list[str]) -> None:
         host, port = proxy.addresses[0]
         reader, writer = await asyncio.open_connection(host, port)
         for path in waiting:
-            writer.write(f"GET {path} HTTP/1.1\r\nhost: api.example\r\n\r\n".encode())
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200"), head
-            length = re.search(rb"content-length: (\d+)", head)
-            assert length
-            await reader.readexactly(int(length[1]))
+            await keptalive.ask(reader, writer, f"GET {path} HTTP/1.1\r\nhost: api.example\r\n\r\n".encode())
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(CONNECTIONS)))

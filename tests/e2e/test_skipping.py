@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Api
+from tests.support import keptalive
 from tests.support.mirror import Mirror, mirroring
 from tests.support.proxy import ADDON, Proxy, under_run
 
@@ -47,12 +48,8 @@ Request = tuple[str, str, str]
 async def _ask(proxy: Proxy, requests: Sequence[Request]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     for method, path, fields in requests:
-        writer.write(f"{method} {path} HTTP/1.1\r\nhost: api.example\r\n{fields}\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), head
-        length = re.search(rb"content-length: (\d+)", head)
-        assert length
-        await reader.readexactly(int(length[1]))
+        request = f"{method} {path} HTTP/1.1\r\nhost: api.example\r\n{fields}\r\n"
+        await keptalive.ask(reader, writer, request.encode())
     writer.close()
 
 

@@ -53,14 +53,20 @@ def adds_up(driver: Driver) -> None:
     assert ends[Outcome.SPOOLED] == counts.spooled
 
 
-def test_a_file_that_is_set_aside(tmp_path: Path) -> None:
-    """Line 12: all that was in it shows that it is dropped, but for what is just being sent."""
-    driver = stocked(tmp_path / "s")
+def without_its_file(folder: Path) -> Driver:
+    """Return a driver that is sending when its file goes, and has a new entry in a new one."""
+    driver = stocked(folder)
     assert driver.begin()
-    shutil.rmtree(tmp_path / "s")
+    shutil.rmtree(folder)
     driver.offer(b"x")
     driver.queue.flush()
     driver.tend()
+    return driver
+
+
+def test_a_file_that_is_set_aside(tmp_path: Path) -> None:
+    """Line 12: all that was in it shows that it is dropped, but for what is just being sent."""
+    driver = without_its_file(tmp_path / "s")
     driver.finish(ok)
     assert last(driver) == ["shipped"] * 2 + [DAMAGED] * 4
     adds_up(driver)
@@ -68,12 +74,7 @@ def test_a_file_that_is_set_aside(tmp_path: Path) -> None:
 
 def test_what_was_being_sent_when_its_file_went(tmp_path: Path) -> None:
     """Line 12: it goes to the next file and shows that it is spooled, until that is another's."""
-    driver = stocked(tmp_path / "s")
-    assert driver.begin()
-    shutil.rmtree(tmp_path / "s")
-    driver.offer(b"x")
-    driver.queue.flush()
-    driver.tend()
+    driver = without_its_file(tmp_path / "s")
     driver.finish(always(503))
     assert last(driver) == ["spooled (503)"] * 2 + [DAMAGED] * 4
     adds_up(driver)

@@ -1,0 +1,30 @@
+"""What other rooms ask this one by."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from akto_mirror import delivery
+
+
+@pytest.mark.parametrize("name", delivery.__all__)
+def test_each_name_is_where_the_face_says(name: str) -> None:
+    """A module by its own name, and anything else from the module that defines it."""
+    found = getattr(delivery, name)
+    if isinstance(found, ModuleType):
+        assert found.__name__.endswith(f".{name}")
+    else:
+        assert found.__name__ == name
+
+
+def test_the_lists_of_names_agree() -> None:
+    """What is exported is what can be loaded."""
+    assert sorted(delivery.__all__) == sorted(delivery._MODULES)
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    """As in any other module."""
+    with pytest.raises(AttributeError, match=r"module 'akto_mirror\.delivery' has no attribute 'Ship'"):
+        _ = delivery.Ship
