@@ -35,9 +35,11 @@ def test_an_unknown_name_is_an_error() -> None:
 
 
 def test_the_version_is_in_one_place() -> None:
-    """The package has the version of pyproject.toml, and the changelog knows it or what comes after it."""
+    """The package has the version of pyproject.toml; the changelog describes it, and the example deploys it."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert akto_mirror.__version__ == version
+    assert f"\n## [{version}] - 20" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"/akto-mirror:{version}\n" in (ROOT / "examples" / "kubernetes.yaml").read_text(encoding="utf-8")
     written = [path for path in (ROOT / "akto_mirror").rglob("*.py") if f'"{version}"' in path.read_text()]
     assert written == []
 
