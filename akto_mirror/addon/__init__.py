@@ -1,4 +1,4 @@
-"""The addon: mitmproxy's hooks, screens and commands over one session; nothing else imports it."""
+"""The addon: mitmproxy's hooks, user interface and commands, which share one session; nothing else imports it."""
 
 from akto_mirror.addon.mirror import AktoMirror
 

@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 
 
 class Commands:
-    """What users can have done.
+    """The `akto.` commands.
 
     Args:
-        session: what is shared.
-        ship: sends an entry, and lets its flow show what becomes of it.
+        session: the state that the addon's parts share.
+        ship: queues an entry, and shows its outcome on its flow.
     """
 
     name = "akto-commands"
@@ -41,7 +41,7 @@ class Commands:
 
     @command.command("akto.stats")
     def stats(self) -> str:
-        """Show what became of every flow, and how the delivery does: the same numbers as in the metrics."""
+        """Show the outcomes of all flows and the state of the delivery: the same numbers as in the metrics."""
         try:
             seen = threads.within(threads.PATIENCE_S, self.session.observe)
         except TimeoutError:
@@ -84,7 +84,7 @@ class Commands:
 
     @command.command("akto.preview")
     def preview(self, flows: Sequence[flow.Flow]) -> types.Data:
-        """Show the entries that flows would become, for reading, and why a flow would be skipped."""
+        """Show the entries that would be made of flows, and why a flow would be skipped."""
         capture = self._capture()
         rows = [row for each in _with_response(flows) for row in _preview(each, capture)]
         return cast(types.Data, rows)
@@ -114,7 +114,7 @@ class Commands:
 
 
 def _delivery(seen: Observation) -> str:
-    """Write the numbers of the delivery, which the counts of entries leave out."""
+    """Write the numbers of the delivery that the counts of entries do not include."""
     counts = seen.counts
     disk = f", spool {seen.spool_bytes} bytes, dead letters {seen.dead_bytes} bytes"
     return (
@@ -138,7 +138,7 @@ def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
 
 
 def _check(target: checks.Target | checks.KafkaTarget, folder: str | None) -> str:
-    """Take the steps, writing each to the log; return them in short."""
+    """Run the checks, writing each to the log; return a summary."""
 
     def say(line: str) -> None:
         logger.info("akto: %s", line)

@@ -1,8 +1,8 @@
-"""The `akto.dead` commands: entries that Akto refused for good, from mitmproxy's command lines.
+"""The `akto.dead` commands: list, resend and delete entries that Akto refused for good.
 
-None of them may hold up the event loop, for a disk can take long and another process can hold the lock on the spool.
-To list, a thread reads, one short look for each letter, and the loop gives it a moment. To change something the lock is
-needed: that happens on a thread, and its answer goes to the event log.
+None of them may block the event loop: a disk can be slow, and another process can hold the lock on the spool. To list
+dead letters, a thread reads them one by one, and the event loop waits for it for a moment only. Changes need the lock,
+so a thread makes them and writes the result to the event log.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NOTHING = [["nothing was refused"]]
 
 
 class DeadLetterCommands:
-    """What users can have done with dead letters."""
+    """The `akto.dead` commands."""
 
     name = "akto-dead-letter-commands"
 
@@ -58,14 +58,14 @@ class DeadLetterCommands:
 
     @command.command("akto.dead.retry")
     def retry_dead(self, *numbers: str) -> None:
-        """Send refused entries again: those with the numbers, or all of the present akto_url."""
+        """Send refused entries again: those with the given numbers, or all for the current akto_url."""
         chosen = _numbers(numbers, RETRY_WHICH) if numbers else set()
         spool = _open(self.session.configured())
         _in_the_background(lambda: _retry(spool, chosen))
 
     @command.command("akto.dead.drop")
     def drop_dead(self, *numbers: str) -> None:
-        """Delete refused entries: those with the numbers, or `all`."""
+        """Delete refused entries: those with the given numbers, or `all`."""
         chosen = None if numbers == ("all",) else _numbers(numbers, DROP_WHICH)
         spool = _open(self.session.configured())
         _in_the_background(lambda: _drop(spool, chosen))
@@ -86,7 +86,7 @@ def _open(settings: Settings) -> Spool:
 
 
 def _numbers(given: tuple[str, ...], advice: str) -> set[int]:
-    """Return the numbers that were given; what is none is answered by the advice."""
+    """Return the given numbers; anything else is an error with the given advice."""
     if not given or not all(each.isascii() and each.isdigit() and len(each) < 19 for each in given):
         raise exceptions.CommandError(advice)
     return set(map(int, given))

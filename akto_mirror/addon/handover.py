@@ -1,4 +1,4 @@
-"""How an instance of the addon ends: its flush, and the hand-over of its shipper at a reload."""
+"""The end of an instance of the addon: its flush, and the handover of its shipper when the script is reloaded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, Protocol
 
 from akto_mirror.delivery import Shipper
 
-# Seconds within which the next instance takes a parked shipper over; it comes at once if it comes.
+# Seconds within which the next instance has to take over a parked shipper; if there is one, it starts at once.
 PARK_S = 2.0
 
 
 class Flush:
-    """A flush that begins at once, or when it is awaited.
+    """A flush that starts when `begin` is called or when it is awaited.
 
     Args:
-        close: begins it; returns what is done when it has ended.
+        close: starts it; returns a future that is done when the flush has ended.
     """
 
     def __init__(self, close: Callable[[], Future[None]]) -> None:
@@ -28,12 +28,12 @@ class Flush:
         self._ended: Future[None] | None = None
 
     def begin(self) -> None:
-        """Begin, if it has not begun."""
+        """Start, unless it has started."""
         if self._ended is None:
             self._ended = self._close()
 
     def wait(self) -> None:
-        """Block until it has ended, if it has begun."""
+        """Block until it has ended, if it has started."""
         if self._ended is not None:
             self._ended.result()
 
@@ -44,7 +44,7 @@ class Flush:
 
 
 class Room:
-    """Awaits room in the queue."""
+    """Waits for room in the queue."""
 
     def __init__(self, shipper: Shipper) -> None:
         self._shipper = shipper
@@ -55,13 +55,13 @@ class Room:
 
 
 class Parking(Protocol):
-    """Where a shipper waits for the next instance."""
+    """Holds a running shipper until the next instance takes it over."""
 
     parked: Shipper | None
 
 
 def park(place: Parking, shipper: Shipper, flush: Flush) -> bool:
-    """Leave a shipper as it runs to the next instance, and close it if there is none; False without an event loop."""
+    """Keep a running shipper for the next instance, and close it if there is none; False without an event loop."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -82,7 +82,7 @@ def park(place: Parking, shipper: Shipper, flush: Flush) -> bool:
 
 
 def on_signals(act: Callable[[], None]) -> None:
-    """Have a further signal act, where mitmproxy would pass over it: it has begun to end already."""
+    """Handle a second signal, which mitmproxy ignores because it is already shutting down."""
     with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""In reverse mode the client's host is known, and the target still gets its own."""
+"""In reverse mode, records the host that the client asked for, while the target still receives its own."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from akto_mirror.capture import hosts
 
 
 class HostReplacer:
-    """Stands before all other addons, scripts that were loaded earlier included."""
+    """Runs before all other addons, including scripts that were loaded earlier."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
     @guarded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Do what mitmproxy would have done before this hook."""
+        """Replace the host, as mitmproxy would have done before this hook."""
         if flow.live:
             hosts.replace(flow)
 
 
 class HostHeader:
-    """Has mitmproxy keep the client's Host, and puts the target's in its place before any other addon looks."""
+    """Makes mitmproxy keep the client's Host, and replaces it by the target's before any other addon sees it."""
 
     name = "akto-host-header"
 
@@ -34,7 +34,7 @@ class HostHeader:
 
     @guarded
     def configure(self, updated: set[str]) -> None:
-        """Begin once mitmproxy would replace hosts."""
+        """Start when mitmproxy would replace hosts."""
         del updated
         if self._replacer is None and _replaces_hosts():
             self._replacer = HostReplacer(self.session)
@@ -49,13 +49,13 @@ class HostHeader:
 
     @guarded
     def server_connect(self, data: ServerConnectionHookData) -> None:
-        """Name the server as mitmproxy would, had it not been asked to leave the host alone."""
+        """Set the TLS server name as mitmproxy would without `keep_host_header`."""
         if self._replacer is not None:
             hosts.name_server(data.client, data.server)
 
     @guarded
     def done(self) -> None:
-        """Leave everything as it was, where mitmproxy goes on."""
+        """Restore everything, in case mitmproxy keeps running."""
         if self._replacer is not None and not ctx.master.should_exit.is_set():
             chain.stand_back(ctx.master.addons, self._replacer)
             ctx.options.update(keep_host_header=False)
@@ -63,6 +63,6 @@ class HostHeader:
 
 
 def _replaces_hosts() -> bool:
-    """Return whether mitmproxy puts the target's host into requests; it has no such option without a proxy server."""
+    """Return whether mitmproxy replaces hosts by the target's; without a proxy server the option does not exist."""
     keeps = getattr(ctx.options, "keep_host_header", True)
     return not keeps and any(mode.lower().startswith("reverse:") for mode in ctx.options.mode)

@@ -1,4 +1,4 @@
-"""Messages of WebSockets, of which mitmproxy keeps every one for as long as the socket lives.
+"""Discards WebSocket messages, all of which mitmproxy would keep until the WebSocket is closed.
 
 (`WebsocketLayer.relay_messages` in mitmproxy/proxy/layers/websocket.py appends each to `flow.websocket.messages`.)
 """
@@ -13,16 +13,16 @@ from mitmproxy import ctx, hooks, http
 from akto_mirror.addon.session import Session, any_set, guarded, has_screen
 from akto_mirror.addon.streaming import SAVES
 
-# Where the classes of addons come from that do not look at the older messages of a flow in mitmdump.
+# Packages whose addons do not read the older messages of a flow in mitmdump.
 KNOWN = ("mitmproxy", "akto_mirror")
 
 
-# Options by which mitmdump writes or looks through all messages of a WebSocket.
+# Options with which mitmdump writes or searches all messages of a WebSocket.
 LOOKS_AT_MESSAGES = (*SAVES, "dumper_filter", "intercept")
 
 
 class Messages:
-    """Lets go of messages that are of no use to any user or addon."""
+    """Discards messages that no user and no addon can see."""
 
     name = "akto-messages"
 
@@ -32,19 +32,19 @@ class Messages:
 
     @guarded
     def configure(self, updated: set[str]) -> None:
-        """Find out whether the older messages of WebSockets are of use."""
+        """Find out whether the older messages of WebSockets are needed."""
         del updated
         self._look()
 
     @guarded
     def websocket_start(self, flow: http.HTTPFlow) -> None:
-        """Find out once more: a script may have come since."""
+        """Find out again: a script may have been loaded since."""
         del flow
         self._look()
 
     @guarded
     def websocket_message(self, flow: http.HTTPFlow) -> None:
-        """Let go of all but the newest."""
+        """Discard all but the newest."""
         if not self._watched:
             keep_newest(flow)
 
@@ -54,13 +54,13 @@ class Messages:
 
 
 def keep_newest(flow: http.HTTPFlow) -> None:
-    """Let go of all messages but the newest, which other addons and mitmproxy itself still have to see."""
+    """Discard all messages but the newest, which other addons and mitmproxy itself have not handled yet."""
     if flow.websocket is not None:
         del flow.websocket.messages[:-1]
 
 
 def any_foreign(addons: Iterable[object]) -> bool:
-    """Return whether one of the addons, or of those that they consist of, is neither mitmproxy's nor this package's."""
+    """Return whether one of the addons or their children is neither mitmproxy's nor this package's."""
     return any(_is_foreign(addon) or any_foreign(getattr(addon, "addons", ())) for addon in addons)
 
 

@@ -1,4 +1,4 @@
-"""Serves metrics at the address that `akto_metrics` names."""
+"""Serves metrics at the address in `akto_metrics`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """Starts and ends the server as the option changes."""
+    """Starts and stops the server as the option changes."""
 
     name = "akto-metrics"
 
@@ -23,7 +23,7 @@ class Metrics:
 
     @guarded
     def configure(self, updated: set[str]) -> None:
-        """Serve at another address, if it has changed; one that cannot be used leaves the old one in force."""
+        """Serve at another address, if it has changed; if it cannot be used, the old one stays in force."""
         settings = self.session.settings
         if settings is None or "akto_metrics" not in updated or settings.screen.metrics == self._address:
             return
@@ -37,7 +37,7 @@ class Metrics:
 
     @guarded
     def done(self) -> None:
-        """End the server."""
+        """Stop the server."""
         if self._server is not None:
             self._server.close()
             self._server = self._address = None

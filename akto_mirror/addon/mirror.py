@@ -1,4 +1,4 @@
-"""The addon as mitmproxy loads it: the options, the beginning and the end; the rest are addons of its own."""
+"""The addon as mitmproxy loads it: options, start and end; the rest is in its child addons."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ logger = logging.getLogger(__name__)
 
 
 class AktoMirror:
-    """Mirrors what passes the capture rules to Akto; `akto_mirror.config.options` reads what steers it.
+    """Mirrors exchanges that match the capture rules to Akto; `akto_mirror.config.options` reads its options.
 
     Attributes:
-        addons: the parts, in the order of their hooks: those that guard the traffic come first.
+        addons: the children, in the order of their hooks: those that protect the traffic come first.
     """
 
     name = "akto-mirror"
@@ -58,7 +58,7 @@ class AktoMirror:
         ]
 
     def load(self, loader: Loader) -> None:
-        """Declare the options, and report given values that mitmproxy would pass over in silence."""
+        """Declare the options, and report given values that mitmproxy would ignore silently."""
         self.session.begin()
         for option in OPTIONS:
             loader.add_option(option.name, option.type, option.default, option.help, option.choices)
@@ -71,7 +71,7 @@ class AktoMirror:
 
     @guarded
     def configure(self, updated: set[str]) -> None:
-        """Take over changed options; a value that cannot be used ends the start, or leaves the old one in force."""
+        """Apply changed options; an invalid value stops mitmproxy at start, and later leaves the old one in force."""
         if not set(updated).intersection(declarations.names()):
             return
         given = {name: getattr(ctx.options, name) for name in declarations.names()}
@@ -90,7 +90,7 @@ class AktoMirror:
 
     @guarded
     def running(self) -> None:
-        """Say what is done, once the proxy runs."""
+        """Log what is mirrored and where to, once the proxy runs."""
         session = self.session
         session.running = True
         if session.settings is not None:
@@ -110,7 +110,7 @@ class AktoMirror:
 
     @guarded
     def done(self) -> Awaitable[None] | None:
-        """Flush within `akto_shutdown_s`; mitmproxy waits for it at an exit, but not when it reloads the script."""
+        """Flush within `akto_shutdown_s`; mitmproxy waits for that at exit, but not when it reloads the script."""
         shipper, exits = self.session.shipper, ctx.master.should_exit.is_set()
         if shipper is None:
             return self._end_without_shipper(exits=exits)
@@ -120,20 +120,20 @@ class AktoMirror:
         return flush
 
     def _hide(self, token: str, shown: list[str], secrets: dict[str, str]) -> None:
-        """Take secrets over from the options, which mitmweb shows and `options.save` writes to a file."""
+        """Move secrets out of the options, which mitmweb shows and `options.save` writes to a file."""
         lasting = self.session.lasting
         lasting.token = token or lasting.token
         lasting.kafka |= secrets
         ctx.options.update(akto_token="", akto_kafka=shown)
 
     def _end_without_shipper(self, *, exits: bool) -> Awaitable[None] | None:
-        """Make the last verdicts; where the mirror was switched off a moment ago its flush may go on."""
+        """Decide about open streams; if mirroring was switched off a moment ago, its flush may still be running."""
         if exits:
             self._mirroring.mirror_streams()
         closing = self.session.closing
         return None if closing is None else Flush(lambda: closing)
 
     def _end(self, shipper: Shipper, *, patient: bool) -> Future[None]:
-        """End for good: no other instance has taken the shipper over."""
+        """End for good, because no other instance has taken over the shipper."""
         self._mirroring.mirror_streams()
         return self.session.close(shipper, patient=patient)

@@ -1,4 +1,4 @@
-"""Takes what passes the capture rules, and hands it to the shipper."""
+"""Captures exchanges and hands their entries to the shipper."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Mirroring:
 
     @guarded
     def configure(self, updated: set[str]) -> None:
-        """Note whether debug lines are seen: screens keep them all, mitmdump only if asked to."""
+        """Note whether debug lines are shown: mitmweb and mitmproxy keep them all, mitmdump only on request."""
         del updated
         self._chatty = getattr(ctx.options, "termlog_verbosity", "") == "debug" or has_screen()
 
     @guarded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Forget what a recorded flow came to before."""
+        """Forget the earlier outcome of a recorded flow."""
         flow.metadata.pop(VERDICT, None)
 
     @guarded
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """Mirror an exchange, one that becomes a WebSocket too: its client may leave before `websocket_start`."""
+        """Mirror an exchange, also one that becomes a WebSocket: its client may disconnect before `websocket_start`."""
         self.mirror(flow)
         self._let_go(flow)
         return self._backpressure(flow)
@@ -54,7 +54,7 @@ class Mirroring:
 
     @guarded
     def error(self, flow: http.HTTPFlow) -> None:
-        """Mirror what was seen of an exchange that was cut short."""
+        """Mirror what was received of an exchange that was aborted."""
         if VERDICT in flow.metadata:
             return
         if flow.response is None:
@@ -68,9 +68,9 @@ class Mirroring:
         self._let_go(flow)
 
     def mirror_streams(self) -> None:
-        """Mirror what was seen of responses that are still under way: mitmproxy cuts them only after `done`.
+        """Mirror what was received of responses that have not ended: mitmproxy aborts them only after `done`.
 
-        Where the script is reloaded they go on, and the next instance mirrors them at their end.
+        If the script is reloaded they continue, and the next instance mirrors them when they end.
         """
         for flow in list(self.session.lasting.streams.values()):
             if self._is_worker():
@@ -80,20 +80,20 @@ class Mirroring:
         self.session.lasting.streams.clear()
 
     def mirror(self, flow: http.HTTPFlow) -> None:
-        """Mirror an exchange that was not mirrored yet, if the rules say so."""
+        """Mirror an exchange, unless it has been mirrored already or the rules skip it."""
         capture = self.session.capture
         if capture is None or flow.response is None or VERDICT in flow.metadata:
             return
         try:
             self._decide(flow, capture)
         except Exception:
-            # Traffic goes on whatever is wrong here, but the loss is counted and seen.
+            # The traffic goes on whatever fails here, but the loss is counted and shown.
             self.session.stats.lose(Dropped.FAULT)
             self.session.show(flow, Outcome.DROPPED, Dropped.FAULT)
             logger.warning("akto: dropped an entry after an error of the addon; please report this", exc_info=True)
 
     def ship(self, flow: http.HTTPFlow, made: Captured, shipper: Shipper) -> None:
-        """Send an entry, and let its flow show what becomes of it."""
+        """Queue an entry, and show its outcome on its flow."""
         self._count_shortened(made)
         if made.repairs:
             self.session.stats.repair(made.repairs)
@@ -142,11 +142,11 @@ class Mirroring:
             tee.detach(flow.response)
 
     def _backpressure(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """Make a replay of a file, where no client waits, wait for room in the queue; live traffic never does."""
+        """Wait for room in the queue when a file is replayed, as no client is waiting; live traffic never waits."""
         shipper = self.session.shipper
         return None if flow.live or shipper is None or not shipper.is_crowded() else Room(shipper)
 
 
 def _became_502(flow: http.HTTPFlow, response: http.Response) -> bool:
-    """Return whether mitmproxy answers in the place of a response that it could not buffer to its end."""
+    """Return whether mitmproxy sends its own response in place of one that it could not buffer completely."""
     return flow.live and flow.client_conn.connected and not response.stream and response.raw_content is None

@@ -1,8 +1,8 @@
-"""HTTP/2 without TLS for clients that know beforehand that the target speaks it (RFC 9113, section 3.3), as gRPC does.
+"""HTTP/2 without TLS for clients with prior knowledge (RFC 9113, section 3.3), such as gRPC clients.
 
-mitmproxy takes the preface of such a client for an HTTP/1 request and refuses it. This addon recognises it in
-`reverse:http://` and has mitmproxy's own HTTP/2 layers speak with client and target. Where mitmproxy would pass the
-connection on untouched, or comes to speak HTTP/2 here by itself, the addon leaves it alone.
+mitmproxy takes the preface of such a client for an HTTP/1 request and refuses it. In `reverse:http://`, this addon
+recognises the preface and uses mitmproxy's own HTTP/2 layers for client and target. It does nothing where mitmproxy
+would forward the connection as it is, or would use HTTP/2 by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from akto_mirror.layers.http2_frames import PREFACE, greets
 
 
 class PriorKnowledge:
-    """Lets `reverse:http://` take HTTP/2 besides HTTP/1; has to stand before mitmproxy's `NextLayer`, as scripts do."""
+    """Lets `reverse:http://` accept HTTP/2 besides HTTP/1; has to run before mitmproxy's `NextLayer`, as scripts do."""
 
     name = "akto-prior-knowledge"
 
@@ -28,22 +28,22 @@ class PriorKnowledge:
 
     @guarded
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
-        """Choose HTTP/2 where the client's first bytes are its preface.
+        """Choose HTTP/2 if the client's first bytes are its preface.
 
         Raises:
-            AddonHalt: they may yet become one; mitmproxy asks again when more has come.
+            AddonHalt: they may be its beginning; mitmproxy asks again when more has arrived.
         """
         if self._choose(nextlayer):
             raise exceptions.AddonHalt
 
     @guarded
     def server_connected(self, data: ServerConnectionHookData) -> None:
-        """Have the target of such a client spoken to in HTTP/2, also when a flow of it is replayed."""
+        """Use HTTP/2 with the target of such a client, also when one of its flows is replayed."""
         if _is_cleartext(data.client, data.server) and _needs_help(data.client, data.server):
             data.server.alpn = b"h2"
 
     def _choose(self, nextlayer: layer.NextLayer) -> bool:
-        """Set the layer if the preface is there; return whether to wait for more of it."""
+        """Set the layer if the preface has arrived; return whether to wait for more of it."""
         if nextlayer.layer is not None or not _may_be_cleartext(nextlayer.context):
             return False
         data = nextlayer.data_client()
@@ -52,7 +52,7 @@ class PriorKnowledge:
             return False
         if data:
             return PREFACE.startswith(data)
-        # A target may greet its client before that has sent anything.
+        # A target may send something before its client has sent anything.
         return greets(nextlayer.data_server())
 
     def _take(self, nextlayer: layer.NextLayer) -> None:
@@ -79,7 +79,7 @@ def _is_cleartext(client: connection.Client, server: connection.Server) -> bool:
 
 
 def _needs_help(client: connection.Client, server: connection.Server) -> bool:
-    """Show the preface to what mitmproxy itself would choose: does it take it for HTTP, and yet not for HTTP/2?"""
+    """Return whether mitmproxy itself would take the preface for HTTP, but not for HTTP/2."""
     chooser = ctx.master.addons.get("nextlayer")
     if chooser is None:
         return True

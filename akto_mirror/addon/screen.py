@@ -1,4 +1,4 @@
-"""Shows what becomes of flows where users look at them: in mitmproxy and mitmweb."""
+"""Shows the outcomes of flows in mitmproxy and mitmweb."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from akto_mirror.telemetry.marks import VERDICT, Marks
 
 
 class Screen:
-    """Puts marks and comments on flows, and offers the content view "Akto entry"."""
+    """Sets marks and comments on flows, and offers the content view "Akto entry"."""
 
     name = "akto-screen"
 
@@ -27,7 +27,7 @@ class Screen:
 
     @guarded
     def configure(self, updated: set[str]) -> None:
-        """Begin where there is a screen; an instance that was there before has left its marks."""
+        """Start if there is a user interface; the previous instance has left its marks."""
         del updated
         settings, lasting = self.session.settings, self.session.lasting
         if settings is None or not has_screen():
@@ -40,12 +40,12 @@ class Screen:
 
     @guarded
     def done(self) -> None:
-        """Explain nothing any more."""
+        """Remove the explanations from the content view."""
         if self.session.lasting.marks is not None:
             entry_view.offer(None)
 
     def explain(self, chosen: http.HTTPFlow) -> str:
-        """Return the text of the content view: what became of a flow, or would, and its entry."""
+        """Return the text of the content view: a flow's outcome, real or foreseen, and its entry."""
         if self.session.capture is None:
             return "# akto: the akto_ options are not in order; see the event log"
         verdict, made = foresee(chosen, self.session.capture)
@@ -54,13 +54,13 @@ class Screen:
 
 
 def foresee(chosen: http.HTTPFlow, capture: Capture) -> tuple[str, Captured]:
-    """Return what the rules say of a flow that has a response, and what is made of it whatever they say."""
+    """Return the decision of the rules on a flow that has a response, and its entry regardless of the decision."""
     assert chosen.response is not None  # noqa: S101 - chosen by it; for the type checker
     return foreseen(capture.judge(chosen)), capture.anyway(chosen, chosen.response)
 
 
 def _soon(seconds: float, act: Callable[[], None]) -> None:
-    """Have a function called on the event loop, unless that has ended."""
+    """Call a function on the event loop, unless the loop has ended."""
     loop = ctx.master.event_loop
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(loop.call_later, seconds, act)

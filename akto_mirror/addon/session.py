@@ -1,4 +1,4 @@
-"""What the addons of one instance share, and what of it outlives a reload of the script."""
+"""The state that the addons of one instance share, and the part of it that survives a reload of the script."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from akto_mirror.telemetry.observation import Observation, observe, with_others
 
 logger = logging.getLogger(__name__)
 
-# Endpoints that metrics and `akto.stats` name, of those of which sampling leaves out the most.
+# How many endpoints metrics and `akto.stats` list, beginning with those of which sampling leaves out the most.
 MOST_ENDPOINTS = 100
 
 P = ParamSpec("P")
@@ -38,15 +38,15 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Lasting:
-    """What stays when mitmproxy reloads the script.
+    """State that survives when mitmproxy reloads the script.
 
     Attributes:
-        token: `akto_token`, whose option is emptied as soon as it is set.
-        kafka: secrets of `akto_kafka` by their names, which its option loses as soon as they are set.
-        streams: flows whose responses are under way, by their ids.
-        marks: follows flows on the screen; None without one.
+        token: `akto_token`; the option is cleared as soon as it has been read.
+        kafka: secrets in `akto_kafka` by their names; they are removed from the option as soon as it has been read.
+        streams: flows whose responses have begun but not ended, by their ids.
+        marks: shows outcomes in the user interface; None without one.
         parked: the shipper that an instance has left to the next one.
-        capture: what captures, with what its sampling has seen.
+        capture: makes entries, and remembers what its sampling has seen.
     """
 
     token: str = ""
@@ -67,10 +67,10 @@ class Session:
         stats: the counts.
         settings: all options; None while they cannot be used.
         capture: makes entries; None as the settings.
-        shipper: delivers; None in a dry run.
+        shipper: delivers entries; None in a dry run.
         running: whether the proxy runs.
-        lasting: what outlives a reload.
-        marker: what the calls to Akto carry in `x-akto-mirror`.
+        lasting: the state that survives a reload.
+        marker: the value of the header `x-akto-mirror` in requests to Akto.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Session:
         self._failed: set[str] = set()
 
     def begin(self) -> None:
-        """Take over what an instance before this one has left."""
+        """Take over the state that the previous instance has left."""
         self.lasting = _lasting.setdefault(ctx.master, Lasting())
         pool.current().watch(self.report)
 
@@ -93,14 +93,14 @@ class Session:
         """Return the settings.
 
         Raises:
-            CommandError: there are none, as an option cannot be used.
+            CommandError: there are none, because an option is invalid.
         """
         if self.settings is None:
             raise exceptions.CommandError("the akto_ options are not in order; see the event log")
         return self.settings
 
     def refuse(self, error: ConfigError) -> None:
-        """Report a value that cannot be used: at start by a line that ends it, later by leaving the old one in force.
+        """Report an invalid value: at start by logging an error, which stops mitmproxy; later by raising.
 
         Raises:
             OptionsError: the proxy runs.
@@ -110,7 +110,7 @@ class Session:
         logger.error("akto: %s", error)
 
     def apply(self, settings: Settings) -> None:
-        """Use other settings from now on."""
+        """Use new settings from now on."""
         before, self.settings = self.settings, settings
         self.capture = self.lasting.capture = Capture(settings.capture, self.marker, self.lasting.capture)
         if not settings.sink.destination.url:
@@ -124,13 +124,13 @@ class Session:
             self.shipper.reconfigure(settings.delivery, None if same else open_sink(settings.sink, self.marker))
 
     def show(self, flow: http.HTTPFlow, outcome: Outcome, reason: str = "") -> None:
-        """Note a flow's outcome on it, and show it where there is a screen."""
+        """Record a flow's outcome on it, and show it if there is a user interface."""
         flow.metadata[VERDICT] = verdict(outcome, reason)
         if self.lasting.marks is not None:
             self.lasting.marks.show(flow, outcome, reason)
 
     def observe(self) -> Observation:
-        """Look at everything that metrics and `akto.stats` show; a slow disk makes it slow."""
+        """Collect everything that metrics and `akto.stats` show; takes long on a slow disk."""
         settings, together = self.settings, pool.current()
         if settings is None:
             return observe(self.stats, self.shipper, 0, None, "")
@@ -141,7 +141,7 @@ class Session:
         return with_others(own, together.size, together.others())
 
     def report(self) -> Report:
-        """Return what the other processes of this proxy show, too."""
+        """Return this process's report, which the other processes of this proxy add to theirs."""
         shipper = self.shipper
         report = Report(
             self.stats.snapshot(),
@@ -152,7 +152,7 @@ class Session:
         return Report.total([report])
 
     def close(self, shipper: Shipper, *, patient: bool) -> Future[None]:
-        """Flush and end a shipper that no other instance takes over."""
+        """Flush and close a shipper that no other instance takes over."""
         if ctx.master.should_exit.is_set():
             handover.on_signals(shipper.hurry)
         if self.lasting.parked is shipper:
@@ -162,14 +162,14 @@ class Session:
         return ended
 
     def fail(self, hook: str, error: Exception) -> None:
-        """Count an error of a hook; the first one of each is logged."""
+        """Count an error in a hook; the first one of each hook is logged."""
         self.stats.err()
         if hook not in self._failed:
             self._failed.add(hook)
             logger.warning("akto: an error in %s; the traffic goes on; please report this", hook, exc_info=error)
 
     def _new_shipper(self, settings: Settings) -> Shipper:
-        """Go on with the shipper that an instance before this one has left when the script was reloaded."""
+        """Return the shipper that the previous instance has left when the script was reloaded, or a new one."""
         sink = open_sink(settings.sink, self.marker)
         parked, self.lasting.parked = self.lasting.parked, None
         if parked is None:
@@ -194,9 +194,9 @@ A = TypeVar("A", bound=Sharing)
 
 
 def guarded(hook: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T | None]:
-    """Keep an error of a hook from mitmproxy, which would leave out the hooks of the addons behind it.
+    """Hide an error in a hook from mitmproxy, which would skip the hooks of the remaining addons.
 
-    What is meant for mitmproxy passes: a value that an option cannot have, and that the addons behind are not asked.
+    Exceptions meant for mitmproxy pass: `OptionsError` and `AddonHalt`.
     """
 
     @wraps(hook)
@@ -213,7 +213,7 @@ def guarded(hook: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P],
 
 
 def has_screen() -> bool:
-    """Return whether users look at flows: in mitmproxy and mitmweb, not in mitmdump."""
+    """Return whether there is a user interface: in mitmproxy and mitmweb, not in mitmdump."""
     return ctx.master.addons.get("view") is not None
 
 
@@ -223,7 +223,7 @@ def any_set(names: tuple[str, ...]) -> bool:
 
 
 def _sum_up(counts: Snapshot) -> None:
-    """Log the counts; the terminal program's log is gone at its end, but the terminal itself is free then."""
+    """Log the counts; the event log of mitmproxy's terminal UI is gone at exit, so there they are also printed."""
     if pool.current().sum_up(counts):
         return
     line = f"akto: {counts}"

@@ -1,4 +1,4 @@
-"""Lets long bodies pass while they come, and keeps a prefix of each."""
+"""Streams long bodies, and keeps a prefix of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from akto_mirror.capture import tee
 from akto_mirror.capture.config import Mode
 from akto_mirror.capture.tee import Rule
 
-# Options whose addons answer or change a request in the `request` hook, after a streamed one has left.
+# Options whose addons answer or change a request in the `request` hook, which is too late for a streamed one.
 WHOLE_REQUESTS = (
     "anticache",
     "anticomp",
@@ -31,7 +31,7 @@ SAVES = ("save_stream_file", "hardump")
 
 
 class Streaming:
-    """Puts a tee on bodies that are to pass."""
+    """Attaches a tee to bodies that are to be streamed."""
 
     name = "akto-streaming"
 
@@ -43,7 +43,7 @@ class Streaming:
 
     @guarded
     def configure(self, updated: set[str]) -> None:
-        """Note mitmproxy's options that need whole bodies, and have streamed ones kept where a user looks at them."""
+        """Note which options need whole bodies, and make mitmproxy keep streamed ones if they can be viewed."""
         del updated
         self._whole_requests = any_set(WHOLE_REQUESTS)
         self._whole_responses = any_set(WHOLE_RESPONSES)
@@ -54,13 +54,13 @@ class Streaming:
 
     @guarded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Let a long request pass while it comes."""
+        """Stream a long request."""
         if flow.live and flow.response is None and (rule := self._rule(whole=self._whole_requests)):
             tee.attach_to_request(flow, rule)
 
     @guarded
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Let a long response pass while it comes."""
+        """Stream a long response."""
         if flow.live and flow.response is not None and (rule := self._rule(whole=self._whole_responses)):
             tee.attach_to_response(flow, flow.response, rule)
             if flow.response.stream:

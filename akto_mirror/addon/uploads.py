@@ -1,8 +1,8 @@
-"""Keeps long uploads and many live streams from hanging a client.
+"""Prevents long uploads and many live streams from blocking a client.
 
-mitmproxy allows five connections to a target, for as long as each lives (`ConnectionHandler.max_conns` in
+mitmproxy allows a client connection five open connections to a target (`ConnectionHandler.max_conns` in
 mitmproxy/proxy/server.py): with five event streams on one HTTP/2 connection, a sixth request to an HTTP/1 target would
-get no answer.
+not be answered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from akto_mirror.layers.lingering import Lingerer
 
 
 class Behind:
-    """Stands behind mitmproxy's own addons, which choose the layers."""
+    """Runs after mitmproxy's own addons, which choose the layers."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -31,12 +31,12 @@ class Behind:
 
     @guarded
     def next_layer(self, nextlayer: NextLayer) -> None:
-        """Have the HTTP layer linger, where one was chosen."""
+        """Replace the HTTP layer, if one was chosen, by one that lingers."""
         self._lingerer.next_layer(nextlayer)
 
 
 class Uploads:
-    """Has mitmproxy's HTTP layer linger, once it is chosen."""
+    """Replaces mitmproxy's HTTP layer by one that lingers, as soon as it is chosen."""
 
     name = "akto-uploads"
 
@@ -46,20 +46,20 @@ class Uploads:
 
     @guarded
     def configure(self, updated: set[str]) -> None:
-        """Take a place at the end."""
+        """Put the child addon at the end of the chain."""
         del updated
         if self._behind not in ctx.master.addons.chain:
             chain.stand_last(ctx.master.addons, self._behind)
 
     @guarded
     def done(self) -> None:
-        """Leave everything as it was, where mitmproxy goes on."""
+        """Restore everything, in case mitmproxy keeps running."""
         if not ctx.master.should_exit.is_set():
             chain.stand_back(ctx.master.addons, self._behind)
 
 
 class UpstreamConnections:
-    """Lets one client of a reverse proxy have more live streams than mitmproxy's five."""
+    """Lets one client of a reverse proxy have more live streams than the five that mitmproxy allows."""
 
     name = "akto-upstream-connections"
 
@@ -68,25 +68,25 @@ class UpstreamConnections:
 
     @guarded
     def client_connected(self, client: Client) -> None:
-        """Set the bound of a new connection."""
+        """Set the limit of a new connection."""
         settings = self.session.settings
         if settings is not None and isinstance(client.proxy_mode, ReverseMode):
             allow(_handler(client), settings.upstream_connections)
 
 
 def allow(handler: Any, most: int) -> None:
-    """Set how many connections a client's connection may hold open to each target.
+    """Set how many connections a client connection may hold open to each target.
 
     Args:
-        handler: mitmproxy's, of the client's connection; one without such a bound is left alone.
-        most: 0 leaves mitmproxy's bound.
+        handler: mitmproxy's handler of the client connection; one without such a limit is left alone.
+        most: 0 keeps mitmproxy's limit.
     """
     if most and hasattr(handler, "max_conns"):
         handler.max_conns = defaultdict(lambda: asyncio.Semaphore(most))
 
 
 def _handler(client: Client) -> object:
-    """Return what handles a client's connection; the addon that has it is mitmproxy's own."""
+    """Return the handler of a client connection, which mitmproxy's own proxy server addon keeps."""
     handlers: Mapping[str, object] = getattr(ctx.master.addons.get("proxyserver"), "connections", {})
     return handlers.get(client.id)
 

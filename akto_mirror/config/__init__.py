@@ -1,1 +1,1 @@
-"""The texts of the options become one frozen `Settings`."""
+"""Parses the options into one frozen `Settings`."""

@@ -1,4 +1,4 @@
-"""The declarations of the options that decide what is mirrored, and what entries hold."""
+"""Declares the options that decide what is mirrored and what entries contain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from akto_mirror.capture.rules import TARGETS
 from akto_mirror.config.option import Option
 from akto_mirror.config.redaction import REDACTION
 
-# Akto's service takes strings of 5,242,880 characters (its JSON interceptor).
+# Akto's service accepts strings of up to 5,242,880 characters (its JSON interceptor).
 MAX_BODY_LIMIT = 4 * 1024 * 1024
 
 CAPTURE: tuple[Option, ...] = (

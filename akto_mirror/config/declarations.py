@@ -1,4 +1,4 @@
-"""The declarations of the addon's options, and the one error that a value of theirs can cause."""
+"""Declares the addon's options, and the error that is raised for invalid values."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from akto_mirror.delivery import Durability
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Mark
 
-# Akto's service takes bodies of 10,485,760 characters (its JSON interceptor).
+# Akto's service accepts bodies of up to 10,485,760 characters (its JSON interceptor).
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BATCH_ENTRIES = 10_000
 
 
 class ConfigError(ValueError):
-    """An option's value cannot be used; the text names the option, the value, the error and what would do.
+    """An option's value is invalid; the text names the option, the value, the error and what is expected.
 
-    A token is not shown, nor a user, a password and a query in a URL.
+    Tokens, and the user, password and query of a URL, are not shown.
     """
 
     def __init__(self, option: str, value: object, problem: str) -> None:
@@ -159,7 +159,7 @@ OPTIONS: tuple[Option, ...] = (
 
 __all__ = ["OPTIONS", "ConfigError", "Option", "names", "nearest", "shown_value"]
 
-# What a value must be, by the type of its option.
+# What a value must be, by the option's type.
 KINDS = {str: "a string", int: "a whole number", bool: "true or false"}
 
 
@@ -169,11 +169,11 @@ def names() -> tuple[str, ...]:
 
 
 def shown_value(name: str, value: object) -> str:
-    """Return an option's value as it may be shown: no token, nor what may be a secret in a URL.
+    """Return an option's value without secrets: no token, and no user, password or query of a URL.
 
     Args:
-        name: the option, which may be misspelt.
-        value: as it was given.
+        name: the option's name, which may be misspelt.
+        value: the value as it was given.
     """
     if nearest(name) == "akto_token":
         return "(hidden)"
@@ -181,5 +181,5 @@ def shown_value(name: str, value: object) -> str:
 
 
 def nearest(name: str) -> str:
-    """Return the option that a misspelt name is most like, or an empty text."""
+    """Return the option whose name is closest to a misspelt one, or an empty string."""
     return next(iter(difflib.get_close_matches(name.casefold(), names(), n=1)), "")

@@ -1,4 +1,4 @@
-"""How entries reach a topic of Kafka: from the options, and from the variables that Akto's users know."""
+"""The configuration of Kafka, from the options and from Akto's own environment variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from akto_mirror.delivery import Destination, KafkaConfig, SinkConfig, kafka_cli
 from akto_mirror.delivery import destination as destinations
 from akto_mirror.escaping import hide_each
 
-# Akto's eBPF agent reads the first before the second.
+# As in Akto's eBPF agent, the first takes precedence over the second.
 BROKERS = ("AKTO_KAFKA_BROKER_MAL", "AKTO_KAFKA_BROKER_URL")
 TOPIC = "AKTO_KAFKA_TOPIC"
 
@@ -19,15 +19,15 @@ PROPERTIES = {
     "AKTO_KAFKA_SECURITY_PROTOCOL": "security.protocol",
 }
 
-# What Akto's own programs do with a user's name where nothing else is set.
+# What Akto's own programs use if only a user name is set.
 WITH_USERNAME = {"security.protocol": "sasl_plaintext", "sasl.mechanisms": "PLAIN"}
 
-# The other names that librdkafka has for a property.
+# librdkafka's aliases of properties.
 ALIASES = {"sasl.mechanism": "sasl.mechanisms"}
 
 
 def address(url: str, environ: Mapping[str, str]) -> str:
-    """Return an `akto_url` with what the variables add: the brokers where it is empty, the topic where it has none."""
+    """Return an `akto_url`, completed from the variables: the brokers if it is empty, the topic if it has none."""
     brokers = next((environ[name] for name in BROKERS if environ.get(name)), "")
     url = url or (destinations.KAFKA + brokers.removeprefix(destinations.KAFKA) if brokers else "")
     has_topic = "/" in url.removeprefix(destinations.KAFKA)
@@ -36,7 +36,7 @@ def address(url: str, environ: Mapping[str, str]) -> str:
 
 
 def destination(url: str) -> Destination:
-    """Parse an `akto_url`, and find out whether what it needs is installed.
+    """Parse an `akto_url`, and check that the packages that it needs are installed.
 
     Raises:
         ValueError: it cannot be used.
@@ -48,7 +48,7 @@ def destination(url: str) -> Destination:
 
 
 def sink(url: str, items: Iterable[str], environ: Mapping[str, str]) -> SinkConfig | None:
-    """Return the sink of an `akto_url`, or where it is empty, of the variables; None if it is not one of Kafka.
+    """Return the sink of an `akto_url` or, if it is empty, of the variables; None if it is not Kafka.
 
     Raises:
         ValueError: it cannot be used.
@@ -61,15 +61,15 @@ def sink(url: str, items: Iterable[str], environ: Mapping[str, str]) -> SinkConf
 
 
 def config(to: Destination, items: Iterable[str], environ: Mapping[str, str]) -> KafkaConfig | None:
-    """Return how entries reach the destination's topic; None if it is not one of Kafka.
+    """Return the configuration for a destination; None if it is not Kafka.
 
     Args:
-        to: where to.
-        items: of `akto_kafka`; they win over the variables.
-        environ: the environment's variables.
+        to: the destination.
+        items: the values of `akto_kafka`; they take precedence over the variables.
+        environ: environment variables.
 
     Raises:
-        ValueError: the client does not take a property.
+        ValueError: the client rejects a property.
     """
     given = {ALIASES.get(name, name): value for name, value in kafka_config.parse(items).items()}
     if to.scheme != "kafka":

@@ -1,4 +1,4 @@
-"""Mistakes in options that mitmproxy itself would pass over in silence."""
+"""Finds mistakes in options that mitmproxy itself would ignore silently."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from akto_mirror.config.option import Option
 
 
 def find(texts: Mapping[str, list[str]], values: Mapping[str, object]) -> Iterable[ConfigError]:
-    """Find what mitmproxy itself would pass over in silence among the values given before the addon was loaded.
+    """Find values, given before the addon was loaded, that mitmproxy itself would ignore silently.
 
-    At that time it drops an option that it does not know, and a value of a wrong type takes the whole addon with it.
+    At that time it ignores unknown options, and a value of a wrong type prevents the whole addon from loading.
 
     Args:
-        texts: option name to its values on the command line.
-        values: option name to its value in a configuration file.
+        texts: values on the command line, by option name.
+        values: values in a configuration file, by option name.
     """
     known = {option.name: option for option in OPTIONS}
     for name, given in {**texts, **values}.items():

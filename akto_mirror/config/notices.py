@@ -1,4 +1,4 @@
-"""What the log says of the options when the proxy starts."""
+"""Notices and warnings about the options that are logged when the proxy starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from akto_mirror.escaping import printable
 
 
 def summary(config: CaptureConfig) -> str:
-    """Return how entries are made, and that queries leave the machine where they do."""
+    """Return how entries are made, and whether queries leave the machine."""
     if config.worker:
         return "fidelity worker"
     if not config.include_query:
@@ -20,7 +20,7 @@ def summary(config: CaptureConfig) -> str:
 
 
 def warnings(config: CaptureConfig) -> Iterator[str]:
-    """Yield what can be used, and does not do what it seems to."""
+    """Yield warnings about values that are valid but may not do what they seem to."""
     if not is_number(config.vxlan_id):
         given = printable(config.vxlan_id, 80)
         yield f"akto_vxlan_id={given}: it is not a whole number of at most 32 bits, and Akto reads 0"

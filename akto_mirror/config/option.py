@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One declaration for mitmproxy; `env` names the variable that stands in for an empty value."""
+    """The declaration of an option for mitmproxy; `env` names the environment variable that replaces an empty value."""
 
     name: str
     type: Any

@@ -1,4 +1,4 @@
-"""Parsers of single options' values. All raise a `ValueError` that says what is wrong and what would do."""
+"""Parsers of option values. All raise a `ValueError` that says what is wrong and what is expected."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from akto_mirror.akto_api import is_number
 from akto_mirror.capture.config import Noise
 from akto_mirror.escaping import printable
 
-# A variable of the environment in a tag, for pods, which get their names that way.
+# An environment variable in a tag; pods get their names from such variables.
 ENV = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def listener(address: str) -> tuple[str, int] | None:
-    """Return host and port to listen at; None for an empty text."""
+    """Return the host and port to listen on; None for an empty string."""
     if not address:
         return None
     host, mark, port = address.rpartition(":")
@@ -29,7 +29,7 @@ def listener(address: str) -> tuple[str, int] | None:
 
 
 def socket(path: str) -> str:
-    """Return the path of a Unix socket, which need not be there yet."""
+    """Return the path of a Unix socket, which need not exist yet."""
     if path and not hasattr(sockets, "AF_UNIX"):
         raise ValueError("this system has no Unix sockets; leave it empty, and name a host and a port in akto_url")
     if path and not Path(path).parent.is_dir():
@@ -40,7 +40,7 @@ def socket(path: str) -> str:
 
 
 def token(text: str) -> str:
-    """Return what can stand in a header as it is."""
+    """Return a token, which must be valid as a header's value."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError("a token consists of printable ASCII characters; check for a line break at its end")
     return text
@@ -54,14 +54,14 @@ def header_name(name: str) -> str:
 
 
 def host(text: str) -> str:
-    """Return a host name as it is to be reported."""
+    """Return a host name in the form in which it is reported."""
     if not text.isprintable() or not set(text).isdisjoint(" /?#@"):
         raise ValueError("it must be a host name such as api.example.com, without scheme and path")
     return text
 
 
 def noise(text: str) -> tuple[Noise, ...]:
-    """Return presets of what is left out, which commas separate."""
+    """Return the presets in a comma-separated list."""
     try:
         return tuple(Noise(part.strip()) for part in text.split(","))
     except ValueError:
@@ -69,7 +69,7 @@ def noise(text: str) -> tuple[Noise, ...]:
 
 
 def whole_number(text: str) -> str:
-    """Return a whole number that Akto reads as it is."""
+    """Return a string that Akto reads as a whole number."""
     if not is_number(text):
         raise ValueError(
             "it must be a whole number such as 1000000 of at most 32 bits: Akto loses every entry with any other value"
@@ -78,7 +78,7 @@ def whole_number(text: str) -> str:
 
 
 def content_types(text: str) -> tuple[str, ...]:
-    """Return the parts of a list, in lower case."""
+    """Return the parts of a comma-separated list, in lower case."""
     found = tuple(part for item in text.lower().split(",") if (part := item.strip()))
     if not found:
         raise ValueError("it must name what content types contain, such as json,xml")
@@ -86,7 +86,7 @@ def content_types(text: str) -> tuple[str, ...]:
 
 
 def tag(text: str, environ: Mapping[str, str]) -> str:
-    """Return the text of a JSON object of texts as it is, or with `{env:NAME}` in its values replaced."""
+    """Return the text of a JSON object of strings, with `{env:NAME}` in its values replaced."""
     try:
         parsed = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -111,12 +111,12 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _no_constant(name: str) -> None:
-    """Python reads NaN and Infinity, which JSON does not have."""
+    """Refuse NaN and Infinity, which Python's parser accepts and JSON does not have."""
     raise ValueError(name)
 
 
 def flow_filter(expression: str) -> flowfilter.TFilter | None:
-    """Return mitmproxy's filter; None for an empty text."""
+    """Return mitmproxy's filter; None for an empty string."""
     if not expression:
         return None
     try:
@@ -131,7 +131,7 @@ def flow_filter(expression: str) -> flowfilter.TFilter | None:
 
 
 def _looks_at_bodies(part: object) -> bool:
-    """Walk a parsed filter: AND and OR hold a list, NOT holds one item."""
+    """Return whether a parsed filter looks at bodies: AND and OR hold a list, NOT holds one item."""
     if isinstance(part, flowfilter.FBod | flowfilter.FBodRequest | flowfilter.FBodResponse):
         return True
     return any(

@@ -1,4 +1,4 @@
-"""The addon's options, checked and parsed: one frozen `Settings`."""
+"""Checks and parses the addon's options into one frozen `Settings`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORKER_TAG = '{\n  "service": "cloudflare"\n}'
 
 @dataclass(frozen=True, slots=True)
 class ScreenConfig:
-    """What is shown, and where metrics are served: host and port, or None."""
+    """What the user interface shows, and where metrics are served: host and port, or None."""
 
     mark: Mark = Mark.AUTO
     metrics: tuple[str, int] | None = None
@@ -34,10 +34,10 @@ class ScreenConfig:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All options, checked and parsed, by the part that they belong to.
+    """All options, checked and parsed, grouped by the part that uses them.
 
     Attributes:
-        upstream_connections: connections that one client connection may hold open to a target; 0 for mitmproxy's bound.
+        upstream_connections: connections that one client connection may hold open to a target; 0 for mitmproxy's limit.
     """
 
     capture: CaptureConfig
@@ -47,17 +47,17 @@ class Settings:
     upstream_connections: int
 
 
-# Bounds that all processes of one proxy keep together: each gets its part. The spool is shared, and so is its bound.
+# Limits that apply to all processes of one proxy together: each process gets its share. The spool is shared as a whole.
 DIVIDED = ("akto_queue_bytes", "akto_max_entries_s", "akto_max_bytes_s")
 
 
 def read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int = 1) -> Settings:
-    """Check and parse the options' values; where one is empty, its environment variable stands in.
+    """Check and parse the options' values; environment variables replace empty ones.
 
     Args:
-        values: the options', by their names.
-        environ: the environment's variables.
-        processes: how many share the bounds of `DIVIDED`.
+        values: the options' values, by name.
+        environ: environment variables.
+        processes: how many processes share the limits in `DIVIDED`.
 
     Raises:
         ConfigError: for the first option whose value cannot be used.
@@ -88,7 +88,7 @@ def _read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int)
 
 
 def parts(values: Mapping[str, Any], environ: Mapping[str, str], processes: int) -> dict[str, tuple[int, int]]:
-    """Return of each bound that processes divide the part of one and the whole.
+    """Return, for each limit that processes divide, one process's share and the whole.
 
     Raises:
         ConfigError: for the first option whose value cannot be used.
@@ -99,7 +99,7 @@ def parts(values: Mapping[str, Any], environ: Mapping[str, str], processes: int)
 
 
 def divided(bound: int, processes: int) -> int:
-    """Return one process' part of a bound; 0, which is none, stays so."""
+    """Return one process's share of a limit; 0, which means no limit, stays 0."""
     return bound and max(1, bound // processes)
 
 
@@ -174,9 +174,9 @@ def _screen(known: Mapping[str, Any]) -> ScreenConfig:
 
 
 def _spool_dir_of(known: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
-    """Return the spool's folder; where nothing is ever written to disk, it need not be fit for that.
+    """Return the spool's folder; it is not checked if nothing is ever written to disk.
 
-    Nor is it tried out in a dry run that names none.
+    The default folder is not tested for writing in a dry run.
     """
     if known["akto_durability"] == Durability.MEMORY.value:
         return Path()
@@ -208,7 +208,7 @@ def _texts(value: Any) -> Sequence[str]:
 
 
 def _is_unicode(value: str) -> bool:
-    """Return whether a text has bytes of the command line that Python could not decode (lone surrogates)."""
+    """Return whether a string is free of bytes that Python could not decode (lone surrogates)."""
     return not any("\ud800" <= char <= "\udfff" for char in value)
 
 

@@ -1,4 +1,4 @@
-"""The options of redaction: their declarations, and what they come to."""
+"""Declares and parses the options of redaction."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ REDACTION = (
 
 
 def read(known: Mapping[str, Any]) -> Redaction:
-    """Return what is to be hidden, by the options' values.
+    """Return the rules of redaction for the options' values.
 
     Raises:
-        ValueError: a value of `akto_redact_values` is neither a kind nor a good expression.
+        ValueError: a value of `akto_redact_values` is neither a known kind nor a valid expression.
     """
     found = Redaction.of(
         known["akto_redact_headers"],

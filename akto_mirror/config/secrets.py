@@ -1,4 +1,4 @@
-"""Values of options as they may be shown: in errors, in reports and in logs."""
+"""Hides secrets in option values that are shown in errors, reports and logs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 
 from akto_mirror.delivery import destination, kafka_config
 
-# What in the name of an option, even of a misspelt one, marks its value as secret.
+# Parts of option names, even misspelt ones, that mark the value as secret.
 SECRET = re.compile("tok|key|secret|pass|auth", re.IGNORECASE)
 
 
 def shown(name: str, value: object, *, is_known: bool) -> str:
-    """Return a value without secrets: no token, no secret property, and no user, password and query in a URL.
+    """Return a value without secrets: no token, no secret property, and no user, password or query of a URL.
 
     Args:
-        name: the option.
-        value: as it was given.
-        is_known: whether there is such an option; the name may be misspelt.
+        name: the option's name.
+        value: the value as it was given.
+        is_known: whether the option exists; the name may be misspelt.
     """
     if SECRET.search(name):
         return "(hidden)"

@@ -1,1 +1,1 @@
-"""What mitmproxy lacks in its layers: HTTP/2 without TLS, early answers to uploads, and bodies without a length."""
+"""Protocol layers that extend mitmproxy's: HTTP/2 without TLS, early responses to uploads, bodies without a length."""

@@ -1,4 +1,4 @@
-"""mitmproxy's HTTP layer where client and target speak HTTP/2 without TLS."""
+"""mitmproxy's HTTP layer for clients and targets that speak HTTP/2 without TLS."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from mitmproxy.utils import human
 from akto_mirror.layers.flow_control import WINDOW, Brake, kept_for
 from akto_mirror.layers.http2_frames import PREFACE, FrameReader, greets
 
-# Of settings and of errors (RFC 9113, sections 6.5.2 and 7).
+# Codes of settings and errors (RFC 9113, sections 6.5.2 and 7).
 INITIAL_WINDOW_SIZE = 4
 FRAME_SIZE_ERROR = 6
 
 
 class CleartextLayer(http.HttpLayer):
-    """Speaks HTTP/2 with both sides, and differs from mitmproxy's in three points that gRPC needs.
+    """Speaks HTTP/2 with client and target, and differs from mitmproxy's layer in three points that gRPC needs.
 
-    Without TLS nothing is negotiated: a target that does not speak HTTP/2 is known by what it says first, and its
-    calls get a 502. A peer's graceful GOAWAY, which ends the age of a connection, leaves the calls under way alone. And
-    what a peer does not read yet is held back at its sender.
+    Without TLS nothing is negotiated: a target that does not speak HTTP/2 is recognised by its first bytes, and its
+    calls get a 502. A graceful GOAWAY, with which a peer limits the age of a connection, lets open calls finish. And
+    backpressure is applied to the sender of data that its peer does not read yet.
     """
 
     def __init__(self, stack: context.Context) -> None:
@@ -70,7 +70,7 @@ class CleartextLayer(http.HttpLayer):
         yield from self._brake(peer)
 
     def register_connection(self, command: http.RegisterHttpConnection) -> layer.CommandGenerator[None]:
-        """Set up a new connection to a target before the calls that wait for it go out on it."""
+        """Set up a new connection to a target before the waiting calls are sent on it."""
         yield from self._brake(command.connection)
         yield from super().register_connection(command)
 
@@ -89,7 +89,7 @@ class CleartextLayer(http.HttpLayer):
         return [number for number, stream in self.streams.items() if stream.context.server == target]
 
     def _break_off(self, peer: Connection, problem: str) -> layer.CommandGenerator[None]:
-        """End a connection if its peer does not speak HTTP/2, and answer the calls that wait for it."""
+        """Close a connection if its peer does not speak HTTP/2, and answer the calls that wait for it."""
         address = human.format_address(peer.address if isinstance(peer, Server) else peer.peername)
         if peer is self.context.client:
             yield commands.Log(f"{address} {problem}")
@@ -105,7 +105,7 @@ class CleartextLayer(http.HttpLayer):
         yield commands.CloseConnection(peer)
 
     def _take_leave(self, peer: Connection, last: int) -> layer.CommandGenerator[None]:
-        """Open no more streams to a target that has sent a GOAWAY; what it will not do any more fails."""
+        """Open no more streams to a target that has sent a GOAWAY; streams that it will not process fail."""
         self._leaving.add(peer)
         target = self._http2_client(peer)
         if target is None:
@@ -117,7 +117,7 @@ class CleartextLayer(http.HttpLayer):
         yield from self._fail(late + queued, "The target closes the connection and did not begin with this call.")
 
     def _let_go(self, peer: Connection) -> layer.CommandGenerator[None]:
-        """Close a connection after the peer's GOAWAY, once it serves no call any more."""
+        """Close a connection after the peer's GOAWAY, once its last call has ended."""
         if peer is self.context.client:
             used = bool(self.streams) or any(self._client.h2_conn.stream_buffers.values())
         else:
@@ -148,7 +148,7 @@ class CleartextLayer(http.HttpLayer):
 
 
 def _problem(event: events.Event) -> str:
-    """Say why the first event of a connection to a target shows that it does not speak HTTP/2, or return nothing."""
+    """Return why the first event of a connection to a target shows that it does not speak HTTP/2; empty if it does."""
     if isinstance(event, events.ConnectionClosed):
         return "closed the connection without a word"
     if isinstance(event, events.DataReceived) and not greets(event.data):

@@ -1,7 +1,7 @@
-"""Keeps the memory for peers that read slowly in bounds, which mitmproxy's HTTP/2 does not.
+"""Bounds the memory for peers that read slowly, which mitmproxy's HTTP/2 layers do not.
 
-mitmproxy takes in what a peer sends as fast as that can, and keeps what the other peer's window has no room for. A
-`Brake` gives the sender no more room on a stream while much of it is kept.
+mitmproxy reads as fast as a peer sends, and buffers data for which the receiving peer's window has no room. A `Brake`
+does not extend the sender's window on a stream while much of its data is buffered.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, layer
 from mitmproxy.proxy.layers.http._http2 import Http2Connection
 
-# Bytes that a peer may send on a stream before it is given more room; Go's server has the same.
+# Bytes that a peer may send on a stream before its window is extended; Go's server has the same.
 WINDOW = 1024 * 1024
 
-# Bytes of a stream that may be kept while its sender is still given more room.
+# Bytes of a stream that may be buffered while its sender's window is still extended.
 KEPT = WINDOW // 2
 
 
 class Brake:
-    """Withholds WINDOW_UPDATE frames (RFC 9113, section 5.2) from a sender, stream by stream, so that others go on.
+    """Withholds WINDOW_UPDATE frames (RFC 9113, section 5.2) from a sender, for single streams, so that others go on.
 
     The window of the connection as a whole is mitmproxy's 2 GiB, which streams of 1 MiB do not exhaust.
 
     Args:
         sender: the connection to the peer that sends.
-        kept: returns how many bytes of a stream of the sender are kept for the other peer.
+        kept: returns how many bytes of a stream from the sender are buffered for the receiver.
     """
 
     def __init__(self, sender: Http2Connection, kept: Callable[[int], int]) -> None:
@@ -45,7 +45,7 @@ class Brake:
             self._owed[stream_id] = self._owed.get(stream_id, 0) + acknowledged_size
 
     def release(self) -> layer.CommandGenerator[None]:
-        """Give room on streams of which little is kept any more."""
+        """Extend the windows of streams of which little is buffered now."""
         if self._sender.conn.state is ConnectionState.CLOSED:
             self._owed.clear()
         ready = [stream_id for stream_id in self._owed if self._kept(stream_id) <= KEPT]
@@ -56,5 +56,5 @@ class Brake:
 
 
 def kept_for(receiver: Http2Connection, stream_id: int) -> int:
-    """Return how many bytes wait until a peer's window has room for them."""
+    """Return how many bytes wait for room in a peer's window."""
     return sum(len(piece.data) for piece in receiver.h2_conn.stream_buffers.get(stream_id, ()))

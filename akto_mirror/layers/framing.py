@@ -1,9 +1,9 @@
-"""Request bodies of HTTP/2 and HTTP/3 that have no length, for targets of HTTP/1.
+"""Frames request bodies of HTTP/2 and HTTP/3 that have no length, for HTTP/1 targets.
 
-mitmproxy passes such a body on without any framing (`Http1Client.send` in mitmproxy/proxy/layers/http/_http1.py), so
-that the target reads it as the next request (RFC 9112, section 6.3). One that mitmproxy has held until it is complete
-gets its length here, and one that passes while it comes is sent in chunks. A request that announces no body but has not
-ended may still turn out to have none; then nothing is framed, as some servers refuse the chunks of an empty body.
+mitmproxy forwards such a body without any framing (`Http1Client.send` in mitmproxy/proxy/layers/http/_http1.py), so
+that the target reads it as the next request (RFC 9112, section 6.3). Here a buffered body gets a `content-length`, and
+a streamed one is sent in chunks. A request that announces no body but has not ended may turn out to have none; then
+nothing is framed, because some servers refuse the chunks of an empty body.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def framed(commands: CommandGenerator[T]) -> CommandGenerator[T]:
-    """Pass commands on; a request's head says how its body ends where the target could not see it."""
+    """Pass commands on, adding to a request's head the framing of its body if the target needs it."""
     reply = None
     while True:
         try:
@@ -32,7 +32,7 @@ def framed(commands: CommandGenerator[T]) -> CommandGenerator[T]:
 
 
 def may_be_empty(request: Request, server: Server) -> bool:
-    """Return whether only a request's end will show if it has a body, and its target, of HTTP/1, has to know before."""
+    """Return whether only the end of a request to an HTTP/1 target will show if it has a body."""
     speaks_http1 = server.connected or not server.tls
     return speaks_http1 and _is_endless(request, server)
 

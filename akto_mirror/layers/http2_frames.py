@@ -1,4 +1,4 @@
-"""The frames of an HTTP/2 connection, followed just far enough to take graceful GOAWAYs out (RFC 9113, section 4.1)."""
+"""Parses the frames of an HTTP/2 connection just far enough to remove graceful GOAWAYs (RFC 9113, section 4.1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HEADER = 9
 GOAWAY = 7
 SETTINGS = 4
 
-# Bytes of a frame that mitmproxy lets its peers send at the most.
+# The largest frame, in bytes, that mitmproxy lets its peers send.
 MOST = 2**17
 
 # What every client sends first (RFC 9113, section 3.4).
@@ -16,17 +16,17 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 class FrameReader:
-    """Passes the bytes of a connection on, save for GOAWAY frames without an error.
+    """Passes the bytes of a connection on, except GOAWAY frames without an error.
 
-    A peer that sends one opens no more streams, or takes no more, but goes on with those that are open (RFC 9113,
-    section 6.8). h2 takes every GOAWAY for the end of the connection.
+    A peer that sends one neither opens nor accepts new streams, but continues the open ones (RFC 9113, section 6.8).
+    h2 treats every GOAWAY as the end of the connection.
 
     Args:
         skip: bytes before the first frame.
 
     Attributes:
-        last_stream: the last stream that the peer goes on with, once it has sent a GOAWAY without an error.
-        overlong: a frame is longer than allowed, as what is not HTTP/2 seems to be. h2 would wait for its end.
+        last_stream: the last stream that the peer continues, once it has sent a GOAWAY without an error.
+        overlong: a frame is longer than allowed, which suggests that this is not HTTP/2. h2 would wait for its end.
     """
 
     def __init__(self, skip: int = 0) -> None:
@@ -36,7 +36,7 @@ class FrameReader:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Take what has come, and return what of it, and of what was held back before, is to be passed on now."""
+        """Take received bytes, and return those that are to be passed on now, including bytes held back earlier."""
         data = self._held + data
         at, passed = 0, []
         while True:
@@ -51,7 +51,7 @@ class FrameReader:
         return b"".join(passed)
 
     def _header(self, data: bytes, at: int) -> int | None:
-        """Return how many bytes of a frame to leave out, and note how many to pass on; None: more must come."""
+        """Return how many bytes of a frame to leave out, and note how many to pass on; None if more are needed."""
         if len(data) < at + HEADER:
             return None
         length = int.from_bytes(data[at : at + 3], "big")
@@ -70,5 +70,5 @@ class FrameReader:
 
 
 def greets(data: bytes) -> bool:
-    """Return whether this may be the beginning of what a server sends first: a SETTINGS frame for the connection."""
+    """Return whether this may be the beginning of a server's first frame: a SETTINGS frame for the connection."""
     return data[3:4] in (b"", bytes([SETTINGS])) and data[5:HEADER] == bytes(len(data[5:HEADER]))

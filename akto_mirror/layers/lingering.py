@@ -1,9 +1,9 @@
-"""HTTP streams that outlast their target: what mitmproxy lacks for requests that pass while they come.
+"""HTTP streams that survive the end of their target's connection, as streamed requests need.
 
-Where a target has answered and ended, or has ended without an answer, before such a request is complete, mitmproxy
-closes the client's connection over what the client still sends (`HttpStream.handle_protocol_error` in
-mitmproxy/proxy/layers/http/__init__.py). A client that writes all before it reads then finds its connection reset
-instead of the answer. Here the client gets the answer, and the rest of its request is read and thrown away, within
+If a target closes its connection before a streamed request is complete, with or without a response, mitmproxy closes
+the client's connection while the client is still sending (`HttpStream.handle_protocol_error` in
+mitmproxy/proxy/layers/http/__init__.py). A client that reads only after it has written everything then sees a reset
+instead of the response. Here the client gets the response, and the rest of its request is read and discarded, within
 bounds (RFC 9112, section 9.6).
 """
 
@@ -33,11 +33,12 @@ from mitmproxy.proxy.layers.http._events import (
 from akto_mirror.layers.framing import framed, may_be_empty
 from akto_mirror.layers.slack import Slack
 
-# What of a request is still read once its target has ended, and what may wait for a peer that does not read.
+# Bytes and seconds for which a request is still read after its target has closed. As many bytes may be buffered for a
+# peer that does not read.
 MOST = 64 * 1024 * 1024
 MOST_S = 30
 
-# Gives the writers of a client's connections, by connection.
+# Returns the writers of a client's connections, by connection.
 Writers = Callable[[Client], Mapping[Connection, Any]]
 
 
@@ -45,7 +46,7 @@ class LingeringHttpLayer(HttpLayer):
     """mitmproxy's layer, with `LingeringStream` for each exchange.
 
     Attributes:
-        writers: gives the writers of the client's connections.
+        writers: returns the writers of the client's connections.
     """
 
     writers: Writers
@@ -57,17 +58,17 @@ class LingeringHttpLayer(HttpLayer):
 
 
 class Lingerer:
-    """An addon that stands behind mitmproxy's own, which choose the layers.
+    """An addon that runs after mitmproxy's own, which choose the layers.
 
     Args:
-        writers: gives the writers of a client's connections.
+        writers: returns the writers of a client's connections.
     """
 
     def __init__(self, writers: Writers) -> None:
         self._writers = writers
 
     def next_layer(self, nextlayer: NextLayer) -> None:
-        """Have the HTTP layer in the stack that was chosen linger."""
+        """Replace the HTTP layer in the chosen stack by one that lingers."""
         layer: Layer | None = nextlayer.layer
         while layer is not None:
             if type(layer) is HttpLayer:
@@ -81,8 +82,8 @@ class LingeringStream(HttpStream):
 
     Args:
         context: mitmproxy's.
-        stream_id: of the client's connection.
-        writers: gives the writers of the client's connections.
+        stream_id: the stream's id on the client's connection.
+        writers: returns the writers of the client's connections.
     """
 
     def __init__(self, context: Context, stream_id: int, writers: Writers) -> None:
@@ -97,7 +98,7 @@ class LingeringStream(HttpStream):
         self._end: ResponseProtocolError | None = None
 
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
-        # Called for each event: a generator of its own would cost each command another step.
+        # Called for each event: another generator would cost each command another step.
         if isinstance(event, events.Wakeup):
             return self._give_up()
         if isinstance(event, RequestData) and not event.data:
@@ -105,7 +106,7 @@ class LingeringStream(HttpStream):
         return super()._handle_event(event)  # type: ignore[no-any-return] # As mitmproxy declares it.
 
     def start_request_stream(self) -> CommandGenerator[None]:
-        """Pass the request on from now on, or from the first byte of its body."""
+        """Stream the request from now on, or from the first byte of its body."""
         begins = self.client_state == self.state_wait_for_request_headers
         if begins and may_be_empty(self.flow.request, self.context.server):
             self.client_state = self.state_wait_for_request_body
@@ -113,7 +114,7 @@ class LingeringStream(HttpStream):
             yield from self._connect()
 
     def state_wait_for_request_body(self, event: events.Event) -> CommandGenerator[None]:
-        """Pass the request on if it has a body; if it ends without one, send it as mitmproxy does."""
+        """Stream the request if it has a body; if it ends without one, send it as mitmproxy does."""
         if isinstance(event, RequestData):
             yield from self._connect()
         else:
@@ -122,14 +123,14 @@ class LingeringStream(HttpStream):
             yield from self.client_state(event)
 
     def _connect(self) -> CommandGenerator[None]:
-        """Connect to the target; if it refuses, the client still gets its answer."""
+        """Connect to the target; if it refuses, the client still gets a response."""
         self._uploads = True
         yield from framed(super().start_request_stream())
         if self._end is not None:
             self.client_state = self.state_discard_request
 
     def state_consume_request_body(self, event: events.Event) -> CommandGenerator[None]:
-        """Hold the request until it is complete, and send it then."""
+        """Buffer the request until it is complete, then send it."""
         sent = super().state_consume_request_body(event)
         return sent if self._client_speaks_http1 else framed(sent)
 
@@ -143,14 +144,14 @@ class LingeringStream(HttpStream):
         return is_connected
 
     def state_wait_for_response_headers(self, event: ResponseHeaders) -> CommandGenerator[None]:
-        """Read on whatever client and target take, once the answer comes before its request has ended."""
+        """If the response arrives before its request has ended, keep reading, even if client and target do not."""
         if self._is_uploading and self._slack is not None and self._client_speaks_http1:
             self._slack.loosen()
         passed: CommandGenerator[None] = super().state_wait_for_response_headers(event)
         return passed
 
     def state_stream_request_body(self, event: events.Event) -> CommandGenerator[None]:
-        """Pass the request on."""
+        """Stream the request."""
         yield from super().state_stream_request_body(event)
         if isinstance(event, RequestData):
             self._use_slack(len(event.data))
@@ -158,7 +159,7 @@ class LingeringStream(HttpStream):
             self._take_slack()
 
     def state_stream_response_body(self, event: events.Event) -> CommandGenerator[None]:
-        """Pass the answer on."""
+        """Stream the response."""
         yield from super().state_stream_response_body(event)
         if isinstance(event, ResponseData):
             self._use_slack(len(event.data))
@@ -176,7 +177,7 @@ class LingeringStream(HttpStream):
                 yield from self._let_go()
 
     def send_response(self, already_streamed: bool = False) -> CommandGenerator[None]:
-        """Send the answer; to a client of HTTP/1 with its end, which mitmproxy sends only after the request's."""
+        """Send the response, to an HTTP/1 client with its end, which mitmproxy sends only after the request's end."""
         sent = super().send_response(already_streamed)
         return self._sent_early(sent) if self._uploads else sent
 
@@ -187,19 +188,19 @@ class LingeringStream(HttpStream):
         if self._client_speaks_http1:
             yield from self._end_answer()
         if self._answer_ends_connection:
-            # Nothing else will report that the target has ended. Elsewhere the event that does may still be on its way,
-            # and mitmproxy leaks a connection that is closed before.
+            # Nothing else will report the target's end. In other states that event may still arrive, and mitmproxy
+            # leaks a connection that is closed before.
             yield commands.CloseConnection(self.context.server)
             end = ResponseProtocolError(self.stream_id, "server closed connection", ResponseProtocolError.code)
             yield from self.handle_protocol_error(end)
 
     def flow_done(self) -> CommandGenerator[None]:
-        """Finish an exchange of which both sides have ended."""
+        """Finish an exchange whose request and response have ended."""
         done = super().flow_done()
         return (each for each in done if not _is_end(each)) if self._answer_ended else done
 
     def handle_protocol_error(self, event: events.Event) -> CommandGenerator[None]:
-        """Outlast a target that has ended before the request has."""
+        """Survive a target that closes before the request has ended."""
         if isinstance(event, ResponseProtocolError) and self._is_past_target:
             return
         if not (isinstance(event, ResponseProtocolError) and self._uploads and self._is_uploading_or_connecting):
@@ -216,7 +217,7 @@ class LingeringStream(HttpStream):
             yield from super().handle_protocol_error(event)
 
     def _fail(self, event: ResponseProtocolError) -> CommandGenerator[None]:
-        """Show an HTTP/1 client that there is no answer: by mitmproxy's page or, behind a part of one, by the end."""
+        """Show an HTTP/1 client that there is no response: mitmproxy's error page or, after a partial one, a close."""
         self._is_cut = self.server_state == self.state_stream_response_body
         for command in super().handle_protocol_error(event):
             if isinstance(command, SendHttp) and command.event is event:
@@ -244,13 +245,13 @@ class LingeringStream(HttpStream):
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
     def _linger(self, event: ResponseProtocolError) -> CommandGenerator[None]:
-        """Throw away the rest of the request from now on."""
+        """Discard the rest of the request from now on."""
         self._end = event
         self.client_state = self.state_discard_request
         yield commands.RequestWakeup(MOST_S)
 
     def _give_up(self) -> CommandGenerator[None]:
-        """End the client's connection or, with HTTP/2, its stream, if the request has not ended yet."""
+        """Close the client's connection or, with HTTP/2, its stream, if the request has not ended yet."""
         if self.client_state != self.state_discard_request:
             return
         assert self._end is not None  # noqa: S101 - set with the state; for the type checker
@@ -263,7 +264,7 @@ class LingeringStream(HttpStream):
         yield DropStream(self.stream_id)
 
     def _use_slack(self, size: int) -> None:
-        """Count what was passed on with slack; when all is used up, read only what is taken, as mitmproxy does."""
+        """Count the bytes that were passed on with slack; when all of it is used, apply backpressure again."""
         if self.server_state != self.state_wait_for_response_headers:
             self._slack_left -= size
             if self._slack_left < 0:
@@ -276,7 +277,7 @@ class LingeringStream(HttpStream):
 
     @property
     def _is_past_target(self) -> bool:
-        # Its end was noticed before, or came once nothing was missing: mitmproxy would report it to the next request.
+        # Its end was handled before, or came after a complete response: mitmproxy would report it to the next request.
         is_over = self.client_state == self.state_done and self.server_state == self.state_done
         return bool(is_over or self.client_state == self.state_discard_request)
 
@@ -312,7 +313,7 @@ def _is_end(command: commands.Command) -> bool:
 
 
 def _status(event: ResponseProtocolError) -> int | None:
-    """Return the status of mitmproxy's page for an error; mitmproxy 11 has numbers, and 444 for none."""
+    """Return the status of mitmproxy's page for an error; mitmproxy 11 uses numbers, and 444 for no response."""
     code: Any = event.code
     if isinstance(code, int):
         return None if code == status_codes.NO_RESPONSE else code

@@ -1,9 +1,9 @@
-"""Slack in the transports of an exchange that is answered before its request has ended.
+"""Suspends backpressure between client and target while an exchange is answered before its request has ended.
 
-mitmproxy reads from no connection while one of them does not take what it is sent
-(`ConnectionHandler.drain_writers` in mitmproxy/proxy/server.py): a client that writes its whole upload before it reads,
-and a target that answers without reading it, would wait for each other for good. And asyncio forgets what has arrived
-on a connection once a write to it fails, so that the answer of a target that then closes would be lost.
+mitmproxy reads from no connection while the write buffer of one of them is full (`ConnectionHandler.drain_writers` in
+mitmproxy/proxy/server.py): a client that writes its whole upload before it reads, and a target that responds without
+reading it, would wait for each other forever. And asyncio discards received data once a write to the connection fails,
+so that the response of a target that then closes would be lost.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ READ = 65_536
 
 
 class SlackProtocol(asyncio.Protocol):
-    """Stands between a transport and the protocol that mitmproxy reads from.
+    """Sits between a transport and the protocol that mitmproxy reads from.
 
     Args:
-        transport: that of a client or a target.
+        transport: the client's or the target's.
         inner: its protocol.
-        last_words: a failed write ends the connection as its peer's own end would: behind what the peer had sent.
+        last_words: after a failed write, deliver what the peer had sent before reporting the end of the connection.
     """
 
     def __init__(self, transport: asyncio.Transport, inner: asyncio.Protocol, *, last_words: bool) -> None:
@@ -34,26 +34,26 @@ class SlackProtocol(asyncio.Protocol):
         self._full = self._paused = bool(getattr(inner, "_paused", False))
 
     def loosen(self) -> None:
-        """Keep from the reader that its peer does not take what it is sent."""
+        """Hide from the reader that the write buffer is full."""
         self._loose = True
         self._resume()
 
     def tighten(self) -> None:
-        """Let the reader wait for its peer again, as usual."""
+        """Apply backpressure to the reader again, as usual."""
         self._loose = False
         if self._full:
             self._pause()
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what has come."""
+        """Pass received data on."""
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """Pass the peer's end on."""
+        """Pass the peer's EOF on."""
         return self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        """Note that the transport's buffer is full, and say so unless there is slack."""
+        """Note that the transport's buffer is full, and pass that on unless there is slack."""
         self._full = True
         if not self._loose:
             self._pause()
@@ -64,7 +64,7 @@ class SlackProtocol(asyncio.Protocol):
         self._resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass the loss on, or what had come before it and then the end."""
+        """Pass the loss on, or what had arrived before it and then the EOF."""
         if exc is None or not self._last_words:
             self._inner.connection_lost(exc)
             return
@@ -94,7 +94,7 @@ class SlackProtocol(asyncio.Protocol):
 
 
 class Slack:
-    """The slack of the two connections of one exchange.
+    """The slack on both connections of one exchange.
 
     Args:
         client: the client's writer.
@@ -106,18 +106,18 @@ class Slack:
         self._ends = [end for end in ends if end is not None]
 
     def loosen(self) -> None:
-        """Read on, even while client and target do not take what they are sent."""
+        """Keep reading, even while client and target do not read."""
         for end in self._ends:
             end.loosen()
 
     def tighten(self) -> None:
-        """Read only what client and target take."""
+        """Read only as fast as client and target read."""
         for end in self._ends:
             end.tighten()
 
 
 def _protocol(writer: Any, *, last_words: bool) -> SlackProtocol | None:
-    """Put a protocol before that of a writer, or return the one that is there; None for what is not asyncio's."""
+    """Put a protocol in front of a writer's, or return the existing one; None if the writer is not asyncio's."""
     transport = getattr(writer, "transport", None)
     if not isinstance(transport, asyncio.Transport):
         return None

@@ -1,4 +1,4 @@
-"""Our own options of `akto-mirror run`; all others are mitmdump's."""
+"""The arguments of `akto-mirror run`: its own options, and those of mitmdump."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PROCESSES = (
 
 
 class WorkerArgument(NamedTuple):
-    """What the parent says to a worker.
+    """What the parent passes to a worker on its command line.
 
     Attributes:
-        number: its place, from 1 on.
+        number: its number, from 1 on.
         size: how many workers there are.
-        channel: the descriptor of the channel to the parent.
+        channel: the file descriptor of the channel to the parent.
     """
 
     number: int
@@ -46,13 +46,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def divide(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Part what stands after `run`.
+    """Separate the arguments after `run`.
 
     Args:
         words: the arguments after `run`.
 
     Returns:
-        Our options, and mitmdump's arguments as they were. What stands after `--` is mitmdump's.
+        Our options, and mitmdump's arguments unchanged. Everything after `--` is mitmdump's.
     """
     end = words.index("--") if "--" in words else len(words)
     own, theirs = _parser().parse_known_args(words[:end])
@@ -60,12 +60,12 @@ def divide(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def for_worker(words: Sequence[str], worker: WorkerArgument) -> list[str]:
-    """Return the arguments of a worker, whose own are `words`."""
+    """Return the arguments of a worker that serves with the arguments `words`."""
     return ["run", f"{WORKER}={':'.join(map(str, worker))}", *words]
 
 
 def help_text() -> str:
-    """Return what mitmdump's help adds at its end."""
+    """Return the text that is added at the end of mitmdump's help."""
     parser = argparse.ArgumentParser(prog=PROGRAM, add_help=False)
     add_to(parser)
     lines = (
@@ -94,7 +94,7 @@ def count(text: str) -> int:
     """Return a number of processes.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: it is not a number of processes.
     """
     if not (text.isascii() and text.isdigit() and int(text) <= MOST):
         raise argparse.ArgumentTypeError(f"write a whole number from 0 to {MOST}, not {text!a}")

@@ -1,4 +1,4 @@
-"""What `akto-mirror run` does: mitmproxy's own start of mitmdump, with our master and our script."""
+"""Starts mitmdump as mitmproxy does, with our master and our script."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from akto_mirror.runner import arguments, master, several
 
 
 def run(words: Sequence[str], script: Path) -> None:
-    """Be mitmdump, with the addon loaded.
+    """Run mitmdump with the addon loaded.
 
     Args:
-        words: what stands after `run`.
+        words: the arguments after `run`.
         script: the script that loads the addon.
 
     Raises:
-        SystemExit: Where mitmdump exits, with its code.
+        SystemExit: when mitmdump exits, with its code.
     """
     own, theirs = arguments.divide(words)
     size = own.processes or arguments.cores()
@@ -34,14 +34,14 @@ def run(words: Sequence[str], script: Path) -> None:
         master.leave_out_checks()
     write_at_once()
     worker = None if own.akto_worker is None else several.join(own.akto_worker)
-    # mitmproxy looks there for options of old, and for the name under which it complains.
+    # mitmproxy looks there for options of older versions, and for the program's name in error messages.
     sys.argv = [arguments.PROGRAM, *theirs]
     start = partial(master.RunMaster, script=script, worker=worker)
     main.run(start, parser, theirs, filters)  # type: ignore[arg-type]  # Whatever makes a master will do.
 
 
 def write_at_once() -> None:
-    """Have each line of the log appear in a file or a pipe at once; Python would hold back 8 KiB of it."""
+    """Write each log line to a file or a pipe at once; Python would buffer 8 KiB."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
 

@@ -1,21 +1,21 @@
-"""An addon of ours with its children, and the short way to it from an addon of mitmproxy's."""
+"""An addon of this package with its children, and the shortcut to it from mitmproxy's script loader."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-# Hooks of a family, each with the child's index, which for the addon itself is -1.
+# Hooks of a family, each with the child's index; -1 is the addon itself.
 Calls: TypeAlias = tuple[tuple[int, Callable[..., object]], ...]
 
 
 class Family(NamedTuple):
-    """An addon of ours with its children.
+    """An addon of this package with its children.
 
     Attributes:
         addon: the addon.
-        children: what it held when they were asked.
-        hooks: what to call, by an event's name.
+        children: the addons in it when their hooks were looked up.
+        hooks: the hooks to call, by an event's name.
     """
 
     addon: Any
@@ -23,11 +23,11 @@ class Family(NamedTuple):
     hooks: dict[str, Calls | None]
 
     def is_as_asked(self) -> bool:
-        """Return whether it still holds the same addons in the same order."""
+        """Return whether it still has the same children in the same order."""
         return bool(self.addon.addons == self.children)
 
     def of(self, name: str) -> Calls | None:
-        """Return what to call for an event; None if one of them has a hook that cannot be called."""
+        """Return the hooks to call for an event; None if one of them cannot be called."""
         if name not in self.hooks:
             asked = [(place, getattr(each, name, None)) for place, each in enumerate([self.addon, *self.children], -1)]
             found = [(place, hook) for place, hook in asked if hook]
@@ -36,12 +36,12 @@ class Family(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """The way from an addon of mitmproxy's, by way of a script that holds nothing else, to a family of ours.
+    """The path from mitmproxy's script loader, through a script that holds no other addon, to a family.
 
     Attributes:
-        steps: each one on the way with the only addon that it held, and the script's names if it is one.
-        family: where the way ends.
-        calls: what to call there.
+        steps: each addon on the path with its only child, and the script's names if it is a script.
+        family: the end of the path.
+        calls: the hooks to call there.
     """
 
     steps: tuple[tuple[Any, object, dict[str, object] | None], ...]
@@ -49,7 +49,7 @@ class Lane(NamedTuple):
     calls: Calls
 
     def held(self, name: str) -> list[list[object]] | None:
-        """Return what each on the way holds now; None if the way has changed, or a script listens itself."""
+        """Return the current children of each addon on the path; None if it has changed or a script has hooks."""
         lists = []
         for holder, below, names in self.steps:
             children = getattr(holder, "addons", None)

@@ -1,4 +1,4 @@
-"""Which of mitmproxy's code the runner stands in for, and whether it is the code that was compared with."""
+"""Lists the code of mitmproxy that the runner replaces, and checks that it is a known version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from mitmproxy import addonmanager, hooks, http, optmanager
 
-# What is replaced, and what that relies on: the same in every release from 11.0.2 to 12.3.1.
+# Replaced code, and code that the replacements rely on: identical in every release from 11.0.2 to 12.3.1.
 REPLACED: tuple[Any, ...] = (
     addonmanager.AddonManager,
     addonmanager.cut_traceback,
@@ -26,12 +26,12 @@ KNOWN = "ce6942c1d0760ff4ed8724500f9b802fc209d5420ac2bd425d1bdfea52dda890"
 
 @functools.cache
 def is_known() -> bool:
-    """Return whether this mitmproxy is one that the tests of sameness have compared with, to the letter."""
+    """Return whether that code is identical in the installed mitmproxy."""
     return digest() == KNOWN
 
 
 def digest() -> str:
-    """Return the digest of what is replaced; an empty text if its source is not there."""
+    """Return the digest of that code; empty if its source is not available."""
     try:
         source = "\n".join(map(inspect.getsource, REPLACED))
     except (OSError, TypeError):

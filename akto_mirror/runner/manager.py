@@ -1,10 +1,10 @@
-"""An addon manager that makes mitmproxy's calls in mitmproxy's order, at a fraction of the cost.
+"""An addon manager that calls the same hooks in the same order as mitmproxy's, at a fraction of the cost.
 
-For every event, mitmproxy asks all of its addons whether they listen (`AddonManager.trigger_event` in
+At every event, mitmproxy checks each of its addons for a hook (`AddonManager.trigger_event` in
 mitmproxy/addonmanager.py): three dozen attribute look-ups, each in a context manager and two generators, eight times a
-request. Here the addons that come with mitmproxy and those of this package are asked once: what they listen to does not
-change. Those of scripts may change at any time, so they are asked at every event, as mitmproxy does; a script that
-holds nothing but this package's addon is only looked at for a change.
+request. Here the addons of mitmproxy and of this package are checked once, because their hooks do not change. Those of
+scripts may change at any time, so they are checked at every event, as in mitmproxy; a script that holds nothing but
+this package's addon is only checked for changes.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from mitmproxy import addonmanager, exceptions, flow, hooks
 
 from akto_mirror.runner.families import Calls, Family, Lane
 
-# Where the addons that come with mitmproxy are defined, and ours.
+# The packages of mitmproxy's addons and of ours.
 BUNDLED = "mitmproxy.addons."
 OURS = "akto_mirror."
 
-# mitmproxy's own walk ends so as well where addons hold one another, by Python's limit.
+# mitmproxy's own traversal also ends this way if addons contain one another, at Python's recursion limit.
 DEEPEST = sys.getrecursionlimit()
 
 _NONE = object()
 
 
 class Step(NamedTuple):
-    """An addon that an event concerns.
+    """An addon that has, or may have, a hook for an event.
 
     Attributes:
         place: its index in the chain.
         addon: the addon.
-        hook: what to call; None if the addon is to be asked at each event.
-        lane: a shorter way to ask it; None if there is none.
+        hook: the hook to call; None if the addon has to be checked at each event.
+        lane: a shortcut for the check; None if there is none.
     """
 
     place: int
@@ -49,9 +49,9 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What an event of one type takes: the steps in the chain's order, and the names of its arguments.
+    """The steps of one type of event, in the chain's order, and the names of its arguments.
 
-    It has no names if the event makes its arguments in a way of its own.
+    There are no names if the event constructs its arguments itself.
     """
 
     arguments: tuple[str, ...] | None
@@ -59,14 +59,14 @@ class Plan(NamedTuple):
 
 
 class TableManager(addonmanager.AddonManager):
-    """Takes the place of mitmproxy's manager; see the module's docstring.
+    """Replaces mitmproxy's manager; see the module's docstring.
 
-    `trigger`, for configure and for the log, works as before. A change of the chain, of addons or of options is seen at
-    once, also in the middle of an event. Not seen before the next such change is a hook that a script puts on one of
-    mitmproxy's own addons while the proxy runs.
+    `trigger`, for configure and for the log, works as before. A change of the chain, of addons or of options takes
+    effect at once, also in the middle of an event. A hook that a script sets on one of mitmproxy's own addons while
+    the proxy runs takes effect only after the next such change.
     """
 
-    # On the class, for mitmproxy's master makes its manager itself: an instance gets this class later.
+    # On the class, because mitmproxy's master creates its manager itself: the instance gets this class later.
     _plans: dict[type[hooks.Hook], Plan] = {}  # noqa: RUF012 - never changed, only replaced
     _planned: list[object] = []  # noqa: RUF012 - as above
     _families: dict[int, Family] = {}  # noqa: RUF012 - as above
@@ -101,7 +101,7 @@ class TableManager(addonmanager.AddonManager):
                 self._forget()
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
-        """Trigger an event, and after one of a flow, that the flow has been updated; as mitmproxy does."""
+        """Trigger an event and, after one of a flow, the update of the flow, as mitmproxy does."""
         plan = self._plans.get(type(event)) or self._plan(type(event))
         message = getattr(event, plan.arguments[0]) if plan.arguments else event.args()[0]
         await self.trigger_event(event)
@@ -132,18 +132,18 @@ class TableManager(addonmanager.AddonManager):
         return None
 
     async def invoke_addon(self, addon: object, event: hooks.Hook) -> None:
-        """Call the hooks of an event in one addon and its children, each asked when its turn comes."""
+        """Call the hooks of an event in one addon and its children, checking each when its turn comes."""
         await self._invoke([iter((addon,))], event.name, event.args())
 
     def _ask(self, addon: object, lane: Lane | None, name: str, values: Sequence[object]) -> Awaitable[None] | None:
-        """Return what calls the hooks of an addon and its children; None if it is certain that there are none."""
+        """Return a function that calls the hooks of an addon and its children; None if there certainly are none."""
         lists = lane.held(name) if lane else None
         if lane is None or lists is None:
             return self._invoke([iter((addon,))], name, values)
         return self._take(lane, lists, name, values) if lane.calls else None
 
     async def _take(self, lane: Lane, lists: list[list[object]], name: str, values: Sequence[object]) -> None:
-        """Call the hooks at the end of a lane, and ask the rest of all that was on it once something has changed."""
+        """Call the hooks at the end of a lane; after a change, check the rest of the addons on it."""
         rest = await self._invoke_family(lane.family, lane.calls, values)
         if rest is not None:
             await self._invoke([*(islice(iter(each), 1, None) for each in lists), rest], name, values)
@@ -169,7 +169,7 @@ class TableManager(addonmanager.AddonManager):
                 rows.pop()
 
     async def _invoke_family(self, family: Family, calls: Calls, values: Sequence[object]) -> Iterator[object] | None:
-        """Call the hooks of a family; returns those of its children that are to be asked, as something has changed."""
+        """Call the hooks of a family; returns the children that have to be checked because something has changed."""
         families = self._families
         for place, hook in calls:
             result = hook(*values)
@@ -180,7 +180,7 @@ class TableManager(addonmanager.AddonManager):
         return None
 
     def _family(self, addon: object) -> Family | None:
-        """Return an addon of ours with its children; None if one of them has to be asked at each event."""
+        """Return an addon of this package with its children; None if one of them has to be checked at each event."""
         known = self._families.get(id(addon))
         if known is None or not known.is_as_asked():
             children = getattr(addon, "addons", None)
@@ -221,7 +221,7 @@ class TableManager(addonmanager.AddonManager):
         return None if family is None or calls is None else Lane(tuple(steps), family, calls)
 
     async def _walk(self, rest: Iterator[object], event: hooks.Hook) -> None:
-        """Go through the rest of the chain as mitmproxy does, after it has changed under way."""
+        """Traverse the rest of the chain as mitmproxy does, after it has changed during an event."""
         for addon in rest:
             try:
                 await self._invoke([iter((addon,))], event.name, event.args())
@@ -253,7 +253,7 @@ _is_ours = cast(Callable[[type], bool], lru_cache(maxsize=1024)(_defined_here))
 
 
 def _is_hook(found: object, addon: object, name: str) -> bool:
-    """Return whether an attribute is a hook; a module of that name, as `log` once was, is passed over."""
+    """Return whether an attribute is a hook; a module of that name, as `log` once was, is not."""
     if callable(found):
         return True
     if isinstance(found, ModuleType):
@@ -268,7 +268,7 @@ def _push(rows: list[Iterator[object]], children: Any) -> None:
 
 
 def _log(error: Exception, *, asked: bool) -> None:
-    """Log an error of a hook as mitmproxy's `safecall` does: without the frames of what called it."""
+    """Log an error in a hook as mitmproxy's `safecall` does: without the frames of its callers."""
     whole = error.__traceback__
     trace = addonmanager.cut_traceback(whole, "invoke_addon_sync")
     if asked or trace is not whole:

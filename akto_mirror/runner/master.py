@@ -17,7 +17,7 @@ from akto_mirror.workers.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-# The addon's name among those of mitmproxy.
+# The addon's name in mitmproxy.
 ADDON = "akto-mirror"
 
 UNKNOWN = (
@@ -27,12 +27,12 @@ UNKNOWN = (
 
 
 class RunMaster(DumpMaster):
-    """Everything that mitmdump is, our script, and a lower cost.
+    """mitmdump's master with our script, at a lower cost.
 
     Args:
-        given: mitmproxy's own options.
+        given: mitmproxy's options.
         script: the script that loads the addon.
-        worker: what ties this process to the others that serve the same proxy; None if it is alone.
+        worker: the link to the other processes that serve the same proxy; None if there are none.
     """
 
     def __init__(self, given: options.Options, script: Path, worker: Worker | None = None) -> None:
@@ -44,7 +44,7 @@ class RunMaster(DumpMaster):
             worker.follow(sharing.begin_to_drain)
         if known.is_known():
             QuickOptions.adopt(given, script)
-            # mitmproxy's master makes its manager itself.
+            # mitmproxy's master creates its manager itself.
             self.addons.__class__ = TableManager
         else:
             Options.adopt(given, script)
@@ -52,7 +52,7 @@ class RunMaster(DumpMaster):
         given.update(scripts=[])
 
     async def running(self) -> None:
-        """Notify the addons that all is up, as mitmdump does, and the user if ours is not among them."""
+        """Notify the addons that the proxy runs, as mitmdump does, and warn if ours is not among them."""
         await super().running()
         leave_out_what_stays()
         if ADDON not in self.addons.lookup:
@@ -62,16 +62,16 @@ class RunMaster(DumpMaster):
 
 
 def leave_out_what_stays() -> None:
-    """Keep the garbage collector from walking through all that was loaded at the start, at each full collection."""
+    """Exclude the objects loaded at start-up from full garbage collections."""
     gc.collect()
     gc.freeze()
 
 
 def leave_out_checks() -> None:
-    """Take away the type check of each message's fields, in the whole process.
+    """Remove the type check of each message's fields, in the whole process.
 
-    It finds mistakes of scripts that make messages by hand, takes a tenth of mitmdump's time, and is among what
-    `python -O` takes away. That would also remove the assertions of scripts and of mitmproxy's protocols.
+    It finds mistakes in scripts that construct messages, and takes a tenth of mitmdump's time. `python -O` removes it
+    as well, but also the assertions of scripts and of mitmproxy's protocols.
     """
     if hasattr(http.MessageData, "__post_init__") and known.is_known():
         http.MessageData.__post_init__ = _pass  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""mitmproxy's options, with our script among the scripts, and read at less cost."""
+"""mitmproxy's options, with our script in the list of scripts, and with cheaper reads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _UNCHANGEABLE = frozenset({str, int, bool, type(None)})
 
 
 class Options(options.Options):
-    """Options with a list of scripts that always ends with ours, unless it stands elsewhere in the list.
+    """Options whose list of scripts always ends with ours, unless it is elsewhere in the list.
 
-    Wherever the list comes from: the command line, config.yaml, or a script that sets it.
+    This holds wherever the list comes from: the command line, config.yaml, or a script that sets it.
     """
 
     def update_known(self, **kwargs: Any) -> dict[str, Any]:
@@ -29,17 +29,17 @@ class Options(options.Options):
 
     @classmethod
     def adopt(cls, given: options.Options, script: Path) -> None:
-        """Make options that mitmproxy has made behave as ours; what holds them goes on to hold them."""
+        """Turn mitmproxy's options object into one of ours in place, so that references to it stay valid."""
         given.__dict__["akto_script"] = script
-        # mitmproxy takes an assignment for that of an option.
+        # mitmproxy treats an assignment as that of an option.
         object.__setattr__(given, "__class__", cls)
 
 
 class QuickOptions(Options):
-    """Options that are copied only where a copy can differ.
+    """Options whose values are copied only if they are mutable.
 
     mitmproxy copies a value at each read, a default twice (`_Option.current` in mitmproxy/optmanager.py), some sixteen
-    times a request. A copy of a text, a number or a truth value is the value itself.
+    times a request. Strings, numbers and booleans need no copy.
     """
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which script of a list loads the addon."""
+"""Finds the script of a list that loads the addon."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-# The script itself, a copy of it under any name, and a script that adds something to the addon.
+# Matches the script itself, a copy of it under any name, and a script that extends the addon.
 _LOADS = re.compile(rb"^[ \t]*(?:from|import)[ \t]+akto_(?:mirror\.)?addon\b", re.MULTILINE)
 
 
 def with_ours(listed: Sequence[str], ours: Path) -> list[str]:
-    """Return a list of scripts, that ends with ours if no script of the list loads the addon.
+    """Return a list of scripts that ends with ours if no script in the list loads the addon.
 
-    A missing file is not added: where a package is being replaced, mitmproxy takes a script that has gone off its list.
+    A missing file is not added: while a package is being replaced, mitmproxy removes a missing script from its list.
     """
     is_there = any(loads_addon(script) for script in listed)
     return [*listed, *([] if is_there or not ours.is_file() else [str(ours)])]

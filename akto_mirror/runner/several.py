@@ -1,4 +1,4 @@
-"""`akto-mirror run --processes N`: the parent of N workers, and what makes this process one of them."""
+"""`akto-mirror run --processes N`: starts the parent of N workers, or makes this process a worker."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from akto_mirror.workers.lines import NumberedLines
 from akto_mirror.workers.supervisor import Supervisor
 from akto_mirror.workers.worker import Worker
 
-# Lines are written at once. The folder in which it is started is on the path of modules only if it is on the parent's.
+# Lines are written at once. The current folder is on the module search path only if it is on the parent's.
 FLAGS = ("-u", *(() if Path(sys.argv[0]).name == "__main__.py" else ("-P",)), "-m", "akto_mirror")
 
-# mitmdump's arguments for a log of errors only; alone, or with the one that starts no server.
+# mitmdump's arguments for logging errors only, alone or together with the one that starts no server.
 QUIET = frozenset({"-q", "--quiet", "-nq", "-qn"})
 
 
@@ -29,8 +29,8 @@ def supervise(size: int, words: Sequence[str]) -> int:
     """Serve with several workers; returns the exit code.
 
     Args:
-        size: how many.
-        words: what stands after `run`, without `--processes`.
+        size: the number of workers.
+        words: the arguments after `run`, without `--processes`.
     """
     if sys.platform != "linux":
         sys.exit(f"{arguments.PROGRAM}: --processes above 1 works on Linux only; leave it out")
@@ -40,7 +40,7 @@ def supervise(size: int, words: Sequence[str]) -> int:
 
 
 def join(argument: WorkerArgument) -> Worker:
-    """Make this process a worker: its lines get its number, and its addon knows of the others."""
+    """Make this process a worker: its log lines get its number, and its addon knows the other workers."""
     sys.stdout, sys.stderr = (NumberedLines(each, argument.number) for each in (sys.stdout, sys.stderr))
     worker = Worker(argument.number, argument.size, socket.socket(fileno=argument.channel))
     os.set_inheritable(argument.channel, False)

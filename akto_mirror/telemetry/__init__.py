@@ -1,1 +1,1 @@
-"""What the mirror does, as seen from outside: each flow's verdict on mitmproxy's screens, and counts over HTTP."""
+"""Shows the outcome of each flow in mitmproxy and mitmweb, and serves the counts over HTTP."""

@@ -1,4 +1,4 @@
-"""The content view "Akto entry" of mitmproxy 12: a flow as Akto would see it, beside its bodies."""
+"""The content view "Akto entry" of mitmproxy 12: shows the entry that is made of a flow."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from akto_mirror.escaping import as_json
 
 NAME = "Akto entry"
 
-# What is nested deeper stays a string: indented line by line, its size would grow with the square of its depth.
+# JSON that is nested deeper stays a string: indented, its size would grow with the square of its depth.
 DEEPEST = 64
 
-# Fields that hold JSON as a string; shown parsed, for readers.
+# Fields that hold JSON as a string; it is shown parsed and indented.
 NESTED = ("requestHeaders", "responseHeaders", "requestPayload", "responsePayload", "tag")
 
 
 def render(entry: Entry, verdict: str) -> str:
-    """Return an entry for reading: the verdict, then its fields; JSON in a string is shown as what it says."""
+    """Return an entry as readable text: the outcome, then the fields, with JSON in strings parsed."""
     return f"# akto: {verdict}\n{json.dumps(_fields(entry), indent=2, ensure_ascii=False)}"
 
 
 def rows(entry: Entry) -> list[list[str]]:
-    """Return an entry as a table of two columns: each field, and its value on as many lines as it has.
+    """Return an entry as a table of two columns: each field's name and its value, one row for each line.
 
-    Headers stand one a line, and JSON indented; of a field of several lines only the first has the name.
+    Headers are shown one a line, and JSON indented; only the first line of a field has its name.
     """
     shown: list[list[str]] = []
     for name, value in _fields(entry).items():
@@ -75,7 +75,7 @@ def _children(value: Any) -> Iterable[Any]:
 
 
 class EntryView:
-    """A content view by mitmproxy's protocol (mitmproxy.contentviews.Contentview).
+    """A content view with mitmproxy's interface (mitmproxy.contentviews.Contentview).
 
     Attributes:
         explain: returns the text for a flow; None while there is no addon.
@@ -86,7 +86,7 @@ class EntryView:
     explain: Callable[[http.HTTPFlow], str] | None = None
 
     def prettify(self, data: bytes, metadata: Any) -> str:
-        """Return the entry that the flow of a body becomes; the body itself does not matter."""
+        """Return the entry of the flow that a body belongs to; the body itself does not matter."""
         del data
         if self.explain is None:
             return "# akto: the addon is not running"
@@ -95,24 +95,24 @@ class EntryView:
         return self.explain(metadata.flow)
 
     def render_priority(self, data: bytes, metadata: Any) -> float:
-        """Return that this view is never chosen by default."""
+        """Return a priority with which this view is never chosen by default."""
         del data, metadata
         return -1.0
 
     def __lt__(self, other: Any) -> bool:
-        """Sort by name, as the protocol asks."""
+        """Sort by name, as the interface requires."""
         return bool(self.name < other.name)
 
 
-# One for the process: mitmproxy keeps it when the script is reloaded.
+# One for the whole process: mitmproxy keeps it when the script is reloaded.
 VIEW = EntryView()
 
 
 def offer(explain: Callable[[http.HTTPFlow], str] | None) -> None:
-    """Let users choose the view, where mitmproxy has views of this kind.
+    """Offer the view to users, if this mitmproxy supports such views.
 
     Args:
-        explain: returns the text for a flow; None where the addon ends.
+        explain: returns the text for a flow; None when the addon ends.
     """
     registry: Any = getattr(contentviews, "registry", None)
     if registry is not None and NAME.lower() not in registry:

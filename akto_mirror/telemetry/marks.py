@@ -1,6 +1,7 @@
-"""Marks and comments: each flow's verdict, where users look at flows.
+"""Shows the outcomes of flows in mitmproxy and mitmweb, as marks and comments.
 
-What became of an entry is known on the shipper's thread, long after its flow has passed; here both meet again.
+The outcome of an entry is known on the shipper's thread, long after its flow has passed; here it is matched with the
+flow.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from mitmproxy import flow, http
 
 from akto_mirror.outcomes import UNDER_WAY, Mark, Outcome, remark, verdict
 
-# Key of a flow's verdict in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
+# Key of a flow's outcome in `flow.metadata`, which mitmproxy's filter `~meta` searches and flow files keep.
 VERDICT = "akto"
 
-# Key of the mark and the comment that were last put on a flow: what differs is the user's, or another addon's.
+# Key of the mark and the comment that were last set here: different ones are the user's or another addon's.
 SHOWN = "akto_shown"
 
-# Names that mitmproxy knows as flow markers (mitmproxy.utils.emoji).
+# Names of mitmproxy's flow markers (mitmproxy.utils.emoji).
 SIGNS = {
     Outcome.SKIPPED: ":heavy_minus_sign:",
     Outcome.DRY_RUN: ":hourglass:",
@@ -35,16 +36,16 @@ SIGNS = {
     Outcome.HANDED_OVER: ":outbox_tray:",
 }
 
-# Flows that may wait for their outcome; beyond, the oldest keep the verdict that they have.
+# How many flows may wait for a further outcome; beyond this the oldest keep the one that they have.
 MOST = 50_000
 
-# Flows that are redrawn in one turn of the event loop, and the seconds between turns: an interface redraws each.
+# How many flows are redrawn in one turn of the event loop, and the seconds between turns: each costs a redraw.
 TURN = 100
 PAUSE_S = 0.05
 
 
 class News(NamedTuple):
-    """What became of one entry."""
+    """The outcome of one entry."""
 
     key: int
     outcome: Outcome
@@ -52,13 +53,13 @@ class News(NamedTuple):
 
 
 def put(each: flow.Flow, outcome: Outcome, reason: str, mark: Mark) -> None:
-    """Put a verdict on a flow, but never over a mark or a comment that the user or another addon has set or removed.
+    """Show an outcome on a flow, but never replace a mark or comment that the user or another addon has set or removed.
 
     Args:
         each: the flow.
-        outcome: what became of it.
-        reason: why.
-        mark: what is wanted.
+        outcome: the outcome.
+        reason: the reason for it.
+        mark: what to set.
     """
     if mark is Mark.NEVER:
         return
@@ -72,7 +73,7 @@ def put(each: flow.Flow, outcome: Outcome, reason: str, mark: Mark) -> None:
 
 
 def _last_shown(each: flow.Flow) -> tuple[str, str]:
-    """Return the mark and the comment that were put on a flow; it may come from an untrusted file."""
+    """Return the mark and the comment that were last set on a flow, which may come from an untrusted file."""
     match each.metadata.get(SHOWN):
         case [str(sign), str(comment)]:
             return sign, comment
@@ -80,14 +81,14 @@ def _last_shown(each: flow.Flow) -> tuple[str, str]:
 
 
 class Marks:
-    """Shows each flow's verdict as it changes.
+    """Shows each flow's outcome as it changes.
 
-    Flows are known by their encoded entries, so that an entry that comes back from the disk finds its flow; of equal
-    entries any is as good as the other.
+    Flows are identified by their encoded entries, so that an entry that is read from the disk finds its flow; equal
+    entries are interchangeable.
 
     Args:
-        soon: has a function called on the event loop after this many seconds; used from any thread.
-        refresh: has the interface redraw changed flows; called on the event loop.
+        soon: calls a function on the event loop after a number of seconds; used from any thread.
+        refresh: makes the user interface redraw changed flows; called on the event loop.
     """
 
     def __init__(
@@ -103,11 +104,11 @@ class Marks:
         self._awake = False
 
     def show(self, each: flow.Flow, outcome: Outcome, reason: str = "") -> None:
-        """Put a verdict on a flow that passes now; mitmproxy itself shows it then."""
+        """Show an outcome on a flow that is being processed; mitmproxy redraws it by itself."""
         put(each, outcome, reason, self.mark)
 
     def follow(self, each: http.HTTPFlow, entry: bytes) -> None:
-        """Take note of the entry that a flow became; what becomes of an earlier one of this flow counts no more."""
+        """Follow the entry that was made of a flow, instead of an earlier entry of the same flow."""
         self._forget(each.id)
         key = hash(entry)
         self._followed.setdefault(key, []).append(ref(each))
@@ -116,7 +117,7 @@ class Marks:
             self._forget(next(iter(self._keys)))
 
     def update(self, entries: Sequence[bytes | int], outcome: Outcome, reason: str = "") -> None:
-        """Take note of what became of entries, or of those with these hashes; called on any thread, and never waits."""
+        """Record the outcome of entries, or of those with these hashes; may be called on any thread, and never waits."""
         keys = (entry if isinstance(entry, int) else hash(entry) for entry in entries)
         with self._lock:
             self._news.extend(News(key, outcome, reason) for key in keys)

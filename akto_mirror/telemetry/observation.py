@@ -1,4 +1,4 @@
-"""What metrics and `akto.stats` show, looked at in one place."""
+"""Collects what metrics and `akto.stats` show."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from akto_mirror.snapshots import Account, Report, Snapshot
 
 
 class Observation(NamedTuple):
-    """What is exported.
+    """The exported values.
 
     Attributes:
-        counts: what became of every flow.
-        queue_bytes: bytes of memory that waiting entries hold.
-        queue_limit: bytes that they may hold.
-        spool_bytes: bytes of entries that wait on disk, of all processes that share the spool; None without one.
+        counts: the outcomes of all flows.
+        queue_bytes: bytes of memory that waiting entries take.
+        queue_limit: bytes that they may take.
+        spool_bytes: bytes of waiting entries on disk, of all processes that share the spool; None without one.
         dead_bytes: bytes of entries on disk that were refused for good; None without a spool.
-        oldest_s: seconds since the oldest entry that is not shipped was captured, 0 if there is none; what is on disk
-            for an earlier `akto_url`, which is not being sent, does not count.
+        oldest_s: age in seconds of the oldest entry that is not shipped, 0 if there is none. Entries on disk for an
+            earlier `akto_url`, which are not being sent, do not count.
         sampling: what sampling has left out; None if it never sampled.
     """
 
@@ -37,13 +37,13 @@ class Observation(NamedTuple):
 
 
 def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Path | None, target: str) -> Observation:
-    """Look at everything; a slow disk makes it slow.
+    """Collect everything; takes long on a slow disk.
 
     Args:
         stats: the counts.
-        shipper: what sends; None in a dry run.
+        shipper: the shipper; None in a dry run.
         queue_limit: bytes that the queue may hold.
-        folder: of the spool; None if nothing goes to disk.
+        folder: the spool's folder; None if nothing goes to disk.
         target: the destination of the batches on disk that are being sent.
     """
     sizes = view.measure(folder, target) if folder else None
@@ -64,8 +64,8 @@ def with_others(own: Observation, size: int, others: Sequence[Report]) -> Observ
     """Add what the other processes of the same proxy reported.
 
     Args:
-        own: of this process; the spool is shared, so that its sizes are those of all.
-        size: how many processes there are, each with the same part of the bound.
+        own: the values of this process; the sizes of the spool are already those of all processes.
+        size: how many processes there are, each with the same share of the limit.
         others: their reports.
     """
     counts = snapshots.total([own.counts, *(each.counts for each in others)])

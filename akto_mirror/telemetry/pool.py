@@ -1,4 +1,4 @@
-"""One proxy in several processes: what the addon of one knows of the others; it is alone unless the runner says so."""
+"""The processes that serve one proxy, as the addon in one of them sees the others; just one without the runner."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Pool(Protocol):
     """The processes that serve one proxy.
 
     Attributes:
-        size: how many they are; each takes that part of a bound that is meant for all.
+        size: how many there are; each gets this fraction of a limit that applies to all.
     """
 
     size: int
 
     def watch(self, report: Callable[[], Report]) -> None:
-        """Have this process observed, by a function that any thread may call."""
+        """Register the function that returns this process's report; any thread may call it."""
 
     def others(self) -> Sequence[Report]:
-        """Return what the other processes reported last, those that have ended included."""
+        """Return the last reports of the other processes, including those that have ended."""
 
     def sum_up(self, counts: Snapshot) -> bool:
-        """Take this process' last counts; False if they are to be logged here, as there is only this process."""
+        """Take this process's final counts; False if they have to be logged here because there is no other process."""
 
     def bind(self, host: str, port: int) -> list[socket.socket]:
-        """Return sockets that listen there, shared by all processes.
+        """Return sockets that listen on an address, shared by all processes.
 
         Raises:
             OSError: the address cannot be used.
@@ -38,24 +38,24 @@ class Pool(Protocol):
 
 
 class Alone:
-    """One process."""
+    """A single process."""
 
     size = 1
 
     def watch(self, report: Callable[[], Report]) -> None:
-        """Do nothing: no other process asks."""
+        """Do nothing: there is no other process."""
 
     def others(self) -> Sequence[Report]:
         """Return nothing."""
         return ()
 
     def sum_up(self, counts: Snapshot) -> bool:
-        """Leave it to the log."""
+        """Return False, so that the caller logs them."""
         del counts
         return False
 
     def bind(self, host: str, port: int) -> list[socket.socket]:
-        """Open sockets.
+        """Open the sockets.
 
         Raises:
             OSError: the address cannot be used.
@@ -72,6 +72,6 @@ def current() -> Pool:
 
 
 def join(pool: Pool) -> None:
-    """Make this process one of a pool's, before anything asks."""
+    """Make this process part of a pool; called before anything asks for it."""
     global _current  # noqa: PLW0603 - a process belongs to one pool, from its start to its end
     _current = pool

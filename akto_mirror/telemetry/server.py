@@ -1,7 +1,7 @@
-"""What the addon does, seen from outside: Prometheus metrics and `/healthz` over HTTP.
+"""Serves Prometheus metrics and `/healthz` over HTTP.
 
-Names follow https://prometheus.io/docs/practices/naming/. Everything is read at the moment of a scrape, from the one
-place that counts, so that nothing is counted twice and nothing costs a request anything.
+Names follow https://prometheus.io/docs/practices/naming/. Everything is read when it is scraped, from the one place
+that counts, so that nothing is counted twice and requests cost nothing more.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from akto_mirror.threads import begin
 
 T = TypeVar("T")
 
-# Waiting for longer than this makes `/healthz` answer 503.
+# Seconds for which an entry may wait before `/healthz` returns 503.
 STALE_S = 300.0
 
-# Who scrapes does so at once and seldom: these keep untrusted clients from holding descriptors of the proxy.
+# Scrapes are short and rare: these limits keep untrusted clients from using up the proxy's file descriptors.
 MAX_CLIENTS = 16
 CLIENT_S = 10.0
 MAX_BODY_BYTES = 65_536
@@ -37,12 +37,12 @@ ENDED = (Outcome.SHIPPED, Outcome.REJECTED, Outcome.HANDED_OVER)
 
 
 class MetricsServer(BackgroundServer):
-    """Serves metrics on a thread of its own until `close`.
+    """Serves metrics on its own thread until `close`.
 
     Args:
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
-        observe: returns what is exported; called on a thread of its own, for a disk may be slow.
+        observe: returns the exported values; called on its own thread, because a disk may be slow.
 
     Raises:
         OSError: the address cannot be used.
@@ -52,7 +52,7 @@ class MetricsServer(BackgroundServer):
         registry = CollectorRegistry()
         registry.register(_Collector(observe))
         health = url("/healthz", _Health, {"observe": observe})
-        # Of old every other path shows the metrics, as the servers of Prometheus' own client do.
+        # For compatibility every other path returns the metrics, as in the servers of Prometheus's own client.
         app = Application(
             [health, url(".*", _Page, {"registry": registry})], log_function=lambda _: None, compress_response=True
         )
@@ -68,7 +68,7 @@ class MetricsServer(BackgroundServer):
         self.start()
 
     def close(self) -> None:
-        """Stop listening, and leave clients alone."""
+        """Stop listening, without waiting for clients."""
         self.stop()
 
 
@@ -95,10 +95,10 @@ class _Health(RequestHandler):
 
 
 async def _aside(act: Callable[[], T]) -> T:
-    """Return what a thread finds out; if the server stops meanwhile, no client is left to answer.
+    """Return the result of a function that runs on a thread; if the server stops meanwhile, no client is left.
 
     Raises:
-        Finish: the server stops.
+        Finish: the server has stopped.
     """
     try:
         return await asyncio.wrap_future(begin(act))
