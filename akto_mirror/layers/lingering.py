@@ -33,8 +33,7 @@ from mitmproxy.proxy.layers.http._events import (
 from akto_mirror.layers.framing import framed, may_be_empty
 from akto_mirror.layers.slack import Slack
 
-# Bytes and seconds for which a request is still read after its target has closed. As many bytes may be buffered for a
-# peer that does not read.
+# Limits for reading a request after its target has closed; the first one also for data that a peer does not read.
 MOST = 64 * 1024 * 1024
 MOST_S = 30
 

@@ -117,7 +117,7 @@ class Marks:
             self._forget(next(iter(self._keys)))
 
     def update(self, entries: Sequence[bytes | int], outcome: Outcome, reason: str = "") -> None:
-        """Record the outcome of entries, or of those with these hashes; may be called on any thread, and never waits."""
+        """Record the outcome of entries, or of those with these hashes; may be called on any thread and never waits."""
         keys = (entry if isinstance(entry, int) else hash(entry) for entry in entries)
         with self._lock:
             self._news.extend(News(key, outcome, reason) for key in keys)
