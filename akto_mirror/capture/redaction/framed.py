@@ -27,6 +27,7 @@ PART_LINE = re.compile(rb"\r\n|\n|\r")
 DISPOSITION_NAME = re.compile(rb"(?i)(?<![\w-])name\*?[ \t]*=[ \t]*(?:\"((?:[^\"\\\r\n]|\\.)*)|([^;\s\"]+))")
 RFC_8187 = re.compile(rb"(?i)\A[\w-]+'[\w-]*'")
 RFC_2047 = b"=?"
+MOST_ENCODED_WORDS = 8
 
 # Looks into the content of a part by its content type.
 LookInto = Callable[[bytes, str], bytes]
@@ -94,6 +95,8 @@ def _name(quoted: bytes, token: bytes) -> bytes:
     name = RFC_8187.sub(b"", (quoted or token).replace(b"\\", b""), count=1)
     if not name.startswith(RFC_2047):
         return name
+    # Python's own parser goes through all that follows from each of them.
+    name = RFC_2047.join(name.split(RFC_2047, MOST_ENCODED_WORDS + 1)[: MOST_ENCODED_WORDS + 1])
     try:
         return str(make_header(decode_header(name.decode("ascii", "replace")))).encode("utf-8", "replace")
     except (HeaderParseError, LookupError, ValueError):

@@ -18,7 +18,7 @@ from akto_mirror.capture.redaction.rules.values import TooManyError, Values, rul
 from akto_mirror.outcomes import Secret
 
 # What keeps browsers from running JSON, and marks of encodings, before the first character that counts.
-BEFORE = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf|\x1e|\)\]\}'?,?\s|while ?\(1\);|for ?\(;;\);)*")
+BEFORE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|\x1e|\)\]\}'?,?\s|while ?\(1\);|for ?\(;;\);)*")
 JSON_BEGINS = re.compile(rb"[\[{\"]")
 BARE_BEFORE, BARE_BEHIND = b":[,{\r\n\t ", b",]}\r\n\t "
 
@@ -237,8 +237,9 @@ class Hiding:
 
     def _inner(self, data: bytes, depth: int) -> bytes:
         """Look into a text that stands in another; once many were, those that may hold something are hidden unread."""
-        places = self._redaction.gate.places(data)
-        if places and not self._hidden.spend():
+        is_asked = self._hidden.ask()
+        places = self._redaction.gate.places(data) if is_asked else []
+        if not is_asked or (places and not self._hidden.spend()):
             self._hidden.counts["name", "text"] += 1
             return MASK
         return self._at(data, places, depth)

@@ -14,8 +14,9 @@ from akto_mirror.capture.redaction.rules.names import Names
 
 WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
 
-# Texts that are looked into one by one.
+# Texts that are looked into one by one, and texts for which it is asked whether they have to be.
 MOST_TEXTS = 400
+MOST_ASKED = 3_000
 
 # Levels of strings in strings that are read as what they are, of which base64 takes two; what is deeper is searched as
 # plain text.
@@ -31,11 +32,13 @@ class Hidden:
         variables: of GraphQL operations, those that stand for a secret.
         left: texts that may still be looked into one by one. Behind that, what may hold a secret is hidden unread, so
             that no payload takes long.
+        asked: texts for which it may still be asked whether something may be in them; behind that as well.
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     variables: set[str] = field(default_factory=set)
     left: int = MOST_TEXTS
+    asked: int = MOST_ASKED
 
     def by_name(self, rule: str) -> None:
         """Count a value that was hidden for the name that it stood under."""
@@ -45,6 +48,13 @@ class Hidden:
     def is_spent(self) -> bool:
         """Whether what follows in the payload is hidden unread."""
         return self.left < 0
+
+    def ask(self) -> bool:
+        """Return whether it may be asked for one more text whether something may be in it."""
+        self.asked -= 1
+        if self.asked < 0:
+            self.left = -1
+        return self.asked >= 0
 
     def spend(self) -> bool:
         """Return whether one more text may be looked into."""

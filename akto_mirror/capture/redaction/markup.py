@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+from itertools import islice
 
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.gate import Place
@@ -14,8 +15,9 @@ from akto_mirror.capture.redaction.look import Look, mask, spliced
 from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
 
-TAG = re.compile(rb"""<(/?)([A-Za-z_][^\s/>"'<=]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")
-ATTRIBUTE = re.compile(rb"""([^\s=/"'<>]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+))""")
+# No character is tried twice, however a tag breaks off.
+TAG = re.compile(rb"""<(/?)([A-Za-z_][^\s/>"'<=]*+)([^<>"']*+(?:(?:"[^"]*+"|'[^']*+')[^<>"']*+)*)>""")
+ATTRIBUTE = re.compile(rb"""(?<![^\s=/"'<>])([^\s=/"'<>]++)\s*+=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+))""")
 VALUES = (2, 3, 4)
 
 # What is passed over as a whole in search of an end tag.
@@ -29,16 +31,23 @@ NAME_TAGS = frozenset(
 )
 VOID = frozenset(b"input meta img link br hr base col embed source track wbr".split())
 
+# Tags and comments that are looked at in search of end tags; behind them, all is hidden.
+MOST_MARKS = 10_000
+# Attributes of a tag that are read one by one; those behind them are hidden.
+MOST_ATTRIBUTES = 500
+
 # Elements beside one that are looked at, and how far away they are.
 MOST_SIBLINGS = 3
 REACH = 512
-COMMENTS = re.compile(rb"(?:\s|<!--[^<>]{0,256}-->)*")
+COMMENTS = re.compile(rb"(?:\s++|<!--[^<>]{0,256}-->)*")
 ENDS_BEFORE = re.compile(rb"</([A-Za-z_][^\s/>\"'<=]*)\s*>\s*\Z")
 
 IS_NAME = re.compile(rb"[\w.$:/\[\]%\\ -]{1,128}")
 # Python's own function takes a call for each reference; the last one here may make others.
 REFERENCES = {b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&#x27;": b"'", b"&#39;": b"'", b"&amp;": b"&"}
 OTHER_REFERENCE = re.compile(rb"&(?!%s)" % b"|".join(reference[1:] for reference in REFERENCES))
+NAME_ENDS = tuple(b"%c" % byte for byte in b" \t\n\r\f\v/>")
+WITHIN_TAG = re.compile(rb"[^<>]*")
 MAY_BE = re.compile(rb"<[A-Za-z_!?/]|&lt;")
 
 
@@ -74,6 +83,7 @@ class _Walk:
         self._done = 0
         self._broken = -1
         self._nexts = dict[bytes, int]()
+        self._marks = MOST_MARKS
 
     def rest(self, place: int) -> None:
         """Hide all from the tag on that a place is in: there are too many of them."""
@@ -150,7 +160,7 @@ class _Walk:
         """Return the tags of the next elements beside one that ends here, as far as the first that holds a value."""
         data, found = self._data, list[re.Match[bytes]]()
         while len(found) < MOST_SIBLINGS:
-            less = data.find(b"<", COMMENTS.match(data, position).end(), position + REACH)  # type: ignore[union-attr]
+            less = data.find(b"<", COMMENTS.match(data, position, position + REACH).end(), position + REACH)  # type: ignore[union-attr]
             tag = TAG.match(data, less) if less >= 0 else None
             if tag is None or tag[1]:
                 break
@@ -180,13 +190,16 @@ class _Walk:
 
     def _attributes(self, tag: re.Match[bytes]) -> str | None:
         """Hide attributes by their names, and by one that names the element; return that one's rule."""
-        found = list(ATTRIBUTE.finditer(self._data, tag.start(3), tag.end(3)))
+        found = list(islice(ATTRIBUTE.finditer(self._data, tag.start(3), tag.end(3)), MOST_ATTRIBUTES + 1))
         named: str | None = None
         for each in found:
             value = _value(each)
             if (local(each[1]) in NAMING or names_another(short(each[1]))) and IS_NAME.fullmatch(value):
                 named = named or self._look.names.of(unescaped(value))
-        for each in found:
+        for number, each in enumerate(found):
+            if self._look.hidden.is_spent or number == MOST_ATTRIBUTES:
+                self.changes.append(Change(each.start(), tag.end(3), MASK))
+                return named or "text"
             name, value = local(each[1]), _value(each)
             rule = named if named and (name in HOLDING or holds(short(each[1]))) else self._look.names.of(each[1])
             if rule:
@@ -211,23 +224,41 @@ class _Walk:
 
     def _end_of(self, tag: re.Match[bytes]) -> int:
         """Return where the end tag begins, passing over elements of the same name, comments and character data."""
-        data, depth = self._data, 1
-        marks = re.compile(rb"<(?:(/?)%s(?=[\s/>])([^<>]*)|(!--)|(!\[CDATA\[))" % re.escape(tag[2]))
-        position, closed = tag.end(), [True, True]
-        while found := marks.search(data, position):
-            position = found.end()
-            if found[3] or found[4]:
-                kind = 0 if found[3] else 1
-                finish = data.find(OPAQUE[kind][1], position) if closed[kind] else -1
-                closed[kind] = finish >= 0
-                position = finish if finish >= 0 else position
-            elif found[1]:
-                depth -= 1
-                if depth == 0:
-                    return found.start()
-            elif not found[2].endswith(b"/"):
-                depth += 1
+        data, position, depth, closing = self._data, tag.end(), 1, -1
+        while self._marks > 0:
+            if closing < position:
+                closing = self._tag(b"</" + tag[2], position, len(data))
+            if closing == len(data):
+                break
+            opaque, finish = min((self._next(begin, position), finish) for begin, finish in OPAQUE)
+            depth += self._opened(b"<" + tag[2], position, min(closing, opaque))
+            if opaque < closing:
+                end = self._next(finish, opaque)
+                position = end if end < len(data) else opaque + 1
+                self._marks -= 1
+                continue
+            depth -= 1
+            if depth == 0:
+                return closing
+            position = closing + 1
         return len(data)
+
+    def _tag(self, begin: bytes, position: int, end: int) -> int:
+        """Return where a tag with a whole name begins between two positions, the second if none does."""
+        while self._marks > 0 and (position := self._data.find(begin, position, end)) >= 0:
+            self._marks -= 1
+            if self._data[position + len(begin) : position + len(begin) + 1] in NAME_ENDS:
+                return position
+            position += len(begin)
+        return end
+
+    def _opened(self, begin: bytes, position: int, end: int) -> int:
+        """Count the tags between two positions that begin an element and do not end it."""
+        count = 0
+        while (position := self._tag(begin, position, end)) < end:
+            position += len(begin)
+            count += not WITHIN_TAG.match(self._data, position)[0].endswith(b"/")  # type: ignore[index]
+        return count
 
     def _hide(self, start: int, end: int, rule: str) -> None:
         self._look.hidden.by_name(rule)

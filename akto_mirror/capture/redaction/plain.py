@@ -47,6 +47,7 @@ class _Search:
         self._run_end = 0
         self._pairs_end = -1
         self._lookups = marks.MOST_LOOKUPS
+        self._declared: frozenset[bytes] | None = None
 
     def rest(self, place: Place) -> None:
         """Hide all that follows a place: there are too many of them."""
@@ -175,7 +176,8 @@ class _Search:
                 self._after(begin, pair.end(), rule, pair[1])
                 return True
         elif data[begin - 1 : begin] == b"[" and (item := marks.AFTER_ITEM.match(data, end)):
-            self._hide(*item.span(1), rule, mask(item[1]))
+            value = item[1].rstrip()
+            self._hide(item.start(1), item.start(1) + len(value), rule, mask(value))
             return True
         return False
 
@@ -224,7 +226,9 @@ class _Search:
         variables = self._look.hidden.variables
         if name.decode() in variables:
             return True
-        if len(variables) == marks.MOST_VARIABLES or not re.search(rb"\$%s\s*:\s*\[*[A-Z]" % name, self._data):
+        if self._declared is None:
+            self._declared = frozenset(marks.DECLARATION.findall(self._data))
+        if len(variables) == marks.MOST_VARIABLES or name not in self._declared:
             return False
         variables.add(name.decode())
         return True

@@ -64,3 +64,26 @@ def test_names_and_references() -> None:
     assert markup.escaped(b"<'>", quote=True) == b"&lt;&#x27;&gt;"
     assert markup.may_be(b"x &lt;")
     assert not markup.may_be(b"1 < 2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<token>%s<token>b</token>c</token>kept",
+        "<token>%s<token/>c</token>kept",
+        "<token>%s<tokens></tokens></token>kept",
+        "<token>%s<!-- </token> -->c</token>kept",
+        "<token>%s<![CDATA[</token>]]>c</token>kept",
+        "<token>%s<!--c</token>kept",
+    ],
+)
+def test_where_an_element_ends(text: str) -> None:
+    """Behind elements of its name, comments and character data."""
+    assert hidden(text) == "<token>[redacted]</token>kept"
+
+
+def test_many_attributes_are_hidden_from_some_on() -> None:
+    """Of one tag."""
+    many = "<a token='x' " + "b='&c;' " * 1_000
+    assert SECRET not in hidden(many + "token='%s'>")
+    assert SECRET not in hidden(many + "name='token'>%s</a>")

@@ -22,7 +22,7 @@ def test_tokens_behind_schemes(text: str, expected: bool) -> None:
     assert (separators.AFTER_SCHEME.match(text.encode()) is not None) is expected
 
 
-@pytest.mark.parametrize(("text", "value"), [(", x y ]", b"x y"), (", x, y]", None), (', "x"]', None), ("]", None)])
+@pytest.mark.parametrize(("text", "value"), [(", x y ]", b"x y "), (", x, y]", None), (', "x"]', None), ("]", None)])
 def test_pairs_in_brackets(text: str, value: bytes | None) -> None:
     """Of exactly two."""
     found = separators.AFTER_ITEM.match(text.encode())

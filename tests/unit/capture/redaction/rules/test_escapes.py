@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.capture.redaction.rules.escapes import blanked
+from akto_mirror.capture.redaction.rules.escapes import blanked, unquoted
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,12 @@ def test_blanks_stand_for_escapes(text: bytes, expected: bytes) -> None:
 def test_the_length_stays(text: bytes) -> None:
     """Whatever is in the text."""
     assert len(blanked(text)) == len(text)
+
+
+PIECES = [b"%", b"4", b"f", b"%41", b"%e2", b"+", b"\\", b"\\x41", b"\xff", b"z"]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map(b"".join))
+def test_percent_encoding_is_read_as_python_reads_it(text: bytes) -> None:
+    """Escapes, what is none, and backslashes."""
+    assert unquoted(text) == unquote_to_bytes(text.replace(b"+", b" "))
