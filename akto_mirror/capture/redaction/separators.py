@@ -13,7 +13,7 @@ PIECE_NAME = re.compile(rb"(?:[\w.$%\\-]|[\x80-\xff])*")
 PIECE = re.compile(rb"[^\s&?#;=\"'<>,(){}|]*")
 ENCODED = re.compile(rb"%(?:25)*[2-7][0-9A-Fa-f]")
 STRUCTURE = re.compile(rb"[:=<{\[&?]")
-ESCAPE = re.compile(rb"\\+(?:u00|x)([0-9A-Fa-f]{2})|\\+(1[0-7][0-7])")
+ESCAPE = re.compile(rb"(?<!\\)\\++(?:(?:u00|x)([0-9A-Fa-f]{2})|(1[0-7][0-7]))")
 
 GAP = rb"(?:[ \t]++|\xef\xbb\xbf|/\*[^*]{0,99}\*/)*"
 WIDE_GAP = rb"(?:[\s\x1e]++|\xef\xbb\xbf|\\[nrt]|/\*[^*]{0,99}\*/|//[^\n]{0,99}\n|(?<=\n)data:)*"
@@ -55,14 +55,15 @@ UNLIKELY = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9])(?![0-9]{4}-)(?![\w-]+
 SECRETS = ("pass", "pwd", "secret", "token", "apikey", "accesskey")
 IN_ADDRESS = re.compile(rb"[^\s&#\"'<>\\]+")
 
+# No character is tried in two ways: that takes a time that doubles with each of them.
 LINE_BEGINS = re.compile(
-    rb"[ \t]*(?:(?:[-*>#<;]+|//|export|set|let|const|var|[0-9]{1,3}[.)]|[A-Z]{3,7}|data:)[ \t]*)*[\"'`]?"
+    rb"[ \t]*+(?:(?:[-*>#<;]++|//|export|set|let|const|var|[0-9]{1,3}[.)]|[A-Z]{3,}+|data:)[ \t]*+)*[\"'`]?"
 )
 # What a name in brackets, or one of several on a line, stands behind.
 OPENS = (b"{", b"(", b"[", b",", b";", b"|")
 RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}={0,2}")
-USER_INFO = re.compile(rb"(:?)(?:\\*/){2}([^/?#\s\"'<>\\@:]{0,128})(:?)([^/?#\s\"'<>\\@]{0,256})@")
+USER_INFO = re.compile(rb"(:?)(?:\\{0,16}/){2}([^/?#\s\"'<>\\@:]{0,128})(:?)([^/?#\s\"'<>\\@]{0,256})@")
 
 
 def unescaped(name: bytes) -> bytes:
