@@ -37,17 +37,13 @@ class Streaming:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._whole_requests = False
-        self._whole_responses = False
-        self._bounded = False
+        self._rules: tuple[Rule, Rule] | None = None
 
     @guarded
     def configure(self, updated: set[str]) -> None:
         """Note which options need whole bodies, and make mitmproxy keep streamed ones if they can be viewed."""
         del updated
-        self._whole_requests = any_set(WHOLE_REQUESTS)
-        self._whole_responses = any_set(WHOLE_RESPONSES)
-        self._bounded = bool(getattr(ctx.options, "body_size_limit", None))
+        self._rules = self._read_rules()
         watched = has_screen() or any_set(SAVES)
         if watched and getattr(ctx.options, "store_streamed_bodies", None) is False:  # mitmproxy 11 has no such option.
             ctx.options.update(store_streamed_bodies=True)
@@ -55,19 +51,23 @@ class Streaming:
     @guarded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Stream a long request."""
-        if flow.live and flow.response is None and (rule := self._rule(whole=self._whole_requests)):
-            tee.attach_to_request(flow, rule)
+        if self._rules is not None and flow.live and flow.response is None:
+            tee.attach_to_request(flow, self._rules[0])
 
     @guarded
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Stream a long response."""
-        if flow.live and flow.response is not None and (rule := self._rule(whole=self._whole_responses)):
-            tee.attach_to_response(flow, flow.response, rule)
+        if self._rules is not None and flow.live and flow.response is not None:
+            tee.attach_to_response(flow, flow.response, self._rules[1])
             if flow.response.stream:
                 self.session.lasting.streams[flow.id] = flow
 
-    def _rule(self, *, whole: bool) -> Rule | None:
+    def _read_rules(self) -> tuple[Rule, Rule] | None:
+        """Return the rules for requests and for responses; None while the options cannot be used."""
         settings = self.session.settings
         if settings is None:
             return None
-        return Rule(Mode.NEVER if whole else settings.capture.stream, settings.capture.body_limit, self._bounded)
+        capture, bounded = settings.capture, bool(getattr(ctx.options, "body_size_limit", None))
+        modes = [Mode.NEVER if any_set(names) else capture.stream for names in (WHOLE_REQUESTS, WHOLE_RESPONSES)]
+        asked, answered = (Rule(mode, capture.body_limit, bounded) for mode in modes)
+        return asked, answered

@@ -59,3 +59,7 @@ class Lane(NamedTuple):
                 return None
             lists.append(children)
         return lists if self.family.is_as_asked() else None
+
+    def leads_nowhere(self, name: str) -> bool:
+        """Return whether nothing on the way and nothing at its end listens to an event."""
+        return not self.calls and self.held(name) is not None

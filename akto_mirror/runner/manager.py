@@ -105,7 +105,7 @@ class TableManager(addonmanager.AddonManager):
         plan = self._plans.get(type(event)) or self._plan(type(event))
         message = getattr(event, plan.arguments[0]) if plan.arguments else event.args()[0]
         await self.trigger_event(event)
-        if isinstance(message, flow.Flow):
+        if isinstance(message, flow.Flow) and not self._is_unheard(hooks.UpdateHook):
             await self.trigger_event(hooks.UpdateHook([message]))
 
     async def trigger_event(self, event: hooks.Hook) -> None:
@@ -130,6 +130,13 @@ class TableManager(addonmanager.AddonManager):
             if plans is not self._plans or chain != planned:
                 return await self._walk(islice(chain, place + 1, None), event)
         return None
+
+    def _is_unheard(self, kind: type[hooks.Hook]) -> bool:
+        """Return whether it is certain that no addon has a hook for an event."""
+        if self.chain != self._planned:
+            return False
+        steps = (self._plans.get(kind) or self._plan(kind)).steps
+        return all(step.lane is not None and step.lane.leads_nowhere(kind.name) for step in steps)
 
     async def invoke_addon(self, addon: object, event: hooks.Hook) -> None:
         """Call the hooks of an event in one addon and its children, checking each when its turn comes."""
