@@ -11,7 +11,7 @@ REACH = 256
 
 # Words one after another, with a separator behind those that name a member.
 MEMBER = re.compile(rb"([\w-]+)([\"']?[ \t]*[:=][ \t]*)?")
-MEMBER_ENDS = re.compile(rb"(?<![\w-])([\w-]++)[\"']?[ \t]*[:=][ \t]*[\"']?\Z")
+MEMBER_ENDS = re.compile(rb"(?<![\w-])([\w-]+)[\"']?[ \t]*[:=][ \t]*[\"']?\Z")
 # Where another item begins, forwards and backwards.
 ITEM_ENDS = re.compile(rb"[})]|\r?\n[ \t]*(?:\r?\n|-[ \t])")
 ITEM_BEGINS = re.compile(rb"[{(]|\n[ \t]*(?:\r?\n|-(?=[ \t]))")

@@ -18,7 +18,7 @@ from akto_mirror.capture.redaction.rules.values import TooManyError, Values, rul
 from akto_mirror.outcomes import Secret
 
 # What keeps browsers from running JSON, and marks of encodings, before the first character that counts.
-BEFORE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|\x1e|\)\]\}'?,?\s|while ?\(1\);|for ?\(;;\);)*")
+BEFORE = re.compile(rb"(?:[ \t\r\n]+(?![ \t\r\n])|\xef\xbb\xbf|\x1e|\)\]\}'?,?\s|while ?\(1\);|for ?\(;;\);)*")
 JSON_BEGINS = re.compile(rb"[\[{\"]")
 BARE_BEFORE, BARE_BEHIND = b":[,{\r\n\t ", b",]}\r\n\t "
 

@@ -16,8 +16,8 @@ from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
 
 # No character is tried twice, however a tag breaks off.
-TAG = re.compile(rb"""<(/?)([A-Za-z_][^\s/>"'<=]*+)([^<>"']*+(?:(?:"[^"]*+"|'[^']*+')[^<>"']*+)*)>""")
-ATTRIBUTE = re.compile(rb"""(?<![^\s=/"'<>])([^\s=/"'<>]++)\s*+=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+))""")
+TAG = re.compile(rb"""<(/?)([A-Za-z_][^\s/>"'<=]*)(?![^\s/>"'<=])([^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*)>""")
+ATTRIBUTE = re.compile(rb"""(?<![^\s=/"'<>])([^\s=/"'<>]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+))""")
 VALUES = (2, 3, 4)
 
 # What is passed over as a whole in search of an end tag.
@@ -39,7 +39,7 @@ MOST_ATTRIBUTES = 500
 # Elements beside one that are looked at, and how far away they are.
 MOST_SIBLINGS = 3
 REACH = 512
-COMMENTS = re.compile(rb"(?:\s++|<!--[^<>]{0,256}-->)*")
+COMMENTS = re.compile(rb"(?:\s+(?!\s)|<!--[^<>]{0,256}-->)*")
 ENDS_BEFORE = re.compile(rb"</([A-Za-z_][^\s/>\"'<=]*)\s*>\s*\Z")
 
 IS_NAME = re.compile(rb"[\w.$:/\[\]%\\ -]{1,128}")

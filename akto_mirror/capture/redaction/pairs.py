@@ -22,7 +22,7 @@ IS_NAME = re.compile(rb"[\w.$%:+-]{1,128}")
 MOST_SEMICOLONS = 500
 # Pairs in which values beside names are looked for; what follows more of them is hidden.
 MOST_PAIRS = 2_000
-LAST_PART = re.compile(rb"(?<!\w)\w++\]?\Z")
+LAST_PART = re.compile(rb"(?<!\w)\w+\]?\Z")
 
 
 def is_form(data: bytes) -> bool:

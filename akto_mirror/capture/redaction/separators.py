@@ -13,10 +13,10 @@ PIECE_NAME = re.compile(rb"(?:[\w.$%\\-]|[\x80-\xff])*")
 PIECE = re.compile(rb"[^\s&?#;=\"'<>,(){}|]*")
 ENCODED = re.compile(rb"%(?:25)*[2-7][0-9A-Fa-f]")
 STRUCTURE = re.compile(rb"[:=<{\[&?]")
-ESCAPE = re.compile(rb"(?<!\\)\\++(?:(?:u00|x)([0-9A-Fa-f]{2})|(1[0-7][0-7]))")
+ESCAPE = re.compile(rb"(?<!\\)\\+(?:(?:u00|x)([0-9A-Fa-f]{2})|(1[0-7][0-7]))")
 
-GAP = rb"(?:[ \t]++|\xef\xbb\xbf|/\*[^*]{0,99}\*/)*"
-WIDE_GAP = rb"(?:[\s\x1e]++|\xef\xbb\xbf|\\[nrt]|/\*[^*]{0,99}\*/|//[^\n]{0,99}\n|(?<=\n)data:)*"
+GAP = rb"(?:[ \t]+(?![ \t])|\xef\xbb\xbf|/\*[^*]{0,99}\*/)*"
+WIDE_GAP = rb"(?:[\s\x1e]+(?![\s\x1e])|\xef\xbb\xbf|\\[nrt]|/\*[^*]{0,99}\*/|//[^\n]{0,99}\n|(?<=\n)data:)*"
 SUBSCRIPTS = rb"(?:\[[^\]\s]{0,64}\]|\])*"
 SEPARATOR = rb"(?:=>|:=|->|,?[:=]{1,3}|;s:[0-9]{1,9}:)"
 # Behind a name in quotes; behind a bare one, which a type may follow in code.
@@ -30,14 +30,14 @@ AFTER_NOTHING = re.compile(rb"(\\*[\"'])[ \t]+(?=\\*[\"'])")
 # In a sentence, a query of OData or a .netrc.
 AFTER_WORD = re.compile(rb"[ \t]+(?:(?:is|was|eq|ne)[ \t]+)?")
 # In brackets, the value may follow on another line, behind comments.
-AFTER_LINE = re.compile(rb"(?:#[^\n]{0,99})?\r?\n(?:[\s,]++|#[^\n]{0,99}\n)*")
+AFTER_LINE = re.compile(rb"(?:#[^\n]{0,99})?\r?\n(?:[\s,]+(?![\s,])|#[^\n]{0,99}\n)*")
 AFTER_SWITCH = re.compile(rb"[ \t]+(?=[^\s-])")
 # What follows a scheme is no word: it has a digit, or letters that change case. `Bearer realm="x"` is a challenge.
 AFTER_SCHEME = re.compile(
     rb"[ \t]+(?=[A-Za-z._~+/-]{0,99}?(?:[0-9]|[a-z][A-Z]))(?=[A-Za-z0-9._~+/-]{8,}={0,2}(?![\w=\"']))"
 )
 # A pair in brackets, as YAML writes it: [password, x].
-AFTER_ITEM = re.compile(rb"[ \t]*,[ \t]*([^\s,\[\]{}\"'][^,\[\]{}\"'\r\n]*+)\]")
+AFTER_ITEM = re.compile(rb"[ \t]*,[ \t]*([^\s,\[\]{}\"'][^,\[\]{}\"'\r\n]*)\]")
 
 QUOTE = re.compile(rb"(?:[bBrRuUfF@$]{0,2})(\\*)(\"\"\"|'''|[\"'`])")
 WORD = re.compile(rb"[^\s&,;\"'<>)}\]\\|]+")
@@ -46,7 +46,7 @@ SCHEME = re.compile(rb"(?i:bearer|basic|token|digest|negotiate|apikey|sso-key|aw
 # GraphQL: the type of a variable, of which there may be a default; and a variable.
 TYPE = re.compile(rb"\[{0,3}[A-Z][A-Za-z_]*[!\]]*(?=[\s,)=@$])[ \t]*(=[ \t]*)?")
 VARIABLE = re.compile(rb"\$([A-Za-z_]\w{0,63})")
-DECLARATION = re.compile(rb"\$([A-Za-z_]\w*+)\s*+:\s*+\[*+[A-Z]")
+DECLARATION = re.compile(rb"\$([A-Za-z_]\w*)\s*:\s*\[*[A-Z]")
 MOST_VARIABLES = 16
 # Names that may be looked at for values beside them; a text that has more is hidden from there on.
 MOST_LOOKUPS = 200
@@ -57,7 +57,8 @@ IN_ADDRESS = re.compile(rb"[^\s&#\"'<>\\]+")
 
 # No character is tried in two ways: that takes a time that doubles with each of them.
 LINE_BEGINS = re.compile(
-    rb"[ \t]*+(?:(?:[-*>#<;]++|//|export|set|let|const|var|[0-9]{1,3}[.)]|[A-Z]{3,}+|data:)[ \t]*+)*[\"'`]?"
+    rb"[ \t]*(?:(?:[-*>#<;]+(?![-*>#<;])|//|export|set|let|const|var|[0-9]{1,3}[.)]|[A-Z]{3,}(?![A-Z])|data:)"
+    rb"[ \t]*)*[\"'`]?"
 )
 # What a name in brackets, or one of several on a line, stands behind.
 OPENS = (b"{", b"(", b"[", b",", b";", b"|")
