@@ -1,6 +1,6 @@
-"""Encoded entries reach Akto, or are accounted for.
+"""Delivers encoded entries to Akto, and accounts for each of them.
 
-These names are the room's face: other rooms ask it, and not the rooms inside it. Each is loaded when it is first used.
+Other packages import these names from here, and not from the packages inside. Each is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from akto_mirror.delivery.retry import Durability
     from akto_mirror.delivery.shipper import Shipper
     from akto_mirror.delivery.sinks import destination, kafka_client, kafka_config
-    from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult, Sink
+    from akto_mirror.delivery.sinks.base import EntryResult, SendResult, Sink
     from akto_mirror.delivery.sinks.choose import SinkConfig, open_sink
     from akto_mirror.delivery.sinks.destination import Destination
     from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from akto_mirror.delivery.spool.spool import Spool
     from akto_mirror.delivery.spool.view import DeadLetter, Share
 
-# Where each name stands; a module is given by its own.
+# The module of each name; modules are listed by their own names.
 _WHERE = {
     "batch": ("Limits",),
     "policy": ("Policy", "SpoolPlan"),
     "report": ("is_round",),
     "retry": ("Durability",),
     "shipper": ("Shipper",),
-    "sinks.base": ("EntryVerdict", "SendResult", "Sink"),
+    "sinks.base": ("EntryResult", "SendResult", "Sink"),
     "sinks.choose": ("SinkConfig", "open_sink"),
     "sinks.destination": ("Destination", "destination"),
     "sinks.kafka_client": ("kafka_client",),
@@ -51,7 +51,7 @@ __all__ = [
     "DeadLetter",
     "Destination",
     "Durability",
-    "EntryVerdict",
+    "EntryResult",
     "KafkaConfig",
     "Kind",
     "Limits",

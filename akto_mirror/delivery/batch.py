@@ -1,4 +1,4 @@
-"""When a batch is due and what goes into it. No clock and no I/O."""
+"""Decides when a batch is due and which entries it contains. No clock and no I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from akto_mirror.akto_api import BATCH_HEAD, BATCH_TAIL
 
 
 class SpoolId(NamedTuple):
-    """A batch on disk: the file that was in use when it was stored, counted by this process, and its id in there."""
+    """A batch on disk: which file it was stored in, by this process's count of files, and its id in that file."""
 
     file: int
     id: int
@@ -24,7 +24,7 @@ class Batch:
 
     Attributes:
         entries: encoded, at least one.
-        since: when the first of them came to where it was taken from, in monotonic seconds.
+        since: when the first of them arrived in the queue or in the spool, in monotonic seconds.
         spool_id: where the batch is on disk; None if it is in memory only.
     """
 
@@ -35,7 +35,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A batch is sent at whichever comes first: its number of entries, of bytes, or of seconds since its first."""
+    """A batch is sent when it has this many entries or bytes, or this many seconds after its first entry."""
 
     entries: int
     size: int
@@ -43,12 +43,12 @@ class Limits:
 
 
 def is_full(count: int, size: int, limits: Limits) -> bool:
-    """Return whether `count` waiting entries of `size` bytes in all fill a batch."""
+    """Return whether `count` waiting entries of `size` bytes in total fill a batch."""
     return count >= limits.entries or size >= limits.size
 
 
 def take(queue: deque[bytes], limits: Limits) -> list[bytes]:
-    """Move the next batch out of the queue: at least one entry, and no more than the limits allow."""
+    """Remove the next batch from the queue: at least one entry, and no more than the limits allow."""
     batch = [queue.popleft()]
     size = len(BATCH_HEAD) + len(BATCH_TAIL) + len(batch[0])
     while queue and len(batch) < limits.entries:
@@ -60,6 +60,6 @@ def take(queue: deque[bytes], limits: Limits) -> list[bytes]:
 
 
 def split(entries: Sequence[bytes], count: int) -> list[Sequence[bytes]]:
-    """Divide a batch into parts of about one size, of which none is empty."""
+    """Split a batch into parts of about the same size, none of which is empty."""
     bounds = [len(entries) * number // count for number in range(count + 1)]
     return [entries[start:end] for start, end in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""Batches that are being split: their parts, and which of them is tried next. No clock and no I/O."""
+"""Batches that are being bisected: their parts, and which part is tried next. No clock and no I/O."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from akto_mirror.delivery.batch import Batch
 from akto_mirror.delivery.poison import Refusals
 from akto_mirror.outcomes import Rejected
 
-# In an outage that looks like poison one batch is split and not all; where poison is proven, as many as this at a time,
-# and of no more bytes. Some more may be where no part is left that could prove that the destination works.
+# In an outage that looks like poison, only one batch is split; once poison is proven, up to this many at a time, and up
+# to this many bytes. A few more are split if no part is left that could prove that the destination works.
 MOST = 64
 MOST_BYTES = 8 * 1024 * 1024
 MORE = 8
 MORE_BYTES = 8 * 1024 * 1024
 
-# Refusals in a row after which a part is tried that is not the last one's neighbour.
+# After this many refusals in a row, the next part is taken from elsewhere in the batches.
 NEIGHBOURS = 4
 
 NEVER = float("inf")
@@ -27,13 +27,13 @@ NEVER_REFUSED = Refusals()
 
 @dataclass(eq=False, slots=True)
 class Bisection:
-    """A batch that is being split.
+    """A batch that is being bisected.
 
     Attributes:
-        batch: as it was.
+        batch: the original batch.
         size: its bytes.
-        waiting: its parts that wait for their turn.
-        open: how many parts have not come to an end.
+        waiting: the parts that wait to be tried.
+        open: how many parts are unresolved.
         dead: the entries that were rejected.
     """
 
@@ -46,14 +46,14 @@ class Bisection:
 
 @dataclass(eq=False, slots=True)
 class Part:
-    """A part of a batch, or all of it until it is divided, and how often it was refused."""
+    """A part of a batch, or the whole batch until it is split, and how often it was refused."""
 
     whole: Bisection
     refusals: Refusals
 
 
 class Bisections:
-    """All that are open."""
+    """All open bisections."""
 
     def __init__(self) -> None:
         self.open: list[Bisection] = []
@@ -63,15 +63,15 @@ class Bisections:
         self._numbers = itertools.count()
 
     def part(self, batch: Batch) -> Part | None:
-        """Return what is known of a part; None if the batch is not one."""
+        """Return the part that a batch is; None if it is not one."""
         return self._parts.get(batch)
 
     def may_begin(self, batch: Batch, *, several: bool) -> bool:
-        """Return whether a batch may be split now, or has to wait for those that are open.
+        """Return whether a batch may be split now, or has to wait for the open bisections.
 
         Args:
-            batch: that is to be split.
-            several: whether there may be more than one with parts that have not been tried.
+            batch: the batch to split.
+            several: whether more than one bisection may have untried parts.
         """
         self._forget_closed()
         size = sum(map(len, batch.entries))
@@ -82,7 +82,7 @@ class Bisections:
         return len(self.open) < MOST + MORE and self._size() + size <= MOST_BYTES + MORE_BYTES
 
     def begin(self, batch: Batch, refusals: Refusals) -> Bisection:
-        """Open one for a batch, which is its first part."""
+        """Open a bisection, whose first part is the whole batch."""
         begun = Bisection(batch, sum(map(len, batch.entries)), open=1)
         self.open.append(begun)
         self._parts[batch] = Part(begun, refusals)
@@ -95,18 +95,18 @@ class Bisections:
         return sum(each.size for each in self.open)
 
     def is_crowded(self) -> bool:
-        """Return whether no more would be opened."""
+        """Return whether no further bisection may be opened."""
         return not self._has_room(0)
 
     def add(self, whole: Bisection, entries: Sequence[bytes], refusals: Refusals) -> Batch:
-        """Make a part, which does not wait for its turn yet."""
+        """Add a part, which does not wait to be tried yet."""
         part = Batch(entries, whole.batch.since)
         self._parts[part] = Part(whole, refusals)
         whole.open += 1
         return part
 
     def wait(self, batch: Batch) -> None:
-        """Let a part wait for its turn."""
+        """Let a part wait to be tried."""
         part = self._parts[batch]
         part.whole.waiting[batch] = None
         if part.refusals.count:
@@ -115,10 +115,10 @@ class Bisections:
             self._fresh.append(batch)
 
     def take_fresh(self, row: int) -> Batch | None:
-        """Take a part that has not been tried: the one that was split last, the smallest and so the likeliest to pass.
+        """Take an untried part: of those split last, which are the smallest and so the likeliest to pass.
 
         Args:
-            row: refusals without a pass; after some the next part comes from elsewhere, for bad entries may be
+            row: refusals in a row; after some the next part comes from elsewhere, because bad entries may be
                 neighbours.
         """
         self._forget_closed()
@@ -138,7 +138,7 @@ class Bisections:
         return self._taken(heapq.heappop(self._later)[2])
 
     def take_settling(self, now: float, passes: int) -> Batch | None:
-        """Take a part that was refused and is due again if something has passed since, for then it can be resolved."""
+        """Take a part that was refused and is due again, if something has passed since: it can be resolved now."""
         self._forget_closed()
         if self._later and passes > self._parts[self._later[0][2]].refusals.last:
             return self.take_refused(now)
@@ -156,13 +156,13 @@ class Bisections:
         return max(0.0, self._later[0][0] - now) if self._later else NEVER
 
     def end(self, batch: Batch) -> Bisection | None:
-        """Forget a part that has come to an end; returns its bisection if that was the last one."""
+        """Remove a resolved part; returns its bisection if that was the last part."""
         whole = self._parts.pop(batch).whole
         whole.open -= 1
         return None if whole.open else whole
 
     def close(self, whole: Bisection) -> list[bytes]:
-        """End one; returns the entries of its parts that wait."""
+        """Close a bisection; returns the entries of its waiting parts."""
         self.open.remove(whole)
         rest = [entry for part in whole.waiting for entry in part.entries]
         whole.waiting.clear()
@@ -171,7 +171,7 @@ class Bisections:
         return rest
 
     def _forget_closed(self) -> None:
-        """Drop parts at the heads whose bisection was closed while they waited."""
+        """Remove parts at the heads of the queues whose bisection was closed while they waited."""
         while self._fresh and self._is_gone(self._fresh[-1]):
             self._fresh.pop()
         while self._later and self._is_gone(self._later[0][2]):

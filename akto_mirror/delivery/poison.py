@@ -1,23 +1,23 @@
-"""Which entries are to blame when batches are refused. A state machine that decides only: no clock and no I/O.
+"""Decides whether a refusal means poison or an outage. A state machine without clock and I/O.
 
-A refusal whose status can be due to what a batch holds (`retry.blames_entries`) has one of two reasons: *poison*, an
-entry in the batch that will always be refused, or an *outage*, in which everything is, for a while, whatever it holds.
-They look alike until something else passes. So:
+A refusal whose status can be caused by the content of a batch (`symptoms.blames_entries`) has one of two reasons:
+*poison*, an entry in the batch that will always be refused, or an *outage*, during which everything is refused. They
+look alike until something else passes. So:
 
-- While nothing passes, a refusal is news: Akto is doubted, and waited for. That is always safe. Where the
-  health check is green the waits grow only with every `ROW` refusals, so that proof is found soon.
-- A batch is *split* where poison is likely: it was refused twice, or others beside it, and others have passed since its
-  first refusal, or the health check is green.
-  To split costs requests and decides nothing. Parts are tried smallest first, without a wait on the way down, for the
-  way is short and the first part that passes proves that Akto works. An outage behind a green health check is
-  found out at its end: there lone entries are refused, which is news again.
-- A lone entry is *rejected* after `Pace.refusals` refusals with a pass between each two of them, which no outage looks
-  like. Where nothing is left that could pass, a green health check stands in for all but one of these passes; where
-  only others of its batch have passed, it also takes `STEADY_S`, or `DOUBT_S` in doubt, so that a short outage behind a
-  green health check rejects nothing; and where nothing has passed at all, `Pace.patience_s`.
+- While nothing passes, a refusal may mean an outage: Akto is doubted, and the next attempt waits. That is always
+safe. If the health check passes, the waits grow only with every `ROW` refusals, so that proof is found soon.
+- A batch is *split* if poison is likely: it was refused twice, or others were refused too, and others have passed since
+its first refusal or the health check passes.
+Splitting costs requests and decides nothing. Parts are tried smallest first, without waits while they get smaller:
+that takes few steps, and the first part that passes proves that Akto works. An outage behind a passing health check
+is recognised when single entries are refused, which raises doubt again.
+- A single entry is *rejected* after `Pace.refusals` refusals with a pass between each two of them, which no outage
+causes. If nothing is left that could pass, a passing health check replaces all but one of these passes; if only other
+entries of its batch have passed, rejecting also takes `STEADY_S`, or `DOUBT_S` in doubt, so that a short outage behind
+a passing health check rejects nothing; if nothing has passed at all, it takes `Pace.patience_s`.
 - Poison seldom comes alone. Once it is proven, a *season* begins: the first refusal of a batch is then expected, and is
-  enough to split it, several at a time; where a large share of the entries is bad, into single entries at once. So the
-  wait for proof is paid once and not for each batch. `ROW` refusals without a pass end the season.
+enough to split it, also several batches at a time; if a large share of the entries is bad, into single entries at once.
+So the wait for proof happens once and not for each batch. `ROW` refusals in a row end the season.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from typing import NamedTuple
 
 from akto_mirror.delivery.retry import Pace
 
-# This many refusals in a row without a pass, parts on the way down left out, and Akto is doubted again.
+# After this many refusals in a row, not counting parts that are being split further, Akto is doubted again.
 ROW = 16
 
 # Seconds for which a pass proves that Akto works, in place of a health check.
 PROOF_S = 1.0
 
-# Seconds for which a proof of poison holds.
+# Seconds for which a proof of poison is valid.
 SEASON_S = 60.0
 
-# Seconds from the first refusal of a lone entry to its last where nothing can pass in between, and where Akto
-# is in doubt besides.
+# Seconds from the first refusal of a single entry to its last if nothing can pass in between, and if Akto is also in
+# doubt.
 STEADY_S = 5.0
 DOUBT_S = 60.0
 
-# The share of bad entries among the last hundred or so from which halving takes more requests than single entries.
+# Above this share of bad entries among the last hundred or so, halving takes more requests than single entries.
 DENSE = 0.25
 _MEMORY = 0.99
 
 
 class Act(Enum):
-    """What to do with what was refused."""
+    """What to do with a refused batch or part."""
 
     WAIT = "wait"
     SPLIT = "split"
@@ -57,14 +57,14 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """How often a batch or a part of one was refused, and what passed in the meantime.
+    """How often a batch or a part of one was refused, and how many entries passed in the meantime.
 
     Attributes:
-        count: how often itself.
-        passes: what had passed before the first refusal of it, or of the batch that it is a part of.
-        last: what had passed before its own last refusal.
-        between: how often something had passed since the refusal before.
-        since: when its own first refusal was, in monotonic seconds.
+        count: how often it was refused itself.
+        passes: how much had passed before its first refusal, or that of the batch that it is a part of.
+        last: how much had passed before its own last refusal.
+        between: how often something had passed since the previous refusal.
+        since: when it was first refused itself, in monotonic seconds.
         not_before: when the next attempt is due, in monotonic seconds.
     """
 
@@ -76,7 +76,7 @@ class Refusals:
     not_before: float = float("-inf")
 
     def again(self, passes: int, now: float, pause: float, pace: Pace) -> Refusals:
-        """Count one refusal more, and wait `pause` seconds; before what may be the last attempt, for steadiness."""
+        """Count one more refusal, and wait `pause` seconds; before a possibly last attempt, `STEADY_S` in all."""
         between = self.between + (self.count > 0 and passes > self.last)
         since = self.since if self.count else now
         steady = since + STEADY_S if self.count + 2 >= pace.refusals and not between else now
@@ -90,15 +90,15 @@ class Refusals:
         )
 
     def of_part(self) -> Refusals:
-        """Return what is known of a part that has not been tried itself."""
+        """Return the refusals of a part that has not been tried itself."""
         return Refusals(passes=self.passes)
 
 
 class Refused(NamedTuple):
-    """What was refused: its refusals until then, how many entries, a part of a batch or not, and how.
+    """A refused batch or part: its earlier refusals, number of entries, whether it is a part, and how it was refused.
 
-    `healthy` is whether the health check was green afterwards, None without one; `is_too_large` whether the size is
-    to blame, and nothing else.
+    `healthy` is whether the health check passed afterwards, None without one; `is_too_large` whether only the size is
+    the reason.
     """
 
     refusals: Refusals
@@ -109,15 +109,15 @@ class Refused(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What speaks for poison: others have passed since, Akto works, few were refused without a pass."""
+    """The evidence for poison: others have passed since, Akto works, few refusals in a row."""
 
     others: bool
     works: bool
     early: bool
 
 
-class Verdict(NamedTuple):
-    """What a refusal means: its refusals now, what to do, and whether Akto is in doubt."""
+class Decision(NamedTuple):
+    """The decision about a refusal: the updated refusals, what to do, and whether Akto is in doubt."""
 
     refusals: Refusals
     act: Act
@@ -125,7 +125,7 @@ class Verdict(NamedTuple):
 
 
 class Poison:
-    """Takes note of passes and refusals, and decides."""
+    """Records passes and refusals, and decides."""
 
     def __init__(self) -> None:
         self.passes = 0
@@ -135,7 +135,7 @@ class Poison:
         self._share = 0.0
 
     def passed(self, size: int, now: float) -> None:
-        """Take note of entries that passed."""
+        """Record entries that passed."""
         self.passes += 1
         self._passed_at = now
         self._row = 0
@@ -143,37 +143,37 @@ class Poison:
 
     @property
     def row(self) -> int:
-        """How many refusals have come without a pass, parts on the way down left out."""
+        """The number of refusals in a row, not counting parts that are being split further."""
         return self._row
 
     def failures(self) -> int:
-        """Return how many failures the wait counts where the health check is green: one for every `ROW` refusals."""
+        """Return how many failures the wait is based on if the health check passes: one for every `ROW` refusals."""
         return max(0, self._row - 1) // ROW
 
     def is_early(self) -> bool:
-        """Return whether few have, so that one batch alone may be to blame."""
+        """Return whether there were so few refusals in a row that a single batch may be the cause."""
         return self._row <= ROW
 
     def is_season(self, now: float) -> bool:
-        """Return whether poison was proven lately."""
+        """Return whether poison was proven recently."""
         return now < self._season_until
 
     def wants_health(self, now: float) -> bool:
-        """Return whether a health check would decide something, should what is sent now be refused."""
+        """Return whether a health check would matter if the current batch is refused."""
         return not self._is_proven(now)
 
     def parts(self, size: int) -> int:
-        """Return into how many parts a batch of at least two entries is best split."""
+        """Return into how many parts a batch of at least two entries should be split."""
         return size if self._share > DENSE else 2
 
-    def refused(self, what: Refused, now: float, pause: float, pace: Pace) -> Verdict:
+    def refused(self, what: Refused, now: float, pause: float, pace: Pace) -> Decision:
         """Decide about a refusal.
 
         Args:
-            what: was refused.
+            what: the refused batch or part.
             now: monotonic seconds.
             pause: seconds until it may be tried again.
-            pace: how much it takes to reject an entry.
+            pace: when to reject an entry.
         """
         again = what.refusals.again(self.passes, now, pause, pace)
         evidence = Evidence(
@@ -187,13 +187,13 @@ class Poison:
             self._season_until = now + SEASON_S
         act = self._act(what, again, evidence, now, pace)
         settles = act is Act.REJECT and not what.is_too_large
-        return Verdict(again, act, not settles and self._doubts(what, evidence, now))
+        return Decision(again, act, not settles and self._doubts(what, evidence, now))
 
     def _is_proven(self, now: float) -> bool:
         return now - self._passed_at <= PROOF_S
 
     def _doubts(self, what: Refused, evidence: Evidence, now: float) -> bool:
-        """Doubt Akto, unless the refusal says nothing new, or was to be expected."""
+        """Return whether to doubt Akto: not if the refusal was to be expected or is no new evidence."""
         on_the_way = what.size > 1 and (what.is_part or self.is_season(now))
         known = what.refusals.count > 0 and evidence.others and evidence.early
         if evidence.works and (on_the_way or known):

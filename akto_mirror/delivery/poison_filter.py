@@ -1,21 +1,21 @@
-"""Finds the entries to blame when batches are refused. A state machine that decides only: no clock and no I/O.
+"""Finds the bad entries in refused batches by bisection. A state machine without clock and I/O.
 
-A batch is a yes-or-no question: Akto takes all of its entries or refuses all of them, and one bad entry is enough for
-that. Which entries are bad is found by *bisection*: a refused batch is split, its parts are sent in its place, and so
-with the parts down to lone entries. With k bad entries of n:
+Akto accepts a batch as a whole or refuses it as a whole, and one bad entry is enough for a refusal. *Bisection* finds
+the bad entries: a refused batch is split and its parts are sent in its place, and refused parts are split again, down
+to single entries. With k bad entries of n:
 
 - every part without a bad entry passes and is never sent again, so that good entries are delivered once;
 - no part is split unless it was refused, so that at most 2k parts a level of log2 n levels are tried;
-- a lone entry that is refused `Pace.refusals` times while others pass is bad, and ends as a dead letter.
+- a single entry that is refused `Pace.refusals` times while others pass is bad, and ends as a dead letter.
 
-So exactly k entries end as dead letters, after at most 2k log2 n requests and a few more for each of them; where many
-entries are bad, a batch is split into lone entries at once instead, which costs `Pace.refusals` requests for each bad
+So exactly k entries end as dead letters, after at most 2k log2 n requests and a few more for each of them. If many
+entries are bad, a batch is split into single entries at once instead, which costs `Pace.refusals` requests for each bad
 entry and one for each good one.
 
-What makes it hard is that an *outage* answers like a bad entry: everything is refused for a while. `poison` decides
-which of both a refusal is, and holds what has to be true before anything is split or rejected; `bisections` keeps the
-parts. The steps of a caller: `passed` or `refused` after each attempt; then, as the verdict says, `split`, or
-`bisections.end` of what passed or is rejected, or `bisections.wait`; and `take_part` for the next attempt.
+The difficulty is that an *outage* looks like a bad entry: everything is refused for a while. `poison` decides which of
+the two a refusal is, and when to split and to reject; `bisections` keeps the parts. A caller calls `passed` or
+`refused` after each attempt; then, by the decision returned, `split`, `bisections.end` (for a part that passed or is
+rejected) or `bisections.wait`; and `take_part` for the next attempt.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from collections.abc import Collection
 from akto_mirror.delivery import batch
 from akto_mirror.delivery.batch import Batch, SpoolId
 from akto_mirror.delivery.bisections import NEIGHBOURS, NEVER_REFUSED, Bisection, Bisections
-from akto_mirror.delivery.poison import Poison, Refusals, Refused, Verdict
+from akto_mirror.delivery.poison import Decision, Poison, Refusals, Refused
 from akto_mirror.delivery.retry import Pace
 
 
 class PoisonFilter:
-    """Takes note of passes and refusals, and finds the entries to blame."""
+    """Records passes and refusals, and finds the bad entries."""
 
     def __init__(self) -> None:
         self.poison = Poison()
@@ -43,55 +43,55 @@ class PoisonFilter:
         return part.refusals if part else self._refusals.get(_key(tried), NEVER_REFUSED)
 
     def forget(self, tried: Batch) -> None:
-        """Forget the refusals of a batch that has come to an end."""
+        """Forget the refusals of a batch that is resolved."""
         self._refusals.pop(_key(tried), None)
 
     def follow(self, tried: Batch, waiting: Batch) -> None:
-        """Know a batch by the place where it waits now."""
+        """Keep the refusals of a batch that now waits in another place."""
         if refusals := self._refusals.pop(_key(tried), None):
             self._refusals[_key(waiting)] = refusals
 
     def later(self, now: float) -> list[SpoolId]:
-        """List the batches on disk that are not to be tried yet."""
+        """List the batches on disk that may not be tried yet."""
         return [key for key, known in self._refusals.items() if isinstance(key, SpoolId) and known.not_before > now]
 
     def least_refused(self, tried: Collection[Batch], now: float) -> Batch | None:
-        """Choose the batch that was refused least often of those that may be tried again."""
+        """Choose, of the batches that may be tried again, the one that was refused least often."""
         due = [each for each in tried if self.refusals(each).not_before <= now]
         return min(due, key=lambda each: self.refusals(each).count, default=None)
 
     def forget_all(self) -> None:
-        """Forget the refusals of all batches, which are not this process's any more."""
+        """Forget the refusals of all batches, which no longer belong to this process."""
         self._refusals.clear()
 
     def passed(self, count: int, now: float) -> None:
-        """Take note of entries that passed."""
+        """Record entries that passed."""
         self.poison.passed(count, now)
 
     def refused(  # noqa: PLR0913 - all that the decision rests on
         self, tried: Batch, *, healthy: bool | None, is_too_large: bool, now: float, pause: float, pace: Pace
-    ) -> Verdict:
-        """Take note of a refusal, and decide.
+    ) -> Decision:
+        """Record a refusal, and decide what to do.
 
         Args:
-            tried: was refused.
-            healthy: whether the health check was green afterwards; None if it was not asked.
-            is_too_large: whether the size is to blame, and nothing else.
+            tried: the refused batch or part.
+            healthy: whether the health check passed afterwards; None without one.
+            is_too_large: whether only the size is the reason.
             now: monotonic seconds.
             pause: seconds until it may be tried again.
-            pace: how much it takes to reject an entry.
+            pace: when to reject an entry.
         """
         part = self.bisections.part(tried)
         what = Refused(self.refusals(tried), len(tried.entries), part is not None, healthy, is_too_large)
-        verdict = self.poison.refused(what, now, pause, pace)
+        decision = self.poison.refused(what, now, pause, pace)
         if part:
-            part.refusals = verdict.refusals
+            part.refusals = decision.refusals
         else:
-            self._refusals[_key(tried)] = verdict.refusals
-        return verdict
+            self._refusals[_key(tried)] = decision.refusals
+        return decision
 
     def split(self, tried: Batch, now: float) -> bool:
-        """Split a batch or a part of one; False if it has to wait for those that are being split."""
+        """Split a batch or a part of one; False if it has to wait for open bisections."""
         if self.bisections.part(tried) is None:
             if not self.bisections.may_begin(tried, several=self.poison.is_season(now)):
                 return False
@@ -104,21 +104,21 @@ class PoisonFilter:
         return True
 
     def begin(self, tried: Batch) -> Bisection:
-        """Return the bisection of a batch or a part of one; it begins if there is none, however many there are."""
+        """Return the bisection of a batch or a part of one; a new one if there is none, regardless of their number."""
         part = self.bisections.part(tried)
         return part.whole if part else self.bisections.begin(tried, self._refusals.pop(_key(tried), NEVER_REFUSED))
 
     def take_part(self, now: float, *, wants_pass: bool) -> Batch | None:
-        """Take the part to send next: one that can be resolved, a new one, or one that was refused before."""
+        """Take the part to send next: one that can be resolved, an untried one, or one that was refused before."""
         settling = None if wants_pass else self.bisections.take_settling(now, self.poison.passes)
         return settling or self.take_fresh_part() or self.bisections.take_refused(now)
 
     def take_fresh_part(self) -> Batch | None:
-        """Take a part that has not been tried."""
+        """Take an untried part."""
         return self.bisections.take_fresh(self.poison.row)
 
     def wants_pass(self) -> bool:
-        """Return whether so much was refused in a row that what is likely to pass should come first."""
+        """Return whether, after many refusals in a row, a batch that is likely to pass should be sent first."""
         return self.poison.row >= NEIGHBOURS
 
 

@@ -1,4 +1,4 @@
-"""How to deliver: what the shipper is configured by."""
+"""The shipper's configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from akto_mirror.delivery.retry import Durability, Pace
 
 @dataclass(frozen=True, slots=True)
 class SpoolPlan:
-    """Which spool to use: its folder, bound in bytes, the target of its batches, and the seconds of a lease."""
+    """Which spool to use: its folder, limit in bytes, the target of its batches, and the lease in seconds."""
 
     folder: Path
     limit: int
@@ -21,16 +21,16 @@ class SpoolPlan:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How to send.
+    """How to deliver entries.
 
     Attributes:
-        limits: of a batch.
-        queue_bytes: of memory.
-        timeout_s: of a request.
-        shutdown_s: of the flush at the end.
+        limits: the limits of a batch.
+        queue_bytes: bytes of memory for the queue.
+        timeout_s: seconds for a request.
+        shutdown_s: seconds for the flush at exit.
         durability: when batches are written to disk.
-        spool: where; None only in memory.
-        pace: of attempts.
+        spool: which spool to use; None keeps everything in memory.
+        pace: the pace of attempts.
     """
 
     limits: Limits
@@ -43,7 +43,7 @@ class Policy:
 
     @property
     def place(self) -> tuple[object, ...]:
-        """What makes another spool of a spool; empty if nothing goes to disk."""
+        """The folder and limits of the spool, a change of which requires another one; empty if nothing goes to disk."""
         if self.spool is None or self.durability is Durability.MEMORY:
             return ()
         return self.spool.folder, self.spool.limit, self.spool.lease_s

@@ -11,29 +11,29 @@ from akto_mirror.delivery import batch
 from akto_mirror.delivery.batch import Batch, Limits
 from akto_mirror.outcomes import Dropped
 
-# What an entry holds in memory beside its own bytes: the bytes object's head, the time when it came, and the places of
+# The memory of an entry besides its own bytes: the header of the bytes object, its arrival time, and the references to
 # both in the queue.
 ENTRY_OVERHEAD = 96
 
 
 def cost(entries: Sequence[bytes]) -> int:
-    """Return the bytes that entries hold in memory."""
+    """Return the bytes of memory that entries take."""
     return sum(map(len, entries)) + ENTRY_OVERHEAD * len(entries)
 
 
 class Queue:
-    """Entries that wait in memory, bounded by what they hold there, and whole batches that came back.
+    """Entries that wait in memory, bounded by the memory that they take, and batches whose attempts failed.
 
-    One thread puts and another takes; `changed` is the lock that both hold while they do. The taker waits until it is
-    woken.
+    One thread puts entries and another takes them; both hold the lock `changed` meanwhile. The consumer waits until it
+    is woken.
 
     Args:
-        limit: bytes that may be held.
+        limit: bytes of memory that may be taken.
         limits: when a batch is due.
 
     Attributes:
-        size: bytes that all entries hold here.
-        requeued: batches that came back from attempts, whether there was room or not.
+        size: bytes of memory that all entries take here.
+        requeued: batches whose attempts failed; they are kept even if there is no room.
     """
 
     def __init__(self, limit: int, limits: Limits) -> None:
@@ -61,7 +61,7 @@ class Queue:
         return None if self.size + size + ENTRY_OVERHEAD <= self.limit else Dropped.QUEUE_FULL
 
     def put(self, entry: bytes, now: float) -> None:
-        """Queue an entry, and wake the taker where a batch has begun or is full."""
+        """Queue an entry, and wake the consumer if it begins or fills a batch."""
         before = self.is_full(), self.is_brimming()
         self._entries.append(entry)
         self._times.append(now)
@@ -70,19 +70,19 @@ class Queue:
             self.wake()
 
     def wake(self) -> None:
-        """Let the taker look what there is to do, now or when it next waits."""
+        """Wake the consumer, now or when it next waits."""
         with self.changed:
             self._has_news = True
             self.changed.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait to be woken, but for no more than some seconds."""
+        """Wait to be woken, for at most this many seconds."""
         with self.changed:
             self.changed.wait_for(lambda: self._has_news, None if seconds == float("inf") else seconds)
             self._has_news = False
 
     def is_full(self) -> bool:
-        """Return whether a batch is due by its size, or because a producer that can wait does."""
+        """Return whether a batch is due because of its size, or because a producer is waiting for room."""
         waiting = self.size - self._requeued_size
         return waiting > self.limit // 4 or batch.is_full(len(self._entries), waiting, self.limits)
 
@@ -91,7 +91,7 @@ class Queue:
         return self.size > self.limit // 4
 
     def is_brimming(self) -> bool:
-        """Return whether half of the memory is in use: more than a producer that can wait ever fills."""
+        """Return whether half of the memory is in use, which never happens with a producer that waits."""
         return self.size > self.limit // 2
 
     def due_in(self, now: float) -> float:
@@ -103,13 +103,13 @@ class Queue:
         return max(0.0, self._times[0] + self.limits.linger_s - now)
 
     def since(self) -> float:
-        """Return when the oldest entry came that waits here; infinity if there is none."""
+        """Return when the oldest waiting entry arrived; infinity if there is none."""
         with self.changed:
             first = self._times[0] if self._times else float("inf")
             return min([first, *(each.since for each in self.requeued)])
 
     def flush(self) -> None:
-        """Let everything that waits now be due."""
+        """Make all entries that are waiting now due."""
         with self.changed:
             self._flushing = len(self._entries)
             self.wake()
@@ -126,7 +126,7 @@ class Queue:
             return Batch(taken, since)
 
     def put_back(self, taken: Batch) -> None:
-        """Undo a `take`, whether there is room or not; all of it has then come when its first entry came."""
+        """Undo a `take`, even if there is no room; all entries then count as having arrived with the first."""
         with self.changed:
             self._entries.extendleft(reversed(taken.entries))
             self._times.extendleft(taken.since for _ in taken.entries)
@@ -134,19 +134,19 @@ class Queue:
             self._flushing += len(taken.entries)
 
     def requeue(self, tried: Batch) -> None:
-        """Keep a batch whose attempt failed as it is, whether there is room or not."""
+        """Keep a batch whose attempt failed, even if there is no room."""
         with self.changed:
             self.requeued.append(tried)
             self._count_requeued(cost(tried.entries))
 
     def take_requeued(self, tried: Batch) -> None:
-        """Take one of the batches that came back."""
+        """Take one of the batches whose attempts failed."""
         with self.changed:
             self.requeued.remove(tried)
             self._count_requeued(-cost(tried.entries))
 
     def shut(self) -> list[Batch]:
-        """Take everything, and let nothing in any more."""
+        """Take everything, and accept no further entries."""
         with self.changed:
             self._open = False
             rest, self.requeued = self.requeued, []

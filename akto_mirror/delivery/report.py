@@ -1,4 +1,4 @@
-"""What the log shows of the delivery: the first failure of a row, one in a while, and that it works again."""
+"""Logs the delivery: the first of several failures, reminders from time to time, and the recovery."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from akto_mirror.delivery.sinks.symptoms import Kind
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two lines about the same trouble that lasts, about trouble that comes and goes, and about one kind of
-# trouble after another.
+# Minimum seconds between two lines about the same lasting problem, about one that recurs, and about different ones.
 SAME_EVERY_S = 300.0
 NEW_EVERY_S = 30.0
 OTHER_EVERY_S = 1.0
 
 
 def is_round(count: int) -> bool:
-    """Return whether a count is 1, 10, 100 and so on: often enough to log something again."""
+    """Return whether a count is 1, 10, 100 and so on, at which something is logged again."""
     return str(count).rstrip("0") == "1"
 
 
 class Report:
-    """Writes to the log, in measure.
+    """Writes to the log, at a limited rate.
 
     Args:
         stats: the counts that are logged with a failure.
@@ -42,7 +41,7 @@ class Report:
         self._rejected = 0
 
     def failed(self, kind: Kind, result: SendResult, now: float) -> None:
-        """Log a failed attempt; a refused token and a set-up mistake are logged once a row."""
+        """Log a failed attempt; a refused token or a configuration error is logged once until an attempt succeeds."""
         if now - self._logged_at < self._pause(kind):
             return
         self._failing, self._kind, self._logged_at = True, kind, now
@@ -54,7 +53,7 @@ class Report:
         )
 
     def shipped(self, count: int, size: int, seconds: float) -> None:
-        """Log a batch that was taken."""
+        """Log a batch that was accepted."""
         if self._failing:
             self._failing, self._kind = False, None
             logger.info("akto: sending works again")

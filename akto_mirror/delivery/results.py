@@ -1,4 +1,4 @@
-"""What becomes of a batch after an attempt to send it: decisions only, without threads or clocks."""
+"""Decides about a batch after an attempt to send it. No threads and no clocks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from akto_mirror.delivery.poison import Act
 from akto_mirror.delivery.poison_filter import PoisonFilter
 from akto_mirror.delivery.report import Report
 from akto_mirror.delivery.retry import Health
-from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.base import EntryResult, SendResult
 from akto_mirror.delivery.sinks.symptoms import Kind
 from akto_mirror.delivery.waiting import Waiting
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Outcome, Rejected
 
-DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
+DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryResult
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to send a batch: how it went, and how many seconds it took."""
+    """One attempt to send a batch: its result, and how many seconds it took."""
 
     batch: Batch
     result: SendResult
@@ -33,26 +33,26 @@ class Attempt:
     @property
     def delivers(self) -> bool:
         """Whether some of the entries have arrived."""
-        return DELIVERED in self.result.verdicts_of(len(self.batch.entries))
+        return DELIVERED in self.result.results_of(len(self.batch.entries))
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now: in monotonic seconds, and in epoch seconds for an answer that names a date."""
+    """The current time: in monotonic seconds, and in epoch seconds for responses that name a date."""
 
     now: float
     wall: float
 
 
 class Results:
-    """Decides about attempts.
+    """Decides about the entries of each attempt.
 
     Args:
-        waiting: where batches go back to.
-        poison: which entries are to blame.
-        health: how the destination does.
+        waiting: where batches wait for another attempt.
+        poison: finds the bad entries.
+        health: the state of the destination.
         stats: where entries are accounted for.
-        report: the log.
+        report: writes to the log.
         chance: returns random numbers from 0 to 1.
     """
 
@@ -74,7 +74,7 @@ class Results:
         self._chance = chance
 
     def finish(self, attempt: Attempt, at: Moment) -> None:
-        """Take note of an attempt; whatever goes wrong in doing so, the entries are somewhere then."""
+        """Record an attempt; even if that raises an error, no entry is lost."""
         flying = self._stats.count(Outcome.IN_FLIGHT)
         try:
             self._finish(attempt, at)
@@ -86,7 +86,7 @@ class Results:
     def _finish(self, attempt: Attempt, at: Moment) -> None:
         batch, result = attempt.batch, attempt.result
         groups = _by_verdict(batch.entries, result)
-        found = {verdict for verdict, entries in groups.items() if entries}
+        found = {each for each, entries in groups.items() if entries}
         passed = found == {DELIVERED}
         self._waiting.trouble = "" if passed else result.answer
         self._stats.attempt(attempt.seconds, groups[DELIVERED], ok=passed, doubtful=result.doubtful)
@@ -97,7 +97,7 @@ class Results:
         elif found == {UNKNOWN}:
             self._fail(result, at)
             self.put_back(batch, at.now)
-        elif result.verdicts and len(batch.entries) > 1:
+        elif result.entry_results and len(batch.entries) > 1:
             self._divide(batch, groups, result, at)
         else:
             self._refuse(batch, result, at, is_too_large=found == {TOO_LARGE})
@@ -113,7 +113,7 @@ class Results:
             self._poison.follow(batch, self._waiting.put_back(batch, now, refused=refused))
 
     def close_bisections(self, now: float) -> None:
-        """Put what is left of batches that are being split where it belongs."""
+        """Close all bisections: store their remaining entries and dead letters."""
         for whole in list(self._poison.bisections.open):
             self._close(whole, now)
 
@@ -137,7 +137,7 @@ class Results:
         self._stats.move(entries, Outcome.IN_FLIGHT, Outcome.SHIPPED)
 
     def _fail(self, result: SendResult, at: Moment) -> None:
-        """Let everything wait; not long at first where one batch may be to blame."""
+        """Let everything wait, at first only briefly if a single batch may be the cause."""
         poison = self._poison.poison
         early = result.blames_entries and poison.is_early()
         if result.blames_entries and result.healthy:
@@ -146,8 +146,8 @@ class Results:
         self._health.failed(kind, at.now, self._chance(), retry.retry_after_s(result.retry_after, at.wall))
         self._report.failed(result.kind, result, at.now)
 
-    def _divide(self, batch: Batch, groups: dict[EntryVerdict, list[bytes]], result: SendResult, at: Moment) -> None:
-        """Let each entry go the way of its own verdict."""
+    def _divide(self, batch: Batch, groups: dict[EntryResult, list[bytes]], result: SendResult, at: Moment) -> None:
+        """Handle each entry by its own result."""
         if groups[DELIVERED]:
             self._deliver(groups[DELIVERED], at.now)
         if groups[UNKNOWN]:
@@ -195,7 +195,7 @@ class Results:
             self._close(whole, now)
 
     def _close(self, whole: Bisection, now: float) -> None:
-        """Put what is left of a batch that was split, and what of it was rejected, where it belongs."""
+        """Close a bisection: store its remaining entries and its dead letters."""
         self._replace(whole.batch, self._poison.bisections.close(whole), whole.dead, now)
 
     def _replace(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Rejected], now: float) -> None:
@@ -203,8 +203,8 @@ class Results:
         self._waiting.replace(batch, rest, dead, now)
 
 
-def _by_verdict(entries: Sequence[bytes], result: SendResult) -> dict[EntryVerdict, list[bytes]]:
-    groups: dict[EntryVerdict, list[bytes]] = {verdict: [] for verdict in EntryVerdict}
-    for entry, verdict in zip(entries, result.verdicts_of(len(entries)), strict=True):
-        groups[verdict].append(entry)
+def _by_verdict(entries: Sequence[bytes], result: SendResult) -> dict[EntryResult, list[bytes]]:
+    groups: dict[EntryResult, list[bytes]] = {each: [] for each in EntryResult}
+    for entry, each in zip(entries, result.results_of(len(entries)), strict=True):
+        groups[each].append(entry)
     return groups

@@ -1,4 +1,4 @@
-"""Whether and when a failed batch is sent again. No clock and no I/O."""
+"""Decides when a failed batch is sent again. No clock and no I/O."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from akto_mirror.delivery.sinks.symptoms import Kind
 
 
 class Durability(Enum):
-    """When a batch is written to disk: never, when it cannot be delivered now, or before it is sent."""
+    """When a batch is written to disk: never, if it cannot be delivered now, or before it is sent."""
 
     MEMORY = "memory"
     SPILL = "spill"
     DISK = "disk"
 
 
-# A Retry-After beyond this is a mistake or an attack.
+# A longer Retry-After is a mistake or an attack.
 LONGEST_RETRY_AFTER_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between attempts, and how much it takes to reject an entry.
+    """Seconds between attempts, and when to reject an entry.
 
     Attributes:
         first_s: the longest wait after the first failure; it doubles with each further one.
-        longest_s: where the doubling ends.
-        slow_s: between attempts where a user has to correct something: a refused token, a wrong address.
-        refusals: how often an entry is refused on its own before it is given up.
-        patience_s: how long an entry is refused before it is given up where nothing else passes either, though the
-            health check is green.
+        longest_s: the limit of the doubling.
+        slow_s: seconds between attempts if a user has to correct something: a refused token, a wrong address.
+        refusals: how often an entry is refused on its own before it is rejected.
+        patience_s: seconds for which an entry is refused before it is rejected, if nothing else passes either although
+            the health check passes.
     """
 
     first_s: float = 0.25
@@ -48,15 +48,15 @@ def wait_s(failures: int, chance: float, pace: Pace) -> float:
     Args:
         failures: failed attempts in a row, at least 1.
         chance: a random number from 0 to 1.
-        pace: what bounds it.
+        pace: the limits.
     """
     return chance * min(pace.longest_s, pace.first_s * 2.0 ** min(failures - 1, 60))
 
 
 def retry_after_s(header: str, now: float) -> float | None:
-    """Return the seconds that a `Retry-After` asks for, clamped; None if there is none that can be read.
+    """Return the seconds that a `Retry-After` asks for, clamped; None if it is missing or invalid.
 
-    Both forms of RFC 9110, section 10.2.3: seconds, or a date.
+    It may have either form of RFC 9110, section 10.2.3: seconds, or a date.
 
     Args:
         header: the header's value.
@@ -76,9 +76,9 @@ def _until(date: str, now: float) -> float | None:
 
 @dataclass
 class Health:
-    """How Akto does, and so when the next attempt may be made.
+    """The state of the destination, and so when the next attempt may be made.
 
-    Up: at once. Otherwise one attempt at a time, each after a wait.
+    While it is up, at once; otherwise one attempt at a time, each after a wait.
     """
 
     pace: Pace
@@ -96,20 +96,20 @@ class Health:
         return 0.0 if self.is_up else max(0.0, self.until - now)
 
     def passed(self) -> None:
-        """Take note of an attempt that passed."""
+        """Record a successful attempt."""
         self.kind, self.failures = Kind.SHIPPED, 0
 
-    # A new address or token deserves an attempt at once.
+    # After a new address or token, the next attempt is made at once.
     reset = passed
 
     def failed(self, kind: Kind, now: float, chance: float, retry_after: float | None = None) -> None:
-        """Take note of an attempt that failed.
+        """Record a failed attempt.
 
         Args:
-            kind: what the answer means.
+            kind: the meaning of the response.
             now: monotonic seconds.
             chance: a random number from 0 to 1.
-            retry_after: the seconds that Akto asked for.
+            retry_after: the seconds that the destination asked for.
         """
         self.kind = kind
         self.failures += 1

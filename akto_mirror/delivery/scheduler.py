@@ -1,7 +1,7 @@
-"""Which batch is sent next: decisions only, one step at a time, without threads or clocks.
+"""Decides which batch is sent next, one step at a time. No threads and no clocks.
 
-Entries wait in the queue, on disk, or, where there is none, in batches held in memory. A batch that Akto refuses while
-it takes others is split until the entries to blame stand alone (`poison` decides about that).
+Entries wait in the queue, on disk or, without a disk, in batches in memory. A batch that Akto refuses while it accepts
+others is split until the bad entries are isolated (`poison` decides about that).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from akto_mirror.delivery.waiting import Waiting
 
 NEVER = float("inf")
 
-# At the end this many failed attempts are enough where the rest can go to disk.
+# At exit, after this many failed attempts the rest is written to disk if possible.
 LAST_ATTEMPTS = 3
 
 Source = Callable[[float], Batch | None]
 
 
 class Step(NamedTuple):
-    """What a tick comes to.
+    """The result of a tick.
 
     Attributes:
-        batch: what to send now; None if nothing is.
-        asks_health: should the batch be refused, a health check would decide something.
-        wait_s: seconds until the next tick, if nothing happens before; infinity if nothing is in sight.
-        is_over: everything is due, and nothing is left that could be sent until the deadline.
+        batch: the batch to send now; None if there is none.
+        asks_health: whether to check the health if the batch is refused.
+        wait_s: seconds until the next tick, unless something happens before; infinity if nothing is due.
+        is_over: whether, at exit, nothing is left that could be sent before the deadline.
     """
 
     batch: Batch | None
@@ -46,11 +46,11 @@ class Step(NamedTuple):
 
 
 class Scheduler:
-    """Decides; the shipper does, and steers by `tick`, `reconfigure` and `close`.
+    """Decides what the shipper does; the shipper calls `tick`, `reconfigure` and `close`.
 
     Args:
-        queue: where entries come from.
-        store: the disk.
+        queue: where new entries wait.
+        store: the batches on disk.
         stats: where entries are accounted for.
         durability: when batches are written to disk.
         pace: how long to wait between attempts.
@@ -84,13 +84,13 @@ class Scheduler:
     def tick(
         self, at: Moment, done: Attempt | None = None, deadline: float | None = None, *, sends: bool = True
     ) -> Step:
-        """Do what is due, and choose what is sent now.
+        """Do what is due, and choose the batch to send now.
 
         Args:
-            at: now.
-            done: the attempt that has ended since the last tick; as long as none has, nothing else is sent.
-            deadline: until when everything is to be sent, in monotonic seconds; None for as long as it takes.
-            sends: something may be sent.
+            at: the current time.
+            done: the attempt that has ended since the last tick; while one is running, nothing else is sent.
+            deadline: at exit, the time until which entries are sent, in monotonic seconds; None for no limit.
+            sends: whether something may be sent.
         """
         if done is not None:
             self.finish(done, at)
@@ -108,18 +108,18 @@ class Scheduler:
         return wait if deadline is None else min(wait, max(0.0, deadline - now))
 
     def tend(self, now: float, *, closing: bool = False) -> None:
-        """Do what is due apart from sending: give a sign of life, and move a batch of the queue to disk.
+        """Do what is due apart from sending: write a heartbeat, and move a batch from the queue to disk.
 
         Args:
             now: monotonic seconds.
-            closing: everything is due from now on.
+            closing: whether everything is due from now on.
         """
         self._waiting.closing = closing
         self.store.beat(now)
         self._waiting.collect(now, is_up=self.health.is_up)
 
     def next(self, now: float) -> Batch | None:
-        """Choose what is sent now; None if there is nothing, or if it is too early for another attempt."""
+        """Choose the batch to send now; None if there is none, or if it is too early for another attempt."""
         if self.health.due_in(now) > 0:
             return None
         for source in self._next_sources():
@@ -129,31 +129,31 @@ class Scheduler:
         return None
 
     def finish(self, attempt: Attempt, at: Moment) -> None:
-        """Take note of how an attempt went; whatever goes wrong in doing so, the entries are somewhere then."""
+        """Record the result of an attempt; even if that raises an error, no entry is lost."""
         try:
             self._results.finish(attempt, at)
         finally:
             self._flying = None
 
     def since(self) -> float:
-        """Return when the oldest entry came that is not shipped nor on disk; infinity if there is none.
+        """Return when the oldest entry arrived that is neither shipped nor on disk; infinity if there is none.
 
-        For any thread.
+        May be called on any thread.
         """
         taken = [each.batch.since for each in self.poison.bisections.open]
         flying = self._flying
         return min([self._queue.since(), *taken, flying.since if flying else NEVER])
 
     def wants_health(self, now: float) -> bool:
-        """Return whether a health check would decide something, should what is sent now be refused."""
+        """Return whether to check the health if the batch that is being sent is refused."""
         return self.poison.poison.wants_health(now)
 
     def due_in(self, now: float, *, idle: bool) -> float:
-        """Return the seconds until there is something to do, apart from the store's signs of life.
+        """Return the seconds until there is something to do, apart from the store's heartbeat.
 
         Args:
             now: monotonic seconds.
-            idle: nothing is being sent.
+            idle: whether nothing is being sent.
         """
         waits = [self._waiting.collects_in(now, is_up=self.health.is_up)]
         if idle:
@@ -165,17 +165,17 @@ class Scheduler:
         return not self.poison.bisections.open and self._waiting.is_empty(now)
 
     def is_hopeless(self, now: float, deadline: float) -> bool:
-        """Return whether the rest had better go to disk than be sent until a deadline."""
+        """Return whether the rest should be written to disk instead of being sent until the deadline."""
         if self._waiting.durability is Durability.MEMORY:
             return False
         return self.health.failures >= LAST_ATTEMPTS or now + self.health.due_in(now) > deadline
 
     def reconfigure(self, policy: Policy, store: Store | None, now: float) -> None:
-        """Go on otherwise; a new address or token deserves an attempt at once. Nothing is being sent.
+        """Apply a new configuration, and make the next attempt at once. Called while nothing is being sent.
 
         Args:
-            policy: how to send.
-            store: another disk; what is on the old one stays there for the next process. None goes on with this one.
+            policy: how to deliver.
+            store: another store; batches in the old one stay there for the next process. None keeps the current one.
             now: monotonic seconds.
         """
         self.health.pace = policy.pace
@@ -190,11 +190,11 @@ class Scheduler:
         self._waiting.durability = policy.durability
 
     def close(self, at: Moment, done: Attempt | None = None) -> None:
-        """Write to disk, or give up, what is left in memory, whatever goes wrong with the last attempt.
+        """Write the entries in memory to disk, or drop them, even if the last attempt raises an error.
 
         Args:
-            at: now.
-            done: the last attempt, if it has ended; what is still being sent counts as not sent.
+            at: the current time.
+            done: the last attempt, if it has ended; a batch that is still being sent counts as not sent.
         """
         try:
             if done is not None:
@@ -209,7 +209,7 @@ class Scheduler:
             self._waiting.close(at.now)
 
     def _next_sources(self) -> list[Source]:
-        """Take turns; where a pass is wanted what is likely to pass comes first, and last what was refused before."""
+        """Alternate between the sources; if a pass is wanted, begin with the likeliest and end with refused batches."""
         if self._is_busy_splitting():
             return [self._from_parts]
         if self._wants_pass():
@@ -225,7 +225,7 @@ class Scheduler:
         return sources
 
     def _is_busy_splitting(self) -> bool:
-        """Return whether so much is being split that another batch could only be put back."""
+        """Return whether so many batches are being split that another one could only be put back."""
         return self.health.is_up and self.poison.bisections.is_crowded()
 
     def _sends_in(self, now: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""The thread that waits for the destination, so that the shipper never does."""
+"""The thread that waits for the destination, so that the shipper does not have to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from akto_mirror.delivery.sinks.base import SendResult, Sink
 from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.escaping import printable
 
-# The longest that a health check may take, in seconds.
+# The time limit of a health check, in seconds.
 HEALTH_S = 5.0
 
 
@@ -30,11 +30,11 @@ class Sender:
     """Makes one attempt at a time; its thread starts with the first.
 
     Args:
-        wake: called when an attempt is done, mostly on the sender's thread.
+        wake: called when an attempt has ended, usually on the sender's thread.
 
     Attributes:
-        batch: what is being sent; None if nothing is.
-        done: the attempt that was made and not received yet.
+        batch: the batch that is being sent; None if there is none.
+        done: the attempt that has ended and was not received yet.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -46,33 +46,33 @@ class Sender:
         self._thread: threading.Thread | None = None
 
     def send(self, batch: Batch, sink: Sink, timeout_s: float, *, asks_health: bool) -> None:
-        """Begin an attempt; the last one has been received.
+        """Start an attempt; the previous one must have been received.
 
         Args:
-            batch: what to send.
-            sink: where to.
+            batch: the batch to send.
+            sink: the sink to send it to.
             timeout_s: the seconds that it may take.
-            asks_health: a refusal is worth a health check.
+            asks_health: whether to check the health after a refusal.
         """
         self.batch = batch
         try:
             self._start()
         except RuntimeError as error:
-            # Which may pass: an attempt that failed like any other.
+            # This may be temporary, so it counts as a failed attempt like any other.
             self.done = Attempt(batch, SendResult(None, str(error), cause=Cause.NO_THREAD), 0.0)
             self._wake()
         else:
             self._orders.put(_Order(batch, sink, timeout_s, asks_health))
 
     def receive(self) -> Attempt | None:
-        """Return the attempt that is done, once."""
+        """Return the attempt that has ended, once."""
         done = self.done
         if done is not None:
             self.batch = self.done = None
         return done
 
     def stop(self, sinks: Sequence[Sink], seconds: float) -> None:
-        """Close the sinks and end the thread as soon as it is free, but wait no longer than some seconds."""
+        """Close the sinks and end the thread as soon as it is idle, waiting for at most this many seconds."""
         if self._thread is None:
             _close(sinks)
             return

@@ -1,8 +1,8 @@
-"""The shipper: takes entries from a bounded queue and sees that they arrive.
+"""The shipper: takes entries from a bounded queue and delivers them.
 
-Its thread owns the far end of the queue, the spool and all decisions, in plain blocking code; the sender's thread waits
-for the destination. So neither a slow Akto nor a slow disk can hold up the proxy's event loop, which only ever appends
-to the queue, and a slow Akto cannot keep entries from the disk.
+Its thread consumes the queue, owns the spool and makes all decisions, in plain blocking code; the sender's thread waits
+for the destination. So neither a slow Akto nor a slow disk can block the proxy's event loop, which only appends to the
+queue, and a slow Akto cannot keep entries from being written to disk.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from akto_mirror.outcomes import Dropped, Outcome
 
 logger = logging.getLogger(__name__)
 
-# What is logged of an error of the shipper itself, and the pause after it, so that it can neither die nor run wild.
+# The log line for an error in the shipper itself, and the pause after it: the thread neither dies nor spins.
 FAULT = "akto: an error of the shipper; please report this"
 FAULT_PAUSE_S = 1.0
 
-# Seconds that an attempt which is aborted may take to end.
+# Seconds that an aborted attempt may take to end.
 ABORT_S = 0.5
 
-# Seconds beyond its deadline in which a flush may write the rest to disk; then the exit waits no more.
+# Seconds after its deadline in which a flush may write the rest to disk; after that the exit no longer waits.
 DISK_S = 5.0
 
 
@@ -45,8 +45,8 @@ class Shipper:
     """Owns the queue, the spool, the sink and the threads, which start with the first entry.
 
     Args:
-        policy: how to send.
-        sink: where to send to; it belongs to the shipper from now on.
+        policy: how to deliver.
+        sink: the sink to send to; the shipper owns it from now on.
         stats: where outcomes are counted.
     """
 
@@ -70,13 +70,13 @@ class Shipper:
         self._ended: Future[None] = Future()
 
     def start(self) -> None:
-        """Begin to send what an earlier process has left in the spool, before there is anything new."""
+        """Start sending the entries that an earlier process has left in the spool, before there are new ones."""
         with self._changed:
             if self._policy.spool is not None:
                 self._start()
 
     def offer(self, entry: bytes) -> Dropped | None:
-        """Queue one encoded entry; returns why it is dropped, and counts it, if it cannot be."""
+        """Queue one encoded entry; if that is not possible, count it as dropped and return the reason."""
         with self._changed:
             refusal = self._queue.refusal(len(entry))
             if refusal is None:
@@ -88,17 +88,17 @@ class Shipper:
         return refusal
 
     def is_crowded(self) -> bool:
-        """Return whether a quarter of the queue's memory is in use: time to wait for a producer that can."""
+        """Return whether a quarter of the queue's memory is in use: producers that can wait should wait then."""
         return self._queue.is_crowded()
 
     @property
     def queue_bytes(self) -> int:
-        """Bytes that the entries in memory hold there."""
+        """Bytes of memory that entries take."""
         return self._queue.size
 
     @property
     def oldest_s(self) -> float:
-        """Seconds since the oldest entry came that waits in memory or is being sent; 0 if there is none."""
+        """Age in seconds of the oldest entry that waits in memory or is being sent; 0 if there is none."""
         return max(0.0, time.monotonic() - self._scheduler.since())
 
     def reconfigure(self, policy: Policy, sink: Sink | None) -> None:
@@ -114,17 +114,17 @@ class Shipper:
             self._queue.wake()
 
     def flush(self) -> None:
-        """Send what is queued now, however young it is; returns at once."""
+        """Send all queued entries without waiting for full batches; returns at once."""
         self._queue.flush()
 
     def close(self, *, patient: bool = False) -> Future[None]:
-        """Send what is left, for `shutdown_s` seconds; then write the rest to disk, or count it as dropped.
+        """Send the remaining entries, for `shutdown_s` seconds; then write the rest to disk, or count it as dropped.
 
         Args:
-            patient: begin the seconds again with every batch that arrives: for replays, whose end no user waits for.
+            patient: restart the time limit with every batch that arrives: for replays, which may take long.
 
         Returns:
-            What is done when the threads have ended.
+            A future that is done when the threads have ended.
         """
         with self._changed:
             self._patient = patient
@@ -139,7 +139,7 @@ class Shipper:
         return ended
 
     def hurry(self) -> None:
-        """End a `close` now: what has not been sent goes to disk, or is counted as dropped."""
+        """End a `close` now: unsent entries are written to disk, or counted as dropped."""
         with self._changed:
             self._hurried = True
             self._queue.wake()
@@ -150,7 +150,7 @@ class Shipper:
         self._start()
 
     def _start(self) -> None:
-        """Begin to ship, unless it has begun; where the system cannot start a thread, the next entry starts it."""
+        """Start the thread, unless it runs; if the system cannot start one, the next entry tries again."""
         if self._thread is not None or self._over:
             return
         thread = threading.Thread(target=self._run, name="akto-shipper", daemon=True)
@@ -164,7 +164,7 @@ class Shipper:
             self._thread = thread
 
     def _stop_waiting_in(self, seconds: float) -> None:
-        """Let the process end even if the disk hangs."""
+        """Allow the process to exit even if the disk hangs."""
         watchdog = threading.Timer(seconds, self._stop_waiting)
         watchdog.daemon = True
         try:
@@ -207,7 +207,7 @@ class Shipper:
             self._end()
 
     def _step(self) -> None:
-        """Do what is due; then wait until something is, or a change has been made."""
+        """Do what is due; then wait until something is due or has changed."""
         now, done = time.monotonic(), self._sender.receive()
         if done is not None and done.delivers and self._patient and self._deadline is not None:
             self._deadline = now + self._policy.shutdown_s
@@ -259,7 +259,7 @@ class Shipper:
             logger.warning(FAULT, exc_info=True)
 
     def _cut_short(self) -> Attempt | None:
-        """End an attempt that is still under way, and wait for it no longer than it takes to do so."""
+        """Abort a running attempt, and wait a limited time for its end."""
         if self._sender.batch is not None:
             self._sink.abort()
             with self._changed:

@@ -1,4 +1,4 @@
-"""The spool as the shipper uses it: counted, and never in the way when the disk fails."""
+"""The spool as the shipper uses it: keeps the counts, and turns disk errors into return values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Seconds between two steps of what is done in steps, so that other processes come to write.
+# Seconds between the steps of long operations, in which other processes can write.
 STEP_PAUSE_S = 0.1
 
 _files = itertools.count()
@@ -27,12 +27,12 @@ _rests = itertools.count(1)
 
 
 class Store:
-    """Keeps batches on disk and accounts for them; trouble is logged once and leaves them where they were.
+    """Keeps batches on disk and accounts for them; an error is logged once, and leaves batches where they were.
 
     Args:
         spool: the spool; None keeps everything in memory.
-        stats: where entries are accounted for; `spooled` there is always what this process has on disk, less what is in
-            flight.
+        stats: where entries are accounted for; its `spooled` is always what this process has on disk and is not
+            sending.
     """
 
     def __init__(self, spool: Spool | None, stats: Stats) -> None:
@@ -49,7 +49,7 @@ class Store:
 
     @property
     def where(self) -> str:
-        """Where entries wait, for the log."""
+        """Where entries wait, as shown in the log."""
         return f"in {self.spool.file.parent}" if self.spool and self.spool.exists() else "in memory"
 
     def is_usable(self, now: float) -> bool:
@@ -69,7 +69,7 @@ class Store:
         return float("inf") if self.spool is None else self._access.usable_in(now)
 
     def beats_in(self, now: float) -> float:
-        """Return the seconds until the next sign of life."""
+        """Return the seconds until the next heartbeat."""
         return max(self.usable_in(now), self._beat_at - now)
 
     def has_more(self) -> bool:
@@ -96,7 +96,7 @@ class Store:
         return True
 
     def take(self, now: float, later: Collection[SpoolId] = ()) -> Batch | None:
-        """Take the next batch to be sent, but none of those for later; it stays on disk until it is removed."""
+        """Take the next batch to send, except those for later; it stays on disk until it is removed."""
         if not self.has_more() or not self.is_usable(now):
             return None
         skip = self._known(self._busy | self._gone | set(later))
@@ -111,7 +111,7 @@ class Store:
         return taken
 
     def put_back(self, batch: Batch, now: float, *, refused: bool, reason: str = "") -> bool:
-        """Leave a batch that was in flight on disk; False if it is not there any more."""
+        """Leave a batch that was in flight on disk; False if it is no longer there."""
         where = batch.spool_id
         if where is None or not self._release(where):
             return False
@@ -127,7 +127,7 @@ class Store:
         return where.file == self._file
 
     def remove(self, where: SpoolId | None, now: float) -> None:
-        """Forget a batch that was shipped; if the disk fails now, later."""
+        """Remove a batch that was shipped; later, if the disk fails now."""
         if where is None:
             return
         self._busy.discard(where)
@@ -139,7 +139,7 @@ class Store:
     def replace(
         self, where: SpoolId | None, rest: Sequence[bytes], dead: Sequence[Rejected], now: float, reason: str = ""
     ) -> bool:
-        """Put `rest` and the dead letters, all in flight, in the place of a batch; False if the disk fails."""
+        """Replace a batch that is in flight by `rest` and dead letters; False if the disk fails."""
         known = where.id if where is not None and where.file == self._file else None
         done = self._attempt(now, lambda spool: (_replace(spool, known, rest, dead),))
         if done is None:
@@ -150,7 +150,7 @@ class Store:
         if done[0] is None:
             self._stats.move([*rest, *(each.entry for each in dead)], Outcome.IN_FLIGHT, Outcome.HANDED_OVER)
             return True
-        # Its number is not known, but it is in this file.
+        # Its id is not known, but it is in this file.
         self._remember(SpoolId(self._file, -next(_rests)), rest)
         self._stats.move(rest, Outcome.IN_FLIGHT, Outcome.SPOOLED, reason)
         self._count_dead(dead, done[0])
@@ -163,7 +163,7 @@ class Store:
         self._stats.move(left, Outcome.IN_FLIGHT, Outcome.DROPPED, Dropped.DEAD_FULL)
 
     def beat(self, now: float) -> None:
-        """Give a sign of life where it is time, and take over what others left."""
+        """Write a heartbeat if it is due, and take over batches that others have left."""
         spool = self.spool
         if spool is None or self.beats_in(now) > 0:
             return
@@ -181,7 +181,7 @@ class Store:
             self._beat_at = now + STEP_PAUSE_S
 
     def _log_notes(self, spool: Spool) -> None:
-        """Log what there is of files of other versions, once."""
+        """Log which files of other versions there are, once."""
         for note in spool.notes():
             if note not in self._logged:
                 self._logged.add(note)
@@ -196,7 +196,7 @@ class Store:
             self._adopted = 0
 
     def close(self, now: float) -> None:
-        """Leave what is on disk to the next session."""
+        """Leave the batches on disk to the next session."""
         self.insist()
         self._remove_gone(now)
         self._attempt(now, lambda spool: spool.release())
@@ -204,19 +204,19 @@ class Store:
             self.spool.close()
 
     def hand_over(self, now: float) -> None:
-        """Close, and count what is on disk as another process's from now on."""
+        """Close, and count the batches on disk as another process's from now on."""
         left = self._stats.count(Outcome.SPOOLED)
         self.close(now)
         self._lose(self._contents.besides(()), left, Outcome.HANDED_OVER)
 
     def retarget(self, target: str, now: float) -> None:
-        """Let this process's batches go somewhere else from now on: the next sign of life sees to those on disk."""
+        """Change the destination of this process's batches; the next heartbeat changes it for those on disk."""
         if self.spool is not None and target != self.spool.target:
             self.spool.target = target
             self._beat_at = now
 
     def insist(self) -> None:
-        """Let the next use go to the disk whatever happened before."""
+        """Use the disk again the next time, regardless of earlier errors."""
         self._access.insist()
 
     def _remember(self, where: SpoolId, entries: Sequence[bytes]) -> None:
@@ -243,13 +243,13 @@ class Store:
             self._lose(damaged, max(0, self._missing(now)), Outcome.DROPPED, Dropped.DAMAGED)
 
     def _missing(self, now: float) -> int:
-        """Return how many entries are counted on disk and not there; below zero if there are more."""
+        """Return how many entries are counted but not on disk; negative if there are more on disk."""
         skip = self._known(self._busy | self._gone)
         owned = self._attempt(now, lambda spool: spool.owned(skip))
         return 0 if owned is None else self._stats.count(Outcome.SPOOLED) - owned
 
     def _reconcile(self, now: float) -> None:
-        """Count what another process or a user took out of the spool."""
+        """Count entries that another process or a user has removed from the spool."""
         lost = self._missing(now)
         if lost > 0:
             self._lose(self._handed_over(now), lost, Outcome.HANDED_OVER)
@@ -299,7 +299,7 @@ class Store:
 
 
 def _replace(spool: Spool, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:
-    """Replace a batch, on a full disk in two steps: first its room is given back to the file, then taken again."""
+    """Replace a batch, on a full disk in two steps: first its space in the file is freed, then used again."""
     try:
         return spool.replace(number, rest, dead)
     except NoSpaceError:

@@ -1,4 +1,4 @@
-"""Where batches wait, and come back to: in the queue, in memory after an attempt, and on disk."""
+"""The places where batches wait: in the queue, in memory after a failed attempt, and on disk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from akto_mirror.delivery.retry import Durability
 from akto_mirror.delivery.store import Store
 from akto_mirror.outcomes import Dropped, Outcome, Rejected
 
-# When every batch on disk has to wait after a refusal, it is looked for others after this many seconds.
+# If every batch on disk has to wait after a refusal, others are looked for after this many seconds.
 LOOK_AGAIN_S = 0.1
 
-# Bytes that are written to disk at a time when there is no time for one batch after another.
+# Bytes that are written to disk at a time when there is no time to write single batches.
 WRITE_BYTES = 8 * 1024 * 1024
 
 NEVER = float("inf")
@@ -25,8 +25,8 @@ class Waiting:
     """Moves batches between the places.
 
     Args:
-        queue: where entries come from.
-        store: the disk.
+        queue: where new entries wait.
+        store: the batches on disk.
         stats: where entries are accounted for.
         durability: when batches are written to disk.
 
@@ -45,13 +45,13 @@ class Waiting:
         self._stock_at = float("-inf")
 
     def collect(self, now: float, *, is_up: bool) -> None:
-        """Move one batch from the queue to disk, where that is its way; the next one is due at once.
+        """Move one batch from the queue to disk, if it has to go there; the next one is due at once.
 
-        Not all of them: entries may come as fast as they are written, and there is more to do than to write.
+        Only one, because entries may arrive as fast as they are written, and there is other work.
 
         Args:
             now: monotonic seconds.
-            is_up: whether the destination takes batches.
+            is_up: whether the destination accepts batches.
         """
         if self.collects_in(now, is_up=is_up) > 0:
             return
@@ -79,7 +79,7 @@ class Waiting:
         return self.queue.due_in(now)
 
     def is_empty(self, now: float) -> bool:
-        """Return whether nothing waits that could be sent now."""
+        """Return whether no entry is waiting that could be sent now."""
         on_disk = self.store.has_more() and self.store.is_usable(now)
         return not (len(self.queue) or self.queue.requeued or on_disk)
 
@@ -88,17 +88,17 @@ class Waiting:
         return max(0.0, self.store.usable_in(now), self._stock_at - now) if self.store.has_more() else NEVER
 
     def queue_due_in(self, now: float) -> float:
-        """Return the seconds until a batch of the queue may be sent; infinity if it goes to disk first."""
+        """Return the seconds until a batch from the queue may be sent; infinity if it goes to disk first."""
         may = self.durability is not Durability.DISK or not self.store.can_keep(now)
         return self._queue_due_in(now) if may else NEVER
 
     def take_requeued(self, batch: Batch) -> None:
-        """Take a batch that came back."""
+        """Take a batch whose attempt failed."""
         self.queue.take_requeued(batch)
         self._stats.move(batch.entries, Outcome.QUEUED, Outcome.IN_FLIGHT)
 
     def take_stock(self, now: float, later: Collection[SpoolId]) -> Batch | None:
-        """Take a batch from disk, but none of those for later."""
+        """Take a batch from disk, except those for later."""
         if now < self._stock_at:
             return None
         found = self.store.take(now, later)
@@ -115,7 +115,7 @@ class Waiting:
         return taken
 
     def put_back(self, batch: Batch, now: float, *, refused: bool) -> Batch:
-        """Let a batch wait that was in flight: on disk if that is possible; returns it as it waits."""
+        """Let a batch that was in flight wait, on disk if possible; returns the waiting batch."""
         if self.store.put_back(batch, now, refused=refused, reason=self.trouble):
             return batch
         kept = None
@@ -124,7 +124,7 @@ class Waiting:
         return self._requeue(batch) if kept is None else Batch(batch.entries, batch.since, kept)
 
     def rescue(self, batch: Batch, now: float) -> Batch:
-        """Take back what an error of our own has left behind; it stays off the disk, which may be the cause."""
+        """Take back a batch after an internal error; it is not written to disk, which may be the cause."""
         return batch if self.store.put_back(batch, now, refused=False, reason=self.trouble) else self._requeue(batch)
 
     def _requeue(self, batch: Batch) -> Batch:
@@ -134,7 +134,7 @@ class Waiting:
         return waiting
 
     def replace(self, batch: Batch, rest: Sequence[bytes], dead: Sequence[Rejected], now: float) -> None:
-        """Put what is left of a batch, and its dead letters, in its place; without a disk these are only counted."""
+        """Replace a batch by its remaining entries and its dead letters, which are only counted without a disk."""
         if self.store.replace(batch.spool_id, rest, dead, now, self.trouble):
             return
         left = [*rest]
@@ -142,14 +142,14 @@ class Waiting:
             for letter in dead:
                 self._stats.move([letter.entry], Outcome.IN_FLIGHT, Outcome.REJECTED, letter.reason)
         else:
-            # What the disk does not take now is found out again later.
+            # Entries that cannot be stored as dead letters now will be refused again later.
             left += [letter.entry for letter in dead]
         self.store.remove(batch.spool_id, now)
         if left:
             self._requeue(Batch(left, batch.since))
 
     def close(self, now: float) -> None:
-        """Write to disk, or give up, what is left in memory; nothing is queued any more."""
+        """Write the entries in memory to disk, or drop them; the queue accepts no more."""
         left = deque(self.queue.shut())
         if self.durability is not Durability.MEMORY:
             self._keep(left, now)
@@ -158,9 +158,9 @@ class Waiting:
         self.store.close(now)
 
     def _keep(self, left: deque[Batch], now: float) -> None:
-        """Write batches to disk, many at a time, for each time is one of waiting; as many as it takes leave `left`.
+        """Write batches to disk, many at a time because each write waits for the disk; they are removed from `left`.
 
-        Where there is no room for many, there may be for half of them.
+        If there is no room for many, there may be for half of them.
         """
         size = WRITE_BYTES
         while left:
@@ -176,7 +176,7 @@ class Waiting:
 
 
 def _some(batches: Iterable[Batch], size: int) -> list[Sequence[bytes]]:
-    """Return the entries of the first batches, which hold no more than `size` bytes in memory, but at least one."""
+    """Return the entries of the first batches, up to `size` bytes of memory, but at least one batch."""
     some: list[Sequence[bytes]] = []
     for batch in batches:
         size -= cost(batch.entries)

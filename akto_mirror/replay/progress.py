@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import NamedTuple
 
-from akto_mirror.delivery import EntryVerdict, Kind, SendResult, Sink
+from akto_mirror.delivery import EntryResult, Kind, SendResult, Sink
 
 
 class Progress:
@@ -126,8 +126,8 @@ class TrackingSink:
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Send on, and note the outcome."""
         result = self._sink.send(entries, timeout_s)
-        verdicts = result.verdicts_of(len(entries))
-        self._in_flight.arrive(compress(entries, [each is EntryVerdict.DELIVERED for each in verdicts]))
+        entry_results = result.results_of(len(entries))
+        self._in_flight.arrive(compress(entries, [each is EntryResult.DELIVERED for each in entry_results]))
         self.failure = None if result.kind is Kind.SHIPPED else result
         return result
 

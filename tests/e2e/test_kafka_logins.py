@@ -11,7 +11,7 @@ import pytest
 
 from akto_mirror import cli
 from akto_mirror.config import kafka as kafka_options
-from akto_mirror.delivery.sinks.base import EntryVerdict
+from akto_mirror.delivery.sinks.base import EntryResult
 from akto_mirror.delivery.sinks.kafka import KafkaSink, Sent
 from akto_mirror.delivery.sinks.symptoms import Kind
 from tests.support import kafka
@@ -193,7 +193,7 @@ def test_what_was_sent_and_not_acknowledged_may_arrive_twice() -> None:
         assert to.produce(ENTRIES[:1], 20) == Sent()
         door.hold()
         result = to.send(ENTRIES[1:], 2)
-        assert set(result.verdicts) == {EntryVerdict.UNKNOWN}
+        assert set(result.entry_results) == {EntryResult.UNKNOWN}
         assert result.doubtful == len(ENTRIES) - 1
         door.release()
         assert to.produce(ENTRIES[1:], 20) == Sent()

@@ -15,14 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.queue import cost
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.base import EntryResult, SendResult
 from akto_mirror.delivery.spool.errors import SpoolError
 from akto_mirror.delivery.spool.spool import Spool
 from akto_mirror.outcomes import Dropped, Outcome
 from tests.faults.driver import Answer, Clock, Driver
 
-DELIVERED, UNKNOWN, TOO_LARGE = EntryVerdict.DELIVERED, EntryVerdict.UNKNOWN, EntryVerdict.TOO_LARGE
-VERDICTS = st.lists(st.sampled_from([DELIVERED, DELIVERED, UNKNOWN, TOO_LARGE]), min_size=1, max_size=5)
+DELIVERED, UNKNOWN, TOO_LARGE = EntryResult.DELIVERED, EntryResult.UNKNOWN, EntryResult.TOO_LARGE
+ENTRY_RESULTS = st.lists(st.sampled_from([DELIVERED, DELIVERED, UNKNOWN, TOO_LARGE]), min_size=1, max_size=5)
 STATUSES = [None, 200, 200, 200, 301, 400, 401, 404, 413, 422, 429, 500, 503]
 LIMITS = Limits(5, 2000, 1.0)
 
@@ -99,10 +99,10 @@ class Delivery(RuleBasedStateMachine):
         self.driver.finish(self.answering(status), healthy=healthy)
 
     @precondition(lambda self: self.driver.in_flight)
-    @rule(verdicts=VERDICTS, doubtful=st.booleans())
-    def finish_entry_by_entry(self, verdicts: list[EntryVerdict], doubtful: bool) -> None:
-        """End the send with a verdict on each entry, as Kafka gives; what is unknown may have arrived."""
-        self.driver.finish(self.judging(verdicts, doubtful=doubtful))
+    @rule(entry_results=ENTRY_RESULTS, doubtful=st.booleans())
+    def finish_entry_by_entry(self, entry_results: list[EntryResult], doubtful: bool) -> None:
+        """End the send with a result for each entry, as Kafka gives; what is unknown may have arrived."""
+        self.driver.finish(self.judging(entry_results, doubtful=doubtful))
 
     @rule(status=st.sampled_from(STATUSES), steps=st.integers(1, 8), healthy=st.booleans())
     def several(self, status: int | None, steps: int, healthy: bool) -> None:
@@ -201,15 +201,15 @@ class Delivery(RuleBasedStateMachine):
 
         return answer
 
-    def judging(self, verdicts: list[EntryVerdict], *, doubtful: bool) -> Answer:
-        """Return an answer with a verdict on each entry that remembers what has arrived."""
+    def judging(self, entry_results: list[EntryResult], *, doubtful: bool) -> Answer:
+        """Return an answer with a result for each entry that remembers what has arrived."""
         arriving = {DELIVERED, UNKNOWN} if doubtful else {DELIVERED}
 
         def answer(entries: Sequence[bytes]) -> SendResult:
-            found = list(itertools.islice(itertools.cycle(verdicts), len(entries)))
+            found = list(itertools.islice(itertools.cycle(entry_results), len(entries)))
             self.arrived.update(entry for entry, each in zip(entries, found, strict=True) if each in arriving)
             status = None if UNKNOWN in found else 200
-            return SendResult(status, "scripted", verdicts=found, doubtful=found.count(UNKNOWN) if doubtful else 0)
+            return SendResult(status, "scripted", entry_results=found, doubtful=found.count(UNKNOWN) if doubtful else 0)
 
         return answer
 

@@ -1,1 +1,1 @@
-"""Where batches go."""
+"""The destinations of batches: HTTP, Kafka and files."""

@@ -1,7 +1,7 @@
-"""Whether an answer of status 200 is Akto's yes. One judgement for the shipper and for `akto-mirror check`; no I/O.
+"""Decides whether a response with status 200 means success, for the shipper and for `akto-mirror check`. No I/O.
 
-Akto's service says yes with JSON that does not say no. A login page, an empty body or a body that never ends come from
-something else, which has not taken anything (docs/operations.md, "What happens when").
+Akto's service reports success with JSON that does not report a failure. A login page, an empty body or a body that
+never ends come from another server, which has not accepted anything (docs/operations.md, "What happens when").
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import json
 
 from akto_mirror.delivery.sinks.symptoms import Cause
 
-# Bytes of an answer that are read; Akto's are far shorter.
+# Bytes of a response that are read; Akto's are far shorter.
 MAX_ANSWER = 64 * 1024
 
 
 def cause(body: bytes, *, is_whole: bool = True) -> Cause:
-    """Return what an answer of status 200 comes from; `Cause.NONE` if it is Akto's yes.
+    """Return the cause of a response with status 200; `Cause.NONE` if it means success.
 
     Args:
-        body: what was read of it.
-        is_whole: it ended within `MAX_ANSWER` bytes.
+        body: the part of the body that was read.
+        is_whole: whether it ended within `MAX_ANSWER` bytes.
     """
     if not is_whole:
         return Cause.ENDLESS

@@ -1,4 +1,4 @@
-"""What every destination of batches has in common."""
+"""The interface of all sinks, and the result of an attempt."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from akto_mirror.delivery.sinks import symptoms
 from akto_mirror.delivery.sinks.symptoms import Cause, Kind
 
 
-class EntryVerdict(Enum):
-    """What an attempt says of one entry.
+class EntryResult(Enum):
+    """The result of an attempt for one entry.
 
     Members:
         DELIVERED: it has arrived.
-        REFUSED: the destination refused it, for what it holds perhaps.
-        TOO_LARGE: it is refused for its size alone: it will never be taken.
-        UNKNOWN: it has not arrived as far as is known, and nothing speaks against it: it is sent again.
+        REFUSED: the destination refused it, perhaps because of its content.
+        TOO_LARGE: it was refused only because of its size, so it will never be accepted.
+        UNKNOWN: it is not known to have arrived, and it may be valid: it is sent again.
     """
 
     DELIVERED = "delivered"
@@ -29,60 +29,60 @@ class EntryVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """How one attempt went.
+    """The result of one attempt.
 
     Attributes:
-        status: the HTTP status, or 200 from a destination without one; None if there was no answer.
-        detail: the error, or the beginning of the answer, as printable text.
+        status: the HTTP status, or 200 from a destination without statuses; None if there was no response.
+        detail: the error, or the beginning of the response, as printable text.
         retry_after: the header of this name, empty if there is none.
-        healthy: whether the destination's health check passed after the attempt; None if it was not asked.
-        verdicts: one for each entry, in order, from a destination that judges them one by one; without them all entries
-            share what the answer says.
-        cause: what the outcome comes from; None where the status says all.
+        healthy: whether the destination's health check passed after the attempt; None without one.
+        entry_results: one for each entry, in order, from a destination that reports on each entry; if empty, the status
+            applies to all entries.
+        cause: the cause of a failure; None if the status determines it.
         shortened: how many of the delivered entries have arrived without their long payloads.
-        doubtful: how many of the others may have arrived: they were sent, and no answer came.
+        doubtful: how many of the other entries may have arrived: they were sent, and no response came.
     """
 
     status: int | None
     detail: str = ""
     retry_after: str = ""
     healthy: bool | None = None
-    verdicts: Sequence[EntryVerdict] = ()
+    entry_results: Sequence[EntryResult] = ()
     cause: Cause | None = None
     shortened: int = 0
     doubtful: int = 0
 
-    def verdicts_of(self, count: int) -> Sequence[EntryVerdict]:
-        """Return the verdict on each entry of a batch of `count` entries."""
-        return self.verdicts or (self._shared_verdict,) * count
+    def results_of(self, count: int) -> Sequence[EntryResult]:
+        """Return the result of each entry of a batch of `count` entries."""
+        return self.entry_results or (self._shared_result,) * count
 
     @property
-    def _shared_verdict(self) -> EntryVerdict:
+    def _shared_result(self) -> EntryResult:
         if self.kind is Kind.SHIPPED:
-            return EntryVerdict.DELIVERED
+            return EntryResult.DELIVERED
         if self.why is Cause.TOO_LARGE:
-            return EntryVerdict.TOO_LARGE
-        return EntryVerdict.REFUSED if self.blames_entries else EntryVerdict.UNKNOWN
+            return EntryResult.TOO_LARGE
+        return EntryResult.REFUSED if self.blames_entries else EntryResult.UNKNOWN
 
     @property
     def blames_entries(self) -> bool:
-        """Whether the failure can be due to what the entries hold."""
-        blaming = {EntryVerdict.REFUSED, EntryVerdict.TOO_LARGE}
-        return bool(blaming.intersection(self.verdicts)) or symptoms.blames_entries(self.status)
+        """Whether the failure can be caused by the content of the entries."""
+        blaming = {EntryResult.REFUSED, EntryResult.TOO_LARGE}
+        return bool(blaming.intersection(self.entry_results)) or symptoms.blames_entries(self.status)
 
     @property
     def why(self) -> Cause:
-        """What the outcome comes from."""
+        """The cause of the result."""
         return self.cause or symptoms.of_status(self.status)
 
     @property
     def kind(self) -> Kind:
-        """What the answer means."""
+        """The meaning of the response."""
         return self.why.kind
 
     @property
     def answer(self) -> str:
-        """The status, if there is one, what is wrong with an answer of 200, and the detail."""
+        """The status, if there is one, what is wrong with a 200, and the detail."""
         if self.status is None:
             return self.detail
         wrong = f"({self.why.sentence}) " if self.status == 200 and self.why.remedy else ""
@@ -90,30 +90,30 @@ class SendResult:
 
     @property
     def reason(self) -> str:
-        """The answer with what it means, for a dead letter."""
+        """The response and its meaning, for a dead letter."""
         if self.status in (200, None):
             return self.answer
         return f"{self.answer} ({self.why.sentence})"
 
     @property
     def explained(self) -> str:
-        """The answer, what it means and what to do, for the log."""
+        """The response, its meaning and the remedy, for the log."""
         what = f"answer {self.answer}" if self.status else self.answer
         meaning = "" if self.status == 200 else f"{self.why.sentence}: "
         return f"{what}; {meaning}{self.why.remedy}"
 
 
 class Sink(Protocol):
-    """A destination. It never raises for what Akto does."""
+    """A destination. It does not raise for anything that the destination does."""
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Deliver a batch of encoded entries within `timeout_s` seconds in all."""
+        """Deliver a batch of encoded entries within `timeout_s` seconds in total."""
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Return whether the destination says of itself that it works."""
+        """Return whether the destination's health check passes."""
 
     def abort(self) -> None:
         """End a `send` that runs in another thread; it then returns a failure."""
 
     def close(self) -> None:
-        """Free what the sink holds."""
+        """Release the sink's resources."""

@@ -1,4 +1,4 @@
-"""Which sink an address asks for."""
+"""Opens the sink for an address."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
 
 @dataclass(frozen=True, slots=True)
 class SinkConfig:
-    """Where batches go.
+    """The destination of batches.
 
     Attributes:
-        destination: the address; empty for a dry run.
+        destination: the parsed `akto_url`; empty for a dry run.
         uds: path of a Unix socket to connect through; empty connects to the address.
         token: sent raw as `Authorization`; empty sends none.
-        kafka: the topic, where the destination is one.
+        kafka: the configuration of Kafka, if that is the destination.
     """
 
     destination: Destination = Destination()  # noqa: RUF009 - it is frozen
@@ -31,7 +31,7 @@ class SinkConfig:
 
     @property
     def target(self) -> str:
-        """The name of the destination in a spool."""
+        """The destination's name in a spool."""
         return destination.spool_target(self.destination, self.uds)
 
 
@@ -39,8 +39,8 @@ def open_sink(config: SinkConfig, marker: str) -> Sink:
     """Open the sink that the address names.
 
     Args:
-        config: where batches go; the destination is not empty.
-        marker: what goes into the header `x-akto-mirror` of calls to Akto.
+        config: the destination, which is not empty.
+        marker: the value of the header `x-akto-mirror` in requests to Akto.
     """
     to = config.destination
     if config.kafka is not None:

@@ -1,4 +1,4 @@
-"""Where entries go: the value of `akto_url`, parsed."""
+"""Parses `akto_url`, the destination of entries."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from akto_mirror.akto_api import BROKER_PORT, INGEST_PATH, TOPIC
 from akto_mirror.escaping import printable
 
-# Labels of 1 to 63 characters with dots between them, and perhaps one behind (RFC 1035, section 2.3.4).
+# Labels of 1 to 63 characters, separated and perhaps followed by dots (RFC 1035, section 2.3.4).
 HOST_NAME = re.compile(r"(?:[^.\s]{1,63}\.)*[^.\s]{1,63}\.?")
 
 KAFKA = "kafka://"
 
-# The client's own form of a broker, and Kafka's rule for the names of topics.
+# The client's syntax of a broker, and Kafka's rule for the names of topics.
 _BROKER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
@@ -26,10 +26,10 @@ class Destination:
 
     Attributes:
         scheme: `http`, `https`, `file` or `kafka`; empty for a dry run.
-        url: the whole address, its path filled in.
+        url: the complete address, with its path filled in.
         path: the file, or the path and query of a request.
-        brokers: of Kafka, as `HOST:PORT`.
-        topic: of Kafka.
+        brokers: the brokers of Kafka, as `HOST:PORT`.
+        topic: the topic of Kafka.
     """
 
     scheme: str = ""
@@ -40,7 +40,7 @@ class Destination:
 
     @property
     def shown(self) -> str:
-        """The address as it may be logged: printable, and without its query, which may hold a key."""
+        """The address as it may be logged: printable, and without its query, which may contain a key."""
         return printable(shown_url(self.url))
 
 
@@ -48,7 +48,7 @@ def parse(url: str) -> Destination:
     """Parse an `akto_url`.
 
     Raises:
-        ValueError: saying what is wrong with it.
+        ValueError: it is invalid; the text says why.
     """
     if not url:
         return Destination()
@@ -65,7 +65,7 @@ def parse(url: str) -> Destination:
 
 
 def spool_target(to: Destination, uds: str) -> str:
-    """Name the server that batches on disk are for; a corrected path then gets the batches of the wrong one."""
+    """Return the target of batches on disk; it leaves out the path, so that a corrected path gets the same batches."""
     if to.scheme == "file":
         return to.url
     if to.scheme == "kafka":
@@ -75,7 +75,7 @@ def spool_target(to: Destination, uds: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Hide a URL's user and password, however its slashes are misspelt, and its query."""
+    """Hide a URL's user, password and query, even if its slashes are misspelt."""
     bare = re.sub(r"^(\s*[a-z]+:[/\\]+)?.*@", r"\1(hidden)@", url, flags=re.DOTALL | re.IGNORECASE)
     return re.sub(r"\?.*", "?(hidden)", bare, flags=re.DOTALL)
 

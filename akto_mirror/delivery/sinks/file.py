@@ -1,4 +1,4 @@
-"""A file of one entry a line (NDJSON)."""
+"""A file with one entry per line (NDJSON)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# Seconds between two looks whether another process has let go of the file.
+# Seconds between two attempts to lock the file.
 LOOK_S = 0.01
 
-# What a file system answers that knows no locks.
+# Error numbers of file systems that do not support locks.
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 class FileSink:
-    """Appends entries to a file, which it opens again for each batch, so that rotation works.
+    """Appends entries to a file, which is reopened for each batch so that rotation works.
 
     Processes that share a file write one after another.
     """
@@ -39,7 +39,7 @@ class FileSink:
         self._aborted = threading.Event()
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Append a batch, wholly or not at all; the time-out bounds the wait for other processes."""
+        """Append a batch, completely or not at all; the time-out limits the wait for other processes."""
         self._aborted.clear()
         try:
             file = private_files.open_to_append(self._path)
@@ -53,7 +53,7 @@ class FileSink:
         return SendResult(200)
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Return that a file has no health check."""
+        """Return False: a file has no health check."""
         del timeout_s
         return False
 
@@ -86,9 +86,9 @@ class FileSink:
 
 
 def _write(file: int, data: bytes, size: int) -> None:
-    """Write all; what a full disk took of it is taken back, so that a later attempt does not repeat it.
+    """Write everything; a partial write on a full disk is undone, so that a later attempt does not repeat it.
 
-    What another program has appended without a lock is worth more than a repeated line.
+    It is not undone if another program has appended without a lock: a repeated line does less harm.
     """
     left = memoryview(data)
     try:

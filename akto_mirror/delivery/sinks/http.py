@@ -23,7 +23,7 @@ from akto_mirror.delivery.sinks.symptoms import Cause, Kind
 from akto_mirror.delivery.sinks.transport import Transport
 from akto_mirror.escaping import hide, printable
 
-# Any answer will do, as long as it can be read as it comes.
+# Any content type is fine, but the body must not be compressed.
 ANSWERS = {"accept": "*/*", "accept-encoding": "identity"}
 
 SENT = "http11.send_request_body.complete"
@@ -35,7 +35,7 @@ HANDSHAKE = {"connection.start_tls.started": True, "connection.start_tls.complet
 
 
 class HttpSink:
-    """Posts batches over one kept-alive connection, made at the first send.
+    """Posts batches over one kept-alive connection, which is opened on the first send.
 
     Args:
         url: the full address, path included.
@@ -52,24 +52,24 @@ class HttpSink:
         self._token = token
         if token:
             self._headers["authorization"] = token
-        # No client of httpx, which would keep every cookie and stumble over a bad `Location`.
+        # Not httpx's client, which would keep every cookie and raise on an invalid `Location`.
         self._transport: Transport | None = None
         self._socket: socket.socket | None = None
         self._aborted = self._is_sent = False
         self._in_handshake = False
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Post a batch; the time-out bounds the whole exchange, however slowly Akto answers."""
+        """Post a batch; the time-out limits the whole exchange, however slowly Akto responds."""
         result = self._ask("POST", self._url, batch_body(entries), timeout_s)
         return replace(result, doubtful=len(entries)) if result.status is None and self._is_sent else result
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Ask `/healthCheck` of the same service."""
+        """Request `/healthCheck` of the same service."""
         url = beside(self._url, HEALTH_PATH)
         return self._ask("GET", url, None, timeout_s).kind is Kind.SHIPPED
 
     def abort(self) -> None:
-        """Shut the connection down, which wakes a thread that waits on it."""
+        """Shut down the connection, which wakes a thread that waits for it."""
         self._aborted = True
         self._shut_down()
 
@@ -112,18 +112,18 @@ class HttpSink:
             return SendResult(status, self._hidden(head.decode("utf-8", "replace")), retry_after, cause=cause)
 
     def _cause(self, error: Exception) -> Cause:
-        """Return what an error comes from; a handshake that does not end in time hints at a port without TLS."""
+        """Return the cause of an error; a handshake that times out suggests a port without TLS."""
         cause = Cause.SLOW if self._aborted else network_errors.cause(error)
         return Cause.NO_TLS if cause is Cause.SLOW and self._in_handshake else cause
 
     def _place(self, error: Exception) -> str:
-        """Name what could not be connected to, which the error's own text leaves out."""
+        """Return the address that could not be connected to, which the error's own text leaves out."""
         if not isinstance(error, httpx.ConnectError):
             return ""
         return f" at {self._uds or urlsplit(self._url).netloc}"
 
     def _hidden(self, text: str) -> str:
-        """Make text fit for the log and the disk: an answer may quote the token."""
+        """Make text printable and hide the token in it, which a response may quote."""
         return printable(hide(text, self._token))
 
     def _connectable(self) -> Transport:
@@ -142,13 +142,13 @@ class HttpSink:
 
 
 def _quiet_libraries() -> None:
-    """Keep each request from being a line in mitmproxy's own log."""
+    """Prevent a line in mitmproxy's log for each request."""
     for library in ("httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def tls_context() -> ssl.SSLContext:
-    """Trust what the system trusts (or `SSL_CERT_FILE` names), and the well-known authorities where it has none."""
+    """Return a context that trusts the system's CAs (or `SSL_CERT_FILE`), or the well-known ones if it has none."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
@@ -159,10 +159,10 @@ def _leads_to(response: httpx.Response) -> str:
 
 
 def read_head(response: httpx.Response) -> tuple[bytes, bool]:
-    """Read an answer to its end, so that the connection can be used again, but no more than the longest.
+    """Read a response to its end, so that the connection can be reused, but at most `MAX_ANSWER` bytes.
 
     Returns:
-        Its beginning, and whether that is all.
+        Its beginning, and whether that is the whole response.
     """
     head = bytearray()
     for piece in response.iter_raw():

@@ -1,4 +1,4 @@
-"""A topic of Kafka, from which Akto's runtime reads: one record an entry, and one verdict an entry."""
+"""Kafka: writes entries to the topic that Akto's runtime reads, one record and one delivery report for each entry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from akto_mirror.akto_api import without_long_payloads
-from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.base import EntryResult, SendResult
 from akto_mirror.delivery.sinks.kafka_client import DELIVERED, Client
 from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
 from akto_mirror.delivery.sinks.kafka_errors import Problem
@@ -19,13 +19,13 @@ LATE = Problem("_TIMED_OUT", "no acknowledgement in time")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How an attempt went, entry by entry; the entries go by their places in the batch.
+    """The result of an attempt, entry by entry; entries are identified by their positions in the batch.
 
     Attributes:
-        left: those to send again.
-        rejected: those that the topic will never take.
+        left: entries to send again.
+        rejected: entries that are too large for the topic.
         shortened: how many arrived without their long payloads.
-        doubtful: how many of those left may have arrived.
+        doubtful: how many of those in `left` may have arrived.
         problem: why some are left; `DELIVERED` if none are.
     """
 
@@ -37,10 +37,10 @@ class Sent:
 
 
 class KafkaSink:
-    """Produces batches with a client that is made at the first of them, and again after each failure.
+    """Produces batches with a client that is created for the first one, and again after each failure.
 
     Args:
-        config: which topic, and how.
+        config: the topic and the client's properties.
         clock: monotonic seconds.
     """
 
@@ -51,32 +51,32 @@ class KafkaSink:
         self._aborted = False
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Send a batch; each entry has a verdict of its own."""
+        """Send a batch; each entry has its own result."""
         sent = self.produce(entries, timeout_s)
-        verdicts = [EntryVerdict.DELIVERED] * len(entries)
+        entry_results = [EntryResult.DELIVERED] * len(entries)
         for number in sent.left:
-            verdicts[number] = EntryVerdict.UNKNOWN
+            entry_results[number] = EntryResult.UNKNOWN
         for number in sent.rejected:
-            verdicts[number] = EntryVerdict.TOO_LARGE
+            entry_results[number] = EntryResult.TOO_LARGE
         if not sent.left:
             detail = TOO_LARGE if sent.rejected else ""
-            return SendResult(200, detail, verdicts=verdicts, shortened=sent.shortened)
+            return SendResult(200, detail, entry_results=entry_results, shortened=sent.shortened)
         doubt = f" ({sent.doubtful} entries may arrive twice)" if sent.doubtful else ""
         text = printable(hide_each(sent.problem.text, self._config.secrets) + doubt, 300)
         return SendResult(
             None,
             text,
-            verdicts=verdicts,
+            entry_results=entry_results,
             cause=sent.problem.cause,
             shortened=sent.shortened,
             doubtful=sent.doubtful,
         )
 
     def produce(self, entries: Sequence[bytes], timeout_s: float) -> Sent:
-        """Send entries and wait for the report of each, for `timeout_s` seconds in all.
+        """Send entries and wait for the report of each, for `timeout_s` seconds in total.
 
-        Those that are refused as too large may only be too large together, so they are sent again one by one, and those
-        that are too large alone without their long payloads.
+        Entries that are refused as too large may be so only in one message set. So they are sent again one by one, and
+        those that are still too large without their long payloads.
         """
         self._aborted = False
         deadline = self._clock() + timeout_s
@@ -88,16 +88,16 @@ class KafkaSink:
                 self._client = None
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Return that brokers have no health check; each entry has a verdict of its own."""
+        """Return False: brokers have no health check, and each entry has its own result."""
         del timeout_s
         return False
 
     def abort(self) -> None:
-        """End the wait for reports; what has none may have arrived."""
+        """End the wait for reports; entries without one may have arrived."""
         self._aborted = True
 
     def close(self) -> None:
-        """End the client, and with it its threads."""
+        """Close the client and its threads."""
         self._client = None
 
     def _attempt(self, client: Client, entries: Sequence[bytes], is_over: Callable[[], bool]) -> Sent:
@@ -122,7 +122,7 @@ class KafkaSink:
 
 
 def _deliver_alone(client: Client, entry: bytes, is_over: Callable[[], bool]) -> tuple[Problem, bool]:
-    """Send one entry, if need be shortened; returns how that went, and whether it arrived shortened."""
+    """Send one entry, shortened if necessary; returns the result, and whether it arrived shortened."""
     [problem] = client.deliver([entry], is_over)
     if not problem.is_too_large:
         return problem, False

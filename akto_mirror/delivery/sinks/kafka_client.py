@@ -1,4 +1,4 @@
-"""One producer of confluent-kafka: some records go out, and the report of each comes back."""
+"""A producer of confluent-kafka: sends records and returns the delivery report of each."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 INSTALL = "pip install 'akto-mirror[kafka]'"
 MISSING = f"kafka:// needs a client that is not installed: {INSTALL}"
 
-# librdkafka 2.10.0. Before it SCRAM fails, or the whole process ends where a topic has an error.
+# librdkafka 2.10.0. In older releases SCRAM fails, or an error of a topic ends the whole process.
 OLDEST = 0x020A0000
 
-# Seconds between two looks whether the attempt is to end.
+# Seconds between two checks whether the attempt has to end.
 LOOK_S = 0.1
 
-# Seconds for the reports of records that have been given up; they are on their way within the process.
+# Seconds to wait for the reports of records that were given up; they are already on their way within the process.
 PURGE_S = 1.0
 
 DELIVERED = Problem()
@@ -35,20 +35,20 @@ NO_REPORT = Problem("_TIMED_OUT", "no report in time")
 
 
 class QuietLog:
-    """Takes librdkafka's own log, which would go to standard error.
+    """Receives librdkafka's own log, which would go to standard error.
 
-    Its errors come by `error_cb` as well, but for connections that the broker ends, as one does that expects another
-    protocol.
+    Errors are also reported to `error_cb`, except those of connections that the broker closes, for example because
+    it expects another protocol.
 
     Args:
-        note: is called with each failure of a connection, before the error if there is one.
+        note: called with each failure of a connection, before the error if there is one.
     """
 
     def __init__(self, note: Callable[[Problem], None]) -> None:
         self._note = note
 
     def log(self, _level: int, text: str, *args: object) -> None:
-        """Log a line for those who debug."""
+        """Log a line at debug level."""
         logger.debug(text, *args)
         line = text % args if args else text
         if line.startswith("FAIL "):  # FAIL [CLIENT] [thrd:THREAD]: BROKER: what happened
@@ -61,9 +61,9 @@ def new_producer(
     """Return a producer, which connects in the background.
 
     Args:
-        properties: of the client.
-        on_error: takes the client's errors.
-        on_failure: takes failures of connections, as `QuietLog` does.
+        properties: the client's properties.
+        on_error: called with the client's errors.
+        on_failure: called with failures of connections, as `note` of `QuietLog`.
 
     Raises:
         ValueError: the client does not take a property.
@@ -77,10 +77,10 @@ def new_producer(
 
 
 def require() -> None:
-    """Find out whether the client is installed.
+    """Check that the client is installed.
 
     Raises:
-        ValueError: it is not, cannot be loaded, or is too old.
+        ValueError: it is not installed, cannot be loaded, or is too old.
     """
     try:
         import confluent_kafka  # noqa: PLC0415 - as above
@@ -96,20 +96,20 @@ def check(config: KafkaConfig) -> None:
     """Check the properties without connecting.
 
     Raises:
-        ValueError: the client does not take one of them.
+        ValueError: the client rejects one of them.
     """
     properties = {name: value for name, value in config.client().items() if name != "bootstrap.servers"}
     new_producer(properties, lambda _: None, lambda _: None)
 
 
 class Client:
-    """A producer for one topic. The first failure that is not due to a record's size is its last.
+    """A producer for one topic, to be replaced after the first failure that is not caused by a record's size.
 
-    After such a failure librdkafka may keep a topic's error until the next refresh, give up for good (the idempotent
-    producer's fatal errors), or wait long before it connects again; a new producer begins afresh.
+    After such a failure librdkafka may keep a topic's error until the next refresh, fail permanently (fatal errors of
+    the idempotent producer), or wait long before it connects again; a new producer does not.
 
     Args:
-        config: of the topic.
+        config: the topic and the client's properties.
 
     Raises:
         ValueError: the client does not take a property.
@@ -124,14 +124,14 @@ class Client:
         self._producer = new_producer(config.client(), self._note_error, self._note_failure)
 
     def deliver(self, records: Sequence[bytes], is_over: Callable[[], bool]) -> list[Problem]:
-        """Send records and return how each went: `DELIVERED`, or the error.
+        """Send records and return the result of each: `DELIVERED`, or the error.
 
         Args:
-            records: any number.
-            is_over: whether to give up what has not been reported.
+            records: any number of records.
+            is_over: returns whether to give up records that have not been reported.
         """
         if self._was_up:
-            self._poll(0)  # What happened since the last time explains nothing any more.
+            self._poll(0)  # Earlier failures of connections do not explain new errors.
             self.problem = DELIVERED
         reports = _Reports(len(records))
         for number, record in enumerate(records):
@@ -150,7 +150,7 @@ class Client:
         while True:
             try:
                 return self._producer.produce(self._topic, record, on_delivery=lambda error, _: note(_problem(error)))
-            except BufferError:  # The client's memory is full of what it has not sent.
+            except BufferError:  # The client's buffer is full of unsent records.
                 if is_over() or self._is_hopeless():
                     return note(UNSENT)
                 self._poll(LOOK_S)
@@ -158,7 +158,7 @@ class Client:
                 return note(_problem(error.args[0]))
 
     def _is_hopeless(self) -> bool:
-        """Return whether nothing has been sent, nor will be: no broker has ever been reached."""
+        """Return whether nothing was or will be sent, because no broker has ever been reached."""
         return self._is_down and not self._was_up
 
     def _poll(self, seconds: float) -> None:
@@ -181,17 +181,17 @@ class Client:
         self._note(found)
 
     def _note_failure(self, found: Problem) -> None:
-        if not self._was_up:  # Later a broker may end any connection that it no longer needs.
+        if not self._was_up:  # Later a broker may close any connection that it no longer needs.
             self._note(found)
 
     def _note(self, found: Problem) -> None:
-        """Keep what says most."""
+        """Keep the most informative error."""
         if found.rank >= self.problem.rank:
             self.problem = found
 
 
 class _Reports:
-    """How each of some records went; until its report comes, it may be in the topic or not."""
+    """The results of some records; until its report arrives, a record may or may not be in the topic."""
 
     def __init__(self, count: int) -> None:
         self.found = [NO_REPORT] * count

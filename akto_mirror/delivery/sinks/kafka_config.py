@@ -1,4 +1,4 @@
-"""Properties of the Kafka client: the sink's own, and the user's on top. Their values are for the client to judge."""
+"""Properties of the Kafka client: the sink's defaults, overridden by the user's. The client checks their values."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ DEFAULTS: Mapping[str, str] = {
     "acks": "all",
     "compression.type": "lz4",
     "allow.auto.create.topics": "false",
-    # More than the largest entry, so that the topic's own limit decides, which looks at what is compressed.
+    # Larger than any entry, so that the topic's limit decides, which applies to compressed sizes.
     "message.max.bytes": str(8 * 1024 * 1024),
-    # More than the largest batch.
+    # Larger than any batch.
     "queue.buffering.max.kbytes": str(16 * 1024),
-    # The attempt's own deadline ends what takes too long.
+    # Slow deliveries are ended by the attempt's own deadline.
     "message.timeout.ms": "0",
-    # A topic that is missing is reported soon, and not only after half a minute.
+    # Report a missing topic soon, instead of after half a minute.
     "topic.metadata.propagation.max.ms": "1000",
 }
 
-# What the sink sets itself or could not work with, and what to do instead.
+# Properties that the sink sets itself or cannot work with, and what to do instead.
 REFUSED: Mapping[str, str] = {
     "bootstrap.servers": "name the brokers in akto_url: kafka://BROKER:9092,BROKER:9092/TOPIC",
     "metadata.broker.list": "name the brokers in akto_url: kafka://BROKER:9092,BROKER:9092/TOPIC",
@@ -35,21 +35,21 @@ REFUSED: Mapping[str, str] = {
     "delivery.report.only.error": "entries are counted by their delivery reports",
 }
 
-# Parts of the names of properties whose values are secrets, and of `sasl.oauthbearer.config`, which may hold one.
+# Parts of the names of properties whose values are, or as in `sasl.oauthbearer.config` may contain, secrets.
 _SECRET = re.compile("password|passphrase|secret|token|oauth|credential|[.]key|[.]pem", re.IGNORECASE)
 
-# Objects of Python's, which no text can stand for.
+# Properties whose values are Python objects, which cannot be given as text.
 CALLBACKS = frozenset({"error_cb", "log_cb", "logger", "stats_cb", "throttle_cb", "oauth_cb", "on_delivery"})
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaConfig:
-    """Which topic entries go to, and how.
+    """The topic for entries, and the client's properties.
 
     Attributes:
-        brokers: to begin with, as `HOST:PORT`; the others are learnt from them.
+        brokers: the first brokers to contact, as `HOST:PORT`.
         topic: the topic's name.
-        properties: librdkafka's, by name; they win over `DEFAULTS`, and may hold secrets.
+        properties: librdkafka's properties, by name; they take precedence over `DEFAULTS`, and may be secret.
     """
 
     brokers: tuple[str, ...]
@@ -58,11 +58,11 @@ class KafkaConfig:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values that no text may show."""
+        """The values that must not be shown."""
         return tuple(value for name, value in self.properties if is_secret(name))
 
     def client(self) -> dict[str, str]:
-        """Return all properties that the client gets."""
+        """Return all properties for the client."""
         given = {**DEFAULTS, **dict(self.properties)}
         own = {"bootstrap.servers": ",".join(self.brokers)}
         if is_tls(given) and "ssl.ca.location" not in given:
@@ -74,7 +74,7 @@ def parse(items: Iterable[str]) -> dict[str, str]:
     """Parse properties given as `name=value`.
 
     Raises:
-        ValueError: saying what is wrong with one of them, without its value, which may be a secret.
+        ValueError: one is invalid; the text says why, without its value, which may be a secret.
     """
     found: dict[str, str] = {}
     for item in items:
@@ -91,7 +91,7 @@ def parse(items: Iterable[str]) -> dict[str, str]:
 
 
 def split(items: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """Divide properties given as `name=value` into those that may be shown, and the secret ones by their names."""
+    """Split properties given as `name=value` into those that may be shown, and the secret ones by name."""
     shown, secrets = [], {}
     for item in items:
         name = item.partition("=")[0].strip()
@@ -103,22 +103,22 @@ def split(items: Iterable[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a property's value is a secret, by its name, which may be misspelt."""
+    """Return whether a property's value is a secret, judging by its name, which may be misspelt."""
     return _SECRET.search(name) is not None
 
 
 def is_tls(properties: Mapping[str, str]) -> bool:
-    """Return whether the client is to speak TLS."""
+    """Return whether the client uses TLS."""
     return "ssl" in properties.get("security.protocol", "").lower()
 
 
 def is_sasl(properties: Mapping[str, str]) -> bool:
-    """Return whether the client is to authenticate by SASL."""
+    """Return whether the client authenticates with SASL."""
     return "sasl" in properties.get("security.protocol", "").lower()
 
 
 def authorities() -> str:
-    """Return what `ssl.ca.location` is by default: `SSL_CERT_FILE`, the system's, or the well-known authorities."""
+    """Return the default of `ssl.ca.location`: `SSL_CERT_FILE`, the system's CAs, or the well-known ones."""
     paths = ssl.get_default_verify_paths()
     if paths.cafile:
         return paths.cafile

@@ -1,7 +1,7 @@
-"""Which cause an error of Kafka has. No I/O.
+"""Maps errors of Kafka to causes. No I/O.
 
-Errors go by their names in librdkafka: those that begin with an underscore are the client's own, the others are the
-broker's (https://kafka.apache.org/protocol.html#protocol_error_codes).
+Errors are identified by their names in librdkafka: names that begin with an underscore are the client's own errors, the
+others are the broker's (https://kafka.apache.org/protocol.html#protocol_error_codes).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _TOO_LARGE = frozenset({"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"})
 
 _UNKNOWN = frozenset({"_PURGE_INFLIGHT", "_MSG_TIMED_OUT", "_TIMED_OUT"})
 
-# These name no cause; what the client reports about its connections does.
+# These errors do not show a cause; the client's reports about its connections do.
 _UNSPECIFIC = _UNKNOWN | {"_PURGE_QUEUE", "_FATAL", "_QUEUE_FULL"}
 
 ALL_DOWN = "_ALL_BROKERS_DOWN"
@@ -40,8 +40,8 @@ _CAUSES = {
 
 _LOGIN = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"})
 
-# Where librdkafka has one name for many causes (`_SSL`, `_TRANSPORT`, `_AUTHENTICATION`), it gives no number besides:
-# its own and OpenSSL's words are all that there is to narrow them down.
+# Where librdkafka has one name for many causes (`_SSL`, `_TRANSPORT`, `_AUTHENTICATION`), it reports no further code;
+# only its own and OpenSSL's texts distinguish them.
 _WORDS = (
     ("unsupported sasl mechanism", Cause.KAFKA_MECHANISM),
     ("mechanism handshake failed", Cause.KAFKA_PROTOCOL),
@@ -61,14 +61,14 @@ _WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error as librdkafka reports it: its name, and a text for humans."""
+    """An error as librdkafka reports it: its name and its text."""
 
     name: str = ""
     text: str = ""
 
     @property
     def cause(self) -> Cause:
-        """What the error comes from."""
+        """The cause of the error."""
         if self.name in _CAUSES:
             return _CAUSES[self.name]
         text = self.text.lower()
@@ -79,22 +79,22 @@ class Problem:
 
     @property
     def is_too_large(self) -> bool:
-        """Whether the record, or the set that it was sent in, is larger than the topic allows."""
+        """Whether the record, or the message set that it was sent in, is larger than the topic allows."""
         return self.name in _TOO_LARGE
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the record may be in the topic all the same."""
+        """Whether the record may be in the topic nevertheless."""
         return self.name in _UNKNOWN
 
     @property
     def is_lasting(self) -> bool:
-        """Whether a user has to correct something before another attempt can pass."""
+        """Whether a user has to correct something before another attempt can succeed."""
         return self.cause.kind is not Kind.TRANSIENT or self.name in ("_SSL", "_RESOLVE")
 
     @property
     def rank(self) -> int:
-        """How much the error says: that all brokers are down least, and what a user has to correct most."""
+        """How informative the error is: least that all brokers are down, most what a user has to correct."""
         if not self.name or self.name in _UNSPECIFIC:
             return 0
         if self.name == ALL_DOWN:

@@ -1,4 +1,4 @@
-"""Which cause an error of the network has: by types and numbers, for texts differ between systems and releases."""
+"""Maps network errors to causes, by types and numbers because texts differ between systems and releases."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CERTIFICATES = {
     64: Cause.OTHER_ADDRESS,
 }
 
-# OpenSSL's names for what it makes of plain text in the place of TLS.
+# OpenSSL's names for the errors that plain text in place of TLS causes.
 PLAIN_TEXT = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
 
-# The others, each behind those that it includes.
+# The other errors; base classes come after their subclasses.
 CAUSES: tuple[tuple[type[Exception], Cause], ...] = (
     (socket.gaierror, Cause.UNKNOWN_HOST),
     (UnicodeError, Cause.UNKNOWN_HOST),
@@ -40,13 +40,13 @@ CAUSES: tuple[tuple[type[Exception], Cause], ...] = (
 
 
 def cause(error: BaseException) -> Cause:
-    """Return the cause of an error, which may be behind the errors that libraries have raised from it."""
+    """Return the cause of an error, following the chain of errors that libraries have raised from one another."""
     found = (named for each in _chain(error) if (named := _cause(each)))
     return next(found, Cause.NETWORK)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Return an error and those that it was raised from, the first of them first."""
+    """Return an error and those that it was raised from, beginning with the original one."""
     if error is not None:
         yield from _chain(error.__cause__ or error.__context__)
         yield error

@@ -1,8 +1,7 @@
-"""The book of symptoms: what an answer, or the lack of one, comes from, in a sentence, and what to do. No I/O.
+"""The causes of failed attempts: what each means, in a sentence, and what to do about it. No I/O.
 
-One book for all that shows it: the log, `akto-mirror check`, `doctor` and `replay`, and dead letters. A cause is
-recognised by a status here, by types and numbers of errors in `network_errors`, and by librdkafka's errors in
-`kafka_errors`.
+The log, `akto-mirror check`, `doctor`, `replay` and dead letters all use it. Causes are recognised here by statuses, in
+`network_errors` by types and numbers of errors, and in `kafka_errors` by librdkafka's errors.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from akto_mirror.akto_api import INGEST_PATH
 
 
 class Kind(Enum):
-    """What the answer to a batch means."""
+    """The meaning of the response to a batch."""
 
     SHIPPED = "shipped"
     TRANSIENT = "transient"
@@ -23,7 +22,7 @@ class Kind(Enum):
 
 
 class Symptom(NamedTuple):
-    """What a cause means, what is wrong in words that follow a status, and what to do about it."""
+    """The meaning of a cause, what is wrong as text to follow a status, and what to do about it."""
 
     kind: Kind
     sentence: str
@@ -46,7 +45,7 @@ SHIPPED, TRANSIENT, AUTH, SETUP = Kind
 
 @unique
 class Cause(Enum):
-    """Where an answer, or the lack of one, comes from."""
+    """The cause of a response, or of the lack of one."""
 
     NONE = Symptom(SHIPPED, "Akto took it", "")
 
@@ -92,7 +91,7 @@ class Cause(Enum):
     SLOW_BEHIND_PROXY = Symptom(TRANSIENT, "a proxy in front got no answer from the service in time", _READ_LOG)
     NOT_AKTO = Symptom(SETUP, "not an answer of Akto's ingestion service", _OTHER_SERVICE)
 
-    # Answers of status 200 that are not Akto's yes.
+    # Responses with status 200 that do not mean success.
     ENDLESS = Symptom(SETUP, "not Akto's answer but a longer one", _OTHER_SERVICE)
     EMPTY = Symptom(SETUP, "not Akto's answer but an empty one", _OTHER_SERVICE)
     WEB_PAGE = Symptom(SETUP, "not Akto's answer but a web page", f"a login page, or {_OTHER_SERVICE}")
@@ -100,7 +99,7 @@ class Cause(Enum):
     NOT_OBJECT = Symptom(SETUP, "not Akto's answer, for it is not a JSON object", _OTHER_SERVICE)
     SAYS_NO = Symptom(SETUP, "not Akto's answer of success: it says that it failed", _READ_LOG)
 
-    # The way to the server.
+    # The connection to the server.
     UNKNOWN_HOST = Symptom(
         TRANSIENT,
         "the host is not known",
@@ -197,12 +196,12 @@ class Cause(Enum):
 
     @property
     def kind(self) -> Kind:
-        """What the answer means for a batch: whether waiting is enough."""
+        """The meaning for a batch: whether waiting is enough."""
         return self.value.kind
 
     @property
     def sentence(self) -> str:
-        """What is wrong, in words that follow a status."""
+        """What is wrong, as text to follow a status."""
         return self.value.sentence
 
     @property
@@ -211,7 +210,7 @@ class Cause(Enum):
         return self.value.remedy
 
 
-# 422 is what Akto's service answers to any exception of its own, trouble with Kafka included, so it may pass.
+# Akto's service returns 422 for any exception of its own, including errors of Kafka, so it may be temporary.
 _STATUSES = {
     200: Cause.NONE,
     400: Cause.BAD_REQUEST,
@@ -230,18 +229,18 @@ _STATUSES = {
     504: Cause.SLOW_BEHIND_PROXY,
 }
 
-# Answers of the 400s that are about the request's manner and not about the entries in it.
+# Statuses of the 400s that are caused by the request and not by the entries in it.
 _BLAMELESS = frozenset({401, 403, 404, 405, 407, 408, 421, 425, 426, 429})
 
 
 def of_status(status: int | None, token: str | None = None) -> Cause:
-    """Return the cause of an answer.
+    """Return the cause of a response.
 
-    Akto's service says yes with 200 and nothing else; a server that answers with another 2xx is not Akto's service.
+    Akto's service reports success with 200 only; a server that returns another 2xx is not Akto's service.
 
     Args:
-        status: of HTTP; None is trouble with the network.
-        token: what was sent as one; None if that is not known.
+        status: the HTTP status; None for a network error.
+        token: the token that was sent; None if that is not known.
     """
     if status is None:
         return Cause.NETWORK
@@ -259,5 +258,5 @@ def _of_token(token: str) -> Cause:
 
 
 def blames_entries(status: int | None) -> bool:
-    """Return whether the status can be due to what the batch holds."""
+    """Return whether the status can be caused by the content of the batch."""
     return status is not None and (status == 500 or (400 <= status < 500 and status not in _BLAMELESS))

@@ -1,4 +1,4 @@
-"""Connections to Akto that end their attempts in time: a transport of httpx over a pool of httpcore."""
+"""Connections to Akto with a limit on the total time of an attempt: an httpx transport on top of httpcore."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Transport(httpx.BaseTransport):
     """One kept-alive connection.
 
     Args:
-        context: of TLS.
+        context: the TLS context.
         uds: path of a Unix socket to connect through; empty connects to the address.
     """
 
     def __init__(self, context: ssl.SSLContext, uds: str) -> None:
-        # httpx has no way to name a backend.
+        # httpx has no parameter for a network backend.
         self._connections = httpcore.ConnectionPool(
             ssl_context=context,
             max_connections=1,
@@ -35,7 +35,7 @@ class Transport(httpx.BaseTransport):
         """Send a request, and return its response, whose body is read from the connection.
 
         Raises:
-            httpx.TransportError: there is none.
+            httpx.TransportError: there is no response.
         """
         url = request.url
         assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 - for the type checker
@@ -69,7 +69,7 @@ class _Body(httpx.SyncByteStream):
 
 @contextmanager
 def _errors_of_httpx() -> Iterator[None]:
-    """Raise httpx's errors, which have the names of httpcore's."""
+    """Turn httpcore's errors into httpx's, which have the same names."""
     try:
         yield
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
@@ -78,7 +78,7 @@ def _errors_of_httpx() -> Iterator[None]:
 
 
 class _Backend(httpcore.SyncBackend):
-    """Shares the time-out among all addresses of a name, of which each would otherwise get the whole of it."""
+    """Applies the time-out to all addresses of a name together; otherwise each would get all of it."""
 
     def connect_tcp(
         self,

@@ -1,1 +1,1 @@
-"""Batches that survive the process, and the entries that Akto refused for good."""
+"""Batches on disk, which survive the process, and the entries that Akto refused for good."""

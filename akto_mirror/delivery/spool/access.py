@@ -1,4 +1,4 @@
-"""When the disk may be used: after trouble it is left alone for a while, and trouble is logged once. No I/O."""
+"""Decides when the disk may be used: after an error it is not used for a while, and an error is logged once. No I/O."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from akto_mirror.delivery.spool.lock import LOCK_S
 
 logger = logging.getLogger(__name__)
 
-# Seconds for which the disk is left alone after trouble with it.
+# Seconds for which the disk is not used after an error.
 RETRY_S = 30.0
 
-# Seconds for which it is left alone after a wait for another process's lock in vain; they double while the lock lasts.
+# Seconds for which it is not used after waiting in vain for another process's lock; doubled while the lock persists.
 BUSY_S = LOCK_S + 1.0
 
-# Seconds until a full spool is tried again, unless a batch leaves it before; and a full disk that did not even give
-# back what is on it.
+# Seconds until a full spool is tried again, unless a batch leaves it before; and until a full disk is tried again on
+# which not even a small write succeeded.
 FULL_RETRY_S = 5.0
 
 NEVER = float("-inf")
@@ -41,24 +41,24 @@ class Access:
         return max(self.usable_in(now), self._keep_at - now)
 
     def insist(self) -> None:
-        """Let the next use go to the disk whatever happened before."""
+        """Use the disk again the next time, regardless of earlier errors."""
         self._retry_at = self._keep_at = NEVER
 
     def has_room(self) -> None:
-        """Note that something has left the spool: a bound that was reached is so no more."""
+        """Note that something has left the spool, so that it is no longer full."""
         if self._is_full:
             self._is_full = False
             self._keep_at = NEVER
 
     def passed(self, *, is_large: bool) -> None:
-        """Note that the disk works; after trouble only a large write proves it."""
+        """Note that the disk works; after an error only a large write proves it."""
         self._busy_s = BUSY_S
         if self._is_troubled and is_large:
             self._is_troubled = False
             logger.info("akto: the spool works again")
 
     def failed(self, error: SpoolError, now: float, *, is_large: bool) -> None:
-        """Leave the disk alone; where only room is missing it can still give back what is on it."""
+        """Stop using the disk for a while; if only space is missing, batches can still be taken from it and removed."""
         if isinstance(error, SpoolFull):
             self._be_full(error, now)
         elif isinstance(error, SpoolBusy):
@@ -78,7 +78,7 @@ class Access:
             logger.warning("akto: %s (akto_spool_bytes); entries stay in memory from now on", error)
 
     def _be_patient(self, error: SpoolBusy, now: float) -> None:
-        """Try again soon: another process's lock is not trouble unless it lasts."""
+        """Try again soon: another process's lock is not an error unless it persists."""
         self._retry_at = now + self._busy_s
         if self._busy_s > BUSY_S:
             self._warn(error)

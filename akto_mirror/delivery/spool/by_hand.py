@@ -1,4 +1,4 @@
-"""What users do with a spool: look at waiting entries and at dead letters, and send, redirect or delete them."""
+"""The spool as users manage it: list waiting entries and dead letters, and send, redirect or delete them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from akto_mirror.delivery.spool import rows, sessions
 from akto_mirror.delivery.spool.file import SpoolFile
 from akto_mirror.delivery.spool.view import DeadLetter, Share, read_letters, read_shares
 
-# Batches and dead letters that are changed in one transaction, so that it fits the journal's room and other processes
-# need not wait for long, and the seconds in which they come to write before the next one.
+# How many batches and dead letters one transaction changes, so that it fits into the preallocated journal and other
+# processes do not wait long; and the seconds before the next transaction, in which they can write.
 STEP_ROWS = 500
 PAUSE_S = 0.05
 
 
 class SpoolByHand(SpoolFile):
-    """The file, for users; see `SpoolFile` for its arguments."""
+    """The spool's file, for users; see `SpoolFile` for the arguments."""
 
     def waiting(self) -> list[Share]:
-        """List what is waiting, by target."""
+        """List the waiting entries, by target."""
         with self._reading() as db:
             return read_shares(db)
 
@@ -35,11 +35,11 @@ class SpoolByHand(SpoolFile):
             return dict(db.execute("SELECT id, target FROM dead ORDER BY id").fetchall())
 
     def revive(self, numbers: Collection[int] | None = None, target: str = "") -> int:
-        """Let dead letters be sent again, all of them or those named; returns how many."""
+        """Make dead letters waiting entries again, all or the given ones; returns how many."""
         return self._change_dead(numbers, lambda db, number: rows.revive(db, number, target, self._clock()))
 
     def drop_dead(self, numbers: Collection[int] | None = None) -> int:
-        """Delete dead letters, all of them or those named; returns how many."""
+        """Delete dead letters, all or the given ones; returns how many."""
         return self._change_dead(numbers, rows.delete_dead)
 
     def _change_dead(self, numbers: Collection[int] | None, change: Callable[[sqlite3.Connection, int], object]) -> int:
@@ -61,7 +61,7 @@ class SpoolByHand(SpoolFile):
             return sessions.redirect(db, start, end)
 
     def _in_steps(self, numbers: Sequence[int], change: Callable[[sqlite3.Connection, int], object]) -> None:
-        """Change rows a step at a time, and let other processes write between two of them."""
+        """Change rows step by step, letting other processes write in between."""
         for start in range(0, len(numbers), STEP_ROWS):
             if start:
                 time.sleep(PAUSE_S)

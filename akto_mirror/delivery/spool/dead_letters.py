@@ -1,4 +1,4 @@
-"""Dead letters as users handle them: by their numbers, each named by its request."""
+"""Dead letters for users: checks their numbers, and names each by its request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from akto_mirror.escaping import printable
 
 
 class UnknownLetterError(Exception):
-    """A number that no dead letter has; the text names it."""
+    """There is no dead letter with this number; the text names it."""
 
 
 def title(payload: bytes) -> str:
@@ -24,11 +24,11 @@ def title(payload: bytes) -> str:
 
 
 def named(spool: Spool, numbers: Collection[int]) -> set[int]:
-    """Return the numbers, each of which is a dead letter's.
+    """Check that each number is that of a dead letter, and return them.
 
     Raises:
-        UnknownLetterError: one is not.
-        SpoolError: the disk does not answer.
+        UnknownLetterError: one of them is not.
+        SpoolError: the spool cannot be read.
     """
     unknown = set(numbers) - spool.dead_targets().keys()
     if unknown:

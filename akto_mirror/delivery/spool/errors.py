@@ -1,4 +1,4 @@
-"""What can go wrong with the spool's file, and how SQLite's and the system's errors are distinguished."""
+"""The errors of the spool's file, made from SQLite's and the operating system's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from akto_mirror.escaping import printable
 
-# Result codes (https://sqlite.org/rescode.html) of trouble that may pass. Any other one, in answer to the fixed
-# statements here, says that the file is not what it was.
+# Result codes (https://sqlite.org/rescode.html) of errors that may be temporary. As the statements here are fixed, any
+# other code means that the file is damaged.
 PASSING = frozenset(
     {
         sqlite3.SQLITE_PERM,
@@ -29,25 +29,25 @@ PASSING = frozenset(
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-# A disk with less free than this counts as full when SQLite complains of something else: file systems that copy on
-# write need room for everything, and answer with any error when they have none.
+# A disk with less free space than this counts as full when SQLite reports another error: file systems that copy on
+# write need space for every change, and without it they return various errors.
 NEARLY_FULL = 128 * 1024
 
 
 class SpoolError(Exception):
-    """The disk does not do its part now; the text says how."""
+    """The spool cannot be used now; the text says why."""
 
 
 class NothingError(SpoolError):
-    """There is no file, or none with tables: a process was killed before it made them."""
+    """There is no file, or a process was killed before it created the tables."""
 
 
 class SpoolBusy(SpoolError):  # noqa: N818 - the lock of another process, not an error
-    """Another process keeps the file locked for longer than this one waits."""
+    """Another process has kept the file locked for longer than this one waits."""
 
 
 class SpoolFull(SpoolError):  # noqa: N818 - a bound that is reached, not an error
-    """The bound on the spool's bytes is reached."""
+    """The limit of the spool's bytes is reached."""
 
 
 class NoSpaceError(SpoolError):
@@ -55,13 +55,13 @@ class NoSpaceError(SpoolError):
 
 
 class SpoolDamaged(SpoolError):  # noqa: N818 - the file is, not the call
-    """The file is not what was written; it should be set aside."""
+    """The file is damaged and should be set aside."""
 
 
 def of_sqlite(error: sqlite3.Error, file: Path) -> SpoolError:
-    """Return what an error of SQLite means for a file of the spool.
+    """Return the spool's error for one of SQLite's.
 
-    While the disk is full no file counts as damaged: it may be whole again when there is room.
+    While the disk is full no file counts as damaged: it may be readable again once there is space.
     """
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     text = f"{file}: {in_words(error)}"
@@ -74,20 +74,20 @@ def of_sqlite(error: sqlite3.Error, file: Path) -> SpoolError:
 
 
 def of_system(error: OSError, text: str) -> SpoolError:
-    """Return what an error of the system means, with `text` before it."""
+    """Return the spool's error for one of the operating system's, with `text` before it."""
     kind = SpoolBusy if isinstance(error, BlockingIOError) else SpoolError
     return (NoSpaceError if error.errno in NO_SPACE else kind)(f"{text}{in_words(error)}")
 
 
 def of_value(error: Exception, file: Path) -> SpoolError:
-    """Return what a value in the file means that cannot be one."""
+    """Return the spool's error for an invalid value in the file."""
     if is_nearly_full(file.parent):
         return NoSpaceError(f"{file}: {in_words(error)}")
     return SpoolDamaged(f"{file} is damaged: {in_words(error)}")
 
 
 def is_nearly_full(folder: Path) -> bool:
-    """Return whether a folder's disk has hardly any room left."""
+    """Return whether a folder's disk has hardly any free space."""
     try:
         return shutil.disk_usage(folder).free < NEARLY_FULL
     except OSError:
@@ -95,7 +95,7 @@ def is_nearly_full(folder: Path) -> bool:
 
 
 def _is_writable(file: Path) -> bool:
-    """Return whether the system would let the file be written: SQLite calls a damaged header read-only, too."""
+    """Return whether the operating system allows writing: SQLite also reports a damaged header as read-only."""
     try:
         read_only = hasattr(os, "statvfs") and os.statvfs(file).f_flag & os.ST_RDONLY
     except OSError:
@@ -104,5 +104,5 @@ def _is_writable(file: Path) -> bool:
 
 
 def in_words(error: BaseException) -> str:
-    """Return an error in one printable line."""
+    """Return an error's text as one printable line."""
     return printable(f"{type(error).__name__}: {error}")

@@ -1,7 +1,7 @@
-"""The spool's file: one SQLite database that is opened, checked, locked and, when it is damaged, set aside.
+"""The spool's file: an SQLite database that is opened, checked, locked and, if damaged, set aside.
 
-A rollback journal with `synchronous=FULL`: what a transaction wrote is there once it has ended, whatever becomes of the
-process, and after a power failure as far as the disk keeps what it confirmed (SQLite's own guarantee).
+It uses a rollback journal with `synchronous=FULL`: a committed transaction survives any end of the process, and a power
+failure as far as the disk keeps what it confirmed (SQLite's own guarantee).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from akto_mirror.delivery.spool import errors, journal, lock, schema
 from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolDamaged, SpoolError
 from akto_mirror.delivery.spool.schema import JOURNAL, SCHEMA, VERSION, has_tables, read_text
 
-# Up to this size the file is checked as a whole when it is opened: a fraction of a second.
+# Up to this size the whole file is checked when it is opened, which takes a fraction of a second.
 CHECK_BYTES = 64 * 1024 * 1024
 
 
 class SpoolFile:
-    """The file and a connection to it, which opens with the first use and again after an error.
+    """The file and a connection to it, which is opened on first use and again after an error.
 
     Args:
-        folder: where the file is; it is made if it is missing.
+        folder: the file's folder; it is created if it is missing.
         clock: epoch seconds.
 
     Attributes:
-        file: this version's file; another one is taken where a newer version uses it.
+        file: this version's file; it has another name if a newer version uses the usual one.
         newer: files of newer versions, which are left alone.
     """
 
@@ -43,7 +43,7 @@ class SpoolFile:
         self._identity: tuple[int, int] | None = None
 
     def exists(self) -> bool:
-        """Return whether there is a file at all; one that the system does not let be looked at is none."""
+        """Return whether there is a file; one that cannot be accessed does not count."""
         try:
             return self.file.exists()
         except OSError:
@@ -57,10 +57,10 @@ class SpoolFile:
                 db.close()
 
     def set_aside(self) -> Path | None:
-        """Rename a damaged file, with what belongs to it, so that a new one can begin.
+        """Rename a damaged file and its journal, so that a new one can be created.
 
         Returns:
-            The new name; None if another process did it before.
+            The new name; None if another process has already renamed it.
 
         Raises:
             SpoolError: it cannot be renamed.
@@ -82,13 +82,13 @@ class SpoolFile:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Change the file: all of it or nothing."""
+        """Change the file in one transaction."""
         with self._statements("BEGIN IMMEDIATE") as db:
             yield db
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Look at the file as it is at one moment; another process cannot end a change meanwhile."""
+        """Read the file in one transaction; meanwhile other processes cannot commit."""
         with self._statements("BEGIN") as db:
             yield db
 
@@ -107,7 +107,7 @@ class SpoolFile:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn what SQLite and the system raise into a `SpoolError`; after most of them the file is reopened."""
+        """Turn errors of SQLite and the operating system into a `SpoolError`; most of them cause a reopening."""
         try:
             yield
         except sqlite3.Error as error:
@@ -122,7 +122,7 @@ class SpoolFile:
             raise errors.of_value(error, self.file) from error
 
     def _close_after(self, error: SpoolError) -> None:
-        """Keep the connection where nothing is wrong with it, for to open it again is a check of the whole file."""
+        """Close the connection, unless it is intact: opening it again would check the whole file."""
         if not isinstance(error, SpoolBusy | NoSpaceError) or (self._db is not None and self._db.in_transaction):
             self.close()
 
@@ -177,10 +177,10 @@ class SpoolFile:
         db.execute(f"PRAGMA busy_timeout = {1000 * lock.LOCK_S:.0f}")
 
     def _fill_journal(self, db: sqlite3.Connection) -> None:
-        """Make sure that the room is there without which nothing more may be stored.
+        """Make sure that the journal has its space, without which nothing may be stored.
 
         Raises:
-            OSError: the disk has none.
+            OSError: the disk is full.
         """
         if not journal.is_filled(self._journal):
             journal.fill(db, self._journal)

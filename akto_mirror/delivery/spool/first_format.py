@@ -1,8 +1,8 @@
-"""The spool's first format: what it holds goes into the present one, whole and once; its file stays for its version.
+"""Moves entries from the spool's first format into the current one, each exactly once; the file stays for a rollback.
 
-A process of that version may still run on the same folder. It keeps the file open while it has anything there, so that
-the lock that needs all others to have closed it shows whether they have; and no index of SQLite's log is mapped into
-memory then, which a full disk could take away.
+A process of that version may still use the same folder. It keeps the file open while it has entries in it, so an
+exclusive lock, which requires that all others have closed the file, shows whether such a process runs. With that lock
+SQLite also maps no index of its log into memory, which would fail on a full disk.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from akto_mirror.delivery.spool.view import Share, epoch
 
 VERSION = 1
 
-# Seconds to wait for a process that has the file open: it may have it for hours.
+# Seconds to wait for a process that has the file open: it may keep it open for hours.
 BUSY_S = 0.1
 
-# Bytes of payloads that are moved in one step, and pages that are given back to the disk in one.
+# Bytes of payloads that are moved in one step, and pages that are returned to the disk in one.
 STEP_BYTES = 8 * 1024 * 1024
 STEP_PAGES = 4096
 
-# What that version set aside for a full disk.
+# The file that that version kept as a reserve for a full disk.
 RESERVE = "reserve"
 
 _TABLES = {"batches": "NULL", "dead": "reason"}
@@ -41,7 +41,7 @@ Store = Callable[[Sequence[Foreign]], None]
 
 
 class View(NamedTuple):
-    """What the file holds: waiting entries by target, and the number and bytes of dead letters."""
+    """The contents of the file: waiting entries by target, and the number and bytes of dead letters."""
 
     shares: list[Share]
     dead: int
@@ -52,13 +52,13 @@ class FirstFormat:
     """The file of the first format in a folder.
 
     Args:
-        folder: of the spool.
-        lease_s: seconds without a sign of life after which its writers count as dead.
+        folder: the spool's folder.
+        lease_s: seconds without a heartbeat after which its writers count as dead.
         clock: epoch seconds, for the name of a damaged file.
         monotonic: seconds of the monotonic clock.
 
     Attributes:
-        notes: what is to be logged of it; the reporter takes it out.
+        notes: lines to log; whoever logs them removes them.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class FirstFormat:
         self._empty: object = None
 
     def is_news(self) -> bool:
-        """Return whether there is a file, and it was not found empty as it is."""
+        """Return whether there is a file that was not yet found empty in its current state."""
         looks = self._looks()
         return looks is not None and looks != self._empty
 
@@ -89,10 +89,10 @@ class FirstFormat:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def move(self, store: Store) -> bool:
-        """Move what no living process holds, as much as one step may take; returns whether more is left.
+        """Move entries that no live process owns, up to the size of one step; returns whether more are left.
 
         Args:
-            store: keeps rows, none of them twice; called while no other process can open the file.
+            store: stores rows, none of them twice; called while no other process can open the file.
 
         Raises:
             SpoolError: raised by `store`.
@@ -110,7 +110,7 @@ class FirstFormat:
         return more
 
     def view(self) -> View | None:
-        """Look at what it holds, and change nothing; None if it holds nothing, or cannot be looked at now."""
+        """Read the contents without changing anything; None if there are none, or if they cannot be read now."""
         with self._noting(), self._opened() as db:
             rows = db.execute(
                 "SELECT target, COUNT(*), TOTAL(count), TOTAL(size), MIN(created) FROM batches GROUP BY target"
@@ -126,7 +126,7 @@ class FirstFormat:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for this process alone."""
+        """Open the file exclusively."""
         uri = f"{self.file.as_uri()}?mode=rw"
         with contextlib.closing(
             sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
@@ -147,7 +147,7 @@ class FirstFormat:
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
-        """Note what is wrong with the file; the present one can be used all the same."""
+        """Note an error of the file; the current one can be used nevertheless."""
         try:
             yield
         except (_NewerError, NothingError) as found:
@@ -184,11 +184,11 @@ class FirstFormat:
 
 
 class _NewerError(Exception):
-    """The file is of a newer version."""
+    """The file belongs to a newer version."""
 
 
 def _some(db: sqlite3.Connection, living: set[str]) -> list[Foreign]:
-    """Read what no process holds, up to the bytes of a step; the oldest batch first, and dead letters last."""
+    """Read entries that no process owns, up to the size of a step; the oldest batch first, and dead letters last."""
     rows: list[Foreign] = []
     size = 0
     for table, reason in _TABLES.items():
@@ -220,7 +220,7 @@ def _holds_more(db: sqlite3.Connection) -> bool:
 
 
 def _shrink(db: sqlite3.Connection) -> bool:
-    """Give pages back to the disk; returns whether there are more."""
+    """Return free pages to the disk; returns whether there are more."""
     before = db.execute("PRAGMA freelist_count").fetchone()[0]
     db.executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")
     return bool(0 < db.execute("PRAGMA freelist_count").fetchone()[0] < before)

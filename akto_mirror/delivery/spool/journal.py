@@ -1,7 +1,7 @@
-"""The room that SQLite needs to change its file, taken from the disk in advance.
+"""Preallocates the journal, the disk space that SQLite needs for changing its file.
 
-A rollback journal that stays (`journal_mode=PERSIST`) and is filled with zeros beforehand is only ever written over, so
-that a full disk can neither keep a batch from being removed nor leave a file that cannot be read.
+A rollback journal that is kept (`journal_mode=PERSIST`) and filled with zeros in advance is only overwritten, so that a
+full disk can neither prevent a batch from being removed nor leave an unreadable file.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Bytes: some sixty pages of 4 KiB, of which taking over, removing a batch and a step of tidying change far fewer.
+# Bytes: some sixty pages of 4 KiB; taking over, removing a batch and a step of tidying change far fewer.
 JOURNAL_BYTES = 256 * 1024
 
-# What a transaction wrote is on the disk once it has ended, even if the power fails.
+# A committed transaction is on the disk, even after a power failure.
 SYNCHRONOUS = "FULL"
 
 _PIECE = bytes(32 * 1024)
@@ -23,14 +23,14 @@ _PIECE = bytes(32 * 1024)
 
 @contextmanager
 def configuring(db: sqlite3.Connection) -> Iterator[None]:
-    """Set a new connection up; the first thing that is done with it, under the lock that keeps others from opening.
+    """Configure a new connection, before its first use and under the lock that keeps others from opening the file.
 
-    Within it the connection keeps the lock that it reads with, so that it waits for writers only once. Only a new file
-    may be written then: any other may be locked by a process that waits for this one's lock in turn.
+    Meanwhile the connection keeps its read lock, so that it waits for writers only once. Only a new file may be written
+    then: any other may be locked by a process that waits for this one's lock in turn.
 
-    The order matters: SQLite deletes the journal of a process that was killed when it is first read, unless the
-    connection holds its locks at that time; `locking_mode=NORMAL` gives them back with the next statement.
-    `secure_delete` would write all of a removed batch once more; Debian's SQLite has it on.
+    The order matters: on the first read, SQLite deletes the journal of a process that was killed, unless the connection
+    holds its locks at that time; `locking_mode=NORMAL` releases them with the next statement. `secure_delete`, which is
+    on in Debian's SQLite, would overwrite every removed batch.
     """
     _set(db, "locking_mode = EXCLUSIVE", "journal_mode = PERSIST", "journal_size_limit = -1", "secure_delete = OFF")
     _set(db, "mmap_size = 0", "temp_store = MEMORY", f"synchronous = {SYNCHRONOUS}")
@@ -47,7 +47,7 @@ def _set(db: sqlite3.Connection, *pragmas: str) -> None:
 
 
 def is_filled(journal: Path) -> bool:
-    """Return whether the journal has its room."""
+    """Return whether the journal has its full size."""
     try:
         return journal.stat().st_size >= JOURNAL_BYTES
     except OSError:
@@ -55,11 +55,11 @@ def is_filled(journal: Path) -> bool:
 
 
 def fill(db: sqlite3.Connection, journal: Path) -> None:
-    """Fill the journal up with zeros, while no process can write to it.
+    """Fill the journal with zeros, while no process can write to it.
 
     Raises:
         sqlite3.Error: another process has the file locked.
-        OSError: the disk has no room.
+        OSError: the disk is full.
     """
     db.execute("BEGIN EXCLUSIVE")
     try:

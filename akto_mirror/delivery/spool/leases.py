@@ -1,7 +1,7 @@
-"""Which of several processes are dead: those without a sign of life for a lease. No clock and no I/O.
+"""Decides which processes are dead: those without a heartbeat for the length of a lease. No clock and no I/O.
 
-A sign of life is a number that its process counts up. No two clocks are compared, and none that can be set is asked:
-each process measures by its own how long a number has not changed.
+A heartbeat is a number that its process increments. Clocks are never compared, and the system clock is not used: each
+process measures by its monotonic clock for how long a number has not changed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 
 class Watch:
-    """Watches signs of life.
+    """Watches heartbeats.
 
     Args:
-        lease_s: seconds without a sign after which a process counts as dead.
+        lease_s: seconds without a heartbeat after which a process counts as dead.
     """
 
     def __init__(self, lease_s: float) -> None:
@@ -22,13 +22,13 @@ class Watch:
         self._looked_at = float("-inf")
 
     def dead(self, signs: Mapping[str, float], now: float) -> set[str]:
-        """Look at all signs of life, and return the owners without a new one for the length of a lease.
+        """Look at all heartbeats, and return the owners without a new one for the length of a lease.
 
-        After a long pause of this process, as when the machine slept, the others have half a lease to show that they
-        live: of the time between two looks no more counts.
+        After a long pause of this process, for example when the machine was suspended, the others have half a lease for
+        a new heartbeat: at most half a lease of the time between two looks counts.
 
         Args:
-            signs: each process's last sign.
+            signs: each process's last heartbeat.
             now: monotonic seconds.
         """
         passed = min(now - self._looked_at, self._lease_s / 2)

@@ -1,4 +1,4 @@
-"""The lock under which the spool's files are opened and renamed, and the renaming of a damaged one."""
+"""The lock for opening and renaming the spool's files, and the renaming of damaged ones."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# The longest wait for another process that writes, in seconds, and the longest one when the spool is opened or set
-# aside, which needs the lock of others only then.
+# The longest wait, in seconds, for another process that is writing, and for one that is opening the spool or setting it
+# aside.
 LOCK_S = 2.0
 OPEN_S = 5.0
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from opening the spool or setting it aside at the same time.
+    """Prevent other processes from opening the spool or setting it aside at the same time.
 
     Raises:
-        BlockingIOError: another one does for too long.
-        OSError: the lock's file cannot be used.
+        BlockingIOError: another process has held the lock for too long.
+        OSError: the lock file cannot be used.
     """
     if fcntl is None:
         yield
@@ -52,7 +52,7 @@ def _lock(file: int, deadline: float) -> None:
 
 
 def identity(file: Path) -> tuple[int, int] | None:
-    """Return what distinguishes a file from a later one of the same name; None if there is no file."""
+    """Return an identifier that differs from that of a later file with the same name; None if there is no file."""
     try:
         found = file.stat()
     except OSError:
@@ -61,10 +61,10 @@ def identity(file: Path) -> tuple[int, int] | None:
 
 
 def rename_damaged(file: Path, now: float) -> Path:
-    """Rename a file, and first what belongs to it; returns the new name.
+    """Rename a file, and before it its journal; returns the new name.
 
     Args:
-        file: a database.
+        file: the database.
         now: epoch seconds, for the name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Batches, dead letters and their payloads in the spool: statements only, within a transaction."""
+"""Statements for batches, dead letters and their payloads in the spool, to be run within a transaction."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from akto_mirror.delivery.spool import sessions
 from akto_mirror.delivery.spool.schema import FREE
 
-# What a row costs beside its payload.
+# Bytes of a row besides its payload.
 ROW_OVERHEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A batch as it is on disk; `entries` is None if they are not what was written."""
+    """A batch on disk; `entries` is None if they are damaged."""
 
     id: int
     entries: list[bytes] | None
@@ -23,7 +23,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A batch of another format, or a dead letter, which has a reason; `source` names it for good."""
+    """A batch of another format or, with a reason, a dead letter; `source` identifies it permanently."""
 
     source: str
     created: object
@@ -47,7 +47,7 @@ def insert_payload(db: sqlite3.Connection, payload: object) -> int:
 
 
 def insert(db: sqlite3.Connection, session: int, created: float, payload: bytes) -> int:
-    """Store a batch, whose payload holds an entry a line; returns its id."""
+    """Store a batch, one entry per line of its payload; returns its id."""
     return _insert(db, session, created, payload, insert_payload(db, payload))
 
 
@@ -67,7 +67,7 @@ def _insert_row(db: sqlite3.Connection, row: tuple[object, ...]) -> int:
 
 
 def first(db: sqlite3.Connection, holder: str, target: str, skip: str) -> Found | None:
-    """Return a holder's batch that was refused least often, and of these the oldest; `skip` holds ids as JSON."""
+    """Return an owner's batch that was refused least often, and of these the oldest; `skip` lists ids as JSON."""
     number = _never_refused(db, holder, target, skip) or _least_refused(db, holder, target, skip)
     if number is None:
         return None
@@ -110,7 +110,7 @@ def _entries(count: object, crc: object, payload: object) -> list[bytes] | None:
 
 
 def count_refusal(db: sqlite3.Connection, batch: int) -> None:
-    """Count one refusal more."""
+    """Count one more refusal."""
     db.execute(
         "INSERT INTO refusals VALUES (?, 1) ON CONFLICT (batch) DO UPDATE SET tries = tries + 1",
         (batch,),
@@ -118,7 +118,7 @@ def count_refusal(db: sqlite3.Connection, batch: int) -> None:
 
 
 def waiting_for(db: sqlite3.Connection, target: str) -> dict[int, int]:
-    """Return the batches for a target: how many entries each has, by their ids."""
+    """Return the number of entries of each batch for a target, by the batches' ids."""
     rows = db.execute(
         "SELECT batches.id, TOTAL(count) FROM batches JOIN sessions ON sessions.id = session WHERE target = ?"
         " GROUP BY batches.id",
@@ -128,19 +128,19 @@ def waiting_for(db: sqlite3.Connection, target: str) -> dict[int, int]:
 
 
 def delete(db: sqlite3.Connection, batch: int) -> int:
-    """Delete a batch; returns how many were there."""
+    """Delete a batch; returns how many rows were deleted."""
     db.execute("DELETE FROM payloads WHERE id = (SELECT payload FROM batches WHERE id = ?)", (batch,))
     return db.execute("DELETE FROM batches WHERE id = ?", (batch,)).rowcount
 
 
 def delete_dead(db: sqlite3.Connection, letter: int) -> int:
-    """Delete a dead letter; returns how many were there."""
+    """Delete a dead letter; returns how many rows were deleted."""
     db.execute("DELETE FROM payloads WHERE id = (SELECT payload FROM dead WHERE id = ?)", (letter,))
     return db.execute("DELETE FROM dead WHERE id = ?", (letter,)).rowcount
 
 
 def bury_damaged(db: sqlite3.Connection, batch: int) -> None:
-    """Make a dead letter of a batch that is not what was written."""
+    """Turn a damaged batch into a dead letter."""
     db.execute(
         "INSERT INTO dead (created, target, reason, count, size, crc, payload)"
         " SELECT created, target, 'damaged on disk', count, size, crc, payload FROM batches"
@@ -151,7 +151,7 @@ def bury_damaged(db: sqlite3.Connection, batch: int) -> None:
 
 
 def revive(db: sqlite3.Connection, letter: int, target: str, now: float) -> None:
-    """Make a batch of a dead letter, for the next session, and for `target` unless that is empty; `now` as epoch."""
+    """Turn a dead letter into a batch for the next session, and for `target` unless empty; `now` in epoch seconds."""
     row = db.execute(
         "SELECT target, dead.payload, payloads.payload FROM dead LEFT JOIN payloads ON payloads.id = dead.payload"
         " WHERE dead.id = ?",
@@ -168,7 +168,7 @@ def revive(db: sqlite3.Connection, letter: int, target: str, now: float) -> None
 
 
 def take_in(db: sqlite3.Connection, row: Foreign) -> None:
-    """Store a row of another format as it is, for the next session; one that has been taken in before is not."""
+    """Store a row of another format as it is, for the next session, unless it has been stored before."""
     if not db.execute("INSERT OR IGNORE INTO imported VALUES (?)", (row.source,)).rowcount:
         return
     payload = insert_payload(db, row.payload if isinstance(row.payload, bytes) else str(row.payload).encode())

@@ -1,7 +1,7 @@
-"""The formats of the spool: each has a file name of its own, so that versions side by side never share a file.
+"""The format of the spool. Each format has its own file name, so that different versions never share a file.
 
-A batch's row never changes once it is written, and its payload is in another table: whose a batch is, and whom it is
-for, is in the row of its session. So taking over, sending elsewhere and removing need no room on a full disk.
+A batch's row never changes once it is written, and its payload is in another table; its owner and its target are in the
+row of its session. So taking over, redirecting and removing batches need no space on a full disk.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-# The version of the format here. The first one had the file `spool.db`.
+# The version of the current format. The first one had the file `spool.db`.
 VERSION = 2
 FIRST = "spool.db"
 
 JOURNAL = "-journal"
-# What can stand beside a database, of any format.
+# Suffixes of the files that can belong to a database of any format.
 BESIDE = (JOURNAL, "-wal", "-shm")
 
-# A session is what one process writes for one target. Its holder gives a sign of life by counting `beats`; they begin
-# where an integer has the greatest length that it will ever have, so that no update makes a row longer.
+# A session holds what one process writes for one target. Its owner increments `beats` as a heartbeat; they start at a
+# value whose stored integer already has its greatest length, so that no update makes a row longer.
 FIRST_BEAT = 2**32
 FREE = "-" * 16
 
@@ -57,38 +57,38 @@ _NAME = re.compile(r"spool(?:-(\d+)(?:\.\d+)?)?\.db")
 
 
 def names() -> Iterator[str]:
-    """Yield the names that a file of this version may have: the next one where a newer format has taken one."""
+    """Yield the names that a file of this version may have: the next one is used if a newer format has taken a name."""
     yield f"spool-{VERSION}.db"
     yield from (f"spool-{VERSION}.{number}.db" for number in range(1, 10))
 
 
 def version_of(name: str) -> int:
-    """Return the version in a file's name; 0 if it is not a spool's."""
+    """Return the version in a file's name; 0 if it is not a file of the spool."""
     found = _NAME.fullmatch(name)
     return int(found[1] or 1) if found else 0
 
 
 def reader(file: Path, timeout_s: float) -> sqlite3.Connection:
-    """Open a file to look at it: nothing is created beside it, and nothing in it changes."""
+    """Open a file for reading: no other file is created, and nothing is changed."""
     db = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=timeout_s, isolation_level=None)
     db.text_factory = read_text
     return db
 
 
 def has_tables(db: sqlite3.Connection) -> bool:
-    """Return whether a file's tables have been made; a process may have been killed before it came to that."""
+    """Return whether a file has its tables; a process may have been killed before it created them."""
     return bool(db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
 
 
 def read_text(raw: bytes) -> str:
-    """Read a text as it should be, whatever a damaged file holds."""
+    """Read a value as a string, whatever a damaged file contains."""
     return raw.decode("utf-8", "replace")
 
 
 def is_newer(file: Path, timeout_s: float) -> bool:
-    """Return whether a file holds a format that only a newer version knows; what cannot be read does not.
+    """Return whether a file has the format of a newer version; False if it cannot be read.
 
-    SQLite itself looks: to open and close the file besides it would end the locks that this process has on it.
+    SQLite reads it: opening and closing the file without SQLite would release this process's locks on it.
     """
     try:
         with closing(reader(file, timeout_s)) as db:
@@ -98,13 +98,13 @@ def is_newer(file: Path, timeout_s: float) -> bool:
 
 
 def own_file(folder: Path, timeout_s: float) -> Path:
-    """Return the file of this version in a folder, which need not be there yet."""
+    """Return the file of this version in a folder; it need not exist yet."""
     files = [folder / name for name in names()]
     return next((file for file in files if not (file.exists() and is_newer(file, timeout_s))), files[-1])
 
 
 def newer_files(folder: Path, own: Path) -> list[Path]:
-    """List the files of newer versions in a folder: those whose names say so, and those before `own`."""
+    """List the files of newer versions in a folder: those with newer names, and those that precede `own`."""
     try:
         found = sorted(path for path in folder.iterdir() if version_of(path.name) > VERSION)
     except OSError:

@@ -1,7 +1,7 @@
-"""Sessions in the spool: which process owns a batch, and which target it is for. Statements only, within a transaction.
+"""Statements for sessions in the spool, which record who owns a batch and its target, to be run within a transaction.
 
-A session is what one process stores for one target. It changes hands, or goes to another target, as a whole: one short
-row is written over, however many batches it holds.
+A session holds what one process stores for one target. It changes its owner or its target as a whole: one short row is
+overwritten, however many batches it has.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _EMPTY = "NOT EXISTS (SELECT 1 FROM batches WHERE session = sessions.id)"
 
 
 def newest(db: sqlite3.Connection, holder: str, target: str) -> int | None:
-    """Return the newest session of a holder for a target; None if there is none."""
+    """Return an owner's newest session for a target; None if there is none."""
     row = db.execute("SELECT MAX(id) FROM sessions WHERE holder = ? AND target = ?", (holder, target)).fetchone()
     return None if row[0] is None else int(row[0])
 
 
 def own(db: sqlite3.Connection, holder: str, target: str) -> int:
-    """Return the newest session of a holder for a target; it begins if there is none."""
+    """Return an owner's newest session for a target; a new one if there is none."""
     found = newest(db, holder, target)
     return begin(db, holder, target) if found is None else found
 
@@ -35,12 +35,12 @@ def begin(db: sqlite3.Connection, holder: str, target: str) -> int:
 
 
 def beat(db: sqlite3.Connection, holder: str) -> None:
-    """Give a sign of life."""
+    """Increment a heartbeat."""
     db.execute("UPDATE sessions SET beats = beats + 1 WHERE holder = ?", (holder,))
 
 
 def signs(db: sqlite3.Connection, holder: str) -> dict[str, float]:
-    """Return the signs of life of all others, by their names."""
+    """Return the heartbeats of all other owners, by name."""
     rows = db.execute(
         "SELECT holder, TOTAL(beats) FROM sessions WHERE holder NOT IN (?, ?) GROUP BY holder", (holder, FREE)
     )
@@ -48,10 +48,10 @@ def signs(db: sqlite3.Connection, holder: str) -> dict[str, float]:
 
 
 def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection[str]) -> dict[int, int]:
-    """Hold what is free for a target, or was held by the dead; and send there what is held already for another one.
+    """Take over sessions for a target that are free or belong to dead owners, and redirect the owner's others to it.
 
     Returns:
-        The sessions that changed hands, and how many entries are in each.
+        The sessions that were taken over, and how many entries each has.
     """
     free = json.dumps([FREE, *dead])
     found = db.execute(
@@ -73,7 +73,7 @@ def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection
 
 
 def in_doubt(db: sqlite3.Connection, target: str, dead: Collection[str]) -> int:
-    """Return how many entries for a target the dead may have delivered: each was sending one batch at most."""
+    """Return how many entries for a target dead owners may have delivered: each was sending at most one batch."""
     row = db.execute(
         "SELECT TOTAL(most) FROM (SELECT MAX(count) AS most FROM batches JOIN sessions ON sessions.id = session"
         " WHERE target = ? AND holder IN (SELECT value FROM json_each(?)) GROUP BY holder)",
@@ -98,7 +98,7 @@ def redirect(db: sqlite3.Connection, start: str, end: str) -> int:
 
 
 def entries(db: sqlite3.Connection, holder: str, skip: str = "[]") -> int:
-    """Count a holder's entries, without those of batches to skip, whose ids are given as JSON."""
+    """Count an owner's entries, except those of the batches whose ids `skip` lists as JSON."""
     row = db.execute(
         f"SELECT TOTAL(count) {_HELD} AND batches.id NOT IN (SELECT value FROM json_each(?))",  # noqa: S608 - constant
         (holder, skip),
@@ -107,10 +107,10 @@ def entries(db: sqlite3.Connection, holder: str, skip: str = "[]") -> int:
 
 
 def batches(db: sqlite3.Connection, holder: str) -> set[int]:
-    """Return the ids of a holder's batches."""
+    """Return the ids of an owner's batches."""
     return {number for (number,) in db.execute(f"SELECT batches.id {_HELD}", (holder,))}
 
 
 def holds(db: sqlite3.Connection, holder: str, batch: int) -> bool:
-    """Return whether a batch is a holder's."""
+    """Return whether an owner has a batch."""
     return db.execute(f"SELECT 1 {_HELD} AND batches.id = ?", (holder, batch)).fetchone() is not None

@@ -1,4 +1,4 @@
-"""The spool: batches on disk, each leased to one process, and the entries that Akto refused for good.
+"""The spool: batches on disk, each leased to one process, and dead letters.
 
 Several processes may share it. No token is ever written here.
 """
@@ -24,11 +24,11 @@ from akto_mirror.delivery.spool.rows import ROW_OVERHEAD
 from akto_mirror.outcomes import Rejected
 from akto_mirror.snapshots import Takeover
 
-# The part of the spool's bytes that refused entries may take.
+# The share of the spool's bytes that dead letters may take.
 DEAD_SHARE = 10
 
-# Pages that one transaction of tidying gives back, so that it fits the journal and no process waits long, and
-# how many transactions one step has. It is not worth while to begin before this many are free.
+# Pages that one transaction of tidying returns to the disk, so that it fits into the journal and no process waits long;
+# how many transactions one step has; and how many pages must be free before tidying starts.
 TIDY_PAGES = 16
 TIDY_TIMES = 16
 SPARE_PAGES = 1024
@@ -48,19 +48,19 @@ class Spool(SpoolByHand):
     """One process's view of the spool; used by one thread at a time.
 
     Args:
-        folder: where the file is; it is made if it is missing.
-        target: where the batches are to go; those of other targets are left alone.
-        limit: bytes that all batches and dead letters may take together, dead letters a tenth of them.
+        folder: the file's folder; it is created if it is missing.
+        target: the destination of the batches; those of other targets are left alone.
+        limit: bytes that all batches and dead letters may take together; dead letters may take a tenth.
         owner: a name that no other process has.
-        lease_s: after this many seconds without a sign of life other processes take over this process's batches.
-        clock: epoch seconds, which are only ever shown.
+        lease_s: after this many seconds without a heartbeat, other processes take over this process's batches.
+        clock: epoch seconds, which are only shown.
         monotonic: seconds of the monotonic clock.
 
     Attributes:
-        damaged: ids of batches that turned out to be damaged and were moved to the dead letters.
-        unfinished: whether the last one of `adopt` and `tidy` may have left something for another step.
+        damaged: ids of damaged batches that were moved to the dead letters.
+        unfinished: whether the last call of `adopt` or `tidy` may have left something for another step.
         takeovers: sessions that were begun or taken over, until they are counted.
-        doubtful: of the entries taken over, those that a dead process may have delivered, until they are counted.
+        doubtful: how many of the entries taken over a dead process may have delivered, until they are counted.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -78,8 +78,8 @@ class Spool(SpoolByHand):
         self.target = target
         self.limit = limit
         self.lease_s = lease_s
-        # Also of two spools in one process the second has to take over what the first has released. Names of one
-        # length, so that a session that changes hands takes no more room.
+        # Unique even for two spools in one process, of which the second has to take over the first's released batches.
+        # All names have the same length, so that a session with a new owner takes no more space.
         name = f"{owner}/{next(_spools)}".encode("utf-8", "surrogateescape")
         self.owner = hashlib.blake2s(name, digest_size=8).hexdigest()
         self.damaged: list[int] = []
@@ -93,20 +93,20 @@ class Spool(SpoolByHand):
         self._beat_at = float("-inf")
 
     def _is_new(self) -> bool:
-        """Return whether there is no file that this process would have to look at."""
+        """Return whether there is no file that this process would have to read."""
         return not self._touched and not super().exists()
 
     def exists(self) -> bool:
-        """Return whether anything may be on disk, also of the first format."""
+        """Return whether anything may be on disk, in the current or the first format."""
         return super().exists() or self._first.is_news()
 
     @property
     def first(self) -> FirstFormat:
-        """What is there in the first format."""
+        """The file of the first format."""
         return self._first
 
     def take_in(self) -> None:
-        """Take over all that is in the first format and that no living process holds.
+        """Take over all entries in the first format that no live process owns.
 
         Raises:
             SpoolError: the disk does not take it.
@@ -121,23 +121,23 @@ class Spool(SpoolByHand):
         return notes
 
     def put(self, entries: Sequence[bytes]) -> int:
-        """Keep a batch, leased to this process.
+        """Store a batch, leased to this process.
 
         Returns:
             Its id.
 
         Raises:
             SpoolFull: there is no room.
-            SpoolError: the disk does not take it.
+            SpoolError: the disk cannot be used.
         """
         return self.put_all([entries])[0]
 
     def put_all(self, batches: Sequence[Sequence[bytes]]) -> list[int]:
-        """Keep batches as `put` does, all or none of them, which takes the disk no longer than one; returns their ids.
+        """Store batches as `put` does, all or none of them, with a single wait for the disk; returns their ids.
 
         Raises:
             SpoolFull: there is no room for all of them.
-            SpoolError: the disk does not take them.
+            SpoolError: the disk cannot be used.
         """
         payloads = [b"\n".join(entries) for entries in batches]
         self._require_journal()
@@ -150,7 +150,7 @@ class Spool(SpoolByHand):
     def next(self, skip: Collection[int]) -> Stored | None:
         """Return this process's batch that was refused least often, and of these the oldest.
 
-        A batch that was damaged on disk is moved to the dead letters as it is.
+        A batch that is damaged on disk is moved to the dead letters as it is.
 
         Args:
             skip: ids to leave out.
@@ -168,18 +168,18 @@ class Spool(SpoolByHand):
             self.damaged.append(found.id)
 
     def postpone(self, number: int) -> None:
-        """Let a batch that was refused wait until the others have been tried."""
+        """Postpone a refused batch until the others have been tried."""
         with self._transaction() as db:
             if sessions.holds(db, self.owner, number):
                 rows.count_refusal(db, number)
 
     def remove(self, numbers: Collection[int]) -> int:
-        """Forget batches that were shipped, whichever process has them now; returns how many were there."""
+        """Remove batches that were shipped, whichever process owns them now; returns how many there were."""
         with self._transaction() as db:
             return sum(rows.delete(db, number) for number in numbers)
 
     def replace(self, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:
-        """Replace a batch by what of it is still to be sent, and keep what of it was refused for good.
+        """Replace a batch by its entries that are still to be sent, and keep those that were refused for good.
 
         Args:
             number: the batch; None if it is not on disk.
@@ -187,7 +187,7 @@ class Spool(SpoolByHand):
             dead: entries refused for good.
 
         Returns:
-            How many of the refused found room, the first ones; None if another process has taken the batch over.
+            How many of the refused entries were kept, from the first on; None if another process owns the batch now.
         """
         with self._transaction() as db:
             if number is not None:
@@ -199,10 +199,10 @@ class Spool(SpoolByHand):
             return sum(1 for letter in dead if self._keep_dead(db, letter))
 
     def adopt(self) -> int:
-        """Give a sign of life, and take over what is free or whose owner has given none for a while.
+        """Write a heartbeat, and take over batches that are free or whose owner is dead.
 
-        What is this process's already, but for another target, goes to its present one, too. What is in the first
-        format is taken over a step at a time.
+        This process's batches for another target are redirected to the current one. Entries in the first format are
+        taken over step by step.
 
         Returns:
             The number of entries taken over.
@@ -221,7 +221,7 @@ class Spool(SpoolByHand):
         return sum(found.values())
 
     def owned(self, skip: Collection[int] = ()) -> int:
-        """Count the entries that are leased to this process, without those of the batches to skip."""
+        """Count the entries that are leased to this process, except those of the batches to skip."""
         if self._is_new():
             return 0
         with self._reading() as db:
@@ -241,14 +241,14 @@ class Spool(SpoolByHand):
         self.close()
 
     def tidy(self) -> None:
-        """Give the disk back what an outage took of it, a step at a time."""
+        """Return space that an outage took to the disk, step by step."""
         self.unfinished = False
         if self._is_new():
             return
         before = self._free_pages()
         for _ in range(TIDY_TIMES if before > SPARE_PAGES or self._tidying else 0):
             with self._errors():
-                # One step of the statement frees one page; this takes all of them.
+                # Each step of the statement frees one page; fetching all rows runs all steps.
                 self._connection().executescript(f"PRAGMA incremental_vacuum({TIDY_PAGES})")
         self.unfinished = self._tidying = 0 < self._free_pages() < before
 
@@ -257,7 +257,7 @@ class Spool(SpoolByHand):
             return int(db.execute("PRAGMA freelist_count").fetchone()[0])
 
     def _import(self, found: Sequence[rows.Foreign]) -> None:
-        """Store what the first format holds; what was stored before and not yet deleted there is passed over."""
+        """Store entries of the first format, except those that were stored before and not yet deleted there."""
         if not found:
             return self._forget_imported()
         self._require_journal()
@@ -267,13 +267,13 @@ class Spool(SpoolByHand):
         return None
 
     def _forget_imported(self) -> None:
-        """Nothing is left there that was stored here already."""
+        """Forget the record of imported rows, when none of them is left in the first format."""
         if super().exists():
             with self._transaction() as db:
                 db.execute("DELETE FROM imported")
 
     def _require_journal(self) -> None:
-        """Store nothing that could not be removed again when the disk is full."""
+        """Make sure that what is stored can be removed again when the disk is full."""
         db = self._connection()
         try:
             with self._errors():
@@ -290,7 +290,7 @@ class Spool(SpoolByHand):
         return found
 
     def _show_life(self) -> None:
-        """Extend the lease where a third of it is gone, so that a busy process does not write at every step."""
+        """Extend the lease when a third of it has passed, so that a busy process does not write at every step."""
         if self._monotonic() >= self._beat_at:
             with self._transaction() as db:
                 self._beat(db)

@@ -1,6 +1,6 @@
-"""What is in a spool, for those who only look: without a change, and no longer than others can wait.
+"""Reads the contents of a spool from outside, without changing anything or blocking its users for long.
 
-While a reader has the file locked, no process can end a change; so each look is one short statement with a time limit.
+While a reader has the file locked, no process can commit, so each read is one short statement with a time limit.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from akto_mirror.delivery.spool import schema
 from akto_mirror.delivery.spool.errors import NothingError, SpoolError, in_words
 from akto_mirror.delivery.spool.lock import LOCK_S
 
-# The end of the year 9999, after which no date can be shown.
+# The end of the year 9999, the last date that can be shown.
 LAST_SECOND = 253_402_300_799
 
-# Seconds that one look may take, less than others wait for it; and how many of SQLite's steps go between two looks at
-# the clock.
+# Seconds that one read may take, which is less than others wait for it; and how many of SQLite's steps pass between two
+# checks of the clock.
 LOOK_S = LOCK_S / 4
 LOOK_STEPS = 10_000
 
@@ -47,7 +47,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Waiting entries of one target: its name, batches, entries, bytes, and the oldest's time (epoch seconds)."""
+    """The waiting entries of one target: its name, batches, entries, bytes, and the oldest time (epoch seconds)."""
 
     target: str
     batches: int
@@ -58,7 +58,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of waiting entries and dead letters, of all processes; when a target's oldest batch was written."""
+    """Bytes of waiting entries and of dead letters, of all processes; when a target's oldest batch was written."""
 
     waiting: int
     dead: int
@@ -66,11 +66,11 @@ class Sizes:
 
 
 def measure(folder: Path, target: str) -> Sizes | None:
-    """Look at a spool from outside; None if there is none, or it cannot be read now.
+    """Measure a spool from outside; None if there is none or it cannot be read now.
 
     Args:
-        folder: of the spool.
-        target: whose oldest batch is looked for.
+        folder: the spool's folder.
+        target: the target whose oldest batch is wanted.
     """
     try:
         with _looking(folder) as db:
@@ -81,7 +81,7 @@ def measure(folder: Path, target: str) -> Sizes | None:
 
 
 def _oldest(db: sqlite3.Connection, target: str) -> float | None:
-    """Return when the first batch of each session was written, of which the least is wanted."""
+    """Return when the first batch of each session was written; the caller takes the minimum."""
     first = (
         "SELECT MIN(batches.id) FROM sessions JOIN batches ON session = sessions.id WHERE target = ? GROUP BY session"
     )
@@ -134,7 +134,7 @@ def newest_dead(folder: Path, count: int) -> Iterator[DeadLetter]:
 
 
 def _one_by_one(db: sqlite3.Connection, numbers: Sequence[tuple[int]]) -> Iterator[DeadLetter]:
-    """Keep no lock between two of them, however slowly they are taken; one that is gone by then is left out."""
+    """Yield letters without holding a lock in between, however slowly they are consumed; deleted ones are left out."""
     for (number,) in numbers:
         _give_up_in_time(db)
         row = db.execute(f"{_LETTER} WHERE dead.id = ?", (number,)).fetchone()
@@ -165,7 +165,7 @@ def _looking(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _give_up_in_time(db: sqlite3.Connection) -> None:
-    """Bound the next statement; the time runs from its first steps on, which it takes when it has its lock."""
+    """Limit the time of the next statement, which runs from its first step, after it has got its lock."""
     end: list[float] = []
 
     def is_over() -> bool:
@@ -191,12 +191,12 @@ def read_letters(db: sqlite3.Connection) -> Iterator[DeadLetter]:
 
 
 def read_letter(row: Sequence[Any]) -> DeadLetter:
-    """Read a row as it should be, whatever a damaged or tampered file holds."""
+    """Read a row with the right types, whatever a damaged or manipulated file contains."""
     number, created, target, reason, count, payload = row
     raw = payload if isinstance(payload, bytes) else str(payload).encode()
     return DeadLetter(number, epoch(created), str(target), str(reason), count, raw)
 
 
 def epoch(seconds: object) -> float:
-    """Return a time that can be shown; 0 for anything else."""
+    """Return a value as a time that can be shown; 0 for anything else."""
     return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= LAST_SECOND else 0.0

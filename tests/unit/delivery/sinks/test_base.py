@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.base import EntryResult, SendResult
 from akto_mirror.delivery.sinks.symptoms import Cause, Kind
 
-DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
+DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryResult
 
 
 @pytest.mark.parametrize(
-    ("result", "verdict"),
+    ("result", "entry_result"),
     [
         (SendResult(200), DELIVERED),
         (SendResult(422), REFUSED),
@@ -22,18 +22,18 @@ DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
         (SendResult(None, "no route"), UNKNOWN),
     ],
 )
-def test_entries_share_what_an_answer_says(result: SendResult, verdict: EntryVerdict) -> None:
+def test_entries_share_what_an_answer_says(result: SendResult, entry_result: EntryResult) -> None:
     """Of a destination that judges the batch as a whole."""
-    assert result.verdicts_of(2) == (verdict, verdict)
-    assert (result.kind is Kind.SHIPPED) is (verdict is DELIVERED)
+    assert result.results_of(2) == (entry_result, entry_result)
+    assert (result.kind is Kind.SHIPPED) is (entry_result is DELIVERED)
 
 
 def test_a_destination_may_judge_each() -> None:
     """One that was refused is to blame, whatever the status."""
-    result = SendResult(200, verdicts=(DELIVERED, REFUSED))
-    assert result.verdicts_of(2) == (DELIVERED, REFUSED)
+    result = SendResult(200, entry_results=(DELIVERED, REFUSED))
+    assert result.results_of(2) == (DELIVERED, REFUSED)
     assert result.blames_entries
-    assert not SendResult(200, verdicts=(DELIVERED, UNKNOWN)).blames_entries
+    assert not SendResult(200, entry_results=(DELIVERED, UNKNOWN)).blames_entries
 
 
 def test_texts_name_cause_and_remedy() -> None:

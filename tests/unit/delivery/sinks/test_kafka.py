@@ -1,4 +1,4 @@
-"""The Kafka sink against librdkafka's mock cluster, which speaks the real protocol: one verdict an entry."""
+"""The Kafka sink against librdkafka's mock cluster, which speaks the real protocol: one result for each entry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.base import EntryResult, SendResult
 from akto_mirror.delivery.sinks.kafka import KafkaSink, Sent
 from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
 from akto_mirror.delivery.sinks.symptoms import Kind
@@ -236,13 +236,13 @@ def test_a_name_that_is_not_known_is_named() -> None:
 def test_the_result_has_a_verdict_on_each_entry(cluster: MockCluster) -> None:
     """Those that are left go the way of every batch, and the reason is the client's."""
     to = sink(cluster.brokers, message_max_bytes="1000", batch_size="1000")
-    assert to.send(ENTRIES[:2], 10) == SendResult(200, verdicts=[EntryVerdict.DELIVERED] * 2)
+    assert to.send(ENTRIES[:2], 10) == SendResult(200, entry_results=[EntryResult.DELIVERED] * 2)
     mixed = to.send([ENTRIES[0], b"x" * 5000], 10)
-    assert mixed.verdicts == [EntryVerdict.DELIVERED, EntryVerdict.TOO_LARGE]
+    assert mixed.entry_results == [EntryResult.DELIVERED, EntryResult.TOO_LARGE]
     assert "max.message.bytes" in mixed.answer
     cluster.fail(kafka.PRODUCE, kafka.TOPIC_DENIED)
     refused = to.send(ENTRIES[:2], 10)
-    assert (refused.verdicts, refused.kind) == ([EntryVerdict.UNKNOWN] * 2, Kind.AUTH)
+    assert (refused.entry_results, refused.kind) == ([EntryResult.UNKNOWN] * 2, Kind.AUTH)
     assert "Write on the topic" in refused.explained
 
 

@@ -1,4 +1,4 @@
-"""Destinations that judge the entries of a batch one by one: each entry goes the way of its own verdict."""
+"""Destinations that judge the entries of a batch one by one: each entry goes the way of its own entry_result."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.sinks.base import EntryVerdict, SendResult
+from akto_mirror.delivery.sinks.base import EntryResult, SendResult
 from akto_mirror.delivery.sinks.symptoms import Cause
 from tests.faults.driver import Driver, ok
 
-DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryVerdict
+DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryResult
 
 MODES = pytest.mark.parametrize("durability", Durability)
 
-VERDICTS = {b"g": DELIVERED, b"r": REFUSED, b"l": TOO_LARGE}
+ENTRY_RESULTS = {b"g": DELIVERED, b"r": REFUSED, b"l": TOO_LARGE}
 
 
 class Peer:
@@ -35,9 +35,9 @@ class Peer:
         """Take a batch."""
         self.attempts += 1
         down = self.down if self.attempts < 4 else frozenset()
-        verdicts = [UNKNOWN if entry in down else VERDICTS[entry[:1]] for entry in entries]
-        self.arrived.update(entry for entry, verdict in zip(entries, verdicts, strict=True) if verdict is DELIVERED)
-        return SendResult(None if UNKNOWN in verdicts else 200, "of a partition", verdicts=verdicts)
+        entry_results = [UNKNOWN if entry in down else ENTRY_RESULTS[entry[:1]] for entry in entries]
+        self.arrived.update(entry for entry, each in zip(entries, entry_results, strict=True) if each is DELIVERED)
+        return SendResult(None if UNKNOWN in entry_results else 200, "of a partition", entry_results=entry_results)
 
 
 @MODES
@@ -95,7 +95,7 @@ def test_every_entry_ends_as_its_verdict_says(durability: Durability, kinds: lis
 
 
 @pytest.mark.parametrize(
-    ("result", "verdict"),
+    ("result", "entry_result"),
     [
         (SendResult(200), DELIVERED),
         (SendResult(200, cause=Cause.EMPTY), UNKNOWN),
@@ -106,6 +106,6 @@ def test_every_entry_ends_as_its_verdict_says(durability: Durability, kinds: lis
         (SendResult(422), REFUSED),
     ],
 )
-def test_without_verdicts_all_entries_share_the_answer(result: SendResult, verdict: EntryVerdict) -> None:
+def test_without_entry_results_all_entries_share_the_answer(result: SendResult, entry_result: EntryResult) -> None:
     """As from HTTP and from files, which take a batch wholly or not at all."""
-    assert list(result.verdicts_of(3)) == [verdict] * 3
+    assert list(result.results_of(3)) == [entry_result] * 3
