@@ -1,4 +1,4 @@
-"""Destinations that judge the entries of a batch one by one: each entry goes the way of its own entry_result."""
+"""Destinations that judge the entries of a batch one by one: each entry is handled by its own result."""
 
 from __future__ import annotations
 
