@@ -1,4 +1,4 @@
-"""`python -m akto_mirror` is the command `akto-mirror`."""
+"""Runs the command `akto-mirror` with `python -m akto_mirror`."""
 
 import sys
 

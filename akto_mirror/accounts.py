@@ -1,4 +1,4 @@
-"""What became of every flow, counted in one place."""
+"""Counts the outcomes of all flows and entries, in one place."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from akto_mirror.snapshots import Snapshot, Takeover
 
 logger = logging.getLogger(__name__)
 
-# Is called with entries, or their hashes where the entries are not at hand, what became of them, and why.
+# Called with entries, or with their hashes if the entries are not at hand, their outcome, and the reason.
 Observer = Callable[[Sequence[bytes | int], Outcome, str], None]
 
 
-# The newest ones are kept: of a session that is older than these, all was sent long ago.
+# Only the newest ones are kept: the entries of older sessions were sent long ago.
 MOST_TAKEOVERS = 100
 
 
 @dataclass
 class Stats:
-    """Counters that the proxy's event loop and the sender thread share.
+    """Counters that the proxy's event loop and the shipper's thread share.
 
     Every method is one locked step, after which captured + recovered is the sum of all places and drops.
     """
@@ -47,7 +47,7 @@ class Stats:
     _observer: Observer | None = None
 
     def observe(self, observer: Observer) -> None:
-        """Report from now on what becomes of entries, on the thread on which it does."""
+        """Call an observer with each change of an entry's outcome, on the thread that makes the change."""
         self._observer = observer
 
     @property
@@ -89,7 +89,7 @@ class Stats:
             self._places[Outcome.QUEUED] += 1
 
     def lose(self, reason: Dropped) -> int:
-        """Count an entry that was captured and lost at once; returns how many are for this reason."""
+        """Count an entry that was captured and lost at once; returns how many were lost for this reason."""
         with self._lock:
             self._captured += 1
             self._dropped[reason] += 1
@@ -103,7 +103,7 @@ class Stats:
             self._places[Outcome.SPOOLED] += count
 
     def take_over(self, takeovers: Iterable[Takeover]) -> None:
-        """Note which sessions of the spool were begun or taken over."""
+        """Record which sessions of the spool were begun or taken over."""
         with self._lock:
             self._takeovers.extend(takeovers)
 
@@ -116,14 +116,14 @@ class Stats:
         *,
         count: int | None = None,
     ) -> None:
-        """Count entries that went from one place to another, and report it; of an attempt only the end is reported.
+        """Count entries that moved from one place to another, and report it; of an attempt only the end is reported.
 
         Args:
-            entries: themselves, or the hashes of those that are known.
+            entries: the entries, or the hashes of those that are known.
             start: where they were.
-            end: where they are; of those that are dropped the reason is a `Dropped`.
-            reason: why.
-            count: how many they are, where not all are known.
+            end: where they are now; if that is `DROPPED`, the reason is a `Dropped`.
+            reason: the reason.
+            count: how many there are, if not all are known.
         """
         count = len(entries) if count is None else count
         with self._lock:
@@ -140,11 +140,11 @@ class Stats:
             if self._observer is not None:
                 self._observer(entries, end, reason)
         except Exception:
-            # What is delivered is not to depend on what is shown.
+            # Delivery must not depend on the user interface.
             logger.warning("akto: an error in showing what became of entries; please report this", exc_info=True)
 
     def attempt(self, seconds: float, sent: Sequence[bytes], *, ok: bool, doubtful: int = 0) -> None:
-        """Count one attempt to send a batch, the seconds that it took, what has arrived, and how many may have."""
+        """Count one attempt to send a batch, its duration in seconds, what has arrived, and how many may have."""
         with self._lock:
             self._doubtful += doubtful
             self._failures += not ok

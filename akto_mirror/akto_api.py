@@ -1,4 +1,4 @@
-"""Facts of Akto's interface: the paths and limits of its data-ingestion service, and the form of an entry."""
+"""Akto's interface: the paths and limits of its data-ingestion service, and the fields of an entry."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ INGEST_PATH = "/api/ingestData"
 
 HEALTH_PATH = "/healthCheck"
 
-# The header by which calls of this addon to Akto are known when they come back to a proxy that loads it.
+# The header that marks requests of this addon to Akto, in case they pass through a proxy that loads the addon.
 MARKER = "x-akto-mirror"
 
-# What stands around the entries of a batch.
+# The text before and after the entries of a batch.
 BATCH_HEAD = b'{"batchData":['
 BATCH_TAIL = b"]}"
 
-# A request header for which Akto's runtime leaves an entry out, whatever its value; Akto's own scanner sets it.
+# Akto's runtime ignores entries with this request header, whatever its value; Akto's own scanner sets it.
 IGNORE = "x-akto-ignore"
 
-# The largest entry that is sent: well under what Akto's service takes (5,242,880 characters a string) and what
-# its Kafka producer can hand on (about 5 MiB a record).
+# The largest entry that is sent: well below what Akto's service accepts (5,242,880 characters in a string) and what its
+# Kafka producer can send (about 5 MiB in a record).
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 
-# The largest entry that Kafka hands on behind Akto's service: 1 MiB a record, as Akto's own charts and compose files
-# set no other limit. The service answers 200 to larger ones, and they are lost.
+# The largest entry that Kafka accepts behind Akto's service: 1 MiB for a record, as Akto's charts and compose files set
+# no other limit. The service returns 200 for larger ones, and they are lost.
 MAX_RECORD_BYTES = 1_000_000
 
-# Characters of a number that is read as one, zeros before it included.
+# The most characters of a string that is read as a number, including leading zeros.
 LONGEST_NUMBER = 20
 
-# Characters of a payload that are kept of an entry that is too large for its destination.
+# Payloads with more characters are removed from an entry that is too large for its destination.
 LONG_PAYLOAD = 64 * 1024
 
 # The topic that Akto's runtime reads, and the port that brokers listen on.
@@ -44,12 +44,12 @@ DEFAULT_TAG = '{"service": "mitmproxy"}'
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One exchange as Akto's data-ingestion service takes it; every value is a string.
+    """One exchange in the form that Akto's data-ingestion service accepts; every value is a string.
 
     The fields and their order are those of Akto's Cloudflare Worker. `requestHeaders`, `responseHeaders` and `tag`
-    hold JSON as a string; `time` is in epoch seconds. `direction` is there where the option sets one.
-    `akto_mirror_left_out`, which Akto passes over and the local inventory reads, is there where sampling left out
-    exchanges of the endpoint since its entry before: how many.
+    contain JSON as a string; `time` is in epoch seconds. `direction` is present if the option sets one.
+    `akto_mirror_left_out` is the number of exchanges of the endpoint that sampling has left out since the previous
+    entry, if there are any; Akto ignores it, and the local inventory reads it.
     """
 
     path: str
@@ -73,19 +73,19 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def batch_body(entries: Sequence[bytes]) -> bytes:
-    """Join encoded entries into the request body; nothing is encoded a second time."""
+    """Join encoded entries into the request body, without encoding anything again."""
     return BATCH_HEAD + b",".join(entries) + BATCH_TAIL
 
 
 def is_number(text: str) -> bool:
-    """Return whether Akto's runtime reads a text as a whole number: Java's `Integer.parseInt`, of 32 bits."""
+    """Return whether Akto's runtime can parse a string as a number, with Java's `Integer.parseInt` (32 bits)."""
     return text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER and int(text) < 1 << 31
 
 
 def without_long_payloads(encoded: bytes) -> bytes:
     """Return an encoded entry without payloads of more than `LONG_PAYLOAD` characters; what is not an entry as it is.
 
-    Akto drops a whole entry for JSON that ends in the middle, and takes one without a payload.
+    Akto drops the whole entry if its JSON is truncated, but accepts an entry without a payload.
     """
     try:
         entry = msgspec.json.decode(encoded, type=Entry)
@@ -99,11 +99,11 @@ def without_long_payloads(encoded: bytes) -> bytes:
 def beside(address: str, path: str) -> str:
     """Return the address of another path of the service.
 
-    What stands before `/api/ingestData` is a prefix of all its paths; of any other path nothing is known of the others.
+    Anything before `/api/ingestData` is a prefix of all paths; if the path is another one, the others are at the root.
 
     Args:
         address: where entries are posted: a URL, or its path and query.
-        path: as Akto's service has it.
+        path: a path of Akto's service.
     """
     parts = urlsplit(address)
     prefix = parts.path.removesuffix(INGEST_PATH) if parts.path.endswith(INGEST_PATH) else ""

@@ -1,4 +1,4 @@
-"""A tornado application served from a thread of its own."""
+"""Serves a tornado application on its own thread."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.web import Application
 
-# A body that no handler asked to read in pieces is held in memory as a whole, before any handler sees it.
+# A body is held in memory as a whole before its handler is called, unless the handler asks to read it in pieces.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
-# Seconds between two lines about connections that cannot be taken, and between two attempts to take them.
+# Seconds between log lines about connections that cannot be accepted, and between attempts to accept them.
 _CROWD_LINE_S = 60.0
 _CROWD_TRY_S = 0.02
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Crowd:
-    """Handles what the event loop does not: more connections than descriptors are logged once in a while."""
+    """Handles running out of file descriptors, which the event loop does not: it is logged from time to time."""
 
     def __init__(self) -> None:
         self._logged_at = float("-inf")
@@ -54,7 +54,7 @@ class _Server(HTTPServer):
     most: int | None = None
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        """Take a connection, if there is a place for it."""
+        """Accept a connection, unless there are too many."""
         streams = self.__dict__.setdefault("_streams", WeakSet())
         if self.most is not None and sum(not each.closed() for each in streams) >= self.most:
             stream.close()
@@ -64,7 +64,7 @@ class _Server(HTTPServer):
 
 
 class Running:
-    """Runs as long as a `with` that it is the context manager of, between its `start` and its `stop`."""
+    """A context manager that calls `start` and `stop`."""
 
     def start(self) -> None:
         """Begin."""
@@ -90,9 +90,9 @@ class BackgroundServer(Running):
         uds: Path of a Unix socket to listen on instead.
         ssl_context: Serves TLS with this server context.
         max_body_bytes: The longest request body; a handler that reads in pieces may allow itself more.
-        max_clients: Connections at a time; further ones are closed at once. None: as many as there are descriptors.
-        client_s: Seconds in which a client sends its request, or the next one.
-        bind: Opens the sockets of a host and port, in the place of tornado.
+        max_clients: Connections at a time; further ones are closed at once. None: no limit but that of descriptors.
+        client_s: Seconds in which a client has to send its request, or the next one.
+        bind: Opens the sockets of a host and port, instead of tornado.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name

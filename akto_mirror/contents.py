@@ -1,22 +1,22 @@
-"""Which entries are in which batches on disk, for observers of single entries. No clock and no I/O."""
+"""Remembers which entries are in which batches on disk, to report outcomes of single entries. No clock, no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Sequence
 
-# Entries that are remembered at most, the newest: as many as are followed.
+# How many entries are remembered, the newest ones: as many as are followed.
 MOST = 50_000
 
 
 class Contents:
-    """Remembers the hashes of the entries of each batch, in place of the entries."""
+    """Remembers the hashes of the entries of each batch."""
 
     def __init__(self) -> None:
         self._batches: dict[Hashable, list[int]] = {}
         self._count = 0
 
     def put(self, batch: Hashable, entries: Sequence[bytes]) -> None:
-        """Remember a batch; the oldest is forgotten for it if there are too many."""
+        """Remember a batch; if there are too many, the oldest are forgotten."""
         self.take([batch])
         self._batches[batch] = list(map(hash, entries))
         self._count += len(entries)
@@ -24,11 +24,11 @@ class Contents:
             self.take([next(iter(self._batches))])
 
     def take(self, batches: Collection[Hashable]) -> list[int]:
-        """Forget batches; returns the hashes of the entries that are known to be in them."""
+        """Forget batches; returns the known hashes of their entries."""
         found = [key for batch in batches for key in self._batches.pop(batch, ())]
         self._count -= len(found)
         return found
 
     def besides(self, batches: Collection[Hashable]) -> list[Hashable]:
-        """List the batches that are remembered but for some."""
+        """List the remembered batches, except the given ones."""
         return [batch for batch in self._batches if batch not in batches]

@@ -1,4 +1,4 @@
-"""Numbers of things in words."""
+"""Formats a number with its noun."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ PLURALS = {"entry": "entries", "batch": "batches", "is": "are", "waits": "wait",
 
 
 def count(number: int, thing: str) -> str:
-    """Return `1 entry`, `2 entries`, `1,000 refused entries`: a number and its thing, the last word of which varies."""
+    """Return `1 entry`, `2 entries`, `1,000 refused entries`: a number and a noun in the singular or plural."""
     rest, space, word = thing.rpartition(" ")
     return f"{number:,} {thing if number == 1 else rest + space + PLURALS.get(word, f'{word}s')}"
 
 
 def verb(number: int, one: str) -> str:
-    """Return the form of a verb that a number of things takes: `is` or `are`."""
+    """Return the verb form for a number: `is` or `are`."""
     return one if number == 1 else PLURALS[one]

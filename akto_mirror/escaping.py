@@ -1,4 +1,4 @@
-"""Untrusted text, made fit for one line of a log or a terminal."""
+"""Escapes untrusted text for a line of a log or a terminal, and hides secrets in text."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def printable(text: str, limit: int = 200) -> str:
 
 
 def isolated(text: str) -> str:
-    """Return `text` so that it does not turn round what stands beside it on a terminal's line.
+    """Return `text` so that it does not change the direction of other text in the same line of a terminal.
 
-    What holds letters that are written from right to left is put between U+2068 and U+2069, which take no room (Unicode
-    Standard Annex 9, section 2.4.2); everything else stays as it is.
+    Text with right-to-left letters is enclosed in U+2068 and U+2069, which have no width (Unicode Standard Annex 9,
+    section 2.4.2); other text is unchanged.
     """
     if text.isascii() or not any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text):
         return text
@@ -35,19 +35,19 @@ def isolated(text: str) -> str:
 
 
 def hide(text: str, secret: str) -> str:
-    """Replace a secret in an answer, also where it is quoted as JSON, URLs or HTML quote."""
+    """Replace a secret in a response, also if it is escaped as in JSON, URLs or HTML."""
     if not secret:
         return text
     return re.sub("".join(map(_quoted, secret)), "(token)", text)
 
 
 def hide_each(text: str, secrets: Iterable[str]) -> str:
-    """Replace several secrets, the longest first, as one may be a part of another."""
+    """Replace several secrets, the longest first because one may be part of another."""
     return reduce(hide, sorted(secrets, key=len, reverse=True), text)
 
 
 def _quoted(char: str) -> str:
-    """Match a character of ASCII escaped or as it is, the longest way first."""
+    """Return a pattern that matches an ASCII character, escaped or not, the longest form first."""
     code = ord(char)
     ways = [rf"\\u(?i:{code:04x})", f"%(?i:{code:02x})", f"&#(?i:x0*{code:x}|0*{code});", re.escape(html.escape(char))]
     ways += [rf"\\{re.escape(char)}", re.escape(char)] + [r"\+"] * (char == " ")
@@ -55,7 +55,7 @@ def _quoted(char: str) -> str:
 
 
 def as_json(text: str) -> str:
-    """Return JSON on one line with everything unprintable escaped as JSON does it, so that it means the same."""
+    """Return JSON on one line, with everything unprintable escaped as in JSON, so that its meaning is unchanged."""
     return text if text.isprintable() else "".join(char if char.isprintable() else _json(char) for char in text)
 
 

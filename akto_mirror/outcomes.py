@@ -1,4 +1,4 @@
-"""What became of a flow or of its entry, in words: the vocabulary of verdicts."""
+"""The outcomes of flows and entries, with their reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from akto_mirror.escaping import printable
 
 
 class Mark(StrEnum):
-    """What is put on flows: a mark and a comment, only the comment, or neither."""
+    """What is set on flows: a mark and a comment, only the comment, or neither."""
 
     AUTO = "auto"
     COMMENT = "comment"
@@ -19,7 +19,7 @@ class Mark(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an exchange was skipped: the closed vocabulary of promise "nothing is lost silently"."""
+    """Why an exchange was skipped; a closed vocabulary, so that nothing is lost silently."""
 
     OWN_CALL = "own call to Akto"
     ROUTE = "no route matches"
@@ -39,7 +39,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """The decision not to mirror, with what in the exchange led to it."""
+    """The decision not to mirror an exchange, with the detail that led to it."""
 
     reason: Reason
     detail: str = ""
@@ -49,7 +49,7 @@ class Skip:
 
 
 class Format(StrEnum):
-    """The formats that payloads are read as, by which repairs are counted: a closed vocabulary."""
+    """The formats of payloads, by which repairs are counted; a closed vocabulary."""
 
     JSON = "json"
     XML = "xml"
@@ -61,11 +61,11 @@ class Format(StrEnum):
 
 
 class Repair(NamedTuple):
-    """A payload that was changed so that Akto can read it: closed, or written as something that it reads.
+    """A payload that was changed so that Akto can read it: closed, or converted.
 
     Attributes:
         side: `request` or `response`.
-        format: of the payload; `text` where its charset was changed.
+        format: the format of the payload; `text` if its charset was changed.
     """
 
     side: str
@@ -76,7 +76,7 @@ class Repair(NamedTuple):
 
 
 class Outcome(StrEnum):
-    """Where a flow or its entry is on its way to Akto, or how that way ended: a closed vocabulary."""
+    """Where a flow or its entry is on its way to Akto, or what became of it; a closed vocabulary."""
 
     SKIPPED = "skipped"
     DRY_RUN = "captured (dry run)"
@@ -91,7 +91,7 @@ class Outcome(StrEnum):
 
 
 class Dropped(StrEnum):
-    """Why a captured entry was lost: a closed vocabulary."""
+    """Why a captured entry was lost; a closed vocabulary."""
 
     QUEUE_FULL = "queue full"
     TOO_LARGE = "larger than 4 MiB"
@@ -104,13 +104,13 @@ class Dropped(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An entry that was refused for good, and the answer to it."""
+    """An entry that was refused for good, and the response to it."""
 
     entry: bytes
     reason: str
 
 
-# Where a captured entry is unless it was dropped, in the order of the summary line.
+# The places of captured entries that were not dropped, in the order of the summary line.
 PLACES = (
     Outcome.SHIPPED,
     Outcome.QUEUED,
@@ -120,10 +120,10 @@ PLACES = (
     Outcome.HANDED_OVER,
 )
 
-# Where entries are that may still be shipped by this process.
+# The places of entries that may still be shipped by this process.
 PENDING = (Outcome.QUEUED, Outcome.IN_FLIGHT, Outcome.SPOOLED)
 
-# An entry of such an outcome may still have another one.
+# Outcomes that are not final.
 UNDER_WAY = frozenset({Outcome.CAPTURED, *PENDING})
 
 ALWAYS_SHOWN = (Outcome.SHIPPED, Outcome.SPOOLED, Outcome.REJECTED)
@@ -135,16 +135,16 @@ def verdict(outcome: Outcome, reason: str = "") -> str:
 
 
 def repaired(repairs: Sequence[Repair]) -> str:
-    """Return what was repaired of an entry's payloads, to stand behind its verdict; empty if nothing was."""
+    """Return the repairs of an entry's payloads as text to append to the outcome; empty if there were none."""
     return f", repaired: {', '.join(map(str, repairs))}" if repairs else ""
 
 
 class Secret(NamedTuple):
-    """What was hidden in an entry, and how often.
+    """A kind of secret that was hidden in an entry, and how often.
 
     Attributes:
-        by: `name`, `value` or, of what was hidden unread, `payload`.
-        what: the name's rule, the kind of value, or the reason.
+        by: how it was found: `name`, `value`, or `payload` if a payload was hidden without being read.
+        what: the rule for the name, the kind of value, or the reason.
         times: how often.
     """
 
@@ -154,15 +154,15 @@ class Secret(NamedTuple):
 
 
 def hidden(secrets: Sequence[Secret]) -> str:
-    """Return what was hidden in an entry, to stand behind its verdict; empty if nothing was."""
+    """Return the secrets hidden in an entry as text to append to the outcome; empty if there were none."""
     return f", hidden: {', '.join(f'{by} {what} {times}' for by, what, times in secrets)}" if secrets else ""
 
 
 def remark(outcome: Outcome, reason: str = "") -> str:
-    """Return the same for a narrow column: what differs comes first, and nothing stands around it."""
+    """Return the same for a narrow column: the distinguishing part comes first, without brackets."""
     return f"{outcome}: {printable(reason, 100)}" if reason else str(outcome)
 
 
 def foreseen(decision: object) -> str:
-    """Return what a decision of the rules makes of a flow, before anything is sent: a `Skip`, or else a capture."""
+    """Return the outcome that a decision of the rules leads to, as text: skipped for a `Skip`, else captured."""
     return verdict(Outcome.SKIPPED, str(decision)) if isinstance(decision, Skip) else str(Outcome.CAPTURED)

@@ -1,4 +1,4 @@
-"""Paths with their ids folded together, so that `/orders/17` and `/orders/18` are one endpoint (pure)."""
+"""Replaces ids in paths, so that `/orders/17` and `/orders/18` are one endpoint (pure)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_SEGMENT_CHARS = 100
 # RFC 9562, section 4; any version and variant.
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
-# Each alternative is one kind of id; none of them can match in two ways, so that long segments cost no more.
+# Each alternative is one kind of id and can match in one way only, so that long segments take linear time.
 WHOLE = re.compile(
     r"""
       [+-]?\d+(?:,\d+)*                           # an integer, or a list of them
@@ -32,7 +32,7 @@ TOKEN = re.compile(r"[\w.~+=:%-]+", re.ASCII)
 def fold_path(path: str) -> str:
     """Return a path with `{id}` in place of segments that look like ids.
 
-    Segments behind the first `MAX_SEGMENTS` become one `…`.
+    Segments after the first `MAX_SEGMENTS` become one `…`.
 
     Args:
         path: A path without its query string.
@@ -44,16 +44,16 @@ def fold_path(path: str) -> str:
 
 
 def fold(segment: str) -> str:
-    """Return `{id}` for what looks like an id, with a file's extension kept, and anything else as it is.
+    """Return `{id}` for a segment that looks like an id, keeping a file extension, and any other segment unchanged.
 
-    Integers, UUIDs, hexadecimal text from 16 digits on, ULIDs, e-mail addresses and long tokens full of digits are
-    ids, and so is everything of more than `MAX_SEGMENT_CHARS` characters.
+    Ids are integers, UUIDs, hexadecimal strings of 16 digits or more, ULIDs, e-mail addresses, long tokens with many
+    digits, and everything of more than `MAX_SEGMENT_CHARS` characters.
     """
     return ID if len(segment) > MAX_SEGMENT_CHARS else _fold(segment)
 
 
 def ids_of(path: str) -> list[str]:
-    """Return the texts that `fold_path` puts `{id}` in place of, decoded, in order.
+    """Return the segments that `fold_path` replaces by `{id}`, decoded, in order.
 
     Args:
         path: A path without its query string.
@@ -91,7 +91,7 @@ def _is_id(text: str) -> bool:
 
 
 def _is_token(text: str) -> bool:
-    """Return whether a segment is a random token, a date or a number, and not a word: by the share of digits."""
+    """Return whether a segment is a random token, a date or a number, judging by its share of digits."""
     if len(text) < 8 or not TOKEN.fullmatch(text):
         return False
     digits = sum(map(str.isdigit, text))

@@ -1,4 +1,4 @@
-"""Folders and files that no other user may read."""
+"""Creates and checks folders and files that no other user may read."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ except ImportError:  # Windows
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
-# Windows has no owners and mode bits like these.
+# Windows has no such owners and mode bits.
 HAS_OWNERS = hasattr(os, "geteuid")
 
-# The spool's files, whose presence shows that a folder is in use for this already.
+# The spool's files, whose presence shows that a folder is already used as a spool.
 FILES = "spool*.db"
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of this program in the user's state directory (XDG Base Directory Specification).
+    """Return this program's folder in the user's state directory (XDG Base Directory Specification).
 
     Raises:
-        ValueError: the user has no home.
+        ValueError: the user has no home directory.
     """
     given = Path(environ.get("XDG_STATE_HOME") or "")
     if given.is_absolute():
@@ -43,7 +43,7 @@ def spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
     """Return the spool's folder, the default one if `folder` is empty.
 
     Raises:
-        ValueError: it is unfit; the text says why.
+        ValueError: it cannot be used; the text says why.
     """
     given = _at_home(folder) if folder else default_folder(environ)
     if not given.is_absolute():
@@ -53,12 +53,12 @@ def spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
 
 
 def usable_spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
-    """Return the spool's folder as `spool_folder` does, once it is sure that files can be made in it.
+    """Return the spool's folder as `spool_folder` does, after checking that files can be created in it.
 
-    A full disk does not matter here: what is on it can still be sent.
+    A full disk is accepted, because entries on it can still be sent.
 
     Raises:
-        ValueError: it is unfit, or cannot be written; the text says why.
+        ValueError: it cannot be used or written to; the text says why.
     """
     given = spool_folder(folder, environ)
     try:
@@ -73,7 +73,7 @@ def usable_spool_folder(folder: str, environ: Mapping[str, str]) -> Path:
 
 
 def _try_out(folder: Path) -> None:
-    """Make and remove a file in the folder, or where it is not there yet, a folder in the nearest one that is."""
+    """Create and remove a file in the folder or, if it does not exist, a folder in its nearest existing parent."""
     for file in folder.glob(FILES):
         check_file(file)
         if not os.access(file, os.R_OK | os.W_OK):
@@ -99,13 +99,13 @@ def _at_home(folder: str) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Check that a folder, if it is there, is fit to hold captured traffic; nothing is changed.
+    """Check that a folder, if it exists, is safe for captured traffic; nothing is changed.
 
     Args:
         folder: an absolute path.
 
     Raises:
-        ValueError: saying what is wrong and what to do.
+        ValueError: it is not; the text says why and what to do.
     """
     try:
         found = folder.lstat()
@@ -143,7 +143,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Create the folder with mode 0700, or check the one that is there and close it to others.
+    """Create the folder with mode 0700, or check the existing one and remove other users' rights.
 
     Raises:
         ValueError: see `check_folder`.
@@ -156,11 +156,11 @@ def make_folder(folder: Path) -> None:
 
 
 def check_file(file: Path) -> None:
-    """Check that a file, if it is there, is fit to hold captured traffic; nothing is changed.
+    """Check that a file, if it exists, is safe for captured traffic; nothing is changed.
 
     Raises:
         ValueError: it is a symbolic link, no file or another user's.
-        OSError: it cannot be looked at.
+        OSError: it cannot be accessed.
     """
     try:
         found = file.lstat()
@@ -173,7 +173,7 @@ def check_file(file: Path) -> None:
 
 
 def make_file(file: Path) -> None:
-    """Create the file with mode 0600, or check the one that is there.
+    """Create the file with mode 0600, or check the existing one.
 
     Raises:
         ValueError: it is a symbolic link, no file or another user's.
@@ -187,17 +187,17 @@ def make_file(file: Path) -> None:
 
 
 def _close_to_others(path: Path, mode: int) -> None:
-    """Set the mode where others have rights; a file system that has no modes says that this is not permitted."""
+    """Remove other users' rights; a file system without modes refuses that, which is ignored."""
     if HAS_OWNERS and path.stat().st_mode & OTHERS:
         with contextlib.suppress(PermissionError):
             path.chmod(mode)
 
 
 def open_to_append(path: str) -> int:
-    """Open a file that a user named, for appending; one that is made has mode 0600, another one keeps its mode.
+    """Open a file given by the user for appending; a new one gets mode 0600, an existing one keeps its mode.
 
-    It can be read, too, where its mode lets it. Where every user may create files, no symbolic link is followed. A pipe
-    without a reader does not block.
+    It is also opened for reading, if its mode allows that. In a world-writable folder no symbolic link is followed. A
+    pipe without a reader does not block.
 
     Raises:
         OSError: it cannot be opened.
@@ -213,7 +213,7 @@ def open_to_append(path: str) -> int:
 
 
 def ends_a_line(file: int) -> bool:
-    """Return whether an open file's last line was not cut short by a crash; unknown if it cannot be read."""
+    """Return whether an open file ends with a complete line, not cut off by a crash; True if it cannot be read."""
     try:
         size = os.fstat(file).st_size
         if not size:

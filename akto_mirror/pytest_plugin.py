@@ -1,4 +1,4 @@
-"""The pytest fixture `akto_entries`: what of recorded flows would be mirrored, for a project's own tests.
+"""The pytest fixture `akto_entries`: the entries that would be made of recorded flows, for a project's own tests.
 
 pytest loads this module in every project of an environment that has this package, so it imports nothing but pytest
 until a test calls the fixture.
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def akto_entries(request: pytest.FixtureRequest) -> Callable[..., Entries]:
-    """Return what would be shipped of recorded flows: `akto_entries("flows.mitm", akto_fidelity="worker")`.
+    """Return the entries of recorded flows, as in `akto_entries("flows.mitm", akto_fidelity="worker")`.
 
     Call it with flow files or HAR files, and with the addon's options by name, from tests and from fixtures of any
-    scope. A relative path is looked for beside the test's file, beside the file with the call, and in the working
-    directory. The result is a list of entries, each a dict; its attribute `skipped` lists the flows that make none,
-    each with `method`, `url` and `reason`; `missing_bodies` counts bodies that the recording does not hold, and `notes`
-    names their files, if they are missing ones. Nothing is sent, and variables of the environment do not matter. A file
-    that cannot be read to its end and a wrong option raise an exception.
+    scope. A relative path is looked up in the folder of the test's file, in that of the file with the call, and in the
+    working directory. The result is a list of entries, each a dict; its attribute `skipped` lists the skipped flows,
+    each with `method`, `url` and `reason`; `missing_bodies` counts bodies that the recording does not contain, and
+    `notes` lists other problems, such as missing files. Nothing is sent, and environment variables are ignored. A file
+    that cannot be read to its end and an invalid option raise an exception.
     """
     root = request.config.rootpath
 
     def entries(*files: str | Path, **options: Any) -> Entries:
-        __tracebackhide__ = True  # The line in the test and the error are what counts.
+        __tracebackhide__ = True  # Hide this frame: the line in the test and the error are enough.
         from akto_mirror.replay import entries  # noqa: PLC0415 - see the module's docstring
 
         folders = _folders(root, Path(sys._getframe(1).f_code.co_filename))
@@ -46,16 +46,16 @@ def akto_entries(request: pytest.FixtureRequest) -> Callable[..., Entries]:
 
 
 def _folders(root: Path, caller: Path) -> list[Path]:
-    """Return where a relative path is looked for, in this order."""
+    """Return the folders in which a relative path is looked up, in order."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
     return list(dict.fromkeys([*([(root / test).parent] if test else []), caller.parent, Path.cwd()]))
 
 
 def _find(file: str | Path, folders: list[Path]) -> Path:
-    """Return the first that there is.
+    """Return the first path that exists.
 
     Raises:
-        FileNotFoundError: there is none; the text names the folders.
+        FileNotFoundError: none exists; the text names the folders.
     """
     found = next((path for folder in folders if (path := folder / file).exists()), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""A small shop's API: something of each kind that passes a proxy."""
+"""A sample API, a small shop, with an exchange of every kind that passes a proxy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tornado.websocket import WebSocketHandler
 
 
 class Canned(NamedTuple):
-    """A fixed answer."""
+    """A fixed response."""
 
     status: int
     content_type: str
@@ -66,7 +66,7 @@ class _Echo(WebSocketHandler):
 
 
 def make_app() -> Application:
-    """Build the API's application."""
+    """Build the API's tornado application."""
     return Application([("/live", _Echo)], default_handler_class=_Answer, log_function=lambda _: None)
 
 

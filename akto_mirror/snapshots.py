@@ -1,4 +1,4 @@
-"""The counts at one moment, of one process or summed over several; sampling's account is one of them."""
+"""The counts at one moment, of one process or summed over several, including those of sampling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Format,
 
 K = TypeVar("K")
 
-# Endpoints that one line names, and characters of those that a report names; it has to fit into one message.
+# How many endpoints a line lists, and how many characters of each a report contains, which has to fit into one message.
 SHOWN = 5
 MOST_CHARS = 64 * 1024
 
@@ -24,7 +24,7 @@ class Takeover(NamedTuple):
     Attributes:
         at: when, in seconds of the machine's monotonic clock.
         session: its number in the spool.
-        entries: how many were in it; 0 where it was begun.
+        entries: how many entries it had; 0 if it was begun.
     """
 
     at: float
@@ -39,20 +39,20 @@ class Snapshot:
     Attributes:
         captured: entries made of flows.
         recovered: entries found in the spool that another process left there.
-        places: where both of them are now; `handed over` are those that another process took from the spool.
+        places: where these entries are now; `handed over` are those that another process took from the spool.
         dropped: entries lost, by reason.
-        skipped: flows that a rule left out, by reason; they were never captured.
+        skipped: flows that a rule left out, by reason; they were not captured.
         shortened: entries that were cut because they were too large.
-        doubtful: entries of attempts without an answer, which are sent again though they may have arrived; a process
-            that was killed may have made one.
+        doubtful: entries of attempts without a response, which are sent again although they may have arrived; for each
+            process that was killed, one such attempt is assumed.
         repaired: payloads that were changed so that Akto can read them, by format.
-        hidden: secrets that were redacted, by what they were found by and which they were, as `outcomes.Secret` says.
+        hidden: secrets that were redacted, by `by` and `what` of `outcomes.Secret`.
         batches: batches shipped.
         failures: failed attempts to send a batch.
         sent_bytes: bytes of the entries shipped.
-        send_seconds: seconds that all attempts took in sum.
-        errors: errors of hooks that the traffic went past.
-        left: of the entries on disk, those of processes that have ended.
+        send_seconds: seconds that all attempts took in total.
+        errors: errors in hooks, which did not affect the traffic.
+        left: how many of the entries on disk belong to processes that have ended.
         takeovers: sessions of the spool that were begun or taken over.
     """
 
@@ -75,7 +75,7 @@ class Snapshot:
 
     @property
     def shipped(self) -> int:
-        """Entries that Akto took."""
+        """Entries that Akto accepted."""
         return self.places[Outcome.SHIPPED]
 
     @property
@@ -100,7 +100,7 @@ class Snapshot:
 
     @property
     def handed_over(self) -> int:
-        """Entries that another process, or a person, took out of the spool."""
+        """Entries that another process, or a user, took out of the spool."""
         return self.places[Outcome.HANDED_OVER]
 
     @property
@@ -114,10 +114,10 @@ class Snapshot:
         return self.captured + self.recovered - sum(self.places.values()) - sum(self.dropped.values())
 
     def after_the_end(self, *, killed: bool) -> Snapshot:
-        """Return what the counts come to once their process has ended: what is on disk is for others to send.
+        """Return the counts after the end of their process, when entries on disk are left for others to send.
 
         Args:
-            killed: what was in memory is lost with it.
+            killed: whether its entries in memory are lost.
         """
         ended = replace(self, left=self.spooled)
         lost = self.queued + self.in_flight if killed else 0
@@ -127,7 +127,7 @@ class Snapshot:
         return replace(ended, places={**self.places, Outcome.QUEUED: 0, Outcome.IN_FLIGHT: 0}, dropped=dropped)
 
     def settled(self) -> Snapshot:
-        """Count an entry once that one process of a sum has left and another one has taken over."""
+        """Return a sum in which an entry that one of its processes left and another one took over is counted once."""
         again = _taken_again(self.takeovers)
         left = min(again, self.left)
         handed = min(again - left, self.handed_over)
@@ -156,7 +156,7 @@ class Snapshot:
 
 
 class Endpoint(NamedTuple):
-    """Exchanges that are alike: host, method, path template, and the first digit of the status."""
+    """An endpoint: host, method, path template, and the first digit of the status."""
 
     host: str
     method: str
@@ -168,11 +168,11 @@ class Endpoint(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What was left out, and what is remembered.
+    """What sampling has left out, and what it remembers.
 
     Attributes:
-        most: the endpoints of which the most exchanges were left out, with these numbers.
-        left_out: exchanges left out of all endpoints, those that are forgotten included.
+        most: the endpoints of which the most exchanges were left out, with their numbers.
+        left_out: exchanges left out of all endpoints, including forgotten ones.
         endpoints: how many are known.
         forgotten: how many were forgotten.
         size: bytes that they take.
@@ -191,13 +191,13 @@ class Account(NamedTuple):
         return f"knows {self.endpoints} endpoints{forgotten}, left out {self.left_out}{of}"
 
     def brief(self, most_chars: int) -> Account:
-        """Return the same with fewer endpoints, whose names have this many characters at most."""
+        """Return the same with fewer endpoints, with names of at most this many characters."""
         lengths = accumulate(sum(map(len, endpoint)) for endpoint, _ in self.most)
         return self._replace(most=self.most[: sum(length <= most_chars for length in lengths)])
 
     @staticmethod
     def total(accounts: Iterable[Account | None]) -> Account | None:
-        """Return the sum of several processes' accounts; endpoints and memory are those of all of them."""
+        """Return the sum of the accounts of several processes, including endpoints and memory."""
         given = [each for each in accounts if each is not None]
         if not given:
             return None
@@ -214,12 +214,12 @@ class Account(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a process reports of itself.
+    """The report of a process about itself.
 
     Attributes:
         counts: what became of its flows.
-        queue_bytes: bytes of memory that waiting entries hold.
-        oldest_s: seconds since the oldest entry that is not shipped was captured.
+        queue_bytes: bytes of memory that waiting entries take.
+        oldest_s: age in seconds of the oldest entry that is not shipped.
         sampling: what its sampling has left out; None if it never sampled.
     """
 
@@ -230,7 +230,7 @@ class Report(NamedTuple):
 
     @staticmethod
     def total(reports: Sequence[Report]) -> Report:
-        """Return the sum of reports: with the greatest age, and no more endpoints than fit into a message."""
+        """Return the sum of reports, with the greatest age, and with as many endpoints as fit into a message."""
         sampling = Account.total(each.sampling for each in reports)
         return Report(
             counts=total([each.counts for each in reports]),
@@ -263,7 +263,7 @@ def total(snapshots: Sequence[Snapshot]) -> Snapshot:
 
 
 def _taken_again(takeovers: Sequence[Takeover]) -> int:
-    """Return how many entries were taken over from processes of the same sum: not the first time, but thereafter."""
+    """Return how many entries were taken over from processes of the same sum, not counting the first time."""
     seen: set[int] = set()
     again = 0
     for each in sorted(takeovers):
@@ -280,6 +280,6 @@ def _added(counts: Iterable[Mapping[K, int]]) -> dict[K, int]:
 
 
 def _sum(counts: Mapping[Dropped, int] | Mapping[Reason, int]) -> str:
-    """Write a total and, where there is one, what it consists of."""
+    """Format a total and, if there is one, its breakdown."""
     parts = ", ".join(f"{reason} {count}" for reason, count in counts.items())
     return f"{sum(counts.values())}" + (f" ({parts})" if parts else "")

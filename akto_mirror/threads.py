@@ -1,4 +1,4 @@
-"""Work that may take long, away from the event loop, which gives it a moment or does not wait at all."""
+"""Runs slow work on threads; the event loop waits for it briefly or not at all."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# The longest that looking at the disk may hold up the event loop, in seconds.
+# The longest time, in seconds, for which reading the disk may block the event loop.
 PATIENCE_S = 0.25
 
 
 def later(act: Callable[[], None]) -> None:
-    """Have something done that handles its own errors."""
+    """Run a function that handles its own errors on a thread."""
     threading.Thread(target=act, name="akto-aside", daemon=True).start()
 
 
 def within(seconds: float, act: Callable[[], T]) -> T:
-    """Return what a thread finds out, or raise what it raises, if that takes no longer than this many seconds.
+    """Run a function on a thread and return its result, or raise its error, within this many seconds.
 
     Raises:
         TimeoutError: it takes longer; it is not stopped.
@@ -28,7 +28,7 @@ def within(seconds: float, act: Callable[[], T]) -> T:
 
 
 def begin(act: Callable[[], T]) -> Future[T]:
-    """Have a thread find something out, or raise what it raises; it keeps no process from ending."""
+    """Run a function on a thread that does not keep the process from exiting; returns a future."""
     found: Future[T] = Future()
     later(lambda: _find_out(act, found))
     return found

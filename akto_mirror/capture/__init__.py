@@ -1,1 +1,1 @@
-"""A flow becomes an entry, or a reason why it does not; knows mitmproxy's types, and opens nothing."""
+"""Turns a flow into an entry, or a reason why it is skipped; uses mitmproxy's types, and does no I/O."""

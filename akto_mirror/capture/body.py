@@ -1,7 +1,7 @@
-"""Bodies: a bounded prefix as it came over the wire, and what the Worker makes of it.
+"""Bodies: a bounded prefix of the bytes on the wire, and its decoding as in the Worker.
 
-Nothing here ever holds more than a small multiple of the body limit, whatever an untrusted client sends: mitmproxy's
-own `.content` and `.text` decode without a bound.
+Memory is bounded by a small multiple of the body limit, whatever an untrusted client sends; mitmproxy's own `.content`
+and `.text` decode without a limit.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from akto_mirror.capture.payload.codings import WORKER_DECODERS, prefix_bound
 
 BOM = b"\xef\xbb\xbf"
 
-# Decoded bytes behind the limit that are searched for damage for which the Worker would ship nothing.
+# Decoded bytes after the limit that are checked for damage, with which the Worker would ship an empty payload.
 DRAIN = 1024 * 1024
 
 
 class Body(NamedTuple):
-    """The wire bytes of one body, as far as they were kept.
+    """The bytes of one body on the wire, as far as they were kept.
 
     Attributes:
-        prefix: the first bytes as they were transferred, content coding included.
-        complete: the prefix is the whole body.
+        prefix: the first bytes as they were transferred, with their content coding.
+        complete: whether the prefix is the whole body.
     """
 
     prefix: bytes = b""
@@ -32,7 +32,7 @@ EMPTY = Body()
 
 
 def snapshot(raw: bytes | None, limit: int) -> Body:
-    """Take the bounded prefix of a body that mitmproxy holds; None stands for one that was not kept."""
+    """Take the bounded prefix of a body in mitmproxy's memory; None is a body that was not kept."""
     if raw is None:
         return Body(b"", complete=False)
     bound = prefix_bound(limit)
@@ -47,9 +47,9 @@ def text(data: bytes) -> str:
 def worker_payload(body: Body, coding: str, limit: int) -> str:
     """Return the payload that the Worker ships.
 
-    A response in `gzip` or `br`, spelt exactly so, is decoded by the platform, and gives an empty text if anything in
-    it is broken; every other coding stays as it is. Damage that shows only in bytes that were not kept, or more than
-    `DRAIN` bytes behind the limit, goes unnoticed here.
+    A response in `gzip` or `br`, spelt exactly so, is decoded by the platform, and becomes an empty string if any part
+    is damaged; other codings are not decoded. Damage in bytes that were not kept, or more than `DRAIN` bytes after the
+    limit, is not noticed here.
 
     Args:
         body: the body's prefix.

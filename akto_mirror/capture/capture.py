@@ -1,4 +1,4 @@
-"""From a flow to its entry or a reason: one way for the addon, its commands, replays and tests."""
+"""Turns a flow into its entry or a reason to skip it, for the addon, its commands, replays and tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from akto_mirror.snapshots import Account
 
 SAMPLED, CAPPED = Skip(Reason.SAMPLED), Skip(Reason.CAPPED)
 
-# Of a host, a method and a path, what an endpoint is known by; the inventory has the same bounds.
+# How many characters of a host, a method and a path identify an endpoint; as in the inventory.
 MAX_HOST_CHARS = 255
 MAX_METHOD_CHARS = 32
 MAX_PATH_CHARS = 2_048
@@ -36,7 +36,7 @@ MAX_PATH_CHARS = 2_048
 class Heads(NamedTuple):
     """The headers of both sides, as `headers.header_map` returns them.
 
-    `is_cut` is whether there were more than are looked at.
+    `is_cut` is whether some were left out because there were too many.
     """
 
     asked: HeaderMap
@@ -48,9 +48,9 @@ class Capture:
     """Decides about flows, and makes entries of them.
 
     Args:
-        config: what of the options counts here.
-        marker: what this process puts into the header `x-akto-mirror` of its own calls to Akto.
-        before: what captured until now; what its sampling has seen is taken over.
+        config: the options that apply here.
+        marker: the value of the header `x-akto-mirror` in this process's own requests to Akto.
+        before: the previous instance, whose sampling state is taken over.
     """
 
     def __init__(self, config: CaptureConfig, marker: str, before: Capture | None = None) -> None:
@@ -64,7 +64,7 @@ class Capture:
             self._sampler = Sampler(config.sampling)
 
     def of(self, flow: http.HTTPFlow) -> Captured | Skip:
-        """Return what is to be sent of a flow, or why nothing is; `sent` is to be called once that is certain."""
+        """Return the entry to send for a flow, or why it is skipped; call `sent` once the entry is queued."""
         response = flow.response
         if response is None:
             return Skip(Reason.NO_RESPONSE)
@@ -78,22 +78,22 @@ class Capture:
         return self._sample(flow, response, exchange, self._sampler)
 
     def sent(self, made: Captured) -> None:
-        """Take note that an entry is sent: what it shows is known from now on."""
+        """Record that an entry is sent, so that its features are no longer new."""
         if made.look is not None and self._sampler is not None:
             self._sampler.sent(made.look, len(made.encoded))
 
     def account(self, most: int) -> Account | None:
-        """Return what sampling has left out, with at most this many endpoints; None if it never sampled."""
+        """Return the account of sampling, with at most this many endpoints; None without sampling."""
         return self._sampler.account(most) if self._sampler is not None else None
 
     def judge(self, flow: http.HTTPFlow) -> Skip | None:
-        """Return why nothing would be sent of a flow whatever came before it; None if something would be."""
+        """Return why a flow would be skipped, regardless of sampling; None if it would be sent."""
         if flow.response is None:
             return Skip(Reason.NO_RESPONSE)
         return self._skip(flow, flow.response, self._heads(flow, flow.response))
 
     def anyway(self, flow: http.HTTPFlow, response: http.Response) -> Captured:
-        """Return what is sent of a flow whatever the rules say of it."""
+        """Return the entry of a flow, regardless of the rules."""
         return self._make(flow, response, self._exchange(flow, response, self._heads(flow, response)))
 
     def _heads(self, flow: http.HTTPFlow, response: http.Response) -> Heads:
@@ -141,7 +141,7 @@ class Capture:
         return self._make(flow, response, exchange._replace(sides=read[0]) if read else exchange, look)
 
     def _plain(self, exchange: Exchange) -> tuple[Payload, Payload] | None:
-        """Read both payloads from the wire; None unless each is nothing, or JSON that an entry would hold as it is."""
+        """Read both payloads from the wire; None unless each is empty, or JSON that the entry would not change."""
         config = self._config
         if config.worker or exchange.is_websocket:
             return None
@@ -165,9 +165,9 @@ class Capture:
         return None
 
     def _leads_to_akto(self, path: str, *, is_own: bool) -> bool:
-        """Know calls to Akto, those of another proxy's addon too: two that mirror each other would never end.
+        """Return whether a flow is a request to Akto, also of another proxy's addon, to prevent endless loops.
 
-        A client that adds the header hides nothing but the way to Akto itself, even one that has seen its value.
+        A client that adds the header can only hide requests to Akto itself, even if it knows the value.
         """
         ways = {INGEST_PATH, self._config.ingest_path}
         if is_own:
@@ -197,20 +197,20 @@ class Capture:
         )
 
     def _host(self, flow: http.HTTPFlow, asked: HeaderMap) -> str:
-        """Return the host to report; of several Host fields the first counts, but the Worker joins them."""
+        """Return the host to report: the first of several Host fields; the Worker joins them."""
         header = asked.get("host", "")
         if self._config.host or self._config.worker:
             return self._config.host or hosts.asked(flow, header)
         return hosts.normal(hosts.asked(flow, header.partition(", ")[0]), tls=flow.client_conn.tls)
 
     def _is_websocket(self, flow: http.HTTPFlow, response: http.Response, asked: HeaderMap) -> bool:
-        """Return whether the exchange has no payloads; the Worker believes every client that says so."""
+        """Return whether this is a WebSocket, which has no payloads; the Worker trusts the client's header."""
         if not rules.is_websocket(asked.get("upgrade", "")):
             return False
         return self._config.worker or rules.is_handshake(flow.request.method, response.status_code)
 
     def _response_body(self, flow: http.HTTPFlow, response: http.Response) -> Body:
-        """Return what there is of the response; the Worker reads a body that breaks off as none at all."""
+        """Return what was received of the response body; the Worker treats a truncated one as empty."""
         return body.EMPTY if self._config.worker and flow.error else tee.body_of(response, self._config.body_limit)
 
 
@@ -243,7 +243,7 @@ def _on_route(flow: http.HTTPFlow, asked: HeaderMap, wanted: tuple[routes.Route,
 
 
 def _spellings(request: http.Request) -> Iterator[str]:
-    """Give a request's path as it was sent and, if that leads to no route, as it is reported and as servers read it."""
+    """Yield a request's path as it was sent, as it is reported, and as servers read it, to be matched in this order."""
     yield request.path
     shown = paths.path_of(request.data.path[: encoding.MAX_FIELD], include_query=True)
     yield shown
@@ -251,7 +251,7 @@ def _spellings(request: http.Request) -> Iterator[str]:
 
 
 def _when(flow: http.HTTPFlow) -> float:
-    """When the exchange ended, in epoch seconds; a replayed flow keeps its own time."""
+    """Return when the exchange ended, in epoch seconds; a replayed flow keeps its own time."""
     response, error = flow.response, flow.error
     stamps = (
         response.timestamp_end if response else None,

@@ -1,4 +1,4 @@
-"""What of the options decides about flows, and shapes their entries."""
+"""The options that decide about flows and shape their entries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from akto_mirror.capture.rules import TARGETS
 from akto_mirror.sampling.noise import Noise
 from akto_mirror.sampling.sampler import Policy as Sampling
 
-# With the types of its values, and what tries redaction out.
+# Includes the types of the values, and the self-check of redaction.
 __all__ = ["CaptureConfig", "Mode", "Noise", "Redaction", "Sampling", "selfcheck"]
 
 

@@ -1,4 +1,4 @@
-"""Entries for the wire: encoded once, and shortened where they are larger than what Akto passes on."""
+"""Encodes entries, once, and shortens those that are larger than Akto accepts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from akto_mirror.sampling.sampler import Look
 MAX_HEADER = 8 * 1024
 MAX_FIELD = 64 * 1024
 
-# Shortens a payload of a content type to a share of its length.
+# Shortens a payload, given its content type, to a fraction of its length.
 Cut = Callable[[str, str, float], str]
 
 _encoder = msgspec.json.Encoder()
@@ -29,8 +29,8 @@ class Draft(NamedTuple):
     Attributes:
         entry: the entry, of any size.
         types: the content types of the request's and the response's payload.
-        repairs: what of the payloads was repaired.
-        hidden: what was redacted.
+        repairs: the repairs of the payloads.
+        hidden: the secrets that were redacted.
     """
 
     entry: Entry
@@ -44,10 +44,10 @@ class Captured(NamedTuple):
 
     Attributes:
         entry: the entry.
-        encoded: the same for the wire; nothing encodes it again.
-        is_shortened: whether it was too large, and is cut.
+        encoded: the encoded entry, which is never encoded again.
+        is_shortened: whether it was too large, and was cut.
         repairs: what of the payloads was repaired.
-        look: what sampling has to know once it is sent; None without sampling.
+        look: what sampling has to learn once it is sent; None without sampling.
         hidden: what was redacted.
     """
 
@@ -60,18 +60,18 @@ class Captured(NamedTuple):
 
 
 def encode(entry: Entry) -> bytes:
-    """Encode an entry for the wire."""
-    # A copy: what msgspec returns keeps the buffer that it grew, up to half as much again, while the entry waits.
+    """Encode an entry."""
+    # A copy, because the bytes that msgspec returns keep its larger buffer, by up to a half, while the entry waits.
     return bytes(memoryview(_encoder.encode(entry)))
 
 
 def fit(draft: Draft, *, worker: bool, is_cut: bool = False) -> Captured:
-    """Encode an entry for the wire, shortened if it is too large.
+    """Encode an entry, shortened if it is too large.
 
     Args:
         draft: the entry.
-        worker: the fidelity: payloads are cut, and not repaired.
-        is_cut: something of it was cut before.
+        worker: whether the fidelity is `worker`: payloads are cut, and not repaired.
+        is_cut: whether something was cut before.
     """
     encoded = encode(draft.entry)
     limit = MAX_ENTRY_BYTES if worker else MAX_RECORD_BYTES
@@ -86,10 +86,10 @@ def _header_size(entry: Entry) -> int:
 
 
 def shorten(draft: Draft, limit: int, cut: Cut) -> Entry:
-    """Shorten an entry until it fits: first what else is long, then the payloads.
+    """Shorten an entry until it fits: first the other long fields, then the payloads.
 
-    Each payload loses the same share. Escapes can make one six times as long as its text, and stand in one part of it
-    only, so that one cut may not be enough.
+    Each payload loses the same fraction. Escapes can make a payload up to six times as long, and may be in one part of
+    it only, so that one cut may not be enough.
     """
     entry = draft.entry
     fixed = _fixed_size(entry)
@@ -111,7 +111,7 @@ def _fixed_size(entry: Entry) -> int:
 
 
 def _with_short_fields(entry: Entry, limit: int) -> Entry:
-    """Shorten all but the payloads, to far less than the limit however they are escaped."""
+    """Shorten all fields but the payloads, to far less than the limit however they are escaped."""
     share = limit / MAX_ENTRY_BYTES
     field, room, longest = (int(bound * share) for bound in (MAX_FIELD, headers.MAX_HEADERS // 2, MAX_HEADER))
     return msgspec.structs.replace(
@@ -126,11 +126,11 @@ def _with_short_fields(entry: Entry, limit: int) -> Entry:
 
 
 def cut_plainly(payload: str, content_type: str, share: float) -> str:
-    """Cut a payload, whatever it is, as the Worker does; at a multiple of 4, so that base64 stays base64."""
+    """Cut a payload of any format, as the Worker does, at a multiple of 4 characters, so that base64 stays valid."""
     del content_type
     return payload[: int(len(payload) * share) & ~3]
 
 
 def cut_by_repair(payload: str, content_type: str, share: float) -> str:
-    """Shorten a payload so that Akto can read it still."""
+    """Shorten a payload so that Akto can still read it."""
     return render.shorten(payload, content_type, int(len(payload.encode("utf-8", "replace")) * share))

@@ -1,4 +1,4 @@
-"""The entry: what one mirrored exchange looks like to Akto, and how it is made from a flow."""
+"""Builds the entry of a flow: one mirrored exchange in Akto's format."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from akto_mirror.capture.redaction import Hiding, Redaction
 from akto_mirror.capture.sides import Side
 from akto_mirror.outcomes import Repair
 
-# What stands for a method of no characters, which HTTP/2 can send and Akto's service cannot take.
+# Replaces an empty method, which HTTP/2 can send and Akto's service does not accept.
 NO_METHOD = "OTHER"
 
 NOTHING_HIDDEN = Hiding(Redaction())
 
-# Characters of an IPv6 address with an IPv4 one in it.
+# Characters of the longest IPv6 address, which contains an IPv4 address.
 LONGEST_ADDRESS = 45
 
 
 class Exchange(NamedTuple):
-    """What a flow does not hold, or not in the form that an entry needs.
+    """Facts that a flow does not contain, or not in the form that an entry needs.
 
     Attributes:
         request_headers: by `header_map`.
         response_headers: by `header_map`.
-        request_body: the request's wire bytes.
-        response_body: the response's wire bytes.
-        is_websocket: the request asks for a WebSocket; payloads are empty then.
+        request_body: the request's body on the wire.
+        response_body: the response's body on the wire.
+        is_websocket: whether this is a WebSocket, whose payloads are empty.
         host: the host to report; empty leaves the headers as they are.
         time: when the exchange took place, in epoch seconds.
-        is_cut: its path or headers are longer than what is looked at of them.
-        sides: what `sides_of` returns, if it was called before.
+        is_cut: whether its path or headers are too long to be reported completely.
+        sides: the result of `sides_of`, if it was called before.
     """
 
     request_headers: HeaderMap
@@ -56,7 +56,7 @@ class Exchange(NamedTuple):
 
 
 def build(flow: http.HTTPFlow, response: http.Response, config: CaptureConfig, exchange: Exchange) -> Draft:
-    """Make the entry of a flow and its response."""
+    """Build the entry of a flow and its response."""
     request = flow.request
     hiding = Hiding(config.redaction) if config.redaction else NOTHING_HIDDEN
     asked, answered = exchange.sides or sides_of(exchange, config, response.status_code)
@@ -102,7 +102,7 @@ def sides_of(exchange: Exchange, config: CaptureConfig, status: int) -> tuple[Si
             sides.worker(exchange.response_body, answered, limit, status),
         )
     request = sides.akto(exchange.request_body, asked, limit)
-    # Only event streams have answers to look for.
+    # Only an event stream can contain the response to a JSON-RPC request.
     is_stream = "event-stream" in answered.get("content-type", "").lower()
     number = request_id(request.payload.text) if is_stream else NO_ID
     return request, sides.akto(exchange.response_body, answered, limit, number)
@@ -121,7 +121,7 @@ def _with_host(headers: HeaderMap, host: str) -> HeaderMap:
 
 
 def _without_ignore(headers: HeaderMap, config: CaptureConfig) -> HeaderMap:
-    """Drop what would make Akto leave out an entry that is to count; the Worker does not."""
+    """Remove the header with which Akto would ignore the entry; the Worker does not."""
     if config.worker or IGNORE not in headers:
         return headers
     return {name: value for name, value in headers.items() if name != IGNORE}

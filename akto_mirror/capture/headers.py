@@ -1,4 +1,4 @@
-"""Headers as an entry holds them: lower-case names in the Worker's order, each with one text; bounded."""
+"""Headers in an entry: lower-case names in the Worker's order, each with one value, and bounded."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import msgspec
 HeaderFields = Sequence[tuple[bytes, bytes]]
 HeaderMap = dict[str, str]
 
-# The most characters of both header fields. Cloudflare, before the Worker, takes 128 KB of request headers and as much
-# of response headers.
+# The most characters of both header fields. Cloudflare, in front of the Worker, accepts 128 KB of request headers and
+# as much of response headers.
 MAX_HEADERS = 256 * 1024
 
-# Headers that are looked at, and the bytes of all of them; what a client sends beyond costs nothing here.
+# The most headers that are read, and their bytes; further ones cost nothing here.
 MAX_HEADER_FIELDS = 2_000
 MAX_HEADER_BYTES = MAX_HEADERS // 2
 
-# Heads of up to this many headers, with names of up to this many bytes each, have their order remembered, which bounds
-# what untrusted clients can make the memory hold.
+# The order of names is cached for up to this many headers, with names of up to this many bytes each, which bounds the
+# memory that untrusted clients can use.
 FEW = 40
 SHORT = 64
 
@@ -83,7 +83,7 @@ def _in_order(given: Iterable[str]) -> list[str]:
 
 @lru_cache(maxsize=512)
 def _known_order(names: tuple[bytes, ...]) -> tuple[tuple[str, int], ...] | None:
-    """Return names as a header map orders them, each with its place in the head; None if one stands there twice."""
+    """Return names in the order of a header map, each with its position in the head; None if a name occurs twice."""
     places = {_lower(name): place for place, name in enumerate(names)}
     return tuple((name, places[name]) for name in _in_order(places)) if len(places) == len(names) else None
 
@@ -93,7 +93,7 @@ def _lower(raw: bytes) -> str:
 
 
 def _order(name: str) -> tuple[int, str]:
-    """A JavaScript object lists integer-like keys first, by value (ECMAScript, OrdinaryOwnPropertyKeys)."""
+    """Return a sort key: JavaScript lists integer-like keys first, by value (ECMAScript, OrdinaryOwnPropertyKeys)."""
     is_index = name.isascii() and name.isdigit() and (name == "0" or name[0] != "0") and len(name) <= 10
     return (int(name), "") if is_index and int(name) < 2**32 - 1 else (2**32, name)
 
@@ -104,12 +104,12 @@ def to_json(headers: HeaderMap) -> str:
 
 
 def shortened(text: str, room: int, longest: int) -> str:
-    """Keep of headers as JSON text the beginning of each, and the first of them.
+    """Shorten headers in JSON: cut each name and value, and keep only the first ones.
 
     Args:
         text: as `to_json` returns it.
-        room: characters of names and values, after which no more are kept; a shorter text stays as it is.
-        longest: characters of one name or value.
+        room: the most characters of names and values; a shorter text is returned unchanged.
+        longest: the most characters of one name or value.
     """
     if len(text) <= room:
         return text

@@ -1,7 +1,7 @@
-"""The host that the client asked for, which mitmproxy's reverse mode replaces before any addon sees it.
+"""Finds the host that the client asked for, which mitmproxy's reverse mode replaces before any addon sees it.
 
-With the option `keep_host_header` mitmproxy leaves it alone; the addon then puts in what mitmproxy would have: the
-same value at the same place, before any other addon looks, and the same server name (SNI) for TLS.
+With the option `keep_host_header` mitmproxy does not replace it; the addon then does so itself: with the same value in
+the same place, before any other addon sees the request, and with the same server name (SNI) for TLS.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ TLS_SCHEMES = frozenset({"http3", "quic", "https", "tls", "dtls"})
 
 
 def replace(flow: http.HTTPFlow) -> None:
-    """Note the client's host and put the target's in its place, as mitmproxy's HTTP layer does in reverse mode.
+    """Record the client's host and replace it by the target's, as mitmproxy's HTTP layer does in reverse mode.
 
-    The host of a flow that is replayed was replaced when it was live.
+    In a replayed flow, the host was replaced when the flow was live.
     """
     if not isinstance(flow.client_conn.proxy_mode, ReverseMode):
         return
@@ -34,7 +34,7 @@ def replace(flow: http.HTTPFlow) -> None:
 
 
 def _exchange(request: http.Request, target: bytes) -> bytes:
-    """Set the host header and return what the first was, in HTTP/1 without mitmproxy's dearer look-ups."""
+    """Set the host header and return its first value, in HTTP/1 without mitmproxy's more expensive look-ups."""
     fields = request.headers.fields
     place = next((place for place, (name, _) in enumerate(fields) if len(name) == 4 and _is_host(name)), None)
     if place is None or request.is_http2 or request.is_http3:
@@ -94,9 +94,9 @@ def normal(host: str, *, tls: bool) -> str:
 
 
 def note_absolute(flow: http.HTTPFlow) -> None:
-    """Note the host of a target in absolute form, which mitmproxy's regular mode turns into origin form.
+    """Record the host of a target in absolute form, which mitmproxy's regular mode turns into origin form.
 
-    There the request's host is the target's, and no server is chosen yet; in a CONNECT tunnel one is.
+    In regular mode the request's host is the target's, and no server is chosen yet; in a CONNECT tunnel one is.
     """
     request = flow.request
     if not isinstance(flow.client_conn.proxy_mode, RegularMode) or flow.server_conn.address or request.is_http2:
@@ -107,9 +107,9 @@ def note_absolute(flow: http.HTTPFlow) -> None:
 
 
 def modernize(flow: http.HTTPFlow) -> None:
-    """Take pseudo-headers out of a saved flow's headers, where mitmproxy 6 and older left them in HTTP/2.
+    """Remove pseudo-headers from a saved HTTP/2 flow's headers, where mitmproxy 6 and older kept them.
 
-    A live flow has none: mitmproxy keeps them apart since version 7.
+    A live flow has none: mitmproxy has kept them apart since version 7.
     """
     for message in (flow.request, flow.response):
         if message and any(name.startswith(b":") for name, _ in message.headers.fields):

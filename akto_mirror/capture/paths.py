@@ -1,4 +1,4 @@
-"""Paths as entries report them: the WHATWG URL's `pathname`, and the query if it is wanted."""
+"""Paths in entries: the WHATWG URL's `pathname`, and optionally the query."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()+*,;=:@-][A-Za-z0-9_~!$&'()+
 # A query that it would return as it is: what the "special-query percent-encode set" leaves alone.
 PLAIN_QUERY = re.compile(rb"[!$-&(-;=?-~]+")
 
-# For what a query holds Akto's runtime drops an entry, as health checks and static files, or all of its parameters.
+# Akto's runtime drops an entry, as a health check or a static file, or all of its parameters if a query contains these.
 ENDINGS = "html?|css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|otf|eot|pdf|mp4|webm"
 LOST = re.compile(rf"/(?=health)|\.(?=(?:{ENDINGS})(?:\?|\Z))|\?|%(?![0-9a-f]{{2}})", re.IGNORECASE)
 
-# It drops a parameter whose value holds a `=` before other characters.
+# It drops a parameter whose value contains a `=` before other characters.
 VALUE = re.compile("(?<==)[^&]*")
 
 
 def path_of(target: bytes, *, include_query: bool) -> str:
-    """Return the WHATWG URL `pathname` of a request target, and the query string if it is wanted."""
+    """Return the WHATWG URL `pathname` of a request target, and optionally the query string."""
     path, mark, query = target.partition(b"?")
     if not PLAIN_PATH.fullmatch(path) or b"#" in query:
         return _parsed_path(target, include_query=include_query)
@@ -47,9 +47,9 @@ def _parsed_path(target: bytes, *, include_query: bool) -> str:
 
 
 def without_triggers(path: str) -> str:
-    """Encode what in a path's query would have Akto drop the entry or parameters; it means the same.
+    """Encode the parts of a query because of which Akto would drop the entry or parameters; the meaning is unchanged.
 
-    The path before the query stays: what it says of health checks and static files is meant.
+    The path before the query stays: there, health checks and static files are recognised correctly.
     """
     plain, mark, query = path.partition("?")
     if not mark:

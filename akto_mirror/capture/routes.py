@@ -32,7 +32,7 @@ class Route:
     any_path_after: bool
 
     def matches(self, scheme: str, host: str, target: str) -> bool:
-        """Return whether a request falls under this route.
+        """Return whether a request matches this route.
 
         Args:
             scheme: `http` or `https`.
@@ -54,7 +54,7 @@ def parse(pattern: str) -> Route:
     """Parse one pattern.
 
     Raises:
-        ValueError: naming what Cloudflare would not accept in it.
+        ValueError: Cloudflare would not accept it; the text says why.
     """
     scheme, rest = _split_scheme(pattern.strip())
     host, slash, path = rest.partition("/")
@@ -72,12 +72,12 @@ def parse(pattern: str) -> Route:
 
 
 def any_matches(routes: tuple[Route, ...], scheme: str, host: str, target: str) -> bool:
-    """Return whether a request falls under one of the routes; no routes at all stand for every request."""
+    """Return whether a request matches one of the routes; without routes, every request does."""
     return not routes or any(route.matches(scheme, host, target) for route in routes)
 
 
 def plain(target: str) -> str:
-    """Return a target as servers commonly read it: no doubled slashes, no escapes of characters that need none.
+    """Return a target as servers commonly read it: without doubled slashes and needless escapes.
 
     Those are the unreserved ones of RFC 3986, section 2.3; Cloudflare normalizes URLs alike before it matches routes.
     """

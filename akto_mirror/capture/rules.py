@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from akto_mirror.outcomes import Reason, Skip
 
-# What the Worker looks for in content types.
+# The strings that the Worker looks for in content types.
 TARGETS = ("json", "xml", "x-www-form-urlencoded", "soap", "grpc")
 
 
@@ -17,15 +17,15 @@ def is_websocket(upgrade: str) -> bool:
 
 
 def is_handshake(method: str, status: int) -> bool:
-    """Return whether what asks for a WebSocket is one: a GET that is answered with 101 (RFC 6455, section 4).
+    """Return whether a request for a WebSocket is a GET and was answered with 101 (RFC 6455, section 4).
 
-    Any other exchange is an ordinary one: Akto would show it as accepted, and the header would hide its payloads.
+    Otherwise it is an ordinary exchange: Akto would show it as accepted, and the header would hide its payloads.
     """
     return method == "GET" and status == 101
 
 
 def any_of(targets: Iterable[str]) -> re.Pattern[str]:
-    """Return an expression that finds one of the targets in a content type in lower case."""
+    """Return an expression that finds any of the targets in a lower-case content type."""
     return re.compile("|".join(map(re.escape, targets)))
 
 
@@ -36,7 +36,7 @@ def judge(status: int, request_type: str, response_type: str, target: re.Pattern
         status: the response's status code.
         request_type: the request's `content-type`, empty if absent.
         response_type: the response's `content-type`, empty if absent.
-        target: by `any_of`; it is enough that one of the content types contains a target.
+        target: the result of `any_of`; one of the content types has to contain a target.
     """
     if not 200 <= status < 400:
         return Skip(Reason.STATUS, str(status))

@@ -1,4 +1,4 @@
-"""The two sides of an exchange: what its entry holds of their headers and bodies, in either fidelity."""
+"""The request and the response in an entry: their headers and payloads, in either fidelity."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ BODILESS = frozenset({101, 103, 204, 205, 304})
 # The headers that name the coding of compressed messages: gRPC's, and that of Connect's streams.
 MESSAGE_CODINGS = ("grpc-encoding", "connect-content-encoding")
 
-# Content types of JSON in UTF-8, in lower case and without blanks.
+# Content types of JSON in UTF-8, in lower case and without spaces.
 PLAIN_TYPES = frozenset({"application/json", "application/json;charset=utf-8"})
 
 
 class Side(NamedTuple):
-    """A request or a response as its entry holds it.
+    """A request or a response as it is in an entry.
 
     Attributes:
-        headers: by `headers.header_map`; the content type is that of the payload.
-        payload: the body's text.
+        headers: the result of `headers.header_map`; the content type is that of the payload.
+        payload: the body as text.
     """
 
     headers: HeaderMap
@@ -41,7 +41,7 @@ def worker(wire: Body, headers: HeaderMap, limit: int, status: int | None = None
         wire: the body.
         headers: the side's headers.
         limit: bytes of the decoded body to keep.
-        status: the response's; None for a request, whose content coding the Worker never undoes.
+        status: the response's; None for a request, whose content coding the Worker never decodes.
     """
     coding = "" if status is None else headers.get("content-encoding", "")
     kept = EMPTY if status in BODILESS else wire
@@ -59,7 +59,7 @@ def akto(wire: Body, headers: HeaderMap, limit: int, asked: bytes = NO_ID) -> Si
     """
     content_type = headers.get("content-type", "")
     data, whole = _undone(wire, headers, limit)
-    # What is labelled as compressed may be plain frames, which are no text.
+    # A body labelled as compressed may be plain frames, which are not text.
     if not data and wire.prefix and is_grpc(essence(content_type)):
         data = wire.prefix
     coding = headers.get(MESSAGE_CODINGS[0]) or headers.get(MESSAGE_CODINGS[1], "")
@@ -70,7 +70,7 @@ def akto(wire: Body, headers: HeaderMap, limit: int, asked: bytes = NO_ID) -> Si
 
 
 def plain(wire: Body, headers: HeaderMap, limit: int) -> bytes | None:
-    """Return a body of which `akto` returns the same text if it is JSON in UTF-8, but for too many levels; else None.
+    """Return a body that `akto` would not change if it is valid JSON in UTF-8 and not nested too deeply; else None.
 
     Args:
         wire: the body.
@@ -88,7 +88,7 @@ def plain(wire: Body, headers: HeaderMap, limit: int) -> bytes | None:
 
 
 def _undone(wire: Body, headers: HeaderMap, limit: int) -> Body:
-    """Undo the content codings, most often none."""
+    """Decode the content codings, of which there are usually none."""
     if "content-encoding" not in headers:
         return wire
     found = decoded(wire.prefix, headers["content-encoding"], prefix_bound(limit))
@@ -96,5 +96,5 @@ def _undone(wire: Body, headers: HeaderMap, limit: int) -> Body:
 
 
 def without_payload(headers: HeaderMap) -> Side:
-    """Return a side of a WebSocket's handshake."""
+    """Return a side of a WebSocket's handshake, without payload."""
     return Side(headers, Rendered("", headers.get("content-type", "")))

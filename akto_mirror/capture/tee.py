@@ -1,4 +1,4 @@
-"""The tee: passes a body's chunks on as they come, and keeps a prefix; and which bodies go through it."""
+"""The tee: passes a body's chunks on as they arrive, and keeps a prefix. Also decides which bodies are streamed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from akto_mirror.capture.payload.codings import prefix_bound
 
 Stream = Callable[[bytes], Iterable[bytes] | bytes] | bool
 
-# Content types whose parts are of use one by one, long before the whole has come.
+# Content types whose parts are useful as soon as they arrive, long before the whole body.
 LIVE_TYPES = (b"text/event-stream", b"grpc", b"ndjson", b"jsonl", b"json-seq", b"multipart/x-mixed-replace")
 LIVE = re.compile(b"|".join(LIVE_TYPES))
 
-# The longest request that is held until it is complete: the target sees an upload as fast as it takes it, not as slow
-# as its client sends it, and its refusal meets a client that is ready to read.
+# The longest request that is buffered: the target gets an upload as fast as it reads, not as slowly as the client sends
+# it, and if the target refuses it, the client is ready to read the response.
 MOST_HELD = 64 * 1024 * 1024
 
-# RFC 9110, section 9.3: content has no meaning in these. Some clients of HTTP/2 end one without content by an empty
-# frame behind its head; only when it is complete is it known whether its head has to announce a body to HTTP/1.
+# RFC 9110, section 9.3: content has no meaning in these. Some HTTP/2 clients end a request without content by an empty
+# frame after its head; only then is it known whether the head has to announce a body to an HTTP/1 target.
 WITHOUT_CONTENT = (b"GET", b"HEAD", b"DELETE", b"OPTIONS", b"TRACE")
 
 
@@ -33,9 +33,9 @@ class Tee:
     """A `stream` callable for mitmproxy that keeps the first bytes of what it passes on.
 
     Args:
-        keep: bytes to keep at most.
-        inner: what another addon had set as `stream`; its output is what goes on and what is kept.
-        wanted: gives the truth value, by which mitmproxy asks whether to stream once every addon has had its say.
+        keep: the most bytes to keep.
+        inner: the callable that another addon had set as `stream`; its output is passed on and kept.
+        wanted: returns the truth value of the tee, by which mitmproxy decides, after all hooks, whether to stream.
     """
 
     def __init__(self, keep: int, inner: Stream = True, wanted: Callable[[], bool] = lambda: True) -> None:
@@ -59,7 +59,7 @@ class Tee:
         return self._noted(out)
 
     def body(self) -> Body:
-        """Return what was kept; complete only if the body came to its end and is not longer than that."""
+        """Return the kept prefix; it is complete only if the body has ended and is not longer."""
         return Body(bytes(self._prefix), complete=self._ended and self._seen == len(self._prefix))
 
     def _note(self, chunk: bytes) -> None:
@@ -74,12 +74,12 @@ class Tee:
 
 
 class Rule(NamedTuple):
-    """Which bodies pass while they come.
+    """Decides which bodies are streamed.
 
     Attributes:
-        mode: what `akto_stream` is.
-        limit: bytes of a body that are kept; in `auto`, shorter ones need not pass.
-        bounded: mitmproxy refuses bodies that are too long: one of unknown length has to come to it whole.
+        mode: the value of `akto_stream`.
+        limit: bytes of a body that are kept; in `auto`, shorter ones are not streamed.
+        bounded: whether `body_size_limit` is set: bodies of unknown length are not streamed then.
     """
 
     mode: Mode
@@ -88,9 +88,9 @@ class Rule(NamedTuple):
 
 
 def attach_to_request(flow: http.HTTPFlow, rule: Rule) -> None:
-    """Put a tee on a request's body if it is to pass while it arrives, or if another addon streams it already.
+    """Attach a tee to a request's body if it has to be streamed, or if another addon streams it already.
 
-    An answer that another addon gives in `requestheaders` ends the streaming: mitmproxy cannot have both.
+    A response that another addon sets in `requestheaders` prevents streaming: mitmproxy does not support both.
     """
     request = flow.request
     if _is_refused(request):
@@ -101,7 +101,7 @@ def attach_to_request(flow: http.HTTPFlow, rule: Rule) -> None:
 
 
 def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule) -> None:
-    """Put a tee on a response's body if it is to pass while it arrives, or if another addon streams it already."""
+    """Attach a tee to a response's body if it has to be streamed, or if another addon streams it already."""
     if _is_refused(response):
         return
     if response.stream or (
@@ -111,19 +111,19 @@ def attach_to_response(flow: http.HTTPFlow, response: http.Response, rule: Rule)
 
 
 def _is_refused(message: http.Message) -> bool:
-    """Return whether another addon has set `stream = False`: until an addon sets it, it is only the class's default."""
+    """Return whether another addon has set `stream = False` on the message, instead of the class's default."""
     return vars(message).get("stream", True) is False
 
 
 def _is_left_to_mitmproxy(message: http.Message, rule: Rule) -> bool:
-    """Return whether nothing is to pass, or a head has more fields than are looked at anywhere here."""
+    """Return whether streaming is off, or a head has more header fields than are read here."""
     return rule.mode is Mode.NEVER or len(message.headers.fields) > MAX_HEADER_FIELDS
 
 
 class _Framing(NamedTuple):
-    """What headers say of a body: its type, its length if announced, and whether a transfer coding hides that.
+    """A body's type, its announced length, and whether a transfer coding makes the length unknown.
 
-    `upgrade` returns whether another protocol is to follow.
+    `upgrade` is whether the client asks for another protocol.
     """
 
     content_type: bytes
@@ -133,17 +133,17 @@ class _Framing(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Return whether nothing says how long the body is."""
+        """Return whether the body's length is unknown."""
         return self.coded or self.length is None
 
     @property
     def is_live(self) -> bool:
-        """Return whether the body's parts are of use one by one."""
+        """Return whether the body's parts are useful as soon as they arrive."""
         return LIVE.search(self.content_type) is not None
 
 
 def _framing(fields: Iterable[tuple[bytes, bytes]]) -> _Framing:
-    """Read the headers in one pass: by mitmproxy's look-ups they took most of a hook's time."""
+    """Read the headers in one pass: mitmproxy's look-ups took most of a hook's time."""
     content_type, length, coded, upgrade = b"", None, False, False
     for name, value in fields:
         size = len(name)
@@ -200,14 +200,14 @@ def _passes(framing: _Framing, limit: int) -> bool:
 
 
 def body_of(message: http.Message, limit: int) -> Body:
-    """Return the prefix of a message's body, from the tee or from what mitmproxy holds."""
+    """Return the prefix of a message's body, from the tee or from mitmproxy's memory."""
     if message.raw_content is None and isinstance(message.stream, Tee):
         return message.stream.body()
     return body.snapshot(message.raw_content, limit)
 
 
 def detach(message: http.Message) -> None:
-    """Let go of a tee that has served; a body that it kept whole is given to mitmproxy, for its screens and files."""
+    """Detach a tee at the end; a completely kept body is given back to mitmproxy, to be viewed and saved."""
     if not isinstance(message.stream, Tee):
         return
     kept = message.stream.body()

@@ -1,4 +1,4 @@
-"""Character sets: payloads become UTF-8, whatever they were written in, and are cut between characters."""
+"""Character sets: decodes payloads of any charset, and cuts them between characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content codings: undone with a bound on their output, as far as a damaged body goes.
+"""Content codings: decodes bodies up to a limit, and damaged ones as far as possible.
 
 Nothing here ever holds more than a small multiple of the bound, whatever an untrusted client sends.
 """

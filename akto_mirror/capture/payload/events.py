@@ -1,4 +1,4 @@
-"""Event streams: the JSON of the event that answers, or an array of all events' JSON.
+"""Event streams: extracts the JSON of the event that holds the response, or an array of all events' JSON.
 
 Akto's runtime reads no parameters from an event stream as text, and MCP tools only where the first event is the
 result.

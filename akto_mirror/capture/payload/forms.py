@@ -1,4 +1,4 @@
-"""Forms (`application/x-www-form-urlencoded`): cut at a pair, and written so that each `%` escapes something."""
+"""Forms (`application/x-www-form-urlencoded`): cuts them after a whole pair, and encodes each stray `%`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gRPC: the messages of a stream behind one head, the one thing that Akto's runtime reads.
+"""gRPC: joins the messages of a stream behind one frame header, the only form that Akto's runtime reads.
 
 It decodes the base64, drops five bytes and reads all the rest as one protocol buffers message. Messages written one
 after another merge into one (https://protobuf.dev/programming-guides/encoding/#last-one-wins), so that a whole stream

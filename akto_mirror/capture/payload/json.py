@@ -1,4 +1,4 @@
-"""JSON: closed again where it was cut, without a parser that could change how anything is spelt.
+"""JSON: closes truncated text, without a parser, which could change the spelling of values.
 
 The text before the cut is split by its strings, and pairs of brackets are collapsed, all by the interpreter's own
 functions for bytes; only the last few hundred bytes are read token by token. The whole text is never checked: what

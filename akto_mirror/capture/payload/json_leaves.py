@@ -1,4 +1,4 @@
-"""The leaves of JSON: strings, numbers and literals where they stand in the text."""
+"""The leaves of JSON: strings, numbers and literals, with their positions in the text."""
 
 from __future__ import annotations
 

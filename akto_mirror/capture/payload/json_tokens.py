@@ -1,4 +1,4 @@
-"""The tokens of JSON, and the last ones before a cut: where a text can be closed."""
+"""The tokens of JSON, and the position before a cut at which a text can be closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The leaves of a payload: where its values stand and under which names, so that only what changed is rewritten."""
+"""The leaves of a payload: positions and names of its values, so that only changed values are rewritten."""
 
 from __future__ import annotations
 

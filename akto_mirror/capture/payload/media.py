@@ -1,4 +1,4 @@
-"""Media types: which format a payload is read as, and how its content type is reported."""
+"""Media types: determines the format of a payload, and the content type to report."""
 
 from __future__ import annotations
 

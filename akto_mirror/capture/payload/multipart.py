@@ -1,4 +1,4 @@
-"""Multiparts: the part in which the cut falls is shortened, and the last delimiter written behind it."""
+"""Multipart: shortens the part that was cut, and adds the closing delimiter."""
 
 from __future__ import annotations
 

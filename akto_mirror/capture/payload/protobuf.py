@@ -1,4 +1,4 @@
-"""Protocol buffers without a schema: messages are shortened so that they still parse, and their strings rewritten.
+"""Protocol buffers without a schema: shortens messages so that they can still be parsed, and rewrites their strings.
 
 Encoding: https://protobuf.dev/programming-guides/encoding/. Whether a length-delimited field holds text, a message or
 plain bytes is not written anywhere and has to be judged by its content.

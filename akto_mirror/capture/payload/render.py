@@ -1,4 +1,4 @@
-"""What Akto gets to read of a body: its text, closed again where it was cut, and the content type that goes with it."""
+"""Renders a body for Akto: as text, closed if it was cut, with the matching content type."""
 
 from __future__ import annotations
 

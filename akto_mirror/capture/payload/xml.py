@@ -1,4 +1,4 @@
-"""XML: open elements are closed where the text was cut, and half a tag is dropped.
+"""XML: closes the open elements of truncated text, and drops an incomplete tag.
 
 One pass of the standard library's expat, which takes no document with a DOCTYPE: entities could grow without a bound,
 and Akto's runtime reads none of it either. One whose entities are not used is taken off before.

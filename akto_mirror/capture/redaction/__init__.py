@@ -1,4 +1,4 @@
-"""Secrets leave an entry before it is queued: found by the names they stand under, and by what they look like.
+"""Removes secrets from an entry before it is queued, recognising them by their names and by their form.
 
 `hiding` is the front: it hides in headers, paths and payloads, and counts what it hid. A `gate` decides in one pass
 whether there is anything to look at; then the walkers (`json_walk`, `markup`, `pairs`, `plain`, `framed`) judge names

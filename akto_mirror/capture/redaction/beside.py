@@ -1,4 +1,4 @@
-"""Names and values beside one another in text that no parser reads: `- name: TOKEN` above `value: x`, or in braces."""
+"""Sibling names and values in text without a parser: `- name: TOKEN` followed by `value: x`, or in braces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where values in quotes and in brackets end, in text that no parser reads."""
+"""Finds the ends of values in quotes and brackets, in text without a parser."""
 
 from __future__ import annotations
 

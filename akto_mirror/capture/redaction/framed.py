@@ -1,4 +1,4 @@
-"""Payloads that frame others: gRPC's messages, the parts of a multipart, the events of a stream."""
+"""Payloads that contain others: gRPC messages, the parts of a multipart, the events of a stream."""
 
 from __future__ import annotations
 

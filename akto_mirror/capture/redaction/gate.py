@@ -1,4 +1,4 @@
-"""One pass over a text that says whether there is anything to look at, and where.
+"""A fast first pass over a text that finds the places which may contain secrets.
 
 It fires on the names, and on whatever could spell one in another way: escapes of JSON, addresses and XML, base64 of
 JSON, and credentials in an address. It fires too often rather than too seldom; the walkers judge.

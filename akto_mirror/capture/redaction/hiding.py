@@ -1,4 +1,4 @@
-"""The front of redaction: hides secrets in what makes up an entry, and counts what it hid."""
+"""The interface of redaction: hides the secrets in the parts of an entry, and counts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON read around the places where the gate fired: what lies between them is only counted through, which is fast."""
+"""Reads JSON only around the places that the gate has found, and skips the text in between, which is fast."""
 
 from __future__ import annotations
 

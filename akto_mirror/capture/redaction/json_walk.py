@@ -1,4 +1,4 @@
-"""JSON: values are hidden by their keys, and by names that stand beside them (`{"name": "token", "value": …}`).
+"""JSON: hides values by their keys, and by sibling names (`{"name": "token", "value": …}`).
 
 One pass over the tokens, which are members, elements and brackets. Only strings in which the gate fired are looked
 into. Several values that follow one another are read as well, and so is a text that was cut.

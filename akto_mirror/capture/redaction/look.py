@@ -1,4 +1,4 @@
-"""What the walkers share: the rules, how deep a text stands in others, what was hidden, and how much more may be."""
+"""The state that the format walkers share: rules, nesting depth, hidden secrets, and the remaining budget."""
 
 from __future__ import annotations
 

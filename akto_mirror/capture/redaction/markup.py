@@ -1,4 +1,4 @@
-"""XML and HTML: elements and attributes are hidden by their names, and by names that stand beside them, as in plists.
+"""XML and HTML: hides elements and attributes by their names, and by sibling names as in property lists.
 
 Read tag by tag around the places where the gate fired, without a parser: well-formed or not, cut or escaped.
 """

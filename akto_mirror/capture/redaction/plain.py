@@ -1,4 +1,4 @@
-r"""Text that is no format: lines of YAML, TOML, INI and headers, code, logs, GraphQL, and what is nearly JSON.
+r"""Text without a parser: lines of YAML, TOML, INI and headers, code, logs, GraphQL, and nearly valid JSON.
 
 A linear search around the places where the gate fired. A name, what may follow it, and a separator; then a value in
 quotes, in brackets, up to the end of the line, or up to what ends a word. What it cannot judge it hides.

@@ -1,4 +1,4 @@
-"""Checks redaction before anything is mirrored.
+"""Checks at start-up that redaction works, before anything is mirrored.
 
 Where an interpreter or a library hides nothing, nothing is shipped; and an expression of the user's must be quick.
 """

@@ -1,4 +1,4 @@
-"""What stands between names and values, and what ends a value, in text that no parser reads."""
+"""Separators between names and values, and ends of values, in text without a parser."""
 
 from __future__ import annotations
 

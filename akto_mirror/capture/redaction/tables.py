@@ -1,4 +1,4 @@
-"""Tables: lines of values below a line of names (CSV, TSV), and rows of JSON beside a list of names."""
+"""Tables: rows of values below a header row (CSV, TSV), and JSON rows with a list of column names."""
 
 from __future__ import annotations
 

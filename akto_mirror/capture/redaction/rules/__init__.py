@@ -1,1 +1,1 @@
-"""What is secret: names judged by their words, and values by their looks; knows no format and opens nothing."""
+"""Decides what is secret: names by their words, and values by their form. Independent of formats, no I/O."""

@@ -1,4 +1,4 @@
-"""Payment card numbers: by issuer, length and check digit (ISO/IEC 7812-1), written together or in groups."""
+"""Payment card numbers, with or without separators, recognised by issuer, length and check digit (ISO/IEC 7812-1)."""
 
 from __future__ import annotations
 

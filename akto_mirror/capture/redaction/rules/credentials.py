@@ -1,4 +1,4 @@
-"""Credentials in plain words: `Basic <base64>` anywhere, and switches of commands as in `curl -u user:password`."""
+"""Credentials in plain text: `Basic <base64>`, and command options as in `curl -u user:password`."""
 
 from __future__ import annotations
 

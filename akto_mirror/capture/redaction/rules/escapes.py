@@ -1,4 +1,4 @@
-r"""Escapes of JSON and of addresses: a value may begin right behind the `n` of `\n`, or behind the `0` of `%20`."""
+r"""Escapes of JSON and URLs: a value may begin right after the `n` of `\n`, or after the `0` of `%20`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions of linear time: google-re2, or, slower, Python's own module where google-re2 has no wheel."""
+"""Regular expressions in linear time with google-re2, or with Python's own module where google-re2 has no wheel."""
 
 from __future__ import annotations
 

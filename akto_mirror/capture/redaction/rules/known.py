@@ -1,4 +1,4 @@
-"""Secrets that are known by their looks: keys with a fixed prefix, private keys and JWTs, as their makers publish them.
+"""Secrets with a known form: keys with a fixed prefix, private keys and JWTs, as their issuers document them.
 
 The forms are facts of the makers' docs and of the rules that gitleaks and Postman's secret scanner publish; the
 expressions are this project's own. All of them are within what google-re2 and Python's own module both understand.

@@ -1,4 +1,4 @@
-"""What stands in the place of secrets."""
+"""The replacements for secrets."""
 
 from __future__ import annotations
 

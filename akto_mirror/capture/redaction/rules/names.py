@@ -1,4 +1,4 @@
-"""Which names stand before secrets, judged by their whole words: `user[password]`, `X-Api-Token`, `dbPassword`."""
+"""Decides, by whole words, which names denote secrets: `user[password]`, `X-Api-Token`, `dbPassword`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of names: what says of a key, a field or an element that another beside it holds the value."""
+"""Keys, fields and elements, such as `name` and `value`, that hold the name of a secret or its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets that show by themselves, whatever name they stand under."""
+"""Secrets that are recognised by their form, regardless of their names."""
 
 from __future__ import annotations
 
