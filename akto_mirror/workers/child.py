@@ -44,21 +44,23 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._ended: asyncio.Task[int] | None = None
 
-    async def start(self, command: Sequence[str], theirs: socket.socket) -> None:
+    async def start(self, command: Sequence[str], theirs: int) -> None:
         """Start the process, at the far end of the channel.
 
         Args:
             command: the program and its arguments.
-            theirs: that end.
+            theirs: that end's descriptor.
+
+        Raises:
+            OSError: the process cannot be made.
         """
         # In a group of its own: Ctrl-C at a terminal reaches the parent, which passes it on once.
         self._process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(theirs,),
             process_group=0,
         )
-        theirs.close()
         asyncio.get_running_loop().add_reader(self._channel, self._read)
         self._ended = asyncio.create_task(self._end(self._process))
 

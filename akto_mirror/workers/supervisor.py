@@ -24,6 +24,9 @@ DRAIN_S = 24.0
 FLUSH_S = 28.0
 END_S = 30.0
 
+# Seconds until a worker that is to replace another one accepts connections; it is given up then.
+START_S = 120.0
+
 # Seconds before a worker that has ended by itself is started again: doubled each time, until one lives for a while.
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 30.0
@@ -69,7 +72,7 @@ class Supervisor:
             loop.add_signal_handler(each, self._pass_on, each)
         loop.add_signal_handler(signal.SIGHUP, self._roll_soon)
         # One alone finds mistakes in options, and makes what all share, such as mitmproxy's certificate authority.
-        if await self._start(1):
+        if await self._start_first():
             for number in range(2, self._size + 1):
                 self._spawn(self._start_again(number, FIRST_WAIT_S))
             self._serves = True
@@ -81,10 +84,15 @@ class Supervisor:
             self._say(f"akto: {snapshots.total(self._ended).settled()}")
         return self._code
 
-    async def _start(self, number: int) -> bool:
-        """Start a worker; False if it ends before it is ready, which then ends all."""
-        child = await self._new(number)
-        self._children[number] = child
+    async def _start_first(self) -> bool:
+        """Start the first worker; False if it ends before it is ready, which then ends all."""
+        try:
+            child = await self._new(1)
+        except OSError as error:
+            self._say(f"akto: no worker can be started: {error}")
+            self._end(1)
+            return False
+        self._children[1] = child
         self._spawn(self._watch(child, FIRST_WAIT_S))
         if not await child.is_ready():
             self._end(await child.ended())
@@ -95,21 +103,41 @@ class Supervisor:
         """Start a worker in the place of the last one, unless SIGHUP has filled it in the meantime."""
         if self._ending.is_set() or self._children.get(number) is not last:
             return
-        child = await self._new(number)
+        try:
+            child = await self._new(number)
+        except OSError as error:
+            self._say(f"akto: worker {number} cannot be started: {error}; it is tried again in {wait_s:g} s")
+            await self._start_later(number, wait_s, last)
+            return
         if self._children.get(number) is last:
             self._children[number] = child
         else:
-            _dismiss(child)
+            self._dismiss(child)
         await self._watch(child, wait_s)
 
+    async def _start_later(self, number: int, wait_s: float, last: Child | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), wait_s)
+        await self._start_again(number, min(2 * wait_s, LONGEST_WAIT_S), last)
+
     async def _new(self, number: int) -> Child:
+        """Make a worker.
+
+        Raises:
+            OSError: the system has no memory, process or descriptor for it.
+        """
         ours, theirs = messages.pair()
-        ours.setblocking(False)
-        child = Child(number, ours, self._answer)
-        await child.start(self._command(number, theirs.fileno()), theirs)
+        with theirs:
+            ours.setblocking(False)
+            child = Child(number, ours, self._answer)
+            try:
+                await child.start(self._command(number, theirs.fileno()), theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
         if self._ending.is_set():
             # The signal came while the process was made.
-            _dismiss(child)
+            self._dismiss(child)
         return child
 
     async def _watch(self, child: Child, wait_s: float) -> None:
@@ -127,9 +155,7 @@ class Supervisor:
             if asyncio.get_running_loop().time() - began > LIVED_S:
                 wait_s = FIRST_WAIT_S
             self._say(f"akto: worker {child.number} ended ({_described(code)}); it is started again in {wait_s:g} s")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), wait_s)
-            await self._start_again(child.number, min(2 * wait_s, LONGEST_WAIT_S), child)
+            await self._start_later(child.number, wait_s, child)
 
     def _roll_soon(self) -> None:
         self._is_to_roll = True
@@ -148,25 +174,41 @@ class Supervisor:
     async def _replace_all(self) -> None:
         """Replace the workers one by one, each once its successor accepts connections."""
         for number in sorted(self._children):
-            new = await self._new(number)
-            self._leaving.add(new)
-            is_ready = not self._ending.is_set() and await new.is_ready()
-            self._leaving.discard(new)
-            if not is_ready:
-                self._abort(new)
+            if not await self._replace(number):
                 return
-            # The one that served at first may have ended by itself since, and been started again.
-            old, self._children[number] = self._children[number], new
-            self._spawn(self._watch(new, FIRST_WAIT_S))
-            await self._retire(old)
         self._sockets.keep(asked for child in self._children.values() for asked in child.listens)
         self._say("akto: all workers are replaced")
 
-    def _abort(self, new: Child) -> None:
-        _dismiss(new)
+    async def _replace(self, number: int) -> bool:
+        """Replace a worker; False if its successor cannot serve."""
+        try:
+            new = await self._new(number)
+        except OSError as error:
+            self._say(f"akto: worker {number} cannot be replaced: {error}; the old ones stay")
+            return False
+        self._leaving.add(new)
+        if self._ending.is_set() or not await _accepts(new):
+            self._abort(new)
+            return False
+        self._leaving.discard(new)
+        # The one that served at first may have ended by itself since, and been started again.
+        old, self._children[number] = self._children[number], new
         self._spawn(self._watch(new, FIRST_WAIT_S))
+        await self._retire(old)
+        return True
+
+    def _abort(self, new: Child) -> None:
+        self._dismiss(new)
+        self._spawn(self._watch(new, FIRST_WAIT_S))
+        self._spawn(_kill_late(new))
         if not self._ending.is_set():
             self._say(f"akto: worker {new.number} cannot be replaced; the old ones stay")
+
+    def _dismiss(self, child: Child) -> None:
+        child.leaves = True
+        # It is sent all signals until it has ended.
+        self._leaving.add(child)
+        child.send_signal(signal.SIGTERM)
 
     async def _retire(self, old: Child) -> None:
         self._leaving.add(old)
@@ -237,9 +279,17 @@ def raise_limit() -> str:
     return f"akto: {hard} files and connections may be open (before: {soft})"
 
 
-def _dismiss(child: Child) -> None:
-    child.leaves = True
-    child.send_signal(signal.SIGTERM)
+async def _accepts(new: Child) -> bool:
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(new.is_ready(), START_S)
+    return False
+
+
+async def _kill_late(child: Child) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(child.ended(), END_S)
+        return
+    child.send_signal(signal.SIGKILL)
 
 
 def _exit_code(code: int, *, asked: bool) -> int:

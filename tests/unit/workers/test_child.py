@@ -31,7 +31,7 @@ async def born(what: str, end: str, asked: list[Message]) -> Child:
     ours.setblocking(False)
     child = Child(1, ours, lambda _, message: asked.append(message))
     program = SAYS.format(root=str(ROOT), what=what, end=end)
-    await child.start([sys.executable, "-c", program, str(theirs.fileno())], theirs)
+    await child.start([sys.executable, "-c", program, str(theirs.fileno())], theirs.fileno())
     return child
 
 

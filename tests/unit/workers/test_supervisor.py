@@ -38,7 +38,9 @@ def end(*_):
     os._exit(0)
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGUSR1, lambda *_: send(channel, Gather()))
-while os.path.exists(folder + "/late"):
+if os.path.exists(folder + "/deaf"):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while os.path.exists(folder + "/late") or os.path.exists(folder + "/deaf"):
     time.sleep(0.01)
 if os.path.exists(folder + "/stuck"):
     note("sticks")
@@ -70,13 +72,17 @@ class Stage:
     def __init__(self, folder: Path, size: int) -> None:
         self.folder = folder
         self.lines: list[str] = []
-        script = folder / "worker.py"
-        script.write_text(WORKER.format(root=str(ROOT)))
-        self.supervisor = Supervisor(
-            size,
-            lambda number, channel: [sys.executable, str(script), str(number), str(channel), str(folder)],
-            self.lines.append,
-        )
+        self.missing: list[int] = []
+        self._script = folder / "worker.py"
+        self._script.write_text(WORKER.format(root=str(ROOT)))
+        self.supervisor = Supervisor(size, self._command, self.lines.append)
+
+    def _command(self, number: int, channel: int) -> list[str]:
+        """Return a worker's command; that of each number in `missing` names no program, once."""
+        if number in self.missing:
+            self.missing.remove(number)
+            return [str(self.folder / "missing")]
+        return [sys.executable, str(self._script), str(number), str(channel), str(self.folder)]
 
     def noted(self, what: str) -> list[tuple[int, int]]:
         """Return number and process id of all workers that noted something."""
@@ -343,3 +349,47 @@ def test_a_successor_that_does_not_start_changes_nothing(play: Play, tmp_path: P
     assert stage.lines[0] == "akto: worker 1 cannot be replaced; the old ones stay"
     assert stage.noted("drains") == []
     assert stage.lines[-1] == ENDED.format(2)
+
+
+@pytest.mark.parametrize("handles_sigterm", [True, False])
+def test_a_successor_that_hangs_changes_nothing(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handles_sigterm: bool
+) -> None:
+    """It is given up and killed, whether it handles SIGTERM or not; the old worker stays."""
+    monkeypatch.setattr(supervisor, "START_S", 0.2)
+    monkeypatch.setattr(supervisor, "END_S", 0.2)
+
+    async def story(stage: Stage) -> None:
+        await until(lambda: len(stage.noted("reported")) == 1)
+        (tmp_path / "late" if handles_sigterm else tmp_path / "deaf").touch()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: bool(stage.lines))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    code, stage = play(story, 1)
+    assert code == 0
+    assert stage.lines[0] == "akto: worker 1 cannot be replaced; the old ones stay"
+    assert stage.noted("drains") == []
+    assert stage.noted("starts")[0] in stage.noted("ends")
+
+
+def test_a_worker_for_which_there_is_no_process_is_tried_again(play: Play) -> None:
+    """The others serve meanwhile."""
+
+    async def story(stage: Stage) -> None:
+        stage.missing.append(2)
+        await until(lambda: len(stage.noted("reported")) == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    code, stage = play(story)
+    assert code == 0
+    assert stage.lines[0].startswith("akto: worker 2 cannot be started: ")
+    assert stage.lines[0].endswith("; it is tried again in 0.1 s")
+
+
+def test_no_process_for_the_first_worker_ends_the_start(tmp_path: Path) -> None:
+    """One line says why."""
+    lines: list[str] = []
+    code = asyncio.run(Supervisor(2, lambda *_: [str(tmp_path / "missing")], lines.append).run())
+    assert (code, len(lines)) == (1, 1)
+    assert lines[0].startswith("akto: no worker can be started: ")
