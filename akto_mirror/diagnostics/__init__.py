@@ -1,1 +1,1 @@
-"""Is the way to Akto open, and is everything here as it should be: `check` and `doctor`."""
+"""Diagnostics for `check` and `doctor`: the connection to Akto, and the installation."""

@@ -1,4 +1,4 @@
-"""The steps of `akto-mirror check`: is the way to Akto's ingestion service open, and if not, what to do."""
+"""The steps of `akto-mirror check`: tests the connection to Akto's ingestion service, and suggests remedies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from akto_mirror.delivery.sinks.choose import SinkConfig
 from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.diagnostics import kafka_checks, network, questions
 from akto_mirror.diagnostics.kafka_checks import KafkaTarget
-from akto_mirror.diagnostics.target import Fault, Target
+from akto_mirror.diagnostics.target import CheckError, Target
 from akto_mirror.escaping import hide_each, printable
 
 __all__ = ["KafkaTarget", "Step", "Target", "run", "show", "spool_step", "target_at", "target_of"]
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the answer; its texts are escaped and hold no token; a failed one may have a known cause."""
+    """The result of one step; its texts are escaped and contain no token; a failed one may have a known cause."""
 
     name: str
     ok: bool
@@ -37,10 +37,10 @@ class Step:
 
 
 def target_of(sink: SinkConfig, timeout: float = 10) -> Target | KafkaTarget:
-    """Return where to look for a configured sink; `timeout` is in seconds a step.
+    """Return the target to check for a configured sink; `timeout` is in seconds for each step.
 
     Raises:
-        ValueError: there is nothing to check, as entries go to a file.
+        ValueError: there is nothing to check, because entries go to a file.
     """
     if sink.kafka is not None:
         return KafkaTarget(sink.kafka, timeout)
@@ -56,7 +56,7 @@ def target_at(  # noqa: PLR0913 - each is what one option of the addon says
     token: str = "",
     timeout: float = 10,
 ) -> Target | KafkaTarget | None:
-    """Return where to look for an `akto_url`, or where it is empty, for what the variables name; None for nothing.
+    """Return the target to check for an `akto_url` or, if it is empty, for the variables; None if both are empty.
 
     Args:
         url: as in `akto_url`.
@@ -64,10 +64,10 @@ def target_at(  # noqa: PLR0913 - each is what one option of the addon says
         environ: the environment's variables.
         uds: as in `akto_uds`.
         token: as in `akto_token`.
-        timeout: seconds a step.
+        timeout: seconds for each step.
 
     Raises:
-        ValueError: it cannot be used, or there is nothing to check, as entries go to a file.
+        ValueError: it is invalid, or there is nothing to check because entries go to a file.
     """
     topic = kafka.sink(url, properties, environ)
     if topic is not None:
@@ -76,10 +76,10 @@ def target_at(  # noqa: PLR0913 - each is what one option of the addon says
 
 
 def run(target: Target | KafkaTarget, *, send: bool) -> Iterator[Step]:
-    """Take the steps one by one; none follows a failed one that it needs.
+    """Run the steps one by one, without those that depend on a failed one.
 
     Args:
-        target: Where to look.
+        target: The target to check.
         send: Whether to send a marked test entry as well.
     """
     if isinstance(target, KafkaTarget):
@@ -91,7 +91,7 @@ def run(target: Target | KafkaTarget, *, send: bool) -> Iterator[Step]:
 def _until_one_fails(
     target: Target | KafkaTarget, steps: Iterable[tuple[str, Callable[[], str]]]
 ) -> Generator[Step, None, bool]:
-    """Take steps; returns whether all passed."""
+    """Run steps until one fails; returns whether all passed."""
     for name, action in steps:
         step = _attempt(target, name, action)
         yield step
@@ -107,12 +107,12 @@ def _run(target: Target, *, send: bool) -> Iterator[Step]:
         for name, action in _asking(target, client, send=send):
             step = _attempt(target, name, action)
             yield step
-            if step.cause is Cause.SPEAKS_TLS:  # The others would say the same.
+            if step.cause is Cause.SPEAKS_TLS:  # Others would report the same.
                 return
 
 
 def spool_step(folder: str, environ: Mapping[str, str]) -> Step:
-    """Look whether what cannot be sent at once could be kept on disk.
+    """Check that unsent entries can be stored on disk.
 
     Args:
         folder: as in `akto_spool_dir`.
@@ -129,7 +129,7 @@ def spool_step(folder: str, environ: Mapping[str, str]) -> Step:
 
 
 def show(step: Step, say: Callable[[str], None]) -> Step:
-    """Write a step as one line, and a second one with what to do if it failed."""
+    """Write a step as one line and, if it failed, a second one with the remedy."""
     say(f"{'✓' if step.ok else '✗'} {step.name:<16} {step.detail}")
     if step.hint:
         say(f"{'':<18} → {step.hint}")
@@ -157,12 +157,12 @@ def _attempt(target: Target | KafkaTarget, name: str, action: Callable[[], str])
 
     try:
         return Step(name, ok=True, detail=clean(_within(target.timeout, action)))
-    except Fault as error:
+    except CheckError as error:
         return Step(name, ok=False, detail=clean(error.detail), hint=error.cause.remedy, cause=error.cause)
 
 
 def _within(seconds: float, action: Callable[[], T]) -> T:
-    """Return what `action` returns, or give it up: name resolution and slow bytes know no deadline of their own."""
+    """Run an action with a time limit, which name resolution and slow responses do not have themselves."""
     outcome: queue.Queue[T | Exception] = queue.Queue()
 
     def work() -> None:
@@ -177,7 +177,7 @@ def _within(seconds: float, action: Callable[[], T]) -> T:
     except queue.Empty:
         result = TimeoutError()
     if isinstance(result, TimeoutError):
-        raise Fault(Cause.SLOW, f"no answer within {seconds:g} s") from None
+        raise CheckError(Cause.SLOW, f"no answer within {seconds:g} s") from None
     if isinstance(result, Exception):
         raise result
     return result

@@ -1,6 +1,6 @@
-"""What `akto-mirror doctor` gathers for a bug report: versions, options and whether things work, and no secret.
+"""Gathers the report of `akto-mirror doctor`: versions, options and checks, without secrets.
 
-Nothing but the standard library is imported at the head: a missing dependency is one of the findings.
+Only the standard library is imported at module level: a missing dependency is one of the findings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from akto_mirror.escaping import printable
 
 PACKAGE = "akto-mirror"
 
-# Variables that change what the addon does, beside those of its options; none of them holds a secret.
+# Variables that affect the addon, besides those of its options; none of them contains a secret.
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_STATE_HOME", "PYTHONPATH")
 
 # Seconds for a start of mitmdump that only loads the addon.
@@ -47,29 +47,29 @@ class Findings:
         self.say = say
 
     def head(self, title: str) -> None:
-        """Begin a part of the report."""
+        """Begin a section of the report."""
         self.say(f"\n{title}")
 
     def note(self, name: str, detail: str) -> None:
-        """Write what is neither good nor bad."""
+        """Write a neutral finding."""
         self.say(f"  {name:<24} {printable(detail, 300)}".rstrip())
 
     def good(self, name: str, detail: str) -> None:
-        """Write what works."""
+        """Write a check that passed."""
         self.say(f"✓ {name:<24} {printable(detail, 300)}".rstrip())
 
     def bad(self, name: str, detail: str, step: str) -> None:
-        """Write what does not work, and what to do."""
+        """Write a check that failed, and the remedy."""
         self.ok = False
         self.say(f"✗ {name:<24} {printable(detail, 300)}\n{'':<26} → {printable(step, 300)}")
 
 
 class Way(NamedTuple):
-    """What the command line says of the way to Akto.
+    """The connection to Akto, as given on the command line.
 
     Attributes:
         url: the ingestion service to check; empty takes the configured one.
-        token: sent to it, and never shown.
+        token: the token to send, which is never shown.
     """
 
     url: str
@@ -80,11 +80,11 @@ def run(way: Way, script: Path, processes: int, say: Callable[[str], None], envi
     """Write the report and return whether all is well.
 
     Args:
-        way: to Akto.
-        script: the addon.
-        processes: how many are to share the bounds.
-        say: takes one line of the report.
-        environ: the environment's variables.
+        way: the connection to Akto.
+        script: the addon's script.
+        processes: the number of processes that share the limits.
+        say: writes a line of the report.
+        environ: environment variables.
     """
     found = Findings(say)
     say(f"{PACKAGE} {metadata.version(PACKAGE)} in {printable(str(Path(__file__).parent))}")
@@ -178,7 +178,7 @@ def _show_options(found: Findings, values: Mapping[str, Any], environ: Mapping[s
 
 
 def _set_or_unset(value: object, shown: str) -> str:
-    """Show of a secret only whether there is one."""
+    """Return whether a secret is set, without showing it."""
     return shown if shown != "(hidden)" else "set" if value else "unset"
 
 
@@ -212,7 +212,7 @@ def _spool(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str
 
 
 def _processes(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str], processes: int) -> None:
-    """Show what each of several processes may use."""
+    """Show the share of the limits that each process gets."""
     found.head(f"each process of `akto-mirror run --processes {processes}`")
     try:
         from akto_mirror.config import declarations, options  # noqa: PLC0415 - needs mitmproxy, which may be missing
@@ -254,7 +254,7 @@ def _load(found: Findings, mitmdump: Path, script: Path) -> None:
 
 
 def _start(mitmdump: Path, script: Path) -> subprocess.CompletedProcess[str]:
-    """Start mitmdump without a listener, with no flows and no options: it loads the addon and ends."""
+    """Start mitmdump without a listener, flows and options: it loads the addon and exits."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
     with tempfile.TemporaryDirectory() as folder:
         command = [str(mitmdump), "--set", f"confdir={folder}", "-s", str(script), "-nr", os.devnull]

@@ -1,4 +1,4 @@
-"""The steps of `akto-mirror check kafka://…`: is the way to Akto's topic open, and if not, what to do."""
+"""The steps of `akto-mirror check kafka://…`: tests the connection to Akto's topic, and suggests remedies."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
 from akto_mirror.delivery.sinks.kafka_errors import ALL_DOWN, Problem
 from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.diagnostics.questions import TEST_HOST, TEST_PATH, test_entry
-from akto_mirror.diagnostics.target import Fault, reason
+from akto_mirror.diagnostics.target import CheckError, reason
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]  # It is not in its `__all__`.
 
 TLS_CAUSES = frozenset({Cause.KAFKA_CERTIFICATE, Cause.KAFKA_NO_TLS})
 
-# What has another remedy with a broker than with Akto's service.
+# Causes whose remedy for a broker differs from that for Akto's service.
 OF_KAFKA = {
     Cause.EXPIRED: Cause.KAFKA_EXPIRED,
     **dict.fromkeys((Cause.SELF_SIGNED, Cause.UNKNOWN_ISSUER, Cause.UNTRUSTED), Cause.KAFKA_ISSUER),
@@ -36,28 +36,28 @@ OF_KAFKA = {
 
 SHORTENED = "what the topic refuses is sent without its long payloads"
 
-# Of a step's time-out, what the client gets of it: so that its own error is shown, and not that of the step.
+# The fraction of a step's time-out that the client gets, so that its own error is shown instead of the step's.
 SHARE = 0.8
 
-# Of that, what it gets to fail for a reason that no further attempt would remove, and the rest.
+# The fractions of that time for errors that a further attempt would not remove, and for others.
 SHARES = (SHARE / 8, SHARE * 7 / 8)
 
 
 @dataclass(frozen=True)
 class KafkaTarget:
-    """Where to look; `timeout` is in seconds a step."""
+    """The brokers to check; `timeout` is in seconds for each step."""
 
     config: KafkaConfig
     timeout: float = 10
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no line may show."""
+        """Values that must not be shown."""
         return self.config.secrets
 
 
 def steps(target: KafkaTarget, *, send: bool) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Return the steps by their names; none can be taken after one that failed."""
+    """Return the steps by name; each depends on those before it."""
     config, talk = target.config, _Talk(target)
     properties = config.client()
     yield "connect", partial(_connect, target)
@@ -74,7 +74,7 @@ def steps(target: KafkaTarget, *, send: bool) -> Iterator[tuple[str, Callable[[]
 
 
 def _connect(target: KafkaTarget) -> str:
-    """Connect to each of the given brokers; one of them is enough."""
+    """Connect to each of the given brokers; one success is enough."""
     found, failed = [], []
     for broker in target.config.brokers:
         try:
@@ -84,7 +84,7 @@ def _connect(target: KafkaTarget) -> str:
         else:
             found.append(broker)
     if not found:
-        raise Fault(Cause.NO_BROKER, "; ".join(failed))
+        raise CheckError(Cause.NO_BROKER, "; ".join(failed))
     return ", ".join(found) + "".join(f"; not {each}" for each in failed)
 
 
@@ -97,8 +97,8 @@ def _host(broker: str) -> str:
     return broker.rpartition(":")[0].strip("[]")
 
 
-def _certificate_fault(target: KafkaTarget) -> Fault | None:
-    """Return what Python finds wrong with the first broker's certificate; librdkafka only says that something is."""
+def _certificate_error(target: KafkaTarget) -> CheckError | None:
+    """Return Python's error for the first broker's certificate; librdkafka's is not specific."""
     properties, broker = target.config.client(), target.config.brokers[0]
     try:
         context = _trusting(Path(properties["ssl.ca.location"]))
@@ -107,7 +107,7 @@ def _certificate_fault(target: KafkaTarget) -> Fault | None:
             context.wrap_socket(plain, server_hostname=_host(broker)).close()
     except ssl.SSLCertVerificationError as error:
         cause = network_errors.cause(error)
-        return Fault(OF_KAFKA.get(cause, cause), f"{cause.sentence} ({error.verify_message})")
+        return CheckError(OF_KAFKA.get(cause, cause), f"{cause.sentence} ({error.verify_message})")
     except OSError:
         pass
     return None
@@ -120,7 +120,7 @@ def _trusting(authorities: Path) -> ssl.SSLContext:
 
 
 class _Talk:
-    """One conversation with the brokers, whose first answer several steps look at.
+    """A session with the brokers, whose first response several steps use.
 
     Args:
         target: the brokers to ask.
@@ -134,41 +134,41 @@ class _Talk:
         self._admin: Any = None
 
     def tls(self) -> str:
-        """Look whether the handshake passed."""
+        """Check that the TLS handshake succeeded."""
         self._begin()
         if self._problem.name == "_SSL" or self._problem.cause in TLS_CAUSES:
-            raise _certificate_fault(self._target) or self._fault()
+            raise _certificate_error(self._target) or self._error()
         return "the certificate is trusted" if self._cluster else "nothing is wrong with it so far"
 
     def sasl(self) -> str:
-        """Look whether the user was accepted."""
+        """Check that the user was accepted."""
         self._begin()
         if "AUTH" in self._problem.name:
-            raise self._fault()
+            raise self._error()
         properties = self._target.config.client()
         return f"{properties.get('sasl.mechanisms', '')} as {properties.get('sasl.username', 'this client')}"
 
     def brokers(self) -> str:
-        """Look whether the brokers answered at all."""
+        """Check that the brokers responded."""
         self._begin()
         if self._cluster is None:
-            raise self._fault()
+            raise self._error()
         return f"{len(self._cluster.brokers)} in the cluster {self._cluster.cluster_id}"
 
     def topic(self) -> str:
-        """Look whether the topic is there, and each of its partitions has a leader."""
+        """Check that the topic exists, and that each of its partitions has a leader."""
         assert self._cluster is not None  # noqa: S101 - the step before requires it; for the type checker
         found = self._cluster.topics[self._target.config.topic]
         if found.error is not None:
             problem = Problem(found.error.name(), found.error.str())
-            raise Fault(problem.cause, f"{self._target.config.topic}: {problem.text}")
+            raise CheckError(problem.cause, f"{self._target.config.topic}: {problem.text}")
         orphans = [str(number) for number, partition in found.partitions.items() if partition.leader < 0]
         if orphans:
-            raise Fault(Cause.NO_LEADER, f"{Cause.NO_LEADER.sentence}: {', '.join(orphans)}")
+            raise CheckError(Cause.NO_LEADER, f"{Cause.NO_LEADER.sentence}: {', '.join(orphans)}")
         return f"{self._target.config.topic}, {len(found.partitions)} partitions"
 
     def rights(self) -> str:
-        """Look whether the user may write; few brokers say so to everyone."""
+        """Check that the user may write; only few brokers allow every user to query that."""
         from confluent_kafka import TopicCollection  # noqa: PLC0415 - an extra
 
         topic = self._target.config.topic
@@ -176,11 +176,11 @@ class _Talk:
         found = self._ask(lambda **how: self._admin.describe_topics(asked, include_authorized_operations=True, **how))
         rights = {each.name for each in getattr(found, "authorized_operations", None) or ()}
         if rights and not rights & {"WRITE", "ALL"}:
-            raise Fault(Cause.TOPIC_RIGHTS, "no")
+            raise CheckError(Cause.TOPIC_RIGHTS, "no")
         return "yes" if rights else "not known; --send finds out"
 
     def limit(self) -> str:
-        """Compare the topic's limit with the largest entry: it decides what arrives whole."""
+        """Compare the topic's limit with the largest entry."""
         from confluent_kafka import admin  # noqa: PLC0415 - an extra
 
         asked = [admin.ConfigResource(admin.ResourceType.TOPIC, self._target.config.topic)]  # type: ignore[attr-defined]
@@ -214,11 +214,11 @@ class _Talk:
         if found.rank > self._problem.rank:
             self._problem = found
 
-    def _fault(self) -> Fault:
-        return Fault(self._problem.cause, self._problem.text)
+    def _error(self) -> CheckError:
+        return CheckError(self._problem.cause, self._problem.text)
 
     def _ask(self, question: Callable[..., dict[Any, Any]]) -> Any:
-        """Return the answer to a question that not every broker, nor every user, may be asked; None without one."""
+        """Return the response to a query that not every broker supports and not every user may make, or None."""
         from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
 
         seconds = SHARE * self._target.timeout / 2
@@ -236,5 +236,5 @@ def _problem(error: Any) -> Problem:
 def _send(target: KafkaTarget) -> str:
     sent = KafkaSink(target.config).produce([msgspec.json.encode(test_entry(int(time.time())))], SHARE * target.timeout)
     if sent.left or sent.rejected:
-        raise Fault(sent.problem.cause, sent.problem.text)
+        raise CheckError(sent.problem.cause, sent.problem.text)
     return f"delivered, look for GET {TEST_PATH} in the collection {TEST_HOST}"

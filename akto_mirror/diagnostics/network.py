@@ -1,4 +1,4 @@
-"""The way to a server below HTTP: names, connections, certificates, and which protocol a port speaks."""
+"""Checks the connection to a server below HTTP: name, TCP, TLS certificate, and the protocol of the port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from akto_mirror.delivery.sinks import network_errors
 from akto_mirror.delivery.sinks.http import tls_context
 from akto_mirror.delivery.sinks.symptoms import Cause
-from akto_mirror.diagnostics.target import Fault, Target, open_socket, reason
+from akto_mirror.diagnostics.target import CheckError, Target, open_socket, reason
 
 
 def resolve(target: Target) -> str:
@@ -17,7 +17,7 @@ def resolve(target: Target) -> str:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise Fault(Cause.UNKNOWN_HOST, f"{target.host} is not known ({reason(error)})") from error
+        raise CheckError(Cause.UNKNOWN_HOST, f"{target.host} is not known ({reason(error)})") from error
     return ", ".join(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -28,22 +28,22 @@ def connect(target: Target) -> str:
 
 
 def handshake(target: Target) -> str:
-    """Return the version of TLS, and until when the certificate is valid."""
+    """Return the TLS version, and until when the certificate is valid."""
     with open_socket(target) as plain:
-        # Some plain HTTP servers just wait for the end of what they take for a request: time must be left to ask them.
+        # Some plain HTTP servers wait for the rest of an apparent request: leave time for a request in plain HTTP.
         plain.settimeout(target.timeout / 2)
         try:
             with tls_context().wrap_socket(plain, server_hostname=target.host) as secure:
                 return f"{secure.version()}, certificate valid until {_expiry(secure)}"
         except ssl.SSLCertVerificationError as error:
             cause = network_errors.cause(error)
-            raise Fault(cause, f"{cause.sentence} ({error.verify_message})") from error
+            raise CheckError(cause, f"{cause.sentence} ({error.verify_message})") from error
         except OSError as error:
             if speaks_http(target):
-                raise Fault(Cause.SPEAKS_HTTP) from error
+                raise CheckError(Cause.SPEAKS_HTTP) from error
             if isinstance(error, TimeoutError):
                 raise
-            raise Fault(Cause.NO_TLS, f"{Cause.NO_TLS.sentence} ({reason(error)})") from error
+            raise CheckError(Cause.NO_TLS, f"{Cause.NO_TLS.sentence} ({reason(error)})") from error
 
 
 def _expiry(secure: ssl.SSLSocket) -> str:
@@ -59,7 +59,7 @@ def speaks_tls(target: Target) -> bool:
             tls_context().wrap_socket(plain, server_hostname=target.host).close()
     except ssl.SSLCertVerificationError:
         return True
-    except (OSError, Fault):
+    except (OSError, CheckError):
         return False
     return True
 
@@ -71,5 +71,5 @@ def speaks_http(target: Target) -> bool:
             plain.settimeout(target.timeout / 4)
             plain.sendall(b"GET /healthCheck HTTP/1.0\r\n\r\n")
             return plain.recv(5) == b"HTTP/"
-    except (OSError, Fault):
+    except (OSError, CheckError):
         return False

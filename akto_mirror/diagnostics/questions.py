@@ -1,4 +1,4 @@
-"""What a server is asked over HTTP, and what is wrong with its answers."""
+"""The HTTP requests of the checks, and the errors in their responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from akto_mirror.delivery.sinks import answers, symptoms
 from akto_mirror.delivery.sinks.http import read_head, tls_context
 from akto_mirror.delivery.sinks.symptoms import Cause, Kind
 from akto_mirror.diagnostics.network import speaks_tls
-from akto_mirror.diagnostics.target import Fault, Target, reason
+from akto_mirror.diagnostics.target import CheckError, Target, reason
 
 TEST_PATH = "/akto-mirror/test-entry"
 TEST_HOST = "akto-mirror.invalid"
@@ -27,18 +27,18 @@ def client(target: Target) -> httpx.Client:
 
 
 def health(target: Target, client: httpx.Client) -> str:
-    """Ask whether the service is there; returns the status."""
+    """Request the health check; returns the status."""
     return f"{_ask(target, client, HEALTH_PATH, token=None)}"
 
 
 def auth(target: Target, client: httpx.Client) -> str:
-    """Ask whether the token is accepted."""
+    """Check that the token is accepted."""
     status = _ask(target, client, "/api/auth-check", token=target.token)
     return f"{status}, " + ("the token is accepted" if target.token else "no token is needed")
 
 
 def send(target: Target, client: httpx.Client) -> str:
-    """Send a marked test entry; returns where to look for it."""
+    """Send a marked test entry; returns where to find it in Akto."""
     batch = msgspec.json.encode({"batchData": [test_entry(int(time.time()))]})
     headers = _headers(target.token) | {"content-type": "application/json"}
     request = client.build_request("POST", target.ingest_url, headers=headers, content=batch)
@@ -47,7 +47,7 @@ def send(target: Target, client: httpx.Client) -> str:
 
 
 def test_entry(now: int) -> Entry:
-    """Return an entry that no real traffic can be taken for; `now` is in epoch seconds."""
+    """Return an entry that cannot be confused with real traffic; `now` is in epoch seconds."""
     return Entry(
         path=TEST_PATH,
         method="GET",
@@ -78,17 +78,17 @@ def _headers(token: str) -> dict[str, str]:
 
 
 def _answer(target: Target, client: httpx.Client, request: httpx.Request, *, token: str | None) -> int:
-    """Return the status of Akto's yes.
+    """Send a request, and return the status if it was successful.
 
     Args:
-        target: that is asked.
-        client: to ask with.
-        request: the question.
-        token: what is sent as one; None where none is needed.
+        target: the server.
+        client: the HTTP client.
+        request: the request.
+        token: the token to send; None if none is needed.
 
     Raises:
-        Fault: the answer is another one, or there is none.
-        TimeoutError: there is none in time.
+        CheckError: the response is an error, or there is none.
+        TimeoutError: there is no response in time.
     """
     try:
         with contextlib.closing(client.send(request, stream=True)) as response:
@@ -97,8 +97,8 @@ def _answer(target: Target, client: httpx.Client, request: httpx.Request, *, tok
         raise TimeoutError from None
     except (httpx.HTTPError, OSError) as error:
         if not target.tls and speaks_tls(target):
-            raise Fault(Cause.SPEAKS_TLS) from error
-        raise Fault(Cause.NOT_HTTP, f"{Cause.NOT_HTTP.sentence} ({reason(error)})") from error
+            raise CheckError(Cause.SPEAKS_TLS) from error
+        raise CheckError(Cause.NOT_HTTP, f"{Cause.NOT_HTTP.sentence} ({reason(error)})") from error
     _require_yes(target, response, answers.cause(head, is_whole=is_whole), token)
     return response.status_code
 
@@ -113,5 +113,5 @@ def _require_yes(target: Target, response: httpx.Response, said: Cause, token: s
     if status == 400 and not target.tls and speaks_tls(target):
         cause = Cause.SPEAKS_TLS
     if cause is Cause.REDIRECT:
-        raise Fault(cause, f"{status}, a redirect to {response.headers.get('location', 'nowhere')}")
-    raise Fault(cause, f"{status}, {cause.sentence}")
+        raise CheckError(cause, f"{status}, a redirect to {response.headers.get('location', 'nowhere')}")
+    raise CheckError(cause, f"{status}, {cause.sentence}")

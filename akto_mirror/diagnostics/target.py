@@ -1,4 +1,4 @@
-"""The server that `akto-mirror check` looks at, and what can be wrong with it."""
+"""The server that `akto-mirror check` checks, and the error of a failed step."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from akto_mirror.delivery.sinks import destination, network_errors
 from akto_mirror.delivery.sinks.symptoms import Cause
 
 
-class Fault(Exception):  # noqa: N818 - a finding, not an error of this program
+class CheckError(Exception):
     """A step failed.
 
     Attributes:
-        cause: What it comes from, and so what to do.
-        detail: What was found; without it, what the cause means.
+        cause: The cause, which determines the remedy.
+        detail: What was found; by default, the meaning of the cause.
     """
 
     def __init__(self, cause: Cause, detail: str = "") -> None:
@@ -28,10 +28,10 @@ class Fault(Exception):  # noqa: N818 - a finding, not an error of this program
 
 @dataclass(frozen=True)
 class Target:
-    """Where to look: `url`, `token` and `uds` as in the addon's options; `timeout` is in seconds a step.
+    """The server to check: `url`, `token` and `uds` as in the addon's options; `timeout` is in seconds for each step.
 
     Raises:
-        ValueError: If the URL is none, or not http(s).
+        ValueError: If the URL is invalid, or not http(s).
     """
 
     url: str
@@ -69,7 +69,7 @@ class Target:
         return destination.parse(self.url).url
 
     def beside(self, path: str) -> str:
-        """Return the URL of another path of the service, as the shipper looks for it."""
+        """Return the URL of another path of the service, as the shipper derives it."""
         return beside(self.ingest_url, path)
 
 
@@ -77,8 +77,8 @@ def open_socket(target: Target) -> socket.socket:
     """Connect to the server.
 
     Raises:
-        Fault: it cannot be reached.
-        TimeoutError: it does not answer.
+        CheckError: it cannot be reached.
+        TimeoutError: it does not respond.
     """
     try:
         if not target.uds:
@@ -91,7 +91,7 @@ def open_socket(target: Target) -> socket.socket:
     except OSError as error:
         cause = network_errors.cause(error)
         where = target.uds or f"port {target.port}"
-        raise Fault(
+        raise CheckError(
             cause, f"nothing listens on {where}" if cause is Cause.NOTHING_LISTENS else reason(error)
         ) from error
     return connection

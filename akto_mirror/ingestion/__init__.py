@@ -1,4 +1,4 @@
-"""A local ingestion service that answers as Akto's does, with an inventory of what arrived and its page.
+"""A local ingestion service that responds as Akto's does, with an inventory of the received entries and a web page.
 
-It stands in for Akto in the demo, in `akto-mirror sink` and in tests, and knows nothing of mitmproxy.
+It replaces Akto in the demo, in `akto-mirror sink` and in tests, and does not depend on mitmproxy.
 """

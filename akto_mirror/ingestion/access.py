@@ -1,4 +1,4 @@
-"""Who may send entries to the local ingestion service, and who may look at them."""
+"""Access control of the local ingestion service: who may send entries, and who may read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_LOOPBACK = "without a token entries are shown under the names localhost and 
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a name or address means this machine only; `localhost` does by RFC 6761."""
+    """Return whether a name or address means this machine only, as `localhost` does by RFC 6761."""
     name = host.lower().strip("[]")
     try:
         return ipaddress.ip_address(name).is_loopback
@@ -25,7 +25,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Handler(tornado.web.RequestHandler):
-    """Answers in JSON as Akto's service does, with what all handlers of the service share."""
+    """The base of all handlers of the service: responds in JSON, as Akto's service does."""
 
     def initialize(self, store: Store, token: str, local: bool) -> None:
         """Keep the arguments of the route; `handlers.make_app` describes them."""
@@ -34,7 +34,7 @@ class Handler(tornado.web.RequestHandler):
         self.local = local
 
     def reply(self, status: int, **fields: object) -> None:
-        """Answer with a status code and fields beside `success`."""
+        """Respond with a status code, `success` and further fields."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json;charset=utf-8")
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -51,9 +51,9 @@ class Handler(tornado.web.RequestHandler):
             raise tornado.web.HTTPError(401)
 
     def authorize_reader(self) -> None:
-        """Show entries only to who has the token or, without one, on this machine.
+        """Allow reading entries only with the token or, if there is none, from this machine.
 
-        The name in `Host` is looked at as well: a web site can make a name of its own mean 127.0.0.1 and would else
+        The name in `Host` is checked as well: otherwise a web site could make its own name resolve to 127.0.0.1, and
         read entries through the browser of a user who visits it (DNS rebinding).
         """
         if self.token:
@@ -64,14 +64,14 @@ class Handler(tornado.web.RequestHandler):
             raise tornado.web.HTTPError(403, reason=NOT_LOOPBACK)
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a parameter of the query."""
+        """Return a query parameter."""
         return self.get_query_argument(name, default) or ""
 
     def number(self, name: str, default: int) -> int:
-        """Return a whole number of the query.
+        """Return a query parameter as a whole number.
 
         Raises:
-            tornado.web.HTTPError: 400 if it is none.
+            tornado.web.HTTPError: 400 if it is not one.
         """
         text = self.text(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 20):
@@ -79,5 +79,5 @@ class Handler(tornado.web.RequestHandler):
         return int(text)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ARG002 - tornado's signature
-        """Answer with an error in JSON."""
+        """Respond with an error in JSON."""
         self.reply(status_code, error=self._reason)

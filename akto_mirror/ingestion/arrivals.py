@@ -1,4 +1,4 @@
-"""What has arrived at the local ingestion service: the newest entries in memory, all of them in a file if wanted."""
+"""Stores the entries that have arrived: the newest ones in memory, and optionally all of them in a file."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from akto_mirror.ingestion.inventory import Inventory
 KEEP_ENTRIES = 100_000
 KEEP_BYTES = 256 * 1024 * 1024
 
-# The field of entries in the file that says what Akto would lose of them, and why.
+# The field of entries in the file that lists what Akto would lose, and why.
 MARK = "akto_mirror_loss"
 
 T = TypeVar("T")
 
 
 class Answer(NamedTuple):
-    """What one `POST /api/ingestData` came to.
+    """The response to one `POST /api/ingestData`.
 
     Attributes:
-        status: The HTTP status code answered.
-        taken: How many entries were taken; with 422 those before the bad one.
-        reason: Why it was refused, unescaped; empty for 200.
+        status: The HTTP status code.
+        taken: How many entries were accepted; with 422 those before the bad one.
+        reason: Why the request was refused, unescaped; empty for 200.
     """
 
     status: int
@@ -57,7 +57,7 @@ class Store:
         Args:
             keep: The most entries in memory.
             out: The file.
-            raise_concerns: Looks at each entry for what a person should know of it.
+            raise_concerns: Returns the concerns about an entry.
 
         Raises:
             OSError: If `out` cannot be written.
@@ -66,25 +66,25 @@ class Store:
         self.arriving = 0
         self.batches: deque[int] = deque(maxlen=KEEP_ENTRIES)
         self.answers: Counter[int] = Counter()
-        # What Akto would lose, by its kind and the reason.
+        # What Akto would lose, by kind and reason.
         self.losses: Counter[tuple[str, str]] = Counter()
-        # A page that has asked before sees by it that the data are new: the service was restarted, or cleared.
+        # By this an open page recognises that the service was restarted or cleared.
         self.run = secrets.token_hex(4)
         self._concerns = raise_concerns
         self._inventory = Inventory(raise_concerns)
         self._keep = keep
         self._entries: deque[bytes] = deque()
         self._bytes = 0
-        # Unbuffered, so that what the disk refused is not written later.
+        # Unbuffered, so that data that the disk refused is not written later.
         self._out: FileIO | None = FileIO(out, "ab", opener=_create_private) if out else None
         self._torn = out is not None and _is_torn(out)
         self._changed = threading.Condition()
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Take one entry.
+        """Store one entry.
 
         Raises:
-            OSError: If the file cannot take it; the entry then counts as not taken.
+            OSError: If it cannot be written to the file; the entry then counts as not accepted.
         """
         raised = self._concerns(entry)
         losses = [concern for concern in raised if concern.kind in LOSSES]
@@ -107,7 +107,7 @@ class Store:
             return read(self._inventory)
 
     def clear(self) -> None:
-        """Forget the entries and their inventory; numbers go on, and the file keeps what it has."""
+        """Forget the entries and their inventory; numbering continues, and the file is not changed."""
         with self._changed:
             self._entries.clear()
             self._bytes = 0
@@ -115,7 +115,7 @@ class Store:
             self.run = secrets.token_hex(4)
 
     def lost(self) -> str:
-        """Return what Akto's runtime would lose of the entries, by kind and reason, to stand behind a summary."""
+        """Return what Akto's runtime would lose of the entries, by kind and reason, as text to append to a summary."""
         with self._changed:
             counts = dict(self.losses)
         lines = [
@@ -125,14 +125,14 @@ class Store:
         return printable("".join(lines))
 
     def note(self, answer: Answer) -> None:
-        """Count one answered request."""
+        """Count one request."""
         with self._changed:
             self.answers[answer.status] += 1
             if answer.status == 200:
                 self.batches.append(answer.taken)
 
     def since(self, number: int, limit: int | None = None) -> tuple[int, list[bytes]]:
-        """Return entries in order of arrival, the first having number 0, from `number` or the oldest kept one on.
+        """Return entries in order of arrival, starting at `number` (from 0) or at the oldest that is kept.
 
         Returns:
             The number of the first entry returned, and at most `limit` entries, each as JSON.
@@ -164,7 +164,7 @@ class Store:
                 self._out = None
 
     def _write(self, out: FileIO, line: bytes) -> None:
-        """Append a line; one that was cut short by an error before is ended first."""
+        """Append a line, first ending one that an earlier error has cut off."""
         rest = b"\n" + line if self._torn else line
         while rest:
             rest = rest[out.write(rest) :]
@@ -172,12 +172,12 @@ class Store:
 
 
 def _marked(entry: dict[str, Any], losses: list[Concern]) -> bytes:
-    """Encode an entry with what Akto would lose of it; its service ignores fields that it does not know."""
+    """Encode an entry with a field for what Akto would lose; Akto's service ignores unknown fields."""
     return msgspec.json.encode(entry | {MARK: " ".join(concern.sentence for concern in losses)})
 
 
 def _is_torn(out: Path) -> bool:
-    """Return whether a crash has cut the last line short; unknown for what is not a file or cannot be read."""
+    """Return whether a crash has cut off the last line; False if it is not a file or cannot be read."""
     try:
         if not out.is_file():
             return False
@@ -188,7 +188,7 @@ def _is_torn(out: Path) -> bool:
 
 
 def _create_private(path: str, flags: int) -> int:
-    """Open a file; one that is made is its owner's alone. A pipe would block until it is read."""
+    """Open a file; a new one is readable by its owner only. A pipe is refused because it would block."""
     if Path(path).is_fifo() or Path(path).is_socket():
         raise OSError(errno.ESPIPE, "it is a pipe or a socket, whose reader could stop the service")
     return os.open(path, flags, 0o600)

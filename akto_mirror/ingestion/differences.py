@@ -1,4 +1,4 @@
-"""What differs between two samples of one endpoint, field by field (pure, bounded)."""
+"""Compares two samples of one endpoint, field by field (pure, bounded)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Values = dict[str, str]
 
 
 class Difference(NamedTuple):
-    """One value that is not the same.
+    """One value that differs.
 
     Attributes:
-        place: Where it stands, such as `response`.
+        place: Where it is, such as `response`.
         name: The field's name; empty for the place as a whole.
-        before: The older value as text; None if it is not there.
+        before: The older value as text; None if it is missing.
         after: The newer one.
     """
 
@@ -39,7 +39,7 @@ class Difference(NamedTuple):
 
 
 def compare(older: Mapping[str, str], newer: Mapping[str, str]) -> list[Difference]:
-    """Return what differs between two samples, in the order of a request and its response."""
+    """Return the differences between two samples, those of the requests first."""
     return list(islice(_all(older, newer), MAX_DIFFERENCES))
 
 

@@ -1,4 +1,4 @@
-"""The inventory as an OpenAPI document, as text, and compared with an older one (pure)."""
+"""Formats the inventory as the text of an OpenAPI document, and compares it with an older one (pure)."""
 
 from __future__ import annotations
 

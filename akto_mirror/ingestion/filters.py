@@ -1,4 +1,4 @@
-"""The filter above the list, as users type it: words, and `method:POST status:4xx -host:x auth:none new:1h` (pure)."""
+"""Parses the filter that users type: words, and `method:POST status:4xx -host:x auth:none new:1h` (pure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from akto_mirror.ingestion.entries.shapes import rows
 MAX_WORDS = 16
 MAX_WORD_CHARS = 100
 
-# A term may be negated, be of a key, and hold spaces in quotes.
+# A term may be negated, have a key, and contain spaces in quotes.
 TERM = re.compile(r'-?(?:[a-z]{1,20}:)?(?:"[^"]*"?|[^\s"]+)|"', re.IGNORECASE)
 SPAN = re.compile(r"(\d{1,6})(s|m|min|h|d|w)", re.IGNORECASE)
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -29,9 +29,9 @@ class Term:
     """One condition.
 
     Attributes:
-        text: As it was typed.
-        test: Whether an endpoint meets it, at a time in epoch seconds; what is negated already is.
-        mistake: Why it is passed over; empty if it is not.
+        text: The typed text.
+        test: Returns whether an endpoint meets it, at a time in epoch seconds; negation is already applied.
+        mistake: Why it is ignored; empty if it is not.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Filter:
-    """Conditions that must all be met; those with a mistake are passed over."""
+    """Conditions that must all be met; those with a mistake are ignored."""
 
     terms: tuple[Term, ...] = ()
 
@@ -54,8 +54,8 @@ class Filter:
 def parse(text: str) -> Filter:
     """Read a filter; the first `MAX_WORDS` different terms count, by their first `MAX_WORD_CHARS` characters.
 
-    What has no key that is known, such as `localhost:8080`, is a word, looked for in host, method, path, marks,
-    operations, statuses, media types and fields' names, in any case.
+    A term without a known key, such as `localhost:8080`, is a word, which is searched case-insensitively in host,
+    method, path, marks, operations, statuses, media types and names of fields.
     """
     different = dict.fromkeys(hit[0][:MAX_WORD_CHARS] for hit in TERM.finditer(clean(text)))
     return Filter(tuple(_term(word) for word in islice(different, MAX_WORDS) if word.strip('-"')))
@@ -169,7 +169,7 @@ def formats_of(endpoint: Endpoint) -> list[str]:
 
 
 def facets(endpoints: Sequence[Endpoint]) -> dict[str, list[tuple[str, int]]]:
-    """Return what the endpoints could be filtered by next: values by key, each with its number of endpoints."""
+    """Return further filters for the endpoints: values by key, each with its number of endpoints."""
     counts: dict[str, Counter[str]] = {
         key: Counter() for key in ("concern", "auth", "status", "sensitive", "kind", "method")
     }

@@ -1,4 +1,4 @@
-"""The HTTP interface of the local ingestion service: Akto's own paths."""
+"""The HTTP interface of the local ingestion service, with Akto's own paths."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from akto_mirror.ingestion.access import Handler
 from akto_mirror.ingestion.arrivals import Answer, Store
 from akto_mirror.ingestion.intake import Refusal
 
-# Of the bodies that are arriving on all connections together: more than Akto's limit for each of four.
+# The most bytes of all bodies that are being received: more than Akto's limit for each of four.
 ARRIVING_BYTES = 128 * 1024 * 1024
-# What is read of a body of entries, so that its sender hears the answer; only `intake.MAX_BODY_BYTES` are kept.
+# How much of a body is read, so that its sender gets the response; only `intake.MAX_BODY_BYTES` are kept.
 READ_BODY_BYTES = 1 << 40
 
 
@@ -25,7 +25,7 @@ def make_app(store: Store, token: str, on_answer: Callable[[Answer], None], *, l
         store: Where entries go.
         token: What `Authorization` must hold.
         on_answer: Called after each batch.
-        local: Whether it listens where only this machine can connect.
+        local: Whether only this machine can connect.
     """
     shared = {"store": store, "token": token, "local": local}
     return tornado.web.Application(
@@ -42,7 +42,7 @@ def make_app(store: Store, token: str, on_answer: Callable[[Answer], None], *, l
 
 
 def ingest(store: Store, body: bytes, content_type: str) -> Answer:
-    """Take the batch in a request body, up to the first entry that is refused."""
+    """Store the batch in a request body, up to the first entry that is refused."""
     taken = 0
     try:
         for item in intake.read_batch(body, content_type):
@@ -85,7 +85,7 @@ class _Ingest(Handler):
         self.refusal: Answer | None = None
 
     def prepare(self) -> None:
-        """Refuse a wrong token before the body comes, all of which is read all the same: its sender may not listen."""
+        """Refuse a wrong token before the body arrives; the body is read nevertheless, before the response."""
         assert isinstance(self.request.connection, HTTP1Connection)  # noqa: S101 - for the type checker
         self.request.connection.set_max_body_size(READ_BODY_BYTES)
         try:
@@ -100,7 +100,7 @@ class _Ingest(Handler):
             self.refusal = Answer(503, 0, "too many large requests at once")
             self.let_go()
             return
-        # One byte over the limit is kept of a body that is too long, so that it is seen to be too long.
+        # One byte more than the limit is kept, so that a body that is too long is recognised.
         kept = chunk[: intake.MAX_BODY_BYTES + 1 - len(self.body)]
         self.body += kept
         self.store.arriving += len(kept)

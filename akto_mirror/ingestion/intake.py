@@ -1,4 +1,4 @@
-"""What Akto's data-ingestion service takes and refuses, as pure functions.
+"""Decides, as Akto's data-ingestion service does, which batches and entries are accepted (pure).
 
 The limits and status codes are those of the service's JSON interceptor and of its loop over a batch.
 """
@@ -13,7 +13,7 @@ import msgspec
 MAX_BODY_CHARS = 10_485_760
 MAX_STRING_CHARS = 5_242_880
 MAX_ARRAY_ITEMS = 10_000
-# The service counts UTF-16 units, none of which takes more than three bytes of UTF-8: a longer body is too long anyhow.
+# The service counts UTF-16 units, none of which has more than three bytes in UTF-8: a longer body is always too long.
 MAX_BODY_BYTES = 3 * MAX_BODY_CHARS
 
 MANDATORY = ("path", "method", "time")
@@ -26,11 +26,11 @@ FIELDS = frozenset(
 
 
 class Refusal(Exception):  # noqa: N818 - an answer of the service, not an error of this program
-    """The service says no.
+    """The service refuses a batch or an entry.
 
     Attributes:
-        status: The HTTP status code to answer with.
-        reason: What was wrong, one line; it may quote hostile data.
+        status: The HTTP status code of the response.
+        reason: What is wrong, in one line; it may quote hostile data.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -42,7 +42,7 @@ class Refusal(Exception):  # noqa: N818 - an answer of the service, not an error
 def read_batch(body: bytes, content_type: str) -> list[Any]:
     """Read a request body up to the list under `batchData`.
 
-    Unlike the real service, which replaces them, this one refuses bytes that are not UTF-8.
+    Bytes that are not UTF-8 are refused; the real service replaces them.
 
     Raises:
         Refusal: 500 if the body is not a JSON object or beyond a limit, 422 if it has no `batchData`.
@@ -62,7 +62,7 @@ def read_batch(body: bytes, content_type: str) -> list[Any]:
 
 
 def read_entry(item: object) -> dict[str, Any]:
-    """Check one element of a batch; fields that the service does not know are left as they are.
+    """Check one element of a batch; unknown fields are kept as they are.
 
     Raises:
         Refusal: 422, as for any exception in the service's loop over a batch.

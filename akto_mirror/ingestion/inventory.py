@@ -1,4 +1,4 @@
-"""The inventory: what hosts and endpoints the entries show, folded together as they arrive (pure, bounded)."""
+"""The inventory: merges entries into hosts and endpoints as they arrive (pure, bounded)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
     Attributes:
         everywhere: How many endpoints match on all hosts.
-        hosts: Of each host with a match: its name, its matching endpoints and their entries.
+        hosts: For each host with a match: its name, its matching endpoints and their entries.
         total: How many endpoints match on the chosen host.
         endpoints: Those on this page.
         matching: All that match on the chosen host, in order.
@@ -69,14 +69,14 @@ ORDERS: dict[str, Callable[[Endpoint], tuple[int, ...]]] = {
 
 
 class Inventory:
-    """Hosts and endpoints, with a bound on everything that untrusted clients can make it hold.
+    """Hosts and endpoints; everything that untrusted clients can add is bounded.
 
     Args:
-        concerns: Looks at each entry, besides what is read of it here.
+        concerns: Returns the concerns about an entry.
 
     Attributes:
         total: How many entries were added.
-        beyond: How many of them belong to endpoints that came when `MAX_ENDPOINTS` or `MAX_HOSTS` was reached.
+        beyond: How many of them belong to endpoints that arrived after `MAX_ENDPOINTS` or `MAX_HOSTS` was reached.
     """
 
     def __init__(self, concerns: Concerns = concerns.concerns) -> None:
@@ -92,11 +92,11 @@ class Inventory:
         self._room = Room(MAX_NAMES, MAX_VALUES)
 
     def add(self, entry: Mapping[str, Any], raised: Iterable[Concern] | None = None) -> None:
-        """Fold one entry in; whatever it holds, nothing is raised.
+        """Merge one entry; nothing is raised, whatever it contains.
 
         Args:
             entry: The entry.
-            raised: Its concerns, where they are known already.
+            raised: Its concerns, if they are known already.
         """
         self.total += 1
         headers = read_headers(entry.get("requestHeaders"))
@@ -106,7 +106,7 @@ class Inventory:
             return
         self._count(endpoint, entry)
         self._read(endpoint, entry, headers)
-        # Each kind counts once for an entry, whatever it has to say.
+        # Each kind counts once for an entry.
         first: dict[str, str] = {}
         for kind, sentence in self._concerns(entry) if raised is None else raised:
             first.setdefault(kind, sentence)
@@ -124,16 +124,16 @@ class Inventory:
         limit: int = 200,
         now: float = 0.0,
     ) -> Found:
-        """Find the endpoints that a filter lets through.
+        """Find the endpoints that match a filter.
 
         Args:
             words: The filter, as it is typed (see `filters.parse`).
             host: The host to which the endpoints are restricted; the list of hosts is not. Empty: all.
             order: A name of `ORDERS`: the most entries, the latest or the newest first; anything else: by host, path
                 and method.
-            start: How many of the matching endpoints are left out.
+            start: How many of the matching endpoints to skip.
             limit: How many endpoints to return, at most `MAX_PAGE`.
-            now: The time in epoch seconds, for what is new.
+            now: The time in epoch seconds, for the condition `new`.
         """
         wanted = parse(words) if isinstance(words, str) else words
         matching = wanted.select(self._ordered, now)
@@ -144,7 +144,7 @@ class Inventory:
         return Found(len(matching), _by_host(matching), len(shown), page, shown)
 
     def endpoint(self, number: int) -> Endpoint | None:
-        """Return the endpoint of that number, if there is one."""
+        """Return the endpoint with this number, if there is one."""
         return self._numbered[number] if 0 <= number < len(self._numbered) else None
 
     def endpoints(self, host: str = "") -> list[Endpoint]:
@@ -239,7 +239,7 @@ class Inventory:
         return found
 
     def _learn(self, endpoint: Endpoint, place: str, shape: Shape, *values: Any) -> list[Part]:
-        """Merge values in, and return those that are texts or long numbers."""
+        """Merge values, and return those that are strings or long numbers."""
 
         def may_name(name: str) -> bool:
             if self._fields[endpoint.number] >= MAX_FIELDS:
@@ -283,7 +283,7 @@ class Inventory:
             counts[name] = 1
 
     def _may_name(self, endpoint: Endpoint, name: str) -> bool:
-        """Make a new name of an operation, status, media type or mark searchable, if there is room for it."""
+        """Make a new operation, status, media type or mark searchable, if there is room for it."""
         if self._room.names <= 0:
             return False
         self._room.names -= 1
@@ -292,7 +292,7 @@ class Inventory:
 
 
 def _unread(place: str, text: str, payload: Payload) -> list[Part]:
-    """Return a payload of text whose fields' values are not known, as a whole."""
+    """Return a text payload as a whole, if the values of its fields are not known."""
     return [Part(place, [("", text)])] if payload.form in ("text", "multipart") else []
 
 

@@ -1,4 +1,4 @@
-"""The inventory's page: one self-contained document, and the headers that keep it so."""
+"""The inventory's page: a self-contained document, with headers that allow nothing else to load."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Page(NamedTuple):
 
 
 STYLES = ("style.css", "panel.css")
-# In the order in which they run: each uses what stands above it.
+# In the order in which they run: each uses those above it.
 SCRIPTS = ("text.js", "state.js", "filters.js", "list.js", "payloads.js", "samples.js", "panel.js", "actions.js")
 
 
 @cache
 def load() -> Page:
-    """Put the page together from the package's files.
+    """Build the page from the package's files.
 
-    Its own script and style are allowed by their hashes; nothing else runs or is loaded, whatever an entry holds.
+    Its own script and style are allowed by their hashes; nothing else runs or is loaded, whatever entries contain.
     """
     text = _read("index.html")
     for tag, names in (("style", STYLES), ("script", SCRIPTS)):
@@ -60,6 +60,6 @@ def _read(name: str) -> str:
 
 
 def _hashes(tag: str, text: str) -> str:
-    """Return the sources that allow the elements of this name (Content Security Policy 3, 2.3.1)."""
+    """Return the source expressions that allow the elements of this name (Content Security Policy 3, 2.3.1)."""
     found = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
     return " ".join(f"'sha256-{b64encode(sha256(part.encode()).digest()).decode()}'" for part in found)

@@ -25,7 +25,7 @@ CHUNK_BYTES = 1 << 20
 
 class _Page(Handler):
     def get(self) -> None:
-        """Serve the page, which holds no data: it asks for them as anyone else has to."""
+        """Serve the page, which contains no data: it requests them like any other client."""
         loaded = page_document.load()
         for name, value in loaded.headers.items():
             self.set_header(name, value)
@@ -40,7 +40,7 @@ class _Entries(Handler):
         self.reply(200, first=first, next=first + len(raw), total=self.store.total, entries=raw)
 
     def delete(self) -> None:
-        """Forget all entries. No other web site can ask for it: browsers ask first before they send this method."""
+        """Forget all entries. Other web sites cannot do that: browsers send a preflight request before this method."""
         self.authorize_reader()
         self.store.clear()
         self.reply(200)
@@ -102,7 +102,7 @@ class _Differences(_OfEndpoint):
 
 class _OpenApi(Handler):
     async def get(self, kind: str) -> None:
-        """Describe the endpoints of a host, or of all; on a thread, as many of them take a while."""
+        """Describe the endpoints of a host, or of all; on a thread, because many endpoints take a while."""
         self.authorize_reader()
         host = self.text("host")
         body = await asyncio.get_running_loop().run_in_executor(None, _document, self.store, host, kind)
@@ -121,7 +121,7 @@ def _document(store: Store, host: str, kind: str) -> bytes:
 
 class _Download(_OfEndpoint):
     async def get(self, kind: str) -> None:
-        """Send the entries that are kept, all of them, a host's or an endpoint's, in pieces."""
+        """Send the kept entries in pieces: all of them, or those of a host or an endpoint."""
         self.authorize_reader()
         wanted = self._wanted()
         self.set_header("Content-Type", "application/x-ndjson" if kind == "ndjson" else "application/json")
@@ -158,7 +158,7 @@ class _Wanted:
 
 
 def _entries(store: Store) -> Iterator[bytes]:
-    """Yield the entries that were there at the start, as far as they are still kept when it is their turn."""
+    """Yield the entries that existed at the start, except those that are no longer kept by their turn."""
     number, end = 0, store.total
     while number < end:
         number, entries = store.since(number, PAGE_ENTRIES)

@@ -1,4 +1,4 @@
-"""The latest entries of each endpoint, for reading; bounded in number and in characters (pure)."""
+"""Keeps the latest entries of each endpoint as samples; bounded in number and in characters (pure)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SAMPLED = (
 
 
 class Samples:
-    """Keeps samples by their entries' numbers; when there are too many characters, the oldest of all go first."""
+    """Samples by the numbers of their entries; if they have too many characters, the oldest are removed first."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[int, dict[str, str]] = OrderedDict()

@@ -1,4 +1,4 @@
-"""The local ingestion service: answers as Akto's does and keeps what arrives."""
+"""The local ingestion service: responds as Akto's does, and keeps the entries that arrive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from akto_mirror.ingestion.arrivals import KEEP_ENTRIES, Answer, Store
 from akto_mirror.ingestion.entries.concerns import Concerns, concerns
 from akto_mirror.ingestion.handlers import make_app
 
-# No handler but the one of entries has use for a body.
+# Only the handler for entries needs a body.
 SMALL_BODY_BYTES = 65_536
 
 
@@ -32,7 +32,7 @@ class Receiver(BackgroundServer):
         on_answer: Called on the server's thread after each `POST /api/ingestData`.
         uds: Path of a Unix socket to listen on instead of TCP.
         ssl_context: Serves TLS with this server context.
-        raise_concerns: Looks at each entry for what a person should know of it.
+        raise_concerns: Returns the concerns about an entry.
 
     Raises:
         OSError: If `out` cannot be written.

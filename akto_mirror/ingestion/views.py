@@ -1,4 +1,4 @@
-"""The inventory as JSON for its page: a window of a search, one endpoint, one sample (pure)."""
+"""The inventory as JSON for its page: a window of search results, an endpoint, a sample (pure)."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def listing(  # noqa: PLR0913 - each is a part of what the page asks for, given 
     limit: int = MAX_PAGE,
     now: float = 0.0,
 ) -> dict[str, Any]:
-    """Return a window of the lines that a search comes to, and the totals beside it, for JSON.
+    """Return a window of the lines of a search, and the totals, for JSON.
 
     A line is an endpoint or, in the order of paths, the name of a host above its endpoints.
 
     Args:
-        inventory: What is searched.
-        words: The filter, as it is typed.
+        inventory: The inventory to search.
+        words: The filter, as it was typed.
         host: The host to which the list is restricted; empty: all.
         order: As `Inventory.search` takes it.
-        start: How many lines are left out.
+        start: How many lines to skip.
         limit: How many lines to return.
         now: The time in epoch seconds.
     """
@@ -84,7 +84,7 @@ def _window(
 
 
 def summary(endpoint: Endpoint) -> dict[str, Any]:
-    """Return what a row of the list shows of an endpoint, for JSON."""
+    """Return the data for an endpoint's row in the list, for JSON."""
     return {
         "id": endpoint.number,
         "host": endpoint.host,
@@ -106,7 +106,7 @@ def summary(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def detail(endpoint: Endpoint, samples: Iterable[Mapping[str, str]]) -> dict[str, Any]:
-    """Return all that is known of an endpoint, for JSON."""
+    """Return all data about an endpoint, for JSON."""
     places = list(_places(endpoint))
     return summary(endpoint) | {
         "operations": _most(endpoint.operations, MAX_OPERATIONS),
@@ -120,7 +120,7 @@ def detail(endpoint: Endpoint, samples: Iterable[Mapping[str, str]]) -> dict[str
 
 
 def _places(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
-    """Yield where parameters and fields are: the path, the query, headers, and bodies by status and media type."""
+    """Yield the places of parameters and fields: path, query, headers, and bodies by status and media type."""
     for title, shapes in (("Path", endpoint.ids), ("Query", [endpoint.query]), ("Request headers", [endpoint.headers])):
         if fields := [field for shape in shapes for field in _fields(shape, endpoint.count)]:
             yield {"title": title, "form": "", "media": "", "fields": fields}
@@ -149,12 +149,12 @@ def _fields(shape: Shape, of: int) -> list[dict[str, Any]]:
 
 
 def _ways(found: tuple[Auth, ...]) -> list[str]:
-    """Return ways of authentication as texts: the kind, and where it stands."""
+    """Return ways of authentication as text: the kind and the place."""
     return [f"{auth.kind} in {auth.place} {auth.name}" for auth in found] or ["none"]
 
 
 def sample_detail(sample: Mapping[str, str]) -> dict[str, Any]:
-    """Return a sample with what is known of its gRPC messages, and as a command of curl, for JSON."""
+    """Return a sample, with the data about its gRPC messages and with a curl command, for JSON."""
     shown: dict[str, Any] = dict(sample)
     for place in ("request", "response"):
         headers = read_headers(sample[f"{place}Headers"])

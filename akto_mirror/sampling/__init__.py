@@ -1,1 +1,1 @@
-"""Which exchanges are worth sending: everything new, a few of what is known, and an account of the rest (pure)."""
+"""Decides which exchanges to send: all that show something new and a few others; counts the rest (pure)."""

@@ -1,4 +1,4 @@
-"""Caps a second, as token buckets; what is new may use a whole bucket, what is known its upper half (pure)."""
+"""Rate limits as token buckets: new exchanges may use a whole bucket, others only its upper half (pure)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Bucket:
         return self._tokens > (0.0 if is_new else self._capacity / 2)
 
     def take(self, tokens: int) -> None:
-        """Take tokens; the last taker may overdraw, so that what is larger than the bucket passes once."""
+        """Take tokens; the bucket may be overdrawn, so that an entry larger than the bucket can pass."""
         self._tokens -= tokens
 
     def _fill(self, now: float) -> None:
-        """Add what the time has brought; a clock that was set back starts again, one that jitters does not."""
+        """Add the tokens for the time that has passed; restart if the clock was set back, but ignore jitter."""
         if now > self._filled_at:
             self._tokens = min(self._capacity, self._tokens + self._rate * (now - self._filled_at))
             self._filled_at = now

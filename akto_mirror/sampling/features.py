@@ -1,10 +1,10 @@
-"""What an exchange shows: the names and types of its parameters and fields, its formats, and how it authenticates.
+"""The features of an exchange: names and types of its parameters and fields, formats, and authentication.
 
-A feature is a 64-bit hash of such a fact. Python salts the hashes of texts for each process, so that a client cannot
-make a new fact look like a known one. Names, types and bounds are those of the inventory (`ingestion.entries`).
+A feature is a 64-bit hash of such a fact. Python salts the hashes of strings for each process, so that a client cannot
+make a new fact look like a known one. Names, types and limits are those of the inventory (`ingestion.entries`).
 
-Most exchanges show what many others of their endpoint have shown. So an exchange has a digest too, which costs one hash
-for each object in it, and only what is not known by its digest is taken apart into features.
+Most exchanges show the same as many others of their endpoint. So an exchange also has a digest, which costs one hash
+for each object in it; only if the digest is unknown are the features computed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from akto_mirror.ingestion.entries.shapes import (
 )
 from akto_mirror.path_templates import fold
 
-# Headers of one request that are looked at, as the inventory does.
+# The most headers of one request that are read, as in the inventory.
 MAX_HEADERS = 200
 
 # What is remembered of heads, and of how many characters each; and of objects, with as many members that are nested.
@@ -53,12 +53,12 @@ REQUEST, RESPONSE, QUERY, HEADER = (hash((__name__, place)) for place in ("reque
 Keys = tuple[str, ...]
 Types = tuple[type, ...]
 
-# Members that are more than a type: their positions, and hashes of their names.
+# Members that need more than their type: their positions, and hashes of their names.
 Nested = tuple[tuple[int, int], ...]
 
 
 class Head(NamedTuple):
-    """What is known of an exchange before any body is decoded; headers by lower-case names.
+    """The parts of an exchange that are known without decoding bodies; headers by lower-case names.
 
     Attributes:
         host: the host asked for, with its port if it names one.
@@ -82,18 +82,18 @@ class Head(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a part of an exchange shows.
+    """The facts in a part of an exchange.
 
     Attributes:
         facts: each is a feature.
-        values: parsed values, and the place of each.
+        values: parsed values, each with its place.
     """
 
     facts: tuple[Hashable, ...]
     values: tuple[tuple[Any, int], ...]
 
     def digest(self) -> int:
-        """Return a hash; two of the same digest have the same features."""
+        """Return a hash; parts with the same digest have the same features."""
         return hash((self.facts, frozenset(self._walk(_label)))) if self.values else hash(self.facts)
 
     def features(self) -> set[int]:
@@ -108,7 +108,7 @@ class Shown(NamedTuple):
 
 
 def of_head(head: Head) -> Shown:
-    """Return what a head shows: status, content types, authentication, query parameters and own headers."""
+    """Return the facts in a head: status, content types, authentication, query parameters and API-specific headers."""
     credentials, parameters = _relevant(tuple(head.request))
     own = {name: head.request[name] for name in credentials}
     pairs = by_name(parse_pairs(head.query)) if head.query else {}
@@ -125,7 +125,7 @@ def of_head(head: Head) -> Shown:
 
 
 def of_payloads(head: Head, asked: Payload, answered: Payload) -> Shown:
-    """Return what both payloads show: their fields with their types, and the operations that are asked for.
+    """Return the facts in both payloads: fields with their types, and requested operations.
 
     Args:
         head: the exchange's.
@@ -146,8 +146,8 @@ class _Walk:
     """Goes through values until `MAX_NODES` have been seen; a place is a hash of the names that lead to a value.
 
     Args:
-        found: gets what the values show.
-        members: adds what an object's plain members show.
+        found: receives the facts.
+        members: adds the facts in an object's plain members.
     """
 
     def __init__(self, found: set[int], members: Members) -> None:
@@ -156,7 +156,7 @@ class _Walk:
         self._left = MAX_NODES
 
     def enter(self, value: Any, place: int, depth: int) -> None:
-        """Look at a value and at what it holds."""
+        """Visit a value and the values in it."""
         if type(value) is dict:
             self._object(value, place, depth + 1)
         elif type(value) is list:
@@ -187,7 +187,7 @@ class _Walk:
                 self.enter(item, place, depth)
 
 
-# Adds what an object's plain members show to what was found.
+# Adds the facts in an object's plain members to those found.
 Members = Callable[[set[int], int, int, Keys, Types], None]
 
 
@@ -203,7 +203,7 @@ def _members(found: set[int], place: int, _label: int, keys: Keys, types: Types)
 
 
 def _name(key: str, kind: type) -> int:
-    """Return a hash of a member's name; keys of JSON that look like ids are one: a map of records is one record."""
+    """Return a hash of a member's name, the same for all keys that look like ids: a map counts as one record."""
     is_name = (key.isalpha() and len(key) < 16) or issubclass(kind, Text | Typed)
     return hash(key if is_name else fold(key))
 
@@ -212,7 +212,7 @@ _known_objects: dict[int, Nested] = {}
 
 
 def _learn(label: int, keys: Keys, types: Types) -> Nested:
-    """Return the members that are more than a type, and remember them if they are few."""
+    """Return the members that need more than their type, and cache them if they are few."""
     nested = tuple(
         (position, _name(keys[position], kind)) for position, kind in enumerate(types) if kind not in SCALARS
     )
@@ -227,7 +227,7 @@ _known_names: dict[int, tuple[Keys, Keys]] = {}
 
 
 def _relevant(names: Keys) -> tuple[Keys, Keys]:
-    """Return those of a request's header names whose values may show authentication, and those of parameters."""
+    """Return the names of request headers that may show authentication, and of those that are parameters."""
     label = hash(names)
     known = _known_names.get(label)
     if known is None:
@@ -241,7 +241,7 @@ def _relevant(names: Keys) -> tuple[Keys, Keys]:
 
 
 def _bits(value: Any) -> Iterator[int]:
-    """Return the types of a value without a type of its own, one by one: a further type of a known field is new."""
+    """Return the possible types of a string value one by one: a further type of a known field is new."""
     types = text_type(value) if isinstance(value, Text) else int(value) if isinstance(value, Typed) else 0
     while types:
         bit = types & -types
@@ -262,5 +262,5 @@ _short_essence = lru_cache(maxsize=KNOWN)(_bare)
 
 
 def _is_parameter(name: str) -> bool:
-    """Return whether a request header says something to one API in particular."""
+    """Return whether a request header is specific to an API."""
     return name not in COMMON_HEADERS and not name.startswith(COMMON_PREFIXES)

@@ -1,10 +1,10 @@
-"""Presets of `akto_skip`: exchanges that say nothing about an API (pure).
+"""The presets of `akto_skip`: exchanges that say nothing about an API (pure).
 
 `health`: a path whose last segment is one of `HEALTH_NAMES`, or a user agent that begins with one of `PROBES`.
 `static`: a GET or HEAD whose path ends in one of `STATIC_TYPES`.
 `options`: a CORS preflight: OPTIONS with `Origin` and `Access-Control-Request-Method` (fetch standard, 3.2.2).
 
-Paths and user agents are compared in any case.
+Paths and user agents are compared case-insensitively.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Headers = Mapping[str, str]
 
 
 def find(method: str, path: str, headers: Headers, presets: Iterable[Noise]) -> Noise | None:
-    """Return the first of the presets that a request falls under.
+    """Return the first of the presets that matches a request.
 
     Args:
         method: the request's method.

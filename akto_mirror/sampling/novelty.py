@@ -1,8 +1,8 @@
-"""What was seen of each endpoint, in bounded memory, and whether an exchange shows anything new (pure).
+"""Remembers the features of each endpoint, in bounded memory, and finds new ones (pure).
 
-The least recently used endpoints are forgotten first, those that were seen only once before all others: a flood of
-invented ones passes through a quarter of the memory and leaves the rest alone. A forgotten endpoint is new again, so
-that it is sent once more; nothing is ever hidden by the bound.
+The least recently used endpoints are forgotten first, those seen only once before all others: a flood of invented
+endpoints uses a quarter of the memory and does not affect the rest. A forgotten endpoint is new again, so that it is
+sent once more; the limit never hides anything.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from akto_mirror.snapshots import Endpoint
 FEATURE_BYTES = 8
 _MASK = (1 << 8 * FEATURE_BYTES) - 1
 
-# Features that are remembered of an endpoint. Names that clients invent, and names made of values, are always new; so
-# of an endpoint with more, a feature is new only when it comes for the fifth time, as invented ones hardly ever do.
+# The most features that are remembered for an endpoint. Invented names, and names made of values, are always new. So
+# for an endpoint with more, a feature is new only when it occurs for the fifth time, as invented ones hardly ever do.
 MAX_FEATURES = 2_000
 RETURNS = 5
 
-# What an endpoint costs beside its features and the characters of its name: the record, its key, and its place.
+# Bytes of an endpoint besides its features and the characters of its name: the record, its key, and its position.
 RECORD_BYTES = 720
 
 # The share of the memory for endpoints that were seen more than once, and that of the counts of recurrences.
@@ -38,7 +38,7 @@ SEEN_BYTES = 128
 
 
 class Record:
-    """What is known of one endpoint.
+    """The record of one endpoint.
 
     Attributes:
         left_out: exchanges that were not sent since the endpoint was first seen.
@@ -64,7 +64,7 @@ class Record:
         return len(self._features) * FEATURE_BYTES
 
     def sent_in(self, window: float) -> int:
-        """Return how many exchanges were sent in a window, named by its beginning."""
+        """Return how many exchanges were sent in the window that began at this time."""
         return self._sent if window == self._window else 0
 
     def send(self, window: float) -> None:
@@ -73,11 +73,11 @@ class Record:
         self._window = window
 
     def unknown(self, features: Iterable[int], recurrence: Recurrence) -> list[int]:
-        """Return the features that were never learnt; where there are too many, those of them that come back.
+        """Return the features that were never learnt; if the endpoint has too many, only those that recur.
 
         Args:
             features: hashes.
-            recurrence: counts them where there are too many.
+            recurrence: counts them if there are too many.
         """
         fresh = [feature for each in features if not self._knows(feature := each & _MASK)]
         if not self.is_crowded and len(self._features) + len(fresh) <= MAX_FEATURES:
@@ -86,7 +86,7 @@ class Record:
         return [each for each in fresh if recurrence.count(hash((self.salt, each)) & _MASK) >= RETURNS]
 
     def learn(self, features: Sequence[int]) -> bool:
-        """Remember features; where they are too many, every other one of the old ones goes, and the result is true."""
+        """Remember features; if there are too many, forget every other old one and return True."""
         forgets = bool(self._features) and len(self._features) + len(features) > MAX_FEATURES
         while self._features and len(self._features) + len(features) > MAX_FEATURES:
             del self._features[::2]
@@ -131,7 +131,7 @@ class Novelty:
         return self._size
 
     def find(self, endpoint: Endpoint) -> Record | None:
-        """Return what is known of an endpoint that was seen before; it then is the most recently used one."""
+        """Return the record of a known endpoint, which then is the most recently used one."""
         if (record := self._protected.get(endpoint)) is not None:
             self._protected.move_to_end(endpoint)
             return record
@@ -140,7 +140,7 @@ class Novelty:
         return record
 
     def add(self, endpoint: Endpoint) -> Record:
-        """Begin the record of a new endpoint."""
+        """Add the record of a new endpoint."""
         record = self._probation[endpoint] = Record(next(self._salts))
         self._size += _cost(endpoint, record)
         self._balance()
@@ -150,8 +150,8 @@ class Novelty:
         """Return the features of an exchange that were never learnt.
 
         Args:
-            record: what is known of its endpoint.
-            shown: what the exchange shows.
+            record: the record of its endpoint.
+            shown: the facts in the exchange.
         """
         if record is None:
             return Record().unknown(shown.features(), self._recurrence)
@@ -177,8 +177,8 @@ class Novelty:
             self._balance()
 
     def most_left_out(self, most: int) -> list[tuple[Endpoint, int]]:
-        """Return the endpoints of which the most exchanges were not sent, with these numbers; from any thread."""
-        # `list` of a dict is one step for other threads; going through it would not be.
+        """Return the endpoints of which the most exchanges were not sent, with their numbers; on any thread."""
+        # `list` of a dict is atomic for other threads; iterating over it would not be.
         known = {each: records.get(each) for records in (self._protected, self._probation) for each in list(records)}
         left_out = [(each, record.left_out) for each, record in known.items() if record is not None and record.left_out]
         return sorted(left_out, key=_by_count)[:most]
@@ -189,7 +189,7 @@ class Novelty:
         self._balance()
 
     def _balance(self) -> None:
-        """Keep both parts within their bounds; the record in use is the last of its part, and stays."""
+        """Keep both parts within their limits; the record in use is the last of its part, and is kept."""
         while self._protected_size > PROTECTED * self._limit and len(self._protected) > 1:
             endpoint, record = self._protected.popitem(last=False)
             self._protected_size -= _cost(endpoint, record)

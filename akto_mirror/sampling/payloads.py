@@ -1,4 +1,4 @@
-"""Payloads as sampling reads them: the text that an entry would hold, or JSON straight from the wire (pure)."""
+"""Payloads for sampling: the text that an entry would contain, or JSON directly from the wire (pure)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NOTHING = Payload("")
 
 
 def read_json(data: bytes) -> Payload | None:
-    """Read JSON as it came over the wire, without making a text of it; None if it is not whole or not UTF-8."""
+    """Parse JSON from the wire without decoding it to a string first; None if it is incomplete or not UTF-8."""
     try:
         return Payload("json", (decode_json(data),)) if data else NOTHING
     except ValueError:

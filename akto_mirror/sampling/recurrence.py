@@ -1,13 +1,13 @@
-"""Counts how often hashes come, in a fixed number of bytes (pure).
+"""Counts how often hashes occur, in a fixed number of bytes (pure).
 
-A count-min sketch of two rows in one array, with conservative updates (Estan and Varghese, 2002): it may count too
-many where hashes collide, never too few. It starts again before collisions become likely.
+A count-min sketch of two rows in one array, with conservative updates (Estan and Varghese, 2002): collisions of hashes
+can make a count too high, never too low. It is cleared before collisions become likely.
 """
 
 from __future__ import annotations
 
-# Counts per cell after which the sketch starts again: one hash in a million then collides in both of its cells four
-# times over.
+# Counts per cell after which the sketch is cleared: one hash in a million has then collided in both of its cells four
+# times.
 LOAD = 0.25
 
 
@@ -23,7 +23,7 @@ class Recurrence:
         self._left = int(LOAD * cells)
 
     def count(self, value: int) -> int:
-        """Count a 64-bit hash, and return how often it has come; 255 stands for more."""
+        """Count a 64-bit hash, and return how often it has occurred; 255 means 255 or more."""
         if not self._left:
             self._cells, self._left = bytearray(len(self._cells)), int(LOAD * len(self._cells))
         self._left -= 1

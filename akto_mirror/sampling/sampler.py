@@ -1,7 +1,7 @@
-"""`akto_sample=novel`: sends what is new and the first few of what is known, and accounts for the rest (pure).
+"""`akto_sample=novel`: sends new exchanges and the first few others of a window, and counts the rest (pure).
 
-An exchange is looked at first and learnt only once it is certain to be sent: what a cap keeps back is still new when it
-comes again.
+An exchange is examined first and learnt only once it is certain to be sent: if a cap holds it back, its features are
+still new the next time.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from akto_mirror.snapshots import Account, Endpoint
 
 MEMORY_BYTES = 64 * 1024 * 1024
 
-# The share of the memory for templates of paths.
+# The share of the memory for path templates.
 TEMPLATES = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How much is sent.
+    """Which exchanges are sent, and how many.
 
     Attributes:
-        novel: only what is new and the first few of a window are worth sending; otherwise everything is.
+        novel: whether to send only new exchanges and the first few of a window; otherwise all are sent.
         window_s: seconds of a window.
-        per_window: exchanges of each endpoint that are sent in a window, new or not.
+        per_window: how many exchanges of each endpoint are sent in a window, new or not.
         entries_s: entries a second that may be sent; 0 for no cap.
         bytes_s: bytes a second that may be sent; 0 for no cap.
-        memory: bytes for what was seen.
+        memory: bytes for remembered endpoints.
     """
 
     novel: bool = False
@@ -45,20 +45,20 @@ class Policy:
 
     @property
     def is_idle(self) -> bool:
-        """Whether everything is sent, so that nothing needs to be looked at."""
+        """Whether everything is sent, so that exchanges need not be examined."""
         return not (self.novel or self.entries_s or self.bytes_s)
 
 
 class Look:
-    """What a look at one exchange came to.
+    """The result of examining one exchange.
 
     Attributes:
-        endpoint: what it belongs to.
-        now: when it was, in seconds.
+        endpoint: its endpoint.
+        now: its time, in seconds.
         wanted: whether it is worth sending.
         is_new: whether it shows something that was never sent.
         left_out: exchanges of the endpoint that were not sent and that no entry has reported yet.
-        record: what was known of the endpoint; None for a new one.
+        record: the endpoint's record; None for a new one.
         fresh: the features that are new.
     """
 
@@ -77,10 +77,10 @@ class Look:
 
 
 class Sampler:
-    """Decides exchange by exchange; used on one thread.
+    """Decides which exchanges to send; used on one thread.
 
     Args:
-        policy: how much is sent.
+        policy: which exchanges are sent.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -94,7 +94,7 @@ class Sampler:
         self._set_caps()
 
     def follow(self, policy: Policy) -> None:
-        """Use another policy from now on; what was seen stays, unless it may take another amount of memory."""
+        """Use another policy from now on; known endpoints are kept, unless the memory limit changes."""
         if policy.memory != self._policy.memory:
             self._begin(policy)
         elif policy != self._policy:
@@ -102,15 +102,15 @@ class Sampler:
             self._set_caps()
 
     def account(self, most: int) -> Account:
-        """Return what was left out, with at most this many endpoints; may be called from any thread."""
+        """Return the account, with at most this many endpoints; may be called on any thread."""
         seen = self._novelty
         return Account(seen.most_left_out(most), self._left_out, len(seen), seen.forgotten, seen.size)
 
     def look(self, head: Head, payloads: Callable[[], tuple[Payload, Payload]], now: float) -> Look:
-        """Look at an exchange, at its payloads only if its head does not decide.
+        """Examine an exchange, including its payloads only if its head does not decide.
 
         Args:
-            head: what is known without a body.
+            head: the parts that are known without a body.
             payloads: decodes, reads and returns the request's and the response's payload.
             now: seconds.
         """
@@ -129,7 +129,7 @@ class Sampler:
         return self._has_room(look.now, is_new=look.is_new)
 
     def sent(self, look: Look, size: int) -> None:
-        """Take note that an exchange is sent, as an entry of `size` bytes that reports what was left out before."""
+        """Record that an exchange is sent, as an entry of `size` bytes that reports how many were left out before."""
         self._entries.take(1)
         self._bytes.take(size)
         record = self._record(look)
@@ -138,7 +138,7 @@ class Sampler:
         self._novelty.learn(look.endpoint, record, look.fresh)
 
     def leave_out(self, look: Look) -> None:
-        """Take note that an exchange is not sent."""
+        """Record that an exchange is not sent."""
         self._left_out += 1
         self._record(look).left_out += 1
 

@@ -1,8 +1,8 @@
-"""Path templates learnt from traffic: which segments of a path are names and which are values (pure, bounded).
+"""Learns path templates from traffic: which segments of a path are names, and which are values (pure, bounded).
 
-A segment is a value if it looks like one (`path_templates`), or if more than `SIBLINGS` different ones were seen at its
-place. So 500 real endpoints under one prefix stay apart, and a flood of invented paths becomes one template. A segment
-that comes back is a name even then: invented paths hardly ever do.
+A segment is a value if it looks like one (`path_templates`), or if more than `SIBLINGS` different ones were seen in its
+place. So 500 real endpoints under one prefix stay separate, and a flood of invented paths becomes one template. A
+segment that recurs is a name even then: invented ones hardly ever recur.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from dataclasses import dataclass, field
 from akto_mirror.path_templates import ID, fold_path
 from akto_mirror.sampling.recurrence import Recurrence
 
-# Different segments at one place of a path, beyond which they are values.
+# With more different segments in one place of a path, they are values.
 SIBLINGS = 1_000
 
-# A segment that was seen this often at a place with too many siblings is a name.
+# A segment that was seen this often in a place with too many siblings is a name.
 RETURNS = 3
 
-# Segments that are remembered in all; beyond them every new one is a value.
+# The most segments that are remembered in total; beyond this every new one is a value.
 NODES = 32_768
 
-# What a node takes: with its place among its siblings and its text, and its part of the counts of what comes back and
-# of the settled templates.
+# Bytes of a node: its reference and its text, and its share of the counts of recurring segments and of the cached
+# templates.
 NODE_BYTES = 640
 COUNTED = 16
 
-# Visits after which a node outlasts the next pruning whatever else comes.
+# Visits after which a node certainly survives the next pruning.
 SETTLED = 2 * RETURNS
 
-# The share of the nodes that may be settled templates, and the characters of one.
+# The share of the nodes that may be cached templates, and the most characters of one.
 SETTLED_SHARE = 8
 MAX_SETTLED_CHARS = 150
 
-# The commonest values, which need not be looked at one by one: whole numbers, and UUIDs.
+# The most common values, whole numbers and UUIDs, which need no further check.
 VALUES = re.compile(r"(?<=/)(?:[0-9]+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?=/|\Z)", re.IGNORECASE)
 
 
 @dataclass(slots=True, eq=False)
 class _Node:
-    """One place in the tree: how often a request came by, and where it went on to.
+    """A node of the tree: its number of visits, and its children.
 
     Attributes:
         is_folded: whether unknown segments below this node are values.
@@ -69,7 +69,7 @@ class Templates:
         self._recurrence = Recurrence(max(1_024, nodes * COUNTED))
 
     def of(self, host: str, method: str, path: str) -> tuple[str, str, str]:
-        """Return host, method and path with `{id}` in the place of what is a value.
+        """Return host, method and path, with `{id}` in place of values.
 
         Args:
             host: the host name, with its port if it has one.
@@ -80,7 +80,7 @@ class Templates:
         return short if short in self._settled else self._learn(host, method, short[2])
 
     def _learn(self, host: str, method: str, path: str) -> tuple[str, str, str]:
-        """Go through the tree, which only paths without a settled template need."""
+        """Walk the tree, for paths without a cached template."""
         node, names, visits = self._root, [], SETTLED
         for segment in (host, method, *fold_path(path).split("/")):
             name, node = self._enter(node, segment)
@@ -92,7 +92,7 @@ class Templates:
         return found
 
     def _settle(self, template: tuple[str, str, str]) -> None:
-        """Know a template at once until the tree is pruned."""
+        """Cache a template until the tree is pruned."""
         if sum(map(len, template)) <= MAX_SETTLED_CHARS:
             if len(self._settled) >= self._nodes // SETTLED_SHARE:
                 self._settled.clear()
@@ -124,7 +124,7 @@ class Templates:
         return child
 
     def _has_room(self) -> bool:
-        """Make room where there is none: every segment that never came back is forgotten, and the others age."""
+        """Make room if there is none: forget segments that never recurred, and age the others."""
         if self._left <= 0 and self._added >= self._nodes // 4:
             _prune(self._root)
             self._settled.clear()
@@ -132,7 +132,7 @@ class Templates:
         return self._left > 0
 
     def _fold(self, node: _Node) -> None:
-        """Let the segments below a node be values, apart from those that came back."""
+        """Turn the segments below a node into values, except those that recurred."""
         kept = {name: child for name, child in node.children.items() if child.visits >= RETURNS or name == ID}
         self._left += sum(_count(child) for name, child in node.children.items() if name not in kept)
         node.children = kept
@@ -152,7 +152,7 @@ def _count(node: _Node) -> int:
 
 
 def _prune(root: _Node) -> None:
-    """Forget the segments of a tree that came by less than `RETURNS` times, and halve the visits of the others."""
+    """Forget segments with fewer than `RETURNS` visits, and halve the visits of the others."""
     level = [root]
     while level:
         node = level.pop()

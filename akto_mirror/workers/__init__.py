@@ -1,1 +1,1 @@
-"""One proxy in several processes: the parent that starts and replaces workers, and what makes a mitmdump a worker."""
+"""Serves one proxy with several processes: a parent that starts and replaces workers, and the workers."""

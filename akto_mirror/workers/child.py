@@ -1,4 +1,4 @@
-"""A worker as its parent sees it: a process, the channel to it, and what it reported last."""
+"""A worker as seen by its parent: a process, the channel to it, and its last report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from akto_mirror.snapshots import Report
 from akto_mirror.workers import messages
 from akto_mirror.workers.messages import Drain, Listen, Message, Ready, Reported
 
-# Asked by a worker, and answered by the parent.
+# Requests from a worker that the parent answers.
 Answer = Callable[["Child", Message], None]
 
 
@@ -21,14 +21,14 @@ class Child:
     """A running worker.
 
     Args:
-        number: its place among the workers.
-        channel: to it.
-        answer: takes what it asks.
+        number: its number among the workers.
+        channel: the channel to it.
+        answer: handles its requests.
 
     Attributes:
-        report: its last one.
-        has_summed_up: whether it has left its last line to the parent.
-        listens: what it listens at.
+        report: its last report.
+        has_summed_up: whether it has sent its final counts for the parent's last line.
+        listens: the addresses on which it listens.
         leaves: whether it was asked to end.
     """
 
@@ -45,16 +45,16 @@ class Child:
         self._ended: asyncio.Task[int] | None = None
 
     async def start(self, command: Sequence[str], theirs: int) -> None:
-        """Start the process, at the far end of the channel.
+        """Start the process, with the other end of the channel.
 
         Args:
             command: the program and its arguments.
-            theirs: that end's descriptor.
+            theirs: the descriptor of the worker's end.
 
         Raises:
-            OSError: the process cannot be made.
+            OSError: the process cannot be created.
         """
-        # In a group of its own: Ctrl-C at a terminal reaches the parent, which passes it on once.
+        # In its own process group: Ctrl-C at a terminal reaches only the parent, which passes it on once.
         self._process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -65,26 +65,26 @@ class Child:
         self._ended = asyncio.create_task(self._end(self._process))
 
     async def is_ready(self) -> bool:
-        """Wait until it accepts connections; False if it ends before."""
+        """Wait until it accepts connections; False if it ends before that."""
         ready = asyncio.create_task(self._ready.wait())
         await asyncio.wait([ready, self._end_of()], return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         return self._ready.is_set() and not self._end_of().done()
 
     async def ended(self) -> int:
-        """Wait until it has ended; returns its exit code, of a signal the negative number."""
+        """Wait until it has ended; returns its exit code, or the negative number of a signal."""
         return await asyncio.shield(self._end_of())
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""
-        # Never to another process, which may have got the id of one that has ended. With Python 3.11 asyncio's own way
-        # may take the exit code of one that ends just then, which is 255 to asyncio's watcher.
+        # Never to another process, which may have got the id of one that has ended. With Python 3.11, asyncio's own
+        # method may reap a process that is just ending, so that asyncio's watcher reports 255.
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 
     def drain(self, seconds: float) -> None:
-        """Ask it to end without harm to its connections."""
+        """Ask it to drain its connections and end."""
         self.leaves = True
         self.say(Drain(seconds))
 
@@ -99,7 +99,7 @@ class Child:
 
     async def _end(self, process: asyncio.subprocess.Process) -> int:
         code = await process.wait()
-        # What it said last may still be in the channel.
+        # Its last messages may still be in the channel.
         while self._read():
             pass
         asyncio.get_running_loop().remove_reader(self._channel)

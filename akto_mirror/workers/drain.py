@@ -1,8 +1,8 @@
-"""Ends a worker without harm to its connections: answers in full, and no connection is closed while it is used.
+"""Drains a worker: responses are completed, and no connection is closed while it is in use.
 
-HTTP/1 clients learn by `connection: close` that they need another connection (RFC 9112, section 9.6), HTTP/2 clients by
-a GOAWAY that refuses no stream (RFC 9113, section 6.8). Connections that are not used are closed after a grace, for
-which RFC 9112, section 9.3.1, lets clients repeat a request.
+HTTP/1 clients get `connection: close` (RFC 9112, section 9.6), HTTP/2 clients a GOAWAY that refuses no stream (RFC
+9113, section 6.8), so that they open another connection. Idle connections are closed after a grace period; a client
+that sends a request at that moment may repeat it (RFC 9112, section 9.3.1).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layer import CommandGenerator, Layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
-# The frame GOAWAY: the highest stream that is served is the highest there can be, and there is no error.
+# A GOAWAY frame without an error, with the highest possible stream id as the last one that is served.
 GOAWAY = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
 
-# Seconds without any activity before a connection is closed: one that has had an answer, and one that has not.
+# Seconds without activity before a connection is closed: one that has had a response, and one that has not.
 IDLE_S = 0.5
 SILENT_S = 5.0
 
-# Seconds between two looks at the connections.
+# Seconds between two checks of the connections.
 LOOK_S = 0.05
 
 
 class Drain:
-    """An addon that knows which connections are in use, and can end them as they come free.
+    """An addon that knows which connections are in use, and can close them once they are idle.
 
     Args:
-        connections: mitmproxy's handlers of connections, by the clients' ids.
+        connections: mitmproxy's connection handlers, by the clients' ids.
     """
 
     name = "akto-drain"
@@ -45,7 +45,7 @@ class Drain:
         self._drains = False
 
     def client_connected(self, client: Client) -> None:
-        """Begin to follow a connection."""
+        """Follow a connection."""
         self._flows[client.id] = set()
 
     def client_disconnected(self, client: Client) -> None:
@@ -58,12 +58,12 @@ class Drain:
         self._begin(flow)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Have the client leave after an answer whose head is sent now."""
+        """Ask the client to close the connection after the response whose head is being sent."""
         if flow.response is not None and flow.response.stream:
             self._dismiss(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
-        """Have the client leave after this answer."""
+        """Ask the client to close the connection after this response."""
         self._dismiss(flow)
         self._end(flow)
 
@@ -92,7 +92,7 @@ class Drain:
         self._end(flow)
 
     async def drain(self, seconds: float) -> None:
-        """Return when no connection is left, or when the time is over."""
+        """Return when no connection is left, or when the time has expired."""
         self._drains = True
         deadline = time.monotonic() + seconds
         warned: set[str] = set()
@@ -137,13 +137,13 @@ def _close(handler: Any) -> None:
 
 
 async def _say_goodbye(handler: Any) -> bool:
-    """Have an HTTP/2 client open no more streams on its connection; False if it is none, or not yet."""
+    """Send an HTTP/2 client a GOAWAY; False if it does not speak HTTP/2, or not yet."""
     if handler.client.alpn != b"h2":
         return False
     layer = next((each for each in handler.layer.context.layers if isinstance(each, HttpLayer)), None)
     if layer is None:
         return False
-    # mitmproxy gives what a command leads to to the layer that gave the command, below all layers of TLS.
+    # mitmproxy passes a command's result to the layer that issued it, below all TLS layers.
     command = commands.RequestWakeup(0.0)
     layer.command_sources[command] = _GoodBye(handler.client)
     await handler.server_event(events.Wakeup(command))
@@ -151,7 +151,7 @@ async def _say_goodbye(handler: Any) -> bool:
 
 
 class _GoodBye(Layer):
-    """Sends a GOAWAY when it is woken up."""
+    """A layer that sends a GOAWAY when it is woken."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Output of which each line begins with a worker's number, so that several workers write one log."""
+"""Prefixes each line of output with a worker's number, so that several workers can share one log."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TextIO
 
 
 class NumberedLines(io.TextIOBase):
-    """Writes whole lines, each at once: lines of several processes stay apart.
+    """Writes each line as a whole and at once, so that lines of several processes are not mixed.
 
     Args:
-        stream: where they go.
-        number: stands before each.
+        stream: the output stream.
+        number: the prefix of each line.
     """
 
     def __init__(self, stream: TextIO, number: int) -> None:
@@ -55,7 +55,7 @@ class NumberedLines(io.TextIOBase):
         return len(text)
 
     def close(self) -> None:
-        """Write what is left, and leave the stream open."""
+        """Write the incomplete last line, and leave the stream open."""
         if self._rest and not self.closed:
             self.write("\n")
         super().close()

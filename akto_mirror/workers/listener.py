@@ -1,7 +1,7 @@
-"""Accepts connections at sockets from which other processes accept as well, in the place of an asyncio server.
+"""Accepts connections on sockets that are shared with other processes, in place of an asyncio server.
 
-asyncio's own accepts a hundred connections at a time, so that one process would get all of a burst, and loses what it
-is just accepting when it is closed.
+asyncio's server accepts a hundred connections at a time, so that one process would get a whole burst, and when it is
+closed it loses connections that it is just accepting.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Any, TypeAlias
 
 Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
-# Seconds between two looks whether there is room again, and between two lines about that.
+# Seconds between two checks whether there is room again, and between two log lines about that.
 LOOK_S = 0.02
 LINE_S = 60.0
 
-# What asyncio's servers read ahead.
+# Bytes that asyncio's servers read ahead.
 LIMIT = 2**16
 
 logger = logging.getLogger(__name__)
 
 
 class Listener:
-    """Serves connections, as many at a time as descriptors suffice for; the others wait in the kernel's queue.
+    """Serves as many connections at a time as there are descriptors for; others wait in the kernel's queue.
 
     Args:
-        sockets: listen, and do not block.
+        sockets: non-blocking listening sockets.
         serve: serves a connection.
-        most: connections at a time.
+        most: the most connections at a time.
 
     Attributes:
-        sockets: as given, for mitmproxy, which shows where it listens.
+        sockets: the given sockets, for mitmproxy, which shows where it listens.
     """
 
     def __init__(self, sockets: Sequence[socket.socket], serve: Serve, most: int) -> None:
@@ -50,12 +50,12 @@ class Listener:
         self._resume()
 
     def stop(self) -> None:
-        """Accept no more; who waits is accepted by another process."""
+        """Stop accepting; waiting connections are accepted by another process."""
         self._is_over = True
         self._pause()
 
     def close(self) -> None:
-        """Accept no more, and let go of the sockets."""
+        """Stop accepting, and close the sockets."""
         self.stop()
         for each in self.sockets:
             each.close()
@@ -80,7 +80,7 @@ class Listener:
         try:
             accepted, _ = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            # Another process was faster, or the client has gone.
+            # Another process was faster, or the client has disconnected.
             return
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
@@ -96,7 +96,7 @@ class Listener:
             self._wait(f"{self._open} connections")
 
     def _wait(self, why: str) -> None:
-        """Leave new connections waiting until there is room."""
+        """Let new connections wait until there is room."""
         self._pause()
         self._loop.call_later(LOOK_S, self._resume)
         if self._loop.time() - self._logged_at >= LINE_S:

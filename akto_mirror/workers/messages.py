@@ -1,4 +1,4 @@
-"""What the parent and a worker say to each other, over a pair of Unix sockets that keeps messages apart."""
+"""Messages between the parent and a worker, over a pair of Unix sockets that preserves message boundaries."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import msgspec
 
 from akto_mirror.snapshots import Report
 
-# Bytes of the longest message.
+# The most bytes of a message.
 LONGEST = 1 << 20
 
-# Sockets of one address: a name may stand for several.
+# The most sockets for one address: a name may have several.
 MOST_SOCKETS = 64
 
 
 class Listen(msgspec.Struct, tag=True, frozen=True):
-    """A worker asks for the sockets that listen at an address; `key` distinguishes listeners at port 0."""
+    """A worker requests the sockets for an address; `key` distinguishes listeners on port 0."""
 
     key: str
     host: str
@@ -26,7 +26,7 @@ class Listen(msgspec.Struct, tag=True, frozen=True):
 
 
 class Gather(msgspec.Struct, tag=True, frozen=True):
-    """A worker asks for the reports of the others."""
+    """A worker requests the reports of the others."""
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -34,27 +34,27 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
 
 
 class Reported(msgspec.Struct, tag=True, frozen=True):
-    """A worker reports; the last report of all is `final`."""
+    """A worker's report; the last one is `final`."""
 
     report: Report
     final: bool = False
 
 
 class Listening(msgspec.Struct, tag=True, frozen=True):
-    """The parent's answer to `Listen`: the sockets come along, or there is an error."""
+    """The parent's response to `Listen`: the sockets are attached, or there is an error."""
 
     errno: int = 0
     error: str = ""
 
 
 class Others(msgspec.Struct, tag=True, frozen=True):
-    """The parent's answer to `Gather`: the sum of the others' reports."""
+    """The parent's response to `Gather`: the sum of the others' reports."""
 
     report: Report
 
 
 class Drain(msgspec.Struct, tag=True, frozen=True):
-    """The parent asks a worker to end without harm to its connections, within some seconds."""
+    """The parent asks a worker to drain its connections and end, within this many seconds."""
 
     seconds: float
 
@@ -73,16 +73,16 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def send(channel: socket.socket, message: Message, sockets: Sequence[socket.socket] = ()) -> None:
-    """Send a message, and sockets with it.
+    """Send a message, with sockets attached.
 
     Raises:
-        OSError: the process at the far end has gone, or does not read.
+        OSError: the other process has ended, or does not read.
     """
     socket.send_fds(channel, [msgspec.msgpack.encode(message)], [each.fileno() for each in sockets])
 
 
 def receive(channel: socket.socket) -> tuple[Message | None, list[socket.socket]]:
-    """Return the next message and the sockets that came with it; None when the far end has gone.
+    """Return the next message and its attached sockets; None when the other process has ended.
 
     Raises:
         BlockingIOError: there is none yet, and the channel does not block.

@@ -1,4 +1,4 @@
-"""What makes a mitmdump one of several: it listens at sockets that all of them share, and drains when asked to."""
+"""Makes mitmdump one of several workers: it listens on shared sockets, and drains on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
 from akto_mirror.workers.drain import Drain
 from akto_mirror.workers.listener import Listener
 
-# What several processes cannot do together: each would read all of a file, or write over what another wrote.
+# Options that several processes cannot share: each would read the whole file, or overwrite another's output.
 ALONE = {
     "rfile": "-r",
     "save_stream_file": "-w",
@@ -26,7 +26,7 @@ ALONE = {
     "client_replay": "-C",
 }
 
-# Descriptors that are not for connections; of the others each client's needs a second one, to the target.
+# File descriptors that are not for connections; each client connection needs a second one, to the target.
 RESERVED = 128
 
 REFUSED = "`--processes` above 1 does not go with {}; leave out `--processes`, or {}"
@@ -37,27 +37,27 @@ logger = logging.getLogger(__name__)
 
 
 class Parent(Protocol):
-    """The way to the parent process, as far as it is needed here.
+    """The part of the connection to the parent process that is needed here.
 
     Attributes:
-        number: this worker's; the first one logs what holds for all.
+        number: this worker's number; the first one logs lines that apply to all.
     """
 
     number: int
 
     def listen(self, key: str, host: str, port: int) -> list[socket.socket]:
-        """Return the sockets that listen at an address."""
+        """Return the sockets that listen on an address."""
 
 
 class Sharing:
-    """An addon that has mitmproxy's servers listen at shared sockets.
+    """An addon that makes mitmproxy's servers listen on shared sockets.
 
     mitmproxy announces its servers before it starts them (`Servers.update` in mitmproxy/addons/proxyserver.py), and
     each opens its sockets by its method `listen` (mitmproxy/proxy/mode_servers.py).
 
     Args:
-        master: mitmproxy's.
-        parent: has the sockets.
+        master: mitmproxy's master.
+        parent: provides the sockets.
     """
 
     name = "akto-sharing"
@@ -76,7 +76,7 @@ class Sharing:
         self.addons: list[object] = [self._drain]
 
     def configure(self, updated: set[str]) -> None:
-        """Refuse what several processes cannot do.
+        """Refuse options that several processes cannot share.
 
         Raises:
             OptionsError: such an option is set.
@@ -86,14 +86,14 @@ class Sharing:
                 raise exceptions.OptionsError(REFUSED.format(ALONE[name], f"leave out {ALONE[name]}"))
 
     async def drain(self, seconds: float) -> None:
-        """Accept no more, let connections end, and then end mitmproxy."""
+        """Stop accepting, drain connections, and then shut mitmproxy down."""
         for each in self._listeners:
             each.stop()
         await self._drain.drain(seconds)
         self._master.shutdown()
 
     def begin_to_drain(self, seconds: float) -> None:
-        """Drain; may be called on any thread."""
+        """Start to drain; may be called on any thread."""
         self._draining = asyncio.run_coroutine_threadsafe(self.drain(seconds), self._master.event_loop)
 
     async def _adopt(self) -> None:
@@ -120,6 +120,6 @@ async def _refuse(mode: ProxyMode) -> None:
 
 
 def _is_tcp(mode: ProxyMode) -> bool:
-    """Return whether a mode listens at TCP only; of a reverse proxy to HTTPS the HTTP/3 part may be left out."""
+    """Return whether a mode listens on TCP only; for a reverse proxy to HTTPS, HTTP/3 may be left out."""
     is_https = isinstance(mode, ReverseMode) and mode.scheme == "https"
     return mode.transport_protocol == "tcp" or (is_https and mode.transport_protocol == "both")

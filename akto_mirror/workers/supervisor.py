@@ -1,6 +1,6 @@
-"""The parent of the workers: it starts, watches and replaces them, keeps their sockets, and adds up what they report.
+"""The parent of the workers: starts, watches and replaces them, keeps their sockets, and adds up their reports.
 
-It never touches traffic: a parent that is busy, or stopped, costs no request anything.
+It never touches traffic: a busy or stopped parent does not affect requests.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from akto_mirror.workers.child import Child
 from akto_mirror.workers.messages import Gather, Listen, Listening, Message, Others
 from akto_mirror.workers.sockets import Sockets
 
-# Seconds from the moment at which a worker is replaced: so long may its connections last and its last entries be sent,
-# which are written to disk then, and so long may that take before it is killed.
+# Seconds after the replacement of a worker: until its connections are closed; until unsent entries are written to disk;
+# until it is killed.
 DRAIN_S = 24.0
 FLUSH_S = 28.0
 END_S = 30.0
 
-# Seconds until a worker that is to replace another one accepts connections; it is given up then.
+# Seconds within which a new worker has to accept connections before it can replace an old one.
 START_S = 120.0
 
-# Seconds before a worker that has ended by itself is started again: doubled each time, until one lives for a while.
+# Seconds before a worker that has ended by itself is restarted: doubled each time, until one lives for a while.
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 30.0
 LIVED_S = 60.0
 
-# Passed on as they come; mitmproxy shows its state at the last two. By name: not every system has them.
+# Signals that are passed on; with the last two mitmproxy shows its state. By name, as not every system has them.
 PASSED_ON = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 ENDS = (signal.SIGINT, signal.SIGTERM)
 
-# Takeovers of ended workers that are kept, to be matched with later ones.
+# How many takeovers of ended workers are kept, to be matched with later ones.
 MOST_TAKEOVERS = 4000
 
 
@@ -44,8 +44,8 @@ class Supervisor:
     """Serves with several workers.
 
     Args:
-        size: how many.
-        command: makes the command that starts the worker of a number, at the far end of a channel.
+        size: the number of workers.
+        command: returns the command that starts a worker, given its number and channel.
         say: writes a line to the log.
     """
 
@@ -71,7 +71,7 @@ class Supervisor:
         for each in map(signal.Signals.__getitem__, PASSED_ON):
             loop.add_signal_handler(each, self._pass_on, each)
         loop.add_signal_handler(signal.SIGHUP, self._roll_soon)
-        # One alone finds mistakes in options, and makes what all share, such as mitmproxy's certificate authority.
+        # The first one, started alone, finds mistakes in options and creates shared files such as mitmproxy's CA.
         if await self._start_first():
             for number in range(2, self._size + 1):
                 self._spawn(self._start_again(number, FIRST_WAIT_S))
@@ -85,7 +85,7 @@ class Supervisor:
         return self._code
 
     async def _start_first(self) -> bool:
-        """Start the first worker; False if it ends before it is ready, which then ends all."""
+        """Start the first worker; False if it ends before it is ready, which ends the program."""
         try:
             child = await self._new(1)
         except OSError as error:
@@ -100,7 +100,7 @@ class Supervisor:
         return True
 
     async def _start_again(self, number: int, wait_s: float, last: Child | None = None) -> None:
-        """Start a worker in the place of the last one, unless SIGHUP has filled it in the meantime."""
+        """Restart a worker, unless SIGHUP has replaced it in the meantime."""
         if self._ending.is_set() or self._children.get(number) is not last:
             return
         try:
@@ -121,7 +121,7 @@ class Supervisor:
         await self._start_again(number, min(2 * wait_s, LONGEST_WAIT_S), last)
 
     async def _new(self, number: int) -> Child:
-        """Make a worker.
+        """Create a worker.
 
         Raises:
             OSError: the system has no memory, process or descriptor for it.
@@ -136,12 +136,12 @@ class Supervisor:
                 ours.close()
                 raise
         if self._ending.is_set():
-            # The signal came while the process was made.
+            # The signal arrived while the process was being created.
             self._dismiss(child)
         return child
 
     async def _watch(self, child: Child, wait_s: float) -> None:
-        """Follow a worker to its end, and start it again unless it was to end."""
+        """Watch a worker until it ends, and restart it unless it was asked to end."""
         began = asyncio.get_running_loop().time()
         code = await child.ended()
         self._count(child, killed=code < 0)
@@ -149,7 +149,7 @@ class Supervisor:
         if child.leaves or self._ending.is_set():
             self._code = self._code or _exit_code(code, asked=True)
         elif code == 0:
-            # A script has ended mitmproxy.
+            # A script has shut mitmproxy down.
             self._end(0)
         else:
             if asyncio.get_running_loop().time() - began > LIVED_S:
@@ -166,7 +166,7 @@ class Supervisor:
             self._rolling = self._spawn(self._roll())
 
     async def _roll(self) -> None:
-        """Replace the workers, and once more if that was asked for after some had been replaced."""
+        """Replace the workers, and once more if another SIGHUP arrived in the meantime."""
         while self._is_to_roll and not self._ending.is_set():
             self._is_to_roll = False
             await self._replace_all()
@@ -230,7 +230,7 @@ class Supervisor:
             self._ending.set()
 
     def _end(self, code: int) -> None:
-        """End all workers, as one of them has ended for good."""
+        """End all workers, because one of them has ended for good."""
         self._code = self._code or _exit_code(code, asked=self._ending.is_set())
         self._pass_on(signal.SIGTERM)
 
@@ -240,7 +240,7 @@ class Supervisor:
             self._ended = [snapshots.total(self._ended)]
             if len(self._ended[0].takeovers) > MOST_TAKEOVERS:
                 self._ended = [self._ended[0].settled()]
-            # It keeps its place until it is started again, and must not be counted twice by then.
+            # It stays in the list until it is restarted, and must not be counted twice meanwhile.
             child.report = None
         self._sums_up |= child.has_summed_up
 
@@ -269,7 +269,7 @@ class Supervisor:
 
 
 def raise_limit() -> str:
-    """Allow this process and its children as many descriptors as it may; returns a line for the log."""
+    """Raise the limit of open files to the hard limit, for this process and its children; returns a log line."""
     import resource  # noqa: PLC0415 - Windows has none, and no workers
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

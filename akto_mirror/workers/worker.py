@@ -1,4 +1,4 @@
-"""A worker's end of the channel to its parent: it asks, reports, and is asked to drain."""
+"""A worker's end of the channel to its parent: sends requests and reports, and receives the request to drain."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from akto_mirror.workers.messages import Drain, Gather, Listen, Listening, Messa
 # Seconds between two reports.
 REPORT_S = 1.0
 
-# Seconds that connections have to end when the parent has gone.
+# Seconds for draining connections when the parent has ended.
 ORPHAN_S = 30.0
 
-# The parent answers at once, unless a name server does not.
+# Seconds to wait for a response: the parent responds at once, unless it waits for a name server.
 ANSWER_S = 60.0
 
 
@@ -26,9 +26,9 @@ class Worker:
     """One of the processes that serve a proxy.
 
     Args:
-        number: its place, from 1 on.
-        size: how many they are.
-        channel: to the parent.
+        number: its number, from 1 on.
+        size: the number of workers.
+        channel: the channel to the parent.
     """
 
     def __init__(self, number: int, size: int, channel: socket.socket) -> None:
@@ -41,25 +41,25 @@ class Worker:
         self._drain: Callable[[float], None] | None = None
 
     def follow(self, drain: Callable[[float], None]) -> None:
-        """Begin to listen to the parent.
+        """Start to receive messages from the parent.
 
         Args:
-            drain: is called on a thread with the seconds that there are, also when the parent has gone.
+            drain: called on a thread with the seconds for draining, also when the parent has ended.
         """
         self._drain = drain
         threading.Thread(target=self._read, name="akto-parent", daemon=True).start()
 
     def ready(self) -> None:
-        """Report to the parent that connections are accepted, and begin to send counts."""
+        """Report to the parent that connections are accepted, and start to send counts."""
         self._say(Ready())
         threading.Thread(target=self._go_on_reporting, name="akto-report", daemon=True).start()
 
     def watch(self, report: Callable[[], Report]) -> None:
-        """Have this process observed."""
+        """Register the function that returns this process's report."""
         self._report = report
 
     def sum_up(self, counts: Snapshot) -> bool:
-        """Leave the last line to the parent, which adds up."""
+        """Send the final counts to the parent, which logs the sum."""
         self._say(Reported(Report(counts, 0, 0.0), final=True))
         return True
 
@@ -69,7 +69,7 @@ class Worker:
         return [answer.report] if isinstance(answer, Others) else ()
 
     def bind(self, host: str, port: int) -> list[socket.socket]:
-        """Return sockets for what is not mitmproxy's.
+        """Return sockets for servers other than mitmproxy's.
 
         Raises:
             OSError: the address cannot be used.
@@ -77,7 +77,7 @@ class Worker:
         return self.listen("", host, port)
 
     def listen(self, key: str, host: str, port: int) -> list[socket.socket]:
-        """Return the sockets that listen at an address, which all workers share.
+        """Return the sockets for an address, which all workers share.
 
         Raises:
             OSError: the address cannot be used.

@@ -1,1 +1,1 @@
-"""What stands in an entry, and what the entries of an endpoint have in common; computes, and opens nothing."""
+"""Analyses entries: parses their parts, and merges the entries of an endpoint. No I/O."""

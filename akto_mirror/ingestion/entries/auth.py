@@ -1,4 +1,4 @@
-"""How a request authenticates itself, by its headers, cookies and query (pure)."""
+"""Recognises how a request is authenticated, by its headers, cookies and query (pure)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ API_KEY = "api-key"
 COOKIE = "cookie"
 OTHER = "authorization"
 
-# RFC 7519 in the compact serialisation of RFC 7515: a header and a payload, each a JSON object, and a signature.
+# A JWT (RFC 7519) in compact serialisation (RFC 7515): a header and a payload, each a JSON object, and a signature.
 JWT_VALUE = re.compile(r"eyJ[\w-]{2,}\.eyJ[\w-]{2,}\.[\w-]*", re.ASCII)
-# The schemes of IANA's registry, and AWS's, which clients can be made with.
+# The schemes in IANA's registry, and AWS's.
 _REGISTERED = "basic digest dpop gnap hoba mutual negotiate ntlm oauth privatetoken scram-sha-1 scram-sha-256 vapid"
 SCHEMES = {name: name for name in _REGISTERED.split()} | {"aws4-hmac-sha256": "aws4"}
 KEY_HEADER = re.compile(
@@ -34,13 +34,13 @@ SESSION_SUFFIX = ("sessionid", "sessid", "session", "sid")
 
 
 class Auth(NamedTuple):
-    """One way in which a request authenticates itself.
+    """One way in which a request is authenticated.
 
     Attributes:
         kind: `bearer`, `jwt`, `basic` or another scheme; `api-key`, `cookie`, or `authorization` without a scheme.
         place: `header`, `query` or `cookie`.
         name: The header's, parameter's or cookie's name.
-        scheme: The scheme that stands before the credentials in `Authorization`, in lower case; else empty.
+        scheme: The scheme before the credentials in `Authorization`, in lower case; else empty.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Auth(NamedTuple):
 
 
 def recognise(headers: Mapping[str, str], query: Mapping[str, object]) -> tuple[Auth, ...]:
-    """Return the ways in which a request authenticates itself, each once; none if it does not.
+    """Return the ways in which a request is authenticated, each once.
 
     Args:
         headers: The request's, by lower-case names.

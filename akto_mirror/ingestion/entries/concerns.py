@@ -1,8 +1,8 @@
-"""What Akto would not make of an entry what it should: dropped, not parsed, or filed in an unexpected place (pure).
+"""Finds entries that Akto would drop, fail to parse, or put into an unexpected collection (pure).
 
 The rules are those of Akto's runtime, the consumer behind the ingestion service: which entries it filters out, how it
-reads payloads and what it names API collections by. Another function of the same type may stand beside this one, for
-example one that looks for sensitive values: see `Concerns`.
+parses payloads and how it names API collections. Another function of the same type may be used in addition, for
+example one that looks for other problems: see `Concerns`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ MISREAD = "misread by Akto"
 NO_HOST = "no host name"
 SPECIAL_HOST = "special host"
 
-# Those by which an entry, or one side's parameters, are lost.
+# The concerns because of which an entry, or the parameters of one side, are lost.
 LOSSES = frozenset({DROPPED, UNREAD})
 
-# The runtime's list of static files, which it looks for at the end of the path and of the query.
+# The runtime's list of extensions of static files, which it looks for at the end of the path and of the query.
 STATIC = re.compile(
     r"\.(?:html?|css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|otf|eot|mp4|webm)(?=\?|\Z)", re.IGNORECASE
 )
 SPECIAL = frozenset("<>%/?#[]@!$&'()*+,;=")
-# Beyond its parser's stack.
+# Levels that exceed its parser's stack.
 DEEP = 2_000
 DIGITS = re.compile(r"\d{19}")
-# JSON's strings, to pass them over, marks and long whole numbers. A string that is not closed goes to the end.
+# JSON strings, which are skipped, punctuation and long whole numbers. An unclosed string ends at the end of the text.
 TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|(-?\d{19,})(?![\d.eE])', re.DOTALL)
 BARE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 # JSON in a call of a function: `cb({"a":1})`.
@@ -43,7 +43,7 @@ CALL = re.compile(
 )
 ENDS = {"{": "}", "[": "]"}
 SIDES = ("request", "response")
-# What payloads of these types end with when they are whole.
+# The endings of complete payloads, by type.
 CLOSED = {"multipart": "--", "xml": ">"}
 # The sources that the runtime knows.
 SOURCES = frozenset({"HAR", "PCAP", "MIRRORING", "SDK", "OTHER", "POSTMAN"})
@@ -51,11 +51,11 @@ GZIP = b"\x1f\x8b"
 
 
 class Concern(NamedTuple):
-    """Something about an entry that a person should know.
+    """A problem of an entry that the user should know.
 
     Attributes:
-        kind: A few words that are the same for all of its kind, for a mark in a list.
-        sentence: What it is and what it leads to; it may quote hostile data.
+        kind: A short label, the same for all of its kind, for a mark in a list.
+        sentence: The problem and its consequence; it may quote hostile data.
     """
 
     kind: str
@@ -63,7 +63,7 @@ class Concern(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """What it is, without what it leads to."""
+        """The problem, without its consequence."""
         return self.sentence.removeprefix("Its ").partition(": ")[0]
 
 
@@ -72,7 +72,7 @@ Concerns = Callable[[Mapping[str, Any]], list[Concern]]
 
 
 def concerns(entry: Mapping[str, Any]) -> list[Concern]:
-    """Return what Akto's runtime would do with an entry other than to take it whole."""
+    """Return what prevents Akto's runtime from using the whole entry."""
     headers = read_headers(entry.get("requestHeaders"))
     answered = read_headers(entry.get("responseHeaders"))
     return [
@@ -104,7 +104,7 @@ def _dropped(entry: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[C
 
 
 def _fails(entry: Mapping[str, Any]) -> Iterator[Concern]:
-    """Yield what makes Akto's runtime throw: the service has answered 200, and the entry is lost."""
+    """Yield problems that make Akto's runtime throw: the service has returned 200, and the entry is lost."""
     account, status = _text(entry, "akto_account_id"), _text(entry, "statusCode")
     for wrong, what in (
         (not is_number(account), "akto_account_id is not a whole number of at most 32 bits"),
@@ -120,7 +120,7 @@ def _fails(entry: Mapping[str, Any]) -> Iterator[Concern]:
 
 
 def _is_tag(text: object) -> bool:
-    """Return whether a tag is what the runtime reads: none, or an object of strings."""
+    """Return whether the runtime can read a tag: it has to be missing, or an object of strings."""
     if text in (None, ""):
         return True
     value = _json(text)
@@ -128,7 +128,7 @@ def _is_tag(text: object) -> bool:
 
 
 def _are_headers(text: object) -> bool:
-    """Return whether headers are what the runtime reads: none, or an object without null."""
+    """Return whether the runtime can read headers: they have to be missing, or an object without null."""
     if text in (None, ""):
         return True
     value = _json(text)
@@ -184,7 +184,7 @@ def _unread(side: str, payload: str, media: str) -> Iterator[Concern]:
 
 
 def _why_unread(side: str, payload: str, media: str) -> str:
-    """Say why a payload is not read; an entry that is dropped for it is not named again."""
+    """Return why a payload is not read; an entry that is dropped for that reason is not reported again."""
     kind, first = media.lower(), payload.lstrip()[:1]
     if is_grpc(media):
         return _why_grpc_is_unread(payload, as_json="+json" in kind)
@@ -215,7 +215,7 @@ def _why_grpc_is_unread(payload: str, *, as_json: bool) -> str:
         return "is not base64 of gRPC messages"
     if read.cut:
         return "is a gRPC message that breaks off"
-    # Sixteen characters are twelve bytes: the prefix of five, and how the message begins.
+    # Sixteen characters are twelve bytes: the prefix of five bytes, and the beginning of the message.
     if read.compressed and a2b_base64(payload[:16])[5:7] == GZIP:
         return "is a compressed gRPC message"
     return "is more than one gRPC message" if read.messages > 1 else ""
@@ -232,19 +232,19 @@ def _why_json_is_unread(side: str, payload: str, media: str) -> str:
     try:
         decode_json(payload)
     except ValueError as error:
-        # Where this reader gives up, Akto's does not yet.
+        # This parser gives up earlier than Akto's.
         return "" if str(error) == TOO_DEEP or is_lenient_json(payload) else "is not valid JSON"
     return ""
 
 
 def _is_read_call(payload: str) -> bool:
-    """Return whether the runtime takes the object out of a call (JSONP): from the first parenthesis to the last."""
+    """Return whether the runtime extracts the object from a call (JSONP): from the first parenthesis to the last."""
     text = payload[payload.index("(") + 1 : payload.rfind(")")]
     return text.startswith("{") and (is_lenient_json(text) or not _breaks_off(text))
 
 
 def _is_big(token: re.Match[str]) -> bool:
-    # More digits are too many in any case, and cost more to read.
+    # More digits are too many in any case, and take longer to parse.
     digits = token[1]
     return digits is not None and (len(digits) > 20 or not -(1 << 63) <= int(digits) < 1 << 63)
 

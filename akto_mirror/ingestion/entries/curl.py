@@ -1,4 +1,4 @@
-"""An entry as a command of curl that sends the same request again (pure)."""
+"""Formats an entry as a curl command that sends the same request again (pure)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from akto_mirror.ingestion.entries.fields import is_grpc
 from akto_mirror.ingestion.entries.reading import clean, read_headers
 from akto_mirror.ingestion.entries.urls import url_of
 
-# RFC 9110, 5.6.2. curl would take anything but a name for something else: `@x` for a file, `x;` for an empty header.
+# A header name (RFC 9110, 5.6.2). curl gives other text a meaning: `@x` is a file, `x;` an empty header.
 NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-# What curl makes itself, or what would not fit the request any more.
+# Headers that curl sets itself, or that would not match the request.
 MADE = frozenset({"host", "content-length", "connection", "transfer-encoding", "accept-encoding", "expect"})
 GLOB = re.compile(r"[\[\]{}]")
 BARE = re.compile(r"[\w./:@%+=,-]+", re.ASCII)
@@ -56,7 +56,7 @@ def _data(payload: str, *, binary: bool) -> Iterator[str]:
 
 
 def quoted(text: str) -> str:
-    """Quote a text for bash or zsh; what could not be seen on a screen is escaped as in C."""
+    """Quote a text for bash or zsh; unprintable characters are escaped as in C."""
     if BARE.fullmatch(text):
         return text
     if text.isprintable() or all(char.isprintable() or char == "\n" for char in text):
@@ -71,5 +71,5 @@ def _escape(char: str) -> str:
         return "\\n"
     if char.isprintable():
         return char
-    # Octal, byte by byte: its three digits end where the next character begins.
+    # Octal, byte by byte: three digits, so that a following digit is not part of it.
     return "".join(f"\\{byte:03o}" for byte in char.encode())

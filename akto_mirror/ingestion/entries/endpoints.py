@@ -1,4 +1,4 @@
-"""What entries with one host, method and folded path come to."""
+"""The inventory's data about an endpoint: entries with the same host, method and path template."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Body:
 
 @dataclass(slots=True)
 class Raised:
-    """A concern: in how many entries it was raised, and what was said the last time."""
+    """A concern: in how many entries it was raised, and its latest sentence."""
 
     count: int = 0
     sentence: str = ""
@@ -37,7 +37,7 @@ class Raised:
 
 @dataclass(slots=True, eq=False)
 class Endpoint:
-    """Everything that the entries of one endpoint came to.
+    """All data about one endpoint.
 
     Attributes:
         number: Its number in order of appearance, from 0.
@@ -50,7 +50,7 @@ class Endpoint:
         sensitive: In how many entries each was found.
         ids: The shapes of the texts that the path has in place of each `{id}`, in order.
         bodies: By status, which is empty for requests, and media type.
-        text: What a search looks at, in lower case.
+        text: The searchable text, in lower case.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Payloads read by their content type: JSON, forms, XML, event streams, multipart and gRPC become values (pure)."""
+"""Parses payloads by content type: JSON, forms, XML, event streams, multipart and gRPC (pure)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from akto_mirror.ingestion.entries.xml import read_xml
 MAX_EVENTS = 20
 TOO_DEEP = "nested too deeply"
 MAX_PAIRS = 200
-# Of a body that was cut at its limit, this many characters are closed again and read.
+# Of a truncated body, this many characters are closed and parsed.
 MAX_CUT_CHARS = 8_192
 
-# A string that is not closed goes to the end, so that no part of it is looked at twice.
+# An unclosed string ends at the end of the text, so that no part is read twice.
 TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 PART_NAME = re.compile(
     r'content-disposition:[^\r\n]{0,200}?[; ]name="([^"\r\n]{0,200})"([^\r\n]{0,300})', re.IGNORECASE
 )
 
-# Strings in either quotes, and commas before a closing bracket. A string that is not closed goes to the end.
+# Strings in either quotes, and commas before a closing bracket. An unclosed string ends at the end of the text.
 LENIENT = re.compile(
     r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|\'([^\'\\]*(?:\\.[^\'\\]*)*)(?:\'|\\?\Z)|,(?=\s*[\]}])', re.DOTALL
 )
@@ -39,13 +39,13 @@ _lenient = json.JSONDecoder(strict=False)
 
 
 class Payload(NamedTuple):
-    """A payload as it was read.
+    """A parsed payload.
 
     Attributes:
         form: How it was read: `json`, `form`, `xml`, `events`, `multipart`, `grpc`, `text` or, if empty, ``.
-        values: The values in it: one, or several in an event stream or in lines; none of what is not read.
-        frames: What is known of gRPC messages.
-        cut: Whether it is JSON that breaks off.
+        values: The values in it: one, or several in an event stream or in lines; none if it is not parsed.
+        frames: The data about gRPC messages.
+        cut: Whether it is truncated JSON.
     """
 
     form: str
@@ -60,9 +60,9 @@ class Payload(NamedTuple):
 
 
 def read_payload(text: str, content_type: str) -> Payload:
-    """Read a payload by its content type, and where that says nothing by its first character.
+    """Parse a payload by its content type or, if that is not specific, by its first character.
 
-    Nothing is raised: what cannot be read is `text` without values.
+    Nothing is raised: a payload that cannot be parsed is `text` without values.
 
     Args:
         text: The payload as the entry holds it.
@@ -104,7 +104,7 @@ def _json(text: str) -> Payload:
 
 
 def _broken_json(text: str) -> Payload:
-    """Read JSON that was cut at the body's limit, or one value a line."""
+    """Parse truncated JSON, or one JSON value per line."""
     head, _, rest = text.partition("\n")
     if rest and _is_json(head):
         return _json_lines("json", islice(text.split("\n", MAX_EVENTS + 1), MAX_EVENTS))
@@ -122,13 +122,13 @@ def decode_json(text: str | bytes) -> Any:
     """Decode JSON.
 
     Raises:
-        ValueError: If it is none, or nested too deeply.
+        ValueError: If it is invalid, or nested too deeply.
     """
     try:
         return msgspec.json.decode(text)
     except RecursionError as error:
         raise ValueError(TOO_DEEP) from error
-    except msgspec.DecodeError as error:  # A ValueError only in newer releases.
+    except msgspec.DecodeError as error:  # It is a ValueError only in newer releases.
         raise ValueError(str(error)) from error
 
 
@@ -141,10 +141,10 @@ def _is_json(text: str) -> bool:
 
 
 def is_lenient_json(text: str) -> bool:
-    """Return whether the runtime reads a text that strict parsers refuse.
+    """Return whether Akto's runtime reads JSON that strict parsers refuse.
 
-    It reads the first of several values, and takes NaN, control characters and lone surrogates in strings, single
-    quotes, and a comma behind the last element.
+    It reads the first of several values, and accepts NaN, control characters and lone surrogates in strings, single
+    quotes, and a trailing comma.
     """
     text = text.lstrip(BEFORE)
     return _begins_with_json(text) or _begins_with_json(LENIENT.sub(_strict, text))
@@ -167,7 +167,7 @@ def _strict(found: re.Match[str]) -> str:
 
 
 def close(text: str) -> str:
-    """Return JSON text that was cut off, ended behind its last whole member or element; empty if there is none."""
+    """Return truncated JSON, closed after its last complete member or element; empty if there is none."""
     stack: list[str] = []
     best, closing = 0, ""
     for token in TOKENS.finditer(text):
@@ -193,7 +193,7 @@ def parse_pairs(text: str) -> list[tuple[str, str]]:
 
 
 def by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return the values of a query string or a form by their names; of a name that comes again, a list."""
+    """Return the values of a query string or a form by their names; a list for a repeated name."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         short, text = name[:MAX_NAME_CHARS], Text(value)

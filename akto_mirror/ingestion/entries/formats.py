@@ -1,4 +1,4 @@
-"""The formats of strings by JSON Schema's names: uuid, date-time, email and the like (pure)."""
+"""Recognises the formats of strings, with JSON Schema's names: uuid, date-time, email and so on (pure)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from ipaddress import AddressValueError, IPv6Address
 
 MAX_CHARS = 2_048
 
-# Each alternative is one format of JSON Schema 2020-12, section 7.3; a dash stands as an underscore in a group's name.
-# None can match in two ways, so that long strings cost no more.
+# Each alternative is one format of JSON Schema 2020-12, section 7.3; an underscore in a group's name means a dash. Each
+# can match in one way only, so that long strings take linear time.
 FORMATS = re.compile(
     r"""
       (?P<uuid>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})
@@ -25,7 +25,7 @@ FORMATS = re.compile(
 
 
 def format_of(text: str) -> str:
-    """Return the name of the format that a string has; empty if none is known."""
+    """Return the name of a string's format; empty if none is recognised."""
     if len(text) < 2 or len(text) > MAX_CHARS or text.isalpha():
         return ""
     found = FORMATS.fullmatch(text)

@@ -1,4 +1,4 @@
-"""gRPC messages in a payload: their frames, and what a message reveals without its schema (pure, bounded)."""
+"""Parses the frames of gRPC messages, and the fields that can be found without a schema (pure, bounded)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ INTEGER, NUMBER, STRING, BYTES, MESSAGE = 1 << 2, 1 << 3, 1 << 4, 1 << 7, 1 << 9
 
 
 class Frames(NamedTuple):
-    """What the length-prefixed messages of a gRPC body come to.
+    """Data about the length-prefixed messages of a gRPC body.
 
     Attributes:
-        messages: How many there are, the last one perhaps cut off.
+        messages: How many there are, including a truncated last one.
         size: Their length in bytes without the prefixes.
         compressed: Whether one is compressed; its fields are not read then.
-        cut: Whether the last one is cut off.
+        cut: Whether the last one is truncated.
         fields: Types by the fields' numbers, such as `1.2`.
     """
 
@@ -66,7 +66,7 @@ def _split(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _fields(message: bytes, path: str, depth: int, found: dict[str, int]) -> bool:
-    """Note the fields of a message; False, and nothing noted, if it is none."""
+    """Add the fields of a message; False, without adding any, if it is not a message."""
     parsed = _parse(message)
     if parsed is None:
         return False
@@ -116,7 +116,7 @@ def _parse(message: bytes) -> list[tuple[int, int | bytes]] | None:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Read a varint; where it is cut off or too long, the position is one behind the end."""
+    """Read a varint; if it is truncated or too long, the returned position is beyond the end."""
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(data):

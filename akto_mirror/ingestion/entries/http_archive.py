@@ -1,4 +1,4 @@
-"""Entries as HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), which browsers' tools open (pure)."""
+"""Formats entries as HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), for browsers' tools (pure)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAST_SECOND = 253_402_214_400
 
 
 def document(entries: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a HAR file in pieces, an entry each.
+    """Yield a HAR file in pieces, one for each entry.
 
     Args:
         entries: As JSON.
@@ -32,7 +32,7 @@ def document(entries: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def har_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry as an element of `log.entries`; sizes and durations, which entries do not hold, are -1."""
+    """Return an entry as an element of `log.entries`; unknown sizes and durations are -1."""
     return {
         "startedDateTime": _time(seconds_of(entry)),
         "time": 0,
@@ -55,7 +55,7 @@ def _request(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
     if payload:
         media = headers.get("content-type", "")
-        # The format has no way to hold bytes here; the encoding is named as in `content`, where tools look for it.
+        # The format does not support bytes here; the encoding is given as in `content`, where tools look for it.
         made["postData"] = {"mimeType": media, "text": payload} | ({"encoding": "base64"} if is_grpc(media) else {})
     return made
 

@@ -1,4 +1,4 @@
-"""What an exchange is besides HTTP: WebSocket, gRPC, GraphQL, MCP or JSON-RPC, and what it asks for (pure)."""
+"""Recognises WebSocket, gRPC, GraphQL, MCP and JSON-RPC, and the requested operations (pure)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ COMMENT = re.compile(r"#[^\r\n]*")
 
 
 class Kind(NamedTuple):
-    """What was recognised.
+    """The recognised protocol.
 
     Attributes:
         mark: One of this module's names; empty for a plain request.
-        operations: What was asked for, such as `query Orders` or `tools/call forecast`.
+        operations: The requested operations, such as `query Orders` or `tools/call forecast`.
     """
 
     mark: str
@@ -50,7 +50,7 @@ PLAIN = Kind("")
 
 
 def recognise(entry_type: str, headers: Mapping[str, str], request: Payload, query: Mapping[str, str]) -> Kind:
-    """Say what an exchange is.
+    """Recognise an exchange.
 
     Args:
         entry_type: The entry's `type`.
@@ -79,7 +79,7 @@ def _rpc(calls: list[Mapping[str, Any]], headers: Mapping[str, str]) -> Kind:
 
 
 def _objects(messages: tuple[Any, ...]) -> Iterator[Mapping[str, Any]]:
-    """Return what may ask for something: the message itself, or each of a list of them."""
+    """Return the messages that may request an operation: the message itself, or each of a list."""
     for message in messages:
         for each in message if isinstance(message, list) else (message,):
             if isinstance(each, dict):
@@ -111,7 +111,7 @@ def _document(text: str) -> str:
 
 
 def _graphql(call: Mapping[str, Any]) -> str:
-    """Return the operation's kind and name; of several in a document, the one that `operationName` names."""
+    """Return the operation's kind and name; if a document has several, those of the one in `operationName`."""
     wanted = call.get("operationName")
     named = wanted if isinstance(wanted, str) else ""
     query = call.get("query")

@@ -1,4 +1,4 @@
-"""What stands in an entry: its texts, headers, host and the endpoint that it belongs to (pure)."""
+"""Reads the parts of an entry: texts, headers, host and endpoint (pure)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_METHOD_CHARS = 32
 
 NO_HOST = "no host name (collection "
 
-# Request headers that every client sends, or that proxies add, and those that are no parameters (OpenAPI 3.1, 4.8.12).
+# Request headers that all clients send or proxies add, and headers that are not parameters (OpenAPI 3.1, 4.8.12).
 COMMON_HEADERS = frozenset(
     """accept accept-charset accept-encoding accept-language access-control-request-headers connection content-encoding
     access-control-request-method authorization baggage cache-control cdn-loop content-length content-type cookie date
@@ -58,16 +58,16 @@ def _number(text: str) -> int:
 
 
 def status_of(entry: Mapping[str, Any]) -> str:
-    """Return the three digits, or whatever stands in their place."""
+    """Return the status: three digits, or whatever the entry has instead."""
     return text_of(entry, "statusCode")[:3]
 
 
 def read_headers(text: object) -> Mapping[str, str]:
-    """Read headers as an entry holds them: JSON text; lower-cased names, string values only."""
+    """Parse the headers of an entry from JSON, with lower-case names, and string values only."""
     return _read_headers(text) if isinstance(text, str) else {}
 
 
-# More than one part looks at the headers of an entry.
+# Several functions read the headers of an entry.
 @lru_cache(maxsize=8)
 def _read_headers(text: str) -> Mapping[str, str]:
     try:
@@ -80,11 +80,11 @@ def _read_headers(text: str) -> Mapping[str, str]:
 
 
 def parameters(headers: Mapping[str, str], known: Iterable[str]) -> dict[str, Text]:
-    """Return the request headers that say something to this API in particular.
+    """Return the request headers that are specific to the API.
 
     Args:
         headers: By lower-case names.
-        known: Names that are left out besides, as they authenticate.
+        known: Further names to leave out, because they authenticate.
     """
     left_out = COMMON_HEADERS.union(known)
     return {
@@ -100,13 +100,13 @@ def media_type(content_type: str) -> str:
 
 
 def host_of(host: str, vxlan_id: str) -> str:
-    """Return what Akto names the API collection by: the host; without one that has a letter, the vxlan id's number."""
+    """Return the name of Akto's API collection: the host or, if it has no letter, the vxlan id."""
     name = host.strip().lower()[:MAX_HOST_CHARS]
     return name if name != name.upper() else f"{NO_HOST}{vxlan_id[:MAX_HOST_CHARS] or 0})"
 
 
 def is_host(name: str) -> bool:
-    """Return whether a text is a host, and not the label of entries without one."""
+    """Return whether a string is a host, and not the label of entries without one."""
     return not name.startswith(NO_HOST)
 
 

@@ -1,4 +1,4 @@
-"""Sensitive values: of which kind, and in which field, by redaction's rules for names and values (pure, bounded)."""
+"""Finds sensitive values and their fields, by redaction's rules for names and values (pure, bounded)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
 from akto_mirror.capture.redaction.rules.names import PRESET, Names
 from akto_mirror.capture.redaction.rules.values import Found, TooManyError, Values
 
-# Secrets that redaction's preset leaves out, as a pin may be on a map.
+# Secrets that redaction's preset does not include: a `pin`, for example, may be a place on a map.
 MORE_NAMES = ("pin", "iban")
 
-# What is looked at of one text, and of all texts of an entry.
+# The most characters that are searched in one text, and in all texts of an entry.
 MAX_TEXT_CHARS = 65_536
 MAX_ALL_BYTES = 262_144
 
-# What redaction leaves in the place of a secret: its mask, and a JWT with this signature.
+# Redaction's replacements for secrets: its mask, and a JWT with this signature.
 MASKED = MASK.decode()
 SIGNATURE = MADE_UP_JWT[MADE_UP_JWT.rindex(b".") :]
 
@@ -31,11 +31,11 @@ Place = tuple[str, str]
 
 
 class Part(NamedTuple):
-    """Values that stand in one place of an entry.
+    """The values in one place of an entry.
 
     Attributes:
-        place: Where they stand, as the page's headings say it, such as `Response 200`.
-        texts: Each with its field's name, which is empty for the whole of a payload that has none.
+        place: The place, as in the headings of the page, such as `Response 200`.
+        texts: Each with its field's name, which is empty for a whole payload without fields.
     """
 
     place: str
@@ -46,8 +46,8 @@ class Sensitive(NamedTuple):
     """Where a kind of sensitive value was found.
 
     Attributes:
-        kind: `card`, `email`, `jwt`, `github` or another kind of redaction's, or the name that a secret stands under,
-            such as `password`.
+        kind: `card`, `email`, `jwt`, `github` or another kind of redaction, or the name of a secret's field, such as
+            `password`.
         place: As `Part.place`.
         name: The field's name.
     """
@@ -58,14 +58,14 @@ class Sensitive(NamedTuple):
 
 
 def find(parts: Iterable[Part]) -> Iterable[Sensitive]:
-    """Return what is sensitive among an entry's values, each once; nothing of what redaction has hidden."""
+    """Return the sensitive values of an entry, each once, except those that redaction has hidden."""
     places = [(part.place, name) for part in parts for name, _ in part.texts]
     texts = [text for part in parts for _, text in part.texts]
     return dict.fromkeys([*_by_value(places, texts), *_by_name(places, texts)])
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a name stands before secrets."""
+    """Return whether a name denotes a secret."""
     return bool(_rule(name))
 
 
@@ -82,7 +82,7 @@ def _by_name(places: list[Place], texts: list[str]) -> Iterator[Sensitive]:
 
 
 def _by_value(places: list[Place], texts: list[str]) -> Iterator[Sensitive]:
-    """Search all values at once, as most hold nothing."""
+    """Search all values at once, because most contain nothing."""
     found = _found(BETWEEN.join([text[:MAX_TEXT_CHARS] for text in texts]).encode("utf-8", "replace")[:MAX_ALL_BYTES])
     if not found:
         return

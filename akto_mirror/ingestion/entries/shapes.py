@@ -1,6 +1,6 @@
-"""What values of many samples have in common: types, formats, members, and values that come again (pure, bounded).
+"""Merges values of many samples into shapes: types, formats, members and recurring values (pure, bounded).
 
-A `Shape` is learned value by value and never holds more than its bounds, whatever the values are.
+A `Shape` is learned value by value, and its size is bounded whatever the values are.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ NUMBER = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d{1,3})?",
 
 
 class Text(str):
-    """A value without a type of its own, as queries, forms, headers and XML have them."""
+    """A string whose type has to be guessed, as in queries, forms, headers and XML."""
 
     __slots__ = ()
 
 
 class Typed(int):
-    """The bits of a value's types, where the value itself is not known."""
+    """The bits of a value's types, if the value itself is not known."""
 
 
 @dataclass(slots=True, eq=False)
 class Shape:
-    """What the values in one place have in common.
+    """The common properties of the values in one place.
 
     Attributes:
         name: Where they are, such as `items[].name`.
@@ -77,7 +77,7 @@ class Shape:
 
 
 class Room:
-    """What may still be kept in all shapes together.
+    """How much more all shapes together may hold.
 
     Attributes:
         names: How many members.
@@ -93,8 +93,8 @@ class Learner:
     """Merges the values of one payload into a shape, until `MAX_NODES` have been looked at.
 
     Args:
-        room: What may be kept; what is kept is taken off it.
-        may_name: Called with a new member's name; it is not kept if the answer is no.
+        room: The remaining room, which is reduced by everything that is kept.
+        may_name: Called with a new member's name; returns whether it may be kept.
 
     Attributes:
         texts: The texts and long numbers that were merged in, each with the name of its shape.
@@ -143,7 +143,7 @@ class Learner:
             self._note(shape, text)
 
     def _note(self, shape: Shape, text: str) -> None:
-        """Count a string, as long as there are few short ones."""
+        """Count a string, as long as the strings are few and short."""
         if shape.values is None:
             shape.values = {}
         if text in shape.values:
@@ -179,7 +179,7 @@ class Learner:
                 self.learn(member, item, depth + 1)
 
     def _member(self, shape: Shape, key: str, item: Any) -> Shape | None:
-        """Return the shape of a member; keys of JSON that look like ids are one: a map of records is one record."""
+        """Return the shape of a member; all keys that look like ids share one, so that a map counts as one record."""
         members = shape.members
         assert members is not None  # noqa: S101 - for the type checker
         plain = (key.isalpha() and len(key) < 16) or isinstance(item, Text | Typed)
@@ -196,14 +196,14 @@ class Learner:
         return made
 
     def _take(self, wanted: int) -> int:
-        """Return how many of the values wanted may be looked at."""
+        """Return how many of the wanted values may be visited."""
         taken = min(wanted, self._left)
         self._left -= taken
         return taken
 
 
 def join(name: str, key: str) -> str:
-    """Return a member's full name; the keys of XML bring their own separator, and `#` is an element's own text."""
+    """Return a member's full name; keys of XML include their separator, and `#` is an element's own text."""
     if key[:1] in ("/", "@"):
         return name + key if name else key.removeprefix("/")
     if key == "#":
@@ -212,7 +212,7 @@ def join(name: str, key: str) -> str:
 
 
 def text_type(text: str) -> int:
-    """Return the bit of the type that a value without a type of its own looks like."""
+    """Return the bit of the type that a string looks like."""
     if INTEGER.fullmatch(text):
         return INTEGER_BIT
     if text in ("true", "false"):
@@ -221,18 +221,18 @@ def text_type(text: str) -> int:
 
 
 def type_names(bits: int) -> list[str]:
-    """Return the names that the bits stand for."""
+    """Return the names of the types for bits."""
     return [name for name, bit in BITS.items() if bits & bit]
 
 
 def rows(shape: Shape, of: int) -> Iterator[tuple[Shape, int]]:
-    """Yield the shapes that a list of fields shows, in order, each with how often it could have been there.
+    """Yield the shapes for a list of fields, in order, each with how often it could have been present.
 
-    An object or array whose members are shown stands for itself only if it was something else at times.
+    An object or array whose members are listed is itself listed only if it sometimes had another type.
 
     Args:
         shape: Where to begin.
-        of: How often that could have been there.
+        of: How often that could have been present.
     """
     children = bool(shape.members) or shape.items is not None
     if shape.count and (not children or shape.types & ~NESTED_BITS):
@@ -244,7 +244,7 @@ def rows(shape: Shape, of: int) -> Iterator[tuple[Shape, int]]:
 
 
 def choices(shape: Shape) -> list[str]:
-    """Return the values of strings that were few in many samples, as an enumeration's are; else none."""
+    """Return the values if they look like an enumeration: few different strings in many samples; else none."""
     values = shape.values
     if shape.varied or shape.format or not values or not shape.types & STRING_BIT:
         return []
@@ -254,7 +254,7 @@ def choices(shape: Shape) -> list[str]:
     return list(values)
 
 
-# What programs name alternatives by, other than what users type.
+# Strings as programs name alternatives, unlike text that users type.
 CHOICE = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]{0,39}")
 
 

@@ -1,4 +1,4 @@
-"""The URL that an entry stands for (pure)."""
+"""Builds the URL of an entry (pure)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from akto_mirror.ingestion.entries.reading import clean, read_headers
 
-# What a URL may hold as it is (RFC 3986, section 2), and the mark of what is encoded already.
+# Characters that a URL may contain unencoded (RFC 3986, section 2), and `%`.
 SAFE = "/:?#[]@!$&'()*+,;=-._~%"
 LOCAL = ("localhost", "127.0.0.1", "[")
 
@@ -22,7 +22,7 @@ def url_of(entry: Mapping[str, Any]) -> str:
 
 
 def scheme_of(host: str) -> str:
-    """Guess the scheme, which no entry names: plain HTTP for this machine and for port 80, else TLS."""
+    """Guess the scheme, which entries do not contain: HTTP for this machine and for port 80, else HTTPS."""
     name, _, port = host.lower().partition(":")
     local = not name or name.startswith(LOCAL) or name.endswith(".localhost")
     return "http" if local or port == "80" else "https"

@@ -1,4 +1,4 @@
-"""XML as values: elements and attributes by name, without a parser that could be made to expand (pure, bounded)."""
+"""Parses XML into values, without expanding entities (pure, bounded)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ Element = dict[str, Any]
 
 
 def read_xml(text: str) -> Element:
-    """Return a document as an object: elements by `/name`, attributes by `@name`, text beside them by `#`.
+    """Return a document as an object: elements as `/name`, attributes as `@name`, other text as `#`.
 
-    An element that comes again becomes a list. Only tags are looked at: no entity is expanded, and text that is cut
-    off does no harm.
+    A repeated element becomes a list. Only tags are parsed: no entity is expanded, and the document may be truncated.
     """
     root: Element = {}
     open_: list[tuple[str, Element]] = [("", root)]
@@ -52,7 +51,7 @@ def _enter(open_: list[tuple[str, Element]], tag: str) -> None:
 
 
 def _leave(open_: list[tuple[str, Element]], text: str) -> None:
-    """Give the innermost element to the one around it; one without attributes and children is its text."""
+    """Add the innermost element to its parent; without attributes and children, it becomes its text."""
     if len(open_) == 1:
         return
     name, element = open_.pop()
@@ -72,7 +71,7 @@ def _leave(open_: list[tuple[str, Element]], text: str) -> None:
 
 
 def _tags(text: str) -> Iterator[tuple[int, int]]:
-    """Find `<…>`, leaving out comments, CDATA, declarations and instructions; ends at the first that is not closed."""
+    """Yield tags, without comments, CDATA, declarations and instructions, up to the first unclosed one."""
     position = text.find("<")
     while position >= 0:
         closing = next((last for first, last in OTHERS if text.startswith(first, position)), ">")

@@ -1,1 +1,1 @@
-"""The inventory as an OpenAPI 3.1 document, and what differs between two of them."""
+"""Describes the inventory in an OpenAPI 3.1 document, and compares two documents."""

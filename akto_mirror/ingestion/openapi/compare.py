@@ -1,6 +1,6 @@
-"""What traffic shows that an older OpenAPI document does not, and what the document has that traffic does not (pure).
+"""Compares an OpenAPI document made from traffic with an older one (pure).
 
-Traffic is a sample: that something optional was not seen says nothing, and is not reported.
+Traffic is only a sample, so an optional element that was not seen is not reported.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Change:
     Attributes:
         kind: `NEW`, `CHANGED` or `GONE`.
         method: In upper case.
-        path: Of the newer document, unless it is gone.
+        path: The path in the newer document, unless it is gone.
         details: What has changed, a line each; they may quote hostile data.
     """
 
@@ -40,7 +40,7 @@ class Change:
 
 
 def compare(base: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Change]:
-    """Return what differs, in the order of the newer document, and what is gone at the end.
+    """Return the changes in the order of the newer document, followed by operations that are gone.
 
     Raises:
         ValueError: If one of them is not an OpenAPI document of version 3.
@@ -67,14 +67,14 @@ class _Known:
         self._found: set[int] = set()
 
     def find(self, operation: Operation) -> Operation | None:
-        """Return the operation with the same path but for parameters' names, else one whose template matches it."""
+        """Return the operation with the same path except for parameters' names, else one whose template matches."""
         found = self._exact.get((operation.method, shape_of(operation.path))) or self._matching(operation)
         if found is not None:
             self._found.add(id(found))
         return found
 
     def unfound(self) -> Iterator[Operation]:
-        """Yield the operations that nothing was found for."""
+        """Yield the operations that were not found in the newer document."""
         return (each for each in self._all if id(each) not in self._found)
 
     def _matching(self, operation: Operation) -> Operation | None:
@@ -95,7 +95,7 @@ def _details(old: Operation, now: Operation) -> Iterator[str]:
 
 
 def _known_place(old: Operation, place: str) -> str | None:
-    """Return the place that documents this one: that of a status also as a range, or as the default."""
+    """Return the place that documents this one; a status may also be documented by a range or the default."""
     if not place.startswith("response "):
         old.fields.setdefault(place, {})
         return place
@@ -127,7 +127,7 @@ def _fields(old: Mapping[str, Field], now: Mapping[str, Field], place: str) -> I
 
 
 def _within_new(name: str, old: Mapping[str, Field], now: Mapping[str, Field]) -> bool:
-    """Return whether what holds a field is new itself, so that it is named already."""
+    """Return whether a field is within a new one, which is reported already."""
     return any(each and each in now and each not in old for each in below(name))
 
 

@@ -1,4 +1,4 @@
-"""The inventory as an OpenAPI 3.1 document (pure)."""
+"""Builds an OpenAPI 3.1 document from the inventory (pure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from akto_mirror.ingestion.openapi.paths import Template, operation_id, template
 from akto_mirror.ingestion.openapi.schemas import body_schema, parameter_schema
 from akto_mirror.path_templates import ID
 
-# The methods that a path item may have (OpenAPI 3.1, 4.8.9); what else was called stands in an extension.
+# The methods that a path item may have (OpenAPI 3.1, 4.8.9); other methods are listed in an extension.
 METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 OTHER_METHODS = "x-other-methods"
 FORMS = {"json": "json", "form": "form"}
@@ -24,10 +24,10 @@ Samples = Callable[[Endpoint], Iterable[Mapping[str, str]]]
 
 
 def build(endpoints: Iterable[Endpoint], samples: Samples | None = None) -> dict[str, Any]:
-    """Return the document that describes endpoints, those of one path and method on several hosts as one.
+    """Return the document for endpoints; those with one path and method on several hosts are merged.
 
     Args:
-        endpoints: In the order in which their paths are to come.
+        endpoints: The endpoints, in the order of the paths in the document.
         samples: Returns the kept samples of an endpoint, for examples; None: the document has no examples.
     """
     groups: dict[str, dict[str, list[Endpoint]]] = {}
@@ -83,7 +83,7 @@ def _servers(hosts: Iterable[str]) -> list[dict[str, str]]:
 
 
 def combined(group: list[Endpoint]) -> Endpoint:
-    """Return endpoints as one; the first one itself if it is alone."""
+    """Return the merged endpoints; the first one itself if it is the only one."""
     if len(group) == 1:
         return group[0]
     first = group[0]

@@ -1,4 +1,4 @@
-"""Examples out of samples: short, and without sensitive values (pure)."""
+"""Makes examples from samples: shortened, and without sensitive values (pure)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HIDDEN = "[hidden]"
 
 
 def example(text: str, form: str) -> Any:
-    """Return a payload as an example; None if it is too long, or nothing that can be shown."""
+    """Return a payload as an example; None if it is too long or cannot be shown."""
     if not text or len(text) > MAX_CHARS:
         return None
     if form == "json":
@@ -48,5 +48,5 @@ def trimmed(value: Any, depth: int = 0) -> Any:
 
 
 def is_shown(name: str, text: str) -> bool:
-    """Return whether a value may be shown, by the name that it stands under and by its looks."""
+    """Return whether a value may be shown, judging by its name and its form."""
     return not sensitive.is_secret(name) and not sensitive.kinds_of(text)

@@ -1,4 +1,4 @@
-"""An OpenAPI document, perhaps written by hand, as operations that can be compared (pure, bounded).
+"""Reads an OpenAPI document, perhaps written by hand, as operations that can be compared (pure, bounded).
 
 Descriptions of version 3.0 and 3.1 are understood, with local references, `allOf`, `anyOf` and `oneOf`.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
-# The places of parameters that are compared; those in the path are what the path is found by.
+# The places of parameters that are compared; path parameters are used to find the path.
 PARAMETERS = ("query", "header", "cookie")
 MAX_FIELDS = 20_000
 MAX_DEPTH = 14
@@ -29,8 +29,8 @@ class Field:
         types: The names of JSON Schema's types; empty for any.
         format: As the schema has it; empty for none.
         choices: The enumeration's values as texts; empty for any.
-        required: Whether it is always there, where what holds it is.
-        open: Whether anything may be below it.
+        required: Whether it is always present if its parent is.
+        open: Whether it may have any further fields.
     """
 
     types: set[str] = field(default_factory=set)
@@ -105,7 +105,7 @@ class _Reader:
             return
         fields: dict[str, Field] = {}
         self._schema(fields, "", given.get("schema"), 0)
-        # The elements of a list are the parameter's own values.
+        # The elements of an array are the parameter's own values.
         own = fields.get("[]") or fields.get("") or Field()
         own.required = given.get("required") is True
         made.fields.setdefault(place, {})[name.lower() if place == "header" else name] = own
@@ -124,7 +124,7 @@ class _Reader:
                 made.security.add(_kind(self._resolve(schemes.get(name))) or str(name))
 
     def _schema(self, fields: dict[str, Field], name: str, given: Any, depth: int, *, required: bool = False) -> None:
-        """Note what a schema says of a place, and of those below it."""
+        """Add the fields of a schema and of its members."""
         self._left -= 1
         if self._left < 0 or depth > MAX_DEPTH:
             return
@@ -156,7 +156,7 @@ class _Reader:
             fields[name].open = True
 
     def _resolve(self, given: Any) -> Mapping[str, Any]:
-        """Follow local references; what leads nowhere, outside or round is empty."""
+        """Follow local references; one that is dangling, external or circular is an empty schema."""
         for _ in range(10):
             reference = _mapping(given).get("$ref")
             if not isinstance(reference, str):
@@ -180,7 +180,7 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
 
 
 def _kind(scheme: Mapping[str, Any]) -> str:
-    """Return a scheme as what is sent: `http bearer`, or a key's place and name."""
+    """Return a scheme by what is sent: `http bearer`, or a key's place and name."""
     if scheme.get("type") == "http":
         return f"http {str(scheme.get('scheme')).lower()}"
     if scheme.get("type") == "apiKey":
@@ -190,7 +190,7 @@ def _kind(scheme: Mapping[str, Any]) -> str:
 
 
 def _prefix(servers: Any) -> str:
-    """Return the path of the first server, below which all others are."""
+    """Return the path of the first server, to which all paths are relative."""
     first: Any = next(iter(_list(servers)), {})
     url = str(_mapping(first).get("url", ""))
     path = urlsplit(PARAMETER.sub("x", url)).path if "//" in url else url
@@ -198,12 +198,12 @@ def _prefix(servers: Any) -> str:
 
 
 def shape_of(path: str) -> str:
-    """Return a path with nameless parameters, as two templates mean the same if only names differ."""
+    """Return a path without names of parameters: templates that differ only in names are equivalent."""
     return PARAMETER.sub("{}", path).rstrip("/") or "/"
 
 
 def pattern_of(path: str) -> re.Pattern[str]:
-    """Return what matches the paths that a template stands for."""
+    """Return a pattern that matches the paths of a template."""
     parts = PARAMETER.split(path.rstrip("/") or "/")
     return re.compile("[^/]+".join(map(re.escape, parts)))
 
@@ -217,7 +217,7 @@ def _list(given: Any) -> list[Any]:
 
 
 def below(name: str) -> Iterable[str]:
-    """Return the names of the places that a place is in, from the outermost, which is empty, on."""
+    """Return the names of a place's ancestors, from the outermost one, which is empty."""
     yield ""
     for hit in re.finditer(r"\.|\[\]", name):
         if hit.start():

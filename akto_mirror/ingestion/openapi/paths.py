@@ -1,4 +1,4 @@
-"""Folded paths as OpenAPI's templates, with names for their parameters and operations (pure)."""
+"""Turns folded paths into OpenAPI templates, with names for parameters and operations (pure)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote
 from akto_mirror.path_templates import ID, REST
 
 WORD = re.compile(r"[A-Za-z0-9]+")
-# What stands in a path as it is (RFC 3986, section 3.3), and the mark of what is encoded already.
+# Characters that a path may contain unencoded (RFC 3986, section 3.3), and `%`.
 SAFE = "/:@!$&'()*+,;=-._~%"
 
 
@@ -18,7 +18,7 @@ class Template(NamedTuple):
 
     Attributes:
         text: Such as `/orders/{orderId}`.
-        names: The parameters in it, in order; the last one may stand for the rest of a long path.
+        names: The parameters in it, in order; the last one may represent the rest of a long path.
     """
 
     text: str
@@ -56,7 +56,7 @@ def _name(segment: str) -> str:
 
 
 def singular(word: str) -> str:
-    """Return an English plural as its singular, as far as its ending says."""
+    """Return the singular of an English plural, judging by its ending."""
     lower = word.lower()
     if lower.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
@@ -76,7 +76,7 @@ def _unused(name: str, names: list[str]) -> str:
 
 
 def operation_id(method: str, path: str, used: set[str]) -> str:
-    """Return a name for an operation that no other one has, such as `getOrdersByOrderId`.
+    """Return a unique name for an operation, such as `getOrdersByOrderId`.
 
     Args:
         method: The request's.

@@ -1,4 +1,4 @@
-"""Shapes as schemas of JSON Schema 2020-12, as OpenAPI 3.1 takes them (pure)."""
+"""Turns shapes into schemas of JSON Schema 2020-12, which OpenAPI 3.1 uses (pure)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from akto_mirror.path_templates import ID
 Schema = dict[str, Any]
 
 NULL_BIT, NUMBER_BIT = BITS["null"], BITS["number"]
-# What JSON has no type for: bytes and files travel as strings, a message of protocol buffers is an object.
+# Types that JSON does not have: bytes and files are strings, a protobuf message is an object.
 AS_TYPE = {"bytes": "string", "file": "string", "message": "object"}
 WIDE = {1: "int64"}
 
@@ -49,7 +49,7 @@ def body_schema(body: Body) -> Schema:
 
 
 def schema(shape: Shape) -> Schema:
-    """Return the schema that all values of a shape meet."""
+    """Return a schema that all values of a shape satisfy."""
     made: Schema = _type(shape)
     if shape.types & OBJECT_BIT:
         made |= _object(shape)
@@ -59,7 +59,7 @@ def schema(shape: Shape) -> Schema:
 
 
 def parameter_schema(shape: Shape) -> Schema:
-    """Return the schema of a parameter; one that came several times in a request is an array, whatever its number."""
+    """Return the schema of a parameter; one that was repeated in a request is an array."""
     if not shape.types & ARRAY_BIT:
         return schema(shape)
     each = Shape(shape.name)
@@ -75,7 +75,7 @@ def _type(shape: Shape) -> Schema:
     names = list(dict.fromkeys(AS_TYPE.get(name, name) for name in type_names(shape.types)))
     if "number" in names and "integer" in names:
         names.remove("integer")
-    # JSON Schema has null last by habit, and generators read it so.
+    # By convention null comes last, and generators expect it there.
     names = [name for name in names if name != "null"] + ["null"] * ("null" in names)
     made: Schema = {"type": names[0] if len(names) == 1 else names} if names else {}
     kinds = shape.types & ~NULL_BIT
@@ -93,7 +93,7 @@ def _type(shape: Shape) -> Schema:
 def _string(shape: Shape) -> Schema:
     if shape.format:
         return {"format": shape.format}
-    # What is named like a secret is not described by its values.
+    # A field whose name denotes a secret is not described by its values.
     if not is_secret(shape.name) and (found := choices(shape)):
         return {"enum": [*found, *([None] if shape.types & NULL_BIT else [])]}
     return {}
@@ -112,7 +112,7 @@ def _object(shape: Shape) -> Schema:
 
 
 def _xml(shape: Shape) -> Schema:
-    """Return the schema of a document, whose only member is its root."""
+    """Return the schema of a document, whose only member is the root element."""
     roots = [(name, member) for name, member in (shape.members or {}).items() if name.startswith("/")]
     if len(roots) != 1:
         return {"type": "object"}

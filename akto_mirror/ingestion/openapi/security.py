@@ -1,4 +1,4 @@
-"""Kinds of authentication as OpenAPI's security schemes (pure)."""
+"""Turns kinds of authentication into OpenAPI security schemes (pure)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def requirements(seen: Mapping[tuple[Auth, ...], int]) -> list[dict[str, list[str]]]:
-    """Return an operation's security requirements, an empty one among them if requests came without any."""
+    """Return an operation's security requirements, including an empty one if there were unauthenticated requests."""
     found: list[dict[str, list[str]]] = [{name_of(auth): [] for auth in ways} for ways in seen]
     unique = [each for number, each in enumerate(found) if each not in found[:number]]
     return unique if any(unique) else []
 
 
 def name_of(auth: Auth) -> str:
-    """Return a scheme's name among the document's components."""
+    """Return a scheme's name in the document's components."""
     if auth.scheme:
         return "bearerJwt" if auth.kind == JWT and auth.scheme == "bearer" else auth.scheme
     name = NOT_IN_A_NAME.sub("-", auth.name).strip("-") or "unnamed"

@@ -1,4 +1,4 @@
-"""JSON values as YAML: block style, texts in quotes as JSON has them where they could be anything else (pure)."""
+"""Writes JSON values as YAML: block style, with JSON's quotes around ambiguous strings (pure)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# Plain scalars that no reader takes for anything but a text, in YAML 1.1 or 1.2.
+# Plain scalars that every parser of YAML 1.1 or 1.2 reads as strings.
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.-]*(?:[ ][A-Za-z0-9_/.-]+)*")
 NOT_A_TEXT = frozenset("y n yes no on off true false null nan inf .nan .inf".split())  # noqa: SIM905 - a line a name
-# What YAML 1.2, 5.1, does not allow as it is, or what could turn a reader's screen: escaped as in JSON.
+# Characters that YAML 1.2, 5.1, does not allow, or that change the text direction: escaped as in JSON.
 ESCAPED = re.compile("[\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff0-\uffff]")
 
 
 def dump(value: Any) -> str:
-    """Return a value as a YAML document; whatever reads YAML 1.1 or 1.2 reads the same value."""
+    """Return a value as a YAML document that parsers of YAML 1.1 and 1.2 read alike."""
     return "".join(f"{line}\n" for line in _lines(value, ""))
 
 
@@ -54,7 +54,7 @@ def _scalar(value: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """Return a number with a point, without which YAML 1.1 takes an exponent for a text."""
+    """Return a number with a decimal point, without which YAML 1.1 reads an exponent as a string."""
     text = repr(value)
     if "e" not in text:
         return text

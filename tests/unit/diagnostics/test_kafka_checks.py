@@ -21,7 +21,7 @@ from akto_mirror.delivery.sinks.kafka_errors import Problem
 from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.diagnostics import kafka_checks
 from akto_mirror.diagnostics.kafka_checks import KafkaTarget, _Talk
-from akto_mirror.diagnostics.target import Fault
+from akto_mirror.diagnostics.target import CheckError
 
 
 def target(*brokers: str, **properties: str) -> KafkaTarget:
@@ -61,7 +61,7 @@ def test_one_broker_of_several_is_enough() -> None:
         unused.bind(("127.0.0.1", 0))
         there, gone = (f"127.0.0.1:{each.getsockname()[1]}" for each in (listener, unused))
         assert kafka_checks._connect(target(gone, there)) == f"{there}; not {gone}: Connection refused"
-        with pytest.raises(Fault) as failed:
+        with pytest.raises(CheckError) as failed:
             kafka_checks._connect(target(gone))
     assert (failed.value.cause, failed.value.detail) == (Cause.NO_BROKER, f"{gone}: Connection refused")
 
@@ -69,7 +69,7 @@ def test_one_broker_of_several_is_enough() -> None:
 def test_a_topic_has_partitions_with_leaders() -> None:
     """Those without one are named by their numbers."""
     assert talk(leaders=(1, 2)).topic() == "t, 2 partitions"
-    with pytest.raises(Fault) as failed:
+    with pytest.raises(CheckError) as failed:
         talk(leaders=(1, -1, -1)).topic()
     assert failed.value.cause is Cause.NO_LEADER
     assert failed.value.detail.endswith(": 1, 2")
@@ -84,7 +84,7 @@ def test_a_topic_has_partitions_with_leaders() -> None:
 )
 def test_a_topic_that_cannot_be_seen_has_a_cause(number: int, cause: Cause) -> None:
     """Which says what to do."""
-    with pytest.raises(Fault) as failed:
+    with pytest.raises(CheckError) as failed:
         talk(KafkaError(number)).topic()
     assert failed.value.cause is cause
     assert failed.value.detail.startswith("t: ")
@@ -100,7 +100,7 @@ def test_the_right_to_write(allowed: tuple[str, ...], expected: str | None) -> N
     made._ask = lambda _: SimpleNamespace(authorized_operations=[AclOperation[each] for each in allowed])
     if expected is not None:
         return expect_start(made.rights(), expected)
-    with pytest.raises(Fault) as failed:
+    with pytest.raises(CheckError) as failed:
         made.rights()
     assert failed.value.cause is Cause.TOPIC_RIGHTS
     return None
@@ -131,7 +131,7 @@ def test_the_user_of_a_login_is_named() -> None:
     made = talk(sasl_mechanisms="PLAIN", sasl_username="ann", sasl_password="hunter2")
     assert made.sasl() == "PLAIN as ann"
     made._note(Problem("_AUTHENTICATION", "refused"))
-    with pytest.raises(Fault, match="refused"):
+    with pytest.raises(CheckError, match="refused"):
         made.sasl()
     assert target(sasl_password="hunter2").secrets == ("hunter2",)
 
@@ -141,5 +141,5 @@ def test_brokers_that_do_not_answer_are_waited_for_in_bounds() -> None:
     made: Any = talk()
     assert made.brokers() == "0 in the cluster c"
     made._cluster = None
-    with pytest.raises(Fault, match="no answer in time"):
+    with pytest.raises(CheckError, match="no answer in time"):
         made.brokers()

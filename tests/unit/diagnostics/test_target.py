@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from akto_mirror.delivery.sinks.symptoms import Cause
-from akto_mirror.diagnostics.target import Fault, Target, open_socket, reason
+from akto_mirror.diagnostics.target import CheckError, Target, open_socket, reason
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        with pytest.raises(Fault) as failed:
+        with pytest.raises(CheckError) as failed:
             open_socket(Target(f"http://127.0.0.1:{port}"))
         assert (failed.value.cause, failed.value.detail) == (Cause.NOTHING_LISTENS, f"nothing listens on port {port}")
-    with pytest.raises(Fault, match="No such file"):
+    with pytest.raises(CheckError, match="No such file"):
         open_socket(Target("http://h", uds=str(tmp_path / "none")))
 
 
