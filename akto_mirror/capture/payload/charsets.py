@@ -44,6 +44,13 @@ UNMARKED = (("utf-16-le", re.compile(rb"[{\[<]\0[^\0]\0")), ("utf-16-be", re.com
 # XML, section 4.3.3. In UTF-16 it cannot be read before it is decoded.
 DECLARATION = re.compile(rb"""(<\?xml[ \t\r\n][^<>?]{0,80}?encoding[ \t\r\n]*=[ \t\r\n]*)(["'])([\w.:-]{1,40})\2""")
 
+# Bytes that texts have, all but control characters; and the share of characters that could not be decoded from which on
+# it is not text.
+CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\x0b\x0c\r\x1b\x1e")
+OF_TEXT = bytes(set(range(256)) - CONTROL)
+NOT_DECODED = "\ufffd".encode()
+MOST_NOT_DECODED = 16
+
 
 def to_utf8(data: bytes, content_type: str, kind: Format) -> bytes:
     """Return a payload's bytes as UTF-8, without a byte order mark; those of UTF-8 as they are, sound or not.
@@ -101,3 +108,8 @@ def whole_characters(data: bytes, end: int) -> int:
         if byte < 0x80:
             break
     return end
+
+
+def is_unreadable(data: bytes) -> bool:
+    """Return whether it is not text: a coding that was not undone, an image, messages of another protocol."""
+    return bool(data.translate(None, OF_TEXT)) or data.count(NOT_DECODED) * MOST_NOT_DECODED > len(data)

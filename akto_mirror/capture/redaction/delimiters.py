@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
 
-# Quotes, brackets and lines of one value that are followed; what has more is hidden to the end of the text.
-MOST_MARKS = 8_000
+from akto_mirror.capture.redaction.rules.work import Work
 
 LINE = re.compile(rb"[^\r\n]*")
 STRUCTURAL = re.compile(rb"[\"'{}\[\]\n]")
 
 
-def triple_end(data: bytes, opened: re.Match[bytes]) -> tuple[int, bool]:
+def triple_end(data: bytes, opened: re.Match[bytes], work: Work) -> tuple[int, bool]:
     """Return where a string in three quotes ends, and whether by its own delimiter."""
     delimiter, escape = opened[1] + opened[2], opened[1] + b"\\"
     found = data.find(delimiter, opened.end())
-    left = MOST_MARKS
     # GraphQL writes three quotes in a block string as \""".
-    while found >= 0 and left and data.endswith(escape, opened.end(), found):
+    while found >= 0 and work.take() and data.endswith(escape, opened.end(), found):
         found = data.find(delimiter, found + len(delimiter))
-        left -= 1
-    return (found, True) if found >= 0 and left else (len(data), False)
+    return (found, True) if found >= 0 and work.steps >= 0 else (len(data), False)
 
 
-def string_end(data: bytes, start: int, level: int, mark: bytes) -> tuple[int, bool]:
+def string_end(data: bytes, start: int, level: int, mark: bytes, work: Work) -> tuple[int, bool]:
     """Return where a string ends, and whether by its own delimiter: one of the string that it stands in ends it too.
 
     Args:
@@ -32,10 +28,10 @@ def string_end(data: bytes, start: int, level: int, mark: bytes) -> tuple[int, b
         start: behind the opening delimiter.
         level: backslashes before that.
         mark: its quote.
+        work: what it may take to follow its quotes; where there are more, the text is hidden to its end.
     """
-    position, left = start, MOST_MARKS
-    while left and (found := data.find(mark, position)) >= 0:
-        left -= 1
+    position = start
+    while work.take() and (found := data.find(mark, position)) >= 0:
         run = _backslashes(data, start, found) % (2 * level + 2)
         if level == 0 and found > start and data.startswith(mark, found + 1) and not data.startswith(mark, found + 2):
             # YAML, SQL and CSV double a quote that belongs to the text.
@@ -47,17 +43,17 @@ def string_end(data: bytes, start: int, level: int, mark: bytes) -> tuple[int, b
     return len(data), False
 
 
-def lines_end(data: bytes, value: int, column: int) -> int:
+def lines_end(data: bytes, value: int, column: int, work: Work) -> int:
     """Return where a value ends that goes to the end of its line, and over lines behind it that are indented more.
 
     Args:
         data: the text.
         value: where it begins.
         column: that of its name. A list under a name without a value may be indented as the name is, as YAML allows.
+        work: what it may take to follow its lines.
     """
     content = data[value : LINE.match(data, value).end()].rstrip()  # type: ignore[union-attr]
     after = end = value + len(content)
-    left = MOST_MARKS
     while (following := _next_line(data, after)) >= 0:
         text = data[following : LINE.match(data, following).end()]  # type: ignore[union-attr]
         indent = len(text) - len(text.lstrip(b" \t"))
@@ -67,8 +63,7 @@ def lines_end(data: bytes, value: int, column: int) -> int:
         if text.strip():
             end = following + len(text.rstrip())
         after = following + len(text)
-        left -= 1
-        if not left:
+        if not work.take(2):
             return len(data)
     return end
 
@@ -79,11 +74,13 @@ def _next_line(data: bytes, end: int) -> int:
     return found + 1 if 0 <= found < len(data) - 1 else -1
 
 
-def nested_end(data: bytes, start: int) -> int:
+def nested_end(data: bytes, start: int, work: Work) -> int:
     """Return where an object or a list ends; the end of the text if it does not."""
     depth, inside, level = 0, b"", 0
-    for token in islice(STRUCTURAL.finditer(data, start), MOST_MARKS):
+    for token in STRUCTURAL.finditer(data, start):
         mark = token[0]
+        if not work.take():
+            break
         if mark in (b'"', b"'"):
             run = _backslashes(data, start, token.start())
             if not inside:

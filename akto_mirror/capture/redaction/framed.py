@@ -162,7 +162,7 @@ def _event(block: bytes, look: Look) -> bytes:
 
 def _event_line(line: bytes, look: Look) -> bytes:
     name, mark, value = line.partition(b":")
-    if not mark or name not in (b"data", b"event", b"id", b""):
+    if not mark or name not in (b"data", b"event", b"id", b"retry", b""):
         return look.inner(line)
     blank = b" " if value.startswith(b" ") else b""
     return name + mark + blank + look.inner(value.removeprefix(b" "))

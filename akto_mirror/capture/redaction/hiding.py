@@ -8,26 +8,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from akto_mirror.capture.payload import media
+from akto_mirror.capture.payload import charsets, media
 from akto_mirror.capture.redaction import framed, json_walk, markup, pairs, plain, separators, tables
 from akto_mirror.capture.redaction.gate import Gate, Place, gate
-from akto_mirror.capture.redaction.look import DEEPEST, Hidden, Look, is_masked, mask
+from akto_mirror.capture.redaction.look import DEEPEST, Hidden, Look, is_bare, is_masked, mask
 from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.names import Names
 from akto_mirror.capture.redaction.rules.values import TooManyError, Values, rules
+from akto_mirror.capture.redaction.rules.work import BYTES_READ
 from akto_mirror.outcomes import Secret
 
-# What keeps browsers from running JSON, and marks of encodings, before the first character that counts.
+# What keeps browsers from running JSON, and marks of encodings.
 BEFORE = re.compile(rb"(?:[ \t\r\n]+(?![ \t\r\n])|\xef\xbb\xbf|\x1e|\)\]\}'?,?\s|while ?\(1\);|for ?\(;;\);)*")
 JSON_BEGINS = re.compile(rb"[\[{\"]")
-BARE_BEFORE, BARE_BEHIND = b":[,{\r\n\t ", b",]}\r\n\t "
-
-# Bytes that texts have, all but control characters; and the share of characters that could not be decoded from which on
-# it is not text.
-CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\x0b\x0c\r\x1b\x1e")
-OF_TEXT = bytes(set(range(256)) - CONTROL)
-NOT_DECODED = "\ufffd".encode()
-MOST_NOT_DECODED = 16
 
 # A segment of a path that is no word: /reset-password/9f86d081884c7d65.
 TOKEN = re.compile(rb"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w.~+=-]{16,}")
@@ -37,6 +30,7 @@ SHORT_TOKEN = re.compile(
     rb"(?i)(?=[^0-9]*[0-9])(?=[^a-z]*[a-z])(?!oauth|openid|saml|sha|v[0-9]+\Z|[0-9]{4}-)[\w~+=-]{6,15}"
 )
 
+STEPS = 8  # That one more text takes, however short.
 MOST_PARAMETERS = 200  # Of a segment, that are read one by one.
 WORDS_OF_SEGMENTS = re.compile(rb"[-_]")
 
@@ -119,7 +113,7 @@ class Hiding:
             return f"/{self._whole('error')}"
 
     def _path(self, target: str) -> str:
-        data = target.encode("utf-8", "replace")
+        data = self._encoded(target)
         places = self._redaction.gate.places(data)
         if places:
             before, mark, query = data.partition(b"?")
@@ -171,7 +165,7 @@ class Hiding:
     def _fires(self, values: Mapping[str, str]) -> bool:
         """Return whether there may be something to hide in one of the headers."""
         # Cookies are pairs, of which each name counts.
-        text = "\n".join(f"{name}: {value}" for name, value in values.items()).encode("utf-8", "replace")
+        text = self._encoded("\n".join(f"{name}: {value}" for name, value in values.items()))
         redaction = self._redaction
         return bool(redaction.gate.places(text)) or bool(redaction.values and redaction.values.found(text))
 
@@ -193,7 +187,7 @@ class Hiding:
         if not self._reads or not text:
             return text
         try:
-            new = self._payload(text.encode("utf-8", "replace"), content_type.lower()).decode("utf-8", "replace")
+            new = self._payload(self._encoded(text), content_type.lower()).decode("utf-8", "replace")
             return self._without_variables(new, lambda again: again.payload(new, content_type))
         except TooManyError:
             return self._whole("many")
@@ -207,6 +201,7 @@ class Hiding:
         if not names or not self._follows:
             return text
         again = Hiding(Redaction(fields=Names(names), keep_unreadable=True), follows=False)
+        again._hidden.steps = self._hidden.steps
         text = hide(again)
         self._hidden.counts["name", "variable"] += again.counts.total()
         return text
@@ -228,7 +223,7 @@ class Hiding:
             found = framed.parts(data, content_type, self._part, self._look(0))
             if found is not None:
                 return found
-        if not self._redaction.keep_unreadable and is_unreadable(data):
+        if not self._redaction.keep_unreadable and charsets.is_unreadable(data):
             return self._whole("unreadable").encode()
         return self._text(data, 0, kind)
 
@@ -237,15 +232,30 @@ class Hiding:
 
     def _inner(self, data: bytes, depth: int) -> bytes:
         """Look into a text that stands in another; once many were, those that may hold something are hidden unread."""
-        is_asked = self._hidden.ask()
-        places = self._redaction.gate.places(data) if is_asked else []
-        if not is_asked or (places and not self._hidden.spend()):
-            self._hidden.counts["name", "text"] += 1
-            return MASK
-        return self._at(data, places, depth)
+        try:
+            places = self._places(data)
+            if not places or self._hidden.spend():
+                return self._at(data, places, depth)
+        except TooManyError:
+            self._hidden.left = -1
+        self._hidden.by_name("text")
+        return MASK
 
     def _text(self, data: bytes, depth: int, kind: str = "") -> bytes:
-        return self._at(data, self._redaction.gate.places(data), depth, kind)
+        return self._at(data, self._places(data), depth, kind)
+
+    def _places(self, data: bytes) -> list[Place]:
+        if not self._hidden.take(STEPS + len(data) // BYTES_READ):
+            raise TooManyError
+        places = self._redaction.gate.places(data)
+        self._hidden.take(len(places))
+        return places
+
+    def _encoded(self, text: str) -> bytes:
+        data = text.encode("utf-8", "replace")
+        if self._follows:
+            self._hidden.begin(len(data))
+        return data
 
     def _at(self, data: bytes, places: list[Place], depth: int, kind: str = "") -> bytes:
         """Hide at the places of a text, and what shows by itself."""
@@ -270,17 +280,17 @@ class Hiding:
                 return pairs.walk(data, places, look), False
         table = tables.lines(data, places, kind, look)
         if table is not data:
-            data, places = table, self._redaction.gate.places(table)
+            data, places = table, self._places(table)
         if markup.may_be(data):
             data = markup.walk(data, places, look)
-            places = self._redaction.gate.places(data)
+            places = self._places(data)
         return (plain.walk(data, places, look) if places else data), False
 
     def _values(self, data: bytes, *, is_json: bool = False) -> bytes:
         """Hide secrets that show by themselves; a number in JSON becomes a string."""
         if not self._redaction.values:
             return data
-        found = self._redaction.values.found(data)
+        found = self._redaction.values.found(data, self._hidden)
         out, done = list[bytes](), 0
         for start, end, kind in found:
             secret = data[start:end]
@@ -288,7 +298,7 @@ class Hiding:
                 continue
             self._hidden.counts["value", kind] += 1
             new = mask(secret)
-            if secret.isdigit() and (is_json or data.lstrip()[:1] in (b"{", b"[")) and _is_bare(data, start, end):
+            if secret.isdigit() and (is_json or data.lstrip()[:1] in (b"{", b"[")) and is_bare(data, start, end):
                 new = b'"' + new + b'"'
             out += (data[done:start], new)
             done = end
@@ -300,17 +310,6 @@ def _without_user_info(found: re.Match[bytes]) -> bytes:
         return found[0]
     text, start = found[0], found.start()
     return text[: found.start(2) - start] + plain.without_user_info(found) + text[found.end(4) - start :]
-
-
-def _is_bare(data: bytes, start: int, end: int) -> bool:
-    """Return whether digits are a number of JSON and not part of a string, by what stands beside them."""
-    before, after = data[max(0, start - 64) : start].rstrip()[-1:], data[end : end + 64].lstrip()[:1]
-    return before in (b":", b"[", b",") and after in (b",", b"]", b"}", b"")
-
-
-def is_unreadable(data: bytes) -> bool:
-    """Return whether it is not text: a coding that was not undone, an image, messages of another protocol."""
-    return bool(data.translate(None, OF_TEXT)) or data.count(NOT_DECODED) * MOST_NOT_DECODED > len(data)
 
 
 def _header_mask(value: str) -> str:

@@ -96,6 +96,7 @@ class _Walk:
                 self._armed_scalar(item)
                 break
             end = item.end()
+            self._look.hidden.take()
             if not left or end > self._read_to or self._look.hidden.is_spent:
                 self._cut(item.start())
                 return self._changes

@@ -11,12 +11,12 @@ from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.rules.known import JWT
 from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
 from akto_mirror.capture.redaction.rules.names import Names
+from akto_mirror.capture.redaction.rules.work import Work
 
 WHOLE_JWT = re.compile(JWT.removeprefix(r"\b").encode())
 
-# Texts that are looked into one by one, and texts for which it is asked whether they have to be.
+# Texts that are looked into one by one.
 MOST_TEXTS = 400
-MOST_ASKED = 3_000
 
 # Levels of strings in strings that are read as what they are, of which base64 takes two; what is deeper is searched as
 # plain text.
@@ -24,21 +24,19 @@ DEEPEST = 8
 
 
 @dataclass(slots=True)
-class Hidden:
-    """What was hidden in one entry.
+class Hidden(Work):
+    """What was hidden in one entry, and the work that is left for a payload of it.
 
     Attributes:
         counts: how often, by (`name`, the name's rule), (`value`, the kind) and (`payload`, the reason).
         variables: of GraphQL operations, those that stand for a secret.
         left: texts that may still be looked into one by one. Behind that, what may hold a secret is hidden unread, so
             that no payload takes long.
-        asked: texts for which it may still be asked whether something may be in them; behind that as well.
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     variables: set[str] = field(default_factory=set)
     left: int = MOST_TEXTS
-    asked: int = MOST_ASKED
 
     def by_name(self, rule: str) -> None:
         """Count a value that was hidden for the name that it stood under."""
@@ -47,19 +45,12 @@ class Hidden:
     @property
     def is_spent(self) -> bool:
         """Whether what follows in the payload is hidden unread."""
-        return self.left < 0
-
-    def ask(self) -> bool:
-        """Return whether it may be asked for one more text whether something may be in it."""
-        self.asked -= 1
-        if self.asked < 0:
-            self.left = -1
-        return self.asked >= 0
+        return self.left < 0 or self.steps < 0
 
     def spend(self) -> bool:
         """Return whether one more text may be looked into."""
         self.left -= 1
-        return self.left >= 0
+        return not self.is_spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +88,9 @@ def spliced(data: bytes, changes: list[Change]) -> bytes:
             out += (data[done:start], new)
             done = end
     return b"".join((*out, data[done:])) if out else data
+
+
+def is_bare(data: bytes, start: int, end: int) -> bool:
+    """Return whether digits are a number of JSON and not part of a string, by what stands beside them."""
+    before, after = data[max(0, start - 64) : start].rstrip()[-1:], data[end : end + 64].lstrip()[:1]
+    return before in (b":", b"[", b",") and after in (b",", b"]", b"}", b"")

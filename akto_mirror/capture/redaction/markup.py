@@ -10,7 +10,7 @@ import re
 from itertools import islice
 
 from akto_mirror.capture.payload.leaves import Change
-from akto_mirror.capture.redaction.gate import Place
+from akto_mirror.capture.redaction.gate import MOST_PLACES, Place
 from akto_mirror.capture.redaction.look import Look, mask, spliced
 from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
@@ -31,6 +31,8 @@ NAME_TAGS = frozenset(
 )
 VOID = frozenset(b"input meta img link br hr base col embed source track wbr".split())
 
+# What a tag and each of its attributes take.
+STEPS = 4
 # Tags and comments that are looked at in search of end tags; behind them, all is hidden.
 MOST_MARKS = 10_000
 # Attributes of a tag that are read one by one; those behind them are hidden.
@@ -64,8 +66,8 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
             walk_.rest(place.start)
             break
         walk_.at(place.start)
-        if place.end == len(data) and len(data) - place.start > len(data) // 2 and len(places) > 1:
-            break
+    if len(places) == MOST_PLACES:
+        walk_.rest(places[-1].start)
     return spliced(data, walk_.changes)
 
 
@@ -88,7 +90,8 @@ class _Walk:
     def rest(self, place: int) -> None:
         """Hide all from the tag on that a place is in: there are too many of them."""
         start = max(self._done, self._data.rfind(b"<", self._done, place + 1))
-        self.changes.append(Change(start, len(self._data), MASK))
+        if start < len(self._data):
+            self.changes.append(Change(start, len(self._data), MASK))
 
     def at(self, place: int) -> None:
         """Hide what has to be hidden at a place, unless it was looked at before."""
@@ -191,6 +194,7 @@ class _Walk:
     def _attributes(self, tag: re.Match[bytes]) -> str | None:
         """Hide attributes by their names, and by one that names the element; return that one's rule."""
         found = list(islice(ATTRIBUTE.finditer(self._data, tag.start(3), tag.end(3)), MOST_ATTRIBUTES + 1))
+        self._look.hidden.take(STEPS * (2 + len(found)))
         named: str | None = None
         for each in found:
             value = _value(each)

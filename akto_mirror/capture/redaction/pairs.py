@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import quote_plus
 
 from akto_mirror.capture.payload.leaves import Change, splice
@@ -32,22 +33,29 @@ def is_form(data: bytes) -> bool:
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     """Hide values in `name=value&name=value`, and leave the rest as it is; of `user[password]` every name counts."""
-    changes, done, last, named = list[Change](), 0, places[-1], set[bytes]()
-    for place in places:
-        if place.start < done:
-            continue
-        start = data.rfind(b"&", done, place.start) + 1 or done
-        end = data.find(b"&", place.start)
-        done = end + 1 if end >= 0 else len(data)
-        text = data[start : done - (end >= 0)]
-        changes.append(Change(start, start + len(text), pair(text, look)))
+    changes, named = list[Change](), set[bytes]()
+    for start, end in _spans(data, places):
+        text = data[start:end]
+        changes.append(Change(start, end, pair(text, look)))
         named |= _named(text, look)
         if look.hidden.is_spent:
-            changes.append(Change(done, len(data), MASK))
-            break
-        if place is last and place.end - place.start > done:
+            changes.append(Change(end, len(data), MASK))
             break
     return _without_values(splice(data, changes), named, look) if named else splice(data, changes)
+
+
+def _spans(data: bytes, places: list[Place]) -> Iterator[tuple[int, int]]:
+    """Return where the pairs are that have places in them."""
+    done = 0
+    for place in places:
+        # The last of very many places reaches over all pairs behind it.
+        while done < place.end and done < len(data):
+            position = max(place.start, done)
+            start = data.rfind(b"&", done, position) + 1 or done
+            end = data.find(b"&", position)
+            end = end if end >= 0 else len(data)
+            yield start, end
+            done = end + 1
 
 
 def _named(text: bytes, look: Look) -> set[bytes]:

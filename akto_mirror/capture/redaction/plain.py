@@ -13,30 +13,31 @@ from urllib.parse import quote_plus
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction import beside, delimiters
 from akto_mirror.capture.redaction import separators as marks
-from akto_mirror.capture.redaction.gate import Place
+from akto_mirror.capture.redaction.gate import MOST_PLACES, Place
 from akto_mirror.capture.redaction.look import Look, is_masked, mask, spliced
 from akto_mirror.capture.redaction.rules import credentials
 from akto_mirror.capture.redaction.rules.escapes import decoded, unquoted
 from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
+
+STEPS = 15  # What one place takes.
 
 
 def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     """Hide what has to be hidden in a text, and leave the rest as it is."""
     search = _Search(data, look)
     for place in places:
+        look.hidden.take(STEPS)
         search.at(place)
-        if place.end - place.start > marks.BACK * 4 or not look.hidden.spend() or search.is_spent:
+        if not look.hidden.spend() or search.is_spent:
             search.rest(place)
             break
+    if len(places) == MOST_PLACES:
+        search.rest(places[-1])
     return spliced(data, search.changes)
 
 
 class _Search:
-    """Goes through the places of one text.
-
-    Attributes:
-        changes: what to rewrite; of those within one another the outermost counts.
-    """
+    """Goes through the places of one text. Of its changes within one another the outermost counts."""
 
     def __init__(self, data: bytes, look: Look) -> None:
         self.changes = list[Change]()
@@ -212,7 +213,7 @@ class _Search:
         elif opened := marks.QUOTE.match(data, value):
             self._string(opened, rule)
         elif data[value : value + 1] in (b"{", b"["):
-            self._hide(value, delimiters.nested_end(data, value), rule, quote + MASK + quote)
+            self._hide(value, delimiters.nested_end(data, value, self._look.hidden), rule, quote + MASK + quote)
         else:
             self._scalar(begin, value, rule, quote)
 
@@ -234,11 +235,11 @@ class _Search:
         return True
 
     def _string(self, opened: re.Match[bytes], rule: str) -> None:
-        data, level, mark = self._data, len(opened[1]), opened[2]
+        data, level, mark, work = self._data, len(opened[1]), opened[2], self._look.hidden
         end, closes = (
-            delimiters.triple_end(data, opened)
+            delimiters.triple_end(data, opened, work)
             if len(mark) == 3
-            else delimiters.string_end(data, opened.end(), level, mark)
+            else delimiters.string_end(data, opened.end(), level, mark, work)
         )
         inner = data[opened.end() : end]
         if inner and not is_masked(inner):
@@ -295,7 +296,7 @@ class _Search:
         """Hide to the end of the line, and lines behind it that are indented more, as YAML and INI continue them."""
         data = self._data
         column = begin - line - (data[begin - 1 : begin] in (b'"', b"'"))
-        end = delimiters.lines_end(data, value, column)
+        end = delimiters.lines_end(data, value, column, self._look.hidden)
         scheme = marks.SCHEME.match(data, value)
         start = scheme.end() if scheme and scheme.end() < end else value
         if start < end and not is_masked(data[start:end]):

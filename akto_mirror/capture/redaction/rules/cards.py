@@ -12,7 +12,10 @@ CANDIDATE = (
     rf"[2-6][0-9]{{12,18}}|[2-6][0-9]{{3}}{GAP}(?:[0-9]{{4}}{GAP}[0-9]{{4}}{GAP}[0-9]{{4}}(?:{GAP}[0-9]{{3}})?"
     rf"|[0-9]{{6}}{GAP}[0-9]{{4,5}})"
 )
-CANDIDATES = re.compile(CANDIDATE.encode())
+# They are no part of a longer number, word, decimal fraction or identifier.
+BEFORE = "(?<![0-9A-Za-z_.][2-6])(?<![0-9A-Za-z]-[2-6])"
+AFTER = r"(?![0-9A-Za-z_]|[.-][0-9A-Za-z])"
+CANDIDATES = re.compile(f"[2-6]{BEFORE}(?:{CANDIDATE.replace('[2-6]', '')}){AFTER}".encode())
 # Whether there may be any: what stands beside one is neither a letter nor a digit, but for the end of an escape.
 GATE = rf"(?:^|\W|\\[bfnrt]|\\u[0-9A-Fa-f]{{4}}|%(?:25)?[0-9A-Fa-f]{{2}})(?:{CANDIDATE})(?:$|\W)"
 PARTED = re.compile(rb"%20|[ +-]")
@@ -38,24 +41,16 @@ def candidates(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def is_card(data: bytes, start: int, end: int) -> bool:
-    """Return whether digits are a card's number, by themselves and by what stands beside them.
+    """Return whether a candidate is a card's number.
 
     Args:
         data: the text, with blanks in the places of escapes.
-        start: where they begin.
+        start: where its digits begin.
         end: one behind the last of them.
     """
-    digits = PARTED.sub(b"", data[start:end])
-    return _stands_alone(data, start, end) and has_issuer(digits) and has_check_digit(digits) and not _is_gtin(digits)
-
-
-def _stands_alone(data: bytes, start: int, end: int) -> bool:
-    """Return whether digits are not part of a longer number, word, decimal fraction or identifier."""
-    before, after = data[max(0, start - 2) : start], data[end : end + 2]
-    if before[-1:].isalnum() or before[-1:] in (b"_", b".") or after[:1].isalnum() or after[:1] == b"_":
-        return False
-    joined = (b"-", b".")
-    return not (after[:1] in joined and after[1:].isalnum()) and not (before[-1:] == b"-" and before[:1].isalnum())
+    digits = data[start:end]
+    digits = digits if digits.isdigit() else PARTED.sub(b"", digits)
+    return has_issuer(digits) and has_check_digit(digits) and not _is_gtin(digits)
 
 
 def has_issuer(digits: bytes) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from akto_mirror.capture.redaction.rules import cards, escapes, expressions
 from akto_mirror.capture.redaction.rules.expressions import Spans
 from akto_mirror.capture.redaction.rules.known import COMMON, EMAIL, Rule
+from akto_mirror.capture.redaction.rules.work import BYTES_SEARCHED, Work
 
 CARD = "card"
 PRESETS = {"common": (*COMMON, Rule(CARD, "", cards.GATE)), "email": (EMAIL,)}
@@ -93,27 +94,37 @@ class Values:
     def __bool__(self) -> bool:
         return self._which is not None
 
-    def found(self, data: bytes) -> list[Found]:
+    def found(self, data: bytes, work: Work | None = None) -> list[Found]:
         """Return the secrets in a text, in order and without overlaps.
 
+        Args:
+            data: the text.
+            work: what it may take.
+
         Raises:
-            TooManyError: there are more than `MOST_FOUND`.
+            TooManyError: there are more than `MOST_FOUND`, or what may be one takes more work.
         """
+        if work is None:
+            work = Work()
+            work.begin(len(data))
         numbers = self._which(data) if self._which else []
         if not numbers:
             return []
         blanked = escapes.blanked(data)
         found = list[Found]()
         for finder in map(self._finders.__getitem__, sorted(numbers)):
-            found += self._of(finder, blanked)
+            found += self._of(finder, blanked, work)
             if finder.own and blanked != data:
-                found += self._of(finder, data)
+                found += self._of(finder, data, work)
         return list(_apart(sorted(found))) if len(found) > 1 else found
 
     @staticmethod
-    def _of(finder: _Finder, data: bytes) -> Iterator[Found]:
+    def _of(finder: _Finder, data: bytes, work: Work) -> Iterator[Found]:
         count = 0
+        work.take(len(data) // BYTES_SEARCHED)
         for start, end in finder.spans(data):
+            if not work.take(2):
+                raise TooManyError
             if start < end and (finder.kind != CARD or cards.is_card(data, start, end)):
                 count += 1
                 if count > MOST_FOUND:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from akto_mirror.capture.redaction.delimiters import lines_end, nested_end, string_end, triple_end
+from akto_mirror.capture.redaction.rules.work import Work
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from akto_mirror.capture.redaction.delimiters import lines_end, nested_end, stri
 )
 def test_strings(text: bytes, level: int, expected: tuple[int, bool]) -> None:
     """By a quote of their own level, which YAML, SQL and CSV double in the text."""
-    assert string_end(text, 0, level, b'"') == expected
+    assert string_end(text, 0, level, b'"', Work()) == expected
 
 
 @pytest.mark.parametrize(
@@ -33,13 +34,13 @@ def test_block_strings(text: bytes, expected: tuple[int, bool]) -> None:
     """By three quotes that no backslash stands before."""
     opened = re.match(rb'(\\*)(""")', text)
     assert opened
-    assert triple_end(text, opened) == expected
+    assert triple_end(text, opened, Work()) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), [(b'{"a":["}"]} b', 11), (b"[1,[2]],3", 7), (b"{cut", 4)])
 def test_brackets(text: bytes, expected: int) -> None:
     """Outside of strings."""
-    assert nested_end(text, 0) == expected
+    assert nested_end(text, 0, Work()) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,4 +55,14 @@ def test_brackets(text: bytes, expected: int) -> None:
 )
 def test_lines(text: bytes, expected: int) -> None:
     """At the first line that is not indented more, unless it is an item of a list."""
-    assert lines_end(text, 2, 0) == expected
+    assert lines_end(text, 2, 0, Work()) == expected
+
+
+def test_what_takes_too_much_work_goes_to_the_end() -> None:
+    """Of strings, brackets and lines."""
+    opened = re.match(rb'(\\*)(""")', b'"""')
+    assert opened
+    assert string_end(b"a''" * 9 + b"'a", 0, 0, b"'", Work(5)) == (29, False)
+    assert triple_end(b'"""' + b'\\"""' * 9 + b'"""a', opened, Work(5)) == (43, False)
+    assert nested_end(b"[" + b"[]" * 9 + b"]a", 0, Work(5)) == 21
+    assert lines_end(b"p:" + b"\n a" * 9 + b"\nb", 2, 0, Work(5)) == 31

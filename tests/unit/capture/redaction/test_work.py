@@ -167,6 +167,54 @@ def test_what_breaks_off_is_not_read_again(kind: str, before: str, unit: str, af
     assert time.process_time() - started < 1
 
 
+BEHIND = [
+    (FORM, "", "a=%7B%22b%22%3A1%7D&", "&password=hunter2&"),
+    (FORM, "", "a=%7B%22token%22%3A1%7D&", "&password=hunter2&"),
+    (FORM, "", "a=b&", "&password=hunter2&"),
+    ("", "", "token=", "&password=hunter2&"),
+    (XML, "", "<a>&#97;</a>", "<password>hunter2</password>"),
+    (XML, "", "&#97;", "<password>hunter2</password>"),
+    ("", "", "&#97; ", "\npassword: hunter2\n"),
+    ("", "", "token: x\n", "\npassword: hunter2\n"),
+    ("", "password: x\n", "4111111111111112 ", "\npassword: hunter2\n"),
+    (XML, "", '<a token="x" b="c"/>', "<password>hunter2</password>"),
+    ("text/event-stream", "", 'data: {"token":1}\n\n', 'data: {"password":"hunter2"}\n\n'),
+    (MULTIPART, "", PART, '--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunter2\r\n--x--'),
+    (MULTIPART, PART.replace('{"token":1}', "&#97;" * 9_000), PART, PART.replace("1", '"hunter2"')),
+]
+
+
+@pytest.mark.parametrize("size", [1_000, 12_000, 40_000, 160_000])
+@pytest.mark.parametrize(("kind", "before", "unit", "after"), BEHIND)
+def test_nothing_is_shown_behind_what_takes_much_work(kind: str, before: str, unit: str, after: str, size: int) -> None:
+    """However far behind it."""
+    text = before + unit * (size // len(unit)) + after
+    assert "hunter2" not in Hiding(ALL).payload(text, kind)
+
+
+@pytest.mark.parametrize("count", range(1_490, 1_510))
+@pytest.mark.parametrize(
+    ("kind", "unit", "after"),
+    [
+        (FORM, "a=%70&", "password=hunter2"),
+        (XML, "<a>&#97;</a>", "<password>hunter2</password>"),
+        ("", "%70 ", "password: hunter2"),
+    ],
+)
+def test_nothing_is_shown_behind_the_last_place(kind: str, unit: str, after: str, count: int) -> None:
+    """Of those that are looked at one by one."""
+    assert "hunter2" not in Hiding(ALL).payload(unit * count + after, kind)
+
+
+def test_work_on_one_text_is_none_on_another() -> None:
+    """Headers and path are looked at behind a payload that took all of it."""
+    hiding = Hiding(ALL)
+    hiding.payload("&#97; " * 20_000 + "4111111111111112 " * 9_000)
+    assert "hunter2" not in hiding.path("/a?password=hunter2")
+    assert "hunter2" not in str(hiding.headers({"x-a": "password=hunter2", "accept": "*/*"}))
+    assert "hunter2" not in hiding.payload('{"password":"hunter2"}')
+
+
 def test_nothing_is_added_without_redaction() -> None:
     """A few calls, whatever the size."""
     text = '{"token":"x"}' * 10_000
