@@ -27,7 +27,7 @@ from tests.support.proxy import ROOT
 
 IMAGES = ROOT / "docs" / "images"
 ROUNDS = 3
-MIRRORED = [case.verdict for case in demo.CASES].count(demo.CAPTURED)
+MIRRORED = [case.outcome for case in demo.CASES].count(demo.CAPTURED)
 
 
 def main() -> int:
@@ -75,7 +75,7 @@ def _inventory(browser: Browser, url: str, scheme: str) -> None:
 
 
 def _mitmweb(browser: Browser, web: Web) -> None:
-    """Show verdicts in mitmweb: what was sent, what was skipped, and which entries wait once nothing listens there."""
+    """Show outcomes in mitmweb: what was sent, what was skipped, and which entries wait once nothing listens there."""
     httpx.get(f"{web.proxy.url}/api/report", headers={"host": demo.HOST}, trust_env=False)
     wait_for(lambda: "spooled" in str(web.flows()["/api/report"]["comment"]))
     with _page(browser, web.url, 1180, 600, "light") as page:

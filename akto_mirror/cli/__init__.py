@@ -1,4 +1,4 @@
-"""The command line `akto-mirror`: arguments and exit codes; the logic is in the rooms below."""
+"""The command line `akto-mirror`: arguments and exit codes; the logic is in other packages."""
 
 from akto_mirror.cli.program import main
 

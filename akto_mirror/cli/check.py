@@ -1,4 +1,4 @@
-"""`akto-mirror check`: is the way to Akto open, and if not, what to do."""
+"""`akto-mirror check`: verifies the connection to Akto."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`akto-mirror demo`: what is mirrored, with a sample API."""
+"""`akto-mirror demo`: shows what is mirrored, with a sample API."""
 
 from __future__ import annotations
 

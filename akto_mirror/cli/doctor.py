@@ -1,4 +1,4 @@
-"""`akto-mirror doctor`: what a bug report needs."""
+"""`akto-mirror doctor`: gathers what a bug report needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`akto-mirror inventory`: its arguments, apart from what the command needs, so that help comes at once."""
+"""The arguments of `akto-mirror inventory`, separate from its implementation so that help is shown at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`akto-mirror inventory`: what recorded files show of an API, as a list or as an OpenAPI document."""
+"""`akto-mirror inventory`: describes the API in recorded files, as a list or as an OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line `akto-mirror`; each command imports what it needs when it runs, so that help comes at once."""
+"""The parser of `akto-mirror`; each command imports its implementation when it runs, so that help is shown at once."""
 
 from __future__ import annotations
 

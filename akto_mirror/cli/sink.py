@@ -1,4 +1,4 @@
-"""`akto-mirror sink`: a local ingestion service."""
+"""`akto-mirror sink`: runs a local ingestion service."""
 
 from __future__ import annotations
 

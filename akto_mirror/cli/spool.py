@@ -1,4 +1,4 @@
-"""`akto-mirror spool`: waiting batches on disk, and dead letters."""
+"""`akto-mirror spool`: manages waiting batches on disk, and dead letters."""
 
 from __future__ import annotations
 

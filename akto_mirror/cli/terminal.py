@@ -1,4 +1,4 @@
-"""What all commands have in common: lines on standard output, and errors that the user can put right."""
+"""Shared by all commands: lines on standard output, and errors that users can correct."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ WAIT_SECONDS = 1.0
 
 
 class UserError(Exception):
-    """It cannot be done, and the user can change that; the text says what to do."""
+    """A command fails for a reason that the user can correct; the text says what to do."""
 
     exit_code = 1
 
 
 class UsageError(UserError):
-    """The command line is wrong; the text says what to change in it."""
+    """The command line is wrong; the text says what to change."""
 
     exit_code = 2
 

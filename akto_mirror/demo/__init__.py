@@ -1,1 +1,1 @@
-"""The demo: a sample API, a local ingestion service, and mitmdump between them."""
+"""The demo: sends requests to a sample API through mitmdump, which mirrors them to a local ingestion service."""

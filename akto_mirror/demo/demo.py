@@ -1,4 +1,4 @@
-"""The demo: a sample API, the ingestion service, and a real mitmdump between them."""
+"""Runs the demo: starts the sample API, the ingestion service and mitmdump, sends requests, and shows the outcomes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CAPTURED = "captured"
 MIRRORED = "mirrored"
 SHOWN_PATH = "/api/orders"
 
-# RFC 6455: the sample handshake of section 1.2; frames with a mask of zeroes, as section 5.7 shows them.
+# RFC 6455: the sample handshake of section 1.2, and frames with a mask of zeroes as in section 5.7.
 UPGRADE = {
     "connection": "Upgrade",
     "upgrade": "websocket",
@@ -40,11 +40,11 @@ CLOSE_FRAME = b"\x88\x82\0\0\0\0\x03\xe8"
 
 
 class Case(NamedTuple):
-    """One request and the verdict that the capture rules must come to."""
+    """One request and its expected outcome by the capture rules."""
 
     method: str
     path: str
-    verdict: str
+    outcome: str
     content_type: str = ""
     body: bytes = b""
     upgrade: bool = False
@@ -57,7 +57,7 @@ class Row(NamedTuple):
     path: str
     status: int
     content_type: str
-    verdict: str
+    outcome: str
     arrived: bool
 
 
@@ -84,7 +84,7 @@ CASES = (
 
 
 def run(say: Callable[[str], None], addon: Path, look: Callable[[str], None] = lambda _: None) -> bool:
-    """Run the demo from beginning to end; nothing of it stays behind.
+    """Run the demo; nothing is left behind.
 
     Args:
         say: Called with each line to show.
@@ -92,7 +92,7 @@ def run(say: Callable[[str], None], addon: Path, look: Callable[[str], None] = l
         look: Called at the end with the address of the inventory, which is served until it returns.
 
     Returns:
-        Whether every exchange got the verdict that the rules must come to, and every entry arrived.
+        Whether every exchange had the expected outcome, and every entry arrived.
 
     Raises:
         DemoError: If mitmdump does not start or does not end as it should.
@@ -133,7 +133,7 @@ def _send(client: httpx.Client, case: Case) -> None:
 
 
 def _talk(client: httpx.Client, path: str) -> None:
-    """Ask for a WebSocket, and if the server takes it, exchange a message and a good-bye."""
+    """Request a WebSocket and, if the server accepts it, exchange a message and close it."""
     with client.stream("GET", path, headers=UPGRADE) as response:
         if response.status_code == 101:
             stream = response.extensions["network_stream"]
@@ -158,16 +158,16 @@ def _row(flow: HTTPFlow, arrived: Counter[tuple[str, str]]) -> Row:
     answered = flow.response.headers.get("content-type", "") if flow.response else ""
     content_type = answered if sent in ("", answered) else f"{sent} → {answered or '-'}"
     found = arrived[flow.request.method, flow.request.path] > 0
-    if flow.request.headers.get("upgrade", "").lower() == "websocket":  # Mirrored whatever status and content type are.
+    if flow.request.headers.get("upgrade", "").lower() == "websocket":  # Mirrored with any status and content type.
         content_type = f"WebSocket upgrade{f' → {answered}' if answered else ''}"
-    verdict = str(flow.metadata.get("akto", "none"))
-    return Row(flow.request.method, flow.request.path, status, content_type, verdict, found)
+    outcome = str(flow.metadata.get("akto", "none"))
+    return Row(flow.request.method, flow.request.path, status, content_type, outcome, found)
 
 
 def show(say: Callable[[str], None], rows: Sequence[Row]) -> None:
-    """Write the table of verdicts."""
-    lines = [("METHOD", "PATH", "STATUS", "CONTENT TYPE (SENT → ANSWERED)", "VERDICT")]
-    lines += [(row.method, row.path, str(row.status), row.content_type or "-", outcome(row)) for row in rows]
+    """Write the table of outcomes."""
+    lines = [("METHOD", "PATH", "STATUS", "CONTENT TYPE (SENT → ANSWERED)", "OUTCOME")]
+    lines += [(row.method, row.path, str(row.status), row.content_type or "-", final_outcome(row)) for row in rows]
     cells = [[printable(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
@@ -182,21 +182,21 @@ def _show_entries(say: Callable[[str], None], receiver: Receiver) -> None:
         say(json.dumps(entry, indent=2))
 
 
-def outcome(row: Row) -> str:
-    """Say what became of an exchange: `mirrored` only if its entry arrived."""
-    if row.verdict != CAPTURED:
-        return row.verdict
+def final_outcome(row: Row) -> str:
+    """Return the outcome of an exchange: `mirrored` only if its entry arrived."""
+    if row.outcome != CAPTURED:
+        return row.outcome
     return MIRRORED if row.arrived else "captured, but it did not arrive"
 
 
 def judge(say: Callable[[str], None], rows: Sequence[Row], arrived: int) -> bool:
-    """Compare what happened with what the rules must come to, and name each difference."""
-    found = {(row.method, row.path): outcome(row) for row in rows}
-    wanted = {(case.method, case.path): MIRRORED if case.verdict == CAPTURED else case.verdict for case in CASES}
+    """Compare the outcomes with the expected ones, and report each difference."""
+    found = {(row.method, row.path): final_outcome(row) for row in rows}
+    wanted = {(case.method, case.path): MIRRORED if case.outcome == CAPTURED else case.outcome for case in CASES}
     errors = [
-        f"{method} {path}: {found.get((method, path), 'not seen')} instead of {verdict}"
-        for (method, path), verdict in wanted.items()
-        if found.get((method, path)) != verdict
+        f"{method} {path}: {found.get((method, path), 'not seen')} instead of {outcome}"
+        for (method, path), outcome in wanted.items()
+        if found.get((method, path)) != outcome
     ]
     mirrored = list(wanted.values()).count(MIRRORED)
     if arrived != mirrored:

@@ -1,4 +1,4 @@
-"""The mitmdump of the demo: a process that is started, found listening, and always ended."""
+"""The demo's mitmdump process: starts it, waits until it listens, and always stops it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DemoError(Exception):
 
 @contextmanager
 def mitmdump(target: str, ingestion: str, addon: Path, flows: Path) -> Iterator[int]:
-    """Run mitmdump, yielding its port; it has ended, with all it had to write and to send, when this is left.
+    """Run mitmdump, yielding its port; on leaving, it is stopped after it has written and sent everything.
 
     Args:
         target: The address of the API.
@@ -65,7 +65,7 @@ def _command(target: str, ingestion: str, addon: Path, flows: Path) -> list[str]
 
 
 def _environment() -> dict[str, str]:
-    """What the user has set for Akto is not for the demo; the log is written at once."""
+    """Return the environment without the user's settings for Akto, and with an unbuffered log."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
     return kept | {"PYTHONUNBUFFERED": "1"}
 
@@ -102,7 +102,7 @@ class _Mitmdump:
         raise DemoError(f"mitmdump does not start. Its last lines:{self.tail()}")
 
     def end(self) -> None:
-        """Have it end in order, and wait until it has."""
+        """Ask it to shut down, and wait until it has ended."""
         if self._process is None or self._process.stdin is None:
             return
         self._process.stdin.close()
@@ -119,7 +119,7 @@ class _Mitmdump:
         return "".join(f"\n  {printable(line)}" for line in text.splitlines()[-TAIL_LINES:]) or " (none)"
 
     def close(self) -> None:
-        """End it by force if it still runs; it does not start any more."""
+        """Kill it if it still runs, and prevent it from starting later."""
         with self._starting:
             self._closed = True
         if self._process is not None:
@@ -137,7 +137,7 @@ class _Mitmdump:
                     log.write(str(error).encode())
 
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        # A session, or a process group of Windows, of its own keeps Ctrl-C from it: it is always ended from here.
+        # In its own session, or process group on Windows, it does not get Ctrl-C: it is always stopped from here.
         return subprocess.Popen(  # noqa: S603 - the program of this environment, with arguments made here
             self._command,
             stdout=log,

@@ -1,4 +1,4 @@
-"""A script of the demo's mitmdump: it reports the port, and ends mitmdump when the demo has ended."""
+"""A script for the demo's mitmdump: reports the port, and shuts mitmdump down when the demo has ended."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Recorded traffic, flow files and HAR files, through the addon's own rules: shipped, shown or returned."""
+"""Applies the addon's rules to recorded traffic in flow files and HAR files: ships, shows or returns the entries."""

@@ -1,7 +1,7 @@
-"""Where a replay of a file has got to, kept in the user's state directory.
+"""Stores the progress of a replay in the user's state directory.
 
-A checkpoint holds the numbers of the flows that are done, which say enough as long as the file is the same. Beside it
-are digests of the entries that were shipped, by which they are known again in a file that has grown or changed.
+A checkpoint contains the numbers of the finished flows, which is enough as long as the file is the same. Digests of the
+shipped entries identify them in a file that has grown or changed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ DIGEST = 16
 
 
 def digest(entry: bytes) -> bytes:
-    """Return what an encoded entry is known by."""
+    """Return the digest that identifies an encoded entry."""
     return hashlib.blake2b(entry, digest_size=DIGEST).digest()
 
 
 @dataclass(frozen=True)
 class FileVersion:
-    """What must be the same for flows to be known by their numbers: of a file that has changed, flow 7 is another.
+    """Identifies a file's content: if it has changed, flow 7 may be another one.
 
     Attributes:
         size: the file's bytes.
@@ -45,10 +45,10 @@ class FileVersion:
 
     @classmethod
     def of(cls, path: Path, options: str) -> FileVersion:
-        """Look at a file.
+        """Return the version of a file.
 
         Raises:
-            OSError: it is not there.
+            OSError: the file cannot be accessed.
         """
         found = path.stat()
         return cls(found.st_size, found.st_mtime_ns, options)
@@ -56,13 +56,13 @@ class FileVersion:
 
 @dataclass
 class Start:
-    """Where a replay starts.
+    """The start of a replay.
 
     Attributes:
-        progress: the flows that are done, by their numbers.
-        shipped: entries that were shipped, by their digests, each as often as it was.
-        note: what the user should know of it; empty where the replay simply goes on.
-        is_new: nothing is known of an earlier replay, or nothing of it counts.
+        progress: the finished flows, by their numbers.
+        shipped: how often each entry was shipped, by its digest.
+        note: what the user should know about it; empty if the replay simply continues.
+        is_new: whether no earlier replay is known, or it cannot be continued.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -72,12 +72,12 @@ class Start:
 
 
 class Checkpoint:
-    """One file's place on disk, for one file replayed to one destination.
+    """The checkpoint on disk of one file that is replayed to one destination.
 
     Args:
-        folder: where checkpoints are kept, of `folder`.
+        folder: the folder of checkpoints, as `folder` returns it.
         path: the recorded file.
-        target: where it is replayed to.
+        target: the destination.
     """
 
     def __init__(self, folder: Path, path: Path, target: str) -> None:
@@ -92,17 +92,17 @@ class Checkpoint:
         """Start over, whatever an earlier replay did.
 
         Raises:
-            OSError: what is left of that cannot be deleted.
+            OSError: the old checkpoint cannot be deleted.
         """
         self._file.unlink(missing_ok=True)
         self._digests.unlink(missing_ok=True)
         return Start(is_new=True)
 
     def resume(self, version: FileVersion) -> Start:
-        """Go on where an earlier replay was, as far as that can be known.
+        """Continue an earlier replay, as far as its progress is known.
 
         Raises:
-            OSError: what is left of an earlier replay cannot be deleted.
+            OSError: an old checkpoint cannot be deleted.
         """
         found = self._resumed(version)
         if found.is_new:
@@ -142,9 +142,9 @@ class Checkpoint:
         return Counter(kept[at : at + DIGEST] for at in range(0, len(kept) - DIGEST + 1, DIGEST))
 
     def save(self, version: FileVersion, progress: Progress) -> None:
-        """Write down where the replay is, if that has changed.
+        """Save the progress, if it has changed.
 
-        The digests first: a replay that is killed in between must not take a flow for done that it cannot know again.
+        The digests are written first: after a kill in between, no flow may count as finished without its digest.
 
         Raises:
             OSError: it cannot be written.
@@ -171,7 +171,7 @@ def _progress(kept: Mapping[str, Any]) -> Progress:
 
 
 def folder(environ: Mapping[str, str]) -> Path:
-    """Make the folder of checkpoints in the user's state directory, which no other user may read.
+    """Create the folder of checkpoints in the user's state directory, readable by no other user.
 
     Raises:
         ValueError: the user's state directory cannot be used.

@@ -1,6 +1,6 @@
-"""What recordings are packed in: gzip, zlib and zip archives, each read in pieces and only so far.
+"""Reads compressed recordings: gzip, zlib and zip archives, in pieces and up to a limit.
 
-A small file can be made to become any size, so what it becomes is bounded in bytes, and so is what one read may hold.
+A small file can expand to any size, so its output is limited in bytes, and so is a single read.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typing import BinaryIO, Protocol
 
 from akto_mirror.replay.har.attachments import MAX_ATTACHED, AttachmentError, check_name
 
-# What a packed recording may become, and the longest entry in it.
+# The most bytes of a decompressed recording, and of one entry in it.
 MAX_INFLATED = 2 * 1024**3
 MAX_ENTRY = 128 * 1024**2
 
 CHUNK = 64 * 1024
 
-# What Playwright names the HAR file in an archive.
+# Playwright's name for the HAR file in an archive.
 HAR_NAME = "har.har"
 
-# What Python's modules raise where an archive is damaged, encrypted, or made by a method that they do not know.
+# Errors of Python's modules for archives that are damaged, encrypted, or compressed by an unknown method.
 DAMAGE = (zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, RuntimeError, NotImplementedError)
 
 
 class TooLargeError(Exception):
-    """More came out of a packed file than is read; the text says so."""
+    """A compressed file expands to more than the limit; the text says so."""
 
 
 class Budget:
-    """The bytes that may still come out of a packed file."""
+    """The bytes that a compressed file may still expand to."""
 
     def __init__(self) -> None:
         self._left = MAX_INFLATED
@@ -40,7 +40,7 @@ class Budget:
         """Count bytes.
 
         Raises:
-            TooLargeError: they are too many.
+            TooLargeError: there are too many.
         """
         self._left -= size
         if self._left < 0:
@@ -48,18 +48,18 @@ class Budget:
 
 
 class Readable(Protocol):
-    """What can be read."""
+    """An object that can be read."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most this many bytes; none at the end."""
 
 
 class Unpacked(io.RawIOBase):
-    """What comes out of a packed file.
+    """The decompressed content of a file.
 
     Args:
-        inner: the file that unpacks, by its `read`.
-        budget: what may come out.
+        inner: the decompressing file.
+        budget: the bytes that may be read.
     """
 
     def __init__(self, inner: Readable, budget: Budget) -> None:
@@ -86,7 +86,7 @@ class Unpacked(io.RawIOBase):
 
 
 class BoundedReader(io.BufferedReader):
-    """A reader that allocates no more at once than an entry may have, whatever a file asks for."""
+    """A reader that never allocates more at once than one entry may have, whatever length a file claims."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read.
@@ -118,17 +118,17 @@ class _Inflated:
 
 
 def zlib_file(file: BinaryIO) -> io.BufferedReader:
-    """Open what zlib compressed."""
+    """Open a file that is compressed with zlib."""
     return BoundedReader(Unpacked(_Inflated(file), Budget()), CHUNK)
 
 
 def gzip_file(file: BinaryIO) -> io.BufferedReader:
-    """Open what gzip compressed."""
+    """Open a file that is compressed with gzip."""
     return BoundedReader(Unpacked(gzip.GzipFile(fileobj=file), Budget()), CHUNK)
 
 
 class Archive:
-    """A zip archive with one HAR file, and beside it in the archive the bodies that it names.
+    """A zip archive with one HAR file, and the bodies in separate files that it refers to.
 
     Args:
         file: the archive.

@@ -1,4 +1,4 @@
-"""What would become of each recorded flow, as a table; nothing is sent."""
+"""Shows the outcome that each recorded flow would have, as a table; nothing is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from akto_mirror.replay.recording import Record
 
 
 class DryRun(Reader):
-    """Shows every decision, and ships nothing.
+    """Shows each decision, and ships nothing.
 
     Args:
         job: what to replay.

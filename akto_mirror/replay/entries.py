@@ -1,4 +1,4 @@
-"""What the addon would ship of recorded flows, without a proxy and without sending anything."""
+"""Makes the entries that the addon would ship for recorded flows, without a proxy and without sending them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ["ConfigError", "Decider", "Entries", "Skipped", "UnreadableError", "e
 
 
 def parse_options(specs: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all options, as mitmproxy's `--set` reads them; nothing is spooled, whatever they say.
+    """Return the values of all options, parsed as by mitmproxy's `--set`; the spool is always off.
 
     Args:
-        specs: texts such as `akto_fidelity=worker`.
+        specs: strings such as `akto_fidelity=worker`.
         given: values by option name.
 
     Raises:
-        ConfigError: for the first one that is misspelt or of a wrong type.
+        ConfigError: for the first option that is misspelt or has a value of a wrong type.
     """
     texts = _texts(specs)
     for name in texts:
@@ -70,7 +70,7 @@ def _culprit(texts: Mapping[str, list[str]]) -> tuple[str, str]:
 
 
 class Decider:
-    """Decides about recorded flows as the addon decides about them when they pass.
+    """Decides about recorded flows as the addon does about live ones.
 
     Args:
         settings: all options.
@@ -81,7 +81,7 @@ class Decider:
         self._capture = Capture(settings.capture, self.marker)
 
     def of(self, flow: http.HTTPFlow) -> Captured | Skip:
-        """Return a flow's entry, or why it has none."""
+        """Return a flow's entry, or why it is skipped."""
         decision = self._capture.of(flow)
         if isinstance(decision, Captured):
             self._capture.sent(decision)
@@ -89,7 +89,7 @@ class Decider:
 
 
 class Skipped(NamedTuple):
-    """A recorded flow that makes no entry: its method, its URL, and the reason as the addon words it."""
+    """A recorded flow that is skipped: its method, its URL, and the addon's reason."""
 
     method: str
     url: str
@@ -100,9 +100,9 @@ class Entries(list[dict[str, str]]):
     """The entries of recorded flows, in their order.
 
     Attributes:
-        skipped: the flows that make none, in their order.
-        missing_bodies: how many bodies of the entries there were that the recording does not hold.
-        notes: what else of the recording could not be read, such as a body in a file that is missing.
+        skipped: the skipped flows, in their order.
+        missing_bodies: how many bodies of the entries the recording does not contain although they existed.
+        notes: other parts of the recording that could not be read, such as a body in a missing file.
     """
 
     def __init__(self, entries: Iterable[dict[str, str]] = (), skipped: Iterable[Skipped] = ()) -> None:
@@ -113,7 +113,7 @@ class Entries(list[dict[str, str]]):
 
 
 def entries(paths: Iterable[Path], given: Mapping[str, Any]) -> Entries:
-    """Return what would be shipped of recorded files; the environment does not matter.
+    """Return the entries that would be shipped for recorded files; environment variables are ignored.
 
     Args:
         paths: flow files and HAR files.

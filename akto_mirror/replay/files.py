@@ -1,4 +1,4 @@
-"""Entries out of files: those in files of entries as they are, and what would be shipped of recordings."""
+"""Reads entries from files: as they are from files of entries, and made by the addon's rules from recordings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from akto_mirror.replay.entries import ConfigError, Decider, parse_options
 
 __all__ = ["ConfigError", "UnreadableError", "read"]
 
-# Longer than any line that the file sink writes: an entry's texts are bounded.
+# Longer than any line that the file sink writes, because entries are bounded.
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
 class UnreadableError(Exception):
-    """A file cannot be read, or not to its end; the text names it."""
+    """A file cannot be read to its end; the text names it."""
 
 
 def read(paths: Iterable[Path], specs: Sequence[str], skipped: Counter[str]) -> Iterator[Mapping[str, Any]]:
@@ -32,7 +32,7 @@ def read(paths: Iterable[Path], specs: Sequence[str], skipped: Counter[str]) -> 
         paths: Files of entries, one JSON object a line; flow files and HAR files.
         specs: Options of the addon for flow files and HAR files, such as `akto_fidelity=worker`; queries are read
             whatever they say, as parameters are half of an inventory.
-        skipped: Counts what makes no entry, by the reason.
+        skipped: Counts the skipped flows, by reason.
 
     Raises:
         ConfigError: If an option is misspelt or its value cannot be used.
@@ -45,7 +45,7 @@ def read(paths: Iterable[Path], specs: Sequence[str], skipped: Counter[str]) -> 
 
 
 def _entries(path: Path, decider: Decider, skipped: Counter[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield what a file holds, or what would be shipped of it.
+    """Yield the entries in a file, or those that would be shipped for its flows.
 
     Raises:
         UnreadableError: Where it cannot be read any further; it names the file.
@@ -73,7 +73,7 @@ def _entries(path: Path, decider: Decider, skipped: Counter[str]) -> Iterator[Ma
 
 
 def _holds_entries(path: Path) -> bool:
-    """Return whether it is a file of entries and not a HAR file, which also begins with `{`, by the first line."""
+    """Return, by its first line, whether this is a file of entries and not a HAR file, which also begins with `{`."""
     with path.open("rb") as file:
         first = next((line for line in iter(lambda: file.readline(MAX_LINE_BYTES), b"") if line.strip()), b"")
     return first.lstrip()[:1] == b"{" and _entry(first) is not None

@@ -1,4 +1,4 @@
-"""What is to be replayed, and by which options."""
+"""The files to replay, and the options."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from akto_mirror.replay.entries import parse_options
 
 __all__ = ["ConfigError", "Job", "of"]
 
-# Options that do not decide which flows are shipped, nor what their entries hold.
+# Options that affect neither which flows are shipped nor the contents of their entries.
 DELIVERY = (
     *("akto_url", "akto_uds", "akto_token", "akto_batch_", "akto_linger_", "akto_queue_", "akto_durability"),
     *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark"),
 )
 
-# The first options that do, all of which stand in the fingerprints of the oldest checkpoints; of later ones only those
-# that are not at their defaults, so that a new option does not make each checkpoint void.
+# The first options that do, all of which are part of the fingerprints of the oldest checkpoints. Later options are part
+# of a fingerprint only if they are not at their defaults, so that a new option does not invalidate all checkpoints.
 FIRST = (
     *("akto_account_id", "akto_vxlan_id", "akto_tag", "akto_fidelity", "akto_routes", "akto_filter", "akto_host"),
     *("akto_client_ip_header", "akto_include_query", "akto_body_limit", "akto_redact_headers", "akto_redact_fields"),
@@ -32,14 +32,14 @@ FIRST = (
 
 @dataclass(frozen=True)
 class Job:
-    """What to replay.
+    """A replay: files and options.
 
     Attributes:
         files: flow files and HAR files, in their order.
-        values: the options' values, by their names.
-        settings: the same, read.
-        rewrite_time: give each entry the time at which it is shipped.
-        resume: go on where an earlier replay of the same files to the same destination was.
+        values: the options' values, by name.
+        settings: the parsed options.
+        rewrite_time: whether to give each entry the time at which it is shipped.
+        resume: whether to continue an earlier replay of the same files to the same destination.
     """
 
     files: Sequence[Path]
@@ -49,7 +49,7 @@ class Job:
     resume: bool = False
 
     def fingerprint(self) -> str:
-        """Return what decides which flows are shipped and what their entries hold, as a short text."""
+        """Return a short string that identifies the options which affect entries."""
         defaults = {option.name: _plain(option.default) for option in OPTIONS}
         known = {
             name: value
@@ -68,13 +68,13 @@ def of(  # noqa: PLR0913 - each is what a user can ask for
     rewrite_time: bool = False,
     resume: bool = False,
 ) -> Job:
-    """Return what is to be replayed.
+    """Return a replay.
 
     Args:
         files: flow files and HAR files, in their order.
         specs: options as mitmproxy's `--set` takes them, such as `akto_fidelity=worker`.
         given: values by option name.
-        environ: the environment's variables.
+        environ: environment variables.
         rewrite_time: give each entry the time at which it is shipped.
         resume: go on where an earlier replay was.
 

@@ -1,4 +1,4 @@
-"""Which flows of recorded files are done, so that an interrupted replay can go on where it was."""
+"""Tracks which flows of recorded files are finished, so that an interrupted replay can be resumed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from akto_mirror.delivery import EntryResult, Kind, SendResult, Sink
 
 
 class Progress:
-    """The flows of one file by their number, counted from 0: begun, and of these still open.
+    """The flows of one file, by their numbers from 0: how many were begun, and which of these are open.
 
-    A flow counts as done only when it was said to be, so that an interrupt at any point leaves it open.
+    A flow is finished only when `finish` is called, so that an interrupt at any point leaves it open.
 
     Args:
         seen: the number of flows begun by an earlier replay.
@@ -28,7 +28,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def is_done(self, number: int) -> bool:
-        """Return whether a flow is done."""
+        """Return whether a flow is finished."""
         return number < self.seen and number not in self._open
 
     def begin(self, number: int) -> None:
@@ -38,11 +38,11 @@ class Progress:
             self.seen = max(self.seen, number + 1)
 
     def finish(self, number: int, digest: bytes = b"") -> None:
-        """Close a flow: shipped, or nothing to ship.
+        """Finish a flow: it was shipped, or there is nothing to ship.
 
         Args:
             number: the flow's.
-            digest: what its entry is known by, if it was shipped.
+            digest: the digest of its entry, if it was shipped.
         """
         with self._lock:
             self._open.discard(number)
@@ -50,7 +50,7 @@ class Progress:
                 self._shipped.append(digest)
 
     def newly_shipped(self) -> list[bytes]:
-        """Return the digests of the entries shipped since this was last asked."""
+        """Return the digests of the entries shipped since the last call."""
         with self._lock:
             found, self._shipped = self._shipped, []
             return found
@@ -67,7 +67,7 @@ class Progress:
 
 
 class Origin(NamedTuple):
-    """What an entry was made of: a flow of a file, by its number; and the digest that it is known by."""
+    """The origin of an entry: a flow of a file, by its number; and the entry's digest."""
 
     progress: Progress
     number: int
@@ -75,7 +75,7 @@ class Origin(NamedTuple):
 
 
 class InFlight:
-    """Which flows the entries under way stem from; entries that are equal are as good as one another."""
+    """The origins of entries that are being delivered; equal entries are interchangeable."""
 
     def __init__(self) -> None:
         self.shipped = 0
@@ -83,12 +83,12 @@ class InFlight:
         self._lock = threading.Lock()
 
     def add(self, entry: bytes, origin: Origin) -> None:
-        """Note that an encoded entry goes on its way."""
+        """Add an encoded entry that is being delivered."""
         with self._lock:
             self._origins[entry].append(origin)
 
     def remove(self, entry: bytes) -> Origin | None:
-        """Return what an entry was made of, and forget it."""
+        """Return the origin of an entry, and remove it."""
         with self._lock:
             origins = self._origins.get(entry)
             if not origins:
@@ -108,14 +108,14 @@ class InFlight:
 
 
 class TrackingSink:
-    """A sink that notes what has arrived at another one.
+    """A sink that records which entries have arrived at another one.
 
     Args:
-        sink: where entries go.
-        in_flight: where that is noted.
+        sink: the sink that delivers entries.
+        in_flight: where arrivals are recorded.
 
     Attributes:
-        failure: how the last attempt failed; None if it did not.
+        failure: the result of the last attempt, if it failed; else None.
     """
 
     def __init__(self, sink: Sink, in_flight: InFlight) -> None:
@@ -124,7 +124,7 @@ class TrackingSink:
         self._in_flight = in_flight
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Send on, and note the outcome."""
+        """Send to the other sink, and record the result."""
         result = self._sink.send(entries, timeout_s)
         entry_results = result.results_of(len(entries))
         self._in_flight.arrive(compress(entries, [each is EntryResult.DELIVERED for each in entry_results]))

@@ -16,10 +16,10 @@ def line(share: float, count: int, seconds: float, since: float) -> str:
     """Return the bar's text.
 
     Args:
-        share: what is done of the whole, from 0 to 1.
-        count: flows done.
-        seconds: how long it has taken.
-        since: the share that was done at the beginning.
+        share: the finished share of the whole, from 0 to 1.
+        count: finished flows.
+        seconds: the elapsed time.
+        since: the share that was already finished at the beginning.
     """
     full = round(BAR * share)
     rate = count / seconds if seconds > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Goes through recorded files and decides about each flow; what is done with the entries is up to others."""
+"""Reads recorded files and decides about each flow; subclasses handle the entries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from akto_mirror.replay.progress_bar import Bar
 from akto_mirror.replay.recording import Record, UnreadableError
 from akto_mirror.replay.tally import Tally
 
-# Lines about what of one file could not be read; the rest is counted.
+# The most lines about unreadable parts of one file; further ones are only counted.
 MOST_LINES = 20
 
 
@@ -46,7 +46,7 @@ class Reader:
 
     @property
     def finished(self) -> int:
-        """The number of flows with which nothing more will happen."""
+        """The number of flows that are finished."""
         return self.tally.flows
 
     def complain(self, text: str) -> None:
@@ -59,7 +59,7 @@ class Reader:
         self._bar.write(f"akto-mirror replay: {text}")
 
     def read_all(self) -> None:
-        """Go through all files; what cannot be read is reported, and the rest is read all the same."""
+        """Read all files; unreadable parts are reported, and the rest is read nevertheless."""
         for number, path in enumerate(self._job.files):
             try:
                 self._read(number, path)
@@ -118,20 +118,20 @@ class Reader:
         return self.take(decision.encoded, Origin(start.progress, index, digest))
 
     def _digest(self, made: Captured, *, has_time: bool) -> bytes:
-        """Return what an entry is known by: all that the recording, and not the moment, decides."""
+        """Return an entry's digest, which covers everything that does not depend on the time of the replay."""
         if has_time:
             return checkpoint.digest(made.encoded)
         return checkpoint.digest(msgspec.json.encode(msgspec.structs.replace(made.entry, time="")))
 
     def _complain_of(self, path: Path, text: str) -> None:
-        """Report what of a file could not be read, as long as that is not one of very many."""
+        """Report an unreadable part of a file, unless there were many already."""
         self.complete = False
         self._lines[path] += 1
         if self._lines[path] <= MOST_LINES:
             self.note(f"{printable(str(path))}: {text}")
 
     def start_of(self, path: Path) -> Start:
-        """Return where the replay of a file starts."""
+        """Return the start of the replay of a file."""
         del path
         return Start()
 
@@ -139,10 +139,10 @@ class Reader:
         """Show a decision to the user."""
 
     def take(self, encoded: bytes, origin: Origin) -> None:
-        """Do with an entry what is to be done with it."""
+        """Handle an entry."""
 
     def tick(self) -> None:
-        """Do what is due from time to time."""
+        """Do periodic work."""
         whole = max(1, self.tally.flows)
         self._bar.show(self._share * self.finished / whole, self.finished)
 

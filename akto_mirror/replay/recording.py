@@ -1,4 +1,4 @@
-"""Recorded traffic: mitmproxy's flow files and HAR files, flow by flow, as they are or compressed."""
+"""Reads recorded traffic flow by flow: mitmproxy's flow files and HAR files, compressed or not."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 NOT_A_RECORDING = "neither a flow file of mitmproxy nor a HAR file"
 
-# How mitmproxy names a format that it does not read (mitmproxy.io.compat.migrate_flow).
+# mitmproxy's message for a format that it does not read (mitmproxy.io.compat.migrate_flow).
 FORMAT = re.compile(r"flow format version (\d+|\([^)]*\))")
 
-# How far the clock of the recording machine may have been ahead, in seconds.
+# Seconds by which the clock of the recording machine may have been ahead.
 CLOCK_SKEW_S = 1.0
 
 Share = Callable[[], float]
 
 
 class UnreadableError(Exception):
-    """A file cannot be read, or not beyond a point; the text says why, without the file's name."""
+    """A file cannot be read to its end; the text says why, without the file's name."""
 
 
 class Record(NamedTuple):
-    """One recorded thing.
+    """One recorded flow, or an unreadable one.
 
     Attributes:
         flow: an HTTP exchange; None for anything else.
-        share: how much of the file has been read with it, from 0 to 1.
+        share: how much of the file has been read so far, from 0 to 1.
         error: why it cannot be read; empty if it can, or if it is not an HTTP exchange.
-        notes: what of it could not be read, such as a body in a file that is missing.
-        has_time: the recording says when it took place.
+        notes: parts of it that could not be read, such as a body in a missing file.
+        has_time: whether the recording contains its time.
     """
 
     flow: http.HTTPFlow | None
@@ -57,17 +57,17 @@ class Record(NamedTuple):
 
     @property
     def missing_bodies(self) -> list[str]:
-        """The bodies, `request` and `response`, that there were and that the recording does not hold."""
+        """The bodies, `request` and `response`, that existed but are not in the recording."""
         made = self.flow
         messages = {"request": made.request, "response": made.response} if made else {}
         return [name for name, message in messages.items() if message and message.raw_content is None]
 
 
 def read(path: Path) -> Iterator[Record]:
-    """Yield what a file holds, in its order; no more of it than one flow is in memory.
+    """Yield the flows of a file, in order; only one flow at a time is in memory.
 
     Raises:
-        UnreadableError: at the point behind which nothing can be read.
+        UnreadableError: when nothing more can be read.
         OSError: the file cannot be opened.
     """
     with path.open("rb") as file:
@@ -83,7 +83,7 @@ def read(path: Path) -> Iterator[Record]:
 
 
 def _unpacked(file: io.BufferedReader, path: Path, share: Share) -> Iterator[Record]:
-    """Read a file as what its beginning shows it to be."""
+    """Detect a file's format by its beginning, and read it."""
     head = file.peek(64)[:64]
     beside = Beside(path.parent)
     if head.startswith(b"PK"):
@@ -126,7 +126,7 @@ def _plain(file: io.BufferedReader, beside: Attachments, share: Share, longest: 
 
 
 def _flows(file: BinaryIO, share: Share) -> Iterator[Record]:
-    """Yield flows; mitmproxy's reader lets errors of every kind through when a file is damaged."""
+    """Yield flows; for a damaged file, mitmproxy's reader can raise any error."""
     number = 0
     try:
         for number, item in enumerate(FlowReader(file).stream(), start=1):  # noqa: B007 - where it breaks off
@@ -173,7 +173,7 @@ def _har(file: io.BufferedReader, beside: Attachments, share: Share, longest: in
 
 
 def _check_time(item: http.HTTPFlow) -> bool:
-    """Return whether a flow's end lies between 1970 and now; one that does not loses its times, so that it ends now."""
+    """Return whether a flow ended between 1970 and now; otherwise remove its times, so that it ends now."""
     response, error = item.response, item.error
     stamps = [
         *([response.timestamp_end, response.timestamp_start] if response else []),

@@ -1,4 +1,4 @@
-"""Ships the entries of recorded flows by the addon's own shipper, without a proxy."""
+"""Ships the entries of recorded flows with the addon's own shipper, without a proxy."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from akto_mirror.replay.reader import Reader
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
-# Seconds between two looks at the shipper, and between two checkpoints.
+# Seconds between two checks of the shipper, and between two checkpoints.
 LOOK_S = 0.02
 SAVE_S = 2.0
 
 
 class GiveUpError(Exception):
-    """The destination takes nothing; the text says why."""
+    """The destination accepts nothing; the text says why."""
 
 
 class Shipping(Reader):
     """Ships the entries.
 
-    The recording is what survives a failure: entries wait in memory only, and a resumed replay rebuilds those
-    that had not arrived. One whose arrival was not confirmed in time is shipped twice.
+    Entries wait in memory only, because the recording survives a failure: a resumed replay rebuilds those that had
+    not arrived. One whose arrival was not confirmed in time is shipped twice.
 
     Args:
         job: what to replay.
@@ -83,11 +83,11 @@ class Shipping(Reader):
         return code or (0 if self.complete and not self._left() else 1)
 
     def summary(self) -> str:
-        """Return what became of all flows, in one line that adds up."""
+        """Return the outcomes of all flows, in one line that adds up."""
         return self.tally.line(f"{self._in_flight.shipped} shipped", self._lost())
 
     def start_of(self, path: Path) -> Start:
-        """Return where the replay of a file starts, from its checkpoint if it goes on; what that means is said."""
+        """Return the start of the replay of a file, from its checkpoint if resumed, and report it."""
         version = FileVersion.of(path, self._job.fingerprint())
         if self._folder is None:
             return Start()
@@ -152,7 +152,7 @@ class Shipping(Reader):
             time.sleep(LOOK_S)
 
     def _look_at_failure(self, failure: SendResult | None) -> None:
-        """Report the first failed attempt in a row, and give up where waiting does not fix it, as with a wrong token.
+        """Report the first of several failed attempts, and give up if waiting does not help, as with a wrong token.
 
         Raises:
             GiveUpError: that is so.
@@ -181,7 +181,7 @@ class Shipping(Reader):
         return self.tally.eligible() - self._in_flight.shipped
 
     def _lost(self) -> Counter[str]:
-        """Return how many flows were to be shipped and were not, by the reason."""
+        """Return how many flows should have been shipped but were not, by reason."""
         now = self._stats.snapshot()
         lost = Counter({str(reason): count for reason, count in now.dropped.items() if reason is not Dropped.SHUTDOWN})
         lost["refused for good"] = now.rejected
@@ -190,7 +190,7 @@ class Shipping(Reader):
 
 
 class _Warnings(logging.Handler):
-    """Shows above the bar what the shipper warns of, but for failed attempts, which a replay reports itself."""
+    """Shows the shipper's warnings above the bar, except failed attempts, which a replay reports itself."""
 
     def __init__(self, bar: Bar) -> None:
         super().__init__(logging.WARNING)
@@ -212,11 +212,11 @@ def run(job: Job, say: Callable[[str], None], *, dry_run: bool, quiet: bool) -> 
     Args:
         job: what to replay.
         say: shows a line of the result.
-        dry_run: show decisions, send nothing.
-        quiet: no progress bar.
+        dry_run: whether to show decisions and send nothing.
+        quiet: whether to show no progress bar.
 
     Returns:
-        0 if all was read and shipped, 1 if not, 130 after an interrupt.
+        0 if everything was read and shipped, 1 if not, 130 after an interrupt.
     """
     bar = Bar(quiet=quiet)
     if dry_run:

@@ -1,4 +1,4 @@
-"""What became of the flows of a replay, in one line that adds up."""
+"""Counts the outcomes of the flows of a replay, and formats them as one line that adds up."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from akto_mirror.replay.recording import Record
 
 @dataclass
 class Tally:
-    """What became of the flows read; what is neither here nor shipped was not shipped.
+    """The outcomes of the flows that were read.
 
     Attributes:
-        flows: all that were read.
-        before: of these, done by an earlier replay.
+        flows: all flows that were read.
+        before: flows that an earlier replay has finished.
         foreign: not HTTP.
         unreadable: damaged entries.
         errors: flows that could not be judged, which is a bug.

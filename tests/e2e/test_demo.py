@@ -23,12 +23,12 @@ DEADLINE = 110
 
 def expected_rows() -> list[Row]:
     """Make the rows of a run in which all is well."""
-    return [Row(case.method, case.path, 200, "", case.verdict, case.verdict == demo.CAPTURED) for case in CASES]
+    return [Row(case.method, case.path, 200, "", case.outcome, case.outcome == demo.CAPTURED) for case in CASES]
 
 
 def mirrored() -> int:
     """Count the cases that are mirrored."""
-    return sum(case.verdict == demo.CAPTURED for case in CASES)
+    return sum(case.outcome == demo.CAPTURED for case in CASES)
 
 
 def start(folder: Path, **variables: str) -> subprocess.Popen[str]:
@@ -54,15 +54,15 @@ def leftovers(folder: Path) -> list[str]:
 
 @pytest.mark.e2e
 def test_the_demo_shows_every_verdict_of_a_real_run(tmp_path: Path) -> None:
-    """Each request is in the table with its verdict, an entry is shown, the exit code is 0 and nothing stays behind."""
+    """Each request is in the table with its outcome, an entry is shown, the exit code is 0 and nothing stays behind."""
     foreign = {"AKTO_DATA_INGESTION_URL": "http://127.0.0.1:9", "AKTO_API_TOKEN": "not-for-the-demo"}
     process = start(tmp_path, **foreign)
     out, err = process.communicate(timeout=DEADLINE)
     assert (process.returncode, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
     for case in CASES:
-        verdict = demo.MIRRORED if case.verdict == demo.CAPTURED else case.verdict
-        assert [line for line in lines if line[:2] == [case.method, case.path] and " ".join(line).endswith(verdict)]
+        outcome = demo.MIRRORED if case.outcome == demo.CAPTURED else case.outcome
+        assert [line for line in lines if line[:2] == [case.method, case.path] and " ".join(line).endswith(outcome)]
     assert f"{mirrored()} entries arrived" in out
     assert '"path": "/api/orders"' in out
     assert "not-for-the-demo" not in out
@@ -117,8 +117,8 @@ def test_a_mitmdump_that_does_not_start_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-def test_a_run_without_verdicts_fails() -> None:
-    """A script that mirrors nothing is found out: the verdicts are those of the run."""
+def test_a_run_without_outcomes_fails() -> None:
+    """A script that mirrors nothing is found out: the outcomes are those of the run."""
     said: list[str] = []
     empty = Path(__file__).with_name("__init__.py")
     assert not demo.run(said.append, empty)
@@ -127,32 +127,32 @@ def test_a_run_without_verdicts_fails() -> None:
 
 
 def test_a_run_as_expected_is_good() -> None:
-    """With the expected verdicts and entries nothing is found fault with."""
+    """With the expected outcomes and entries no error is reported."""
     said: list[str] = []
     assert demo.judge(said.append, expected_rows(), mirrored())
     assert said == []
 
 
 @pytest.mark.parametrize(
-    ("path", "verdict", "arrived", "finding"),
+    ("path", "outcome", "arrived", "finding"),
     [
         (CASES[0].path, "skipped (status 500)", False, "skipped (status 500) instead of mirrored"),
         (CASES[0].path, demo.CAPTURED, False, "captured, but it did not arrive instead of mirrored"),
         ("/other", demo.CAPTURED, True, "not seen instead of mirrored"),
     ],
 )
-def test_a_verdict_that_differs_is_named(path: str, verdict: str, arrived: bool, finding: str) -> None:
+def test_an_outcome_that_differs_is_named(path: str, outcome: str, arrived: bool, finding: str) -> None:
     """The first exchange going wrong in any way fails the demo, and the line says how."""
     first, *others = expected_rows()
     said: list[str] = []
     assert not demo.judge(
-        said.append, [first._replace(path=path, verdict=verdict, arrived=arrived), *others], mirrored()
+        said.append, [first._replace(path=path, outcome=outcome, arrived=arrived), *others], mirrored()
     )
     assert said == [f"✗ {CASES[0].method} {CASES[0].path}: {finding}"]
 
 
 def test_entries_too_many_fail() -> None:
-    """An entry that no verdict accounts for fails the demo."""
+    """An entry that no outcome explains fails the demo."""
     assert not demo.judge(lambda _: None, expected_rows(), mirrored() + 1)
 
 

@@ -21,7 +21,7 @@ from akto_mirror.ingestion.service import Receiver
 from tests.support.entries import entry
 from tests.support.mirror import mirroring
 
-MIRRORED = [case.verdict for case in demo.CASES].count(demo.CAPTURED)
+MIRRORED = [case.outcome for case in demo.CASES].count(demo.CAPTURED)
 
 pytestmark = pytest.mark.e2e
 
@@ -50,7 +50,7 @@ def test_the_demos_traffic_makes_a_valid_document(document: str) -> None:
     assert described == {
         (case.method, case.path.partition("?")[0].replace("/7", "/{productId}"))
         for case in demo.CASES
-        if case.verdict == demo.CAPTURED
+        if case.outcome == demo.CAPTURED
     }
     tags = {tag for item in made["paths"].values() for operation in item.values() for tag in operation.get("tags", ())}
     assert tags == {"WebSocket", "gRPC", "MCP"}

@@ -1,1 +1,1 @@
-"""HAR files as flows, entry by entry, as their makers really write them."""
+"""Reads HAR files as flows, entry by entry, including the deviations of the programs that write them."""

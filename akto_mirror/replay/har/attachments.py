@@ -1,7 +1,7 @@
-"""Bodies in files of their own, as Playwright's `content: attach` writes them: beside the HAR file or in its archive.
+"""Reads bodies in separate files, as Playwright's `content: attach` writes them, from a folder or an archive.
 
-A HAR file may come from anywhere, so it can name nothing but regular files in its own place: no path, no link, and no
-name that begins with a dot.
+A HAR file is not trusted, so it can only refer to regular files in its own folder or archive: no paths, no links, and
+no names that begin with a dot.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
-# Bytes that are read of one file; more than the largest akto_body_limit, however well it was compressed.
+# The most bytes that are read of one file; more than the largest akto_body_limit.
 MAX_ATTACHED = 32 * 1024 * 1024
 
 LONGEST_NAME = 255
@@ -22,7 +22,7 @@ class AttachmentError(Exception):
 
 
 class Attachments(Protocol):
-    """Where the bodies are that a HAR file names."""
+    """The source of the bodies that a HAR file refers to."""
 
     def read(self, name: str) -> bytes:
         """Return the first bytes of a file.
@@ -33,7 +33,7 @@ class Attachments(Protocol):
 
 
 def check_name(name: str) -> None:
-    """Refuse what is more than a bare name.
+    """Refuse anything but a bare file name.
 
     Raises:
         AttachmentError: it is.

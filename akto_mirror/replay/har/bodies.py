@@ -1,6 +1,6 @@
-"""Bodies of a HAR file's messages, in the content coding that their headers name.
+"""Reads the bodies of a HAR file's messages, in the content coding that their headers name.
 
-A body is None where the file does not hold one that there was, and empty where there was none.
+A body is None if it existed but is not in the file, and empty if there was none.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from akto_mirror.replay.har.attachments import AttachmentError, Attachments
 from akto_mirror.replay.har.headers import Fields
 
 NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-# What is in neither alphabet of base64, so that a text was never encoded, whatever its maker says of it.
+# Characters outside both base64 alphabets: text with one of them is not encoded, whatever the file claims.
 FOREIGN = re.compile(r"[^A-Za-z0-9+/=\s_-]")
 BASE64 = frozenset({"base64", "base64url"})
 URL_SAFE = str.maketrans("-_", "+/")
 
-# How bodies begin that are still in their coding, which a HAR file holds only where its maker could not decode them.
+# The first bytes of bodies that are still compressed, because the program that wrote the file could not decode them.
 MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
-# At their fastest: what is coded here is decoded again at once.
+# The fastest settings, because the result is decoded again at once.
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda content: gzip.compress(content, 1, mtime=0),
     "deflate": lambda content: zlib.compress(content, 1),
@@ -61,7 +61,7 @@ class Bodies:
     def of_request(self, request: Mapping[str, Any], fields: Fields) -> bytes | None:
         """Return a request's body as it was sent.
 
-        Chrome leaves out a form's text at times, HTTP Toolkit has binaries apart.
+        Chrome sometimes omits the text of a form, and HTTP Toolkit stores binary bodies separately.
         """
         posted = values.content(request.get("postData"))
         found = self._held(posted, "request")
@@ -113,7 +113,7 @@ def _form_type(posted: Mapping[str, Any], fields: Fields) -> str:
 
 
 def _had_body(message: Mapping[str, Any], content: Mapping[str, Any], fields: Fields, is_known: bool) -> bool:
-    """Return whether a message had a body of which the file holds nothing.
+    """Return whether a message had a body that is not in the file.
 
     The writer's sizes decide: that of the decoded text if there is an empty text, else whichever is given. Without any,
     there was a body unless `is_known`.
@@ -131,7 +131,7 @@ def _had_body(message: Mapping[str, Any], content: Mapping[str, Any], fields: Fi
 
 
 def unbase64(text: str) -> bytes:
-    """Decode what is there: a body that its maker cut may end in the middle of a group."""
+    """Decode base64 that may be truncated in the middle of a group."""
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
@@ -141,9 +141,9 @@ def unbase64(text: str) -> bytes:
 
 
 def coded(content: bytes, fields: Fields) -> bytes:
-    """Put a body back into the codings that its headers name: HAR files hold bodies decoded.
+    """Encode a body in the codings that its headers name: HAR files contain decoded bodies.
 
-    More codings than are undone later would only cost time.
+    Codings beyond the number that is decoded later would only cost time.
     """
     codings = _codings(fields)
     if not content or len(codings) > MAX_CODINGS:

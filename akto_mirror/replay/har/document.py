@@ -1,8 +1,8 @@
-"""The entries of a HAR file one by one, each as its own JSON, however large the file is.
+"""Splits a HAR file of any size into its entries, each as its own JSON.
 
-Parsers of JSON either hold the whole document or end at the first thing in it that they do not expect. Here only the
-brackets and strings are followed, in pieces, and each entry is parsed by itself: one with a number beyond all bounds,
-bytes that are not UTF-8 or a thousand levels costs itself and no other. Memory is that of the longest entry.
+JSON parsers either hold the whole document or stop at the first error. Here only brackets and strings are tracked, in
+pieces, and each entry is parsed separately, so that an entry with a huge number, invalid UTF-8 or a thousand levels
+affects no other. Memory is bounded by the longest entry.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Read = Callable[[int], bytes]
 
 CHUNK = 256 * 1024
 
-# Levels of one entry that are followed; far fewer are more than a parser takes.
+# The most levels of one entry that are tracked; parsers accept far fewer.
 DEEPEST = 50_000
 
-# What is between two brackets: text and whole strings. Repeats are bounded, so that matching needs no memory.
+# The text between two brackets, including whole strings. Repeats are bounded, so that matching needs no memory.
 BETWEEN = re.compile(rb'(?:[^"{}\[\]]+|"[^"\\]*(?:\\.[^"\\]*){0,50}"){0,1000}', re.DOTALL)
 IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*){0,1000}', re.DOTALL)
 KEY = re.compile(rb'"([^"\\]{0,16})"\s*:\s*$')
@@ -27,16 +27,16 @@ KEY = re.compile(rb'"([^"\\]{0,16})"\s*:\s*$')
 CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}
 OBJECT, LIST = ord("{"), ord("[")
 
-# Where the entries are: the list `entries` of the object `log` of the document.
+# The path of the entries: the list `entries` of the object `log`.
 PATH = ((OBJECT, b""), (OBJECT, b"log"), (LIST, b"entries"))
 
 
 class DocumentError(ValueError):
-    """A document is damaged, or not a HAR file; the text says so."""
+    """A document is damaged or not a HAR file; the text says so."""
 
 
 def utf8(read: Read, head: bytes) -> Read:
-    """Return a reader of the same text in UTF-8, without a byte order mark.
+    """Return a reader that converts the text to UTF-8, without a byte order mark.
 
     Args:
         read: reads bytes in any of JSON's encodings, from the beginning.
@@ -70,7 +70,7 @@ def elements(read: Read, longest: int | None = None) -> Iterator[bytes]:
 
 
 class _Walk:
-    """A walk along the brackets of a document."""
+    """Tracks the brackets of a document."""
 
     def __init__(self, read: Read, longest: int | None) -> None:
         self._read = read
@@ -117,13 +117,13 @@ class _Walk:
                 return self._buffer[self._at]
 
     def _forget_all_but_the_last(self) -> None:
-        """Keep of long text between brackets what can matter: all in the list of entries, else the end, with a key."""
+        """Shorten the buffer between brackets: keep all of it in the list of entries, else only the end with a key."""
         if not self._is_inside() and self._at > CHUNK:
             del self._buffer[: self._at - 64]
             self._at = 64
 
     def _string(self) -> None:
-        """Go behind a string that is long, or not yet whole in the buffer."""
+        """Skip a string that is long, or not yet completely in the buffer."""
         self._at += 1
         while True:
             found = IN_STRING.match(self._buffer, self._at)
@@ -162,7 +162,7 @@ class _Walk:
         self._at = 0
 
     def _scalars(self) -> Iterator[bytes]:
-        """Yield what in the list of entries is neither object nor list, and so is not an entry."""
+        """Yield values in the list of entries that are neither objects nor lists, and so are not entries."""
         between = bytes(memoryview(self._buffer)[: self._at])
         self._drop()
         for each in between.split(b","):

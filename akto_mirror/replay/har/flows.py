@@ -1,9 +1,9 @@
-"""HAR files as flows, each entry by itself.
+"""Turns the entries of HAR files into flows, each separately.
 
-mitmproxy reads HAR files too, but one entry that it does not expect (a `data:` address, a form without its text, a
-coding without decoder, a body that was cut) makes it refuse the whole file; version 12 takes `content-encoding` out of
-the headers, both versions add a `content-length`, and pseudo-headers of HTTP/2 stay among the headers. Here a flow
-comes out as it would have passed a proxy: with the headers as recorded and bodies in their content coding.
+mitmproxy reads HAR files too, but a single unexpected entry (a `data:` URL, a form without its text, an unknown coding,
+a truncated body) makes it refuse the whole file; version 12 removes `content-encoding` from the headers, both versions
+add a `content-length`, and pseudo-headers of HTTP/2 stay among the headers. Here the result is the flow that would
+have passed a proxy: with the recorded headers, and bodies in their content coding.
 
 The format is HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/) and what Chrome, Firefox, Playwright, HTTP
 Toolkit, sitespeed.io and mitmproxy make of it.
@@ -25,12 +25,12 @@ from akto_mirror.replay.har.attachments import Attachments
 from akto_mirror.replay.har.bodies import Bodies
 from akto_mirror.replay.har.headers import Fields
 
-# What else than HTTP browsers list: addresses of which nothing ever goes over the network.
+# Schemes of URLs that browsers list but never send over the network.
 HTTP_SCHEMES = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 TLS_SCHEMES = frozenset({"https", "wss"})
 WEBSOCKET_SCHEMES = frozenset({"ws", "wss"})
 
-# A host and its port, which look like a scheme and a path.
+# A host and a port, which look like a scheme and a path.
 HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(?:[/?]|$)")
 
 UPGRADE: Fields = [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
@@ -41,11 +41,11 @@ class EntryError(ValueError):
 
 
 class Exchange(NamedTuple):
-    """What an entry stands for.
+    """The result of reading an entry.
 
     Attributes:
         flow: the exchange; None if it is not one of HTTP, such as a `data:` address.
-        notes: what of it could not be read.
+        notes: parts of it that could not be read.
     """
 
     flow: http.HTTPFlow | None
@@ -53,11 +53,11 @@ class Exchange(NamedTuple):
 
 
 def flows(elements: Iterable[bytes], attachments: Attachments | None = None) -> Iterator[Exchange | EntryError]:
-    """Yield what each entry of a HAR file stands for, or what is wrong with it.
+    """Yield the result of each entry of a HAR file, or its error.
 
     Args:
         elements: the entries, each as its JSON.
-        attachments: the files with bodies that they may name.
+        attachments: the files with bodies that they may refer to.
     """
     for number, element in enumerate(elements, start=1):
         try:
@@ -71,13 +71,13 @@ def flows(elements: Iterable[bytes], attachments: Attachments | None = None) -> 
 
 
 def read_entry(entry: Any, attachments: Attachments | None = None) -> Exchange:
-    """Make a flow of one entry of a HAR file.
+    """Turn one entry of a HAR file into a flow.
 
-    A body that the file does not hold is None in the flow. A status of 0 stands for an exchange without response. A
+    A body that the file does not contain is None in the flow. A status of 0 means an exchange without response. A
     missing time is NaN.
 
     Raises:
-        ValueError: saying what is wrong with it.
+        ValueError: the entry is invalid; the text says why.
     """
     given = values.mapping(entry)
     request, response = values.mapping(given.get("request")), values.mapping(given.get("response"))
@@ -155,7 +155,7 @@ def _response(given: Mapping[str, Any], bodies: Bodies, method: str, status: int
 
 
 def _status(response: Mapping[str, Any]) -> int:
-    """Return the status code; 0, as makers write it for a blocked or broken exchange, if there is none.
+    """Return the status code; 0 if there is none, as programs write it for a blocked or failed exchange.
 
     Raises:
         ValueError: it is infinite.

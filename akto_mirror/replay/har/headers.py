@@ -1,4 +1,4 @@
-"""Header fields of a HAR file's messages."""
+"""Reads the header fields of a HAR file's messages."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Fields = list[tuple[bytes, bytes]]
 LINES = re.compile(r"[\r\n]+")
 FOLD = re.compile(r"[\r\n]+[ \t]+")
 
-# What makers write for a type that they do not know.
+# The placeholder that programs write for an unknown type.
 UNKNOWN_TYPES = ("x-unknown", "application/x-unknown")
 
 
 def read(given: Any) -> tuple[Fields, dict[bytes, bytes]]:
-    """Return the header fields, and apart from them the pseudo-headers of HTTP/2 and 3 that makers list among them."""
+    """Return the header fields, and separately the pseudo-headers of HTTP/2 and 3 that programs list among them."""
     fields: Fields = []
     pseudo: dict[bytes, bytes] = {}
     for name, value, _ in values.pairs(given):
@@ -30,7 +30,7 @@ def read(given: Any) -> tuple[Fields, dict[bytes, bytes]]:
 
 
 def _lines(value: str) -> list[str]:
-    """Split what Chrome's protocol joins by line breaks: values of one name, none of which can hold a break."""
+    """Split values of one name that Chrome's protocol joins by line breaks, which values cannot contain."""
     parts = LINES.split(FOLD.sub(" ", value.replace("\0", "")))
     return [part for part in parts if part] or [""]
 
@@ -41,13 +41,13 @@ def first(fields: Fields, name: bytes) -> str:
 
 
 def add_type(fields: Fields, mime: Any) -> None:
-    """Put in a content type that only the body's description names."""
+    """Add a content type that is only in the body's description."""
     kind = values.line(mime)
     if kind and kind.lower() not in UNKNOWN_TYPES and not first(fields, b"content-type"):
         fields.append((b"content-type", values.encoded(kind)))
 
 
 def set_type(fields: Fields, kind: str) -> None:
-    """Put a content type in the place of the one that there is."""
+    """Replace the content type."""
     fields[:] = [field for field in fields if field[0].lower() != b"content-type"]
     fields.append((b"content-type", values.encoded(kind)))

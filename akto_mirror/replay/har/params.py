@@ -1,4 +1,4 @@
-"""Bodies of requests that a HAR file holds as parameters only."""
+"""Rebuilds the bodies of requests that a HAR file contains only as parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN_BOUNDARY = "----akto-mirror-form"
 
 
 def body(given: Any, content_type: str) -> bytes | None:
-    """Return the body that parameters stand for; None if they are of a type that has none.
+    """Return the body for parameters; None if the content type does not support that.
 
     Args:
         given: the list `postData.params`, not empty.
@@ -43,7 +43,7 @@ def boundary(content_type: str) -> str:
 
 
 def _json(found: list[Pair]) -> str:
-    """Put together again what sitespeed.io's chrome-har takes apart.
+    """Rebuild JSON that sitespeed.io's chrome-har has split into parameters.
 
     Each member becomes a parameter, and the items of a list one each of the same name; a list at the top has its
     indices as names.
@@ -61,7 +61,7 @@ def _json(found: list[Pair]) -> str:
 
 
 class _Several(list[Any]):
-    """Values of one name, which are not a value that is a list."""
+    """Several values of one name, as opposed to one value that is a list."""
 
 
 def _multipart(found: list[Pair], mark: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Times of a HAR file: all that JavaScript's `Date` reads, and a few more."""
+"""Parses the times of a HAR file: all formats that JavaScript's `Date` reads, and a few more."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONGEST = 100
 
 
 def start(given: Any) -> float:
-    """Return epoch seconds, NaN for what is no time; one without a zone is UTC, wherever it was written."""
+    """Return epoch seconds, or NaN for an invalid time; a time without a zone is taken as UTC."""
     if isinstance(given, bool):
         return math.nan
     try:
@@ -42,7 +42,7 @@ def start(given: Any) -> float:
 
 
 def seconds(given: Any) -> float:
-    """Return how long an exchange took, infinity where no number can hold it; makers write -1 or null for unknown."""
+    """Return the duration of an exchange, infinity if it is too large; programs write -1 or null if it is unknown."""
     if not isinstance(given, int | float) or not given > 0:
         return 0.0
     try:
@@ -66,7 +66,7 @@ def _of_text(text: str) -> float:
 
 
 def _of_words(text: str) -> datetime:
-    """Read what `toString`, `toUTCString` and `toLocaleString` write, and ISO dates without a day.
+    """Parse the formats of `toString`, `toUTCString` and `toLocaleString`, and ISO dates without a day.
 
     Raises:
         ValueError: it is not a time.

@@ -1,4 +1,4 @@
-"""Values of a HAR file, which are of any type, as the types that are meant."""
+"""Converts values of a HAR file, which may have any type, to the expected types."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def mapping(given: Any) -> Mapping[str, Any]:
 
 
 def content(given: Any) -> Mapping[str, Any]:
-    """Return the object that holds a body; a bare text is the body itself."""
+    """Return the object that contains a body; a bare string is the body itself."""
     return {"text": given} if isinstance(given, str) else mapping(given)
 
 
 def text(given: Any) -> str:
-    """Return a string as it is, nothing for null, and of anything else its JSON."""
+    """Return a string as it is, an empty one for null, and the JSON of anything else."""
     if isinstance(given, str):
         return given
     return "" if given is None else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
 
 
 def line(given: Any) -> str:
-    """Return what belongs on one line of an HTTP message, without the characters that would end it."""
+    """Return a string for one line of an HTTP message, without characters that would end the line."""
     return BREAKS.sub("", text(given)).strip()
 
 
@@ -41,7 +41,7 @@ def encoded(given: str) -> bytes:
 
 
 def size(given: Any) -> float:
-    """Return a number of bytes, -1 where it is not known."""
+    """Return a number of bytes; -1 if it is not known."""
     return given if isinstance(given, int | float) and given >= 0 else -1
 
 

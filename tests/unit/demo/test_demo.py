@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from akto_mirror.demo.demo import CAPTURED, CASES, Row, judge, outcome, show
+from akto_mirror.demo.demo import CAPTURED, CASES, Row, final_outcome, judge, show
 
 
 def rows() -> list[Row]:
     """Return what the demo sees when all is well."""
-    return [Row(case.method, case.path, 200, "", case.verdict, case.verdict == CAPTURED) for case in CASES]
+    return [Row(case.method, case.path, 200, "", case.outcome, case.outcome == CAPTURED) for case in CASES]
 
 
 def test_all_is_well() -> None:
     """Nothing is said of it."""
     lines: list[str] = []
-    assert judge(lines.append, rows(), sum(case.verdict == CAPTURED for case in CASES))
+    assert judge(lines.append, rows(), sum(case.outcome == CAPTURED for case in CASES))
     assert lines == []
 
 
 def test_each_difference_is_named() -> None:
-    """An entry that did not arrive, a wrong verdict, an exchange that was not seen, and one entry too many."""
+    """An entry that did not arrive, a wrong outcome, an exchange that was not seen, and one entry too many."""
     lines: list[str] = []
     given = rows()
     given[0] = given[0]._replace(arrived=False)
-    given[-1] = given[-1]._replace(verdict=CAPTURED, arrived=True)
+    given[-1] = given[-1]._replace(outcome=CAPTURED, arrived=True)
     del given[1]
     assert not judge(lines.append, given, 99)
     first, second, last = CASES[0], CASES[1], CASES[-1]
     assert lines[:3] == [
         f"✗ {first.method} {first.path}: captured, but it did not arrive instead of mirrored",
         f"✗ {second.method} {second.path}: not seen instead of mirrored",
-        f"✗ {last.method} {last.path}: mirrored instead of {last.verdict}",
+        f"✗ {last.method} {last.path}: mirrored instead of {last.outcome}",
     ]
     assert lines[3].startswith("✗ 99 entries arrived instead of")
 
@@ -40,4 +40,4 @@ def test_the_table_is_safe_and_aligned() -> None:
     show(lines.append, [Row("GET", "/\x1b[31m", 200, "", "skipped (status 404)", arrived=False)])
     assert lines[1].split()[:2] == ["GET", r"/\x1b[31m"]
     assert lines[0].index("STATUS") == lines[1].index("200")
-    assert outcome(Row("GET", "/", 200, "", CAPTURED, arrived=True)) == "mirrored"
+    assert final_outcome(Row("GET", "/", 200, "", CAPTURED, arrived=True)) == "mirrored"
