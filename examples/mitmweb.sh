@@ -1,10 +1,10 @@
 #!/bin/sh
-# Debugging: watch in the browser what becomes of each flow. The search box finds verdicts by the comment, for example
+# Debugging: shows the outcome of each flow in the browser. The search box finds outcomes by the comment, for example
 # `~comment "skipped .content type"`.
 set -eu
 : "${TARGET:=http://127.0.0.1:3000}" "${LISTEN:=8080}"
 : "${AKTO_DATA_INGESTION_URL:=http://127.0.0.1:9091}"
-# The log is to appear at once in a file or a pipe too.
+# Write each log line at once, also to a file or a pipe.
 export AKTO_DATA_INGESTION_URL PYTHONUNBUFFERED=1
 
 exec mitmweb --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" \

@@ -85,7 +85,7 @@ class Results:
 
     def _finish(self, attempt: Attempt, at: Moment) -> None:
         batch, result = attempt.batch, attempt.result
-        groups = _by_verdict(batch.entries, result)
+        groups = _by_result(batch.entries, result)
         found = {each for each, entries in groups.items() if entries}
         passed = found == {DELIVERED}
         self._waiting.trouble = "" if passed else result.answer
@@ -203,7 +203,7 @@ class Results:
         self._waiting.replace(batch, rest, dead, now)
 
 
-def _by_verdict(entries: Sequence[bytes], result: SendResult) -> dict[EntryResult, list[bytes]]:
+def _by_result(entries: Sequence[bytes], result: SendResult) -> dict[EntryResult, list[bytes]]:
     groups: dict[EntryResult, list[bytes]] = {each: [] for each in EntryResult}
     for entry, each in zip(entries, result.results_of(len(entries)), strict=True):
         groups[each].append(entry)

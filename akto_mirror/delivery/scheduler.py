@@ -225,7 +225,7 @@ class Scheduler:
         return sources
 
     def _is_busy_splitting(self) -> bool:
-        """Return whether so many batches are being split that another one could only be put back."""
+        """Return whether too many batches are being split that another one could only be put back."""
         return self.health.is_up and self.poison.bisections.is_crowded()
 
     def _sends_in(self, now: float) -> list[float]:

@@ -31,7 +31,7 @@ from akto_mirror.outcomes import Dropped, Outcome
 logger = logging.getLogger(__name__)
 
 # The log line for an error in the shipper itself, and the pause after it: the thread neither dies nor spins.
-FAULT = "akto: an error of the shipper; please report this"
+ERROR = "akto: an error of the shipper; please report this"
 FAULT_PAUSE_S = 1.0
 
 # Seconds that an aborted attempt may take to end.
@@ -201,7 +201,7 @@ class Shipper:
                 try:
                     self._step()
                 except Exception:
-                    logger.warning(FAULT, exc_info=True)
+                    logger.warning(ERROR, exc_info=True)
                     time.sleep(FAULT_PAUSE_S)
         finally:
             self._end()
@@ -256,7 +256,7 @@ class Shipper:
         try:
             self._scheduler.close(Moment(time.monotonic(), time.time()), done)
         except Exception:
-            logger.warning(FAULT, exc_info=True)
+            logger.warning(ERROR, exc_info=True)
 
     def _cut_short(self) -> Attempt | None:
         """Abort a running attempt, and wait a limited time for its end."""

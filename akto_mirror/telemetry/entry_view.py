@@ -21,9 +21,9 @@ DEEPEST = 64
 NESTED = ("requestHeaders", "responseHeaders", "requestPayload", "responsePayload", "tag")
 
 
-def render(entry: Entry, verdict: str) -> str:
+def render(entry: Entry, outcome: str) -> str:
     """Return an entry as readable text: the outcome, then the fields, with JSON in strings parsed."""
-    return f"# akto: {verdict}\n{json.dumps(_fields(entry), indent=2, ensure_ascii=False)}"
+    return f"# akto: {outcome}\n{json.dumps(_fields(entry), indent=2, ensure_ascii=False)}"
 
 
 def rows(entry: Entry) -> list[list[str]]:

@@ -32,7 +32,7 @@ from tests.differential.wire import (
 )
 from tests.support.proxy import confdir
 
-# Seconds until a connection that does not end is given up; generous, because a machine that is busy is not a fault.
+# Seconds until a connection that does not end is given up; generous, because a busy machine is not an error.
 DEADLINE = 30.0
 
 # Whether TCP shows it as FIN or RST is up to the kernel: a socket closed before all was read from it sends an RST.

@@ -132,10 +132,10 @@ def _run(command: Sequence[str], env: Mapping[str, str], seconds: float) -> Done
         try:
             output, _ = process.communicate(timeout=seconds)
             code = process.returncode
-        except BaseException as fault:
+        except BaseException as error:
             process.kill()
             output, _ = process.communicate()  # It ends when all processes in there have.
-            if not isinstance(fault, subprocess.TimeoutExpired):
+            if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             code = -1
     return Done(code, output, time.monotonic() - start)

@@ -18,7 +18,7 @@ from tests.parity.wire import ACCEPT_PLACEHOLDER, CASE_HEADER, Request, Response
 
 Entry = dict[str, str]
 
-# Generous, because a machine that is busy is not a fault.
+# Generous, because a busy machine is not an error.
 TIMEOUT_S = 30.0
 SENTINEL = "sentinel-"
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

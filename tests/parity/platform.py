@@ -210,7 +210,7 @@ BOUNDED = (
     Exemption(
         ("gzip-big-no-trailer", "gzip-big-bad-crc", "gzip-big-trailing-garbage"),
         {"responsePayload": ("", JSON_LIMIT)},
-        "a fault beyond the bytes that are kept is not seen; the Worker decodes the whole body, however large",
+        "damage beyond the kept bytes is not noticed; the Worker decodes the whole body, however large",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The docs say what is so; `python -m tests.project.test_docs` writes the lists of options, commands and rooms."""
+"""The docs match the code; `python -m tests.project.test_docs` writes the lists of options, commands and packages."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COMMANDS_HEAD = """# Commands
 """
 
 ARCHITECTURE = DOCS / "architecture.md"
-BEGIN, END = "<!-- rooms -->", "<!-- /rooms -->"
+BEGIN, END = "<!-- packages -->", "<!-- /packages -->"
 # Modules that are not named: the package itself needs no line.
 EXPLAINED = ("__main__",)
 
@@ -278,12 +278,12 @@ def test_the_changelog_begins_with_what_leaves_the_machine_now() -> None:
 
 
 def test_the_architecture_is_drawn_from_the_code() -> None:
-    """Each room, arrow between rooms and module is shown as it is; `python -m tests.project.test_docs` draws them."""
+    """Each package, import and module is shown as it is; `python -m tests.project.test_docs` draws them."""
     assert drawn() in ARCHITECTURE.read_text()
 
 
 def drawn() -> str:
-    """Return the rooms as the architecture shows them: which knows which, and what stands in each."""
+    """Return the packages as the architecture shows them: their imports, and their modules."""
     pairs = "\n".join(f"    {start} --> {end}" for start, end in sorted(arrows()) if end != GROUND)
     rooms = sorted({room(module) for module in MODULES}, key=lambda name: (name == GROUND, name))
     return f"{BEGIN}\n```mermaid\nflowchart TD\n{pairs}\n```\n\n{''.join(map(_room, rooms))}{END}"
@@ -291,14 +291,14 @@ def drawn() -> str:
 
 def _room(name: str) -> str:
     modules = [module for module in sorted(MODULES) if room(module) == name and module not in (name, *EXPLAINED)]
-    about = summary(name) if name in MODULES else "What every room stands on"
+    about = summary(name) if name in MODULES else "Modules that all packages may import"
     rows = "".join(f"| `{module.rpartition('.')[2]}` | {summary(module)} |\n" for module in modules)
     table = f"\n| module | |\n|---|---|\n{rows}" if rows else ""
     return f"### {name}\n\n{about}.\n{table}\n"
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description="Write what the docs say of options, commands and rooms.").parse_args()
+    argparse.ArgumentParser(description="Write the docs' lists of options, commands and packages.").parse_args()
     OPTIONS.write_text(HEAD + "".join(map(section, declarations.OPTIONS)))
     COMMANDS.write_text(commands_page())
     page = ARCHITECTURE.read_text()

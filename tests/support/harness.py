@@ -99,7 +99,7 @@ def stream(message: http.Message, size: int) -> bytes:
     return b"".join(out)
 
 
-class _Faults(logging.Handler):
+class _Errors(logging.Handler):
     """Collects what mitmproxy catches from addons."""
 
     def __init__(self) -> None:
@@ -113,14 +113,14 @@ class _Faults(logging.Handler):
 @contextmanager
 def _no_addon_errors() -> Iterator[None]:
     """Fail for what an addon raised, which mitmproxy only logs."""
-    faults = _Faults()
+    errors = _Errors()
     watched = logging.getLogger("mitmproxy.addonmanager")
-    watched.addHandler(faults)
+    watched.addHandler(errors)
     try:
         yield
     finally:
-        watched.removeHandler(faults)
-    assert faults.seen == []
+        watched.removeHandler(errors)
+    assert errors.seen == []
 
 
 @contextmanager

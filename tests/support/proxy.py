@@ -33,7 +33,7 @@ RUN = (MITMDUMP.with_name("akto-mirror"), "run")
 # What loads the addon in `running_mitmdump`.
 _programs: list[tuple[Path | str, ...]] = [(MITMDUMP,)]
 
-# Seconds; generous, because a machine that is busy is not a fault.
+# Seconds; generous, because a busy machine is not an error.
 DEADLINE = 60
 
 # Python holds back what goes to a pipe; the log of a user's terminal appears line by line.

@@ -78,7 +78,7 @@ class Cause(Enum):
         SETUP, "it is too large for a server in between", "raise that server's limit, or set a smaller akto_batch_bytes"
     )
     NOT_HANDED_ON = Symptom(
-        TRANSIENT, "the service could not process it", f"its Kafka may be down, or an entry is at fault: {_READ_LOG}"
+        TRANSIENT, "the service could not process it", f"its Kafka may be down, or an entry is invalid: {_READ_LOG}"
     )
     TOO_MANY = Symptom(TRANSIENT, "too many requests", "it is tried again later; raise the limit if that lasts")
     SERVICE_ERROR = Symptom(TRANSIENT, "the service failed", _READ_LOG)

@@ -187,9 +187,9 @@ class SpoolFile:
 
 
 def _check(db: sqlite3.Connection) -> None:
-    (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
-    if verdict != "ok":
-        raise ValueError(str(verdict))
+    (report,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+    if report != "ok":
+        raise ValueError(str(report))
 
 
 def _correct_totals(db: sqlite3.Connection) -> None:

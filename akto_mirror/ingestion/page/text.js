@@ -29,7 +29,7 @@ function escaped(char) {
   return code > 0xffff ? "\\u{" + code.toString(16) + "}" : "\\u" + code.toString(16).padStart(4, "0");
 }
 
-/* Returns what to append for a foreign text. `lines`: whether line breaks and tabs have room here. */
+/* Returns the nodes for an untrusted text. `lines`: whether line breaks and tabs are kept. */
 function foreign(value, lines = false) {
   const text = String(value);
   if (SIMPLE.test(text) && (lines || !text.includes("\n"))) return [text];
@@ -54,7 +54,7 @@ function unseen(text) {
   return [text.replace(each, (char) => (char === "\n" || char === "\t" ? char : escaped(char)))];
 }
 
-/* A foreign text where no elements can stand: in a tooltip or in the option of a list. */
+/* An untrusted text where no elements are possible: in a tooltip or in the option of a list. */
 function flat(value) {
   const text = String(value).replace(new RegExp(UNSEEN.source, "gu"), escaped);
   return new RegExp(`[${RTL}]`, "u").test(text) ? "\u2068" + text + "\u2069" : text;

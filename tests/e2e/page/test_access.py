@@ -57,7 +57,7 @@ def test_names_of_this_machine_may_read(local: Receiver, path: str, name: str) -
     "name", ["evil.example:9091", "localhost.evil.example", "127.0.0.1.evil.example", "0.0.0.0", "10.0.0.1"]
 )
 def test_other_names_are_refused(local: Receiver, path: str, name: str) -> None:
-    """A foreign name that points to this machine (DNS rebinding) reads nothing."""
+    """Another name that resolves to this machine (DNS rebinding) reads nothing."""
     answer = get(local, path, host=name)
     assert answer.status_code == 403
     assert "localhost" in answer.json()["error"]

@@ -1,4 +1,4 @@
-"""Reading an endpoint: foreign texts, differences, copying and downloads; and what axe-core finds."""
+"""Reading an endpoint: untrusted text, differences, copying and downloads; and what axe-core finds."""
 
 from __future__ import annotations
 

@@ -79,8 +79,8 @@ def test_an_error_in_one_hook_leaves_the_others_alone(
         AddonManager(context.master).invoke_addon_sync(mirror, event(name))
     assert witness.seen == [name, name]
     assert mirror.session.stats.snapshot().errors == 2
-    told = [record for record in caplog.records if "an error in" in record.message]
-    assert [(record.levelno, name in record.message) for record in told] == [(logging.WARNING, True)]
+    logged = [record for record in caplog.records if "an error in" in record.message]
+    assert [(record.levelno, name in record.message) for record in logged] == [(logging.WARNING, True)]
 
 
 @pytest.mark.parametrize("error", [exceptions.OptionsError("no"), exceptions.AddonHalt()])

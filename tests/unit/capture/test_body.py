@@ -172,7 +172,7 @@ class TestWorker:
 
     @pytest.mark.parametrize("coding", ["gzip", "br"])
     @pytest.mark.parametrize(
-        "fault",
+        "damage",
         [
             lambda coded: coded[:-1],
             lambda coded: coded[: len(coded) // 2],
@@ -185,10 +185,10 @@ class TestWorker:
             lambda coded: coded + coded[:-1],
         ],
     )
-    def test_any_damage_in_a_coded_body_empties_it(self, coding: str, fault: object) -> None:
+    def test_any_damage_in_a_coded_body_empties_it(self, coding: str, damage: object) -> None:
         """Truncation, trailing bytes, wrong labels: the platform's stream fails, and the Worker catches it."""
-        assert callable(fault)
-        assert worker(fault(encode(TEXT, coding)), coding) == ""
+        assert callable(damage)
+        assert worker(damage(encode(TEXT, coding)), coding) == ""
 
     @pytest.mark.parametrize("place", [-1, -5])
     def test_a_wrong_gzip_trailer_empties_the_body(self, place: int) -> None:
@@ -204,7 +204,7 @@ class TestWorker:
 
     @pytest.mark.parametrize("coding", ["gzip", "br"])
     def test_an_empty_body_is_empty(self, coding: str) -> None:
-        """No bytes are no fault."""
+        """No bytes are not damage."""
         assert worker(b"", coding) == ""
 
     def test_damage_far_behind_the_limit_is_found(self) -> None:

@@ -69,7 +69,7 @@ class Counting:
 
 @given(st.binary(max_size=2_000), st.integers(0, 2_000), st.integers(0, 255), st.binary(max_size=50))
 def test_damaged_brotli_is_read_a_bounded_number_of_times(data: bytes, place: int, flip: int, rest: bytes) -> None:
-    """Each member by the fault and by four sizes of pieces at most, and what can be decoded is what it was."""
+    """Each member by the damage and by four sizes of pieces at most, and what can be decoded is what it was."""
     coded = bytearray(brotlicffi.compress(data))
     coded[place % len(coded)] ^= flip
     damaged = bytes(coded) + rest

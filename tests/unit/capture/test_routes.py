@@ -76,7 +76,7 @@ def test_matching(pattern: str, url: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "fault"),
+    ("pattern", "problem"),
     [
         ("", "names no host"),
         ("/path", "names no host"),
@@ -107,9 +107,9 @@ def test_matching(pattern: str, url: str, expected: bool) -> None:
         ("::1/*", "no port"),
     ],
 )
-def test_what_cloudflare_would_not_accept_is_refused(pattern: str, fault: str) -> None:
+def test_what_cloudflare_would_not_accept_is_refused(pattern: str, problem: str) -> None:
     """Infix wildcards, query strings, other schemes and hosts that can never match are refused, and it says which."""
-    with pytest.raises(ValueError, match=fault.replace("*", r"\*")):
+    with pytest.raises(ValueError, match=problem.replace("*", r"\*")):
         parse(pattern)
 
 

@@ -27,7 +27,7 @@ def kafka(environ: dict[str, str] | None = None, **changes: Any) -> KafkaConfig:
     return found
 
 
-def fault(environ: dict[str, str] | None = None, **changes: Any) -> str:
+def problem_of(environ: dict[str, str] | None = None, **changes: Any) -> str:
     """Return the one line that refuses these values."""
     with pytest.raises(ConfigError) as caught:
         read(environ, **changes)
@@ -64,8 +64,8 @@ def test_an_address(url: str, brokers: tuple[str, ...], topic: str) -> None:
 )
 def test_an_unusable_address_says_what_would_do(url: str, problem: str) -> None:
     """In one line, without what may be a secret."""
-    assert problem in fault(url=url)
-    assert "hunter2" not in fault(url=url)
+    assert problem in problem_of(url=url)
+    assert "hunter2" not in problem_of(url=url)
 
 
 def test_the_variables_of_akto_s_own_programs() -> None:
@@ -92,14 +92,14 @@ def test_what_is_nearer_wins() -> None:
 
 def test_properties_are_checked_at_the_start() -> None:
     """Those that the client does not know, and their form even where nothing goes to Kafka."""
-    assert "No such configuration property" in fault(url="kafka://b", kafka=["no.such=1"])
-    assert "write NAME=VALUE" in fault(url="http://h", kafka=["linger.ms"])
+    assert "No such configuration property" in problem_of(url="kafka://b", kafka=["no.such=1"])
+    assert "write NAME=VALUE" in problem_of(url="http://h", kafka=["linger.ms"])
 
 
 def test_no_line_shows_a_secret() -> None:
     """Neither a refusal, nor what lists options, nor a misspelt name."""
     items = ["sasl.password=hunter2", "no.such=1"]
-    assert "hunter2" not in fault(url="kafka://b", kafka=items)
+    assert "hunter2" not in problem_of(url="kafka://b", kafka=items)
     assert declarations.shown_value("akto_kafka", items) == "sasl.password=(hidden), no.such=1"
     assert "hunter2" not in declarations.shown_value("akto_kafak", items)
     assert "hunter2" not in declarations.shown_value("akto_kafak", items[0])
@@ -114,5 +114,5 @@ def test_the_spool_knows_the_cluster() -> None:
 def test_a_missing_client_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """It names what to install; without a kafka:// address nothing needs it."""
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
-    assert "pip install 'akto-mirror[kafka]'" in fault(url="kafka://b")
+    assert "pip install 'akto-mirror[kafka]'" in problem_of(url="kafka://b")
     assert read(url="http://h").kafka is None

@@ -64,7 +64,7 @@ def _unbound(pattern: str) -> str:
     return pattern.removeprefix(BOUND).removesuffix(BOUND)
 
 
-# Counts from which on one more of the same tells nothing, but costs states of the automaton of all expressions.
+# Repetition counts from which on one more makes no difference, but costs states of the combined automaton.
 MANY = re.compile(r"\{([2-9][0-9]|[1-9][0-9]{2})(?:,[0-9]*)?\}")
 
 

@@ -24,6 +24,6 @@ class Work:
         self.steps = max(MOST_STEPS, size // BYTES_TO_A_STEP)
 
     def take(self, steps: int = 1) -> bool:
-        """Return whether so many more may be taken."""
+        """Return whether this many more may be taken."""
         self.steps -= steps
         return self.steps >= 0
