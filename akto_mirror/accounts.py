@@ -141,7 +141,7 @@ class Stats:
                 self._observer(entries, end, reason)
         except Exception:
             # Delivery must not depend on the user interface.
-            logger.warning("akto: an error in showing what became of entries; please report this", exc_info=True)
+            logger.warning("akto: an error while showing outcomes; please report this", exc_info=True)
 
     def attempt(self, seconds: float, sent: Sequence[bytes], *, ok: bool, doubtful: int = 0) -> None:
         """Count one attempt to send a batch, its duration in seconds, what has arrived, and how many may have."""

@@ -43,7 +43,7 @@ class _Crowd:
             return
         if time.monotonic() - self._logged_at >= _CROWD_LINE_S:
             self._logged_at = time.monotonic()
-            logger.error("no more connections can be taken (%s); raise the limit with ulimit -n", error.strerror)
+            logger.error("no more connections can be accepted (%s); raise the limit with ulimit -n", error.strerror)
         # The loop would try again at once.
         time.sleep(_CROWD_TRY_S)
 

@@ -48,7 +48,7 @@ def _look(url: str) -> None:
 
 
 def _interrupt(*_: object) -> None:
-    """Interrupt once; what follows is the clean-up, which is short and must not be interrupted."""
+    """Interrupt once; the clean-up that follows is short and must not be interrupted."""
     for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

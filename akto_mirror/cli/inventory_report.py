@@ -24,14 +24,14 @@ DIFFERENT = 1
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read the files, and show or write what they come to.
+    """Read the files, and show or write the list or document.
 
     Returns:
         The exit code: 0, or 1 if something differs from `--base`.
 
     Raises:
         UsageError: If an option is wrong.
-        UserError: If a file cannot be read or written, or nothing is in the files.
+        UserError: If a file cannot be read or written, or the files contain no entries.
     """
     base = _read_base(args.base) if args.base else None
     inventory = Inventory()
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fill(inventory: Inventory, args: argparse.Namespace) -> Counter[str]:
-    """Read all files; returns what was left out, and why."""
+    """Read all files; returns the skipped flows, by reason."""
     skipped: Counter[str] = Counter()
     try:
         for entry in files.read(args.files, args.set, skipped):
@@ -64,7 +64,7 @@ def _fill(inventory: Inventory, args: argparse.Namespace) -> Counter[str]:
 
 
 def _tell(inventory: Inventory, skipped: Counter[str]) -> None:
-    """Say on standard error what was read, so that standard output is the document alone."""
+    """Report on standard error what was read, so that standard output contains only the document."""
     endpoints, hosts = inventory.sizes
     found = f"{count(inventory.total, 'entry')}, {count(endpoints, 'endpoint')}"
     sys.stderr.write(f"{found}, {count(hosts, 'host')}\n")
@@ -87,7 +87,7 @@ def _write(document: dict[str, Any], output: Path | None, *, quiet: bool) -> Non
             say(text.rstrip("\n"))
         return
     try:
-        # What traffic shows is for the user alone: a new file is its owner's alone.
+        # Traffic may be confidential: a new file is readable by its owner only.
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text.rstrip("\n") + "\n")
@@ -173,5 +173,5 @@ def _line(change: Change) -> str:
 
 
 def shown(path: Path) -> str:
-    """Return a file's name as it can be shown in a terminal."""
+    """Return a file's name, escaped for a terminal."""
     return isolated(printable(str(path)))

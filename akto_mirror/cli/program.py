@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the program's name; those of the process if None.
 
     Returns:
-        The exit code: 0 done, 1 it failed, 2 the command line is wrong, 130 interrupted.
+        The exit code: 0 success, 1 failure, 2 wrong command line, 130 interrupted.
 
     Raises:
         SystemExit: With 2, if argparse cannot read the command line.
@@ -98,7 +98,7 @@ if TYPE_CHECKING:
 
 
 class _Help(argparse.HelpFormatter):
-    """Wraps texts, but leaves indented lines as they are: commands to paste."""
+    """Wraps text, but keeps indented lines, which are commands to paste."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         fill = super()._fill_text
@@ -157,7 +157,7 @@ def _completion(args: argparse.Namespace) -> int:
 
 
 def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Walk a parser and those of its commands."""
+    """Yield a parser and those of its commands."""
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

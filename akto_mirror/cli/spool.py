@@ -99,7 +99,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _nothing(args: argparse.Namespace, spool: Spool) -> int:
-    """Say that there is no spool; where one was named, that is an error."""
+    """Report that there is no spool, which is an error if its folder was given."""
     missing = f"nothing is on disk: {printable(str(spool.file))} does not exist"
     if args.dir:
         raise UserError(missing)
@@ -109,7 +109,7 @@ def _nothing(args: argparse.Namespace, spool: Spool) -> int:
 
 
 def _aside(args: argparse.Namespace, line: str) -> None:
-    """Say what is not an entry: with `list --json` not on standard output, which holds nothing else."""
+    """Write a line that is not an entry; with `list --json` to standard error, as standard output is for entries."""
     if args.action == "list" and args.json:
         sys.stderr.write(f"{line}\n")
     else:
@@ -128,7 +128,7 @@ def _open(folder: str) -> Spool:
 
 
 def _status(_: argparse.Namespace, spool: Spool) -> int:
-    """Look, and change nothing: neither a full disk nor a proxy that runs is in the way, and nothing is created."""
+    """Read without changing or creating anything, so that it works on a full disk and while a proxy runs."""
     from akto_mirror.delivery import schema, view  # noqa: PLC0415 - costs start-up time
 
     folder, first = spool.folder, spool.first.view() if spool.first.is_news() else None
@@ -148,7 +148,7 @@ def _status(_: argparse.Namespace, spool: Spool) -> int:
 
 
 def _looked(spool: Spool, look: Callable[[Path], T], nothing: T) -> T:
-    """Look; where a process was killed while it wrote, what it wrote is undone first, which only a writer can."""
+    """Read; if a process was killed while writing, its transaction is rolled back first, which only a writer can do."""
     from akto_mirror.delivery import NothingError, SpoolError  # noqa: PLC0415 - costs start-up time
 
     try:
@@ -156,7 +156,7 @@ def _looked(spool: Spool, look: Callable[[Path], T], nothing: T) -> T:
     except NothingError:
         return nothing
     except SpoolError:
-        # A full disk keeps a writer from making tables, but not from undoing.
+        # On a full disk a writer cannot create tables, but it can roll back.
         with contextlib.closing(spool), contextlib.suppress(SpoolError):
             spool.owned()
     try:
@@ -218,10 +218,10 @@ def _retry(args: argparse.Namespace, spool: Spool) -> int:
 
 
 def _target(url: str, uds: str) -> str:
-    """Return the target that entries are to wait for; empty for an empty URL.
+    """Return the target to which entries are redirected; empty for an empty URL.
 
     Raises:
-        UsageError: there is none such.
+        UsageError: the URL is invalid.
     """
     from akto_mirror.delivery import destination  # noqa: PLC0415 - costs start-up time
 
@@ -235,10 +235,10 @@ def _target(url: str, uds: str) -> str:
 
 
 def _waiting(target: str, spool: Spool) -> str:
-    """Return a target for which something waits.
+    """Return a target for which entries are waiting.
 
     Raises:
-        UserError: nothing does; the text names those for which something does.
+        UserError: there are none; the text names the targets that have some.
     """
     known = sorted(share.target for share in spool.waiting())
     if target not in known:

@@ -29,39 +29,39 @@ class UsageError(UserError):
 
 
 def say(line: str = "") -> None:
-    """Write one line to standard output at once; characters that it cannot show are escaped."""
+    """Write one line to standard output at once; characters that it cannot encode are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
     except OSError:
-        # The reader has gone, or the disk is full: go on in silence, as the signal module's documentation shows.
+        # The reader has gone or the disk is full: continue silently, as the documentation of `signal` shows.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def add_token(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add the option --token, which also comes from the environment."""
+    """Add the option --token, whose default is an environment variable."""
     default = f"default: ${TOKEN_VARIABLE}, which other users of the machine cannot see in the process list"
     parser.add_argument("--token", help=f"{text} ({default})")
 
 
 def token(args: argparse.Namespace) -> str:
-    """Return the token of the command line or of the environment.
+    """Return the token from the command line or the environment.
 
     Raises:
-        UsageError: If no header can carry it.
+        UsageError: If it is not allowed in a header.
     """
     text: str = os.environ.get(TOKEN_VARIABLE, "") if args.token is None else args.token
     if not (text.isascii() and text.isprintable()):
         raise UsageError(
-            f"the token (--token or {TOKEN_VARIABLE}) holds a character that no header can carry; "
+            f"the token (--token or {TOKEN_VARIABLE}) contains a character that is not allowed in a header; "
             "is there a line break at its end?"
         )
     return text
 
 
 def wait_for(stop: threading.Event) -> None:
-    """Wait in steps: on Windows, no signal is handled while a wait lasts (python/cpython#80116)."""
+    """Wait in steps: on Windows, no signal is handled during a wait (python/cpython#80116)."""
     while not stop.wait(WAIT_SECONDS):
         pass
 

@@ -159,7 +159,7 @@ class Shipper:
         except RuntimeError as error:
             self._failed_starts += 1
             if is_round(self._failed_starts):
-                logger.warning("akto: %s; entries wait in memory, and the next one starts it again", error)
+                logger.warning("akto: %s; entries wait in memory, and the next entry tries again", error)
         else:
             self._thread = thread
 
@@ -244,7 +244,7 @@ class Shipper:
             done = self._cut_short()
             with self._changed:
                 if self._deadline is None and not self._hurried and self._thread is not None:
-                    logger.warning("akto: the shipper ends before its time; please report this")
+                    logger.warning("akto: the shipper ended unexpectedly; please report this")
                 self._over = True
             self._close(done)
             pending = [self._change[1]] if self._change and self._change[1] else []

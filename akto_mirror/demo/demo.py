@@ -177,7 +177,7 @@ def show(say: Callable[[str], None], rows: Sequence[Row]) -> None:
 def _show_entries(say: Callable[[str], None], receiver: Receiver) -> None:
     entries = receiver.entries
     say(f"\n{count(len(entries), 'entry')} arrived at {receiver.url}{INGEST_PATH}, batches: {len(receiver.batches)}.")
-    say(f"That of {SHOWN_PATH}:")
+    say(f"The entry of {SHOWN_PATH}:")
     for entry in [entry for entry in entries if entry["path"] == SHOWN_PATH][:1]:
         say(json.dumps(entry, indent=2))
 

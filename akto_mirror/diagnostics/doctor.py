@@ -87,7 +87,7 @@ def run(way: Way, script: Path, processes: int, say: Callable[[str], None], envi
         environ: environment variables.
     """
     found = Findings(say)
-    say(f"{PACKAGE} {metadata.version(PACKAGE)} in {printable(str(Path(__file__).parent))}")
+    say(f"{PACKAGE} {metadata.version(PACKAGE)} in {printable(str(Path(__file__).parents[1]))}")
     _machine(found)
     _dependencies(found)
     values = _options(found, environ)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 from mitmproxy import version
 
+import akto_mirror
 from akto_mirror.ingestion.service import Receiver
 from tests.support.environment import bare
 from tests.support.proxy import DEADLINE, MITMDUMP
@@ -55,6 +56,7 @@ def test_all_is_well(tmp_path: Path) -> None:
         env = {"AKTO_API_TOKEN": SECRET, "AKTO_DATA_INGESTION_URL": akto.url}
         report = doctor(tmp_path, config="akto_body_limit: 1000\nmode: [regular]\n", env=env)
     assert report.code == 0, report.text
+    assert f"akto-mirror {akto_mirror.__version__} in {Path(akto_mirror.__file__).parent}\n" in report.text
     assert re.search(rf"✓ mitmproxy +{re.escape(version.VERSION)}$", report.text, re.MULTILINE)
     assert re.search(r"Python +3\.\d+\.\d+ at ", report.text)
     assert re.search(r"AKTO_API_TOKEN +set$", report.text, re.MULTILINE)

@@ -85,7 +85,7 @@ def test_more_connections_than_descriptors_are_one_line() -> None:
             kept.enter_context(socket.create_connection(address, DEADLINE))
         assert process.stderr
         line = process.stderr.readline()
-        assert "no more connections can be taken (Too many open files); raise the limit" in line
+        assert "no more connections can be accepted (Too many open files); raise the limit" in line
         kept.close()
         assert httpx.get(f"{url}/healthCheck", trust_env=False, timeout=DEADLINE).status_code == 200
         process.terminate()
