@@ -1,5 +1,5 @@
 """Renders payloads as Akto's runtime can use them best: decoded by format, and closed if they were cut.
 
-One module a format. All of it is pure: bytes and text in, bytes and text out, bounded and linear, nothing raised for
-what clients and servers send. `render` is the front; the others close, and give the leaves of, one format each.
+One module for each format. All are pure, bounded and linear, and raise nothing for any data of clients and servers.
+`render` is the interface; the others close payloads of one format each, and yield their leaves.
 """

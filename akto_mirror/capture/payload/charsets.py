@@ -33,7 +33,7 @@ LABELS |= {f"cp125{part}": f"windows-125{part} cp125{part}" for part in (0, 1, 3
 CODECS = {label: codec for codec, labels in LABELS.items() for label in labels.split()}
 KNOWN = CODECS.keys() | {UTF8, "utf8"}
 
-# Frameworks label JSON so by default, and write UTF-8 all the same, as RFC 8259, section 8.1, asks.
+# Frameworks label JSON with these by default, but write UTF-8, as RFC 8259, section 8.1, requires.
 DEFAULT_LABEL = "cp1252"
 
 BOMS = {BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
@@ -44,8 +44,7 @@ UNMARKED = (("utf-16-le", re.compile(rb"[{\[<]\0[^\0]\0")), ("utf-16-be", re.com
 # XML, section 4.3.3. In UTF-16 it cannot be read before it is decoded.
 DECLARATION = re.compile(rb"""(<\?xml[ \t\r\n][^<>?]{0,80}?encoding[ \t\r\n]*=[ \t\r\n]*)(["'])([\w.:-]{1,40})\2""")
 
-# Bytes that texts have, all but control characters; and the share of characters that could not be decoded from which on
-# it is not text.
+# Bytes of text, all but control characters; and the share of undecodable characters above which a payload is not text.
 CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\x0b\x0c\r\x1b\x1e")
 OF_TEXT = bytes(set(range(256)) - CONTROL)
 NOT_DECODED = "\ufffd".encode()
@@ -53,10 +52,10 @@ MOST_NOT_DECODED = 16
 
 
 def to_utf8(data: bytes, content_type: str, kind: Format) -> bytes:
-    """Return a payload's bytes as UTF-8, without a byte order mark; those of UTF-8 as they are, sound or not.
+    """Return a payload's bytes as UTF-8, without a byte order mark; UTF-8 is unchanged, valid or not.
 
-    A byte order mark goes before the content type's `charset`, and that before XML's own declaration (RFC 7303,
-    section 3.2), which is rewritten if the text was. What no known charset names is UTF-8.
+    A byte order mark takes precedence over the content type's `charset`, and that over XML's own declaration (RFC
+    7303, section 3.2), which is rewritten if the text is converted. The default is UTF-8.
     """
     if data.startswith(BOM_UTF8):
         return data[len(BOM_UTF8) :]
@@ -79,7 +78,7 @@ def _codec(data: bytes, content_type: str, kind: Format) -> str:
 
 
 def _keeps_ascii(codec: str) -> bool:
-    """Return whether the bytes of ASCII mean ASCII in a charset, without escapes that shift them."""
+    """Return whether a charset is a superset of ASCII, without shift sequences."""
     return not codec.startswith(("utf-16", "utf-32", "iso2022"))
 
 
@@ -92,7 +91,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _transcoded(data: bytes, codec: str) -> bytes:
-    """Decode text, without a character that is cut at its end, and encode it as UTF-8."""
+    """Decode text, dropping a truncated character at its end, and encode it as UTF-8."""
     decoder = getincrementaldecoder(codec)("replace")
     text = decoder.decode(data).removeprefix("\ufeff").encode("utf-8", "replace")
     return DECLARATION.sub(rb"\1\2UTF-8\2", text, count=1) if DECLARATION.match(text) else text
@@ -111,5 +110,5 @@ def whole_characters(data: bytes, end: int) -> int:
 
 
 def is_unreadable(data: bytes) -> bool:
-    """Return whether it is not text: a coding that was not undone, an image, messages of another protocol."""
+    """Return whether a payload is not text: still compressed, an image, or another protocol's messages."""
     return bool(data.translate(None, OF_TEXT)) or data.count(NOT_DECODED) * MOST_NOT_DECODED > len(data)

@@ -1,6 +1,6 @@
 """Content codings: decodes bodies up to a limit, and damaged ones as far as possible.
 
-Nothing here ever holds more than a small multiple of the bound, whatever an untrusted client sends.
+Memory is bounded by a small multiple of the limit, whatever an untrusted client sends.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import zstandard
 # RFC 8878, section 3.1.1.1.2, recommends decoders to support 8 MB; RFC 9659 forbids HTTP senders to ask for more.
 ZSTD_WINDOW = 8 * 1024 * 1024
 
-# Bytes of the wire that are kept of every body: room for the heads and tables of several codings.
+# Bytes that are kept of every body on the wire: enough for the headers and tables of several codings.
 MIN_PREFIX = 1024
 
-# More codings in a row than anybody uses; each costs a pass over the prefix.
+# More codings in a row than are used in practice; each costs a pass over the prefix.
 MAX_CODINGS = 4
 
 # Members of one body: `cat a.gz b.gz` is legal (RFC 1952, section 2.2), some servers write one an event; thousands of
@@ -27,19 +27,19 @@ MAX_CODINGS = 4
 GZIP_MEMBERS = 256
 BR_MEMBERS = 8
 
-# Into how many pieces a br stream is parted to find its end, and the bytes from which on it is looked for one by one.
+# Into how many pieces a br stream is split to find its end, and the size from which it is searched byte by byte.
 BR_PIECES = 16
 BR_FINE = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a decoder got out of its input.
+    """The output of a decoder.
 
     Attributes:
-        data: the decoded bytes, at most as many as were asked for.
-        ended: the coded stream came to its proper end.
-        rest: the input behind that end.
+        data: the decoded bytes, at most as many as requested.
+        ended: whether the coded stream was complete.
+        rest: the input after its end.
     """
 
     data: bytes
@@ -61,14 +61,14 @@ def content_codings(value: str) -> list[str]:
 
 
 def decode(data: bytes, coding: str, limit: int) -> bytes:
-    """Return what `decoded` gets out of a body, without what it knows of the end."""
+    """Return the data of `decoded`, without the state of the end."""
     return decoded(data, coding, limit).data
 
 
 def decoded(data: bytes, coding: str, limit: int) -> Decoded:
-    """Undo the codings of a `content-encoding` value, last one first, and return at most `limit` bytes.
+    """Decode the codings of a `content-encoding` value, the last one first, and return at most `limit` bytes.
 
-    More codings than `MAX_CODINGS` are not undone: the bytes stay as they came, so that no header hides them.
+    With more codings than `MAX_CODINGS` nothing is decoded: the bytes are unchanged, so that no header hides them.
     """
     codings = content_codings(coding) if coding else []
     if len(codings) > MAX_CODINGS or not limit:
@@ -92,7 +92,7 @@ def _decode_one(data: bytes, name: str, bound: int) -> Decoded:
 
 
 def _is_text(data: bytes) -> bool:
-    """Return whether a body that could not be decoded was never encoded: readable, no stray control bytes."""
+    """Return whether a body that could not be decoded was never encoded: it is text without control bytes."""
     head = data[:512]
     return b"\x00" not in head and head.decode("utf-8", "replace").count("�") <= 1
 
@@ -102,7 +102,7 @@ Member = Callable[[bytes, int], Decoded]
 
 
 def _decode_members(member: Member, data: bytes, bound: int, most: int) -> Decoded:
-    """Decode up to `most` members that follow one another; a last one that is none at all is left in `rest`."""
+    """Decode up to `most` consecutive members; trailing data that is not a member is left in `rest`."""
     out, left, last = list[bytes](), bound, Decoded(b"", ended=False, rest=data)
     for _ in range(most):
         part = member(last.rest, left)
@@ -130,7 +130,7 @@ def _inflate(wbits: int) -> Member:
 
 
 def _brotli(data: bytes, bound: int) -> Decoded:
-    """Decode a stream; the library raises for what follows its end as it does for damage, and keeps what it had."""
+    """Decode a stream; the library raises for data after its end as for damage, and keeps its output."""
     inner = brotlicffi.Decompressor()
     try:
         return Decoded(bytes(inner.decompress(data, output_buffer_limit=bound)), inner.is_finished())
@@ -139,7 +139,7 @@ def _brotli(data: bytes, bound: int) -> Decoded:
 
 
 def _brotli_by_pieces(data: bytes, bound: int) -> Decoded:
-    """Decode up to the byte at which the library raises, found by ever smaller pieces.
+    """Decode up to the byte at which the library raises, found with smaller and smaller pieces.
 
     Each size starts over, which a stream with a large window makes dear: 7 ms for one of 16 MiB.
     """

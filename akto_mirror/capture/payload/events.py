@@ -17,10 +17,10 @@ import msgspec
 
 from akto_mirror.capture.payload import json
 
-# What a request or an event without an `id` has: it compares unequal to every id.
+# The id of a request or an event without `id`: it is unequal to every id.
 NO_ID = b""
 
-# Frames of Amazon's event streams that are looked at: 128 KiB of empty ones are 8,192.
+# The most frames of Amazon's event streams that are read: 128 KiB of empty ones are 8,192.
 MAX_FRAMES = 4_096
 
 # A frame's lengths and their checksum, and the checksum behind it.
@@ -64,7 +64,7 @@ def request_id(payload: str) -> bytes:
 
 
 def _read(decoder: msgspec.json.Decoder[_Read], text: bytes) -> _Read | None:
-    """Decode JSON, lone surrogates and NaN included; None if it is none, or of another shape."""
+    """Decode JSON, including lone surrogates and NaN; None if it is invalid or has another type."""
     for read in (bytes, json.evened):
         with suppress(msgspec.DecodeError, RecursionError):
             return decoder.decode(read(text))
@@ -74,8 +74,8 @@ def _read(decoder: msgspec.json.Decoder[_Read], text: bytes) -> _Read | None:
 def render(data: bytes, limit: int, asked: bytes = NO_ID) -> bytes | None:
     """Return the JSON of a stream's events as Akto can use it.
 
-    Of a stream that holds a JSON-RPC response (`result` or `error`) to the request, that response; else an array of
-    all events' JSON as far as the limit goes. An event that is cut is closed.
+    If the stream contains a JSON-RPC response (`result` or `error`) to the request, that response; else an array of
+    all events' JSON, up to the limit. A truncated event is closed.
 
     Args:
         data: the stream, in UTF-8, cut anywhere.
@@ -97,7 +97,7 @@ def render_frames(data: bytes, limit: int) -> bytes | None:
 
 
 def _frames(data: bytes) -> Iterator[bytes]:
-    """Give the payloads of frames; of one that is cut, what there is."""
+    """Yield the payloads of frames; of a truncated one, the available part."""
     position = 0
     while len(data) - position >= PRELUDE:
         size, head, checksum = (int.from_bytes(data[position + at : position + at + 4], "big") for at in (0, 4, 8))
@@ -126,7 +126,7 @@ def _rendered(texts: list[bytes], limit: int, asked: bytes) -> bytes | None:
 
 
 def _data(data: bytes) -> list[bytes]:
-    """Return each event's data as the WHATWG's standard joins it; of an event that does not end, what there is.
+    """Return each event's data, joined as in the WHATWG's standard; of an incomplete event, the available part.
 
     Lines end where the standard says (section 9.2.6), and nowhere else: `bytes.splitlines` would find more ends.
     """

@@ -1,8 +1,8 @@
 """gRPC: joins the messages of a stream behind one frame header, the only form that Akto's runtime reads.
 
-It decodes the base64, drops five bytes and reads all the rest as one protocol buffers message. Messages written one
-after another merge into one (https://protobuf.dev/programming-guides/encoding/#last-one-wins), so that a whole stream
-gives the fields of all its messages.
+It decodes the base64, drops five bytes and reads the rest as one protocol buffers message. Concatenated messages merge
+into one (https://protobuf.dev/programming-guides/encoding/#last-one-wins), so that it sees the fields of all messages
+of a stream.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from akto_mirror.capture.payload import codings, json, protobuf
 
-# Frames of one stream that are looked at: 64 KB of empty ones are 13,000.
+# The most frames of one stream that are read: 64 KB of empty ones are 13,000.
 MAX_FRAMES = 4_096
 
-# Messages that are decompressed; each costs some microseconds, however short.
+# The most messages that are decompressed; each costs some microseconds, however short.
 MAX_COMPRESSED = 1_024
 
 HEAD = 5
@@ -35,8 +35,8 @@ class Message(NamedTuple):
     """One message of a stream, decompressed.
 
     Attributes:
-        data: its bytes, as many as are to be had.
-        whole: these are all.
+        data: its bytes, as far as available.
+        whole: whether these are all.
     """
 
     data: bytes
@@ -46,8 +46,8 @@ class Message(NamedTuple):
 def messages(data: bytes, encoding: str, bound: int) -> list[Message] | None:
     """Return the messages of a stream (gRPC over HTTP/2, "Length-Prefixed-Message") as far as the bound goes.
 
-    Trailers, and messages in a coding that is not undone, are left out. Where more follow than are read, an empty one
-    that is not whole stands for them.
+    Trailers, and messages in an unknown coding, are left out. Messages beyond the limit are represented by an empty
+    one that is not whole.
 
     Args:
         data: the frames, cut anywhere.
@@ -84,7 +84,7 @@ def _frames(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _inflated(content: bytes, whole: bool, encoding: str, bound: int) -> Message | None:
-    """Decompress a message; one that is compressed by its flag alone is taken for gzip if it looks so."""
+    """Decompress a message; if only its flag says that it is compressed, it is taken for gzip if it looks like it."""
     name = encoding.strip().lower() or ("gzip" if content.startswith(GZIP) else "identity")
     if name == "identity":
         return Message(content, whole)
@@ -117,12 +117,12 @@ def room(limit: int) -> int:
 
 
 def fits(found: Sequence[Message], size: int) -> bool:
-    """Return whether all messages are whole and together no longer than `size`."""
+    """Return whether all messages are whole and have at most `size` bytes in total."""
     return all(message.whole for message in found) and sum(len(message.data) for message in found) <= size
 
 
 def wrapped(found: Iterable[Message], limit: int) -> bytes:
-    """Return the base64 of messages behind one head, as far as the limit goes; empty if there is none.
+    """Return the base64 of messages behind one frame header, up to the limit; empty if there are none.
 
     The message in which the limit falls keeps its fields in order, and is shortened so that it still parses.
     """

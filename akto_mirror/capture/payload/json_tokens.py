@@ -13,7 +13,7 @@ MAX_TOKENS = 4_096
 CLOSERS = bytes.maketrans(b"[{", b"]}")
 LITERALS = frozenset({b"true", b"false", b"null"})
 
-# What else Akto's runtime takes for a value, and what may become one behind the cut.
+# Other values that Akto's runtime accepts, and text that may be the beginning of a value.
 ODD = (b"NaN", b"Infinity", b"-Infinity")
 VALUE = re.compile(rb"-?[0-9][-+.0-9eE]*|'[^']*'")
 HALF_VALUE = re.compile(rb"-?(?:[0-9][-+.0-9eE]*)?|'[^']*'?")
@@ -123,7 +123,7 @@ class Tail:
         return True
 
     def _take_scalar(self, token: re.Match[bytes]) -> bool:
-        """Numbers and literals that the end of the data touches may go on behind it."""
+        """Keep a number or literal, unless it touches the end of the data, where it may be incomplete."""
         text = token["scalar"]
         if token.end() < len(self._head) or text in LITERALS:
             return self._complete() and (text in LITERALS or text in ODD or VALUE.fullmatch(text) is not None)
@@ -131,7 +131,7 @@ class Tail:
         return HALF_VALUE.fullmatch(text) is not None or any(word.startswith(text) for word in (*LITERALS, *ODD))
 
     def _take_string(self, token: re.Match[bytes]) -> bool:
-        """Keep a string whole, or where it is cut or does not fit as much of it as does."""
+        """Keep a whole string or, if it is truncated or too long, as much of it as fits."""
         if not token["quote"] or token.end() + len(self._stack) > self._limit:
             begin = token.start("string")
             room = self._limit - len(self._stack) - 1

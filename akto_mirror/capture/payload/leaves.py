@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """The name that a value stands under, linked to the names around it.
+    """The name of a value, linked to the names of its ancestors.
 
     Attributes:
         name: the key, the element or the attribute; empty at the root.
-        parent: the place of what contains it. Elements of a JSON array stand at the array's own place.
+        parent: the place of its container. Elements of a JSON array have the array's own place.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Leaf(NamedTuple):
     Attributes:
         start: where it begins in the bytes.
         end: one behind its last byte. A JSON string's quotes are part of it.
-        place: the names that it stands under.
+        place: its name, with those of its ancestors.
         holder: where the innermost object, array or element around it begins: equal among siblings.
     """
 

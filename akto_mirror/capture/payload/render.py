@@ -13,14 +13,14 @@ JSON_TYPE = "application/json"
 
 
 class Rendered(NamedTuple):
-    """A payload as an entry holds it.
+    """A payload as it is in an entry.
 
     Attributes:
         text: the payload.
         content_type: what to report as its content type.
         repaired: the formats by which it was changed: closed, rewritten as something that Akto reads, or, as `text`,
             decoded from another charset than UTF-8.
-        whole: nothing of the body is missing for want of room.
+        whole: whether nothing was left out because of the limit.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Rendered(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A body, and what its headers say of it.
+    """A body, and the facts in its headers.
 
     Attributes:
         data: the body, without its content codings.
@@ -68,7 +68,7 @@ def render(source: Source, limit: int) -> Rendered:
         kind = media.format_of(content_type, text)
     rendered = _events(text, source, limit) if kind is Format.EVENTS else None
     rendered = rendered or _text(text, kind, source, limit)
-    # A byte order mark that was dropped is no repair.
+    # A removed byte order mark does not count as a repair.
     recoded = text is not data and not data.endswith(text)
     return rendered._replace(repaired=(Format.TEXT, *rendered.repaired)) if recoded else rendered
 
@@ -96,7 +96,7 @@ def _text(text: bytes, kind: Format, source: Source, limit: int) -> Rendered:
 
 
 def _readable(text: bytes, kind: Format, content_type: str) -> bytes:
-    """Return a whole payload without what keeps Akto's runtime from reading it."""
+    """Return a whole payload without the parts that Akto's runtime cannot read."""
     if kind is Format.JSON:
         return json.bare(text)
     if kind is Format.FORM:
@@ -127,7 +127,7 @@ def _decoded(text: bytes) -> str:
 
 
 def _grpc(source: Source, limit: int) -> Rendered | None:
-    """Render frames; None for JSON without frames. What is neither is shown as base64."""
+    """Render frames; None for JSON without frames. Anything else is rendered as base64."""
     reported = media.reported(source.content_type)
     kind = media.essence(reported)
     raw = grpc.unwrapped(source.data) if kind.startswith("application/grpc-web-text") else source.data
