@@ -43,11 +43,14 @@ def _name(raw: bytes) -> str:
     return text_of(b'"' + raw + b'"') if b"\\" in raw else raw.decode("utf-8", "replace")
 
 
+_read = json.JSONDecoder(strict=False).decode
+
+
 def text_of(raw: bytes) -> str:
     """Return the text of a string as a leaf holds it; one that is malformed without its quotes, but as it is."""
     shown = raw.decode("utf-8", "replace")
     try:
-        text = json.loads(shown, strict=False)
+        text = _read(shown)
     except ValueError:
         return shown.removeprefix('"').removesuffix('"')
     return text if isinstance(text, str) else shown

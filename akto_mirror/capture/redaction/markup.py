@@ -32,7 +32,9 @@ NAME_TAGS = frozenset(
 VOID = frozenset(b"input meta img link br hr base col embed source track wbr".split())
 
 # What a tag and each of its attributes take.
-STEPS = 4
+STEPS = 2
+# References in a run of text that are resolved; a run with more is hidden.
+MOST_REFERENCES = 8_000
 # Tags and comments that are looked at in search of end tags; behind them, all is hidden.
 MOST_MARKS = 10_000
 # Attributes of a tag that are read one by one; those behind them are hidden.
@@ -45,9 +47,10 @@ COMMENTS = re.compile(rb"(?:\s+(?!\s)|<!--[^<>]{0,256}-->)*")
 ENDS_BEFORE = re.compile(rb"</([A-Za-z_][^\s/>\"'<=]*)\s*>\s*\Z")
 
 IS_NAME = re.compile(rb"[\w.$:/\[\]%\\ -]{1,128}")
-# Python's own function takes a call for each reference; the last one here may make others.
-REFERENCES = {b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&#x27;": b"'", b"&#39;": b"'", b"&amp;": b"&"}
-OTHER_REFERENCE = re.compile(rb"&(?!%s)" % b"|".join(reference[1:] for reference in REFERENCES))
+# Python's own function takes a call for each reference.
+REFERENCES = {b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&#x27;": b"'", b"&#39;": b"'"}
+AMPERSAND = b"&amp;"
+OTHER_REFERENCE = re.compile(rb"&(?!amp;)")
 NAME_ENDS = tuple(b"%c" % byte for byte in b" \t\n\r\f\v/>")
 WITHIN_TAG = re.compile(rb"[^<>]*")
 MAY_BE = re.compile(rb"<[A-Za-z_!?/]|&lt;")
@@ -140,6 +143,11 @@ class _Walk:
     def _leaf(self, start: int, end: int, *, is_escaped: bool) -> None:
         self._done = max(end, self._done)
         raw = self._data[start:end]
+        if is_escaped and b"&" in raw:
+            others = raw.count(b"&") - sum(map(raw.count, (AMPERSAND, *REFERENCES)))
+            if not self._look.hidden.take(others // 4) or others > MOST_REFERENCES:
+                self._hide(start, end, "text")
+                return
         text = unescaped(raw) if is_escaped else raw
         new = self._look.inner(text)
         if new != text:
@@ -291,11 +299,11 @@ def unescaped(raw: bytes) -> bytes:
     """Return a text with its references resolved."""
     if b"&" not in raw:
         return raw
-    if OTHER_REFERENCE.search(raw):
-        return html.unescape(raw.decode("utf-8", "replace")).encode("utf-8", "replace")
     for reference, character in REFERENCES.items():
         raw = raw.replace(reference, character)
-    return raw
+    if OTHER_REFERENCE.search(raw):
+        return html.unescape(raw.decode("utf-8", "replace")).encode("utf-8", "replace")
+    return raw.replace(AMPERSAND, b"&")
 
 
 def escaped(text: bytes, *, quote: bool = False) -> bytes:

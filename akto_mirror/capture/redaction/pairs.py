@@ -18,6 +18,8 @@ IS_FORM = re.compile(rb"[\w.$%+\[\]-]{1,256}=(?!=?\Z)[^\s<>\"{}]*\Z")
 # A `;` parts pairs for some servers, and belongs to the value for others.
 SEMICOLON = b";"
 
+STEPS = 10  # What one pair takes.
+
 IS_NAME = re.compile(rb"[\w.$%:+-]{1,128}")
 # A pair with more of them is hidden unread.
 MOST_SEMICOLONS = 500
@@ -36,6 +38,7 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     changes, named = list[Change](), set[bytes]()
     for start, end in _spans(data, places):
         text = data[start:end]
+        look.hidden.take(STEPS)
         changes.append(Change(start, end, pair(text, look)))
         named |= _named(text, look)
         if look.hidden.is_spent:
@@ -61,10 +64,9 @@ def _spans(data: bytes, places: list[Place]) -> Iterator[tuple[int, int]]:
 def _named(text: bytes, look: Look) -> set[bytes]:
     """Return what `a[0][value]` begins with, if `a[0][name]` is the name of a secret; empty for `name=token`."""
     name, _, value = text.partition(b"=")
-    if not look.names.of(value) or not IS_NAME.fullmatch(value):
-        return set()
-    part = _last_part(name)
-    return {part.string[: part.start()]} if part and names_another(part[0]) else set()
+    part = _last_part(name) if IS_NAME.fullmatch(value) else None
+    is_named = part is not None and names_another(part[0]) and look.names.of(value)
+    return {part.string[: part.start()]} if part and is_named else set()
 
 
 def _last_part(name: bytes) -> re.Match[bytes] | None:

@@ -20,10 +20,8 @@ HEADERS = {
     mark: re.compile(rb"(?:%s(?:%s|\Z))+\Z" % (rb'(?:"[\w .$/-]{1,64}"|[\w.$/-][\w .$/-]{0,63})', re.escape(mark)))
     for mark in (b",", b"\t", b";", b"|")
 }
-CELLS = {
-    mark: re.compile(rb'("(?:[^"]|"")*(?:"|\Z)[^%s\r\n]*|[^%s\r\n]*)(?:(%s)|(\r?\n|\r)|\Z)' % ((re.escape(mark),) * 3))
-    for mark in HEADERS
-}
+CELL = rb'("[^"]*(?:""[^"]*)*(?:"|\Z)[^%s\r\n]*|[^%s\r\n]*)(?:(%s)|(\r?\n|\r)|\Z)'
+CELLS = {mark: re.compile(CELL % ((re.escape(mark),) * 3)) for mark in HEADERS}
 # Lines that are rewritten one by one, and values that are read; the rest of a longer table is hidden.
 MOST_LINES = 5_000
 MOST_VALUES = 20_000
@@ -86,11 +84,12 @@ def _cells(
     for left, cell in zip(range(MOST_VALUES, -1, -1), cells.finditer(data, start), strict=False):
         if column in columns and (value := cell[1]) and not is_masked(value.strip(b'"')):
             look.hidden.by_name(columns[column])
+            look.hidden.take(2)
             yield Change(*cell.span(1), _masked(value))
         column += 1
         if cell.lastindex == 3:
             column, number = 0, number + 1
-        if (number == MOST_LINES or not left) and cell.end() < len(data):
+        if (number == MOST_LINES or not left or look.hidden.is_spent) and cell.end() < len(data):
             look.hidden.by_name("text")
             yield Change(cell.end(), len(data), MASK)
             return

@@ -30,7 +30,8 @@ def unquoted(text: bytes) -> bytes:
     if b"%" not in text:
         return text
     # Python's own function takes two calls for each escape.
-    escaped = NO_ESCAPE.sub(b"%25", text.replace(b"\\", b"%5C"))
+    escaped = text.replace(b"\\", b"%5C").replace(b"%%", b"%25%").replace(b"%%", b"%25%")
+    escaped = NO_ESCAPE.sub(b"%25", escaped)
     return escaped.replace(b"%", b"\\x").decode("unicode_escape").encode("latin-1")
 
 

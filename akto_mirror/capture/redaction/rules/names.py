@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
+from akto_mirror.capture.redaction.rules import expressions
+
 PRESET = "common"
 
 
@@ -87,6 +89,7 @@ INNOCENT = listed(
 SEGMENTS = re.compile(r"[.\[\]:/?&=#\\\"'{}()$@]+")
 WORDS = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 DIGITS = "0123456789"
+NOTHING = r"[^\x00-\xff]"
 
 # Longer names are not in use, and words that are looked at together, as `p-i-n` or `secret_access_key`.
 MAX_NAME = 256
@@ -128,6 +131,9 @@ class Names:
         # For the gate: names as words, and the given ones, whose letters may be parted anyhow.
         self.spellings = frozenset(map(_spelling, (*ANYWHERE, *LAST, *ENDINGS) if self.common else ()))
         self.own = self._whole
+        spelt = ENDINGS.union(BEGINNINGS) if self.common else frozenset[str]()
+        known = sorted(self._anywhere | self._last | spelt)
+        self._may_be = expressions.first("|".join(map(re.escape, known)) if known else NOTHING)
         self._rule = lru_cache(maxsize=4096)(self._judge)
 
     def __bool__(self) -> bool:
@@ -151,6 +157,9 @@ class Names:
         name = raw.decode("utf-8", "replace")
         if "%" in name:
             name = unquote_plus(unquote_plus(name))
+        # Judging takes long, and few names have in them what all secrets' have.
+        if not self._may_be("".join(map(str.lower, WORDS.findall(name))).encode("utf-8", "replace")):
+            return None
         whole = folded(name)
         if whole in self._whole:
             return whole

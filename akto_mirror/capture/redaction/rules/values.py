@@ -18,6 +18,9 @@ PRESETS = {"common": (*COMMON, Rule(CARD, "", cards.GATE)), "email": (EMAIL,)}
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 LONGEST_PATTERN = 1_000
 
+# What it takes to look for values of the kinds that there are.
+STEPS = 8
+
 # More of a payload are not hidden one by one.
 MOST_FOUND = 1_500
 
@@ -110,6 +113,7 @@ class Values:
         numbers = self._which(data) if self._which else []
         if not numbers:
             return []
+        work.take(STEPS)
         blanked = escapes.blanked(data)
         found = list[Found]()
         for finder in map(self._finders.__getitem__, sorted(numbers)):

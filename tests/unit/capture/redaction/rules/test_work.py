@@ -17,4 +17,4 @@ def test_a_longer_payload_may_take_more() -> None:
     work.begin(160_000)
     assert work.steps == MOST_STEPS
     work.begin(1_600_000)
-    assert work.steps == 10 * MOST_STEPS
+    assert work.steps > 9 * MOST_STEPS
