@@ -28,7 +28,7 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
     for place in places:
         look.hidden.take(STEPS)
         search.at(place)
-        if not look.hidden.spend() or search.is_spent:
+        if not look.hidden.spend():
             search.rest(place)
             break
     if len(places) == MOST_PLACES:
@@ -47,7 +47,6 @@ class _Search:
         self._piece_end = 0
         self._run_end = 0
         self._pairs_end = -1
-        self._lookups = marks.MOST_LOOKUPS
         self._declared: frozenset[bytes] | None = None
 
     def rest(self, place: Place) -> None:
@@ -55,11 +54,6 @@ class _Search:
         start = max(place.start, self._done)
         if start < len(self._data):
             self._hide(start, len(self._data), "text", MASK)
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether more names were looked at for values beside them than any text has."""
-        return self._lookups < 0
 
     def at(self, place: Place) -> None:
         """Hide what has to be hidden at a place, unless it was looked at before."""
@@ -149,6 +143,7 @@ class _Search:
 
     def _value(self, begin: int, end: int, rule: str) -> None:
         data = self._data
+        self._look.hidden.take(len(marks.BEHIND_NAME.match(data, end)[0]) // 64)  # type: ignore[index]
         if quoted := marks.AFTER_QUOTED.match(data, end):
             self._after(begin, quoted.end(), rule, quoted[1])
         elif bare := marks.AFTER_BARE.match(data, end):
@@ -184,7 +179,7 @@ class _Search:
 
     def _beside(self, begin: int, end: int, rule: str) -> None:
         """Hide the value that a member beside the name of a secret holds."""
-        self._lookups -= 1
+        self._look.hidden.take(2 * STEPS)
         if member := beside.value_of(self._data, begin, end):
             done = self._done
             self._after(*member, rule, b"")
@@ -200,6 +195,7 @@ class _Search:
     def _after(self, begin: int, value: int, rule: str, quote: bytes) -> None:
         data = self._data
         if data[begin - 1 : begin] in marks.OPENS and (line := marks.AFTER_LINE.match(data, value)):
+            self._look.hidden.take(len(line[0]) // 64)
             value = line.end()
         if data[begin : begin + 1] == b"$" and (type_ := self._type(begin, value)):
             if not type_[1]:

@@ -19,6 +19,8 @@ GAP = rb"(?:[ \t]+(?![ \t])|\xef\xbb\xbf|/\*[^*]{0,99}\*/)*"
 WIDE_GAP = rb"(?:[\s\x1e]+(?![\s\x1e])|\xef\xbb\xbf|\\[nrt]|/\*[^*]{0,99}\*/|//[^\n]{0,99}\n|(?<=\n)data:)*"
 SUBSCRIPTS = rb"(?:\[[^\]\s]{0,64}\]|\])*"
 SEPARATOR = rb"(?:=>|:=|->|,?[:=]{1,3}|;s:[0-9]{1,9}:)"
+# All that may stand between a name and its value: comments in it may hold further names, and be passed over again.
+BEHIND_NAME = re.compile(rb"\\*[\"'`]?" + WIDE_GAP + rb"(?:,|" + SEPARATOR + rb")?" + WIDE_GAP)
 # Behind a name in quotes; behind a bare one, which a type may follow in code.
 AFTER_QUOTED = re.compile(SUBSCRIPTS + rb"(\\*[\"'`])" + WIDE_GAP + SEPARATOR + WIDE_GAP)
 AFTER_BARE = re.compile(SUBSCRIPTS + GAP + SEPARATOR + GAP)
@@ -48,8 +50,6 @@ TYPE = re.compile(rb"\[{0,3}[A-Z][A-Za-z_]*[!\]]*(?=[\s,)=@$])[ \t]*(=[ \t]*)?")
 VARIABLE = re.compile(rb"\$([A-Za-z_]\w{0,63})")
 DECLARATION = re.compile(rb"\$([A-Za-z_]\w*)\s*:\s*\[*[A-Z]")
 MOST_VARIABLES = 16
-# Names that may be looked at for values beside them; a text that has more is hidden from there on.
-MOST_LOOKUPS = 200
 # Words that are likely no words: a letter and a digit, and no date.
 UNLIKELY = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9])(?![0-9]{4}-)(?![\w-]+=[\"'])[^\s]{6,}")
 SECRETS = ("pass", "pwd", "secret", "token", "apikey", "accesskey")

@@ -165,6 +165,9 @@ BROKEN = [
     ("", "A" * 200 + "!token: x", "", ""),
     ("", "", "\\" * 250 + "u0061 ", ""),
     ("", "password", "\ufeff", ""),
+    ("", "", '"token"\n//a', ""),
+    ("", "", "#(password:\n", ""),
+    ("", "", '["token",\n//', ""),
     ("", '"password"', " ", ""),
     (MULTIPART, '--x\r\nContent-Disposition: form-data; name="', "=?a?q?", '"\r\n\r\npassword=x\r\n'),
 ]
