@@ -266,6 +266,7 @@ class Hiding:
 
     def _names(self, data: bytes, places: list[Place], depth: int, kind: str) -> tuple[bytes, bool]:
         """Hide by names, read as what the text is; the second is whether that is JSON."""
+        self._hidden.take(2 * STEPS)
         look = self._look(depth)
         begin = BEFORE.match(data).end()  # type: ignore[union-attr]
         first = data[begin : begin + 1]

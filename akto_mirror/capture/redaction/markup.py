@@ -34,7 +34,7 @@ VOID = frozenset(b"input meta img link br hr base col embed source track wbr".sp
 # What a tag and each of its attributes take.
 STEPS = 2
 # References in a run of text that are resolved; a run with more is hidden.
-MOST_REFERENCES = 8_000
+MOST_REFERENCES = 2_500
 # Tags and comments that are looked at in search of end tags; behind them, all is hidden.
 MOST_MARKS = 10_000
 # Attributes of a tag that are read one by one; those behind them are hidden.
@@ -145,7 +145,7 @@ class _Walk:
         raw = self._data[start:end]
         if is_escaped and b"&" in raw:
             others = raw.count(b"&") - sum(map(raw.count, (AMPERSAND, *REFERENCES)))
-            if not self._look.hidden.take(others // 4) or others > MOST_REFERENCES:
+            if not self._look.hidden.take(2 * others) or others > MOST_REFERENCES:
                 self._hide(start, end, "text")
                 return
         text = unescaped(raw) if is_escaped else raw
