@@ -16,6 +16,8 @@ LITERALS = frozenset({b"true", b"false", b"null"})
 # Other values that Akto's runtime accepts, and text that may be the beginning of a value.
 ODD = (b"NaN", b"Infinity", b"-Infinity")
 VALUE = re.compile(rb"-?[0-9][-+.0-9eE]*|'[^']*'")
+# A name without double quotes. What else stands in its place, such as `password=x`, is not JSON.
+BARE_KEY = re.compile(rb"[\w$.\x80-\xff-]+|'[^'=<>]*'?")
 HALF_VALUE = re.compile(rb"-?(?:[0-9][-+.0-9eE]*)?|'[^']*'?")
 
 # JSON text sequences (RFC 7464) begin each value with the record separator.
@@ -77,7 +79,7 @@ class Tail:
             return self._take_mark(mark)
         if self._expects is _Expects.KEY:
             self._expects = _Expects.COLON
-            return True
+            return token["scalar"] is None or BARE_KEY.fullmatch(token["scalar"]) is not None
         if not self._takes_value():
             return False
         return self._take_scalar(token) if token["scalar"] else self._take_string(token)

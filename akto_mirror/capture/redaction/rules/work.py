@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Steps, of about a microsecond each, for a payload of 160 KB or less; and bytes of a longer one for each of its steps.
-MOST_STEPS = 18_000
-BYTES_TO_A_STEP = 9
+MOST_STEPS = 16_000
+BYTES_TO_A_STEP = 10
 
 # Bytes that are searched in the time of a step, by all that looks at every text, and by one expression.
 BYTES_READ = 64

@@ -64,7 +64,7 @@ def test_what_is_closed(cut: str, closed: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<html><body>", "this is a failure", "[2024-01-01] started", "{]", '{"a" "b"', "]", "(1"]
+    "text", ["<html><body>", "this is a failure", "[2024-01-01] started", "{]", '{"a" "b"', "]", "(1", '{"a":1, b=2']
 )
 def test_what_is_not_a_json(text: str) -> None:
     """It is found out, and left alone."""

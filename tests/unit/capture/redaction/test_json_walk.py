@@ -97,3 +97,22 @@ def test_lines_of_very_many() -> None:
     *whole, last = hidden(line * MANY).splitlines()
     assert set(whole) == {'["token","[redacted]"]'}
     assert "[redacted]" in last
+
+
+@pytest.mark.parametrize("head", ['{"a":1,', '{"\\u0061":1,\n', '[{"a":[1,2]},{', '{"token":"x",'])
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "password=%s",
+        "&password=%s",
+        "<password>%s</password>",
+        "'password=%s",
+        "password:%s",
+        "b=1&password=%s&c",
+        "curl://u:%s@h",
+        '"a b" password=%s',
+    ],
+)
+def test_what_is_no_json_behind_json(head: str, tail: str) -> None:
+    """It is not taken for a name that was cut."""
+    assert SECRET not in hidden(head + tail % SECRET, JSON)
