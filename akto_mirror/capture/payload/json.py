@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -21,6 +22,10 @@ MAX_DEPTH = 500
 
 # All that may have to be closed behind the last token: every level, and a string.
 TAIL = MAX_DEPTH + 2
+
+# Levels alone count for depth, not which bracket makes them.
+BRACES = bytes.maketrans(b"[]", b"{}")
+LEVELS = {ord("{"): 1, ord("}"): -1}
 
 # Levels of brackets that are collapsed at once. Deeper than this the rest is walked through.
 COLLAPSES = 8
@@ -168,12 +173,15 @@ def depth_cut(data: bytes, deepest: int = MAX_DEPTH) -> int:
 
 
 def _stays_deep(brackets: bytes, deepest: int) -> bool:
-    """Return whether text may be too deep: each step removes at most two levels, and the rest is at least as deep."""
+    """Return whether text may be too deep: each step removes at most one level, and the rest is at least as deep."""
+    levels = brackets.translate(BRACES)
     for step in range(COLLAPSES):
-        if brackets.count(b"[") + brackets.count(b"{") + 2 * step <= deepest:
+        # Going down and up again leads to no level that was not reached before.
+        levels = levels.replace(b"}{", b"")
+        if levels.count(b"{") + step <= deepest:
             return False
-        brackets = _collapsed(brackets)
-    return True
+        levels = levels.replace(b"{}", b"")
+    return max(accumulate(map(LEVELS.__getitem__, levels), initial=0)) + COLLAPSES > deepest
 
 
 def _masked(data: bytes) -> bytes:

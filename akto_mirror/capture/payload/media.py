@@ -12,6 +12,9 @@ PARAMETER = re.compile(r';[ \t]*([^=;"]*)(=?)("[^"\\]*(?:\\.[^"\\]*)*"?|[^;]*)',
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 BLANK = b" \t\r\n"
 
+# Parameters that are looked at; honest headers have a few.
+MOST_PARAMETERS = 500
+
 # Content types up to this many characters are remembered, which bounds what untrusted clients can make the memory hold.
 SHORT = 100
 
@@ -35,11 +38,16 @@ _known_essence = lru_cache(maxsize=1024)(_essence)
 
 
 def parameter(content_type: str, name: str) -> str:
-    """Return a parameter's value without its quotes, as it was spelt; empty if there is none."""
+    """Return a parameter's value without its quotes, as it was spelt; empty if there is none.
+
+    Behind `MOST_PARAMETERS` all of the rest is returned: where values are hidden by it, more are hidden.
+    """
     _, mark, rest = content_type.partition(";")
     if not mark:
         return ""
-    for found in PARAMETER.finditer(mark + rest):
+    for number, found in enumerate(PARAMETER.finditer(mark + rest)):
+        if number == MOST_PARAMETERS:
+            return found.string[found.start() :]
         if found[1].strip().lower() == name:
             return _unquoted(found[3].strip())
     return ""

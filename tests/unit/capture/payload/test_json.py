@@ -186,6 +186,11 @@ class TestDepth:
         """Whatever is counted first, the levels decide."""
         assert json.is_deep(text.encode(), deepest) == (levels(text) > deepest)
 
+    @given(st.text("[]{}", max_size=80), st.integers(0, 20))
+    def test_brackets_that_do_not_match(self, text: str, deepest: int) -> None:
+        """One that closes nothing is a level less."""
+        assert (json.depth_cut(text.encode(), deepest) >= 0) == (levels(text) > deepest)
+
     def test_the_rest_behind_shallow_text_is_found(self) -> None:
         """However much stands before it."""
         shallow = b"[" + b"[1]," * 3_000

@@ -82,3 +82,9 @@ def test_the_work_is_linear() -> None:
         media.reported("A/B" + tail * 100_000)
         media.parameter("A/B" + tail * 100_000, "charset")
     assert time.thread_time() - start < 5
+
+
+def test_a_name_behind_very_many_parameters() -> None:
+    """All of the rest is returned, so that what is named there is hidden."""
+    assert "password" in media.parameter("form-data" + "; a=b" * 1_000 + '; name="password"', "name")
+    assert media.parameter("form-data" + "; a=b" * 400 + '; name="password"', "name") == "password"
