@@ -138,12 +138,16 @@ class _Search:
         end = begin + len(name)
         self._done = max(self._done, end)
         rule = self._look.names.of(marks.unescaped(name))
-        if rule:
+        if rule and self._may_pass(end):
             self._value(begin, end, rule)
+
+    def _may_pass(self, end: int) -> bool:
+        """Charge the gap behind a name, over which each expression for a value passes once more."""
+        gap = marks.BEHIND_NAME.match(self._data, end)[0]  # type: ignore[index]
+        return self._look.hidden.take(len(gap) // 8)
 
     def _value(self, begin: int, end: int, rule: str) -> None:
         data = self._data
-        self._look.hidden.take(len(marks.BEHIND_NAME.match(data, end)[0]) // 64)  # type: ignore[index]
         if quoted := marks.AFTER_QUOTED.match(data, end):
             self._after(begin, quoted.end(), rule, quoted[1])
         elif bare := marks.AFTER_BARE.match(data, end):

@@ -146,6 +146,8 @@ SHAPES = [
     ("", "", 'token: {"a":' + '"a",' * 1_000 + "}\n"),
     ("application/yaml", "token:\n", "- a\n"),
     ("application/yaml", "", "- name: token\n  value: x\n"),
+    (JSON, '{"token":1,"a":["', '"]{]{"'),
+    (MULTIPART, '--x\r\nContent-Disposition: form-data; name="token"' + ";a=b" * 30_000 + "\r\n\r\n", "x"),
 ]
 
 
@@ -189,6 +191,7 @@ BEHIND = [
     (XML, "", "<a>&#97;</a>", "<password>hunter2</password>"),
     (XML, "", "&#97;", "<password>hunter2</password>"),
     ("", "", "&#97; ", "\npassword: hunter2\n"),
+    ("", "token", "\ufeff\\n", "\npassword: hunter2\n"),
     ("", "", "token: x\n", "\npassword: hunter2\n"),
     ("", "password: x\n", "4111111111111112 ", "\npassword: hunter2\n"),
     (XML, "", '<a token="x" b="c"/>', "<password>hunter2</password>"),
