@@ -17,7 +17,7 @@ ESCAPE = re.compile(rb"(?<!\\)\\+(?:(?:u00|x)([0-9A-Fa-f]{2})|(1[0-7][0-7]))")
 
 GAP = rb"(?:[ \t]+(?![ \t])|\xef\xbb\xbf|/\*[^*]{0,99}\*/)*"
 WIDE_GAP = rb"(?:[\s\x1e]+(?![\s\x1e])|\xef\xbb\xbf|\\[nrt]|/\*[^*]{0,99}\*/|//[^\n]{0,99}\n|(?<=\n)data:)*"
-SUBSCRIPTS = rb"(?:\[[^\]\s]{0,64}\]|\])*"
+SUBSCRIPTS = rb"(?:\[[^\]\s]{0,64}\]|\]){0,16}"
 SEPARATOR = rb"(?:=>|:=|->|,?[:=]{1,3}|;s:[0-9]{1,9}:)"
 # All that may stand between a name and its value: comments in it may hold further names, and be passed over again.
 BEHIND_NAME = re.compile(rb"\\*[\"'`]?" + WIDE_GAP + rb"(?:,|" + SEPARATOR + rb")?" + WIDE_GAP)
