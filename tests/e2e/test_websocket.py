@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http
 import json
 import socket
@@ -18,6 +19,8 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
+from websockets.asyncio import client as aio_client
+from websockets.asyncio import server as aio_server
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
@@ -28,7 +31,7 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from tests.support.certs import make_identity
+from tests.support.certs import Identity, make_identity
 from tests.support.mirror import Entry, Mirror, headers, mirroring, trust_proxy
 from tests.support.proxy import DEADLINE
 
@@ -169,17 +172,30 @@ def exchange(protocol: ClientProtocol, raw: socket.socket) -> object:
 
 def test_over_tls(tmp_path_factory: pytest.TempPathFactory) -> None:
     """An upgrade over TLS on both sides works and is mirrored once."""
-    identity = make_identity(tmp_path_factory.mktemp("identity"))
-    trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
-    with (
-        serving_websockets(identity.server_context()) as port,
-        mirroring(f"reverse:https://localhost:{port}", options=trust) as mirror,
-        connect(f"wss://localhost:{mirror.proxy.port}/tls", ssl=trust_proxy(), proxy=None) as client,
-    ):
-        client.send("over TLS")
-        assert client.recv(DEADLINE) == "over TLS"
-    (entry,) = mirror.akto.entries
+    (entry,) = asyncio.run(entries_over_tls(make_identity(tmp_path_factory.mktemp("identity"))))
     assert (entry["path"], entry["type"], entry["statusCode"]) == ("/tls", "WebSocket", "101")
+
+
+async def entries_over_tls(identity: Identity) -> list[Entry]:
+    """Exchange a message, and return what was mirrored.
+
+    Each peer has one thread: the synchronous ones read and write in two, which OpenSSL forbids on one connection.
+    """
+    trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
+    async with aio_server.serve(send_back, "127.0.0.1", 0, ssl=identity.server_context()) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with mirroring(f"reverse:https://localhost:{port}", options=trust) as mirror:
+            address = f"wss://localhost:{mirror.proxy.port}/tls"
+            async with aio_client.connect(address, ssl=trust_proxy(), proxy=None) as client:
+                await client.send("over TLS")
+                assert await asyncio.wait_for(client.recv(), DEADLINE) == "over TLS"
+    return mirror.akto.entries
+
+
+async def send_back(connection: aio_server.ServerConnection) -> None:
+    """Send every message back."""
+    async for message in connection:
+        await connection.send(message)
 
 
 def test_not_over_http2(tmp_path_factory: pytest.TempPathFactory) -> None:
