@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,8 +100,10 @@ class Proxy:
 def _family(pid: int) -> Iterator[int]:
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            yield from _family(int(child))
+        # A thread may have ended since it was listed.
+        with suppress(FileNotFoundError):
+            for child in children.read_text().split():
+                yield from _family(int(child))
 
 
 def _kib(pid: int, name: str) -> int:
