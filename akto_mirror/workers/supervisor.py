@@ -216,8 +216,7 @@ class Supervisor:
         await asyncio.wait([asyncio.create_task(old.is_ready())], timeout=FLUSH_S)
         old.drain(DRAIN_S)
         for seconds, signal_then in ((FLUSH_S, signal.SIGTERM), (END_S - FLUSH_S, signal.SIGKILL)):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(old.ended(), seconds)
+            if await _ends_within(old, seconds):
                 break
             old.send_signal(signal_then)
         await old.ended()
@@ -285,11 +284,16 @@ async def _accepts(new: Child) -> bool:
     return False
 
 
-async def _kill_late(child: Child) -> None:
+async def _ends_within(child: Child, seconds: float) -> bool:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(child.ended(), END_S)
-        return
-    child.send_signal(signal.SIGKILL)
+        await asyncio.wait_for(child.ended(), seconds)
+        return True
+    return False
+
+
+async def _kill_late(child: Child) -> None:
+    if not await _ends_within(child, END_S):
+        child.send_signal(signal.SIGKILL)
 
 
 def _exit_code(code: int, *, asked: bool) -> int:

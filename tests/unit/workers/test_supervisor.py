@@ -290,7 +290,7 @@ def test_a_worker_that_never_gets_ready_is_replaced(
 
 @pytest.mark.parametrize("when", ["before all serve", "while workers are replaced"])
 def test_sighup_is_kept_until_it_can_be_followed(play: Play, tmp_path: Path, when: str) -> None:
-    """Whoever sends it has changed something that no worker need have read yet."""
+    """The sender has changed something that no worker may have read yet."""
     is_later = when == "while workers are replaced"
 
     async def story(stage: Stage) -> None:
