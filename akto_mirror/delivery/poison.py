@@ -4,20 +4,20 @@ A refusal whose status can be caused by the content of a batch (`symptoms.blames
 *poison*, an entry in the batch that will always be refused, or an *outage*, during which everything is refused. They
 look alike until something else passes. So:
 
-- While nothing passes, a refusal may mean an outage: Akto is doubted, and the next attempt waits. That is always
-safe. If the health check passes, the waits grow only with every `ROW` refusals, so that proof is found soon.
+- While nothing passes, a refusal may mean an outage: Akto is doubted, and the next attempt waits. That is always safe.
+  If the health check passes, the waits grow only with every `ROW` refusals, so that proof is found soon.
 - A batch is *split* if poison is likely: it was refused twice, or others were refused too, and others have passed since
-its first refusal or the health check passes.
-Splitting costs requests and decides nothing. Parts are tried smallest first, without waits while they get smaller:
-that takes few steps, and the first part that passes proves that Akto works. An outage behind a passing health check
-is recognised when single entries are refused, which raises doubt again.
+  its first refusal or the health check passes. Splitting costs requests and decides nothing. Parts are tried smallest
+  first, without waits while they get smaller: that takes few steps, and the first part that passes proves that Akto
+  works. An outage behind a passing health check is recognised when single entries are refused, which raises doubt
+  again.
 - A single entry is *rejected* after `Pace.refusals` refusals with a pass between each two of them, which no outage
-causes. If nothing is left that could pass, a passing health check replaces all but one of these passes; if only other
-entries of its batch have passed, rejecting also takes `STEADY_S`, or `DOUBT_S` in doubt, so that a short outage behind
-a passing health check rejects nothing; if nothing has passed at all, it takes `Pace.patience_s`.
+  causes. If nothing is left that could pass, a passing health check replaces all but one of these passes; if only other
+  entries of its batch have passed, rejecting also takes `STEADY_S`, or `DOUBT_S` in doubt, so that a short outage
+  behind a passing health check rejects nothing; if nothing has passed at all, it takes `Pace.patience_s`.
 - Poison seldom comes alone. Once it is proven, a *season* begins: the first refusal of a batch is then expected, and is
-enough to split it, also several batches at a time; if a large share of the entries is bad, into single entries at once.
-So the wait for proof happens once and not for each batch. `ROW` refusals in a row end the season.
+  enough to split it, also several batches at a time; if a large share of the entries is bad, into single entries at
+  once. So the wait for proof happens once and not for each batch. `ROW` refusals in a row end the season.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Store:
         return taken
 
     def put_back(self, batch: Batch, now: float, *, refused: bool, reason: str = "") -> bool:
-        """Leave a batch that was in flight on disk; False if it is no longer there."""
+        """Leave a batch that was in flight on disk; False if it has been removed."""
         where = batch.spool_id
         if where is None or not self._release(where):
             return False

@@ -45,7 +45,7 @@ class Access:
         self._retry_at = self._keep_at = NEVER
 
     def has_room(self) -> None:
-        """Note that something has left the spool, so that it is no longer full."""
+        """Record that something has left the spool, which has room again."""
         if self._is_full:
             self._is_full = False
             self._keep_at = NEVER

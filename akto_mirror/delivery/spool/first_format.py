@@ -58,7 +58,7 @@ class FirstFormat:
         monotonic: seconds of the monotonic clock.
 
     Attributes:
-        notes: lines to log; whoever logs them removes them.
+        notes: lines to log; the caller logs and removes them.
     """
 
     def __init__(
