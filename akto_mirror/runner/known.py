@@ -7,7 +7,9 @@ import hashlib
 import inspect
 from typing import Any
 
-from mitmproxy import addonmanager, hooks, http, optmanager
+from mitmproxy import addonmanager, flow, hooks, http, optmanager
+from mitmproxy.addons import asgiapp, onboarding, proxyserver
+from mitmproxy.proxy import mode_servers, server
 
 # Replaced code, and code that the replacements rely on: identical in every release from 11.0.2 to 12.3.1.
 REPLACED: tuple[Any, ...] = (
@@ -15,13 +17,20 @@ REPLACED: tuple[Any, ...] = (
     addonmanager.cut_traceback,
     addonmanager.safecall,
     addonmanager.traverse,
+    asgiapp.ASGIApp,
+    flow.Flow.wait_for_resume,
     hooks.Hook.args,
     http.MessageData,
+    mode_servers.ProxyConnectionHandler,
+    mode_servers.ServerInstance.handle_stream,
+    onboarding.Onboarding.request,
     optmanager._Option,
     optmanager.OptManager.__getattr__,
+    proxyserver.Proxyserver.register_connection,
+    server.ConnectionHandler.hook_task,
 )
 
-KNOWN = "ce6942c1d0760ff4ed8724500f9b802fc209d5420ac2bd425d1bdfea52dda890"
+KNOWN = "4d684efd0c9475b73a1b79e21756991a614c319f3e1e5b0e65de49efa6bfa262"
 
 
 @functools.cache

@@ -11,51 +11,29 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import fields
-from functools import lru_cache
+from collections.abc import Awaitable, Generator, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from types import ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, TypeAlias
+from weakref import WeakKeyDictionary
 
 from mitmproxy import addonmanager, exceptions, flow, hooks
 
+from akto_mirror.runner import plans
 from akto_mirror.runner.families import Calls, Family, Lane
-
-# The packages of mitmproxy's addons and of ours.
-BUNDLED = "mitmproxy.addons."
-OURS = "akto_mirror."
+from akto_mirror.runner.plans import Plan, Plans, is_bundled, is_leaf, is_ours
 
 # mitmproxy's own traversal also ends this way if addons contain one another, at Python's recursion limit.
 DEEPEST = sys.getrecursionlimit()
 
+# The arguments of an event's hooks.
+Values: TypeAlias = tuple[Any, ...]
+
+# Calls hooks, and yields what has to be awaited before it goes on; it is given the errors.
+Running: TypeAlias = Generator[Awaitable[object], None, None]
+
 _NONE = object()
-
-
-class Step(NamedTuple):
-    """An addon that has, or may have, a hook for an event.
-
-    Attributes:
-        place: its index in the chain.
-        addon: the addon.
-        hook: the hook to call; None if the addon has to be checked at each event.
-        lane: a shortcut for the check; None if there is none.
-    """
-
-    place: int
-    addon: object
-    hook: Callable[..., object] | None
-    lane: Lane | None = None
-
-
-class Plan(NamedTuple):
-    """The steps of one type of event, in the chain's order, and the names of its arguments.
-
-    There are no names if the event constructs its arguments itself.
-    """
-
-    arguments: tuple[str, ...] | None
-    steps: tuple[Step, ...]
 
 
 class TableManager(addonmanager.AddonManager):
@@ -67,9 +45,12 @@ class TableManager(addonmanager.AddonManager):
     """
 
     # On the class, because mitmproxy's master creates its manager itself: the instance gets this class later.
-    _plans: dict[type[hooks.Hook], Plan] = {}  # noqa: RUF012 - never changed, only replaced
+    _plans: Plans = {}  # noqa: RUF012 - never changed, only replaced
     _planned: list[object] = []  # noqa: RUF012 - as above
     _families: dict[int, Family] = {}  # noqa: RUF012 - as above
+
+    # What is left of events that have begun, for `handle_lifecycle`; no two events are equal.
+    _begun: ClassVar[WeakKeyDictionary[hooks.Hook, Awaitable[None] | None]] = WeakKeyDictionary()
 
     def register(self, addon: Any) -> Any:
         """Register an addon, as mitmproxy does."""
@@ -100,66 +81,108 @@ class TableManager(addonmanager.AddonManager):
             if isinstance(event, hooks.ConfigureHook):
                 self._forget()
 
+    def ends_at_once(self, event: hooks.Hook) -> bool:
+        """Call the hooks of an event; return whether that is all, otherwise `handle_lifecycle` has to do the rest."""
+        values = self._values(event)
+        try:
+            rest = _begin(self._lifecycle(event, values))
+        except Exception as error:  # noqa: BLE001 - to be raised where mitmproxy raises it
+            rest = _raise(error)
+        if rest is None and not (isinstance(values[0], flow.Flow) and values[0].intercepted):
+            return True
+        self._begun[event] = rest
+        return False
+
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         """Trigger an event and, after one of a flow, the update of the flow, as mitmproxy does."""
-        plan = self._plans.get(type(event)) or self._plan(type(event))
-        message = getattr(event, plan.arguments[0]) if plan.arguments else event.args()[0]
-        await self.trigger_event(event)
-        if isinstance(message, flow.Flow) and not self._is_unheard(hooks.UpdateHook):
-            await self.trigger_event(hooks.UpdateHook([message]))
+        is_begun = event in self._begun
+        rest = self._begun.pop(event) if is_begun else _begin(self._lifecycle(event, self._values(event)))
+        if rest is not None:
+            await rest
 
     async def trigger_event(self, event: hooks.Hook) -> None:
         """Call the hooks of an event in all addons; an error is logged and ends those of one addon and its children."""
+        rest = _begin(self._run(event, self._values(event)))
+        if rest is not None:
+            await rest
+
+    async def invoke_addon(self, addon: object, event: hooks.Hook) -> None:
+        """Call the hooks of an event in one addon and its children, checking each when its turn comes."""
+        rest = _begin(self._visit([iter((addon,))], event.name, event.args()))
+        if rest is not None:
+            await rest
+
+    def _values(self, event: hooks.Hook) -> Values:
+        """Return the arguments of an event's hooks."""
+        names, _ = self._plans.get(type(event)) or self._plan(type(event))
+        if names is None:
+            return tuple(event.args())
+        return (getattr(event, names[0]),) if len(names) == 1 else tuple(getattr(event, name) for name in names)
+
+    def _lifecycle(self, event: hooks.Hook, values: Values) -> Running:
+        yield from self._run(event, values)
+        if isinstance(values[0], flow.Flow) and not self._is_unheard(hooks.UpdateHook):
+            changed = [values[0]]
+            yield from self._run(hooks.UpdateHook(changed), (changed,))
+
+    def _run(self, event: hooks.Hook, values: Values) -> Running:
         chain = self.chain
         if chain != self._planned:
             self._forget()
         plans, planned = self._plans, self._planned
-        arguments, steps = plans.get(type(event)) or self._plan(type(event))
-        values = event.args() if arguments is None else [getattr(event, name) for name in arguments]
+        _, steps = plans.get(type(event)) or self._plan(type(event))
         for place, addon, hook, lane in steps:
             try:
-                result = hook(*values) if hook is not None else self._ask(addon, lane, event.name, values)
-                if result is not None and inspect.isawaitable(result):
-                    await result
+                if hook is None:
+                    yield from self._ask(addon, lane, event.name, values)
+                elif (result := hook(*values)) is not None and inspect.isawaitable(result):
+                    yield result
             except exceptions.AddonHalt:
-                return None
+                return
             except exceptions.OptionsError:
                 raise
             except Exception as error:  # noqa: BLE001 - as mitmproxy does
-                _log(error, asked=hook is None)
+                _log(error)
             if plans is not self._plans or chain != planned:
-                return await self._walk(islice(chain, place + 1, None), event)
-        return None
+                yield from self._walk(islice(chain, place + 1, None), event)
+                return
+
+    def _walk(self, rest: Iterator[object], event: hooks.Hook) -> Running:
+        """Traverse the rest of the chain as mitmproxy does, after it has changed during an event."""
+        for addon in rest:
+            try:
+                yield from self._visit([iter((addon,))], event.name, event.args())
+            except exceptions.AddonHalt:
+                return
+            except exceptions.OptionsError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as mitmproxy does
+                _log(error)
 
     def _is_unheard(self, kind: type[hooks.Hook]) -> bool:
         """Return whether it is certain that no addon has a hook for an event."""
         if self.chain != self._planned:
             return False
-        steps = (self._plans.get(kind) or self._plan(kind)).steps
-        return all(step.lane is not None and step.lane.leads_nowhere(kind.name) for step in steps)
+        _, steps = self._plans.get(kind) or self._plan(kind)
+        for *_, lane in steps:  # noqa: SIM110 - a generator costs more than what it would wait for
+            if lane is None or not lane.leads_nowhere(kind.name):
+                return False
+        return True
 
-    async def invoke_addon(self, addon: object, event: hooks.Hook) -> None:
-        """Call the hooks of an event in one addon and its children, checking each when its turn comes."""
-        await self._invoke([iter((addon,))], event.name, event.args())
-
-    def _ask(self, addon: object, lane: Lane | None, name: str, values: Sequence[object]) -> Awaitable[None] | None:
-        """Return a function that calls the hooks of an addon and its children; None if there certainly are none."""
+    def _ask(self, addon: object, lane: Lane | None, name: str, values: Sequence[object]) -> Running:
+        """Call the hooks of an addon and its children."""
         lists = lane.held(name) if lane else None
         if lane is None or lists is None:
-            return self._invoke([iter((addon,))], name, values)
-        return self._take(lane, lists, name, values) if lane.calls else None
+            yield from self._visit([iter((addon,))], name, values)
+        elif rest := (yield from self._call(lane.family, lane.calls, values)):
+            yield from self._visit([*(islice(iter(each), 1, None) for each in lists), rest], name, values)
 
-    async def _take(self, lane: Lane, lists: list[list[object]], name: str, values: Sequence[object]) -> None:
-        """Call the hooks at the end of a lane; after a change, check the rest of the addons on it."""
-        rest = await self._invoke_family(lane.family, lane.calls, values)
-        if rest is not None:
-            await self._invoke([*(islice(iter(each), 1, None) for each in lists), rest], name, values)
-
-    async def _invoke(self, rows: list[Iterator[object]], name: str, values: Sequence[object]) -> None:
+    def _visit(self, rows: list[Iterator[object]], name: str, values: Sequence[object]) -> Running:
+        """Call the hooks of addons and their children, checking each when its turn comes."""
         while rows:
             for each in rows[-1]:
-                if _is_ours(type(each)) and (family := self._family(each)) and (calls := family.of(name)) is not None:
-                    if (rest := await self._invoke_family(family, calls, values)) is None:
+                if is_ours(type(each)) and (family := self._family(each)) and (calls := family.of(name)) is not None:
+                    if (rest := (yield from self._call(family, calls, values))) is None:
                         continue
                     rows.append(rest)
                     break
@@ -167,7 +190,7 @@ class TableManager(addonmanager.AddonManager):
                 if hook and _is_hook(hook, each, name):
                     result = hook(*values)
                     if result is not None and inspect.isawaitable(result):
-                        await result
+                        yield result
                 children = getattr(each, "addons", _NONE)
                 if children is not _NONE:
                     _push(rows, children)
@@ -175,13 +198,15 @@ class TableManager(addonmanager.AddonManager):
             else:
                 rows.pop()
 
-    async def _invoke_family(self, family: Family, calls: Calls, values: Sequence[object]) -> Iterator[object] | None:
+    def _call(
+        self, family: Family, calls: Calls, values: Sequence[object]
+    ) -> Generator[Awaitable[object], None, Iterator[object] | None]:
         """Call the hooks of a family; returns the children that have to be checked because something has changed."""
         families = self._families
         for place, hook in calls:
             result = hook(*values)
             if result is not None and inspect.isawaitable(result):
-                await result
+                yield result
             if self._families is not families or not family.is_as_asked():
                 return islice(iter(family.addon.addons), place + 1, None)
         return None
@@ -191,7 +216,7 @@ class TableManager(addonmanager.AddonManager):
         known = self._families.get(id(addon))
         if known is None or not known.is_as_asked():
             children = getattr(addon, "addons", None)
-            if type(children) is not list or not all(map(_is_leaf, children)):
+            if type(children) is not list or not all(map(is_leaf, children)):
                 return None
             known = self._families[id(addon)] = Family(addon, list(children), {})
         return known
@@ -200,23 +225,14 @@ class TableManager(addonmanager.AddonManager):
         self._plans, self._planned, self._families = {}, list(self.chain), {}
 
     def _plan(self, kind: type[hooks.Hook]) -> Plan:
-        is_plain = kind.args is hooks.Hook.args
-        names = tuple(field.name for field in fields(cast(Any, kind))) if is_plain else None
-        plan = self._plans[kind] = Plan(names, tuple(self._steps(kind)))
-        return plan
-
-    def _steps(self, kind: type[hooks.Hook]) -> Iterator[Step]:
-        for place, addon in enumerate(self.chain):
-            if not _is_fixed(addon):
-                yield Step(place, addon, None, self._lane(addon, kind.name))
-            elif hook := getattr(addon, kind.name, None):
-                yield Step(place, addon, hook if callable(hook) else None)
+        made = self._plans[kind] = plans.plan(kind, self.chain, self._lane)
+        return made
 
     def _lane(self, addon: object, name: str) -> Lane | None:
         steps: list[tuple[Any, object, dict[str, object] | None]] = []
-        while not _is_ours(type(addon)):
+        while not is_ours(type(addon)):
             is_script = type(addon) is ModuleType
-            if not is_script and (not _is_bundled(addon) or getattr(addon, name, None)):
+            if not is_script and (not is_bundled(addon) or getattr(addon, name, None)):
                 return None
             children = vars(addon).get("addons") if is_script else getattr(addon, "addons", None)
             if type(children) is not list or len(children) != 1 or len(steps) >= DEEPEST:
@@ -226,37 +242,6 @@ class TableManager(addonmanager.AddonManager):
         family = self._family(addon)
         calls = family.of(name) if family else None
         return None if family is None or calls is None else Lane(tuple(steps), family, calls)
-
-    async def _walk(self, rest: Iterator[object], event: hooks.Hook) -> None:
-        """Traverse the rest of the chain as mitmproxy does, after it has changed during an event."""
-        for addon in rest:
-            try:
-                await self._invoke([iter((addon,))], event.name, event.args())
-            except exceptions.AddonHalt:
-                return
-            except exceptions.OptionsError:
-                raise
-            except Exception as error:  # noqa: BLE001 - as mitmproxy does
-                _log(error, asked=True)
-
-
-def _is_fixed(addon: object) -> bool:
-    return (_is_ours(type(addon)) or _is_bundled(addon)) and not hasattr(addon, "addons")
-
-
-def _is_bundled(addon: object) -> bool:
-    return type(addon).__module__.startswith(BUNDLED)
-
-
-def _is_leaf(addon: object) -> bool:
-    return _is_ours(type(addon)) and not hasattr(addon, "addons")
-
-
-def _defined_here(kind: type) -> bool:
-    return kind.__module__.startswith(OURS)
-
-
-_is_ours = cast(Callable[[type], bool], lru_cache(maxsize=1024)(_defined_here))
 
 
 def _is_hook(found: object, addon: object, name: str) -> bool:
@@ -274,13 +259,32 @@ def _push(rows: list[Iterator[object]], children: Any) -> None:
     rows.append(iter(children))
 
 
-def _log(error: Exception, *, asked: bool) -> None:
+def _begin(running: Running) -> Awaitable[None] | None:
+    """Call hooks up to the first that has to be awaited; return what does the rest, or None if nothing is left."""
+    for awaited in running:
+        return _finish(awaited, running)
+    return None
+
+
+async def _finish(awaited: Awaitable[object], running: Running) -> None:
+    with suppress(StopIteration):
+        while True:
+            try:
+                await awaited
+            except Exception as error:  # noqa: BLE001 - handled where the hook was called
+                awaited = running.throw(error)
+            else:
+                awaited = next(running)
+
+
+async def _raise(error: Exception) -> None:
+    raise error
+
+
+def _log(error: Exception) -> None:
     """Log an error in a hook as mitmproxy's `safecall` does: without the frames of its callers."""
     whole = error.__traceback__
     trace = addonmanager.cut_traceback(whole, "invoke_addon_sync")
-    if asked or trace is not whole:
-        for name in ("_take", "_invoke", "_invoke_family"):
-            trace = addonmanager.cut_traceback(trace, name)
-    else:
-        trace = (whole.tb_next if whole else None) or whole
-    addonmanager.logger.error(f"Addon error: {error}", exc_info=(type(error), error, trace))
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    addonmanager.logger.error(f"Addon error: {error}", exc_info=(type(error), error, trace or whole))

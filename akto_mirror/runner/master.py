@@ -12,6 +12,7 @@ from mitmproxy.tools.dump import DumpMaster
 from akto_mirror.runner import known
 from akto_mirror.runner.manager import TableManager
 from akto_mirror.runner.options import Options, QuickOptions
+from akto_mirror.runner.quick_hooks import Proxyserver
 from akto_mirror.workers.sharing import Sharing
 from akto_mirror.workers.worker import Worker
 
@@ -46,6 +47,7 @@ class RunMaster(DumpMaster):
             QuickOptions.adopt(given, script)
             # mitmproxy's master creates its manager itself.
             self.addons.__class__ = TableManager
+            Proxyserver.adopt(self.addons.get("proxyserver"))
         else:
             Options.adopt(given, script)
             logger.info(UNKNOWN)

@@ -9,7 +9,7 @@ import warnings
 import pytest
 from hypothesis import event, example, given, note, settings
 from hypothesis import strategies as st
-from mitmproxy import addonmanager
+from mitmproxy import addonmanager, hooks
 
 from akto_mirror.runner.manager import TableManager
 from tests.unit.runner.worlds import ACTS, EVENTS, FORMS, KINDS, Act, Hook, Spec, Story, World
@@ -45,6 +45,15 @@ def stories(draw: st.DrawFn) -> Story:
     addons += [draw(addon_specs(number)) for number in range(len(addons), len(addons) + draw(st.integers(1, 8)))]
     steps = draw(st.lists(events.filter(lambda name: name != "load") | acts, max_size=10))
     return Story(addons, [*steps, "request", "request", "running"])
+
+
+class PromptManager(TableManager):
+    """Calls the hooks at once where it can, as for connections."""
+
+    async def handle_lifecycle(self, event: hooks.Hook) -> None:
+        """Do the rest as mitmproxy's task would."""
+        if not self.ends_at_once(event):
+            await super().handle_lifecycle(event)
 
 
 def seen(story: Story, kind: type[addonmanager.AddonManager]) -> list[object]:
@@ -211,7 +220,7 @@ REPLACED_WITH_A_REFUSED_CHANGE = Story(
 @example(SCRIPTS_THAT_COME)
 @example(A_SCRIPT_THAT_CANNOT_BE_CALLED)
 @example(CHILDREN_BEFORE_SIBLINGS)
-def test_any_story_is_the_same_under_both_managers(story: Story) -> None:
+def test_any_story_is_the_same_under_all_managers(story: Story) -> None:
     """Calls, their order, what they are given, the log, what is raised, and what is left in the chain."""
     expected = seen(story, addonmanager.AddonManager)
     for line in expected:
@@ -219,6 +228,7 @@ def test_any_story_is_the_same_under_both_managers(story: Story) -> None:
     calls = [each for each in expected if isinstance(each, tuple) and isinstance(each[0], int)]
     event("hooks called: " + ("none" if not calls else "some" if len(calls) < 10 else "many"))
     assert seen(story, TableManager) == expected
+    assert seen(story, PromptManager) == expected
 
 
 def test_stories_reach_everything() -> None:
