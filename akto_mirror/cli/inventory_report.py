@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fill(inventory: Inventory, args: argparse.Namespace) -> Counter[str]:
-    """Read all files; returns the skipped flows, by reason."""
+    """Read all files; returns the number of skipped flows, by reason."""
     skipped: Counter[str] = Counter()
     try:
         for entry in files.read(args.files, args.set, skipped):
@@ -144,7 +144,7 @@ def _read_base(path: Path) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path, data: bytes) -> Any:
-    # mitmproxy reads its own config.yaml with it.
+    # The parser that mitmproxy uses for its config.yaml.
     from ruamel.yaml import YAML  # noqa: PLC0415 - only where a document is not JSON
 
     try:

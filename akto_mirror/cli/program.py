@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when it is asked for."""
+    """Looks up the version only when it is requested."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version  # noqa: PLC0415 - costs start-up time
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     spool.add_arguments(_add(commands, "spool", spool.run))
     doctor.add_arguments(_add(commands, "doctor", doctor.run))
     completion = _add(commands, "completion", _completion, COMPLETION_USE)
-    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell for which the script is")
+    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell that the script is for")
     _add(commands, "addon-path", _addon_path, ADDON_PATH_USE)
     return parser
 
@@ -168,7 +168,7 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 def _addon_path(_: argparse.Namespace) -> int:
     """Print the path of the script for mitmproxy.
 
-    mitmdump, mitmweb and mitmproxy have to run in the same environment.
+    mitmdump, mitmweb and mitmproxy must run in the same environment.
     """
     say(str(addon_path()))
     return 0

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     this machine. What Akto's runtime would lose of the entries is reported there, on exit and in FILE.
     """
     receiver = _receiver(args)
-    # Not earlier: until here Python's default handling of these signals is right.
+    # Until here, Python's default handling of these signals is right.
     stop = threading.Event()
     for number in INTERRUPTS:
         signal.signal(number, lambda *_: stop.set())

@@ -71,8 +71,8 @@ def _add_drop(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Manage the entries on disk.
 
-    Shows, redirects or deletes waiting entries and dead letters, also while a proxy runs. The spool is that of the user
-    who runs the command: for a service, run it as the service's user.
+    Shows, redirects or deletes waiting entries and dead letters, also while a proxy runs. By default, each user
+    has a separate spool: for a service, run the command as the service's user.
     """
     from akto_mirror.delivery import SpoolError  # noqa: PLC0415 - costs start-up time
 
@@ -148,7 +148,7 @@ def _status(_: argparse.Namespace, spool: Spool) -> int:
 
 
 def _looked(spool: Spool, look: Callable[[Path], T], nothing: T) -> T:
-    """Read; if a process was killed while writing, its transaction is rolled back first, which only a writer can do."""
+    """Read; if a process was killed while writing, its transaction is first rolled back, which only a writer can do."""
     from akto_mirror.delivery import NothingError, SpoolError  # noqa: PLC0415 - costs start-up time
 
     try:

@@ -67,7 +67,7 @@ def target_at(  # noqa: PLR0913 - each is what one option of the addon says
         timeout: seconds for each step.
 
     Raises:
-        ValueError: it is invalid, or there is nothing to check because entries go to a file.
+        ValueError: an argument is invalid, or there is nothing to check because entries go to a file.
     """
     topic = kafka.sink(url, properties, environ)
     if topic is not None:
@@ -107,7 +107,7 @@ def _run(target: Target, *, send: bool) -> Iterator[Step]:
         for name, action in _asking(target, client, send=send):
             step = _attempt(target, name, action)
             yield step
-            if step.cause is Cause.SPEAKS_TLS:  # Others would report the same.
+            if step.cause is Cause.SPEAKS_TLS:  # Later steps would report the same.
                 return
 
 
@@ -162,7 +162,7 @@ def _attempt(target: Target | KafkaTarget, name: str, action: Callable[[], str])
 
 
 def _within(seconds: float, action: Callable[[], T]) -> T:
-    """Run an action with a time limit, which name resolution and slow responses do not have themselves."""
+    """Run an action with a time limit, because name resolution and slow responses have none."""
     outcome: queue.Queue[T | Exception] = queue.Queue()
 
     def work() -> None:

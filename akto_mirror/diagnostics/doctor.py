@@ -77,7 +77,7 @@ class Way(NamedTuple):
 
 
 def run(way: Way, script: Path, processes: int, say: Callable[[str], None], environ: Mapping[str, str]) -> bool:
-    """Write the report and return whether all is well.
+    """Write the report, and return whether nothing is wrong.
 
     Args:
         way: the connection to Akto.
@@ -178,7 +178,7 @@ def _show_options(found: Findings, values: Mapping[str, Any], environ: Mapping[s
 
 
 def _set_or_unset(value: object, shown: str) -> str:
-    """Return whether a secret is set, without showing it."""
+    """Return the value as shown, or for a secret only whether it is set."""
     return shown if shown != "(hidden)" else "set" if value else "unset"
 
 
@@ -198,7 +198,7 @@ def _check_options(found: Findings, values: Mapping[str, Any], environ: Mapping[
 
 
 def _spool(found: Findings, values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    """Look whether what cannot be sent at once could be kept on disk."""
+    """Check that unsent entries can be stored on disk."""
     from akto_mirror import private_files  # noqa: PLC0415 - keeps the head to the standard library
 
     found.head("spool")
@@ -254,7 +254,7 @@ def _load(found: Findings, mitmdump: Path, script: Path) -> None:
 
 
 def _start(mitmdump: Path, script: Path) -> subprocess.CompletedProcess[str]:
-    """Start mitmdump without a listener, flows and options: it loads the addon and exits."""
+    """Start mitmdump without a listener, flows or options, so that it loads the addon and exits."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AKTO_")}
     with tempfile.TemporaryDirectory() as folder:
         command = [str(mitmdump), "--set", f"confdir={folder}", "-s", str(script), "-nr", os.devnull]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TLS_CAUSES = frozenset({Cause.KAFKA_CERTIFICATE, Cause.KAFKA_NO_TLS})
 
-# Causes whose remedy for a broker differs from that for Akto's service.
+# Causes whose remedy is different for a broker than for Akto's service.
 OF_KAFKA = {
     Cause.EXPIRED: Cause.KAFKA_EXPIRED,
     **dict.fromkeys((Cause.SELF_SIGNED, Cause.UNKNOWN_ISSUER, Cause.UNTRUSTED), Cause.KAFKA_ISSUER),
@@ -39,7 +39,7 @@ SHORTENED = "what the topic refuses is sent without its long payloads"
 # The fraction of a step's time-out that the client gets, so that its own error is shown instead of the step's.
 SHARE = 0.8
 
-# The fractions of that time for errors that a further attempt would not remove, and for others.
+# The fractions of a step's time-out for two attempts: a short one for lasting errors, and one for all others.
 SHARES = (SHARE / 8, SHARE * 7 / 8)
 
 
@@ -168,7 +168,7 @@ class _Talk:
         return f"{self._target.config.topic}, {len(found.partitions)} partitions"
 
     def rights(self) -> str:
-        """Check that the user may write; only few brokers allow every user to query that."""
+        """Check that the user may write; few brokers allow every user to query that."""
         from confluent_kafka import TopicCollection  # noqa: PLC0415 - an extra
 
         topic = self._target.config.topic

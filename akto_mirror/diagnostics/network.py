@@ -28,7 +28,7 @@ def connect(target: Target) -> str:
 
 
 def handshake(target: Target) -> str:
-    """Return the TLS version, and until when the certificate is valid."""
+    """Return the TLS version, and the last day on which the certificate is valid."""
     with open_socket(target) as plain:
         # Some plain HTTP servers wait for the rest of an apparent request: leave time for a request in plain HTTP.
         plain.settimeout(target.timeout / 2)

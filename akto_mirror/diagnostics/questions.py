@@ -1,4 +1,4 @@
-"""The HTTP requests of the checks, and the errors in their responses."""
+"""The HTTP requests of `akto-mirror check`, and the errors in their responses."""
 
 from __future__ import annotations
 

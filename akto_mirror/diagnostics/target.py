@@ -45,7 +45,7 @@ class Target:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no line may show."""
+        """Values that must not be shown."""
         return (self.token,)
 
     @property
@@ -60,12 +60,12 @@ class Target:
 
     @property
     def port(self) -> int:
-        """The URL's port or its scheme's."""
+        """The URL's port, or the default port of its scheme."""
         return urlsplit(self.url).port or (443 if self.tls else 80)
 
     @property
     def ingest_url(self) -> str:
-        """Where entries are posted."""
+        """The URL to which entries are posted."""
         return destination.parse(self.url).url
 
     def beside(self, path: str) -> str:

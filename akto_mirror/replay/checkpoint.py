@@ -20,7 +20,7 @@ from akto_mirror.replay.progress import Progress
 
 FOLDER = "replay"
 
-# Bytes of a digest; long enough that two entries of one digest cannot be made.
+# Bytes of a digest; long enough that entries with the same digest cannot be constructed.
 DIGEST = 16
 
 
@@ -36,7 +36,7 @@ class FileVersion:
     Attributes:
         size: the file's bytes.
         mtime_ns: when it was last written.
-        options: what decides which flows are shipped, as text.
+        options: identifies the options that affect entries, see `Job.fingerprint`.
     """
 
     size: int

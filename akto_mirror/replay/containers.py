@@ -40,7 +40,7 @@ class Budget:
         """Count bytes.
 
         Raises:
-            TooLargeError: there are too many.
+            TooLargeError: the limit is exceeded.
         """
         self._left -= size
         if self._left < 0:
@@ -68,11 +68,11 @@ class Unpacked(io.RawIOBase):
         self._out = 0
 
     def readable(self) -> bool:
-        """Return that it can be read, as BufferedReader asks."""
+        """Return True, as `BufferedReader` requires."""
         return True
 
     def tell(self) -> int:
-        """Return how many bytes have come out."""
+        """Return how many bytes have been read."""
         return self._out
 
     def readinto(self, target: object) -> int:
@@ -86,13 +86,13 @@ class Unpacked(io.RawIOBase):
 
 
 class BoundedReader(io.BufferedReader):
-    """A reader that never allocates more at once than one entry may have, whatever length a file claims."""
+    """A reader that never allocates more than `MAX_ENTRY` bytes at once, whatever length a file claims."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read.
 
         Raises:
-            TooLargeError: it is asked for too much.
+            TooLargeError: more than `MAX_ENTRY` bytes are requested, or all.
         """
         if size is None or not 0 <= size <= MAX_ENTRY:
             raise TooLargeError(f"a part of it is over {MAX_ENTRY >> 20} MiB; unpack it and replay what is inside")
@@ -100,7 +100,7 @@ class BoundedReader(io.BufferedReader):
 
 
 class _Inflated:
-    """A file that zlib compressed, as `save.har x.zhar` does."""
+    """A file that was compressed with zlib, as by mitmproxy's `save.har x.zhar`."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -128,7 +128,7 @@ def gzip_file(file: BinaryIO) -> io.BufferedReader:
 
 
 class Archive:
-    """A zip archive with one HAR file, and the bodies in separate files that it refers to.
+    """A zip archive with one HAR file, and separate files with bodies that it refers to.
 
     Args:
         file: the archive.

@@ -40,10 +40,10 @@ class DryRun(Reader):
         self._say(f"{outcomes.foreseen(decision) + repaired:<40} {status:>3} {request}{aside}")
 
     def tick(self) -> None:
-        """Show nothing: the table grows instead."""
+        """Do nothing: the table shows the progress."""
 
     def run(self) -> int:
-        """Show the table and its sum; the exit code is 1 if something could not be read."""
+        """Show the table and the totals; return the exit code, which is 1 if something could not be read."""
         self.read_all()
         self._say(f"dry run, nothing is sent: {self.tally.line(f'{self.tally.captured} to ship')}")
         return 0 if self.complete else 1

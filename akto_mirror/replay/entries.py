@@ -101,7 +101,7 @@ class Entries(list[dict[str, str]]):
 
     Attributes:
         skipped: the skipped flows, in their order.
-        missing_bodies: how many bodies of the entries the recording does not contain although they existed.
+        missing_bodies: how many bodies of these entries existed but are not in the recording.
         notes: other parts of the recording that could not be read, such as a body in a missing file.
     """
 

@@ -1,4 +1,4 @@
-"""Reads entries from files: as they are from files of entries, and made by the addon's rules from recordings."""
+"""Yields entries from files: those in files of entries, and those that the addon's rules make of recorded flows."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def read(paths: Iterable[Path], specs: Sequence[str], skipped: Counter[str]) -> 
 
     Args:
         paths: Files of entries, one JSON object a line; flow files and HAR files.
-        specs: Options of the addon for flow files and HAR files, such as `akto_fidelity=worker`; queries are read
-            whatever they say, as parameters are half of an inventory.
+        specs: Options of the addon for flow files and HAR files, such as `akto_fidelity=worker`; queries are always
+            read, because an inventory needs their parameters.
         skipped: Counts the skipped flows, by reason.
 
     Raises:

@@ -22,8 +22,8 @@ DELIVERY = (
     *("akto_spool_", "akto_timeout_", "akto_shutdown_", "akto_stream", "akto_metrics", "akto_mark"),
 )
 
-# The first options that do, all of which are part of the fingerprints of the oldest checkpoints. Later options are part
-# of a fingerprint only if they are not at their defaults, so that a new option does not invalidate all checkpoints.
+# The oldest options that affect entries, which are part of every fingerprint. Later ones are part of it only if they
+# are not at their defaults, so that a new option does not invalidate existing checkpoints.
 FIRST = (
     *("akto_account_id", "akto_vxlan_id", "akto_tag", "akto_fidelity", "akto_routes", "akto_filter", "akto_host"),
     *("akto_client_ip_header", "akto_include_query", "akto_body_limit", "akto_redact_headers", "akto_redact_fields"),
@@ -76,7 +76,7 @@ def of(  # noqa: PLR0913 - each is what a user can ask for
         given: values by option name.
         environ: environment variables.
         rewrite_time: give each entry the time at which it is shipped.
-        resume: go on where an earlier replay was.
+        resume: continue an earlier replay of the same files to the same destination.
 
     Raises:
         ConfigError: an option is misspelt or its value cannot be used.

@@ -12,13 +12,13 @@ from akto_mirror.delivery import EntryResult, Kind, SendResult, Sink
 
 
 class Progress:
-    """The flows of one file, by their numbers from 0: how many were begun, and which of these are open.
+    """The flows of one file, by their numbers from 0: how many were begun, and which of them are open.
 
     A flow is finished only when `finish` is called, so that an interrupt at any point leaves it open.
 
     Args:
         seen: the number of flows begun by an earlier replay.
-        missing: those of them that were left open.
+        missing: the flows among these that were left open.
     """
 
     def __init__(self, seen: int = 0, missing: Iterable[int] = ()) -> None:
@@ -41,7 +41,7 @@ class Progress:
         """Finish a flow: it was shipped, or there is nothing to ship.
 
         Args:
-            number: the flow's.
+            number: the flow's number.
             digest: the digest of its entry, if it was shipped.
         """
         with self._lock:
@@ -108,10 +108,10 @@ class InFlight:
 
 
 class TrackingSink:
-    """A sink that records which entries have arrived at another one.
+    """A sink that passes entries to another one, and records which have arrived.
 
     Args:
-        sink: the sink that delivers entries.
+        sink: the other sink.
         in_flight: where arrivals are recorded.
 
     Attributes:

@@ -18,7 +18,7 @@ def line(share: float, count: int, seconds: float, since: float) -> str:
     Args:
         share: the finished share of the whole, from 0 to 1.
         count: finished flows.
-        seconds: the elapsed time.
+        seconds: the elapsed seconds.
         since: the share that was already finished at the beginning.
     """
     full = round(BAR * share)
@@ -36,10 +36,10 @@ def clock(seconds: float) -> str:
 
 
 class Bar:
-    """Draws the bar on a terminal; on anything else, nothing.
+    """Draws the bar on a terminal, and nothing on anything else.
 
     Args:
-        stream: where to; standard error if None.
+        stream: where to draw; standard error if None.
         quiet: draw nothing.
     """
 
@@ -52,11 +52,11 @@ class Bar:
         self._width = 0
 
     def show(self, share: float, count: int) -> None:
-        """Redraw the bar, if it is time to.
+        """Redraw the bar, at most once in `EVERY_S` seconds.
 
         Args:
-            share: what is done of the whole, from 0 to 1.
-            count: flows done.
+            share: the finished share of the whole, from 0 to 1.
+            count: finished flows.
         """
         now = time.monotonic()
         if not self._shows or now - self._drawn_at < EVERY_S:
@@ -74,7 +74,7 @@ class Bar:
         self._stream.flush()
 
     def clear(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._width:
             self._draw("")
             self._stream.write("\r")

@@ -27,7 +27,7 @@ MOST_LINES = 20
 
 
 class Reader:
-    """Reads files and decides.
+    """Reads files, and decides about their flows.
 
     Args:
         job: what to replay.
@@ -59,7 +59,7 @@ class Reader:
         self._bar.write(f"akto-mirror replay: {text}")
 
     def read_all(self) -> None:
-        """Read all files; unreadable parts are reported, and the rest is read nevertheless."""
+        """Read all files; unreadable parts are reported and skipped."""
         for number, path in enumerate(self._job.files):
             try:
                 self._read(number, path)
@@ -124,7 +124,7 @@ class Reader:
         return checkpoint.digest(msgspec.json.encode(msgspec.structs.replace(made.entry, time="")))
 
     def _complain_of(self, path: Path, text: str) -> None:
-        """Report an unreadable part of a file, unless there were many already."""
+        """Report an unreadable part of a file, but not more than `MOST_LINES`."""
         self.complete = False
         self._lines[path] += 1
         if self._lines[path] <= MOST_LINES:

@@ -129,7 +129,7 @@ def _flows(file: BinaryIO, share: Share) -> Iterator[Record]:
     """Yield flows; for a damaged file, mitmproxy's reader can raise any error."""
     number = 0
     try:
-        for number, item in enumerate(FlowReader(file).stream(), start=1):  # noqa: B007 - where it breaks off
+        for number, item in enumerate(FlowReader(file).stream(), start=1):  # noqa: B007 - used after the loop
             yield _record(item, share())
     except containers.TooLargeError:
         raise
@@ -152,7 +152,7 @@ def _damage(error: Exception, number: int) -> str:
 
 
 def _foreign_format(given: str, number: int) -> str:
-    """Name a flow format that this mitmproxy does not read; it is a number, or before version 4 two."""
+    """Describe a flow format that this mitmproxy cannot read: a number, or before version 4 two numbers."""
     is_newer = given.isdigit() and int(given) > version.FLOW_FORMAT_VERSION
     age, what = ("newer", "update mitmproxy") if is_newer else ("older", "convert it with the mitmproxy that wrote it")
     since = f" from flow {number + 1} on" if number else ""

@@ -64,7 +64,7 @@ class Shipping(Reader):
         return self.tally.flows - self.tally.captured + self._in_flight.shipped
 
     def run(self) -> int:
-        """Ship all there is; 0 if all has arrived, 1 if not, 130 if interrupted."""
+        """Ship all entries; return 0 if everything was read and has arrived, 1 if not, 130 if interrupted."""
         code = 0
         self._bar.show(0.0, 0)
         try:
@@ -87,7 +87,7 @@ class Shipping(Reader):
         return self.tally.line(f"{self._in_flight.shipped} shipped", self._lost())
 
     def start_of(self, path: Path) -> Start:
-        """Return the start of the replay of a file, from its checkpoint if resumed, and report it."""
+        """Return the start of the replay of a file, from its checkpoint if the replay is resumed, and report it."""
         version = FileVersion.of(path, self._job.fingerprint())
         if self._folder is None:
             return Start()
@@ -100,7 +100,7 @@ class Shipping(Reader):
         return start
 
     def take(self, encoded: bytes, origin: Origin) -> None:
-        """Offer an entry to the shipper, when it has room."""
+        """Wait until the shipper has room for an entry, and offer it."""
         self._look_at_failure(self._sink.failure)
         if not self._has_room(len(encoded)):
             self._wait(lambda: self._has_room(len(encoded)))
@@ -138,7 +138,7 @@ class Shipping(Reader):
         """Wait for the shipper.
 
         Raises:
-            GiveUpError: the destination refuses everything, or nothing has arrived for a time.
+            GiveUpError: the destination refuses everything, or nothing has arrived for `_patience_s` seconds.
         """
         self._shipper.flush()
         until, finished = time.monotonic() + self._patience_s, -1
@@ -155,7 +155,7 @@ class Shipping(Reader):
         """Report the first of several failed attempts, and give up if waiting does not help, as with a wrong token.
 
         Raises:
-            GiveUpError: that is so.
+            GiveUpError: waiting does not help.
         """
         if failure is None:
             self._reported = False

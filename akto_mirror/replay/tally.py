@@ -19,15 +19,15 @@ class Tally:
     Attributes:
         flows: all flows that were read.
         before: flows that an earlier replay has finished.
-        foreign: not HTTP.
-        unreadable: damaged entries.
-        errors: flows that could not be judged, which is a bug.
-        captured: to be shipped.
-        skipped: left out by the rules.
-        shortened: of the captured ones, too large for an entry.
+        foreign: flows that are not HTTP.
+        unreadable: damaged flows.
+        errors: flows whose decision raised an error, which is a bug.
+        captured: flows to ship.
+        skipped: flows left out by the rules, by reason.
+        shortened: captured flows whose entries were shortened because they were too large.
         repaired: payloads that were changed so that Akto can read them.
-        missing_bodies: bodies of captured ones that there were and that the recording does not hold.
-        timeless: captured ones without a time between 1970 and now.
+        missing_bodies: bodies of captured flows that existed but are not in the recording.
+        timeless: captured flows without a time between 1970 and now.
     """
 
     flows: int = 0
@@ -51,15 +51,15 @@ class Tally:
         self.timeless += not record.has_time
 
     def eligible(self) -> int:
-        """Return the number of flows that are to be shipped, one under way at an interrupt included."""
+        """Return the number of flows to ship, including one that was being read at an interrupt."""
         return self.flows - self.before - self.foreign - self.unreadable - self.errors - self.skipped.total()
 
     def line(self, shipped: str, lost: Counter[str] | None = None) -> str:
-        """Return the sum.
+        """Return the line.
 
         Args:
-            shipped: how many were shipped, or would be.
-            lost: how many were to be shipped and were not, by the reason.
+            shipped: how many were shipped, or would be, as text.
+            lost: how many should have been shipped but were not, by reason.
         """
         parts = [shipped, f"{self.skipped.total()} skipped{_reasons(self.skipped)}"]
         if self.before:

@@ -3,8 +3,8 @@
 A feature is a 64-bit hash of such a fact. Python salts the hashes of strings for each process, so that a client cannot
 make a new fact look like a known one. Names, types and limits are those of the inventory (`ingestion.entries`).
 
-Most exchanges show the same as many others of their endpoint. So an exchange also has a digest, which costs one hash
-for each object in it; only if the digest is unknown are the features computed.
+Most exchanges have the same features as many others of their endpoint. So an exchange also has a digest, which costs
+one hash for each object in it; the features are computed only if the digest is unknown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from akto_mirror.path_templates import fold
 # The most headers of one request that are read, as in the inventory.
 MAX_HEADERS = 200
 
-# What is remembered of heads, and of how many characters each; and of objects, with as many members that are nested.
+# Limits of the caches: lists of header names, and characters in a list; objects, and nested members of an object; and
+# characters of a content type.
 KNOWN = 512
 MAX_NAMES_CHARS = 1_000
 KNOWN_OBJECTS = 1_024
@@ -85,7 +86,7 @@ class Shown(NamedTuple):
     """The facts in a part of an exchange.
 
     Attributes:
-        facts: each is a feature.
+        facts: facts, each of which is a feature.
         values: parsed values, each with its place.
     """
 
@@ -128,9 +129,9 @@ def of_payloads(head: Head, asked: Payload, answered: Payload) -> Shown:
     """Return the facts in both payloads: fields with their types, and requested operations.
 
     Args:
-        head: the exchange's.
-        asked: the request's payload, as its entry would hold it.
-        answered: the response's.
+        head: the exchange's head.
+        asked: the request's payload, as its entry would contain it.
+        answered: the response's payload, likewise.
     """
     facts: tuple[Hashable, ...] = ()
     if asked.form or head.query or head.type:

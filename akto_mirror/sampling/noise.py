@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
-# Last segments of health checks: Kubernetes, Spring Boot, ASP.NET Core, Consul, and common habit.
+# Last path segments of health checks: of Kubernetes, Spring Boot, ASP.NET Core and Consul, and by convention.
 HEALTH_NAMES = frozenset(
     {"health", "healthz", "healthcheck", "health-check", "livez", "readyz", "liveness", "readiness", "ping", "alive"}
 )
 
-# How the user agents of load balancers and probes begin.
+# Prefixes of the user agents of load balancers and probes, in lower case.
 PROBES = (
     "kube-probe/",
     "elb-healthchecker/",

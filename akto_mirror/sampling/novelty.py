@@ -20,19 +20,19 @@ from akto_mirror.snapshots import Endpoint
 FEATURE_BYTES = 8
 _MASK = (1 << 8 * FEATURE_BYTES) - 1
 
-# The most features that are remembered for an endpoint. Invented names, and names made of values, are always new. So
-# for an endpoint with more, a feature is new only when it occurs for the fifth time, as invented ones hardly ever do.
+# The most features that are remembered for an endpoint. Invented names, and values used as names, are always new. So
+# for an endpoint with more features, one is new only at its fifth occurrence, which invented ones hardly ever reach.
 MAX_FEATURES = 2_000
 RETURNS = 5
 
 # Bytes of an endpoint besides its features and the characters of its name: the record, its key, and its position.
 RECORD_BYTES = 720
 
-# The share of the memory for endpoints that were seen more than once, and that of the counts of recurrences.
+# The share of the memory for endpoints that were seen more than once, and the share for the counts of features.
 PROTECTED = 0.75
 COUNTED = 1 / 64
 
-# The share of the memory for digests that showed nothing new, and what one of them takes.
+# The share of the memory for digests that showed nothing new, and the bytes that one of them takes.
 SEEN = 1 / 8
 SEEN_BYTES = 128
 
@@ -64,7 +64,7 @@ class Record:
         return len(self._features) * FEATURE_BYTES
 
     def sent_in(self, window: float) -> int:
-        """Return how many exchanges were sent in the window that began at this time."""
+        """Return how many exchanges were sent in a window, which is given by its number."""
         return self._sent if window == self._window else 0
 
     def send(self, window: float) -> None:
@@ -73,7 +73,7 @@ class Record:
         self._window = window
 
     def unknown(self, features: Iterable[int], recurrence: Recurrence) -> list[int]:
-        """Return the features that were never learnt; if the endpoint has too many, only those that recur.
+        """Return the features that were never learnt; if the endpoint has too many, only recurring ones.
 
         Args:
             features: hashes.
@@ -127,11 +127,11 @@ class Novelty:
 
     @property
     def size(self) -> int:
-        """Bytes that the records take, as they are counted."""
+        """An estimate of the bytes that the records take."""
         return self._size
 
     def find(self, endpoint: Endpoint) -> Record | None:
-        """Return the record of a known endpoint, which then is the most recently used one."""
+        """Return the record of a known endpoint, and mark it as the most recently used one."""
         if (record := self._protected.get(endpoint)) is not None:
             self._protected.move_to_end(endpoint)
             return record
@@ -177,7 +177,7 @@ class Novelty:
             self._balance()
 
     def most_left_out(self, most: int) -> list[tuple[Endpoint, int]]:
-        """Return the endpoints of which the most exchanges were not sent, with their numbers; on any thread."""
+        """Return the endpoints with the most exchanges that were not sent, and these counts; on any thread."""
         # `list` of a dict is atomic for other threads; iterating over it would not be.
         known = {each: records.get(each) for records in (self._protected, self._probation) for each in list(records)}
         left_out = [(each, record.left_out) for each, record in known.items() if record is not None and record.left_out]

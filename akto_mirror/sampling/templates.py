@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from akto_mirror.path_templates import ID, fold_path
 from akto_mirror.sampling.recurrence import Recurrence
 
-# With more different segments in one place of a path, they are values.
+# With more different segments in one place of a path, all of them are values.
 SIBLINGS = 1_000
 
 # A segment that was seen this often in a place with too many siblings is a name.
@@ -55,8 +55,8 @@ class Templates:
     """Learns the templates of all hosts and methods.
 
     Args:
-        siblings: different segments at one place, beyond which they are values.
-        nodes: segments that are remembered in all.
+        siblings: the most different segments in one place that are names.
+        nodes: the most segments that are remembered in total.
     """
 
     def __init__(self, siblings: int = SIBLINGS, nodes: int = NODES) -> None:

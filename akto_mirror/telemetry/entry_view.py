@@ -86,7 +86,7 @@ class EntryView:
     explain: Callable[[http.HTTPFlow], str] | None = None
 
     def prettify(self, data: bytes, metadata: Any) -> str:
-        """Return the entry of the flow that a body belongs to; the body itself does not matter."""
+        """Return the entry of the flow in `metadata`; the body is not used."""
         del data
         if self.explain is None:
             return "# akto: the addon is not running"

@@ -18,7 +18,7 @@ class Observation(NamedTuple):
 
     Attributes:
         counts: the outcomes of all flows.
-        queue_bytes: bytes of memory that waiting entries take.
+        queue_bytes: bytes of memory that queued entries take.
         queue_limit: bytes that they may take.
         spool_bytes: bytes of waiting entries on disk, of all processes that share the spool; None without one.
         dead_bytes: bytes of entries on disk that were refused for good; None without a spool.
@@ -37,7 +37,7 @@ class Observation(NamedTuple):
 
 
 def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Path | None, target: str) -> Observation:
-    """Collect everything; takes long on a slow disk.
+    """Collect everything, which can take long on a slow disk.
 
     Args:
         stats: the counts.

@@ -27,7 +27,7 @@ class Pool(Protocol):
         """Return the last reports of the other processes, including those that have ended."""
 
     def sum_up(self, counts: Snapshot) -> bool:
-        """Take this process's final counts; False if they have to be logged here because there is no other process."""
+        """Take this process's final counts; False if the caller must log them because there is no other process."""
 
     def bind(self, host: str, port: int) -> list[socket.socket]:
         """Return sockets that listen on an address, shared by all processes.

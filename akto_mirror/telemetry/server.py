@@ -1,7 +1,7 @@
 """Serves Prometheus metrics and `/healthz` over HTTP.
 
-Names follow https://prometheus.io/docs/practices/naming/. Everything is read when it is scraped, from the one place
-that counts, so that nothing is counted twice and requests cost nothing more.
+Names follow https://prometheus.io/docs/practices/naming/. Values are read at each scrape from the one place that
+counts, so that nothing is counted twice and flows cost no extra time.
 """
 
 from __future__ import annotations
@@ -95,10 +95,10 @@ class _Health(RequestHandler):
 
 
 async def _aside(act: Callable[[], T]) -> T:
-    """Return the result of a function that runs on a thread; if the server stops meanwhile, no client is left.
+    """Return the result of a function that runs on a thread.
 
     Raises:
-        Finish: the server has stopped.
+        Finish: the server has stopped meanwhile, so that there is no client to answer.
     """
     try:
         return await asyncio.wrap_future(begin(act))
@@ -146,7 +146,7 @@ def _outcomes(counts: Snapshot) -> Iterable[Metric]:
         ended.add_metric([_label(place)], counts.places[place])
     yield ended
     yield CounterMetricFamily(
-        "akto_mirror_hook_errors", "Errors of the addon that the traffic went past.", counts.errors
+        "akto_mirror_hook_errors", "Errors in the addon, which did not affect the traffic.", counts.errors
     )
     dropped = CounterMetricFamily("akto_mirror_entries_dropped", "Entries that are lost.", labels=["reason"])
     for loss in Dropped:
@@ -202,7 +202,7 @@ def _sampling(account: Account) -> Iterable[Metric]:
     yield GaugeMetricFamily("akto_mirror_sampling_endpoints", "Endpoints that sampling knows.", account.endpoints)
     yield GaugeMetricFamily("akto_mirror_sampling_bytes", "Memory that they take.", account.size)
     yield CounterMetricFamily(
-        "akto_mirror_sampling_forgotten", "Endpoints that were forgotten for want of memory.", account.forgotten
+        "akto_mirror_sampling_forgotten", "Endpoints that were forgotten to limit memory.", account.forgotten
     )
 
 

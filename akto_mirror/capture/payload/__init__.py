@@ -1,5 +1,5 @@
-"""Renders payloads as Akto's runtime can use them best: decoded by format, and closed if they were cut.
+"""Renders payloads so that Akto's runtime can read them: decoded, and closed if they were cut.
 
-One module for each format. All are pure, bounded and linear, and raise nothing for any data of clients and servers.
-`render` is the interface; the others close payloads of one format each, and yield their leaves.
+All modules are pure, bounded and linear; whatever clients and servers send, they raise only documented errors. `render`
+is the interface; below it, each format has a module that closes its payloads and finds their values.
 """

@@ -1,4 +1,4 @@
-"""Character sets: decodes payloads of any charset, and cuts them between characters."""
+"""Character sets: converts payloads to UTF-8, and finds positions between characters."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from akto_mirror.outcomes import Format
 
 UTF8 = "utf-8"
 
-# Labels of the WHATWG's Encoding standard and the codecs that it means by them. A closed list: Python knows codecs
-# (`punycode`, `unicode_escape`) that untrusted clients must not choose.
+# Python's codecs, each with its labels, most of which are from the WHATWG's Encoding standard. The list is closed,
+# because untrusted clients must not choose codecs such as `punycode` and `unicode_escape`.
 LABELS = {
     "cp1252": "ascii us-ascii iso-8859-1 iso8859-1 iso_8859-1 latin1 latin-1 l1 cp1252 windows-1252 x-cp1252",
     "utf-16-le": "utf-16 utf-16le utf16 ucs-2 unicode",
@@ -33,18 +33,18 @@ LABELS |= {f"cp125{part}": f"windows-125{part} cp125{part}" for part in (0, 1, 3
 CODECS = {label: codec for codec, labels in LABELS.items() for label in labels.split()}
 KNOWN = CODECS.keys() | {UTF8, "utf8"}
 
-# Frameworks label JSON with these by default, but write UTF-8, as RFC 8259, section 8.1, requires.
+# The codec of the labels that frameworks give JSON by default, although they write UTF-8 (RFC 8259, section 8.1).
 DEFAULT_LABEL = "cp1252"
 
 BOMS = {BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
 
-# JSON and XML without a byte order mark, whose first two characters are ASCII (RFC 4627, section 3; XML, appendix F).
+# UTF-16 without a byte order mark: JSON and XML begin with ASCII characters (RFC 4627, section 3; XML, appendix F).
 UNMARKED = (("utf-16-le", re.compile(rb"[{\[<]\0[^\0]\0")), ("utf-16-be", re.compile(rb"\0[{\[<]\0[^\0]")))
 
-# XML, section 4.3.3. In UTF-16 it cannot be read before it is decoded.
+# The encoding declaration (XML, section 4.3.3). In UTF-16, it matches only after decoding.
 DECLARATION = re.compile(rb"""(<\?xml[ \t\r\n][^<>?]{0,80}?encoding[ \t\r\n]*=[ \t\r\n]*)(["'])([\w.:-]{1,40})\2""")
 
-# Bytes of text, all but control characters; and the share of undecodable characters above which a payload is not text.
+# Text contains none of these control characters, and at most one replacement character in `MOST_NOT_DECODED` bytes.
 CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\x0b\x0c\r\x1b\x1e")
 OF_TEXT = bytes(set(range(256)) - CONTROL)
 NOT_DECODED = "\ufffd".encode()
@@ -54,8 +54,8 @@ MOST_NOT_DECODED = 16
 def to_utf8(data: bytes, content_type: str, kind: Format) -> bytes:
     """Return a payload's bytes as UTF-8, without a byte order mark; UTF-8 is unchanged, valid or not.
 
-    A byte order mark takes precedence over the content type's `charset`, and that over XML's own declaration (RFC
-    7303, section 3.2), which is rewritten if the text is converted. The default is UTF-8.
+    The charset is taken from the byte order mark, else from the content type, else from XML's encoding declaration
+    (RFC 7303, section 3.2), which is rewritten if the text is converted; the default is UTF-8.
     """
     if data.startswith(BOM_UTF8):
         return data[len(BOM_UTF8) :]
@@ -98,7 +98,7 @@ def _transcoded(data: bytes, codec: str) -> bytes:
 
 
 def whole_characters(data: bytes, end: int) -> int:
-    """Return the position at or before `end` at which no character of UTF-8 is cut."""
+    """Return the last position up to `end` at which no UTF-8 character is cut."""
     for back in range(1, min(3, end) + 1):
         byte = data[end - back]
         if byte >= 0xC0:

@@ -13,21 +13,22 @@ from dataclasses import dataclass
 import brotlicffi
 import zstandard
 
-# RFC 8878, section 3.1.1.1.2, recommends decoders to support 8 MB; RFC 9659 forbids HTTP senders to ask for more.
+# RFC 8878, section 3.1.1.1.2, recommends that decoders support 8 MB; RFC 9659 forbids larger windows in HTTP.
 ZSTD_WINDOW = 8 * 1024 * 1024
 
-# Bytes that are kept of every body on the wire: enough for the headers and tables of several codings.
+# The minimum number of bytes on the wire that are kept of a body: enough for the headers and tables of several codings.
 MIN_PREFIX = 1024
 
 # More codings in a row than are used in practice; each costs a pass over the prefix.
 MAX_CODINGS = 4
 
-# Members of one body: `cat a.gz b.gz` is legal (RFC 1952, section 2.2), some servers write one an event; thousands of
-# empty ones are an attack. The end of a br stream must be searched for, which costs a millisecond each.
+# The most members of one body. `cat a.gz b.gz` is legal (RFC 1952, section 2.2), and some servers write a member for
+# each event, but thousands of empty ones are an attack. Finding the end of a br stream costs a millisecond.
 GZIP_MEMBERS = 256
 BR_MEMBERS = 8
 
-# Into how many pieces a br stream is split to find its end, and the size from which it is searched byte by byte.
+# The number of pieces into which a br stream is split to find its end, until they have at most `BR_FINE` bytes and are
+# read byte by byte.
 BR_PIECES = 16
 BR_FINE = 512
 
@@ -48,9 +49,10 @@ class Decoded:
 
 
 def prefix_bound(limit: int) -> int:
-    """Bytes of the wire to keep for a body limit of `limit`: a poor compressor makes text longer, but never double.
+    """Return how many bytes on the wire to keep for a body limit of `limit` bytes.
 
-    Of a few bytes nothing could be decoded, however small the limit: each coding begins with heads and tables.
+    A poor compressor makes text longer, but never twice as long. Codings begin with headers and tables, so that even a
+    small limit needs `MIN_PREFIX` bytes; for a limit of 0, none are kept.
     """
     return max(2 * limit, MIN_PREFIX) if limit else 0
 
@@ -61,14 +63,15 @@ def content_codings(value: str) -> list[str]:
 
 
 def decode(data: bytes, coding: str, limit: int) -> bytes:
-    """Return the data of `decoded`, without the state of the end."""
+    """Return only the bytes of `decoded`."""
     return decoded(data, coding, limit).data
 
 
 def decoded(data: bytes, coding: str, limit: int) -> Decoded:
     """Decode the codings of a `content-encoding` value, the last one first, and return at most `limit` bytes.
 
-    With more codings than `MAX_CODINGS` nothing is decoded: the bytes are unchanged, so that no header hides them.
+    With more than `MAX_CODINGS` codings nothing is decoded, and the bytes are unchanged, so that a header cannot hide
+    them.
     """
     codings = content_codings(coding) if coding else []
     if len(codings) > MAX_CODINGS or not limit:
@@ -92,12 +95,12 @@ def _decode_one(data: bytes, name: str, bound: int) -> Decoded:
 
 
 def _is_text(data: bytes) -> bool:
-    """Return whether a body that could not be decoded was never encoded: it is text without control bytes."""
+    """Return whether a body that could not be decoded was never encoded: it begins with UTF-8 without NUL bytes."""
     head = data[:512]
     return b"\x00" not in head and head.decode("utf-8", "replace").count("�") <= 1
 
 
-# Decodes the input or its first member, to a bound of at least one byte; never raises.
+# Decodes the input, or only its first member, to at most this many bytes (1 or more); never raises.
 Member = Callable[[bytes, int], Decoded]
 
 
@@ -113,7 +116,7 @@ def _decode_members(member: Member, data: bytes, bound: int, most: int) -> Decod
         last = part
         if not part.ended or not part.rest or left <= 0:
             break
-    # Joining copies nothing where one member is all there is, as nearly always.
+    # `join` does not copy a single member, which is the usual case.
     return Decoded(b"".join(filter(None, out)), last.ended, last.rest)
 
 
@@ -130,7 +133,7 @@ def _inflate(wbits: int) -> Member:
 
 
 def _brotli(data: bytes, bound: int) -> Decoded:
-    """Decode a stream; the library raises for data after its end as for damage, and keeps its output."""
+    """Decode a stream; for data after its end, as for damage, the library raises an error and returns no output."""
     inner = brotlicffi.Decompressor()
     try:
         return Decoded(bytes(inner.decompress(data, output_buffer_limit=bound)), inner.is_finished())
@@ -139,9 +142,9 @@ def _brotli(data: bytes, bound: int) -> Decoded:
 
 
 def _brotli_by_pieces(data: bytes, bound: int) -> Decoded:
-    """Decode up to the byte at which the library raises, found with smaller and smaller pieces.
+    """Decode up to the byte at which the library raises an error, found with smaller and smaller pieces.
 
-    Each size starts over, which a stream with a large window makes dear: 7 ms for one of 16 MiB.
+    For each size, decoding starts again, which is slow for a stream with a large window: 7 ms for one of 16 MiB.
     """
     sound, size = 0, len(data)
     while True:
@@ -158,7 +161,7 @@ def _brotli_by_pieces(data: bytes, bound: int) -> Decoded:
 
 
 def _longest_sound(data: bytes, decode: Callable[[bytes], object], error: type[Exception]) -> int:
-    """Return the length of the longest head of `data` that a decoder takes without a error, found by bisection."""
+    """Return the length of the longest prefix of `data` that a decoder accepts, found by bisection."""
     sound, unsound = 0, len(data)
     while unsound - sound > 1:
         middle = (sound + unsound) // 2
@@ -175,7 +178,7 @@ def _gzip(data: bytes, bound: int) -> Decoded:
 
 
 def _deflate(data: bytes, bound: int) -> Decoded:
-    """RFC 9110, section 8.4.1.2, means zlib's format; some servers send raw deflate, which plain text may look like."""
+    """Decode zlib's format (RFC 9110, section 8.4.1.2), or the raw deflate of some servers, which text may resemble."""
     wrapped = _inflate(ZLIB)(data, bound)
     if wrapped.data or wrapped.ended:
         return wrapped
@@ -192,9 +195,9 @@ def _br(data: bytes, bound: int) -> Decoded:
 
 
 def _zstd(data: bytes, bound: int) -> Decoded:
-    """The library gives nothing out where it finds a error, so that the sound part must be searched for.
+    """Decode all frames; on an error the library returns nothing, so that the longest valid prefix is searched for.
 
-    It does not show whether the last frame came to its end: what gave something is taken for whole.
+    The library does not report whether the last frame is complete; with any output, it is assumed to be.
     """
     try:
         out = _read_zstd(data, bound)
@@ -205,16 +208,16 @@ def _zstd(data: bytes, bound: int) -> Decoded:
 
 
 def _read_zstd(data: bytes, bound: int) -> bytes:
-    """Read a reader: zstandard's objects that take input by pieces give out without a bound."""
+    """Decode with a stream reader, because zstandard's incremental decompressors do not limit their output."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
     with decompressor.stream_reader(data, read_across_frames=True) as reader:
         return reader.read(bound)
 
 
-# The kinds of stream that zlib distinguishes by its `wbits`.
+# zlib's `wbits` for each format.
 GZIP, ZLIB, RAW = 31, 15, -15
 
-# What the Worker's platform decodes.
+# The codings that the Worker's platform decodes.
 WORKER_DECODERS: dict[str, Member] = {"gzip": _gzip, "br": _br}
 
 DECODERS: dict[str, Member] = {

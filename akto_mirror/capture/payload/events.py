@@ -1,7 +1,6 @@
 """Event streams: extracts the JSON of the event that holds the response, or an array of all events' JSON.
 
-Akto's runtime reads no parameters from an event stream as text, and MCP tools only where the first event is the
-result.
+Akto's runtime finds no parameters in the text of an event stream, and MCP tools only if the first event is the result.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ import msgspec
 
 from akto_mirror.capture.payload import json
 
-# The id of a request or an event without `id`: it is unequal to every id.
+# The id of a request or an event without `id`; it equals no id.
 NO_ID = b""
 
 # The most frames of Amazon's event streams that are read: 128 KiB of empty ones are 8,192.
 MAX_FRAMES = 4_096
 
-# A frame's lengths and their checksum, and the checksum behind it.
+# Bytes of a frame's prelude (two lengths and their checksum), and of the checksum at its end.
 PRELUDE, CHECKSUM = 12, 4
 
 # First bytes of JSON values.
@@ -80,10 +79,10 @@ def render(data: bytes, limit: int, asked: bytes = NO_ID) -> bytes | None:
     Args:
         data: the stream, in UTF-8, cut anywhere.
         limit: bytes that the result may have.
-        asked: the request's id as JSON, as `request_id` returns it; if it is empty, one response alone answers.
+        asked: the request's id as JSON, as `request_id` returns it; if it is empty, the only response is returned.
 
     Returns:
-        None if no event holds a JSON object or array.
+        None if no event is a JSON object or array.
     """
     return _rendered(_json_texts(_data(data), limit), limit, asked)
 
@@ -108,7 +107,7 @@ def _frames(data: bytes) -> Iterator[bytes]:
 
 
 def _unpacked(text: bytes) -> bytes:
-    """Return the JSON that Bedrock writes as base64 under `bytes` into a frame's JSON; another text as it is."""
+    """Return the JSON that Bedrock puts as base64 into the member `bytes` of a frame; any other text unchanged."""
     chunk = _read(_chunks, text) if b'"bytes"' in text else None
     with suppress(ValueError):
         inner = b64decode(chunk.bytes, validate=True) if chunk else b""
@@ -128,7 +127,7 @@ def _rendered(texts: list[bytes], limit: int, asked: bytes) -> bytes | None:
 def _data(data: bytes) -> list[bytes]:
     """Return each event's data, joined as in the WHATWG's standard; of an incomplete event, the available part.
 
-    Lines end where the standard says (section 9.2.6), and nowhere else: `bytes.splitlines` would find more ends.
+    Lines end with CRLF, LF or CR (section 9.2.6).
     """
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -136,7 +135,7 @@ def _data(data: bytes) -> list[bytes]:
 
 
 def _block_data(block: bytes) -> bytes:
-    """Join the data of one event's lines; nearly all have one such line, and it is the last."""
+    """Join the `data` lines of one event; nearly always there is only one, and it is the last line."""
     start = block.find(b"data:")
     if start < 0:
         return b""
@@ -147,7 +146,7 @@ def _block_data(block: bytes) -> bytes:
 
 
 def _json_texts(events: list[bytes], limit: int) -> list[bytes]:
-    """Return the events that are JSON, the last one closed if that makes it JSON; `[DONE]` of OpenAI's API is not."""
+    """Return the events that are JSON, the last one closed if that makes it JSON; without `[DONE]` of OpenAI's API."""
     texts = [text for event in events if (text := event.strip())[:1] in BEGINS and text != b"[DONE]"]
     if json.is_json(b"[" + b",".join(texts) + b"]"):
         return texts
@@ -160,7 +159,7 @@ def _json_texts(events: list[bytes], limit: int) -> list[bytes]:
 
 
 def _answering(texts: list[bytes], asked: bytes) -> bytes | None:
-    """Find the response. One that was cut before its id, which some servers write last, counts too."""
+    """Find the response to the request, including one that was cut before its id, which some servers write last."""
     found = [(text, answer) for text in texts if (answer := _answer(text))]
     for text, answer in found:
         if asked and bytes(answer.id) == asked:

@@ -16,7 +16,7 @@ ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2}){1,4}\Z")
 
 
 def close(data: bytes, limit: int) -> bytes:
-    """Cut a form between two pairs; a pair that takes more than half of the room is shortened, and keeps its name.
+    """Cut a form between two pairs, or within the last value if its pair takes more than half of the limit.
 
     Args:
         data: the form, cut anywhere.
@@ -27,7 +27,7 @@ def close(data: bytes, limit: int) -> bytes:
 
 
 def readable(data: bytes) -> bytes:
-    """Encode a `%` that begins no escape as `%25`, with the same meaning (WHATWG's URL standard, "percent-decode").
+    """Encode each `%` that begins no escape as `%25`, which means the same (WHATWG's URL standard, "percent-decode").
 
     Akto's runtime reads no parameter of a form with such a `%`.
     """
@@ -56,7 +56,7 @@ def _value_cut(head: bytes) -> int:
 
 
 def leaves(data: bytes) -> Iterator[Leaf]:
-    """Yield the values, still encoded, with their decoded names; a name without `=` has no value."""
+    """Yield the encoded values with their decoded names; a name without `=` has no value."""
     for pair in PAIR.finditer(data):
         if pair[2]:
             name = unquote_plus(pair[1].decode("utf-8", "replace"))

@@ -27,7 +27,7 @@ FLAGS = frozenset({0, COMPRESSED, CONNECT_END, CONNECT_END | COMPRESSED, TRAILER
 GZIP = b"\x1f\x8b"
 PADDING = re.compile(rb"=+")
 
-# Chunks of base64 that end in padding; servers pad where they flush.
+# The most chunks of base64, each with padding at its end; servers pad at each flush.
 MAX_CHUNKS = 4_096
 
 
@@ -36,7 +36,7 @@ class Message(NamedTuple):
 
     Attributes:
         data: its bytes, as far as available.
-        whole: whether these are all.
+        whole: whether it is complete.
     """
 
     data: bytes
@@ -44,18 +44,18 @@ class Message(NamedTuple):
 
 
 def messages(data: bytes, encoding: str, bound: int) -> list[Message] | None:
-    """Return the messages of a stream (gRPC over HTTP/2, "Length-Prefixed-Message") as far as the bound goes.
+    """Return the messages of a stream (gRPC over HTTP/2, "Length-Prefixed-Message"), up to the bound.
 
-    Trailers, and messages in an unknown coding, are left out. Messages beyond the limit are represented by an empty
-    one that is not whole.
+    Trailers, and messages in an unknown coding, are left out. All messages beyond the limits are replaced by one that
+    is empty and not whole.
 
     Args:
         data: the frames, cut anywhere.
         encoding: the header `grpc-encoding` (`connect-content-encoding`), empty if absent.
-        bound: bytes to decompress of each message, and after which no more are read.
+        bound: bytes to decompress of each message at most; after this many in total, no further message is read.
 
     Returns:
-        None if these are no frames.
+        None if the data does not begin with a frame.
     """
     if not data or data[0] not in FLAGS:
         return None
@@ -84,7 +84,7 @@ def _frames(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _inflated(content: bytes, whole: bool, encoding: str, bound: int) -> Message | None:
-    """Decompress a message; if only its flag says that it is compressed, it is taken for gzip if it looks like it."""
+    """Decompress a message; without the header, gzip is recognised by its first bytes. None for an unknown coding."""
     name = encoding.strip().lower() or ("gzip" if content.startswith(GZIP) else "identity")
     if name == "identity":
         return Message(content, whole)
@@ -95,7 +95,7 @@ def _inflated(content: bytes, whole: bool, encoding: str, bound: int) -> Message
 
 
 def unwrapped(text: bytes) -> bytes:
-    """Decode the base64 of `grpc-web-text`, whose padding may stand between chunks, as far as it goes."""
+    """Decode the base64 of `grpc-web-text` as far as it is valid; there may be padding between chunks."""
     try:
         return a2b_base64(text, strict_mode=True)
     except (Error, ValueError):
@@ -112,7 +112,7 @@ def _piece(piece: bytes) -> bytes:
 
 
 def room(limit: int) -> int:
-    """Return the bytes of messages whose base64, their head included, is no longer than the limit; perhaps negative."""
+    """Return how many bytes of messages fit into the limit as base64 with a frame header; may be negative."""
     return limit // 4 * 3 - HEAD
 
 
@@ -124,7 +124,7 @@ def fits(found: Sequence[Message], size: int) -> bool:
 def wrapped(found: Iterable[Message], limit: int) -> bytes:
     """Return the base64 of messages behind one frame header, up to the limit; empty if there are none.
 
-    The message in which the limit falls keeps its fields in order, and is shortened so that it still parses.
+    The message at the limit is shortened so that it can still be parsed; later ones are left out.
     """
     merged, left = list[bytes](), room(limit)
     for message in found:
@@ -141,7 +141,7 @@ def wrapped(found: Iterable[Message], limit: int) -> bytes:
 
 
 def _short(message: Message, left: int, *, first: bool) -> bytes:
-    """Shorten a message; bytes that are none are cut if they stand alone, and left out behind others."""
+    """Shorten a message; bytes that are not a message are cut if they come first, and otherwise left out."""
     kept = protobuf.shorten(message.data, left)
     if kept or not first or protobuf.is_message(message.data, len(message.data) + 1):
         return kept
@@ -149,7 +149,7 @@ def _short(message: Message, left: int, *, first: bool) -> bytes:
 
 
 def json_text(found: list[Message], limit: int) -> bytes | None:
-    """Return messages that are JSON as a text, several as an array; None if one is not JSON.
+    """Return JSON messages as one text, several as an array; None if one of several is not JSON.
 
     Args:
         found: the messages; the last may be cut.

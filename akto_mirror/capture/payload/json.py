@@ -1,9 +1,9 @@
-"""JSON: closes truncated text, without a parser, which could change the spelling of values.
+"""JSON: closes truncated text without a parser, which could change how values are written.
 
-The text before the cut is split by its strings, and pairs of brackets are collapsed, all by the interpreter's own
-functions for bytes; only the last few hundred bytes are read token by token. The whole text is never checked: what
-Akto's runtime takes and strict parsers do not (NaN, a trailing comma) is closed as well, and text that is not JSON at
-all is found out where its brackets do not match or its last tokens make no sense.
+Most of the text is only reduced to its brackets, of which matching pairs are removed, with the fast methods of `bytes`;
+the last few hundred bytes are read token by token. The text is never fully validated: what Akto's runtime accepts and
+strict parsers do not (NaN, a trailing comma) is closed too. Text that is not JSON is detected by brackets that do not
+match and by invalid tokens at the end.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from akto_mirror.capture.payload.json_tokens import BLANK, CLOSERS, STRING, Tail
 # Akto's runtime overflows its stack at about 2,000 levels, the json module of Python 3.11 at 1,000.
 MAX_DEPTH = 500
 
-# All that may have to be closed behind the last token: every level, and a string.
+# Bytes at the end that are read token by token: room for a closing bracket of each level, and a quote.
 TAIL = MAX_DEPTH + 2
 
-# Levels alone count for depth, not which bracket makes them.
+# For the depth, the kind of a bracket does not matter.
 BRACES = bytes.maketrans(b"[]", b"{}")
 LEVELS = {ord("{"): 1, ord("}"): -1}
 
-# Levels of brackets that are collapsed at once. Deeper than this the rest is walked through.
+# How often all innermost pairs of brackets are removed; what is left is read bracket by bracket.
 COLLAPSES = 8
 
-# Steps back to a comma or bracket outside strings: valid JSON has one before the second key or value.
+# The most steps back to a comma or bracket outside strings; valid JSON has one before each key or value but the first.
 STEPS = 16
 
-# Where the part of whole JSON may begin whose brackets need only be counted: that is many times faster.
+# In whole JSON, brackets after one of `PARTS` positions may only need to be counted, which is many times faster than
+# matching them. In fewer than `SHORT` bytes, they are counted with `bytes.count`.
 PARTS = 4
 SHORT = 4_096
 
@@ -42,10 +43,10 @@ NO_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 BEGINS = re.compile(BLANK + rb'*[\[{"\-0-9tfnNI]')
 LEVEL = re.compile(rb'"' + STRING + rb'"?|[\]\[{}]', re.DOTALL)
 
-# What keeps a browser from running JSON as a script; Akto's runtime reads nothing behind it.
+# Prefixes that keep browsers from running JSON as a script (XSSI). Akto's runtime cannot read JSON with such a prefix.
 XSSI = re.compile(rb"[ \t\r\n]*(?:\)\]\}'?,?|while ?\(1\);?|for ?\(;;\);?)[ \t]*\r?\n?")
 
-# JSON with padding (JSONP): a call of a function, before which some servers write a comment or ask whether it exists.
+# JSON with padding (JSONP): a function call, before which some servers write a comment or a check for the function.
 PADDING = re.compile(
     rb"[ \t\r\n;]*(?:/\*[^*/]*\*/[ \t\r\n]*)?(?:typeof [\w$.]{1,200} ?===? ?[\"']function[\"'] ?&& ?)?"
     rb"[A-Za-z_$][\w$.\[\]\"']{0,200}[ \t\r\n]*\([ \t\r\n]*(?=[{\[])"
@@ -53,7 +54,7 @@ PADDING = re.compile(
 PADDED = re.compile(rb"\)[ \t\r\n;]*\Z")
 LONGEST_END = 16
 
-# What the standard library's parser takes and msgspec does not: escapes of lone surrogates, and what is no number.
+# Signs of JSON that the standard library's parser accepts and msgspec does not: lone surrogates, NaN and infinity.
 ODD = (b"\\u", b"NaN", b"Infinity")
 
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -62,7 +63,7 @@ _raw = msgspec.json.Decoder(msgspec.Raw)
 
 
 def without_prefix(data: bytes) -> bytes:
-    """Take off a prefix that keeps browsers from running the JSON, such as `)]}',`."""
+    """Remove a prefix that keeps browsers from running JSON, such as `)]}',`."""
     if data[:1] in (b"{", b"["):
         return data
     found = XSSI.match(data)
@@ -70,7 +71,7 @@ def without_prefix(data: bytes) -> bytes:
 
 
 def without_padding(data: bytes) -> bytes:
-    """Take off the call of a function that JSON stands in (JSONP), of which the end may be cut."""
+    """Remove the function call around JSON (JSONP), whose end may be cut."""
     found = PADDING.match(data) if data[:1] not in (b"{", b"[") else None
     if found is None:
         return data
@@ -79,10 +80,9 @@ def without_padding(data: bytes) -> bytes:
 
 
 def bare(data: bytes) -> bytes:
-    """Return whole JSON without what keeps Akto's runtime from reading it.
+    """Return whole JSON without an XSSI prefix, and without a function call (JSONP) around anything but an object.
 
-    That is a prefix against scripts, or a call in which something other than an object comes first; of `call({…})` it
-    reads the object.
+    Akto's runtime can read none of these; of `call({…})` it reads the object.
     """
     if data[:1] in (b"{", b"["):
         return data
@@ -94,7 +94,7 @@ def bare(data: bytes) -> bytes:
 
 
 def is_json(data: bytes) -> bool:
-    """Return whether the text is one JSON value, lone surrogates and NaN included, nested less than a parser bears."""
+    """Return whether the text is one JSON value, with lone surrogates and NaN allowed, that a parser can read."""
     try:
         _raw.decode(data)
     except RecursionError:
@@ -105,7 +105,7 @@ def is_json(data: bytes) -> bool:
 
 
 def evened(data: bytes) -> bytes:
-    """Replace what msgspec does not take by what it does: to look something up, not to be sent."""
+    """Replace surrogates, NaN and infinity so that msgspec can parse the text: for reading values, not for sending."""
     return SURROGATE.sub(rb"\\u0020", data).replace(b"NaN", b"0").replace(b"Infinity", b"0")
 
 
@@ -118,9 +118,9 @@ def _is_odd_json(data: bytes) -> bool:
 
 
 def is_deep(data: bytes, deepest: int = MAX_DEPTH) -> bool:
-    """Return whether whole JSON has more levels than the deepest.
+    """Return whether whole JSON has more than `deepest` levels.
 
-    Of text that is not whole JSON up to twice the levels may go unnoticed.
+    In text that is not whole JSON, up to twice as many may go unnoticed.
     """
     if _has_few(data, b"[{", deepest):
         return False
@@ -133,21 +133,21 @@ def is_deep(data: bytes, deepest: int = MAX_DEPTH) -> bool:
 
 
 def _is_shallow(data: bytes, most: int) -> bool:
-    """Return whether the end of whole JSON adds few levels: each open one was opened before and is closed later."""
+    """Return whether the end of whole JSON adds few levels; each needs an opening bracket, and later a closing one."""
     half = len(data) // 2
     begin, end = data[:half], data[half:]
     return _has_few(begin, b"[{", most) and _has_few(end, b"[{", most) and _has_few(end, b"]}", most)
 
 
 def _may_be_deep(data: bytes, deepest: int, outer: int) -> bool:
-    """Return whether the beginning of JSON may be too deep, or has more levels open at its end than the outer ones."""
+    """Return whether the beginning of JSON may be too deep, or leaves more than `outer` levels open at its end."""
     brackets = _brackets(_masked(data))
     left = _open(brackets)
     return left is None or len(left) > outer or _stays_deep(brackets, deepest)
 
 
 def _has_few(data: bytes, marks: bytes, most: int) -> bool:
-    """Return whether there are at most this many of two bytes; in long data `bytes.count` takes ten times as long."""
+    """Return whether two bytes occur at most `most` times; in long data `bytes.count` takes ten times as long."""
     if len(data) < SHORT:
         return data.count(marks[:1]) + data.count(marks[1:]) <= most
     one, other = marks[:1], marks[1:]
@@ -155,7 +155,7 @@ def _has_few(data: bytes, marks: bytes, most: int) -> bool:
 
 
 def depth_cut(data: bytes, deepest: int = MAX_DEPTH) -> int:
-    """Return where the level below the deepest begins, or -1 if there is none: the text is to be cut there."""
+    """Return where the first level deeper than `deepest` begins, so that the text can be cut there; -1 if none does."""
     if len(data) <= deepest or _has_few(data, b"[{", deepest):
         return -1
     if not _stays_deep(_brackets(_masked(data)), deepest):
@@ -173,10 +173,10 @@ def depth_cut(data: bytes, deepest: int = MAX_DEPTH) -> int:
 
 
 def _stays_deep(brackets: bytes, deepest: int) -> bool:
-    """Return whether text may be too deep: each step removes at most one level, and the rest is at least as deep."""
+    """Return whether brackets may be nested too deeply; each step reduces the depth by at most one."""
     levels = brackets.translate(BRACES)
     for step in range(COLLAPSES):
-        # Going down and up again leads to no level that was not reached before.
+        # Closing a level and opening one again does not change the depth.
         levels = levels.replace(b"}{", b"")
         if levels.count(b"{") + step <= deepest:
             return False
@@ -185,12 +185,12 @@ def _stays_deep(brackets: bytes, deepest: int) -> bool:
 
 
 def _masked(data: bytes) -> bytes:
-    """Replace escaped backslashes and quotes by as many other bytes: what quotes are left begin and end strings."""
+    """Replace escaped backslashes and quotes by as many other bytes: the quotes that are left begin or end strings."""
     return data.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in data else data
 
 
 def _brackets(masked: bytes) -> bytes:
-    """Return the brackets outside strings. Pairs of quotes without a bracket between them go first, nearly all."""
+    """Return the brackets outside strings; strings without a bracket, which are nearly all, are removed first."""
     left = masked.translate(None, NO_STRUCTURE).replace(b'""', b"")
     return b"".join(left.split(b'"')[::2])
 
@@ -216,7 +216,7 @@ def _open(brackets: bytes) -> bytes | None:
 
 
 def is_balanced(data: bytes) -> bool:
-    """Return whether all strings end and all brackets match, which is most of what a lenient parser asks for."""
+    """Return whether all strings end and all brackets match, which is most of what a lenient parser requires."""
     masked = _masked(data)
     return masked.count(b'"') % 2 == 0 and _open(_brackets(masked)) == b""
 
@@ -224,15 +224,15 @@ def is_balanced(data: bytes) -> bool:
 def close(data: bytes, limit: int) -> bytes | None:
     """Close JSON that was cut, at the end of the data or at the limit: one value, or several that follow one another.
 
-    An unfinished key, number or literal is dropped, an unfinished string ended, open arrays and objects are closed.
-    Numbers stay as they were spelt, and so do names that occur twice.
+    An unfinished key, number or literal is dropped, an unfinished string is ended, and open arrays and objects are
+    closed. Numbers and duplicate names stay as they were written.
 
     Args:
         data: UTF-8, cut anywhere.
         limit: bytes that the result may have.
 
     Returns:
-        Empty where nothing could be kept; None if this is no JSON.
+        Empty if nothing could be kept; None if this is not JSON.
     """
     head = data[:limit]
     deep = depth_cut(head)
@@ -246,7 +246,7 @@ def close(data: bytes, limit: int) -> bytes | None:
 
 
 def _anchor(masked: bytes) -> int | None:
-    """Return where to begin with reading tokens: a comma or bracket outside strings before the tail, or 0."""
+    """Return where to begin reading tokens: at a comma or bracket outside strings before the tail, or 0; else None."""
     end = len(masked) - TAIL
     if end <= 0:
         return 0
@@ -264,7 +264,7 @@ def _anchor(masked: bytes) -> int | None:
 
 
 def array(items: Sequence[bytes], limit: int) -> bytes:
-    """Return a JSON array of texts that are JSON, as far as the limit goes: the item in which it falls is closed."""
+    """Return a JSON array of JSON texts, up to the limit; the item that exceeds it is closed."""
     whole = b"[" + b",".join(items) + b"]"
     if len(whole) <= limit:
         return whole

@@ -20,9 +20,9 @@ ITEM = re.compile(
 
 
 def leaves(data: bytes) -> Iterator[Leaf]:
-    """Give strings, numbers and literals with the names that they stand under, in order; in one linear pass.
+    """Yield strings, numbers and literals in order, with their places, in one linear pass.
 
-    Names that occur twice are kept. What is malformed, cut or several values is read as far as it makes sense.
+    Duplicate names are kept. Malformed and truncated text, and several values in a row, are read as far as possible.
     """
     place, holder, stack = ROOT, 0, list[tuple[Place, int]]()
     for item in ITEM.finditer(data):
@@ -47,7 +47,7 @@ _read = json.JSONDecoder(strict=False).decode
 
 
 def text_of(raw: bytes) -> str:
-    """Return the text of a string as a leaf holds it; one that is malformed without its quotes, but as it is."""
+    """Return the text of a leaf: a string decoded, or without its quotes if it is malformed; anything else as it is."""
     shown = raw.decode("utf-8", "replace")
     try:
         text = _read(shown)
@@ -57,5 +57,5 @@ def text_of(raw: bytes) -> str:
 
 
 def quoted(text: str) -> bytes:
-    """Return a text as a JSON string."""
+    """Return text as a JSON string."""
     return msgspec.json.encode(text.encode("utf-8", "replace").decode())

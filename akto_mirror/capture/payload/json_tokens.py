@@ -7,16 +7,16 @@ from enum import Enum, auto
 
 from akto_mirror.capture.payload.charsets import whole_characters
 
-# Tokens of the tail. Only text that is not JSON has more, or values without a bracket that follow one another.
+# The most tokens of the tail. Only text that is not JSON has more, or a sequence of values without brackets.
 MAX_TOKENS = 4_096
 
 CLOSERS = bytes.maketrans(b"[{", b"]}")
 LITERALS = frozenset({b"true", b"false", b"null"})
 
-# Other values that Akto's runtime accepts, and text that may be the beginning of a value.
+# Other values that Akto's runtime accepts; `HALF_VALUE` is the beginning of one.
 ODD = (b"NaN", b"Infinity", b"-Infinity")
 VALUE = re.compile(rb"-?[0-9][-+.0-9eE]*|'[^']*'")
-# A name without double quotes. What else stands in its place, such as `password=x`, is not JSON.
+# A name without double quotes; anything else in its place, such as `password=x`, is not JSON.
 BARE_KEY = re.compile(rb"[\w$.\x80-\xff-]+|'[^'=<>]*'?")
 HALF_VALUE = re.compile(rb"-?(?:[0-9][-+.0-9eE]*)?|'[^']*'?")
 
@@ -42,7 +42,7 @@ class _Expects(Enum):
 
 
 class Tail:
-    """Reads the last tokens, and notes the last place at which the text can be closed within the limit."""
+    """Reads the last tokens, and notes the last position at which the text can be closed within the limit."""
 
     def __init__(self, head: bytes, limit: int, start: int, stack: bytes) -> None:
         self._head = head
@@ -56,7 +56,7 @@ class Tail:
             self._note(start)
 
     def closed(self) -> bytes | None:
-        """Return the closed text, None if the tokens make no sense."""
+        """Return the closed text; None if the tokens are not JSON."""
         for _ in range(MAX_TOKENS):
             token = TOKEN.match(self._head, self._position)
             if token is None:
@@ -95,7 +95,7 @@ class Tail:
         return expected is _Expects.COLON
 
     def _takes_value(self) -> bool:
-        """Return whether a value may follow; at the top one may follow another."""
+        """Return whether a value may follow; at the top level, several may follow one another."""
         if self._expects is _Expects.NEXT:
             return not self._stack
         return self._expects in (_Expects.VALUE, _Expects.MEMBER_VALUE)
@@ -148,7 +148,7 @@ class Tail:
 
 
 def _string_cut(data: bytes, begin: int, end: int) -> int:
-    """Return the position at or before `end` at which neither an escape nor a character of a string is cut."""
+    """Return the last position up to `end` at which neither an escape nor a character of a string is cut."""
     whole = WHOLE_ESCAPES.match(data, begin, max(begin, whole_characters(data, end)))
     end = whole.end() if whole else begin
     half = HIGH_SURROGATE.search(data, max(begin, end - 6), end)

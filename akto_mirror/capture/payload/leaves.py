@@ -28,7 +28,7 @@ class Leaf(NamedTuple):
         start: where it begins in the bytes.
         end: one behind its last byte. A JSON string's quotes are part of it.
         place: its name, with those of its ancestors.
-        holder: where the innermost object, array or element around it begins: equal among siblings.
+        holder: where the innermost object, array or element around it begins; the same for siblings.
     """
 
     start: int
@@ -46,7 +46,7 @@ class Change(NamedTuple):
 
 
 def splice(data: bytes, changes: Iterable[Change]) -> bytes:
-    """Put the changes, in order and without overlaps, into the bytes; all else stays as it is."""
+    """Apply changes, which must be in order and not overlap, to the bytes."""
     out, done = list[bytes](), 0
     for start, end, new in changes:
         out += (data[done:start], new)

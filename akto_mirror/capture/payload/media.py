@@ -7,18 +7,18 @@ from functools import lru_cache
 
 from akto_mirror.outcomes import Format
 
-# RFC 9110, section 5.6.6: a quoted value may hold semicolons. One without its end goes to the end of the text.
+# RFC 9110, section 5.6.6: a quoted value may contain semicolons. An unterminated one extends to the end of the text.
 PARAMETER = re.compile(r';[ \t]*([^=;"]*)(=?)("[^"\\]*(?:\\.[^"\\]*)*"?|[^;]*)', re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 BLANK = b" \t\r\n"
 
-# Parameters that are looked at; honest headers have a few.
+# The most parameters that are read; genuine headers have a few.
 MOST_PARAMETERS = 500
 
-# Content types up to this many characters are remembered, which bounds what untrusted clients can make the memory hold.
+# Content types of up to this many characters are cached, which bounds the memory that untrusted clients can fill.
 SHORT = 100
 
-# Events in binary frames, as Amazon's services for language models stream them.
+# Events in binary frames, as Amazon's language model services stream them.
 AMAZON_EVENTS = "application/vnd.amazon.eventstream"
 
 # RFC 2046, section 5.1.1: a boundary has at most 70 characters.
@@ -38,9 +38,9 @@ _known_essence = lru_cache(maxsize=1024)(_essence)
 
 
 def parameter(content_type: str, name: str) -> str:
-    """Return a parameter's value without its quotes, as it was spelt; empty if there is none.
+    """Return a parameter's value without its quotes, in its original case; empty if there is none.
 
-    Behind `MOST_PARAMETERS` all of the rest is returned: where values are hidden by it, more are hidden.
+    After `MOST_PARAMETERS`, the whole rest is returned, so that redaction by a parameter hides more rather than less.
     """
     _, mark, rest = content_type.partition(";")
     if not mark:
@@ -58,9 +58,9 @@ def _unquoted(value: str) -> str:
 
 
 def reported(content_type: str) -> str:
-    """Return a content type as Akto's runtime compares it: in lower case, but for values that differ by case.
+    """Return a content type as Akto's runtime compares it: in lower case, except for values of parameters.
 
-    The values of `boundary`, `action`, `start` and other parameters stay as they are, only `charset` is lowered too.
+    The values of `boundary`, `action`, `start` and others are case-sensitive; only that of `charset` is not.
     """
     if content_type == content_type.lower():
         return content_type
@@ -76,7 +76,7 @@ def _lowered(found: re.Match[str]) -> str:
 
 
 def format_of(content_type: str, data: bytes) -> Format:
-    """Say which format a payload is: what frames it by its type, all else by its first character as Akto does.
+    """Return the format of a payload: by its type if that frames it, else by its first character, as Akto does.
 
     Args:
         content_type: the header's value, in any case; empty if absent.
@@ -87,7 +87,7 @@ def format_of(content_type: str, data: bytes) -> Format:
         return framed
     first = data[:64].lstrip(BLANK)[:1]
     if kind == "application/x-www-form-urlencoded" or "x-www-form-urlencoded" in kind:
-        # What `curl -d` and many scripts send: JSON under the type that they did not choose.
+        # `curl -d` and many scripts send JSON under this type, because it is the default.
         return Format.JSON if first == b"{" else Format.FORM
     if first == b"<":
         return Format.TEXT if kind == "text/html" else Format.XML
@@ -111,7 +111,7 @@ def is_grpc(kind: str) -> bool:
 
 
 def boundary(content_type: str, data: bytes) -> bytes:
-    """Return a multipart's boundary, where the type does not name it that of the first line; empty if there is none."""
+    """Return the boundary of a multipart body, from its type or else its first line; empty if there is none."""
     named = parameter(content_type, "boundary").encode("utf-8", "replace")
     if not named and data.startswith(b"--"):
         named = data[2 : MAX_BOUNDARY + 4].partition(b"\n")[0].rstrip()

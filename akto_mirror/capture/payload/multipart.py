@@ -8,7 +8,7 @@ from typing import NamedTuple
 from akto_mirror.capture.payload.charsets import whole_characters
 from akto_mirror.capture.payload.media import parameter
 
-# Levels of multiparts in parts that are closed; a part that holds more is dropped.
+# The most levels of nested multipart bodies that are closed; a part with more is dropped.
 MOST_LEVELS = 8
 
 
@@ -16,11 +16,11 @@ class Part(NamedTuple):
     """A part of a multipart body.
 
     Attributes:
-        name: what `content-disposition` names it; empty if it does not.
+        name: the name in `content-disposition`; empty if there is none.
         filename: the file's name; empty if there is none.
         content_type: the part's own type; empty if there is none.
         start: where its content begins in the bytes.
-        end: one behind its content.
+        end: one behind the last byte of its content.
     """
 
     name: str
@@ -31,18 +31,18 @@ class Part(NamedTuple):
 
 
 def close(data: bytes, boundary: bytes, limit: int, levels: int = MOST_LEVELS) -> bytes | None:
-    """Close a multipart body that was cut (RFC 2046, section 5.1.1): `CRLF--BOUNDARY--CRLF` behind what is kept.
+    """Close a truncated multipart body with `CRLF--BOUNDARY--CRLF` (RFC 2046, section 5.1.1).
 
-    A part whose headers are cut is dropped; of one whose content is cut, what fits is kept.
+    A part with truncated headers is dropped; of truncated content, as much as fits is kept.
 
     Args:
         data: the body, cut anywhere.
         boundary: its boundary, not empty.
         limit: bytes that the result may have.
-        levels: how many levels of multiparts in its parts are closed.
+        levels: the most levels of nested multipart bodies to close.
 
     Returns:
-        Empty where no part could be kept; None if this is not a multipart body.
+        Empty if no part could be kept; None if this is not a multipart body.
     """
     newline = _newline(data, boundary)
     between = newline + b"--" + boundary
@@ -59,7 +59,7 @@ def close(data: bytes, boundary: bytes, limit: int, levels: int = MOST_LEVELS) -
 
 
 def _inner_closed(head: bytes, between: bytes, newline: bytes, levels: int) -> bytes:
-    """Close the multipart that the last part holds, if it does: where one is open, Akto's runtime reads no part."""
+    """Close a multipart body in the last part: if it is left open, Akto's runtime reads no part of the outer body."""
     last = head.rfind(between)
     behind = last + len(between) if last >= 0 else len(between) - len(newline)
     blank = head.find(newline + newline, behind)
@@ -74,7 +74,7 @@ def _inner_closed(head: bytes, between: bytes, newline: bytes, levels: int) -> b
 
 
 def _newline(data: bytes, boundary: bytes) -> bytes:
-    """Return what ends lines: CRLF, or as some clients write it, LF."""
+    """Return the line ending: CRLF, or LF, which some clients write."""
     behind = data.find(b"--" + boundary) + len(boundary) + 2
     return b"\n" if data[behind : behind + 1] == b"\n" else b"\r\n"
 
@@ -99,7 +99,7 @@ def _part_cut(head: bytes, between: bytes, newline: bytes) -> int:
 
 
 def parts(data: bytes, boundary: bytes) -> Iterator[Part]:
-    """Give the parts in order; one that is cut goes to the end of the data."""
+    """Yield the parts in order; a truncated one extends to the end of the data."""
     newline = _newline(data, boundary)
     between = newline + b"--" + boundary
     position = data.find(between[len(newline) :])

@@ -1,7 +1,7 @@
 """Protocol buffers without a schema: shortens messages so that they can still be parsed, and rewrites their strings.
 
-Encoding: https://protobuf.dev/programming-guides/encoding/. Whether a length-delimited field holds text, a message or
-plain bytes is not written anywhere and has to be judged by its content.
+Encoding: https://protobuf.dev/programming-guides/encoding/. It does not distinguish text, messages and bytes in
+length-delimited fields, so that they are judged by their content.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from typing import NamedTuple
 from akto_mirror.capture.payload.charsets import whole_characters
 from akto_mirror.capture.payload.leaves import ROOT, Place
 
-# Levels of messages in messages that are looked into.
+# The most levels of nested messages that are read.
 MAX_DEPTH = 10
 
-# Fields by which it is judged whether bytes are a message: enough for chance to play no part.
+# The most fields that are read to judge whether bytes are a message; this many are not valid by chance.
 PROBE_FIELDS = 64
 
-# Fields of one message that are rewritten; behind them all stays as it is.
+# The most fields of one message that are rewritten; the rest is unchanged.
 MAX_FIELDS = 100_000
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 LINE_CONTROL = re.compile(rb"[\t\n\r]")
 
-# A text of few different bytes, such as one repeated, may read as fields by chance; another does not, at this number.
+# Text may be valid as fields by chance, but not as `FEW_FIELDS` or more with more than `FEW_BYTES` different bytes.
 FEW_BYTES = 4
 FEW_FIELDS = 4
 
-# More than a tag and a length have together.
+# Longer than a tag and a length together.
 LONGEST_HEAD = 16
 
-# Bytes of packed numbers that are searched for a place to cut.
+# Bytes of packed numbers that are searched for a position to cut.
 MANY = 512
 
-# Bytes of a field that are looked at, however few can be kept; and too few to judge by.
+# Bytes of a field that are read to judge it, even if fewer can be kept; with fewer than `LEAST_BYTES` it is not judged.
 PROBE_BYTES = 256
 LEAST_BYTES = 4
 
-# The highest number of a field that is believed of bytes which may be packed numbers: tags of two bytes.
+# The highest plausible field number in bytes that may also be packed numbers: its tag has two bytes.
 LIKELY_NUMBER = 2_047
 
 
@@ -63,7 +63,7 @@ class Field(NamedTuple):
 
 
 def fields(data: bytes, position: int = 0) -> Iterator[Field]:
-    """Give the fields of a message from a position up to the end, the first that is cut, or what is no field."""
+    """Yield the fields from a position, including a truncated one at the end; stops at bytes that are not a field."""
     size = len(data)
     while position < size:
         start = position
@@ -98,11 +98,11 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _tags(kind: int) -> bytes:
-    """Return the tags of one byte that a wire type has, as a class of bytes."""
+    """Return the one-byte tags of a wire type, as a character class."""
     return b"[" + b"".join(b"\\x%02x" % (number << 3 | kind) for number in range(1, 16)) + b"]"
 
 
-# Numbers that follow one another, each with a tag of one byte. The beginning of each alternative distinguishes them.
+# Consecutive numeric fields with one-byte tags, which decide the alternative.
 NUMBERS = re.compile(
     rb"(?:%b[\x80-\xff]{0,9}[\x00-\x7f]|%b.{8}|%b.{4})+" % (_tags(VARINT), _tags(FIXED64), _tags(FIXED32)), re.DOTALL
 )
@@ -119,12 +119,12 @@ def varint(value: int) -> bytes:
 
 
 def shorten(message: bytes, room: int, depth: int = 0) -> bytes:
-    """Return the fields of a message that fit, in order; the one in which the end falls is shortened if it can be.
+    """Return the fields of a message that fit, in order; the first that does not is shortened if possible.
 
     Args:
-        message: a message, perhaps cut.
+        message: a message, which may be truncated.
         room: bytes that the result may have.
-        depth: levels of messages above it.
+        depth: the number of messages around it.
     """
     bound = min(room, len(message))
     kept = _whole_fields(message, bound)
@@ -138,10 +138,7 @@ def shorten(message: bytes, room: int, depth: int = 0) -> bytes:
 
 
 def _whole_fields(data: bytes, bound: int) -> int:
-    """Return where the fields that end within the bound end, passing over short strings and numbers at speed.
-
-    The general way goes on from there.
-    """
+    """Return where the short strings and numbers at the beginning end, within the bound; faster than `fields`."""
     position = 0
     while position + 1 < bound:
         tag = data[position]
@@ -160,7 +157,7 @@ def _shortened(message: bytes, field: Field, room: int, depth: int) -> bytes:
     """Return a length-delimited field with as much content as fits, its length rewritten; empty if none does."""
     tag = message[field.start : _varint(message, field.start)[1]]
     space = min(_content_room(room - len(tag)), len(message) - field.value)
-    # Little more is looked at than can be kept.
+    # To judge the content, hardly more is read than can be kept.
     content = message[field.value : min(field.end, field.value + max(space, PROBE_BYTES))]
     if space <= 0 or len(content) < LEAST_BYTES:
         return b""
@@ -169,7 +166,7 @@ def _shortened(message: bytes, field: Field, room: int, depth: int) -> bytes:
 
 
 def _content_room(room: int) -> int:
-    """Return the most bytes that fit into a room together with their length."""
+    """Return the most bytes that fit into the room together with their length."""
     for size in range(1, 6):
         if room - size < 1 << 7 * size:
             return room - size
@@ -187,9 +184,9 @@ def _cut(content: bytes, space: int, depth: int, size: int) -> bytes:
 
 
 def _packed_cut(content: bytes, space: int) -> int:
-    """Return where bytes can be cut so that packed numbers of any type stay whole: behind 8 bytes and a varint.
+    """Return where to cut packed numbers of unknown type: after a multiple of 8 bytes at which a varint ends.
 
-    Among many varints there is such a place, so that without one they are numbers of 4 or 8 bytes.
+    Many varints have such a position; if there is none, these are numbers of 4 or 8 bytes.
     """
     for end in range(space & ~7, max(space - MANY, 0), -8):
         if content[end - 1] < 0x80:
@@ -198,7 +195,7 @@ def _packed_cut(content: bytes, space: int) -> int:
 
 
 class _Probe(NamedTuple):
-    """What the first fields of bytes come to that may be a message."""
+    """A summary of the first fields of bytes that may be a message."""
 
     fields: int
     kinds: frozenset[int]
@@ -206,7 +203,7 @@ class _Probe(NamedTuple):
 
 
 def _probe(content: bytes, size: int) -> _Probe | None:
-    """Read bytes as the beginning of a message of `size` bytes; None if they are none."""
+    """Read bytes as the beginning of a message of `size` bytes; None if they are not one."""
     kinds, end = list[int](), 0
     for field in fields(content):
         if field.number > LIKELY_NUMBER or field.end > size:
@@ -222,17 +219,17 @@ def _probe(content: bytes, size: int) -> _Probe | None:
 
 
 def is_message(content: bytes, size: int = 0) -> bool:
-    """Return whether bytes read as a message, by their first fields.
+    """Return whether bytes are a message, judged by the first fields.
 
     Args:
         content: the bytes.
-        size: how many there were before they were cut; 0 if they were not.
+        size: how many there were before they were cut; 0 if they were not cut.
     """
     return _probe(content, max(size, len(content))) is not None
 
 
 def is_text(content: bytes, size: int = 0) -> bool:
-    """Return whether bytes, cut from `size` or not, are a string rather than a message."""
+    """Return whether the first of `size` bytes are a string rather than a message; for `size`, see `is_message`."""
     if CONTROL.search(content) or not _is_utf8(content, size):
         return False
     if LINE_CONTROL.search(content):
@@ -249,7 +246,7 @@ def _is_utf8(content: bytes, size: int) -> bool:
 
 
 def _is_all_strings(content: bytes, size: int) -> bool:
-    """Tell a message of strings whose tags and lengths are all printable by chance."""
+    """Return whether text is a message of strings whose tags and lengths happen to be printable."""
     probe = _probe(content, size)
     if probe is None or probe.kinds != {LENGTH}:
         return False
@@ -261,13 +258,13 @@ Rewrite = Callable[[Place, bytes], bytes]
 
 
 def rewrite(message: bytes, change: Rewrite, place: Place = ROOT, depth: int = 0) -> bytes:
-    """Return a message with its strings rewritten, in messages in it too; lengths are rewritten, all else stays.
+    """Return a message with its strings rewritten, also in nested messages, and the lengths adjusted.
 
     Args:
         message: the message.
-        change: is given the numbers of the fields that a string stands in and the string, and returns what to write.
-        place: where the message stands.
-        depth: levels of messages above it.
+        change: takes the place of a string, whose names are field numbers, and the string; returns the new string.
+        place: the message's place.
+        depth: the number of messages around it.
     """
     out, done = list[bytes](), 0
     for field, _ in zip(fields(message), range(MAX_FIELDS), strict=False):

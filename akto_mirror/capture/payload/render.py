@@ -18,9 +18,9 @@ class Rendered(NamedTuple):
     Attributes:
         text: the payload.
         content_type: what to report as its content type.
-        repaired: the formats by which it was changed: closed, rewritten as something that Akto reads, or, as `text`,
-            decoded from another charset than UTF-8.
-        whole: whether nothing was left out because of the limit.
+        repaired: the formats in which it was changed: closed or rewritten for Akto, or, for `text`, converted from
+            another charset than UTF-8.
+        whole: whether the body was complete, and nothing was left out because of the limit.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Source(NamedTuple):
     Attributes:
         data: the body, without its content codings.
         content_type: the header's value; empty if absent.
-        cut: there was more of the body than `data`.
+        cut: whether there was more of the body than `data`.
         grpc_encoding: the header `grpc-encoding`; empty if absent.
         request_id: for event streams, the id of the JSON-RPC request, as `events.request_id` returns it.
     """
@@ -50,9 +50,9 @@ class Source(NamedTuple):
 def render(source: Source, limit: int) -> Rendered:
     """Return the payload of a body in at most `limit` bytes of UTF-8.
 
-    A body that is whole, within the limit and UTF-8 comes back byte for byte, unless it is an event stream, gRPC with
-    several, compressed or trailing frames, JSON of more than `json.MAX_DEPTH` levels, JSON behind an XSSI prefix or in
-    a call that Akto does not read, XML with a DOCTYPE that can be taken off, or a form with a `%` that escapes nothing.
+    A complete body within the limit, in UTF-8 without a byte order mark, is unchanged unless it is gRPC, an event
+    stream with JSON, JSON of more than `json.MAX_DEPTH` levels, JSON after an XSSI prefix or in a call that Akto cannot
+    read, XML with a DOCTYPE that can be removed, or a form with a `%` that begins no escape.
     """
     data, content_type = source.data, source.content_type
     if not data or limit <= 0:
@@ -96,7 +96,7 @@ def _text(text: bytes, kind: Format, source: Source, limit: int) -> Rendered:
 
 
 def _readable(text: bytes, kind: Format, content_type: str) -> bytes:
-    """Return a whole payload without the parts that Akto's runtime cannot read."""
+    """Return a whole payload, rewritten if Akto's runtime could not read it."""
     if kind is Format.JSON:
         return json.bare(text)
     if kind is Format.FORM:
@@ -127,7 +127,7 @@ def _decoded(text: bytes) -> str:
 
 
 def _grpc(source: Source, limit: int) -> Rendered | None:
-    """Render frames; None for JSON without frames. Anything else is rendered as base64."""
+    """Render JSON messages as JSON, and anything else as base64; None for JSON without frames."""
     reported = media.reported(source.content_type)
     kind = media.essence(reported)
     raw = grpc.unwrapped(source.data) if kind.startswith("application/grpc-web-text") else source.data
@@ -150,12 +150,12 @@ def _base64(data: bytes) -> str:
 
 
 def shorten(text: str, content_type: str, limit: int) -> str:
-    """Shorten a payload that was rendered before to at most `limit` bytes of UTF-8, by repair.
+    """Shorten a rendered payload to at most `limit` bytes of UTF-8, and close it.
 
     Args:
         text: the payload.
-        content_type: what `Rendered.content_type` says of it.
-        limit: bytes of UTF-8 that it may have.
+        content_type: its `Rendered.content_type`.
+        limit: bytes of UTF-8 that the result may have.
     """
     data = text.encode("utf-8", "replace")
     if len(data) <= limit:

@@ -1,7 +1,7 @@
 """XML: closes the open elements of truncated text, and drops an incomplete tag.
 
-One pass of the standard library's expat, which takes no document with a DOCTYPE: entities could grow without a bound,
-and Akto's runtime reads none of it either. One whose entities are not used is taken off before.
+The text is read by the standard library's expat. A document with a DOCTYPE is refused, because entities could expand
+without bound, and Akto's runtime does not read it either. A DOCTYPE whose entities are not used is removed first.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from akto_mirror.capture.payload.leaves import ROOT, Leaf, Place
 
 MAX_DEPTH = 500
 
-# Bytes before the end in which tags are marked at first: the end tags seldom need more room.
+# Bytes at the end in which tags are recorded at first; end tags seldom need more room.
 SLACK = 4_096
 
-# What expat says of a document that is well-formed as far as it goes.
+# expat's errors for a document that is truncated but otherwise well-formed.
 CUT = frozenset(
     expat.errors.codes[message]
     for message in (
@@ -31,7 +31,7 @@ CUT = frozenset(
 )
 UNCLOSED = expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_TOKEN]
 
-# The declaration and what may stand before it. Comments and markup in it that could hide its end are not looked into.
+# The DOCTYPE and what may precede it. If brackets or comments in it could hide its end, there is no match.
 DOCTYPE = re.compile(
     rb"""((?:[ \t\r\n]|<\?[^>]*\?>|<!--[^>]*-->)*)"""
     rb"""<!DOCTYPE[ \t\r\n][^<>\[\]"']*(?:(?:"[^"]*"|'[^']*')[^<>\[\]"']*)*(?:\[[^\[\]]*\][ \t\r\n]*)?>"""
@@ -53,14 +53,14 @@ class _Kind(Enum):
 
 
 class _Mark(NamedTuple):
-    """Markup that begins at a position: the text between two marks is text."""
+    """Markup that begins at a position; between two marks there is only text."""
 
     at: int
     kind: _Kind
     name: str = ""
 
     def end(self, data: bytes) -> int:
-        """Return where the markup ends; that of CDATA is its head only."""
+        """Return where the markup ends; for a CDATA section, where its opening delimiter ends."""
         if self.kind in (_Kind.START, _Kind.END, _Kind.EMPTY):
             tag = TAG.match(data, self.at)
             return tag.end() if tag else len(data)
@@ -77,7 +77,7 @@ ENDS = {_Kind.COMMENT: (b"<!--", b"-->"), _Kind.INSTRUCTION: (b"<?", b"?>")}
 
 
 class _Refused(Exception):  # noqa: N818 - ends expat's parse and goes no further
-    """The document is not to be read further."""
+    """The document must not be read further."""
 
 
 class _Outline:
@@ -85,14 +85,14 @@ class _Outline:
 
     Args:
         data: the document.
-        region: the position from which on tags are marked; before it they are only counted, which is much faster.
+        region: the position from which tags are recorded; before it only open elements are, which is much faster.
 
     Attributes:
-        marks: in order.
+        marks: the recorded markup, in order.
         open: names of the elements that are open at the end.
         end: where the last whole token ends.
-        complete: the document came to its end.
-        root: where the root begins; -1 if it does not.
+        complete: whether the document is complete.
+        root: where the root begins; -1 if there is none.
         region: as above.
     """
 
@@ -113,7 +113,7 @@ class _Outline:
         parser.StartDoctypeDeclHandler = self._refuse
 
     def read(self) -> bool:
-        """Parse; False if this is not XML, or not XML to be read."""
+        """Parse; return False if this is not XML, even if truncated, or has a DOCTYPE."""
         try:
             self._parse()
         except expat.ExpatError as error:
@@ -147,15 +147,15 @@ class _Outline:
         parser.Parse(self._data[self.region :], True)
 
     def in_cdata(self) -> bool:
-        """Return whether the last mark opens a section of character data."""
+        """Return whether the last mark opens a CDATA section."""
         return bool(self.marks) and self.marks[-1].kind is _Kind.CDATA
 
     def begin(self) -> int:
-        """Return where the text behind the last mark begins, or where marks begin if that is later."""
+        """Return where the text after the last mark begins, but no position before `region`."""
         return max(self.marks[-1].end(self._data) if self.marks else 0, self.region)
 
     def undo(self) -> None:
-        """Step back to before the last mark."""
+        """Remove the last mark, and the text after it."""
         mark = self.marks.pop()
         self.end = mark.at
         if mark.kind is _Kind.START:
@@ -181,7 +181,7 @@ class _Outline:
             self.marks.append(_Mark(at, _Kind.END, name))
 
     def _is_empty(self, at: int) -> bool:
-        """Return whether an element is empty, which expat reports where its one tag ends."""
+        """Return whether an element consists of one empty-element tag; expat reports its end after that tag."""
         if not self._data.endswith(b"/>", 0, at) or not self.marks or self.marks[-1].kind is not _Kind.START:
             return False
         return self.marks[-1].end(self._data) == at
@@ -203,7 +203,7 @@ def close(data: bytes, limit: int) -> bytes | None:
         limit: bytes that the result may have.
 
     Returns:
-        Empty where not even the root fits; None if this is not well-formed as far as it goes, or has a DOCTYPE.
+        Empty if not even the root fits; None if the text up to the cut is not well-formed, or has a DOCTYPE.
     """
     head = data[: whole_characters(data, min(limit, len(data)))]
     for region in (max(0, len(head) - SLACK), 0):
@@ -219,7 +219,7 @@ def close(data: bytes, limit: int) -> bytes | None:
 
 
 def without_doctype(data: bytes) -> bytes:
-    """Take a document type declaration off; what uses its entities is not well-formed without it."""
+    """Remove the document type declaration; a document that uses its entities is not well-formed without it."""
     found = DOCTYPE.match(data) if b"<!DOCTYPE" in data[:PROLOG] else None
     return found[1] + data[found.end() :] if found else data
 
@@ -234,7 +234,7 @@ def readable(data: bytes) -> bytes:
 
 
 def _fitted(head: bytes, outline: _Outline, limit: int) -> bytes | None:
-    """Step back from the end until the end tags fit; None if that is before the first mark."""
+    """Step back from the end until the end tags fit; None if that is before the first mark in the region."""
     ending = sum(map(_size, outline.open))
     while 0 <= outline.root < outline.end:
         room = min(limit - ending - (len(b"]]>") if outline.in_cdata() else 0), outline.end)
@@ -254,7 +254,7 @@ def _size(name: str) -> int:
 
 
 def _text_cut(head: bytes, begin: int, end: int, outline: _Outline) -> int:
-    """Return the position at which neither a character nor a reference of the text is cut."""
+    """Return the last position up to `end` at which neither a character nor a reference of the text is cut."""
     end = max(begin, whole_characters(head, end))
     if outline.in_cdata():
         return end
@@ -268,9 +268,9 @@ def _ended(head: bytes, end: int, outline: _Outline) -> bytes:
 
 
 def leaves(data: bytes) -> list[Leaf]:
-    """Return attribute values and runs of text with the names that they stand under, in order.
+    """Return attribute values and runs of text in order, with their places.
 
-    Spans hold the text as it is written, references and all; that of CDATA is without its brackets.
+    Spans cover the text as it is written, with its references, but of a CDATA section only the content.
 
     Raises:
         ValueError: the document is not well-formed to its end, or has a DOCTYPE.

@@ -36,7 +36,7 @@ def check_name(name: str) -> None:
     """Refuse anything but a bare file name.
 
     Raises:
-        AttachmentError: it is.
+        AttachmentError: it is anything else.
     """
     if (
         not name

@@ -94,7 +94,7 @@ class Bodies:
         return self.attachments is not None and bool(content.get("_file"))
 
     def _attached(self, name: str, message: str) -> bytes | None:
-        assert self.attachments is not None  # noqa: S101 - asked before; for the type checker
+        assert self.attachments is not None  # noqa: S101 - checked before; for the type checker
         try:
             return self.attachments.read(name)
         except AttachmentError as error:
@@ -103,7 +103,7 @@ class Bodies:
 
 
 def _form_type(posted: Mapping[str, Any], fields: Fields) -> str:
-    """Return the content type of a form; one of several parts gets a boundary, in its header too, if it has none."""
+    """Return the content type of a form; a multipart type without a boundary gets one, also in the header."""
     described = values.line(posted.get("mimeType"))
     kind = headers.first(fields, b"content-type") or described
     if kind.lower().startswith("multipart/") and not params.boundary(kind):
@@ -115,8 +115,8 @@ def _form_type(posted: Mapping[str, Any], fields: Fields) -> str:
 def _had_body(message: Mapping[str, Any], content: Mapping[str, Any], fields: Fields, is_known: bool) -> bool:
     """Return whether a message had a body that is not in the file.
 
-    The writer's sizes decide: that of the decoded text if there is an empty text, else whichever is given. Without any,
-    there was a body unless `is_known`.
+    The sizes in the file decide: with an empty text only the first that is given, without a text all of them. Without
+    sizes, there was a body unless `is_known`.
     """
     if content.get("_file"):
         return True
@@ -143,7 +143,7 @@ def unbase64(text: str) -> bytes:
 def coded(content: bytes, fields: Fields) -> bytes:
     """Encode a body in the codings that its headers name: HAR files contain decoded bodies.
 
-    Codings beyond the number that is decoded later would only cost time.
+    With more codings than are decoded later, the body is unchanged.
     """
     codings = _codings(fields)
     if not content or len(codings) > MAX_CODINGS:

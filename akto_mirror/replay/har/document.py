@@ -61,10 +61,10 @@ def elements(read: Read, longest: int | None = None) -> Iterator[bytes]:
 
     Args:
         read: reads at most this many bytes, in UTF-8; none at the end.
-        longest: the most bytes of an entry; None for any number.
+        longest: the most bytes of an entry; None for no limit.
 
     Raises:
-        DocumentError: where the document breaks off or is none; what comes before has been yielded.
+        DocumentError: the document is truncated, damaged or not a HAR file; the entries before that were yielded.
     """
     return _Walk(read, longest).elements()
 
@@ -103,7 +103,7 @@ class _Walk:
         return self._path == len(PATH) == len(self._open)
 
     def _bracket(self) -> int | None:
-        """Go to the next bracket outside of strings, and return it; what lies before stays in the buffer."""
+        """Go to the next bracket outside strings, and return it; the text before it stays in the buffer."""
         while True:
             found = BETWEEN.match(self._buffer, self._at)
             self._at = found.end() if found else self._at
@@ -117,7 +117,7 @@ class _Walk:
                 return self._buffer[self._at]
 
     def _forget_all_but_the_last(self) -> None:
-        """Shorten the buffer between brackets: keep all of it in the list of entries, else only the end with a key."""
+        """Shorten the buffer, except in the list of entries, to its end, which may contain a key."""
         if not self._is_inside() and self._at > CHUNK:
             del self._buffer[: self._at - 64]
             self._at = 64

@@ -5,8 +5,8 @@ a truncated body) makes it refuse the whole file; version 12 removes `content-en
 add a `content-length`, and pseudo-headers of HTTP/2 stay among the headers. Here the result is the flow that would
 have passed a proxy: with the recorded headers, and bodies in their content coding.
 
-The format is HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/) and what Chrome, Firefox, Playwright, HTTP
-Toolkit, sitespeed.io and mitmproxy make of it.
+The format is HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), with the deviations of Chrome, Firefox,
+Playwright, HTTP Toolkit, sitespeed.io and mitmproxy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from akto_mirror.replay.har.attachments import Attachments
 from akto_mirror.replay.har.bodies import Bodies
 from akto_mirror.replay.har.headers import Fields
 
-# Schemes of URLs that browsers list but never send over the network.
+# Schemes of HTTP exchanges, with their default ports. Browsers also list URLs that are not sent over the network.
 HTTP_SCHEMES = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 TLS_SCHEMES = frozenset({"https", "wss"})
 WEBSOCKET_SCHEMES = frozenset({"ws", "wss"})
@@ -44,7 +44,7 @@ class Exchange(NamedTuple):
     """The result of reading an entry.
 
     Attributes:
-        flow: the exchange; None if it is not one of HTTP, such as a `data:` address.
+        flow: the exchange; None if it is not HTTP, such as a `data:` URL.
         notes: parts of it that could not be read.
     """
 
@@ -73,7 +73,7 @@ def flows(elements: Iterable[bytes], attachments: Attachments | None = None) -> 
 def read_entry(entry: Any, attachments: Attachments | None = None) -> Exchange:
     """Turn one entry of a HAR file into a flow.
 
-    A body that the file does not contain is None in the flow. A status of 0 means an exchange without response. A
+    A body that the file does not contain is None in the flow. A status of 0 means an exchange without a response. A
     missing time is NaN.
 
     Raises:

@@ -17,11 +17,11 @@ OWN_BOUNDARY = "----akto-mirror-form"
 
 
 def body(given: Any, content_type: str) -> bytes | None:
-    """Return the body for parameters; None if the content type does not support that.
+    """Return the body for parameters; None if the content type is not one that can be rebuilt.
 
     Args:
         given: the list `postData.params`, not empty.
-        content_type: the request's, in any case, with the boundary of several parts; empty stands for a form.
+        content_type: the request's content type, with the boundary if it is multipart; empty means a form.
     """
     found = list(values.pairs(given))
     kind = content_type.partition(";")[0].strip().lower()
@@ -45,8 +45,8 @@ def boundary(content_type: str) -> str:
 def _json(found: list[Pair]) -> str:
     """Rebuild JSON that sitespeed.io's chrome-har has split into parameters.
 
-    Each member becomes a parameter, and the items of a list one each of the same name; a list at the top has its
-    indices as names.
+    Each member is a parameter, and each item of a list is a parameter with the list's name; the items of a top-level
+    list have their indices as names.
     """
     members: dict[str, Any] = {}
     for name, value, _ in found:

@@ -42,7 +42,7 @@ def start(given: Any) -> float:
 
 
 def seconds(given: Any) -> float:
-    """Return the duration of an exchange, infinity if it is too large; programs write -1 or null if it is unknown."""
+    """Convert milliseconds to seconds; 0 if unknown, for which programs write -1 or null, and infinity if too large."""
     if not isinstance(given, int | float) or not given > 0:
         return 0.0
     try:

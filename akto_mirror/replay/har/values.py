@@ -48,7 +48,7 @@ def size(given: Any) -> float:
 def pairs(given: Any) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
     """Yield name, value and the whole object of each item.
 
-    Most makers write objects; Slack writes lists of two, and some one object for all.
+    Most programs write objects; Slack writes lists of two items, and some programs write one object for all.
     """
     if isinstance(given, dict):
         given = [[name, value] for name, value in given.items()]
