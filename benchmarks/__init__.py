@@ -1,1 +1,1 @@
-"""What mirroring costs: `python -m benchmarks --help`, or `make bench`."""
+"""Benchmarks of the cost of mirroring: `python -m benchmarks --help`, or `make bench`."""

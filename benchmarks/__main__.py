@@ -35,9 +35,9 @@ START, END = "<!-- bench -->", "<!-- /bench -->"
 
 
 def main() -> None:
-    """Measure what was asked for and print Markdown tables."""
+    """Run the selected benchmarks and print Markdown tables."""
     args = _parse(sys.argv[1:])
-    # As an interrupt does, so that target, ingestion service and proxies end as well.
+    # Treated as an interrupt, so that the target, the ingestion service and the proxies end as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sections: dict[str, Callable[[], str]] = {
         "throughput": lambda: throughput.report(args.rounds, args.requests, dict(args.script), _rig(args)),
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def between_marks(document: str, text: str) -> str:
-    """Return a document with sections in the place of those of the same titles between the marks, and new ones last.
+    """Replace the sections between the document's marks by title, and append new ones.
 
     Raises:
         ValueError: the document has no marks.
@@ -78,7 +78,7 @@ def between_marks(document: str, text: str) -> str:
 
 
 def _sections(text: str) -> dict[str, str]:
-    """Return sections by their titles."""
+    """Return the sections by title."""
     parts = [HEADING + part.strip() for part in f"\n{text}".split(f"\n{HEADING}")[1:]]
     return {part.partition("\n")[0]: part for part in parts}
 

@@ -1,4 +1,4 @@
-"""Large responses: how soon their first byte comes, and how much memory they take."""
+"""Large responses: time to first byte, and memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MB = 1_000_000
 # Content types that the capture rules skip and take.
 TYPES = ("application/octet-stream", "application/json")
 
-# Characters that are kept of a body, by the addon's default.
+# The addon's default `akto_body_limit`, in characters.
 KEPT = 65_536
 
 ROUNDS = 3
@@ -35,7 +35,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Download:
-    """What a client saw, in milliseconds from its request on."""
+    """Times at the client, in milliseconds since its request."""
 
     first_ms: float
     last_ms: float
@@ -54,7 +54,7 @@ class Run:
 
 
 def report(megabytes: Sequence[int]) -> str:
-    """Measure bodies of this many million bytes and return the section."""
+    """Measure bodies of these sizes, in millions of bytes, and return the section."""
     with peers.running_target() as port, peers.running_ingestion() as ingestion:
         modes = [PLAIN, proxies.with_addon(ingestion.url)]
         rows = [row for size in megabytes for kind in TYPES for row in _rows(modes, port, ingestion, size * MB, kind)]

@@ -1,4 +1,4 @@
-"""CPU time of the delivery an entry, over HTTP and to Kafka."""
+"""CPU time of delivery per entry, over HTTP and to Kafka."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def entries() -> list[bytes]:
 
 
 def cpu(to: Sink, batch: list[bytes]) -> float:
-    """Return the microseconds of CPU time of this process an entry; a first batch connects and is not counted."""
+    """Return this process's CPU time per entry in microseconds; the first batch connects and is not counted."""
     to.send(batch, 30)
     began = time.process_time()
     for _ in range(BATCHES):
@@ -41,14 +41,14 @@ def cpu(to: Sink, batch: list[bytes]) -> float:
 
 
 def serve(pipe: Connection) -> None:
-    """Serve as Akto does, in a process of its own."""
+    """Run a stand-in for Akto in a separate process."""
     with FaultServer() as server:
         pipe.send(server.url)
         threading.Event().wait()
 
 
 def report() -> str:
-    """Measure in turns and return the section."""
+    """Measure both in alternation and return the section."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
     process.start()

@@ -1,6 +1,6 @@
-"""Microseconds that the addon's hooks cost a flow: `python -m benchmarks.hooks [--profile]`.
+"""Microseconds that the addon's hooks take per flow: `python -m benchmarks.hooks [--profile]`.
 
-A loop over the hooks alone shows more than a proxy under load can: what is small against the proxy is not small here.
+A loop over the hooks alone shows costs that are lost in the noise of a proxy under load.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CALLS = 500
 
 
 class NoSink:
-    """Takes every batch at no cost."""
+    """Accepts every batch at no cost."""
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
         """Take a batch."""
@@ -47,7 +47,7 @@ class NoSink:
 
 
 class Exchange:
-    """The exchange of the throughput benchmark, which is cheap to make again."""
+    """The exchange of the throughput benchmark, cheap to reset."""
 
     def __init__(self) -> None:
         asked = {"host": "127.0.0.1:8080", "user-agent": "h2load nghttp2/1.52.0", **load.HEADERS}
@@ -69,14 +69,14 @@ class Exchange:
         self._fields = request.headers.fields
 
     def renew(self) -> http.HTTPFlow:
-        """Undo what the hooks have done to the flow, as far as to the request's head."""
+        """Reset the flow to the state after the request's head."""
         self.flow.metadata.clear()
         self.flow.request.data.headers.fields = self._fields
         self.flow.response = None
         return self.flow
 
     def answer(self) -> None:
-        """Let the target's answer come."""
+        """Add the target's response."""
         self.flow.response = self._response
 
 
@@ -94,7 +94,7 @@ def loaded_addon() -> Generator[AktoMirror]:
 
 
 def microseconds(addon: AktoMirror) -> dict[str, float]:
-    """Return the time of each hook a flow, the least of all rounds: whatever disturbs only adds."""
+    """Return the time of each hook per flow: the minimum over all rounds, because disturbances only add time."""
     exchange = Exchange()
     parts = {name: [getattr(part, name) for part in addon.addons if hasattr(part, name)] for name in HOOKS}
     hooks = {name: _in_turn(calls) for name, calls in parts.items() if calls}
@@ -103,7 +103,7 @@ def microseconds(addon: AktoMirror) -> dict[str, float]:
 
 
 def _in_turn(calls: list[Callable[[http.HTTPFlow], object]]) -> Callable[[http.HTTPFlow], object]:
-    """Call the hooks of the addon's parts in their order, as mitmproxy does."""
+    """Call a hook on each part of the addon in order, as mitmproxy does."""
 
     def act(flow: http.HTTPFlow) -> None:
         for call in calls:
@@ -126,7 +126,7 @@ def _round(exchange: Exchange, hooks: dict[str, Callable[[http.HTTPFlow], object
 
 
 def _check(addon: AktoMirror) -> None:
-    """Make sure that what is measured is the mirroring of a flow, and not its refusal."""
+    """Check that the measured flow is mirrored, not skipped."""
     counts = addon.session.stats.snapshot()
     if counts.dropped or counts.skipped or not counts.captured:
         raise RuntimeError(f"the figures are void: {counts}")

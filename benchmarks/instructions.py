@@ -1,4 +1,4 @@
-"""Instructions a request, counted by callgrind: the same on a busy machine as on a quiet one."""
+"""Instructions per request, counted by callgrind, which a busy machine does not change."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from benchmarks import load, peers, proxies, table
 from benchmarks.proxies import LISTENING, PLAIN, Mode, Proxy
 
-# Requests before the counted ones.
+# Requests of the warm-up, which are not counted.
 WARM_UP = 60
 
-# Each instruction takes long to count, so that a batch would be due by its age; under load it is by its entries.
+# Under callgrind a batch would be due by its age, because everything is slow; under load it is due by its size.
 FULL_BATCHES = ("--set", "akto_linger_ms=60000")
 
 HEAD = ("", "instructions a request, thousands", "times plain")
@@ -27,10 +27,10 @@ SKIPPED = "### Instructions\n\nNot counted: valgrind is not installed."
 
 
 def report(requests: int) -> str:
-    """Count and return the section.
+    """Count instructions and return the section.
 
     Args:
-        requests: how many are counted of each mode.
+        requests: counted requests of each mode.
     """
     if not shutil.which("valgrind"):
         sys.stderr.write("instructions are not counted: valgrind is not installed\n")
@@ -47,7 +47,7 @@ def report(requests: int) -> str:
 
 
 def _count(mode: Mode, target_port: int, ingestion_url: str, requests: int, folder: Path) -> float:
-    """Return the instructions a request, those of the delivery included."""
+    """Return the instructions per request, including delivery."""
     folder.mkdir()
     with ExitStack() as stack:
         callgrind = ("valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/out")

@@ -1,4 +1,4 @@
-"""What the system lets one process have."""
+"""Resource limits of this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def many_files() -> Generator[None]:
-    """Allow as many open files as the system does: a connection takes one here, one there and two in the proxy."""
+    """Raise the limit of open files to the system's: a connection takes one at each end and two in the proxy."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:

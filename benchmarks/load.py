@@ -1,4 +1,4 @@
-"""Load on a proxy: h2load where there is one, else a generator of our own in a process of its own."""
+"""Load on a proxy: from h2load if it is installed, else from our own generator in a separate process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.peers import SPAWN
 
 CONNECTIONS = 32
 
-# What an ordinary API client sends; h2load adds `host` and `user-agent`.
+# Headers of an ordinary API client; h2load adds `host` and `user-agent`.
 HEADERS = {
     "accept": "application/json",
     "accept-encoding": "gzip, deflate, br",
@@ -28,7 +28,7 @@ HEADERS = {
 
 
 class Timing(NamedTuple):
-    """When one request began and how long it took, both in seconds."""
+    """Start and duration of one request, in seconds."""
 
     start: float
     took: float
@@ -36,7 +36,7 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True)
 class Load:
-    """What the clients saw: requests a second, and latencies in milliseconds."""
+    """Requests per second, and latencies in milliseconds, as the clients saw them."""
 
     per_s: float
     p50_ms: float
@@ -44,12 +44,12 @@ class Load:
 
 
 def tool() -> str:
-    """Name the load generator in use."""
+    """Return the name of the load generator in use."""
     return "h2load" if shutil.which("h2load") else "a Python load generator"
 
 
 def speaks_tls() -> bool:
-    """Return whether the load generator in use can."""
+    """Return whether the load generator in use speaks TLS."""
     return shutil.which("h2load") is not None
 
 
@@ -62,7 +62,7 @@ def run(
     """Send GET requests over kept-alive HTTP/1.1 connections.
 
     Raises:
-        RuntimeError: not every answer was a 200; the figures would mean nothing.
+        RuntimeError: a response was not a 200, so that the figures would mean nothing.
     """
     h2load = shutil.which("h2load")
     if h2load:
@@ -72,12 +72,12 @@ def run(
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that is not exceeded by `share` of all (nearest rank)."""
+    """Return the nearest-rank percentile: the smallest value that at least `share` of the values do not exceed."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def summary(timings: Sequence[Timing]) -> Load:
-    """Sum up one run."""
+    """Summarise one run."""
     took = [timing.took * 1000 for timing in timings]
     span = max(timing.start + timing.took for timing in timings) - min(timing.start for timing in timings)
     return Load(len(timings) / span, percentile(took, 0.5), percentile(took, 0.99))

@@ -1,11 +1,11 @@
-"""What an outage of Akto costs in memory: `python -m benchmarks.memory 10`, ten minutes of each kind at full load.
+"""Memory during an outage of Akto: `python -m benchmarks.memory 10`, ten minutes of each kind at full load.
 
-Each run starts a mitmdump and warms it up while Akto takes everything. What it holds then, with its clients gone, is
-idle: certificates, buffers and what the allocator keeps are part of it, entries are not. Then Akto goes away, and the
-load goes on. The peak is the kernel's own mark, reset when the outage begins. It may be at most idle, the queue's
-bound and 40 MB; a plain mitmdump under the same load shows what of it is mitmproxy's own.
+Each run starts a mitmdump and warms it up while Akto accepts everything. Idle memory is measured then,
+without clients: it includes certificates, buffers and what the allocator keeps, but no entries. Then Akto goes away,
+and the load goes on. The peak is the kernel's, reset when the outage begins. It may be at most idle memory, the queue's
+bound and 40 MB; a plain mitmdump under the same load shows mitmproxy's own share.
 
-Exits with 1 if a run is over its bound.
+The exit code is 1 if a run exceeds its bound.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks import load, peers, proxies, table
 from benchmarks.peers import Ingestion
 from benchmarks.proxies import PLAIN, Proxy
 
-# What line 2 of docs/delivery.md allows beside the queue.
+# What line 2 of docs/delivery.md allows in addition to the queue.
 ALLOWED = 40_000_000
 
 MB = 1_000_000
@@ -34,10 +34,10 @@ MB = 1_000_000
 # Requests of the warm-up, in parts after each of which all entries have arrived, so that the smallest queue holds one.
 WARM_UP = range(300, 3001, 300)
 
-# Requests that the load generator is started with; between two of its runs the proxy rests for some milliseconds.
+# Requests per run of the load generator; between two runs the proxy is idle for some milliseconds.
 PORTION = 4000
 
-# Until what the warm-up left behind is sent and freed.
+# Time in which what the warm-up left behind is sent and freed.
 SETTLE_S = 2.0
 
 HEAD = ("Akto", "durability", "requests/s", "idle, MB", "peak, MB", "more", "bound", "queue, MB", "on disk, MB", "")
@@ -56,9 +56,9 @@ class Run:
         limit: `akto_queue_bytes`; None for plain mitmdump, which has no bound to keep.
         per_s: requests a second.
         idle: resident memory before the outage.
-        peak: the most there was in it.
-        queue: what entries held in memory at its end.
-        disk: what waited on disk then.
+        peak: the peak of resident memory during the outage.
+        queue: bytes of entries in memory at its end.
+        disk: bytes on disk at its end.
     """
 
     akto: str
@@ -72,16 +72,16 @@ class Run:
 
     @property
     def bound(self) -> int | None:
-        """What it may hold; None for plain mitmdump."""
+        """The allowed peak in bytes; None for plain mitmdump."""
         return None if self.limit is None else self.idle + self.limit + ALLOWED
 
     @property
     def is_ok(self) -> bool:
-        """Return whether it kept its bound."""
+        """Return whether the peak is within the bound."""
         return self.bound is None or self.peak <= self.bound
 
     def row(self) -> list[str]:
-        """Return its row of the table."""
+        """Return the run's row of the table."""
         memory = [_megabytes(each) for each in (self.idle, self.peak, self.peak - self.idle)]
         start = [self.akto or "plain mitmdump", self.durability, f"{self.per_s:.0f}", *memory]
         if self.bound is None:
@@ -129,7 +129,7 @@ def _warm_up(proxy: Proxy, ingestion: Ingestion) -> None:
 
 
 def _under_load(proxy: Proxy, seconds: float) -> tuple[float, int, int]:
-    """Return requests a second, idle memory and its peak under load."""
+    """Return requests per second, and idle and peak memory."""
     time.sleep(SETTLE_S)
     proxy.forget_peak()
     idle, requests, began = proxy.memory_mib(), 0, time.monotonic()
@@ -140,7 +140,7 @@ def _under_load(proxy: Proxy, seconds: float) -> tuple[float, int, int]:
 
 
 def _held(port: int) -> tuple[int, int]:
-    """Return the bytes that wait in memory and on disk, by the addon's own metrics."""
+    """Return the bytes of entries in memory and on disk, from the addon's metrics."""
     with request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     values = {sample.name: sample.value for family in families for sample in family.samples}
@@ -172,7 +172,7 @@ def report(runs: Sequence[Run], minutes: float, limit: int) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run from the command line; 1 if a bound was not kept."""
+    """Run from the command line; return 1 if a run exceeded its bound."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("minutes", nargs="?", type=float, default=10.0, help="of each run (default: %(default)g)")
     parser.add_argument("--akto", choices=list(OUTAGES), nargs="+", default=list(OUTAGES))

@@ -1,9 +1,9 @@
-"""What clients of the proxy notice of trouble with Akto.
+"""How trouble with Akto affects the proxy's clients.
 
-A proxy for every kind of trouble and two for none run side by side; bursts of load go to them in turns, each turn in an
-order of its own. A burst is compared with the mean of the two healthy ones of its turn, so that a machine that slows
-down slows both down; the table shows the medians of these ratios and how sure they are. How far the healthy ones are
-from one another is the noise.
+A proxy for every kind of trouble and two for none run side by side; bursts of load go to them in turns, each turn in a
+different order. A burst is compared with the mean of the two healthy ones of its turn, so that a slower machine slows
+both; the table shows the medians of these ratios with their confidence intervals. The difference between the healthy
+ones is the noise.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCRIPTS: dict[str, Reply] = {"healthy": OK, "hanging": HANG, "resetting": RESET,
 KINDS = ("healthy", "hanging", "resetting", "1 byte/s", "healthy again", "500", "refusing", "dead name")
 HEALTHY = ("healthy", "healthy again")
 
-# What the clients of each proxy saw of one burst.
+# The load of one burst, by proxy.
 Turn = dict[str, Load]
 
 
@@ -41,7 +41,7 @@ def _serve(script: Reply, port: multiprocessing.Queue[int]) -> None:
 
 @contextmanager
 def _akto(kind: str) -> Iterator[str]:
-    """Run Akto in a process of its own, so that its CPU time is its own; yields its URL."""
+    """Run a stand-in for Akto in a separate process, so that its CPU time is not the proxy's; yields its URL."""
     if kind == "dead name":
         yield "http://does-not-exist.invalid:9091"
         return
@@ -63,7 +63,7 @@ def _akto(kind: str) -> Iterator[str]:
 
 @contextmanager
 def _mirroring(kind: str, target_port: int) -> Iterator[Proxy]:
-    """Run a proxy with this kind of trouble, warmed up: the first entries have met it."""
+    """Run a proxy with this kind of trouble, warmed up: the first entries have already been affected."""
     with _akto(kind) as url, tempfile.TemporaryDirectory() as folder:
         args = ("--set", f"akto_spool_dir={folder}/spool")
         with proxies.running_proxy(proxies.with_addon(url, args=args), target_port, url) as proxy:
@@ -77,7 +77,7 @@ def report(turns: int, requests: int) -> str:
 
 
 def _measure(turns: int, requests: int) -> list[Turn]:
-    """Return what the clients of each proxy saw in each turn."""
+    """Return the load of each turn, by proxy."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         port, _ = stack.enter_context(peers.running_json_target(Path(folder)))
         running = {kind: stack.enter_context(_mirroring(kind, port)) for kind in KINDS}
@@ -101,7 +101,7 @@ def _section(turns: Sequence[Turn], requests: int) -> str:
 
 
 def _shuffled(turn: int) -> list[str]:
-    """Let none always follow the same other one, whose last entries may still be under way; the same in every run."""
+    """Shuffle, so that no proxy always follows the same one, whose last entries may still be on the way; repeatable."""
     return random.Random(turn).sample(KINDS, len(KINDS))  # noqa: S311 - an order, no secret
 
 
@@ -110,7 +110,7 @@ def _told(turns: Sequence[Turn], kind: str, figure: str) -> str:
 
 
 def ratios(turns: Sequence[Turn], kind: str, figure: str) -> list[float]:
-    """Compare a figure of each turn with its mean in the two healthy bursts of that turn."""
+    """Divide a figure of each turn by its mean over the two healthy bursts of that turn."""
     return [
         getattr(turn[kind], figure) * len(HEALTHY) / sum(getattr(turn[healthy], figure) for healthy in HEALTHY)
         for turn in turns

@@ -1,4 +1,4 @@
-"""The target and the ingestion service, each in a process of its own, so that their CPU time is not the proxy's."""
+"""The target and the ingestion service, each in a separate process, so that their CPU time is not the proxy's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as far as these servers look at it."""
+    """The parts of a request that these servers use."""
 
     path: str
     query: dict[str, str]
@@ -41,7 +41,7 @@ class Request:
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:
-    """Read one request with an optional sized body; None when the client has closed the connection."""
+    """Read one request and the body that `content-length` announces; None when the client has closed the connection."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -58,7 +58,7 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
 
 
 def head(content_type: str, length: int | None) -> bytes:
-    """Return the head of a 200 answer; one of unknown length ends with its connection."""
+    """Return the head of a 200 response; one of unknown length ends with its connection."""
     end = "connection: close" if length is None else f"content-length: {length}"
     return f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n{end}\r\n\r\n".encode()
 
@@ -88,7 +88,7 @@ async def _send_bytes(writer: asyncio.StreamWriter, count: int, content_type: st
 
 
 async def _send_events(writer: asyncio.StreamWriter, query: dict[str, str]) -> None:
-    """Send events that hold the clock's reading until the client leaves; `after_ms` is the wait after the first."""
+    """Send events that hold their send time until the client leaves; `after_ms` is the wait after the first."""
     writer.write(head("text/event-stream", None) + _event())
     due = time.monotonic() + int(query["after_ms"]) / 1000
     while True:
@@ -115,7 +115,7 @@ class _Batch(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Counts:
-    """What the ingestion service has received so far; shared memory that only its process writes."""
+    """Counts of what the ingestion service has received, in shared memory that only its process writes."""
 
     posts: Any
     entries: Any
@@ -123,7 +123,7 @@ class Counts:
 
 
 async def serve_ingestion(counts: Counts, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Take batches as Akto's service does, and count what they hold."""
+    """Accept batches as Akto's service does, and count their entries and characters."""
     decoder = msgspec.json.Decoder(_Batch)
     try:
         while (request := await read_request(reader)) is not None:
@@ -148,7 +148,7 @@ class Ingestion:
 
     @property
     def url(self) -> str:
-        """The address for `akto_url`."""
+        """The value for `akto_url`."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -162,11 +162,11 @@ class Ingestion:
         return int(self.counts.characters.value)
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send its process a signal."""
+        """Send a signal to the process."""
         os.kill(self.pid, number)
 
     def wait_for(self, entries: int, deadline_s: float = 60) -> int:
-        """Wait until this many entries have arrived in all, or the time is up; returns how many have."""
+        """Wait until this many entries have arrived in total, or the time is up; returns the number of entries."""
         until = time.monotonic() + deadline_s
         while self.entries < entries and time.monotonic() < until:
             time.sleep(0.01)
@@ -190,7 +190,7 @@ def running_target() -> Generator[int]:
 
 @contextmanager
 def running_json_target(folder: Path) -> Generator[tuple[int, str]]:
-    """Run the cheapest target there is for the 700-byte JSON: nginx, or the asyncio one; yields port and name."""
+    """Run the cheapest available target for the 700-byte JSON, nginx or the asyncio one; yields port and name."""
     nginx = shutil.which("nginx")
     if nginx is None:
         with running_target() as port:

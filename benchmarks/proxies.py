@@ -1,4 +1,4 @@
-"""Proxies' processes, and what the kernel says about them. Linux only: the figures come from /proc."""
+"""Proxy processes, and their CPU time and memory. Linux only: the figures come from /proc."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANNOUNCE_PORT = HERE / "scripts" / "announce_port.py"
 POST_EACH_FLOW = HERE / "scripts" / "post_each_flow.py"
 EMPTY_HOOKS = HERE / "scripts" / "empty_hooks.py"
 
-# With a process id, the number of the clock that clock_getcpuclockid(3) gives: finer than the ticks in /proc.
+# Makes the clock id of a process, as clock_getcpuclockid(3) does: finer than the ticks in /proc.
 CPUCLOCK_SCHED = 2
 
 
@@ -31,10 +31,10 @@ class Mode:
     """One way to run mitmdump.
 
     Attributes:
-        name: for the table.
-        args: what is added to the command line.
-        program: what is run; empty for mitmdump itself.
-        processes: how many serve.
+        name: the name in the table.
+        args: additional arguments of the command line.
+        program: the command; empty for mitmdump itself.
+        processes: the number of serving processes.
     """
 
     name: str
@@ -51,7 +51,7 @@ MIRRORING = "with the addon"
 
 RUNNING = "`akto-mirror run`"
 
-# All that can be hidden is looked for.
+# Redaction of everything that it can find.
 REDACTING = tuple(word for what in ("headers", "fields", "values") for word in ("--set", f"akto_redact_{what}=common"))
 
 
@@ -66,7 +66,7 @@ def under_run(url: str, processes: int = 1, name: str = RUNNING, args: Sequence[
 
 
 def posting_each_flow() -> Mode:
-    """Do as the Worker does."""
+    """Post each flow by itself, as the Worker does."""
     return Mode("one POST a flow", ("-s", str(POST_EACH_FLOW)))
 
 
@@ -78,19 +78,19 @@ class Proxy:
     port: int
 
     def cpu_s(self) -> float:
-        """Seconds of CPU time so far, user and system, of all threads, those that have ended included."""
+        """Seconds of CPU time so far, user and system, of all threads, including those that have ended."""
         return sum(time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED) for pid in _family(self.pid))
 
     def memory_mib(self) -> float:
-        """Resident memory now."""
+        """Current resident memory."""
         return self._status("VmRSS")
 
     def peak_mib(self) -> float:
-        """The most resident memory there ever was."""
+        """Peak resident memory."""
         return self._status("VmHWM")
 
     def forget_peak(self) -> None:
-        """Let the most there ever was begin with what there is now; see proc_pid_clear_refs(5)."""
+        """Reset the peak to the current resident memory; see proc_pid_clear_refs(5)."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def _status(self, name: str) -> float:
@@ -100,7 +100,7 @@ class Proxy:
 def _family(pid: int) -> Iterator[int]:
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        # A thread may have ended since it was listed.
+        # The thread may have ended since it was listed.
         with suppress(FileNotFoundError):
             for child in children.read_text().split():
                 yield from _family(int(child))
@@ -111,7 +111,7 @@ def _kib(pid: int, name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
 
 
-# Seconds that a start may take, also where each instruction is counted.
+# Seconds that a start may take, also under callgrind.
 START_S = 300.0
 
 
@@ -120,10 +120,10 @@ def running_proxy(mode: Mode, target_port: int, ingestion_url: str, before: Sequ
     """Run mitmdump in front of a target; every mode is as quiet as the others.
 
     Args:
-        mode: how.
+        mode: how mitmdump is run.
         target_port: the target's port at 127.0.0.1.
-        ingestion_url: for the mode that posts by itself.
-        before: a program that runs mitmdump, with its arguments.
+        ingestion_url: for the mode that posts each flow.
+        before: a program, with its arguments, under which mitmdump runs.
     """
     with TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
@@ -133,7 +133,7 @@ def running_proxy(mode: Mode, target_port: int, ingestion_url: str, before: Sequ
         try:
             yield Proxy(process.pid, _wait_for_port(process, port_file, mode))
         finally:
-            # What was to be measured has been, and an orderly end takes long.
+            # Everything has been measured, and an orderly end takes long.
             process.kill()
             process.wait()
 

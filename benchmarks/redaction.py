@@ -1,4 +1,4 @@
-"""What redaction costs beside the search that it replaced, which is taken out of the repository's own history."""
+"""The cost of redaction compared with the search that it replaced, which is taken from the repository's history."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from benchmarks import table
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = Path(__file__).parent / "scripts" / "redact_payloads.py"
 
-# The last commit that searched payloads with expressions of its own.
+# The last commit that searched payloads with handwritten regular expressions.
 REPLACED = "b112d1a"
 
-# Possessive quantifiers, by which it searched, are broken before (python/cpython#106052).
+# Earlier versions break possessive quantifiers, which the search used (python/cpython#106052).
 OLDEST = (3, 11, 5)
 
 HEAD = ("64 KB of JSON", "then, ms", "now, ms", "times then", "at most")
-# Of a row: the measured way, the one before that it is compared with, and the ratio that must not be exceeded.
+# Per row: the measured variant, the old variant that it is compared with, and the highest permitted ratio.
 ROWS = {
     "nothing to hide, names": ("clean names", "clean names", "0.05"),
     "nothing to hide, names and values": ("clean both", "clean names", "0.05"),
@@ -36,7 +36,7 @@ Figures = dict[str, float]
 
 
 def report(rounds: int) -> str:
-    """Measure both in turns, each time in fresh processes, and return the section.
+    """Measure both in alternation, each time in fresh processes, and return the section.
 
     Args:
         rounds: how often.
@@ -59,7 +59,7 @@ def report(rounds: int) -> str:
 
 
 def replaced(folder: Path, commit: str = REPLACED) -> str:
-    """Unpack the package as it was at a commit into a folder; return why not, if that is not possible."""
+    """Unpack the package of a commit into a folder; return the reason if that is not possible."""
     if sys.version_info < OLDEST:
         return "the replaced search does nothing on Python before 3.11.5"
     command = ["git", "-C", str(ROOT), "archive", "--format=zip", commit, "akto_mirror"]
@@ -69,14 +69,14 @@ def replaced(folder: Path, commit: str = REPLACED) -> str:
         return "git is not installed"
     if done.returncode:
         return f"commit {commit} is not in this clone's history (git fetch --unshallow)"
-    # Not as tar: Python 3.11 before 3.11.4 cannot unpack that safely.
+    # Not as tar, which Python 3.11 before 3.11.4 cannot unpack safely.
     with zipfile.ZipFile(io.BytesIO(done.stdout)) as archive:
         archive.extractall(folder)
     return ""
 
 
 def measured(way: str, folder: Path) -> Figures:
-    """Measure one way in a fresh process, with the package of a folder."""
+    """Measure one variant in a fresh process, with the package in a folder."""
     command = [sys.executable, str(SCRIPT), way]
     env = os.environ | {"PYTHONPATH": str(folder)}
     done = subprocess.run(command, env=env, capture_output=True, check=True, text=True)  # noqa: S603 - our own script

@@ -1,8 +1,8 @@
-"""What `akto_sample=novel` finds of an API, and at what cost, beside `all` and sampling by chance.
+"""How much of an API `akto_sample=novel` finds, and at what cost, compared with `all` and random sampling.
 
 A million synthetic exchanges of 500 endpoints go through `Capture`: their frequencies follow Zipf's law, and each
-endpoint has rare variants, half of which begin late in the run. Every exchange knows which facts it shows, so that what
-was found is judged without the code that is measured. Ids in paths and bodies, and tokens, differ from exchange to
+endpoint has rare variants, half of which begin late in the run. Every exchange knows which facts it shows, so that the
+result is judged without the measured code. Ids in paths and bodies, and tokens, differ from exchange to
 exchange.
 """
 
@@ -32,7 +32,7 @@ from benchmarks import peers, table
 
 ENDPOINTS = 500
 VARIANTS = 8
-RATE = 1_000  # exchanges a second, by the times of the exchanges
+RATE = 1_000  # exchanges per second, by the times of the exchanges
 START = 1_785_585_600.0
 HOSTILE_S = 120
 USERS = 1_000
@@ -40,7 +40,7 @@ USERS = 1_000
 # CPU time is compared part by part, one after another on the same machine.
 PARTS = 20
 
-# Stands for a number that each exchange has of its own.
+# Placeholder for the number of the exchange.
 NUMBER = 123_456_789_123
 KINDS = ("endpoints", "fields", "types", "statuses", "authentication", "query parameters")
 
@@ -49,7 +49,7 @@ VALUES: tuple[Any, ...] = (7, "text", True, None, 1.5)
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
-# A fact: its kind by its index in KINDS, the endpoint, and what it is.
+# A fact: the index of its kind in KINDS, the endpoint, and its text.
 Fact = tuple[Any, ...]
 
 
@@ -57,10 +57,10 @@ class Variant(NamedTuple):
     """One way in which an endpoint is used.
 
     Attributes:
-        weight: how often, in shares of the endpoint.
-        since: from which share of the run on.
-        facts: what it shows.
-        is_hostile: whether it is an attacker's.
+        weight: how often it is used, relative to the endpoint's other variants.
+        since: the share of the run after which it begins.
+        facts: the facts that it shows.
+        is_hostile: whether an attacker sends it.
     """
 
     weight: float
@@ -85,7 +85,7 @@ class Exchange(NamedTuple):
 
 @dataclass
 class Run:
-    """What a run came to."""
+    """The results of a run."""
 
     exchanges: int = 0
     shipped: int = 0
@@ -97,7 +97,7 @@ class Run:
     shipped_of_attacker: int = 0
 
     def share(self, kind: int) -> str:
-        """Return how much of a kind was found."""
+        """Return the share of the facts of a kind that was found."""
         there = sum(fact[0] == kind for fact in self.there)
         found = sum(fact[0] == kind for fact in self.found)
         return f"{100 * found / there:.1f} %" if found < there else "100 %"
@@ -140,7 +140,7 @@ def report(exchanges: int) -> str:
 def _side_by_side(
     everything: Mirror, novel: Mirror, fewer: Iterator[Exchange], more: Iterator[Exchange], exchanges: int
 ) -> list[float]:
-    """Let both mirror part by part in turns; return novel's CPU time a request in each part, that of all being 1."""
+    """Mirror each part both ways in turn; return the CPU time per request of `novel` in each, relative to `all`."""
     ratios = []
     for _ in range(PARTS):
         cpu_s = everything.pass_on(islice(fewer, max(1, exchanges // 10 // PARTS)))
@@ -172,14 +172,14 @@ def _attacked(mirror: Mirror) -> str:
 
 
 class Mirror:
-    """Capture and shipper, as the addon has them.
+    """Capture and shipper, as in the addon.
 
     Args:
         sample: `akto_sample`.
         url: `akto_url`.
 
     Attributes:
-        run: what came of it so far.
+        run: the results so far.
     """
 
     def __init__(self, sample: str, url: str) -> None:
@@ -193,7 +193,7 @@ class Mirror:
         self._flow = _flow()
 
     def pass_on(self, traffic: Iterator[Exchange]) -> float:
-        """Let exchanges go through, and return the CPU seconds a request, without those of drawing them."""
+        """Mirror exchanges, and return the CPU seconds per request, without the cost of generating them."""
         exchanges, cpu_s = 0, 0.0
         while part := list(islice(traffic, 1_000)):
             exchanges += len(part)
@@ -208,11 +208,11 @@ class Mirror:
         return cpu_s / exchanges
 
     def close(self) -> None:
-        """End the shipper."""
+        """Close the shipper."""
         self._shipper.close().result()
 
     def memory(self) -> str:
-        """Say what sampling knows."""
+        """Describe the state that sampling holds."""
         account = self._capture.account(0)
         if account is None:
             return ""
@@ -232,13 +232,13 @@ class Mirror:
         return len(made.encoded)
 
     def _wait(self) -> None:
-        """Wait until what was offered has arrived."""
+        """Wait until all offered entries have arrived."""
         self._shipper.flush()
         while self._shipper.stats.snapshot().pending:
             time.sleep(0.02)
 
     def _dress(self, part: list[Exchange]) -> float:
-        """Return the CPU seconds that making the flow these exchanges takes."""
+        """Return the CPU seconds that turning the flow into these exchanges takes."""
         start = time.process_time()
         for each in part:
             _dress(self._flow, each)
@@ -271,7 +271,7 @@ def _count(run: Run, variant: Variant, size: int) -> None:
 
 
 def _dress(flow: http.HTTPFlow, exchange: Exchange) -> None:
-    """Make the flow an exchange of a variant."""
+    """Turn the flow into an exchange of a variant."""
     variant, number, when = exchange
     request, response = flow.request, flow.response
     assert response is not None  # noqa: S101 - made with one; for the type checker
@@ -295,7 +295,7 @@ JSON = http.Headers([(b"content-type", b"application/json"), (b"server", b"nginx
 
 
 def _variants(endpoint: int, draw: random.Random) -> Iterator[Variant]:
-    """Make the ways in which an endpoint is used: a common one, and rarer ones with one fact more."""
+    """Make an endpoint's variants: a common one, and rarer ones that each show one more fact."""
     host, method = f"api{endpoint % 5}.example", draw.choice(("GET", "POST", "PUT"))
     resource_name = "".join(draw.choices("abcdefghijklmnop", k=7))
     path = f"/v1/{resource_name}/{{id}}/{draw.choice(('items', 'history', 'settings'))}"
@@ -331,7 +331,7 @@ def _variants(endpoint: int, draw: random.Random) -> Iterator[Variant]:
 
 
 def _headers(host: str, auth: tuple[str, str], *, has_body: bool) -> Fields:
-    """Return header fields, the last of which goes on with a user's token."""
+    """Return header fields; a user's token is appended to the last one."""
     fields = {"host": host, "user-agent": "client/1.0", "accept": "application/json", "accept-encoding": "gzip"}
     fields |= ({"content-type": "application/json"} if has_body else {}) | {auth[0]: auth[1]}
     return tuple((name.encode(), value.encode()) for name, value in fields.items())

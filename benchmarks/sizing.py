@@ -1,4 +1,4 @@
-"""What a machine needs: requests a second and core, memory a connection, and what a second process brings."""
+"""Sizing: requests per second and core, memory per connection, and the gain of a second process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LARGE = "/bytes?n=65536&type=application/json"
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked for, and of how many processes."""
+    """A kind of request, and the number of processes that serve it."""
 
     name: str
     path: str = JSON
@@ -45,12 +45,12 @@ CASES = (
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took.
+    """The cost of one run.
 
     Attributes:
-        cpu_ms: milliseconds of the proxy's CPU time a request.
-        per_s: requests a second.
-        others: the load generator's share of its own and the proxy's CPU time.
+        cpu_ms: the proxy's CPU time per request in milliseconds.
+        per_s: requests per second.
+        others: the load generator's share of the CPU time of proxy and generator together.
     """
 
     cpu_ms: float
@@ -62,7 +62,7 @@ def report(requests: int) -> str:
     """Measure and return the section.
 
     Args:
-        requests: of each run.
+        requests: requests of each run.
     """
     with limits.many_files(), peers.running_ingestion() as ingestion, peers.running_target() as target:
         cases = [case for case in CASES if case.scheme == "http" or load.speaks_tls()]
@@ -104,7 +104,7 @@ def _run(proxy: Proxy, case: Case, ingestion: Ingestion, requests: int) -> Run:
 
 
 def _children_s() -> float:
-    """Seconds of CPU time of the load generators that have ended."""
+    """Return the CPU seconds of the load generators that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -122,13 +122,13 @@ def _row(case: Case, runs: Sequence[Run]) -> list[str]:
 
 @dataclass(frozen=True)
 class Kind:
-    """Connections that stay open.
+    """A kind of connection that stays open.
 
     Attributes:
-        name: for the table.
-        most: how many are opened, in two halves.
-        path: what each asks for once.
-        until: ends what has come before the next one is opened.
+        name: the name in the table.
+        most: the number of connections, opened in two halves.
+        path: the path that each requests once.
+        until: the end of the response that is read before the next connection is opened.
     """
 
     name: str
@@ -146,7 +146,7 @@ OPEN_HEAD = ("", "open", "memory each, KiB", "each of the first half", "each of 
 
 
 def _open_row(kind: Kind, target: int, ingestion: Ingestion) -> list[str]:
-    """Return what connections cost that stay open, each with its connection to the target."""
+    """Return the row for one kind of open connection; its connection to the target is included."""
     with _running(1, target, ingestion) as proxy, ExitStack() as stack:
         load.run(proxy.port, WARM_UP, path=JSON)
         memory = [proxy.memory_mib()]

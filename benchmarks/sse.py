@@ -1,4 +1,4 @@
-"""Many event streams at once: are all alive, how late do events come, and what does a stream take."""
+"""Many event streams at once: whether all are live, the lag of events, and the cost of a stream."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmarks.proxies import Mode
 # Connections are opened this many at a time, as they would come in practice and as backlogs allow.
 AT_A_TIME = 50
 
-# As an MCP client asks; it is the request's content type for which the capture rules take the exchange.
+# The request of an MCP client, whose content type makes the capture rules take the exchange.
 JSON_REQUEST = "content-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
-# Between two events of a stream.
+# Interval between two events of a stream.
 EVERY_MS = 2000
 
 HEAD = (
@@ -37,7 +37,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Watch:
-    """What the clients saw: how long opening all took, and the lags of each stream's events in milliseconds."""
+    """Results at the clients: the time to open all streams, and the lags of each stream's events in milliseconds."""
 
     opening_s: float
     lags: list[list[float]]
@@ -50,7 +50,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the proxy took meanwhile."""
+    """The proxy's cost during that time."""
 
     cpu_s: float
     memory_mib: float
@@ -99,7 +99,7 @@ def _watch(port: int, streams: int, events: int) -> Watch:
 
 
 async def _watch_all(port: int, streams: int, events: int) -> Watch:
-    """Open all streams, then read them side by side, each open until the last one is done."""
+    """Open all streams, then read them concurrently; each stays open until the last one is done."""
     gate, start = asyncio.Semaphore(AT_A_TIME), time.monotonic()
     waits = (number * EVERY_MS // streams for number in range(streams))
     opened = await asyncio.gather(*(_open(port, wait_ms, gate) for wait_ms in waits))
@@ -112,7 +112,7 @@ async def _watch_all(port: int, streams: int, events: int) -> Watch:
 
 
 async def _open(port: int, wait_ms: int, gate: asyncio.Semaphore) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Ask for a stream and read the head of the answer."""
+    """Request a stream and read the head of the response."""
     async with gate:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         path = f"/events?every_ms={EVERY_MS}&after_ms={wait_ms}"
@@ -122,7 +122,7 @@ async def _open(port: int, wait_ms: int, gate: asyncio.Semaphore) -> tuple[async
 
 
 async def _read(reader: asyncio.StreamReader, events: int, since_ns: int, deadline: float) -> list[float]:
-    """Return the lags of the next events that were sent when all streams were open, as far as they came in time."""
+    """Return the lags of the next events sent after all streams were open, without those that did not come in time."""
     lags: list[float] = []
     try:
         async with asyncio.timeout(deadline - time.monotonic()):

@@ -1,4 +1,4 @@
-"""Whether a proxy that has served for long is as fast and as small as at first."""
+"""Whether a long-running proxy stays as fast and as small as at its start."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from benchmarks import load, peers, proxies, table
 from benchmarks.peers import Ingestion
 from benchmarks.proxies import Proxy
 
-# Parts of the whole; the first two, in which caches fill, are left out of the comparison.
+# The run is divided into parts; the first two, in which caches fill, are left out of the comparison.
 PARTS = 12
 FIRST = 2
 
-# Requests that a young proxy gets first.
+# Warm-up requests of the young proxy.
 WARM_UP = 400
 
-# What is compared: the median of this many parts at the beginning and at the end.
+# The medians of this many parts at the beginning and at the end are compared.
 SIDE = 3
 
-# How far the end may be above the beginning.
+# The growth that is permitted, as a share of the beginning.
 BOUND = 0.05
 
-# Bursts of a part. After each a young proxy beside it gets a fifth as many requests: a machine that grows busier makes
-# both slower alike, so what is compared is the CPU time of the one in times of the other's.
+# Bursts of a part. After each one a young proxy gets a fifth of the requests: a machine that grows busier slows both
+# alike, so the comparison is of the ratio of their CPU times.
 BURSTS = 3
 YOUNG = 5
 
@@ -35,7 +35,7 @@ HEAD = ("requests so far", "CPU a request, ms", "times a young proxy's", "reside
 
 @dataclass(frozen=True)
 class Part:
-    """What a part of the requests took, also in times of a young proxy, and the resident memory at its end."""
+    """The CPU time of a part, also relative to a young proxy, and the resident memory at its end."""
 
     cpu_ms: float
     times: float
@@ -46,7 +46,7 @@ def report(requests: int) -> str:
     """Measure and return the section.
 
     Args:
-        requests: of all parts together.
+        requests: the total over all parts.
     """
     burst = max(load.CONNECTIONS, requests // PARTS // BURSTS)
     with (
@@ -70,7 +70,7 @@ def report(requests: int) -> str:
 
 
 def verdict(parts: Sequence[Part]) -> str:
-    """Say how the end compares with the beginning."""
+    """Describe how the end compares with the beginning."""
     cpu = growth([part.times for part in parts])
     memory = growth([part.memory_mib for part in parts])
     bound = "within" if max(cpu, memory) <= BOUND else "**not within**"
@@ -81,7 +81,7 @@ def verdict(parts: Sequence[Part]) -> str:
 
 
 def growth(values: Sequence[float]) -> float:
-    """Return by which share the end is above the beginning."""
+    """Return the growth from the beginning to the end, as a share of the beginning."""
     return median(values[-SIDE:]) / median(values[FIRST : FIRST + SIDE]) - 1
 
 
@@ -92,7 +92,7 @@ def _part(proxy: Proxy, young: Proxy, ingestion: Ingestion, burst: int) -> Part:
 
 
 def _cpu_ms(proxy: Proxy, ingestion: Ingestion, requests: int) -> float:
-    """Return milliseconds of CPU time a request, until all entries have arrived."""
+    """Return the CPU time per request in milliseconds, measured until all entries have arrived."""
     entries, cpu_s = ingestion.entries, proxy.cpu_s()
     load.run(proxy.port, requests)
     ingestion.wait_for(entries + requests)

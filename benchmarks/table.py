@@ -1,4 +1,4 @@
-"""Markdown tables and what must stand beside every figure."""
+"""Markdown tables, and the context that every figure needs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from statistics import NormalDist, median, quantiles
 
 
 def render(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; all columns but the first are aligned to the right."""
+    """Return a Markdown table; all columns but the first are right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def machine() -> str:
-    """Name the versions and the machine."""
+    """Describe the versions and the machine."""
     return (
         f"Python {platform.python_version()}, mitmproxy {version('mitmproxy')}, "
         f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
@@ -25,7 +25,7 @@ def machine() -> str:
 
 
 def spread(values: Sequence[float], digits: int) -> str:
-    """Return the median and, of several values, the quartiles."""
+    """Return the median and, for several values, the quartiles."""
     if len(values) == 1:
         return f"{values[0]:.{digits}f}"
     low, middle, high = quantiles(values, n=4, method="inclusive")
@@ -35,7 +35,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 def confident(values: Sequence[float], digits: int) -> str:
     """Return the median and, if there are enough values, the bounds of the true one's 95 % confidence interval.
 
-    The bounds are values themselves, chosen by the sign test, so that nothing is assumed of how the values are spread.
+    The bounds are values themselves, chosen by the sign test, which assumes no distribution.
     """
     ordered = sorted(values)
     rank = math.floor(len(values) / 2 - NormalDist().inv_cdf(0.975) * math.sqrt(len(values)) / 2)

@@ -1,4 +1,4 @@
-"""CPU time a request and throughput: plain mitmdump, with the addon, `akto-mirror run`, and other ways to mirror."""
+"""CPU time per request and throughput: plain mitmdump, with the addon, `akto-mirror run`, and other ways to mirror."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmarks.peers import Ingestion
 from benchmarks.proxies import LISTENING, PLAIN, Mode, Proxy
 from benchmarks.workerd import WORKER, Rig
 
-# Requests before the measured ones: connections, imports and caches are made then.
+# Requests of the warm-up, which opens connections, imports modules and fills caches.
 WARM_UP = 400
 
-# Runs of each mode in a round. Runs that are short and stand close to each other meet the same machine.
+# Runs of each mode in a round. Short runs close together see the same state of the machine.
 RUNS = 2
 
 HEAD = (
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether every entry arrived, and every payload whole."""
+        """Return whether every entry arrived with its whole payload."""
         return self.entries == self.requests and self.characters == self.requests * len(peers.JSON_BODY)
 
 
@@ -60,8 +60,8 @@ def report(rounds: int, requests: int, scripts: dict[str, Path], rig: Rig | None
     """Measure and return the section.
 
     Args:
-        rounds: how often each mode gets a fresh process.
-        requests: how many each mode gets in a round, in `RUNS` runs.
+        rounds: the number of fresh processes of each mode.
+        requests: requests of each mode in a round, in `RUNS` runs.
         scripts: other versions of the addon to measure as well, by name.
         rig: runs Akto's Worker, as a mode of its own.
     """
@@ -103,7 +103,7 @@ def _starter(target_port: int, ingestion: Ingestion, rig: Rig | None) -> Starter
 
 
 def _round(modes: Sequence[Mode], turn: int, start: Starter, ingestion: Ingestion, requests: int) -> Round:
-    """Measure all modes in turns, each in a fresh process."""
+    """Measure all modes in turn, each in a fresh process."""
     with _running(modes, start) as running:
         for mode, proxy in running.items():
             _run(mode, proxy, ingestion, WARM_UP)
@@ -120,13 +120,13 @@ def _running(modes: Sequence[Mode], start: Starter) -> Generator[dict[Mode, Prox
 
 
 def _rotated(modes: Sequence[Mode], by: int) -> list[Mode]:
-    """Give each mode each place in turn, so that none is always the one that runs on a warm or a throttled machine."""
+    """Rotate the order of the modes, so that none always runs on a warm or a throttled machine."""
     start = by % len(modes)
     return [*modes[start:], *modes[:start]]
 
 
 def _run(mode: Mode, proxy: Proxy, ingestion: Ingestion, requests: int) -> Run:
-    """Measure one run, the delivery of its last entry included."""
+    """Measure one run, including the delivery of its last entry."""
     entries, characters, cpu_s = ingestion.entries, ingestion.characters, proxy.cpu_s()
     seen = load.summary(load.run(proxy.port, requests))
     received = (ingestion.wait_for(entries + requests) if _mirrors(mode) else ingestion.entries) - entries
@@ -139,17 +139,17 @@ def _mirrors(mode: Mode) -> bool:
 
 
 def ratios(rounds: Sequence[Round], mode: Mode, figure: Callable[[Run], float]) -> list[float]:
-    """Compare a mode with plain mitmdump, process by process: each round has a fresh one of both."""
+    """Divide a mode's figure by plain mitmdump's, round by round: each round has a fresh process of both."""
     return [sum(figure(row[mode]) for row in each) / sum(figure(row[PLAIN]) for row in each) for each in rounds]
 
 
 def cpu(run: Run) -> float:
-    """Return milliseconds of CPU time a request."""
+    """Return the CPU time per request in milliseconds."""
     return run.cpu_ms
 
 
 def throughput(run: Run) -> float:
-    """Return requests a second."""
+    """Return requests per second."""
     return run.load.per_s
 
 

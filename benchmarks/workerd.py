@@ -1,4 +1,4 @@
-"""Akto's own Worker, run in workerd by a rig outside of this project."""
+"""Akto's own Worker, run in workerd by a rig outside this project."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORKER = Mode("Akto's Worker in workerd")
 
 @dataclass(frozen=True)
 class Rig:
-    """What runs the Worker.
+    """The script and modules that run the Worker.
 
     Attributes:
         script: takes `--modules`, `--port`, `--upstream`, `--ingest` and `--quiet`, and prints `ready PORT`.
@@ -29,7 +29,7 @@ class Rig:
     modules: Path
 
     def missing(self) -> str:
-        """Say what is not there; empty if it can be run."""
+        """Describe what is missing; empty if the Worker can be run."""
         if not shutil.which("node"):
             return "node is not installed"
         if not self.script.is_file():
@@ -43,7 +43,7 @@ def running_worker(rig: Rig, target_port: int, ingestion_url: str) -> Generator[
     """Run the Worker in front of a target, as quiet as the others.
 
     Raises:
-        RuntimeError: it does not start.
+        RuntimeError: the Worker does not start.
     """
     port = free_port()
     options = {"modules": rig.modules, "port": port, "upstream": f"127.0.0.1:{target_port}", "ingest": ingestion_url}

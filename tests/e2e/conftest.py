@@ -1,4 +1,4 @@
-"""What several files share."""
+"""Fixtures that several files share."""
 
 from __future__ import annotations
 

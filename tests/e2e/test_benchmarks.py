@@ -1,4 +1,4 @@
-"""The benchmarks work; what they measure on a given day is not tested."""
+"""The benchmarks work; the measured figures are not tested."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def test_percentile_is_by_nearest_rank() -> None:
 
 
 def test_summary_counts_over_the_whole_span() -> None:
-    """Requests a second are those between the first start and the last end; latencies are in milliseconds."""
+    """Requests per second are counted from the first start to the last end; latencies are in milliseconds."""
     load = summary([Timing(100.0, 0.5), Timing(100.25, 1.75)])
     assert (load.per_s, load.p50_ms, load.p99_ms) == (1, 500, 1750)
 
 
 def test_table_is_markdown() -> None:
-    """Columns of figures are aligned to the right."""
+    """Columns of figures are right-aligned."""
     assert table.render(["", "ms"], [["plain", "1"]]) == "|  | ms |\n| --- | ---: |\n| plain | 1 |"
 
 
 def test_tables_go_between_the_marks() -> None:
-    """Sections of the same title are replaced, new ones follow, and nothing else changes; no marks are an error."""
+    """Sections of the same title are replaced, new ones are appended, the rest stays; missing marks are an error."""
     document = "a\n<!-- bench -->\n### One\n\nold\n\n### Two\n\ntwo\n<!-- /bench -->\nb\n"
     sections = "### One\n\nnew\n\n### Two\n\ntwo\n\n### Three\n\nthree\n"
     expected = f"a\n<!-- bench -->\n{sections}<!-- /bench -->\nb\n"
@@ -50,7 +50,7 @@ def test_tables_go_between_the_marks() -> None:
 
 
 def test_redaction_is_compared_with_what_it_replaced(tmp_path: Path) -> None:
-    """By the package as it was; where the history is not there, nothing is compared."""
+    """The old package, from the repository's history, is measured as well as the current one."""
     if redaction.replaced(tmp_path):
         pytest.skip("a shallow clone, or a Python on which the old package hides nothing")
     assert {name.split()[1] for name in redaction.measured("then", tmp_path)} == {"names"}
@@ -60,7 +60,7 @@ def test_redaction_is_compared_with_what_it_replaced(tmp_path: Path) -> None:
 def test_redaction_is_not_compared_without_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is said why, and what to do."""
+    """The report says why nothing is compared, and what to do."""
     monkeypatch.setattr(redaction, "OLDEST", (3, 11))
     assert "git fetch --unshallow" in redaction.replaced(tmp_path, "0000000")
     monkeypatch.setenv("PATH", "")
@@ -73,7 +73,7 @@ def test_redaction_is_not_compared_without_history(
 )
 @pytest.mark.parametrize("value", ["0", "-1", "x", ""])
 def test_nothing_is_measured_of_nothing(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A number that leaves nothing to measure is refused before anything is started, and named."""
+    """A number that leaves nothing to measure is refused at once, by an error that names the option."""
     with pytest.raises(SystemExit):
         _parse([f"{option}={value}"])
     assert f"argument {option}: write a whole number from 1 on" in capsys.readouterr().err
@@ -81,7 +81,7 @@ def test_nothing_is_measured_of_nothing(option: str, value: str, capsys: pytest.
 
 @pytest.mark.parametrize(("values", "shown"), [([2.0], "2.00"), ([1.0, 2.0, 3.0, 4.0, 5.0], "3.00 (2.00–4.00)")])  # noqa: RUF001 - a range
 def test_spread_shows_median_and_quartiles(values: list[float], shown: str) -> None:
-    """The spread of one value is that value."""
+    """For a single value only that value is shown."""
     assert table.spread(values, 2) == shown
 
 
@@ -90,7 +90,7 @@ def test_spread_shows_median_and_quartiles(values: list[float], shown: str) -> N
     [(4, "2.5"), (5, "3.0"), (10, "5.5 (1.0–10.0)"), (24, "12.5 (7.0–18.0)"), (100, "50.5 (40.0–61.0)")],  # noqa: RUF001 - ranges
 )
 def test_the_confidence_interval_of_a_median(count: int, shown: str) -> None:
-    """Its bounds are values by their rank in the sign test; of few values nothing can be said."""
+    """The bounds are values chosen by rank with the sign test; few values have no interval."""
     assert table.confident([float(number) for number in range(count, 0, -1)], 1) == shown
 
 
@@ -99,7 +99,7 @@ def test_the_confidence_interval_of_a_median(count: int, shown: str) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("tools", ["all", "python only"])
 def test_throughput_prints_a_valid_table(tools: str, tmp_path: Path) -> None:
-    """A run shows each mode, in which every entry has arrived, with h2load and nginx and without them."""
+    """The table shows each mode, in which every entry has arrived, with and without h2load and nginx."""
     out = tmp_path / "table.md"
     printed = _run("throughput", "--rounds", "1", "--requests", "250", "--out", str(out), tools=tools)
     assert out.read_text() == printed
@@ -112,7 +112,7 @@ def test_throughput_prints_a_valid_table(tools: str, tmp_path: Path) -> None:
 
 
 def test_ratios_are_of_processes_side_by_side() -> None:
-    """One ratio a round: a process' runs together, by those of the plain one beside it."""
+    """There is one ratio per round: all runs of a process, divided by those of plain mitmdump in the same round."""
 
     def run(mode: Mode, cpu_ms: float) -> throughput.Run:
         return throughput.Run(mode, 1, cpu_ms, Load(1, 1, 1), 1, 1, 1)
@@ -125,7 +125,7 @@ ROUNDS = [[(1.0, 3.0), (2.0, 3.0)], [(4.0, 2.0), (4.0, 2.0)]]
 
 
 def test_growth_is_from_after_the_warm_up_to_the_end() -> None:
-    """By medians, so that one part that was disturbed decides nothing."""
+    """Medians keep a single disturbed part from deciding the result."""
     values = [9.0, 9.0, 2.0, 2.0, 7.0, 9.0, 9.0, 9.0, 9.0, 2.0, 9.0, 2.1]
     assert steady.growth(values) == pytest.approx(0.05)
     assert "not within" in steady.verdict([steady.Part(1.0, 1.0, value) for value in range(100, 112)])
@@ -137,7 +137,7 @@ def test_growth_is_from_after_the_warm_up_to_the_end() -> None:
 def test_the_worker_is_left_out_where_it_cannot_run(
     missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is missing is named."""
+    """The report names what is missing."""
     monkeypatch.setattr(shutil, "which", lambda _: None if missing == "node" else "/bin/node")
     script, module = tmp_path / "rig.mjs", tmp_path / "node_modules" / "miniflare"
     if missing != "the script":
@@ -153,7 +153,7 @@ def test_the_worker_is_left_out_where_it_cannot_run(
 
 
 def test_instructions_are_counted_with_valgrind_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it the section says so."""
+    """Without valgrind the section says so."""
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert "valgrind is not installed" in instructions.report(1)
 
@@ -163,7 +163,7 @@ def test_instructions_are_counted_with_valgrind_only(monkeypatch: pytest.MonkeyP
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
 def test_instructions_are_fewer_under_run() -> None:
-    """What is counted does not depend on how busy the machine is: less than half of plain mitmdump's."""
+    """`akto-mirror run` takes less than half of plain mitmdump's instructions, however busy the machine is."""
     rows = _rows(_run("instructions", "--counted", "100"))
     assert float(rows["`akto-mirror run`"][2]) < 0.5
 
@@ -172,7 +172,7 @@ def test_instructions_are_fewer_under_run() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_sizing_prints_a_valid_table() -> None:
-    """Each case has its figures, and idle connections theirs."""
+    """Each case and each kind of idle connection has its figures."""
     printed = _run("sizing", "--requests", "200")
     rows = _rows(printed)
     cases, kinds = ("700 bytes", "64 KB", "700 bytes, `--processes 2`"), [kind.name for kind in sizing.KINDS]
@@ -183,7 +183,7 @@ def test_sizing_prints_a_valid_table() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_steady_prints_a_valid_table() -> None:
-    """Each part has its figures, and all entries have arrived."""
+    """Each part has its figures; all entries have arrived."""
     printed = _run("steady", "--steadily", "1440")
     assert "all 1440 entries received" in printed
     assert list(_rows(printed))[-1] == "1,440"
@@ -201,7 +201,7 @@ def test_bodies_prints_a_valid_table() -> None:
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_sse_prints_a_valid_table() -> None:
-    """All streams are alive with and without a proxy, and each becomes an entry."""
+    """All streams are live with and without a proxy, and each becomes an entry."""
     rows = _rows(_run("sse", "--streams", "5", "--seconds", "2"))
     assert [row[2] for row in rows.values()] == ["5 of 5"] * 3
     assert rows["with the addon"][-1] == "5 of 5"
@@ -209,7 +209,7 @@ def test_sse_prints_a_valid_table() -> None:
 
 @pytest.mark.slow
 def test_hooks_prints_a_sum() -> None:
-    """The hooks are measured one by one and added up."""
+    """The hooks are measured one by one and summed."""
     *hooks, total = _python("-m", "benchmarks.hooks").splitlines()
     times = [float(line.split()[-2]) for line in hooks]
     assert [line.split()[0] for line in hooks] == ["requestheaders", "responseheaders", "response"]
@@ -218,7 +218,7 @@ def test_hooks_prints_a_sum() -> None:
 
 @pytest.mark.parametrize(("peak", "verdict"), [(150_000_000, "ok"), (150_000_001, "**over**")])
 def test_memory_has_a_bound(peak: int, verdict: str) -> None:
-    """Line 2: idle, the queue's limit and 40 MB, to the byte."""
+    """Line 2: the bound is exactly idle memory, the queue's limit and 40 MB."""
     run = Run("hanging", "spill", 10_000_000, 500.0, idle=100_000_000, peak=peak)
     assert run.is_ok is (verdict == "ok")
     assert run.row()[-1] == verdict

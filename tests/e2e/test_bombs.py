@@ -1,4 +1,4 @@
-"""Bombs through mitmdump: what decodes to 300 MB, in a request or a response, costs it next to nothing."""
+"""Decompression bombs through mitmdump: a body that decodes to 300 MB costs almost no memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 SIZE = 300 << 20
 
-# Bytes of memory that mitmdump may take beyond what it has when it is idle, for all of the bombs one after another.
+# Bytes of memory that mitmdump may take beyond its idle memory, for all of the bombs one after another.
 GROWTH = 40 << 20
 
 CODINGS = ["gzip", "deflate", "br", "zstd", "gzip, gzip", "zstd, br", "br, gzip, deflate"]
@@ -26,7 +26,7 @@ CODINGS = ["gzip", "deflate", "br", "zstd", "gzip, gzip", "zstd, br", "br, gzip,
 
 @pytest.fixture(scope="module")
 def bombs() -> dict[str, bytes]:
-    """Make a bomb of each coding, of several codings from the first outwards."""
+    """Make a bomb for each coding and for combinations of several."""
     return {coding: encode(bomb(*_first(coding)), coding.partition(",")[2]) for coding in CODINGS}
 
 
@@ -66,7 +66,7 @@ def memory(pid: int, which: str) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux shows and resets a process's peak")
 def test_bombs_cost_no_memory(mirror: Mirror, bombs: dict[str, bytes]) -> None:
-    """The peak of mitmdump stays within 40 MB of its idle while bombs of each kind pass both ways."""
+    """The peak memory of mitmdump stays within 40 MB of its idle memory while bombs of each kind pass both ways."""
     pid = mirror.proxy.process.pid
     idle = memory(pid, "VmRSS")
     Path(f"/proc/{pid}/clear_refs").write_text("5")

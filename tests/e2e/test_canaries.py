@@ -1,4 +1,4 @@
-"""Canaries through a real mitmdump: no secret leaves it, whatever becomes of the entry that it was in."""
+"""Canaries through a real mitmdump: no secret leaves it, whatever happens to the entry."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.support.secrets import CARDS, KEYS, NAMES
 
 pytestmark = pytest.mark.e2e
 
-# What stands under each name, and what shows by itself.
+# Secrets recognised by name, and secrets recognised by format.
 NAMED = {name: f"canary-{number:02}-q7" for number, name in enumerate(NAMES)}
 SHOWN = [*(key for _, key in KEYS), *CARDS]
-# In one line, as headers and paths are.
+# Those of one line, as for headers and paths.
 IN_LINE = [value for value in SHOWN if "\n" not in value]
 
-# What Akto says to the entries of each path: dead letters, the spool, and the wire.
+# Akto's answer to the entries of each path, which become dead letters, stay in the spool, or arrive.
 FATES = {"refused": 400, "later": 503, "taken": 200}
 
 
@@ -39,7 +39,7 @@ class Case(NamedTuple):
 
 
 def strings(texts: list[str]) -> bytes:
-    """Return a message of protobuf with texts in its fields, behind gRPC's head."""
+    """Return a gRPC frame with a protobuf message that has these texts in its fields."""
     message = b""
     for text in texts:
         raw = text.encode()
@@ -72,7 +72,7 @@ def cases() -> Iterator[Case]:
 
 
 class _Echo(RequestHandler):
-    """Answers with what it was asked, and sets a cookie."""
+    """Echoes the request, and sets a cookie."""
 
     def post(self, _: str) -> None:
         self.set_header("content-type", self.request.headers.get("content-type", "application/json"))
@@ -81,7 +81,7 @@ class _Echo(RequestHandler):
 
 
 class _Akto(RequestHandler):
-    """Keeps what it gets, and refuses what it is made to refuse."""
+    """Records batches, and refuses those that it is set to refuse."""
 
     def initialize(self, got: list[bytes]) -> None:
         self.got = got
@@ -97,7 +97,7 @@ class _Akto(RequestHandler):
 
 
 class Traces(NamedTuple):
-    """What a proxy leaves behind."""
+    """The traces that a proxy leaves behind."""
 
     wire: str
     disk: str
@@ -106,7 +106,7 @@ class Traces(NamedTuple):
 
 @pytest.fixture(scope="module", params=["akto", "worker"])
 def traces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Traces:
-    """Send every canary in every place, to each fate."""
+    """Send every canary in every place, for each answer of Akto."""
     spool = tmp_path_factory.mktemp("state") / "spool"
     got = list[bytes]()
     redaction = {f"akto_redact_{what}": "common" for what in ("headers", "fields", "values")}
@@ -141,7 +141,7 @@ def traces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def wait_for(what: bytes, got: list[bytes], proxy_url: str) -> None:
-    """Wait until Akto got something; requests that it accepts show meanwhile that the refused ones are at fault."""
+    """Wait until Akto has received something; accepted requests meanwhile show that the refused ones are to blame."""
     deadline = time.monotonic() + DEADLINE
     while not any(what in body for body in got):
         assert time.monotonic() < deadline, what
@@ -149,25 +149,25 @@ def wait_for(what: bytes, got: list[bytes], proxy_url: str) -> None:
 
 
 def readings(text: str) -> str:
-    """Return a text, and what it says behind escapes."""
+    """Return a text, and the same text unescaped."""
     plain = text.replace('\\\\"', '"').replace('\\"', '"').replace("\\/", "/")
     return "\n".join((text, plain, unquote_plus(text), unquote_plus(unquote_plus(plain))))
 
 
 def test_the_canaries_are_of_many_kinds() -> None:
-    """Names and looks."""
+    """There are canaries for many names and many formats."""
     assert len(NAMED) + len(SHOWN) >= 60
 
 
 @pytest.mark.parametrize("where", Traces._fields)
 def test_no_canary_is_left(traces: Traces, where: str) -> None:
-    """On the wire, in the spool and its dead letters, in the log."""
+    """No canary is on the wire, in the spool and its dead letters, or in the log."""
     text = readings(getattr(traces, where))
     assert [canary for canary in (*NAMED.values(), *SHOWN) if canary in text] == []
 
 
 def test_what_is_left(traces: Traces) -> None:
-    """Every entry was sent or kept, and is more than a mask."""
+    """Every entry was sent or kept, and its text apart from the secrets is still there."""
     for case in cases():
         assert f"/taken/{case.place}" in traces.wire
     assert "/refused/json" in traces.disk

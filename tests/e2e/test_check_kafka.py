@@ -1,4 +1,4 @@
-"""`akto-mirror check kafka://…`: each step says what it found, and what to do."""
+"""`akto-mirror check kafka://…`: each step reports its result, and what to do."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.support.kafka import Broker, MockCluster
 
 
 def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    """Run the command; returns its exit code and what it wrote."""
+    """Run the command; returns its exit code and output."""
     code = cli.main(["check", *arguments])
     return code, capsys.readouterr().out
 
 
 def test_a_real_broker_passes_and_gets_the_entry(capsys: pytest.CaptureFixture[str]) -> None:
-    """All steps, and one marked entry if it is asked for."""
+    """All steps pass, and one marked entry is sent if requested."""
     with Broker() as broker:
         broker.create()
         code, out = check(capsys, broker.url, "--send")
@@ -30,7 +30,7 @@ def test_a_real_broker_passes_and_gets_the_entry(capsys: pytest.CaptureFixture[s
 
 
 def test_what_fails_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing listens; the topic is missing; the user may not see it; a property is wrong."""
+    """The failure is named: nothing listens, the topic is missing or not permitted, or a property is wrong."""
     code, out = check(capsys, "kafka://127.0.0.1:1", "--timeout", "2")
     assert code == 1
     assert "✗ connect          127.0.0.1:1: Connection refused" in out
@@ -46,7 +46,7 @@ def test_what_fails_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_property_of_kafka_is_for_kafka(capsys: pytest.CaptureFixture[str]) -> None:
-    """At another address it would go unnoticed, misspelt or not."""
+    """With another kind of address a property is refused, because it would have no effect."""
     assert cli.main(["check", "--kafka", "linger.ms=1", "http://127.0.0.1:1"]) == 2
     assert "--kafka is for a kafka:// address" in capsys.readouterr().err
 
@@ -54,7 +54,7 @@ def test_a_property_of_kafka_is_for_kafka(capsys: pytest.CaptureFixture[str]) ->
 def test_a_broker_that_wants_a_login_says_so(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SASL is a step of its own, and no line shows the password."""
+    """SASL is a separate step, and no line shows the password."""
     broker = Broker()
     broker.start("--authentication")
     try:
@@ -71,7 +71,7 @@ def test_a_broker_that_wants_a_login_says_so(
 
 
 def test_a_protocol_that_the_port_does_not_speak_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """TLS asked of a port without it."""
+    """TLS to a port without TLS is reported."""
     with MockCluster(1) as cluster:
         code, out = check(capsys, cluster.url, "--kafka", "security.protocol=ssl", "--timeout", "5")
     assert code == 1

@@ -13,13 +13,13 @@ from tests.support.proxy import DEADLINE
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what the command prints."""
+    """Return the script that the command prints."""
     assert program.main(["completion", shell]) == 0
     return capsys.readouterr().out
 
 
 def completed(line: str, folder: Path, source: str) -> set[str]:
-    """Return what bash proposes at the end of a line."""
+    """Return bash's completions of a line."""
     words = line.split(" ")
     asked = f"""{source}
 COMP_WORDS=({" ".join(f"'{word}'" for word in words)}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'
@@ -34,7 +34,7 @@ _shtab_akto_mirror; printf '%s\\n' "${{COMPREPLY[@]}}"
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Commands, their options, choices and files."""
+    """Bash completes commands, options, choices and file names."""
     (tmp_path / "flows.mitm").touch()
     (tmp_path / "folder").mkdir()
     source = script("bash", capsys)
@@ -47,7 +47,7 @@ def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
 def test_zsh_takes_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It loads without a complaint and is bound to the command."""
+    """Zsh loads the script without an error and binds it to the command."""
     source = tmp_path / "completion.zsh"
     source.write_text(script("zsh", capsys))
     command = f'autoload -Uz compinit; compinit -D -u; eval "$(<{source})"; print ${{_comps[akto-mirror]}}'

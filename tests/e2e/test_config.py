@@ -1,4 +1,4 @@
-"""A real mitmdump with a wrong configuration ends at once, with one line that says what to correct."""
+"""A real mitmdump with an invalid configuration ends at once, with one line that says what to correct."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
-    """Return a command of mitmdump with the addon."""
+    """Return the command of a mitmdump with the addon."""
     return [str(MITMDUMP), "--set", f"confdir={folder}", "-p", "0", "-s", str(ADDON), *arguments]
 
 
@@ -27,7 +27,7 @@ def mitmdump(folder: Path, *arguments: str, env: dict[str, str] | None = None) -
 
 
 def started(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Start the program itself, and wait until it ends."""
+    """Run the program itself until it ends."""
     return subprocess.run(
         command(folder, *arguments),
         env=bare(),
@@ -42,12 +42,12 @@ def started(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def akto_lines(output: str) -> list[str]:
-    """Return the addon's lines, without mitmproxy's clock before them."""
+    """Return the addon's lines, without mitmproxy's timestamps."""
     return [found[1] for line in output.splitlines() if (found := re.match(r"(?:\[[\d:.]+\] )?akto: (.*)", line))]
 
 
 def check_refusal(done: subprocess.CompletedProcess[str], option: str, value: str) -> str:
-    """Check that mitmdump ended by exactly one line of the addon that names option and value, and return that."""
+    """Check that mitmdump ended with exactly one line of the addon, naming option and value, and return the line."""
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stdout
     (line,) = akto_lines(done.stdout)
@@ -73,7 +73,7 @@ def check_refusal(done: subprocess.CompletedProcess[str], option: str, value: st
     ],
 )
 def test_a_wrong_option_ends_the_start(tmp_path: Path, option: str, value: str, shown: str) -> None:
-    """By one line with option and value, exit code 1 and no traceback; a secret is not shown."""
+    """One line names option and value; the exit code is 1, without a traceback, and no secret is shown."""
     done = mitmdump(tmp_path, "--set", f"{option}={value}")
     check_refusal(done, option, shown)
     assert "hunter2" not in done.stdout
@@ -95,13 +95,13 @@ def test_a_wrong_variable_ends_the_start(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_configuration_file_ends_the_start(tmp_path: Path, text: str, option: str, shown: str) -> None:
-    """Also where mitmproxy itself would fall over a value of another type."""
+    """The start ends with one line, even where a value's type would crash mitmproxy itself."""
     (tmp_path / "config.yaml").write_text(text + "\n", encoding="utf-8")
     check_refusal(mitmdump(tmp_path), option, shown)
 
 
 def test_mitmdump_still_lists_its_options(tmp_path: Path) -> None:
-    """From version 12 on with those of scripts among them."""
+    """`--options` works; from version 12 on it includes the options of scripts."""
     done = mitmdump(tmp_path, "--options")
     assert done.returncode == 0
     assert "Traceback" not in done.stdout
@@ -109,7 +109,7 @@ def test_mitmdump_still_lists_its_options(tmp_path: Path) -> None:
 
 
 def test_mitmdump_still_lists_its_commands(tmp_path: Path) -> None:
-    """The addon does not need a running proxy to be loaded."""
+    """`--commands` works: the addon can be loaded without a running proxy."""
     done = started(tmp_path, "--commands")
     assert done.returncode == 0
     assert "set option" in done.stdout

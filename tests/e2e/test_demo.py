@@ -1,4 +1,4 @@
-"""The demo runs the real programs and reports what happened."""
+"""The demo runs the real programs and reports the outcomes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DEADLINE = 110
 
 
 def expected_rows() -> list[Row]:
-    """Make the rows of a run in which all is well."""
+    """Return the rows of a successful run."""
     return [Row(case.method, case.path, 200, "", case.outcome, case.outcome == demo.CAPTURED) for case in CASES]
 
 
 def mirrored() -> int:
-    """Count the cases that are mirrored."""
+    """Return the number of mirrored cases."""
     return sum(case.outcome == demo.CAPTURED for case in CASES)
 
 
@@ -47,7 +47,7 @@ def leftovers(folder: Path) -> list[str]:
     """List the files in the folder and the processes that name it."""
     found = [str(path) for path in folder.iterdir()]
     for command in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # It has ended since.
+        with contextlib.suppress(OSError):  # The process has ended since.
             found += [text for text in [command.read_text(errors="replace")] if str(folder) in text]
     return found
 
@@ -72,7 +72,7 @@ def test_the_demo_shows_every_verdict_of_a_real_run(tmp_path: Path) -> None:
 @pytest.mark.e2e
 @pytest.mark.parametrize(("number", "lines"), [(signal.SIGINT, 1), (signal.SIGTERM, 3), (signal.SIGINT, 7)])
 def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, lines: int, tmp_path: Path) -> None:
-    """Ctrl-C or SIGTERM, while mitmdump starts or serves, ends it too and removes the files."""
+    """Ctrl-C or SIGTERM, while mitmdump starts or serves, ends mitmdump too and removes the files."""
     process = start(tmp_path)
     assert process.stdout
     for _ in range(lines):
@@ -85,7 +85,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, lines
 
 @pytest.mark.e2e
 def test_a_killed_demo_leaves_no_process_behind(tmp_path: Path) -> None:
-    """What cannot be caught ends mitmdump too, whose standard input ends with the demo."""
+    """SIGKILL, which cannot be caught, ends mitmdump too, because its standard input closes."""
     process = start(tmp_path)
     assert process.stdout
     for _ in range(7):
@@ -101,7 +101,7 @@ def test_a_killed_demo_leaves_no_process_behind(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_demo_needs_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a process can only be killed, as on Windows, mitmdump still ends in order, and nothing is lost."""
+    """Where a process can only be killed, as on Windows, mitmdump still ends cleanly, and nothing is lost."""
     monkeypatch.delattr(subprocess.Popen, "send_signal")
     monkeypatch.setattr(subprocess.Popen, "kill", lambda process: process.poll())
     assert demo.run(lambda _: None, ADDON)
@@ -118,7 +118,7 @@ def test_a_mitmdump_that_does_not_start_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_a_run_without_outcomes_fails() -> None:
-    """A script that mirrors nothing is found out: the outcomes are those of the run."""
+    """The demo fails with a script that mirrors nothing: the outcomes come from the run itself."""
     said: list[str] = []
     empty = Path(__file__).with_name("__init__.py")
     assert not demo.run(said.append, empty)
@@ -142,7 +142,7 @@ def test_a_run_as_expected_is_good() -> None:
     ],
 )
 def test_an_outcome_that_differs_is_named(path: str, outcome: str, arrived: bool, finding: str) -> None:
-    """The first exchange going wrong in any way fails the demo, and the line says how."""
+    """Any wrong outcome of the first exchange fails the demo, and a line names the difference."""
     first, *others = expected_rows()
     said: list[str] = []
     assert not demo.judge(
@@ -157,7 +157,7 @@ def test_entries_too_many_fail() -> None:
 
 
 def test_the_table_shows_strange_data_escaped() -> None:
-    """No path and no content type can forge a line of the table."""
+    """A path or a content type cannot forge a line of the table."""
     said: list[str] = []
     demo.show(said.append, [Row("GET", "/\n\x1b[2J", 200, "a\rb", "captured", True)])
     assert said[1].split() == ["GET", "/\\n\\x1b[2J", "200", "a\\rb", "mirrored"]

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="several processes are for Linux"),
 ]
 
-# Runs a program with few descriptors, which it cannot raise.
+# Runs a program with a low limit of descriptors, which it cannot raise.
 LIMITED = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160))
@@ -32,12 +32,12 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 CLIENTS = 100
 
-# Seconds that clients wait for plain mitmdump, which leaves some without an answer and without an end.
+# Seconds that clients wait for plain mitmdump, which neither answers some of them nor closes their connections.
 PATIENCE = 10
 
 
 def answers(program: Sequence[str], seconds: float) -> tuple[Counter[int], Proxy]:
-    """Let all clients connect, then send a request each; returns how often each status came, 0 for no answer."""
+    """Connect all clients, then send one request each; returns the count of each status, 0 for no response."""
     with running([sys.executable, "-c", LIMITED, *program], ["127.0.0.1"]) as proxy:
         gate = threading.Barrier(CLIENTS)
         with ThreadPoolExecutor(CLIENTS) as clients:
@@ -46,7 +46,7 @@ def answers(program: Sequence[str], seconds: float) -> tuple[Counter[int], Proxy
 
 
 def _held_open(proxy: Proxy, number: int, gate: threading.Barrier, seconds: float) -> int:
-    """Connect with all others, send a request, and close."""
+    """Connect together with all other clients, send a request, and close."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=seconds)) as connection:
         try:
             connection.connect()
@@ -60,7 +60,7 @@ def _held_open(proxy: Proxy, number: int, gate: threading.Barrier, seconds: floa
 
 
 def test_descriptors_that_run_out_slow_clients_down(tmp_path: Path) -> None:
-    """All are answered, some later, where plain mitmdump closes those for which it has no connection to the target."""
+    """All clients are answered, some later; plain mitmdump closes those that it cannot connect to the target."""
     with Api() as api, FaultServer() as akto:
         mode = f"reverse:{workers.url(api)}"
         plain, refusing = answers([*PLAIN, "--set", f"confdir={confdir()}", "--mode", f"{mode}@127.0.0.1:0"], PATIENCE)

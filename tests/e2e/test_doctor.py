@@ -1,4 +1,4 @@
-"""`akto-mirror doctor` gathers what a bug report needs, finds what is wrong, and shows no secret."""
+"""`akto-mirror doctor` collects what a bug report needs, finds errors, and shows no secret."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = "hunter2"
 
 
 class Report(NamedTuple):
-    """What a run of `doctor` came to; it left nothing on standard error."""
+    """The result of a run of `doctor`, which wrote nothing to standard error."""
 
     code: int
     text: str
@@ -32,7 +32,7 @@ class Report(NamedTuple):
 def doctor(
     home: Path, *arguments: str, config: str = "", prelude: str = "", env: dict[str, str] | None = None
 ) -> Report:
-    """Run it for a user with this home and this config.yaml; its Python runs `prelude` before anything else."""
+    """Run `doctor` for a user with this home and this config.yaml; its Python runs `prelude` first."""
     (home / ".mitmproxy").mkdir()
     (home / ".mitmproxy" / "config.yaml").write_text(config)
     (home / "sitecustomize.py").write_text(prelude)
@@ -51,7 +51,7 @@ def doctor(
 
 
 def test_all_is_well(tmp_path: Path) -> None:
-    """Versions, options with where they come from, a mitmdump that loads the addon, and the steps of check."""
+    """The report has versions, options and their sources, a mitmdump that loads the addon, and the steps of `check`."""
     with Receiver(token=SECRET) as akto:
         env = {"AKTO_API_TOKEN": SECRET, "AKTO_DATA_INGESTION_URL": akto.url}
         report = doctor(tmp_path, config="akto_body_limit: 1000\nmode: [regular]\n", env=env)
@@ -69,7 +69,7 @@ def test_all_is_well(tmp_path: Path) -> None:
 
 
 def test_divided_bounds_are_shown(tmp_path: Path) -> None:
-    """What each of several processes may use, of the options in the file."""
+    """The report shows each process's share of the bounds in the file."""
     report = doctor(tmp_path, "--processes", "4", config="akto_max_entries_s: 10\nakto_queue_bytes: 40000000\n")
     assert "each process of `akto-mirror run --processes 4`" in report.text
     assert re.search(r"akto_queue_bytes +10,000,000 of 40,000,000$", report.text, re.MULTILINE)
@@ -79,7 +79,7 @@ def test_divided_bounds_are_shown(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
-    """Not a token in the file, nor a password or query in an address, nor the value of a misspelt option."""
+    """Hidden are a token in the file, a password or query in an address, and the value of a misspelt option."""
     config = f"akto_token: {SECRET}\nakto_tokn: {SECRET}\nakto_url: http://user:{SECRET}@127.0.0.1:9/x?key={SECRET}\n"
     report = doctor(tmp_path, config=config)
     assert report.code == 1
@@ -88,7 +88,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_missing_dependency_is_found(tmp_path: Path) -> None:
-    """Without a traceback, with the command that installs it, both here and in mitmdump."""
+    """A missing dependency, here or in mitmdump, is reported with the command that installs it, without a traceback."""
     report = doctor(tmp_path, prelude="import sys; sys.modules['httpx'] = None")
     assert report.code == 1
     assert re.search(r"✗ addon loads +no: .*the Python package httpx is missing", report.text)
@@ -96,7 +96,7 @@ def test_a_missing_dependency_is_found(tmp_path: Path) -> None:
 
 
 def test_another_mitmdump_on_the_path_is_found(tmp_path: Path) -> None:
-    """Such as the standalone binary, which would not load the addon."""
+    """Another mitmdump, such as the standalone binary, would not load the addon."""
     folder = tmp_path / "bin"
     folder.mkdir()
     other = folder / "mitmdump"
@@ -109,7 +109,7 @@ def test_another_mitmdump_on_the_path_is_found(tmp_path: Path) -> None:
 
 
 def test_the_way_to_akto_is_checked(tmp_path: Path) -> None:
-    """With the address that is given, before the configured one."""
+    """An address on the command line takes precedence over the configured one."""
     with Receiver() as akto:
         report = doctor(tmp_path, "--to", akto.url, config="akto_url: http://127.0.0.1:9\n")
     assert report.code == 0, report.text

@@ -1,4 +1,4 @@
-"""Every recipe in examples/ is run; only its addresses and files are replaced."""
+"""Every recipe in examples/ is run, with only its addresses and files replaced."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_reverse(api: str) -> None:
 
 @pytest.mark.e2e
 def test_several_apis(api: str) -> None:
-    """several-apis.sh serves two APIs, and the entries name the host that each client asked for."""
+    """several-apis.sh serves two APIs, and the entries name the host that each client requested."""
     addresses = {"ORDERS": api, "STOCK": api, "ORDERS_LISTEN": "127.0.0.1:0", "STOCK_LISTEN": "127.0.0.2:0"}
     with recipe("several-apis.sh", "127.0.0.1", "127.0.0.2", env=addresses) as mirror:
         for host, port in mirror.proxy.addresses:
@@ -57,7 +57,7 @@ def test_mcp_server(api: str) -> None:
 
 @pytest.mark.e2e
 def test_tls(tmp_path: Path) -> None:
-    """tls.sh serves one's own certificate and verifies the target by one's own authority."""
+    """tls.sh serves a custom certificate and verifies the target with a custom authority."""
     identity = make_identity(tmp_path)
     both = tmp_path / "both.pem"
     both.write_bytes(identity.key.read_bytes() + identity.cert.read_bytes())
@@ -71,9 +71,9 @@ def test_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.slow  # tests/e2e/test_mitmweb.py runs it in each default run.
+@pytest.mark.slow  # In the default run tests/e2e/test_mitmweb.py covers it.
 def test_mitmweb(api: str) -> None:
-    """mitmweb.sh mirrors while it shows the flows."""
+    """mitmweb.sh mirrors the flows that it shows."""
     quiet = ("--set", "web_open_browser=false", "--set", "web_port=0")
     with recipe("mitmweb.sh", env=in_front_of(api), arguments=quiet) as mirror:
         httpx.get(f"{mirror.proxy.url}/feed")
@@ -122,7 +122,7 @@ def paths(file: Path) -> list[str]:
 
 @pytest.mark.e2e
 def test_replay(recorded: Path, tmp_path: Path) -> None:
-    """replay.sh writes the entries of recorded flows to a file, the same at each run, or sends them to Akto."""
+    """replay.sh writes the entries of recorded flows to a file, the same in each run, or sends them to Akto."""
     for _ in range(2):
         assert replayed(tmp_path).returncode == 0
         assert paths(tmp_path / "entries.ndjson") == ["/api/products"]
@@ -137,7 +137,7 @@ def test_replay(recorded: Path, tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_replay_reports_what_is_wrong(recorded: Path, tmp_path: Path) -> None:
-    """replay.sh fails over a file that is missing or broken and over an entry that does not arrive, and names them."""
+    """replay.sh fails for a missing or broken file and for an entry that does not arrive, and names them."""
     (tmp_path / "broken.mitm").write_bytes(recorded.read_bytes() + b"17:no flow")
     for flows in ("none.mitm", "broken.mitm"):
         done = replayed(tmp_path, FLOWS=flows)
@@ -152,7 +152,7 @@ def test_replay_reports_what_is_wrong(recorded: Path, tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_config(api: str, tmp_path: Path) -> None:
-    """config.yaml is read from mitmproxy's folder: routes, filter, tag and the client's address take effect."""
+    """config.yaml is read from mitmproxy's folder: routes, filter, tag and client address take effect."""
     with Receiver() as akto:
         given = ruamel.yaml.YAML(typ="safe").load(EXAMPLES / "config.yaml")
         changed = {"mode": [f"reverse:{api}@127.0.0.1:0"], "scripts": [str(ADDON)], "akto_url": akto.url}
@@ -182,7 +182,7 @@ def test_whole_bodies() -> None:
 
 
 class _Paint(RequestHandler):
-    """Answers in chunks, without a length."""
+    """Sends a chunked response, without a length."""
 
     async def get(self) -> None:
         self.set_header("Content-Type", "application/json")
@@ -192,6 +192,6 @@ class _Paint(RequestHandler):
 
 
 def test_every_recipe_is_run() -> None:
-    """No file in examples/ is without a test, here or in test_recipes.py."""
+    """Each file in examples/ has a test, here or in test_recipes.py."""
     here = Path(__file__).read_text() + Path(__file__).with_name("test_recipes.py").read_text()
     assert [path.name for path in EXAMPLES.iterdir() if path.is_file() and f'"{path.name}"' not in here] == []

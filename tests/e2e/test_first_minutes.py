@@ -23,7 +23,7 @@ from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir, running_mitm
 pytestmark = pytest.mark.e2e
 
 
-# The process that mitmdump is forked from has imported the package already.
+# The process from which mitmdump is forked has already imported the package.
 FORGET = """
 import sys
 for name in [name for name in sys.modules if name.partition(".")[0] == "akto_mirror"]:
@@ -34,7 +34,7 @@ for name in [name for name in sys.modules if name.partition(".")[0] == "akto_mir
 def start(
     folder: Path, prelude: str = "", script: Path = ADDON, listen: tuple[str, ...] = ("--mode", "regular@127.0.0.1:0")
 ) -> subprocess.CompletedProcess[str]:
-    """Start mitmdump, which is to end by itself; it runs `prelude` before it loads the script."""
+    """Run mitmdump until it ends by itself; it runs `prelude` before it loads the script."""
     first = folder / "prelude.py"
     first.write_text(FORGET + prelude)
     command = [str(MITMDUMP), *listen, "-s", str(first), "-s", str(script), "--set", f"confdir={confdir()}"]
@@ -42,7 +42,7 @@ def start(
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the one line by which the addon has ended the start."""
+    """Return the one line with which the addon ended the start."""
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if "akto: " in line]
@@ -66,21 +66,21 @@ def test_the_script_alone_says_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_a_standalone_binary_is_referred_to_pypi(tmp_path: Path) -> None:
-    """It cannot load third-party packages at all, so that installing them would not help."""
+    """The standalone binary cannot load third-party packages, so installing them would not help."""
     line = refusal(start(tmp_path, "import sys; sys.frozen = True; sys.modules['httpx'] = None"))
     assert "standalone binaries cannot load it" in line
     assert "uv tool install mitmproxy --with" in line
 
 
 def test_an_old_mitmproxy_is_named(tmp_path: Path) -> None:
-    """The line names its version and the one that is needed."""
+    """The line names the installed and the required version."""
     line = refusal(start(tmp_path, "import mitmproxy.version; mitmproxy.version.VERSION = '10.4.2'"))
     assert "mitmproxy 10.4.2 is too old, 11.0.2 or newer is needed" in line
     assert "pip install" in line
 
 
 def test_a_development_version_is_not_too_old(tmp_path: Path) -> None:
-    """Its version has letters in it."""
+    """A version number with letters is accepted."""
     prelude = "import sys, mitmproxy.version; mitmproxy.version.VERSION = '13.0.0.dev'; sys.modules['httpx'] = None"
     assert "httpx is missing" in refusal(start(tmp_path, prelude))
 
@@ -89,7 +89,7 @@ def test_a_development_version_is_not_too_old(tmp_path: Path) -> None:
     "option", ["akto_redact_fields=common", "akto_redact_headers=cookie", "akto_redact_values=email"]
 )
 def test_redaction_that_does_not_work_ends_the_start(tmp_path: Path, option: str) -> None:
-    """Secrets would be shipped in clear, as they were with a Python whose regular expressions match wrongly."""
+    """Otherwise secrets would be shipped in clear, as happened with a Python whose regular expressions were broken."""
     prelude = "from akto_mirror.capture.redaction import json_walk; json_walk.walk = lambda data, *_: data"
     line = refusal(start(tmp_path, prelude, listen=("--mode", "regular@127.0.0.1:0", "--set", option)))
     assert line.startswith(f"{option}: with this Python, redaction fails to hide a secret in a sample (JSON); run mitm")
@@ -114,7 +114,7 @@ def test_no_address_is_a_dry_run(api: str) -> None:
 
 
 def failure(api: str, akto_url: str, **options: str) -> str:
-    """Return the addon's line about an address that does not take entries; the traffic passes all the same."""
+    """Return the addon's line about an address that does not accept entries; the traffic still passes."""
     given = {"akto_url": akto_url, "akto_linger_ms": "10"} | options
     with running_mitmdump(f"reverse:{api}", options=given) as proxy:
         assert httpx.get(f"{proxy.url}/api/products").status_code == 200
@@ -122,7 +122,7 @@ def failure(api: str, akto_url: str, **options: str) -> str:
 
 
 def test_a_wrong_port_is_reported(api: str) -> None:
-    """Connection refused: start the service or correct the address."""
+    """For a refused connection the line says to start the service or correct the address."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     line = failure(api, f"http://127.0.0.1:{port}")
@@ -130,7 +130,7 @@ def test_a_wrong_port_is_reported(api: str) -> None:
 
 
 def test_https_for_http_is_reported(api: str) -> None:
-    """TLS to a port that speaks plain HTTP, as Akto's own does, which waits for more."""
+    """TLS to a port of plain HTTP is reported, even if the server waits for more bytes, as Akto's does."""
     with Receiver() as akto:
         line = failure(api, akto.url.replace("http:", "https:"), akto_timeout_s="1", akto_shutdown_s="1")
     assert "write http:// instead of https:// in akto_url" in line
@@ -147,7 +147,7 @@ def test_a_self_signed_certificate_is_reported(api: str, tmp_path: Path) -> None
 
 
 def test_a_refused_token_is_reported(api: str) -> None:
-    """401: the line names the option and the variable."""
+    """For a 401 the line names the option and the variable."""
     with Receiver(token="right") as akto:
         line = failure(api, akto.url)
     assert "answer 401" in line

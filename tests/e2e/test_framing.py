@@ -1,4 +1,4 @@
-"""A body without a length, from a client of HTTP/2 to a target of HTTP/1, is one request there."""
+"""A body without a length, from an HTTP/2 client to an HTTP/1 target, arrives as one request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.proxy import ADDON, DEADLINE, running_mitmdump
 
 pytestmark = pytest.mark.e2e
 
-# Sent unframed, it would be the target's next request.
+# Without framing the target would read it as the next request.
 HIDDEN = b"GET /hidden HTTP/1.1\r\nhost: api.example.test\r\n\r\n"
 
 FRAMED = re.compile(rb"(?i)^(content-length|transfer-encoding):", re.MULTILINE)
@@ -39,7 +39,7 @@ def request(method: bytes, body: bytes, *, lone_end: bool = False) -> Half:
 
 
 def target(seen: Seen) -> Serve:
-    """Note the method and the body of each request, and whether its head announces one; answer it."""
+    """Answer each request, and record its method, its body, and whether its head announces a body."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):
@@ -66,7 +66,7 @@ async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
 
 
 async def play(folder: Path, stream: str, asked: list[Half], *, plain: bool = False) -> Seen:
-    """Send the requests one after another on one connection, and return what the target has read of them."""
+    """Send the requests one after another on one connection, and return what the target has read."""
     seen: Seen = []
     server = await asyncio.start_server(target(seen), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -82,7 +82,7 @@ async def play(folder: Path, stream: str, asked: list[Half], *, plain: bool = Fa
             for half in asked:
                 number = peer.open(half)
                 if half.body:
-                    peer.connection.send_data(number, b"")  # Means nothing, and is no end.
+                    peer.connection.send_data(number, b"")  # An empty frame, which does not end the stream.
                 await peer.send_rest(number, half)
                 await peer.until(lambda number=number: peer.seen[number].over)  # type: ignore[misc]
             peer.stream.writer.close()
@@ -92,14 +92,14 @@ async def play(folder: Path, stream: str, asked: list[Half], *, plain: bool = Fa
 
 @pytest.mark.parametrize("stream", ["auto", "always", "never"])
 def test_a_body_without_a_length_is_one_request(tmp_path: Path, stream: str) -> None:
-    """Whether it streams or not, and though an empty frame comes before it."""
+    """The body is one request, streamed or not, even after an empty frame."""
     asked = [request(b"POST", HIDDEN), request(b"DELETE", HIDDEN)]
     assert asyncio.run(play(tmp_path, stream, asked)) == [(b"POST", HIDDEN, True), (b"DELETE", HIDDEN, True)]
 
 
 @pytest.mark.parametrize("stream", ["auto", "always"])
 def test_a_request_without_a_body_is_as_with_plain_mitmdump(tmp_path: Path, stream: str) -> None:
-    """Whichever frame ends it: some servers refuse the chunks of an empty body."""
+    """Such a request has no chunks, whichever frame ends it: some servers refuse those of an empty body."""
     asked = [request(method, b"", lone_end=lone) for method in (b"GET", b"POST") for lone in (False, True)]
     plain = asyncio.run(play(tmp_path, stream, asked, plain=True))
     assert asyncio.run(play(tmp_path, stream, asked)) == plain

@@ -1,4 +1,4 @@
-"""gRPC through mitmdump over HTTP/2, with TLS and without, between real grpcio peers."""
+"""gRPC through mitmdump over HTTP/2, with and without TLS, between real grpcio peers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
 LIMIT = 65_536
 
-# Seconds that a message is given to come through a proxy which is expected to hold it back.
+# Seconds to wait for a message that the proxy is expected to hold back.
 HELD = 1.0
 
 
 class Setup(NamedTuple):
-    """Client and target of a call, and what is between them."""
+    """The client and the target of a call, and the mirror between them."""
 
     channel: grpc.Channel
     service: EchoService
@@ -57,7 +57,7 @@ def authority() -> bytes:
 
 
 def test_unary(setup: Setup) -> None:
-    """A unary call keeps message, status, initial and trailing metadata, and its messages are mirrored as base64."""
+    """A unary call keeps its message, status, initial and trailing metadata; its messages are mirrored as base64."""
     reply, call = setup.channel.unary_unary(path("Unary")).with_call(b"\x08\x01\xff", timeout=DEADLINE)
     assert reply == b"\x08\x01\xff"
     assert call.code() is grpc.StatusCode.OK
@@ -81,7 +81,7 @@ def test_error_status(setup: Setup) -> None:
 
 
 def test_server_stream(setup: Setup) -> None:
-    """Every message of a server's stream arrives, and so does a status that comes after them."""
+    """Every message of a server's stream arrives, and so does the status after them."""
     answers = setup.channel.unary_stream(path("Count"))(b"500", timeout=DEADLINE)
     assert [next(answers) for _ in range(500)] == [b"%d" % number for number in range(500)]
     with pytest.raises(grpc.RpcError) as caught:
@@ -116,7 +116,7 @@ def test_bidirectional(setup: Setup) -> None:
 
 
 def test_many_calls_at_once(setup: Setup) -> None:
-    """Calls that share a connection each go on at their own pace, and are mirrored one by one."""
+    """Calls that share a connection proceed independently, and are mirrored separately."""
     outboxes = [Outbox() for _ in range(90)]
     calls = [setup.channel.stream_stream(path("Chat"))(iter(outbox), timeout=DEADLINE) for outbox in outboxes]
     for message in (b"one", b"two"):
@@ -134,7 +134,7 @@ def test_many_calls_at_once(setup: Setup) -> None:
 
 
 def test_large_message(setup: Setup) -> None:
-    """A message much longer than HTTP/2's windows passes whole, and what fits of it is mirrored as a message."""
+    """A message much longer than HTTP/2's windows passes whole; as much as fits is mirrored, as a valid message."""
     message = Note(text="0123456789abcdef" * 200_000, number=1).SerializeToString()
     assert setup.channel.unary_unary(path("Large"))(message, timeout=DEADLINE) == message
     entry = setup.mirror.entry(path("Large"))
@@ -146,14 +146,14 @@ def test_large_message(setup: Setup) -> None:
 
 
 def test_large_answer(setup: Setup) -> None:
-    """An answer of 8 MiB to a short request passes whole, and of what is no protobuf message what fits is mirrored."""
+    """A response of 8 MiB passes whole; it is not protobuf, so it is simply cut to what fits in the entry."""
     size = 8 * 1024 * 1024
     assert setup.channel.unary_unary(path("Fill"))(b"%d" % size, timeout=DEADLINE) == bytes(size)
     assert payload(setup.mirror.entry(path("Fill")), "responsePayload") == bytes(LIMIT // 4 * 3 - 5)
 
 
 def test_bidirectional_deadlocks_without_the_addon(identity: Identity) -> None:
-    """Plain mitmdump gives the target nothing before the client has sent its last message."""
+    """Plain mitmdump sends the target nothing until the client has sent its last message."""
     service, outbox = EchoService(), Outbox()
     trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
     with (
@@ -163,7 +163,7 @@ def test_bidirectional_deadlocks_without_the_addon(identity: Identity) -> None:
     ):
         answers = opened.stream_stream(path("Echo"))(iter(outbox), timeout=DEADLINE)
         outbox.send(b"ping")
-        time.sleep(HELD)  # Nothing is synchronised by this: it is how long nothing happens.
+        time.sleep(HELD)  # Not a synchronisation: the time for which nothing must happen.
         assert service.received == []
         outbox.close()
         assert list(answers) == [b"ping"]

@@ -1,4 +1,4 @@
-"""Calls of gRPC without TLS between real grpcio peers: what they come to, and what is mirrored of them."""
+"""gRPC calls without TLS between real grpcio peers: their results, and their entries."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.proxy import ADDON, DEADLINE, Proxy
 
 pytestmark = pytest.mark.e2e
 
-# Seconds for which nothing more must happen; nothing is synchronised by it.
+# Not a synchronisation: seconds for which a count must not change.
 HELD = 1.0
 
 
 class Setup(NamedTuple):
-    """Client and target of a call, and what is between them."""
+    """The client and the target of a call, and the mirror between them."""
 
     channel: grpc.Channel
     service: EchoService
@@ -45,14 +45,14 @@ def setup() -> Iterator[Setup]:
 
 
 def ended(mirror: Mirror) -> str:
-    """End the proxy, and return how it counted the exchanges."""
+    """End the proxy, and return its counts."""
     mirror.proxy.stop()
     return mirror.proxy.wait_for("akto: captured .*")[0]
 
 
 @pytest.mark.oldest
 def test_protobuf_is_decoded_from_the_entry(setup: Setup) -> None:
-    """The messages of a call can be read from its entry by protobuf, and path, host and status are the call's."""
+    """Protobuf can read the messages of a call from its entry; path, host and status are correct."""
     sent = struct_pb2.Struct()
     sent.update({"name": "caf\u00e9", "items": [1, 2, {"deep": True}]})
     call = setup.channel.unary_unary(
@@ -69,7 +69,7 @@ def test_protobuf_is_decoded_from_the_entry(setup: Setup) -> None:
 
 
 def test_error_with_details(setup: Setup) -> None:
-    """A status with a protobuf message as its details arrives whole; the call is mirrored with its request."""
+    """A status with a protobuf message as its details arrives unchanged; the call is mirrored with its request."""
     details = any_pb2.Any()
     details.Pack(struct_pb2.Value(string_value="no milk"))
     with pytest.raises(grpc.RpcError) as caught:
@@ -81,7 +81,7 @@ def test_error_with_details(setup: Setup) -> None:
 
 
 def test_trailers_only(setup: Setup) -> None:
-    """A method that the target does not know is answered by trailers alone, and mirrored."""
+    """A method unknown to the target gets a trailers-only response, and is mirrored."""
     with pytest.raises(grpc.RpcError) as caught:
         setup.channel.unary_unary(path("Nothing"))(b"x", timeout=DEADLINE)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -91,8 +91,8 @@ def test_trailers_only(setup: Setup) -> None:
 
 
 def test_deadline(setup: Setup) -> None:
-    """A call whose time is over ends at the target too, and is mirrored with what was seen."""
-    # All connections are made before the time begins, which is to be enough for the first answer.
+    """A call that exceeds its deadline ends at the target too, and is mirrored as far as it went."""
+    # Connects before the deadline starts, which has to be enough for the first response.
     setup.channel.unary_unary(path("Unary"))(b"x", timeout=DEADLINE)
     answers = setup.channel.unary_stream(path("Endless"))(b"first", timeout=3 * HELD)
     assert next(answers) == b"first"
@@ -105,7 +105,7 @@ def test_deadline(setup: Setup) -> None:
 
 @pytest.mark.parametrize("side", ["client", "target"])
 def test_keepalive_pings(side: str) -> None:
-    """A call goes on while its client, or its target, asks all the time whether the other is still there."""
+    """A call continues while its client or its target sends keepalive pings all the time."""
     pings = {
         "grpc.keepalive_time_ms": 100,
         "grpc.keepalive_timeout_ms": 5000,
@@ -123,7 +123,7 @@ def test_keepalive_pings(side: str) -> None:
 
 
 def test_age_of_a_connection_ends_in_the_middle_of_calls() -> None:
-    """A target's graceful GOAWAY leaves the calls under way alone; the next one goes out on a new connection."""
+    """A target's graceful GOAWAY does not affect open calls; the next call uses a new connection."""
     age = {"grpc.max_connection_age_ms": 300, "grpc.max_connection_age_grace_ms": 60_000}
     with (
         serving_grpc(EchoService(), None, age) as port,
@@ -143,7 +143,7 @@ def test_age_of_a_connection_ends_in_the_middle_of_calls() -> None:
 
 
 def peak_mib(proxy: Proxy) -> float:
-    """Return the most memory that the proxy has taken."""
+    """Return the proxy's peak memory."""
     status = Path(f"/proc/{proxy.process.pid}/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
 
@@ -158,7 +158,7 @@ def steady(count: Callable[[], int]) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_client_that_reads_slowly(setup: Setup) -> None:
-    """The target is held back, not the memory filled; other calls on the connection go on, and nothing is lost."""
+    """The target is held back and memory stays bounded; other calls on the connection continue; nothing is lost."""
     before = peak_mib(setup.mirror.proxy)
     answers = setup.channel.unary_stream(path("Flood"))(b"2000", timeout=DEADLINE)
     next(answers)
@@ -170,7 +170,7 @@ def test_client_that_reads_slowly(setup: Setup) -> None:
 
 
 def flood(sent: list[int]) -> Iterator[bytes]:
-    """Yield long messages as fast as gRPC takes them, and note each."""
+    """Yield long messages as fast as gRPC takes them, and record each."""
     for number in range(2000):
         sent.append(number)
         yield bytes(FLOOD_BYTES)
@@ -178,7 +178,7 @@ def flood(sent: list[int]) -> Iterator[bytes]:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_target_that_reads_slowly(setup: Setup) -> None:
-    """The client is held back, not the memory filled; other calls on the connection go on, and nothing is lost."""
+    """The client is held back and memory stays bounded; other calls on the connection continue; nothing is lost."""
     before = peak_mib(setup.mirror.proxy)
     sent: list[int] = []
     call = setup.channel.stream_unary(path("Sip")).future(flood(sent), timeout=DEADLINE)
@@ -191,7 +191,7 @@ def test_target_that_reads_slowly(setup: Setup) -> None:
 
 @pytest.mark.parametrize("strategy", ["eager", "lazy"])
 def test_connection_strategies(strategy: str) -> None:
-    """The target is spoken to in HTTP/2 whether mitmproxy connects at once or when the first call comes."""
+    """The proxy uses HTTP/2 to the target, whether mitmproxy connects eagerly or lazily."""
     options = {"connection_strategy": strategy}
     with (
         serving_grpc(EchoService(), None) as port,
@@ -203,7 +203,7 @@ def test_connection_strategies(strategy: str) -> None:
 
 
 def test_ignored_hosts_pass_untouched() -> None:
-    """What mitmproxy is set to ignore passes by it as bytes, and is not mirrored."""
+    """Traffic of hosts that mitmproxy ignores passes as raw bytes, and is not mirrored."""
     with (
         serving_grpc(EchoService(), None) as port,
         mirroring(f"reverse:http://127.0.0.1:{port}", options={"ignore_hosts": "127.0.0.1"}) as mirror,
@@ -214,7 +214,7 @@ def test_ignored_hosts_pass_untouched() -> None:
 
 
 def test_goes_on_over_a_reload(tmp_path: Path) -> None:
-    """A client that stays connected while the script is reloaded goes on, on a new connection to the target too."""
+    """A connected client continues after the script is reloaded, with a new connection to the target."""
     script = Path(shutil.copy(ADDON, tmp_path / "addon.py"))
     age = {"grpc.max_connection_age_ms": 300, "grpc.max_connection_age_grace_ms": 300}
     with (
@@ -233,7 +233,7 @@ def test_goes_on_over_a_reload(tmp_path: Path) -> None:
 
 
 def test_saved_call_is_sent_again(tmp_path: Path) -> None:
-    """A call that mitmproxy has saved is replayed to the target in HTTP/2."""
+    """A saved call is replayed to the target over HTTP/2."""
     saved, service, options = tmp_path / "flows", EchoService(), {"akto_stream": "never"}
     with serving_grpc(service, None) as port:
         mode = f"reverse:http://127.0.0.1:{port}"

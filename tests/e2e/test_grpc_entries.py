@@ -1,4 +1,4 @@
-"""Calls of gRPC without TLS: each is one entry that real protobuf decodes, or is skipped with its reason."""
+"""gRPC calls without TLS: each becomes one entry that real protobuf decodes, or is skipped with a reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NONE = Note()
 
 
 class Setup(NamedTuple):
-    """A target, mitmdump with the addon before it, and what the target noted."""
+    """A target, mitmdump with the addon in front of it, and the calls that the target saw."""
 
     mirror: Mirror
     service: EchoService
@@ -36,11 +36,11 @@ class Setup(NamedTuple):
 
 @pytest.fixture
 def setup() -> Iterator[Setup]:
-    """Run target and proxy; behind the proxy's second port there is no target."""
+    """Run target and proxy; the proxy's second port leads to no target."""
     service = EchoService()
     with socket.create_server(("127.0.0.1", 0)) as gone:
         nowhere = gone.getsockname()[1]
-    # In an eager proxy a client's connection ends with that to the target, before there is a call.
+    # An eager proxy closes a client's connection when it cannot connect to the target, before there is a call.
     lazy = {"connection_strategy": "lazy"}
     with (
         serving_grpc(service, None) as port,
@@ -50,14 +50,14 @@ def setup() -> Iterator[Setup]:
 
 
 def seen(entry: Entry) -> tuple[str, str, str, Any, Any]:
-    """Return a call's path, status and host, and its messages as protobuf merges them."""
+    """Return a call's path, status and host, and its messages merged by protobuf."""
     host = headers(entry, "requestHeaders")["host"]
     payloads = (decoded(entry[which]) if entry[which] else NONE for which in ("requestPayload", "responsePayload"))
     return entry["path"], entry["statusCode"], host, *payloads
 
 
 def ended(mirror: Mirror) -> str:
-    """End the proxy, and return how it counted the calls."""
+    """End the proxy, and return its counts."""
     mirror.proxy.stop()
     return mirror.proxy.wait_for("akto: captured .*")[0]
 
@@ -76,12 +76,12 @@ ERRORS = {"Fail": (ONE, NONE), "Nothing": (ONE, NONE), "Endless": (ONE, ONE)}
 
 
 def wire(note: Any) -> bytes:
-    """Return a message as it is sent."""
+    """Return a message on the wire."""
     return bytes(note.SerializeToString())
 
 
 def test_calls_of_grpcio(setup: Setup) -> None:
-    """Of each kind one; what is refused or cancelled before it is answered is skipped."""
+    """One call of each kind is mirrored; one that is refused or cancelled before any response is skipped."""
     mirror = setup.mirror
     with channel(mirror.proxy.port, None) as opened, grpc.insecure_channel(setup.dead) as dead:
         for call in CALLS.values():
@@ -104,7 +104,7 @@ def test_calls_of_grpcio(setup: Setup) -> None:
 
 
 def cancel_unanswered(opened: grpc.Channel, service: EchoService) -> None:
-    """Cancel a call that its target has begun with and not answered."""
+    """Cancel a call that its target has begun and not answered."""
     outbox = Outbox()
     outbox.send(wire(ONE))
     call = opened.stream_unary(path("Sip")).future(iter(outbox), timeout=DEADLINE)
@@ -120,7 +120,7 @@ def cancel_unanswered(opened: grpc.Channel, service: EchoService) -> None:
     ("name", "options", "count"), [("h2load", ("-n", "300", "-c", "3", "-m", "90"), 300), ("nghttp", (), 1)]
 )
 def test_calls_of_nghttp2(setup: Setup, tmp_path: Path, name: str, options: tuple[str, ...], count: int) -> None:
-    """A client that knows nothing of gRPC but its frames, many calls at once."""
+    """A client that only writes gRPC frames makes many calls at once."""
     body = tmp_path / "body"
     body.write_bytes(frame(wire(ONE)))
     fields = ("-H", "content-type: application/grpc", "-H", "te: trailers")

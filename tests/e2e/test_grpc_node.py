@@ -1,4 +1,4 @@
-"""gRPC without TLS through mitmdump, between peers of @grpc/grpc-js, and between those and grpcio."""
+"""gRPC without TLS through mitmdump, between @grpc/grpc-js peers, and between grpc-js and grpcio."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIMIT = 65_536
 
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install grpc-js, or skip where there is no node, npm or registry."""
+    """Install grpc-js, or skip the tests if node, npm or a registry is missing."""
     if not shutil.which("node"):
         pytest.skip("node is not installed")
     return install(f"@grpc/grpc-js@{GRPC_JS}", tmp_path_factory.mktemp("node"))
@@ -37,7 +37,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def serving(modules: Path) -> Iterator[int]:
-    """Run a target of grpc-js on a free port, which is yielded."""
+    """Run a grpc-js target on a free port, which is yielded."""
     with subprocess.Popen(["node", SCRIPT, modules, "serve"], stdout=subprocess.PIPE, text=True) as node:
         assert node.stdout
         try:
@@ -47,7 +47,7 @@ def serving(modules: Path) -> Iterator[int]:
 
 
 def called(modules: Path, port: int, ping_ms: int) -> dict[str, Any]:
-    """Make every kind of call with a client of grpc-js, which sends pings meanwhile, and return what came of them."""
+    """Make every kind of call with a grpc-js client, which also sends pings, and return the results."""
     command = ["node", str(SCRIPT), str(modules), "call", str(port), str(ping_ms)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE)
     results: dict[str, Any] = json.loads(done.stdout)
@@ -62,10 +62,10 @@ MANY = {"Unary": ["hello"], "Repeat": ["again"], "Gather": ["one", "two"], "Echo
 
 @pytest.mark.parametrize("target", ["grpc-js", "grpcio"])
 def test_client_of_node(modules: Path, target: str) -> None:
-    """Each kind of call comes to what it comes to without the proxy, and is one entry whose messages can be decoded."""
+    """Each kind of call has the same result as without the proxy, and is one entry whose messages can be decoded."""
     peer = serving(modules) if target == "grpc-js" else serving_grpc(EchoService(), None)
     with peer as port, mirroring(f"reverse:http://127.0.0.1:{port}") as mirror:
-        direct = called(modules, port, 60_000)  # A target complains of many pings; mitmproxy answers them itself.
+        direct = called(modules, port, 60_000)  # A target rejects frequent pings; mitmproxy answers them itself.
         assert called(modules, mirror.proxy.port, 100) == direct
         address = f"localhost:{mirror.proxy.port}"
     assert direct["Unary"] == {"value": "\x12\x05hello"}
@@ -93,7 +93,7 @@ def test_client_of_node(modules: Path, target: str) -> None:
 
 
 def test_target_of_node(modules: Path) -> None:
-    """A client of grpcio has its calls answered by a target of grpc-js."""
+    """A grpcio client gets its calls answered by a grpc-js target."""
     with (
         serving(modules) as port,
         mirroring(f"reverse:http://127.0.0.1:{port}") as mirror,

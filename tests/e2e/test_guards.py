@@ -1,4 +1,4 @@
-"""What mitmproxy itself looks after stays looked after where bodies stream: each case beside a plain mitmdump."""
+"""mitmproxy's own safeguards still work where bodies stream: each case is compared with plain mitmdump."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SCRIPTS = [pytest.param([], id="plain"), pytest.param([ADDON], id="mirroring")]
 
 @dataclass
 class Target:
-    """A server that answers each connection's first request head at once, whatever follows it.
+    """A server that answers the first request head of each connection at once, whatever follows.
 
     Attributes:
-        answer: what it sends.
-        hangs_up: whether it closes the connection after that.
-        heads: the heads that it got.
+        answer: the bytes that it sends.
+        hangs_up: whether it then closes the connection.
+        heads: the heads that it received.
     """
 
     answer: bytes
@@ -65,7 +65,7 @@ def serving(answer: bytes = OK, *, hangs_up: bool = False) -> Iterator[Target]:
 
 
 def ask(proxy: Proxy, request: bytes) -> tuple[bytes, bytes]:
-    """Send bytes and read one response that announces its length; return its head and its body."""
+    """Send bytes, read one response with a length, and return its head and body."""
     with socket.create_connection(("127.0.0.1", proxy.port), DEADLINE) as client, client.makefile("rb") as stream:
         client.sendall(request)
         head = read_head(stream)
@@ -75,7 +75,7 @@ def ask(proxy: Proxy, request: bytes) -> tuple[bytes, bytes]:
 
 @pytest.mark.parametrize("scripts", SCRIPTS)
 def test_no_upgrade_to_http2_in_clear_text(scripts: list[Path]) -> None:
-    """The target never hears of it, though the request's body is of unknown length."""
+    """The upgrade never reaches the target, even if the request's body has no known length."""
     request = (
         b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk"
         b"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
@@ -89,7 +89,7 @@ def test_no_upgrade_to_http2_in_clear_text(scripts: list[Path]) -> None:
 
 @pytest.mark.parametrize("scripts", SCRIPTS)
 def test_a_bound_on_sizes_counts(scripts: list[Path]) -> None:
-    """With `body_size_limit` a chunked upload that is longer is refused, and never reaches the target."""
+    """A chunked upload longer than `body_size_limit` is refused, and never reaches the target."""
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (100_000, bytes(100_000))
     mode, bound = "reverse:http://127.0.0.1:{}", {"body_size_limit": "10k"}
     with serving() as target, running_mitmdump(mode.format(target.port), options=bound, scripts=scripts) as proxy:
@@ -99,7 +99,7 @@ def test_a_bound_on_sizes_counts(scripts: list[Path]) -> None:
 
 
 def test_an_early_answer_is_whole() -> None:
-    """A client that stops an upload that passes gets an early refusal as the target sent it, and at once."""
+    """A client that pauses a streamed upload gets the target's early refusal unchanged and at once."""
     mode, always = "reverse:http://127.0.0.1:{}", {"akto_stream": "always"}
     with (
         serving(EARLY) as target,
@@ -115,7 +115,7 @@ def test_an_early_answer_is_whole() -> None:
 
 
 def test_a_slow_upload_reaches_its_target_once_it_is_complete() -> None:
-    """As with plain mitmdump: what takes long to come does not run into the target's timeout."""
+    """As with plain mitmdump, a slow upload does not run into the target's timeout."""
     with (
         serving() as target,
         mirroring(f"reverse:http://127.0.0.1:{target.port}") as mirror,
@@ -131,7 +131,7 @@ def test_a_slow_upload_reaches_its_target_once_it_is_complete() -> None:
 
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_script_may_set_the_host(earlier: bool, tmp_path: Path) -> None:
-    """Loaded before or after the addon; what is reported is still what the client asked for."""
+    """A script may set the host, loaded before or after the addon; the entry has the host that the client requested."""
     script = tmp_path / "host.py"
     script.write_text('def requestheaders(flow):\n    assert flow.request.headers["host"] != "asked.example"\n'
                       '    flow.request.headers["host"] = "virtual.internal"\n')  # fmt: skip
@@ -153,7 +153,7 @@ BROKEN = (
 
 @pytest.mark.parametrize("answer", BROKEN, ids=["length", "chunks"])
 def test_an_answer_that_breaks_off_while_it_is_buffered_is_no_200(answer: bytes) -> None:
-    """The client gets mitmproxy's 502, and no entry shows a success that it never saw."""
+    """The client gets mitmproxy's 502, and no entry shows a success that the client never saw."""
     with (
         serving(answer, hangs_up=True) as target,
         mirroring(f"reverse:http://127.0.0.1:{target.port}", options={"akto_stream": "never"}) as mirror,
@@ -166,7 +166,7 @@ def test_an_answer_that_breaks_off_while_it_is_buffered_is_no_200(answer: bytes)
 
 @pytest.mark.parametrize("mode", ["reverse:http://127.0.0.1:{}", "regular"])
 def test_an_absolute_target_names_the_host(mode: str) -> None:
-    """RFC 9112, section 3.2.2: the Host field does not count then."""
+    """The host of an absolute target takes precedence over the Host field (RFC 9112, section 3.2.2)."""
     with serving() as target, mirroring(mode.format(target.port)) as mirror:
         named = b"api.example" if mode != "regular" else b"127.0.0.1:%d" % target.port
         ask(mirror.proxy, b"GET http://%s/a HTTP/1.1\r\nHost: other.example\r\n\r\n" % named)
@@ -176,7 +176,7 @@ def test_an_absolute_target_names_the_host(mode: str) -> None:
 
 
 def test_the_first_of_two_hosts_is_reported() -> None:
-    """Akto would take two hosts with a comma between them for a host of its own."""
+    """Akto would take two hosts, joined by a comma, for a third one."""
     with serving() as target, mirroring(f"reverse:http://127.0.0.1:{target.port}") as mirror:
         ask(mirror.proxy, b"GET / HTTP/1.1\r\nHost: first.example\r\nHost: second.example\r\n\r\n")
     (entry,) = mirror.akto.entries
@@ -188,7 +188,7 @@ def test_the_first_of_two_hosts_is_reported() -> None:
     [({}, True), ({"akto_honor_ignore": "false"}, False), ({"akto_fidelity": "worker"}, False)],
 )
 def test_a_client_can_have_an_exchange_left_out(options: dict[str, str], ignored: bool) -> None:
-    """What carries `x-akto-ignore` is skipped, as Akto skips it; or shipped without it, or as the Worker ships it."""
+    """An exchange with `x-akto-ignore` is skipped as by Akto, shipped without the header, or as by the Worker."""
     with serving() as target, mirroring(f"reverse:http://127.0.0.1:{target.port}", options=options) as mirror:
         ask(mirror.proxy, b"GET / HTTP/1.1\r\nHost: h\r\nX-Akto-Ignore: 0\r\n\r\n")
     assert b"x-akto-ignore: 0" in target.heads[0].lower()

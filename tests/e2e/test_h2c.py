@@ -1,4 +1,4 @@
-"""HTTP/2 without TLS by prior knowledge: what clients get through `reverse:http://`."""
+"""HTTP/2 without TLS by prior knowledge, through `reverse:http://`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.support.rawhttp2 import Raw, status
 
 pytestmark = pytest.mark.e2e
 
-# mitmproxy answers this itself, with 400: by then it has taken in what came on other connections before.
+# mitmproxy answers this itself, with 400, after it has read what came earlier on other connections.
 REFUSED = b"GET no-slash HTTP/1.1\r\n\r\n"
 
 
 def settle(port: int) -> None:
-    """Wait until the proxy has taken in what was sent to it on other connections."""
+    """Wait until the proxy has read what was sent on other connections."""
     with socket.create_connection(("127.0.0.1", port)) as other:
         other.sendall(REFUSED)
         while other.recv(65536):
@@ -37,13 +37,13 @@ def settle(port: int) -> None:
 
 @pytest.fixture(scope="module")
 def http2() -> Iterator[Mirror]:
-    """Run an HTTP/2 target that answers in JSON, and mitmdump with the addon before it."""
+    """Run an HTTP/2 target that answers in JSON, and mitmdump with the addon in front of it."""
     with serving_http2(None) as port, mirroring(f"reverse:http://127.0.0.1:{port}") as mirror:
         yield mirror
 
 
 def answer(address: tuple[str, int], data: bytes) -> bytes:
-    """Send this to a proxy, and return all that comes until it ends the connection."""
+    """Send bytes to a proxy, and return all that it sends until it closes the connection."""
     with socket.create_connection(address, DEADLINE) as client:
         client.sendall(data)
         return b"".join(iter(lambda: client.recv(65536), b""))
@@ -51,7 +51,7 @@ def answer(address: tuple[str, int], data: bytes) -> bytes:
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 14, 18, 23, 24, 30])
 def test_preface_in_two_pieces(http2: Mirror, cut: int) -> None:
-    """What may yet become a preface is waited for, however little has come."""
+    """The proxy waits for the rest of a possible preface, however short the beginning."""
     raw = Raw(http2.proxy.port)
     raw.ask()
     data = raw.h2.data_to_send()
@@ -64,7 +64,7 @@ def test_preface_in_two_pieces(http2: Mirror, cut: int) -> None:
 
 @pytest.mark.parametrize("start", [b"P", b"PR", b"PRI"])
 def test_http1_that_begins_like_a_preface(http2: Mirror, start: bytes) -> None:
-    """Methods that begin like the preface reach mitmproxy's HTTP/1, though their first bytes come alone."""
+    """Methods that begin like the preface are handled as HTTP/1, even if their first bytes come alone."""
     with socket.create_connection(("127.0.0.1", http2.proxy.port), DEADLINE) as client:
         client.sendall(start)
         settle(http2.proxy.port)
@@ -73,7 +73,7 @@ def test_http1_that_begins_like_a_preface(http2: Mirror, start: bytes) -> None:
 
 
 def test_client_that_leaves_in_mid_preface(http2: Mirror) -> None:
-    """It is let go."""
+    """The client's connection is closed."""
     with socket.create_connection(("127.0.0.1", http2.proxy.port), DEADLINE) as client:
         client.sendall(PREFACE[:10])
         client.shutdown(socket.SHUT_WR)
@@ -85,7 +85,7 @@ GARBAGE = {"text": b"garbage" * 50, "ones": b"\xff" * 100, "HTTP/1": b"GET / HTT
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
 def test_garbage_after_the_preface(http2: Mirror, garbage: bytes) -> None:
-    """It is answered by a GOAWAY with an error and the end of the connection; the next client is served."""
+    """The proxy sends a GOAWAY with an error and closes the connection; the next client is served."""
     came = H2Connection()
     came.initiate_connection()
     events = came.receive_data(answer(http2.proxy.addresses[0], PREFACE + garbage))
@@ -100,7 +100,7 @@ def test_garbage_after_the_preface(http2: Mirror, garbage: bytes) -> None:
 
 
 def test_ping_is_answered(http2: Mirror) -> None:
-    """A PING comes back while a connection serves nothing."""
+    """A PING is answered on an idle connection."""
     raw = Raw(http2.proxy.port)
     raw.h2.ping(b"12345678")
     raw.flush()
@@ -109,7 +109,7 @@ def test_ping_is_answered(http2: Mirror) -> None:
 
 
 def test_client_that_takes_leave_gets_its_answers(http2: Mirror) -> None:
-    """A client's GOAWAY before the answers has them come nevertheless, and then the connection ends."""
+    """After a client's GOAWAY its open requests are still answered, and then the connection ends."""
     raw = Raw(http2.proxy.port)
     raw.ask(1)
     raw.ask(3)
@@ -121,7 +121,7 @@ def test_client_that_takes_leave_gets_its_answers(http2: Mirror) -> None:
 
 
 def test_target_that_takes_leave_of_some_calls() -> None:
-    """Of two calls, a target goes on with the first only: the second is answered with 502, and nothing hangs."""
+    """A target's GOAWAY leaves it only the first of two calls: the second is answered with 502, and nothing hangs."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         Thread(target=_half_gone, args=(listening,), daemon=True).start()
         with mirroring(f"reverse:http://127.0.0.1:{listening.getsockname()[1]}") as mirror:
@@ -148,7 +148,7 @@ def _half_gone(listening: socket.socket) -> None:
         while 3 not in h2.streams:
             h2.receive_data(peer.recv(65536))
             peer.sendall(h2.data_to_send())
-        # The last stream that is processed is the first one, without an error.
+        # A GOAWAY without an error, after which only the first stream is processed.
         peer.sendall(bytes([0, 0, 8, 7, 0, 0, 0, 0, 0]) + bytes([0, 0, 0, 1]) + bytes(4))
         h2.send_headers(1, [(":status", "200")], end_stream=True)
         peer.sendall(h2.data_to_send())
@@ -158,7 +158,7 @@ def _half_gone(listening: socket.socket) -> None:
 
 @pytest.mark.parametrize("options", [{"http2": "false"}, {"akto_h2c": "false"}], ids=str)
 def test_switched_off_it_is_refused_as_ever(options: Mapping[str, str]) -> None:
-    """With either option off, a client with a preface gets what plain mitmdump answers."""
+    """With either option off, a client that sends a preface gets the same answer as from plain mitmdump."""
     refusal = "Initiating HTTP/2 connections with prior knowledge are currently not supported"
     plain_options = {name: value for name, value in options.items() if not name.startswith("akto")}
     with serving_http2(None) as port:
@@ -172,7 +172,7 @@ def test_switched_off_it_is_refused_as_ever(options: Mapping[str, str]) -> None:
 
 
 def test_other_modes_are_left_alone() -> None:
-    """In front of a target with TLS, and as an ordinary proxy, a preface is refused as by plain mitmdump."""
+    """In front of a TLS target, and as an ordinary proxy, a preface is refused as by plain mitmdump."""
     with serving_http2(None) as port:
         modes = ("regular", f"reverse:https://127.0.0.1:{port}")
         with running_mitmdump(*modes, options={"connection_strategy": "lazy"}, scripts=()) as plain:
@@ -182,14 +182,14 @@ def test_other_modes_are_left_alone() -> None:
 
 
 def test_h2load(http2: Mirror) -> None:
-    """Thousands of requests on a few connections, 90 at once on each, are all answered, and mirrored one by one."""
+    """Thousands of requests on a few connections, 90 at once on each, are all answered and mirrored."""
     done = run_tool("h2load", "-n", "2000", "-c", "4", "-m", "90", f"{http2.proxy.url}/load")
     assert "2000 succeeded, 0 failed, 0 errored, 0 timeout" in done, done
     assert len(http2.entries("/load", 2000)) == 2000
 
 
 def test_nghttp(http2: Mirror, tmp_path: Path) -> None:
-    """A GET and a POST of another client are answered and mirrored."""
+    """A GET and a POST by nghttp are answered and mirrored."""
     body = tmp_path / "body"
     body.write_text('{"sent":true}')
     for more in ([], ["-d", str(body), "-H", "content-type: application/json"]):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Old(BaseHTTPRequestHandler):
-    """Answers with JSON, in HTTP/1."""
+    """Answers with JSON over HTTP/1."""
 
     protocol_version = "HTTP/1.1"
 
@@ -47,7 +47,7 @@ server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 
 @pytest.fixture
 def old_targets() -> Iterator[dict[str, int]]:
-    """Run targets that speak HTTP/1 only: Python's server, tornado, Node's if it is here, and one that hangs up."""
+    """Run targets that speak HTTP/1 only: Python's server, tornado, Node's if installed, and one that hangs up."""
     with (
         ThreadingHTTPServer(("127.0.0.1", 0), Old) as python,
         BackgroundServer(sample_api.make_app()) as tornado,
@@ -81,7 +81,7 @@ def _hang_up(listening: socket.socket) -> None:
 
 
 def test_target_that_speaks_http1_only(old_targets: Mapping[str, int]) -> None:
-    """Its HTTP/2 clients get a 502 that says why, and the log has one line; HTTP/1 is served on the same port."""
+    """HTTP/2 clients get a 502 that says why, and the log has one line; HTTP/1 is served on the same port."""
     for name, port in old_targets.items():
         with mirroring(f"reverse:http://127.0.0.1:{port}") as mirror:
             raw = Raw(mirror.proxy.port)

@@ -23,14 +23,14 @@ from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, confdir
 
 pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
-# A time in the past, which no clock of the test can give.
+# A time in the past, which the clock of a test run cannot return.
 LONG_AGO = 1_000_000_000
 
 JSON = {"content-type": "application/json"}
 
 
 def test_http1() -> None:
-    """Each exchange over HTTP/1.1 reaches the target, comes back, and is mirrored with what it held."""
+    """Each HTTP/1.1 exchange passes through the proxy, and is mirrored with its content."""
     began = int(time.time())
     with serving_api() as target, mirroring(f"reverse:{target.url}") as mirror, httpx.Client(trust_env=False) as client:
         for number in range(20):
@@ -52,14 +52,14 @@ def test_http1() -> None:
 
 
 async def post_at_once(base: str, bodies: Sequence[str]) -> list[httpx.Response]:
-    """Post each body to its own path, all on one HTTP/2 connection; threads would share its header encoder."""
+    """Post each body to a separate path on one HTTP/2 connection; threads would share its header encoder."""
     async with httpx.AsyncClient(http2=True, verify=trust_proxy(), trust_env=False, timeout=DEADLINE) as client:
         posts = (client.post(f"{base}/{n}", content=body, headers=JSON) for n, body in enumerate(bodies))
         return await asyncio.gather(*posts)
 
 
 def test_http2(tmp_path: Path) -> None:
-    """Streams of one HTTP/2 connection each come back with their own answer, and are mirrored with the authority."""
+    """Each stream of an HTTP/2 connection gets its own response, and is mirrored with the authority."""
     identity = make_identity(tmp_path)
     trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
     with (
@@ -78,7 +78,7 @@ def test_http2(tmp_path: Path) -> None:
 
 
 def replay(flows: Path, akto: Receiver, *more: str) -> str:
-    """Replay a file of flows to a receiver; return mitmdump's output once it has ended by itself."""
+    """Replay a file of flows to an ingestion service, and return mitmdump's output after it has ended by itself."""
     options = (f"akto_url={akto.url}", f"confdir={confdir()}", "flow_detail=0", *more)
     settings = [word for option in options for word in ("--set", option)]
     command = [str(MITMDUMP), "-nr", str(flows), "-s", str(ADDON), *settings]
@@ -96,7 +96,7 @@ def replay(flows: Path, akto: Receiver, *more: str) -> str:
 
 
 def record(path: Path) -> list[Entry]:
-    """Save some live flows to a file, and return what was mirrored of them."""
+    """Save some live flows to a file, and return their entries."""
     with serving_api() as target, mirroring(f"reverse:{target.url}", arguments=("-w", str(path))) as mirror:
         for size in (0, 10, 100_000):
             url = f"{mirror.proxy.url}/size/{size}"
@@ -119,7 +119,7 @@ def save(path: Path, flows: Sequence[HTTPFlow]) -> None:
 
 
 def test_replay_gives_what_was_mirrored_live(tmp_path: Path) -> None:
-    """A saved flow is mirrored at its replay as it was when it passed: same time, same host, same payloads."""
+    """A replayed flow has the same entry as when it was live: same time, same host, same payloads."""
     live = record(tmp_path / "flows")
     with Receiver() as akto:
         replay(tmp_path / "flows", akto)
@@ -130,7 +130,7 @@ def test_replay_gives_what_was_mirrored_live(tmp_path: Path) -> None:
 def test_replay_ships_every_entry_with_its_own_time(tmp_path: Path) -> None:
     """All entries of a long file arrive, in order and with the original times, though the queue is small.
 
-    A batch that would have to wait an hour for more entries goes when there is no room for more.
+    A batch that would wait an hour for more entries is sent when the queue is full.
     """
     record(tmp_path / "flows")
     many = [flow.copy() for flow in flows_in(tmp_path / "flows")[:2] * 200]

@@ -20,7 +20,7 @@ CA = "mitmproxy-ca-cert.pem"
 
 
 async def post_each(port: int, bodies: list[str]) -> list[Message]:
-    """Post all bodies at once over one connection, each to a path that is its number."""
+    """Post all bodies at once over one connection, each to a path with its number."""
     async with asyncio.timeout(DEADLINE), connected(port, "localhost", confdir() / CA) as client:
         return await asyncio.gather(*(_post(client, port, number, body) for number, body in enumerate(bodies)))
 
@@ -29,13 +29,13 @@ async def _post(client: Client, port: int, number: int, body: str) -> Message:
     return await client.ask("POST", f"localhost:{port}", f"/{number}", JSON, body.encode())
 
 
-# The bytes of a body that are mirrored; JSON that is longer is cut and closed.
+# The bytes of a body that are mirrored; longer JSON is cut and repaired.
 LIMIT = 65_536
 
 
 @pytest.mark.parametrize("scheme", ["http3", "https"])
 def test_http3(scheme: str, tmp_path: Path) -> None:
-    """Streams of one HTTP/3 connection each come back with their own answer, in both modes that take them."""
+    """Each stream of an HTTP/3 connection gets its own response, in both modes that accept HTTP/3."""
     identity = make_identity(tmp_path)
     trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
     bodies = [f'{{"number":{number}}}' for number in range(20)] + [json.dumps("x" * 300_000)]

@@ -1,4 +1,4 @@
-"""mitmweb with the addon: it mirrors, shows bodies, and takes no harm from a wrong value."""
+"""mitmweb with the addon: it mirrors, shows bodies, and rejects wrong values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.mitmweb import Web, running_mitmweb
 
 
 class _Api(RequestHandler):
-    """Answers with JSON in two chunks, of unknown length, so that it streams."""
+    """Answers with chunked JSON, which streams because its length is unknown."""
 
     async def get(self, _path: str) -> None:
         self.set_header("Content-Type", "application/json")
@@ -46,7 +46,7 @@ def mirror() -> Iterator[Watched]:
 
 @pytest.mark.e2e
 def test_mitmweb_shows_the_body(mirror: Watched) -> None:
-    """The flow is there in mitmweb with its body, although it streamed."""
+    """The flow in mitmweb has its body, although the body was streamed."""
     assert httpx.get(f"{mirror.proxy.url}/lamps").json() == {"name": "lamp"}
     assert mirror.entry("/lamps")["responsePayload"] == '{"name":"lamp"}'
     with mirror.web.client() as client:
@@ -57,7 +57,7 @@ def test_mitmweb_shows_the_body(mirror: Watched) -> None:
 
 @pytest.mark.e2e
 def test_a_wrong_value_in_mitmweb_changes_nothing(mirror: Watched) -> None:
-    """A value that cannot be used is refused with its reason, and entries go where they went before."""
+    """An invalid value is refused with a reason, and the destination stays the same."""
     with mirror.web.client() as client:
         refused = client.put("/options", json={"akto_url": "gopher://nowhere"})
         assert refused.status_code == 400

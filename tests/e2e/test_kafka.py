@@ -1,4 +1,4 @@
-"""Entries reach a topic of Kafka through the whole delivery: a real broker, and a cluster that fails."""
+"""Entries reach a Kafka topic through the whole delivery: with a real broker, and with a failing cluster."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from tests.support.kafka_door import Door
 from tests.support.metrics import samples
 from tests.support.proxy import ADDON, MITMDUMP, PLAIN, ROOT, confdir, running, running_mitmdump, under_run
 
-# Retries soon, so that a test need not wait for what a user would.
+# Retries sooner than by default, so that tests need not wait.
 PACE = Pace(first_s=0.05, longest_s=0.5, slow_s=0.5)
 
-# Entries of a batch where a test sends its own requests.
+# Entries per batch where a test sends its own requests.
 BATCH = 10
 
 
 @pytest.fixture
 def cluster() -> Iterator[MockCluster]:
-    """Three brokers that can fail."""
+    """Run three brokers that can fail."""
     with MockCluster() as found:
         yield found
 
 
 def shipper(brokers: tuple[str, ...], folder: Path | None = None, timeout_s: float = 5, **properties: str) -> Shipper:
-    """Return a shipper to a topic; with a folder every batch is on disk first."""
+    """Return a shipper to a topic; with a folder every batch is spooled first."""
     given = tuple((name.replace("_", "."), value) for name, value in properties.items())
     policy = Policy(
         Limits(10, 1_000_000, 0.05),
@@ -62,29 +62,29 @@ def shipper(brokers: tuple[str, ...], folder: Path | None = None, timeout_s: flo
 
 
 def entries(count: int, start: int = 0) -> list[bytes]:
-    """Return entries that differ."""
+    """Return distinct entries."""
     return [json.dumps({"path": f"/{number}"}).encode() for number in range(start, start + count)]
 
 
 def offer(to: Shipper, these: list[bytes]) -> None:
-    """Capture entries."""
+    """Offer entries to a shipper."""
     for entry in these:
         assert to.offer(entry) is None
 
 
 def shipped(to: Shipper, count: int) -> Callable[[], bool]:
-    """Return whether this many have been shipped."""
+    """Return whether this many entries have been shipped."""
     return lambda: to.stats.snapshot().shipped >= count
 
 
 def close(to: Shipper) -> None:
-    """End a shipper, and expect nothing to be missing."""
+    """Close a shipper, and check that no entry is missing."""
     to.close().result(30)
     assert to.stats.snapshot().missing == 0
 
 
 def test_a_real_broker_gets_every_entry_once() -> None:
-    """One record an entry, the entry's own bytes, without a key."""
+    """Each entry is one record without a key, whose value is the entry's bytes."""
     with Broker() as broker:
         broker.create()
         to = shipper((f"127.0.0.1:{broker.port}",))
@@ -96,7 +96,7 @@ def test_a_real_broker_gets_every_entry_once() -> None:
 
 
 def test_a_broker_that_comes_late_gets_everything() -> None:
-    """It was down at the start; and the topic was created later still."""
+    """Nothing is lost if the broker is down at the start, and the topic is created even later."""
     broker = Broker(kafka.free_port())
     to = shipper((f"127.0.0.1:{broker.port}",))
     sent = entries(30)
@@ -112,7 +112,7 @@ def test_a_broker_that_comes_late_gets_everything() -> None:
 
 
 def test_a_broker_that_is_back_without_its_data_gets_what_follows() -> None:
-    """What it had acknowledged is gone with it; nothing else is."""
+    """Only the entries that the broker had acknowledged are lost with its data."""
     broker = Broker()
     with broker:
         broker.create()
@@ -130,7 +130,7 @@ def test_a_broker_that_is_back_without_its_data_gets_what_follows() -> None:
 
 
 def test_what_the_topic_does_not_take_is_shortened_or_a_dead_letter(cluster: MockCluster, tmp_path: Path) -> None:
-    """The other entries of the batch arrive; one that stands alone is judged as well."""
+    """The other entries of the batch arrive; a batch of one entry is treated alike."""
     to = shipper(cluster.brokers, tmp_path, message_max_bytes="150000", batch_size="100000")
     fields = dict.fromkeys(Entry.__struct_fields__, "x")
     long = msgspec.json.encode(Entry(**fields | {"responsePayload": "y" * 200_000}))
@@ -145,7 +145,7 @@ def test_what_the_topic_does_not_take_is_shortened_or_a_dead_letter(cluster: Moc
 
 
 def test_rights_that_are_granted_later_cost_nothing(cluster: MockCluster) -> None:
-    """A refused user is asked for once in a while; the log says what is wrong."""
+    """After a refusal delivery is retried at intervals; the log says what is wrong."""
     to = shipper(cluster.brokers)
     cluster.set_topic_error(kafka.TOPIC_DENIED)
     offer(to, entries(20))
@@ -157,7 +157,7 @@ def test_rights_that_are_granted_later_cost_nothing(cluster: MockCluster) -> Non
 
 
 def test_a_slow_broker_and_an_exit_leave_the_rest_on_disk(cluster: MockCluster, tmp_path: Path) -> None:
-    """What was on its way arrives perhaps twice, and everything at least once."""
+    """Everything arrives at least once; a batch that was being sent may arrive twice."""
     to = shipper(cluster.brokers, tmp_path)
     offer(to, entries(20))
     wait_for(shipped(to, 20))
@@ -176,7 +176,7 @@ def test_a_slow_broker_and_an_exit_leave_the_rest_on_disk(cluster: MockCluster, 
 
 
 def test_two_shippers_share_a_spool(cluster: MockCluster, tmp_path: Path) -> None:
-    """What one of them leaves the other sends; nothing arrives twice."""
+    """One shipper sends what the other leaves; nothing arrives twice."""
     cluster.down()
     first, second = (shipper(cluster.brokers, tmp_path) for _ in range(2))
     offer(first, entries(20))
@@ -190,7 +190,7 @@ def test_two_shippers_share_a_spool(cluster: MockCluster, tmp_path: Path) -> Non
 
 
 def test_errors_at_random_lose_nothing(cluster: MockCluster, tmp_path: Path) -> None:
-    """Leaders change, brokers fail, and the broker answers with every error that the list of failures has."""
+    """Nothing is lost while leaders change, brokers fail, and every error in the list of failures is returned."""
     draw = random.Random(7)
     to = shipper(cluster.brokers, tmp_path, timeout_s=3)
     errors = [kafka.NOT_LEADER, kafka.TOO_LARGE, kafka.TOPIC_DENIED, kafka.CLUSTER_DENIED, kafka.OUT_OF_ORDER]
@@ -215,7 +215,7 @@ def test_errors_at_random_lose_nothing(cluster: MockCluster, tmp_path: Path) -> 
 def test_a_clock_that_jumps_loses_nothing(
     cluster: MockCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever way it is set, with brokers there and away; only the monotonic clock decides."""
+    """The clock is set forwards and back, with brokers up and down; only the monotonic clock matters."""
     clock, to = time.time, shipper(cluster.brokers, tmp_path, timeout_s=1)
 
     def deliver(start: int, days: int) -> None:
@@ -230,13 +230,13 @@ def test_a_clock_that_jumps_loses_nothing(
     for start, days in ((0, 3650), (10, -3650), (20, 0)):
         deliver(start, days)
     close(to)
-    # A broker that is slow to answer within the second gets a batch again.
+    # If a broker does not answer within the second, the batch is sent again.
     assert set(cluster.values(30)) == set(entries(30))
 
 
 @pytest.mark.e2e
 def test_the_two_commands_of_the_page_reach_a_broker() -> None:
-    """Those of docs/several-machines.md, apart from ports and folders; the first one is behind this environment."""
+    """Both commands of docs/several-machines.md work; only ports and folders are replaced."""
     page = (ROOT / "docs" / "several-machines.md").read_text(encoding="utf-8")
     [commands] = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     install, mirror = commands.splitlines()
@@ -256,11 +256,11 @@ def test_the_two_commands_of_the_page_reach_a_broker() -> None:
 
 @pytest.mark.e2e
 def test_workers_share_a_topic(cluster: MockCluster) -> None:
-    """Each worker of `akto-mirror run` has a client of its own; every entry arrives once."""
+    """Each worker of `akto-mirror run` has a separate Kafka client; every entry arrives once."""
     options = {"akto_url": cluster.url, "akto_linger_ms": "50"}
     paths = {f"/{number}" for number in range(40)}
     with Api() as api, under_run(2), running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options) as proxy:
-        for path in paths:  # Each over a connection of its own, which the workers share.
+        for path in paths:  # Each uses a new connection, so that the workers share them.
             assert httpx.get(f"{proxy.url}{path}", trust_env=False).status_code == 200
     assert Counter(json.loads(value)["path"] for value in cluster.values(len(paths))) == Counter(paths)
 
@@ -268,10 +268,10 @@ def test_workers_share_a_topic(cluster: MockCluster) -> None:
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_a_proxy_that_is_killed_between_a_record_and_its_report(tmp_path: Path) -> None:
-    """`kill -9` while the broker has a batch and the proxy waits for its word; another one has the same spool.
+    """`kill -9` while the broker has a batch and the proxy waits for the acknowledgement; another one shares the spool.
 
-    The other proxy leaves everything alone while the first one lives, and delivers all of it then. This batch arrives
-    twice, no other one does, and a metric says so.
+    The other proxy touches nothing while the first one lives, and then delivers everything. Only this batch arrives
+    twice, and a metric counts it.
     """
     paths = [f"/{number}" for number in range(3 * BATCH)]
     with Door() as door, Broker(advertised=f"localhost:{door.port}") as broker, Api() as api:
@@ -311,7 +311,7 @@ def in_topic(brokers: Sequence[str], least: int) -> list[str]:
 
 
 def on_disk(folder: Path) -> int:
-    """Return how many entries wait in a spool."""
+    """Return the number of entries in a spool."""
     spool = Spool(folder, target="", limit=1, owner="oracle")
     try:
         return sum(each.entries for each in spool.waiting())

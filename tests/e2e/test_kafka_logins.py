@@ -28,7 +28,7 @@ LOGIN = {"AKTO_KAFKA_USERNAME": "akto", "AKTO_KAFKA_PASSWORD": "hunter2"}
 
 @pytest.fixture
 def identity(tmp_path: Path) -> Identity:
-    """A certificate that the tests trust where they say so."""
+    """A certificate that tests can trust explicitly."""
     return make_identity(tmp_path)
 
 
@@ -36,7 +36,7 @@ def identity(tmp_path: Path) -> Identity:
 def behind(
     identity: Identity | None, users: Mapping[str, str] | None = None, mechanisms: Sequence[str] = MECHANISMS
 ) -> Iterator[Door]:
-    """Run a broker that is reached through a door only."""
+    """Run a broker that is reachable only through a door."""
     with Door(identity.server_context() if identity else None, users, mechanisms) as door:
         broker = Broker(advertised=f"localhost:{door.port}")
         with broker:
@@ -46,12 +46,12 @@ def behind(
 
 
 def sink(door: Door, environ: Mapping[str, str], *properties: str) -> KafkaSink:
-    """Return a sink to what is behind a door."""
+    """Return a sink to the broker behind a door."""
     return sink_to(f"kafka://localhost:{door.port}", environ, *properties)
 
 
 def sink_to(url: str, environ: Mapping[str, str], *properties: str) -> KafkaSink:
-    """Return a sink as the options and the variables make it."""
+    """Return a sink configured by options and environment variables."""
     found = kafka_options.sink(url, properties, environ)
     assert found is not None
     assert found.kafka is not None
@@ -59,13 +59,13 @@ def sink_to(url: str, environ: Mapping[str, str], *properties: str) -> KafkaSink
 
 
 def trusting(identity: Identity) -> str:
-    """Return the property that names the authority."""
+    """Return the property that sets the trusted authority."""
     return f"ssl.ca.location={identity.ca}"
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_login_over_tls(identity: Identity, mechanism: str) -> None:
-    """By Akto's own variables alone, apart from an authority that the system does not know."""
+    """Akto's own variables are enough, except for an authority that the system does not trust."""
     environ = LOGIN | {"AKTO_KAFKA_SASL_MECHANISM": mechanism, "AKTO_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
     with behind(identity, USERS) as door:
         assert sink(door, environ, trusting(identity)).produce(ENTRIES, 20) == Sent()
@@ -77,7 +77,7 @@ def test_a_login_over_tls(identity: Identity, mechanism: str) -> None:
 
 
 def test_a_user_s_name_is_enough_for_a_login_in_the_clear() -> None:
-    """As with Akto's own programs: PLAIN, without TLS."""
+    """A user name alone means PLAIN without TLS, as in Akto's own programs."""
     with behind(None, USERS) as door:
         assert sink(door, LOGIN).produce(ENTRIES, 20) == Sent()
         assert set(door.logins) == {("PLAIN", "akto")}
@@ -85,7 +85,7 @@ def test_a_user_s_name_is_enough_for_a_login_in_the_clear() -> None:
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_password_that_is_corrected_at_the_broker_costs_nothing(mechanism: str) -> None:
-    """The broker's refusal is named, and the same sink delivers once the user is known."""
+    """The broker's refusal is reported, and the same sink delivers once the broker accepts the user."""
     with behind(None, {"akto": "another"}) as door:
         to = sink(door, LOGIN | {"AKTO_KAFKA_SASL_MECHANISM": mechanism})
         sent = to.produce(ENTRIES, 20)
@@ -97,7 +97,7 @@ def test_a_password_that_is_corrected_at_the_broker_costs_nothing(mechanism: str
 
 
 def test_a_mechanism_that_the_broker_does_not_have_is_named() -> None:
-    """With those that it has."""
+    """The error names the broker's own mechanisms."""
     with behind(None, USERS, ["SCRAM-SHA-512"]) as door:
         sent = sink(door, LOGIN).produce(ENTRIES, 20)
     assert "SCRAM-SHA-512" in sent.problem.text
@@ -105,7 +105,7 @@ def test_a_mechanism_that_the_broker_does_not_have_is_named() -> None:
 
 
 def test_a_certificate_that_is_not_trusted_is_named(identity: Identity) -> None:
-    """Nothing is sent; naming the authority is what helps."""
+    """Nothing is sent; the remedy is to set the trusted authority."""
     with behind(identity) as door:
         sent = sink(door, {}, "security.protocol=ssl").produce(ENTRIES, 20)
     assert (len(sent.left), sent.doubtful) == (len(ENTRIES), 0)
@@ -113,7 +113,7 @@ def test_a_certificate_that_is_not_trusted_is_named(identity: Identity) -> None:
 
 
 def test_a_certificate_that_has_expired_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An hour ago; the client only says that something is wrong with it, and `check` what."""
+    """The client only says that verification failed; `check` says that the certificate expired."""
     identity = make_identity(tmp_path, expired=True)
     with behind(identity) as door:
         sent = sink(door, {}, "security.protocol=ssl", trusting(identity)).produce(ENTRIES, 20)
@@ -138,7 +138,7 @@ def test_a_certificate_that_has_expired_is_named(tmp_path: Path, capsys: pytest.
 def test_another_protocol_than_the_broker_s_is_named(
     identity: Identity, is_tls: bool, users: Mapping[str, str], protocol: str
 ) -> None:
-    """The variable that chooses it is."""
+    """The error names the variable that selects the protocol."""
     with behind(identity if is_tls else None, users) as door:
         environ = {"AKTO_KAFKA_SECURITY_PROTOCOL": protocol} | (LOGIN if protocol.startswith("sasl") else {})
         sent = sink(door, environ).produce(ENTRIES, 4)
@@ -148,7 +148,7 @@ def test_another_protocol_than_the_broker_s_is_named(
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_login_where_none_is_asked_for_is_named(mechanism: str) -> None:
-    """Apache Kafka, Tansu and the mock cluster refuse it in words of their own."""
+    """Apache Kafka, Tansu and the mock cluster refuse a login differently; each refusal is recognised."""
     environ = LOGIN | {"AKTO_KAFKA_SASL_MECHANISM": mechanism}
     with behind(None, USERS, mechanisms=()) as door:
         remedies = [
@@ -162,7 +162,7 @@ def test_a_login_where_none_is_asked_for_is_named(mechanism: str) -> None:
 
 
 def refused(url: str, environ: Mapping[str, str]) -> str:
-    """Send what is refused without a doubt; returns what to do about it."""
+    """Send a batch that is certainly refused, and return the remedy."""
     sent = sink_to(url, environ).produce(ENTRIES, 20)
     assert (len(sent.left), sent.doubtful) == (len(ENTRIES), 0)
     return sent.problem.cause.remedy
@@ -171,7 +171,7 @@ def refused(url: str, environ: Mapping[str, str]) -> str:
 def test_a_check_passes_tls_and_the_login(
     identity: Identity, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is a step of its own, and no line shows the password."""
+    """TLS and the login are separate steps, and no line shows the password."""
     for name, value in LOGIN.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AKTO_KAFKA_SASL_MECHANISM", "SCRAM-SHA-512")
@@ -187,7 +187,7 @@ def test_a_check_passes_tls_and_the_login(
 
 
 def test_what_was_sent_and_not_acknowledged_may_arrive_twice() -> None:
-    """It is in the topic; the attempt says so, and the next one sends it again."""
+    """The attempt reports that the batch may have arrived, and the next one sends it again."""
     with behind(None) as door:
         to = sink(door, {})
         assert to.produce(ENTRIES[:1], 20) == Sent()

@@ -1,4 +1,4 @@
-"""Large bodies through mitmdump with the addon: they pass while they come, and memory stays flat."""
+"""Large bodies through mitmdump with the addon: they are streamed, and memory stays flat."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BODIES = [
 
 
 def piece(number: int) -> bytes:
-    """Return one of the pieces that a body consists of; each is different."""
+    """Return one of the pieces of a body; each is different."""
     return (b"%015d\n" % number) * (PIECE // 16)
 
 
@@ -53,7 +53,7 @@ class Sum:
             self.add(each)
 
     def add(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         self.size += len(data)
         self._digest.update(data)
 
@@ -64,12 +64,12 @@ class Sum:
 
 
 class Notes:
-    """What the target and the test exchange.
+    """State shared by the target and the test.
 
     Attributes:
         go_on: set by the test when the client has the first bytes of a download.
         arrived: set by the target when it has the first bytes of an upload.
-        upload: what the target got.
+        upload: the sum of what the target received.
     """
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class _Bodies(RequestHandler):
 
 @pytest.fixture
 def notes() -> Notes:
-    """Return what target and test share."""
+    """Return the state shared by target and test."""
     return Notes()
 
 
@@ -125,7 +125,7 @@ def mirror(notes: Notes) -> Iterator[Mirror]:
 
 
 def peak(mirror: Mirror) -> int:
-    """Return the largest amount of memory in bytes that mitmdump has ever had (Linux only)."""
+    """Return mitmdump's peak memory in bytes (Linux only)."""
     status = Path(f"/proc/{mirror.proxy.process.pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found
@@ -133,7 +133,7 @@ def peak(mirror: Mirror) -> int:
 
 
 def talk(connection: ServerConnection) -> None:
-    """Send every message back."""
+    """Echo every message."""
     for message in connection:
         connection.send(message)
 
@@ -142,7 +142,7 @@ def talk(connection: ServerConnection) -> None:
     "size", [pytest.param(100 * MIB, id="100-MB"), pytest.param(1024 * MIB, id="1-GB", marks=SLOW)]
 )
 def test_messages_of_a_websocket(size: int) -> None:
-    """Half of this many bytes each way; mitmproxy would keep all of them, and nothing looks at them here."""
+    """Memory stays flat with many messages in both directions, which plain mitmproxy would keep."""
     with serve(talk, "127.0.0.1", 0, compression=None, max_size=None) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         target = f"127.0.0.1:{server.socket.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Streamed answers of language models through mitmdump, to OpenAI's and Anthropic's own clients."""
+"""Streamed responses of language models through mitmdump, to OpenAI's and Anthropic's own clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.mirror import Mirror, headers, mirroring
 if TYPE_CHECKING:
     import openai
 
-# The clients are imported late: that takes two seconds, which each process that collects tests would pay.
+# The clients are imported late: that takes two seconds, which every test process would spend at collection.
 pytestmark = pytest.mark.e2e
 
 ANSWER = "".join(WORDS)
@@ -25,13 +25,13 @@ QUESTION = "What colour is the sky?"
 
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[Mirror]:
-    """Run the server behind a proxy."""
+    """Run the model server behind a proxy."""
     with Models() as models, mirroring(f"reverse:http://127.0.0.1:{models.port}") as running:
         yield running
 
 
 def openai_client(mirror: Mirror) -> openai.OpenAI:
-    """Make a client of the proxy that uses no other one."""
+    """Make a client that uses only this proxy."""
     import openai  # noqa: PLC0415 - see above
 
     http = httpx.Client(trust_env=False)
@@ -39,7 +39,7 @@ def openai_client(mirror: Mirror) -> openai.OpenAI:
 
 
 def complete(mirror: Mirror, model: str) -> Iterator[str]:
-    """Ask by OpenAI's chat completions."""
+    """Ask through OpenAI's Chat Completions API."""
     asked: Any = [{"role": "user", "content": QUESTION}]
     with openai_client(mirror) as client:
         stream = client.chat.completions.create(model=model, messages=asked, stream=True)
@@ -48,7 +48,7 @@ def complete(mirror: Mirror, model: str) -> Iterator[str]:
 
 
 def respond(mirror: Mirror, model: str) -> Iterator[str]:
-    """Ask by OpenAI's responses."""
+    """Ask through OpenAI's Responses API."""
     with openai_client(mirror) as client, client.responses.create(model=model, input=QUESTION, stream=True) as stream:
         for event in stream:
             if event.type == "response.output_text.delta":
@@ -56,7 +56,7 @@ def respond(mirror: Mirror, model: str) -> Iterator[str]:
 
 
 def message(mirror: Mirror, model: str) -> Iterator[str]:
-    """Ask by Anthropic's messages."""
+    """Ask through Anthropic's Messages API."""
     import anthropic  # noqa: PLC0415 - see above
     from anthropic.types import TextDelta  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ PATHS = {"/v1/chat/completions": complete, "/v1/responses": respond, "/v1/messag
 
 
 def shown(mirror: Mirror, path: str, model: str) -> Any:
-    """Return the answer as Akto gets it, which reads all of the entry."""
+    """Return the response in the entry, which Akto must be able to read completely."""
     (entry,) = (each for each in mirror.entries(path, 2) if json.loads(each["requestPayload"])["model"] == model)
     assert [each.kind for each in concerns(entry) if "host" not in each.kind] == []
     assert headers(entry, "responseHeaders")["content-type"] == "application/json"
@@ -83,7 +83,7 @@ def shown(mirror: Mirror, path: str, model: str) -> Any:
 
 @pytest.mark.parametrize(("path", "ask"), PATHS.items())
 def test_streams(mirror: Mirror, path: str, ask: Ask) -> None:
-    """The client reads its answer; Akto gets an array of the events, of a stream that was left as far as it went."""
+    """The client reads its response; Akto gets an array of the events, up to the point where the client left."""
     assert "".join(ask(mirror, "m")) == ANSWER
     assert WORDS[0] in next(filter(None, ask(mirror, ENDLESS)))
     assert shown(mirror, path, "m") == EVENTS[path]()

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.oldest]
 
 
 async def converse(url: str, tool: Forecast) -> tuple[list[str], str]:
-    """Initialize a session, list the tools and call one; return the tools' names and the call's answer."""
+    """Initialize a session, list the tools and call one; return the tools' names and the result of the call."""
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - mcp calls it so
         tool.seen.set()
@@ -39,7 +39,7 @@ async def converse(url: str, tool: Forecast) -> tuple[list[str], str]:
 
 
 def calls(entries: list[Entry]) -> dict[str, Any]:
-    """Return each answer, JSON whatever the server sent, by the method that was called, which must be called once."""
+    """Return the response to each method, in JSON whatever the server sent; each must have been called once."""
     answers: dict[str, Any] = {}
     for entry in filter(lambda entry: entry["requestPayload"], entries):
         method, payload = json.loads(entry["requestPayload"])["method"], entry["responsePayload"]
@@ -51,7 +51,7 @@ def calls(entries: list[Entry]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("json_response", [False, True], ids=["event-stream", "json"])
 def test_session(json_response: bool) -> None:
-    """A session works, progress arrives while the tool still runs, and every call and its answer are mirrored."""
+    """A session works, progress arrives while the tool still runs, and every call is mirrored with its response."""
     tool = Forecast()
     if json_response:
         tool.seen.set()  # In this mode the server has no way to report progress.

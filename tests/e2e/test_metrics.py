@@ -19,7 +19,7 @@ from tests.support.proxy import ADDON, DEADLINE, confdir
 
 @pytest.mark.e2e
 def test_a_proxy_serves_its_metrics() -> None:
-    """Line 12: with akto_metrics a running proxy serves its counts."""
+    """Line 12: a running proxy with akto_metrics serves its counts."""
     with BackgroundServer(sample_api.make_app()) as api:
         with mirroring(f"reverse:{api.url}", options={"akto_metrics": "127.0.0.1:0"}) as mirror:
             url = mirror.proxy.wait_for(r"metrics at (http://127\.0\.0\.1:\d+)/metrics")[1]
@@ -33,7 +33,7 @@ def test_a_proxy_serves_its_metrics() -> None:
 
 @pytest.mark.e2e
 def test_an_address_in_use_ends_the_start() -> None:
-    """Line 12: a port that is taken ends the start with one line that names option and value."""
+    """Line 12: a port in use ends the start with one line that names option and value."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = "{}:{}".format(*taken.getsockname())
         mitmdump = Path(sysconfig.get_path("scripts")) / "mitmdump"

@@ -1,4 +1,4 @@
-"""What users see in mitmweb, in a real browser: verdicts as they change, commands, and hostile text as text."""
+"""mitmweb in a real browser: verdicts as they change, commands, and hostile text shown as text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from akto_mirror.telemetry.marks import SIGNS
 from tests.faults.server import OK, Entries, FaultServer, Reply, status, wait_for
 from tests.support.mitmweb import Web, running_mitmweb
 
-# Without playwright there is nothing to drive; it is in the dev extra.
+# playwright drives the browser; it is in the dev extra.
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Browser, Locator, expect  # noqa: E402 - only if it is there
 
@@ -36,7 +36,7 @@ pytestmark = [needs_chromium, pytest.mark.e2e]
 
 
 class _Api(RequestHandler):
-    """Answers with the content type that is asked for, and a body that holds markup."""
+    """Answers with the requested content type, and a body that holds markup."""
 
     def get(self) -> None:
         self.set_header("Content-Type", self.request.headers.get("accept", ""))
@@ -52,7 +52,7 @@ class Stage:
     page: Watched
 
     def ask(self, path: str, accept: str = "application/json") -> None:
-        """Send a request through the proxy, its path and header unchanged."""
+        """Send a request through the proxy, with its path and header unchanged."""
         address = urlsplit(self.web.proxy.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
         connection.request("GET", path, headers={"accept": accept})
@@ -69,13 +69,13 @@ class Stage:
         expect(self.row(path).locator(".col-comment")).to_contain_text(comment)
 
     def open_command_bar(self) -> Locator:
-        """Show the command bar, and return where commands are typed."""
+        """Show the command bar, and return its input field."""
         self.page.tab.get_by_role("link", name="Options", exact=True).click()
         self.page.tab.get_by_text("Display Command Bar").click()
         return self.page.tab.get_by_placeholder("Enter command")
 
     def command(self, line: str) -> Locator:
-        """Type a command, and return where its answer will be shown: behind those of the commands before."""
+        """Type a command, and return the place of its answer, which follows those of earlier commands."""
         bar = self.page.tab.get_by_placeholder("Enter command")
         answers = self.page.tab.locator(".command-result > div")
         before = answers.count()
@@ -86,14 +86,14 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run one headless Chromium for this file."""
+    """Run one headless Chromium for all tests of this file."""
     with running_chromium() as running:
         yield running
 
 
 @contextmanager
 def staged(browser: Browser, script: Callable[[Entries], Reply] | Reply = OK) -> Iterator[Stage]:
-    """Run everything; at the end the page may not have asked another origin or complained."""
+    """Run everything; at the end the page must not have sent a request to another origin or reported a problem."""
     with (
         BackgroundServer(Application([("/.*", _Api)])) as api,
         FaultServer(script) as akto,
@@ -112,7 +112,7 @@ def stage(browser: Browser) -> Iterator[Stage]:
 
 
 def test_a_flow_shows_what_became_of_it(stage: Stage) -> None:
-    """What was sent shows that it was, and what a rule left out shows the rule."""
+    """A mirrored flow shows that it was sent, and a skipped flow shows the rule."""
     stage.ask("/lamps")
     stage.ask("/page", "text/html")
     stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
@@ -120,7 +120,7 @@ def test_a_flow_shows_what_became_of_it(stage: Stage) -> None:
 
 
 def test_a_verdict_changes_and_keeps_users_marks(stage: Stage) -> None:
-    """While Akto refuses connections a flow shows that it waits, and later that it was sent; not over own words."""
+    """While Akto refuses connections a flow shows as waiting, later as sent; a user's own comment is kept."""
     stage.akto.stop()
     for path in ("/plain", "/noted", "/marked"):
         stage.ask(path)
@@ -132,7 +132,7 @@ def test_a_verdict_changes_and_keeps_users_marks(stage: Stage) -> None:
     note.click()
     expect(note).to_be_focused()
     tab.keyboard.press("Control+A")
-    # At once: between two keys mitmweb may draw the comment again.
+    # In one step: between two keys mitmweb may draw the comment again.
     tab.keyboard.insert_text("ask Ann about it")
     expect(note).to_have_text("ask Ann about it")
     tab.keyboard.press("Enter")
@@ -149,7 +149,7 @@ def test_a_verdict_changes_and_keeps_users_marks(stage: Stage) -> None:
 
 
 def test_a_rejected_flow_shows_the_answer(browser: Browser) -> None:
-    """An entry that Akto refuses again and again while it takes others ends as rejected, with Akto's words as text."""
+    """An entry that Akto keeps refusing while it accepts others is rejected, and Akto's answer is shown as text."""
 
     def refuse_bad(entries: Entries) -> Reply:
         bad = any(entry["path"] == "/bad" for entry in entries)
@@ -169,7 +169,7 @@ def test_a_rejected_flow_shows_the_answer(browser: Browser) -> None:
 
 
 def test_commands_are_completed_and_answer(stage: Stage) -> None:
-    """The command bar knows the commands with their help, and shows what they answer."""
+    """The command bar completes the commands with their help, and shows their answers."""
     stage.ask("/lamps")
     stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
     bar = stage.open_command_bar()
@@ -189,7 +189,7 @@ def test_commands_are_completed_and_answer(stage: Stage) -> None:
 
 
 def test_check_answers_in_the_event_log(stage: Stage) -> None:
-    """The command akto.check shows its steps where mitmweb shows its log."""
+    """The command akto.check writes its steps to mitmweb's event log."""
     stage.open_command_bar()
     stage.page.tab.get_by_text("Display Event Log").click()
     expect(stage.command("akto.check")).to_contain_text(re.compile(r'"(all is well: resolve, connect|checking http)'))
@@ -197,7 +197,7 @@ def test_check_answers_in_the_event_log(stage: Stage) -> None:
 
 
 def test_commands_that_send_answer_in_the_bar(stage: Stage) -> None:
-    """What was set going is said where it was typed, and nothing refused is no error."""
+    """Commands that send report it in the command bar; having nothing to send or to list is not an error."""
     stage.ask("/lamps")
     stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
     stage.open_command_bar()
@@ -210,7 +210,7 @@ def test_commands_that_send_answer_in_the_bar(stage: Stage) -> None:
 
 
 def test_a_search_finds_verdicts(stage: Stage) -> None:
-    """The search box finds flows by their verdict: it knows filters of comments, though none of metadata."""
+    """The search box finds flows by verdict, which it can filter as a comment but not as metadata."""
     stage.ask("/lamps")
     stage.ask("/page", "text/html")
     stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
@@ -220,7 +220,7 @@ def test_a_search_finds_verdicts(stage: Stage) -> None:
 
 
 def test_hostile_markup_stays_text(stage: Stage) -> None:
-    """Markup in a path, a content type, a payload and so in a comment and a preview runs nothing in mitmweb."""
+    """Markup in a path, a content type or a payload, and so in a comment or a preview, is not executed in mitmweb."""
     stage.ask(f"/{EVIL}", f"text/plain;{EVIL}")
     expect(stage.row(EVIL).locator(".col-comment")).to_have_text(f"skipped: content type text/plain;{EVIL}")
     stage.open_command_bar()
@@ -235,7 +235,7 @@ def test_hostile_markup_stays_text(stage: Stage) -> None:
 
 @pytest.mark.skipif(not hasattr(contentviews, "registry"), reason="mitmproxy 11 has no content views of this kind")
 def test_the_entry_is_a_content_view(stage: Stage) -> None:
-    """A body can be looked at as the entry that its flow becomes; markup in it stays text."""
+    """The content view shows the entry of a flow; markup in it stays text."""
     stage.ask("/lamps")
     stage.row("/lamps").click()
     tab = stage.page.tab
@@ -250,7 +250,7 @@ def test_the_entry_is_a_content_view(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_thousands_of_flows_leave_the_interface_quick(stage: Stage) -> None:
-    """With 3,000 flows that have their verdicts, a command and a new flow's verdict need less than 20 seconds."""
+    """With 3,000 flows that have verdicts, a command and a new flow's verdict take less than 20 seconds."""
     bar = stage.open_command_bar()
     kind = {"accept": "application/json"}
     with ThreadPoolExecutor(8) as clients, httpx.Client(base_url=stage.web.proxy.url, headers=kind) as client:

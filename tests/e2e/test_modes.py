@@ -1,4 +1,4 @@
-"""The addon in each of mitmproxy's modes, and its own calls, which are never mirrored."""
+"""The addon in each of mitmproxy's modes; its own requests to Akto are never mirrored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.proxy import DEADLINE, confdir, running_mitmdump
 
 pytestmark = pytest.mark.e2e
 
-# Where a proxy listens in addition, when its address must be known before it runs.
+# An additional listening address, for a proxy whose address must be known before it runs.
 SIDE = "127.0.0.9"
 
 
@@ -58,7 +58,7 @@ def mirror(target: BackgroundServer, tls_target: BackgroundServer, identity: Ide
 
 
 class Mode(IntEnum):
-    """Places of the modes in `Proxy.addresses`."""
+    """Index of each mode in `Proxy.addresses`."""
 
     REGULAR = 0
     UPSTREAM = 1
@@ -68,18 +68,18 @@ class Mode(IntEnum):
 
 
 def place(mirror: Mirror, mode: Mode) -> str:
-    """Return where a mode listens, as it stands in a Host header."""
+    """Return the address of a mode, as written in a Host header."""
     host, port = mirror.proxy.addresses[mode]
     return f"{host}:{port}"
 
 
 def client(proxy: str | None = None) -> httpx.Client:
-    """Return a client that trusts the proxies' authority and uses this proxy, whatever the environment says."""
+    """Return a client that trusts the proxies' authority and uses this proxy, ignoring the environment."""
     return httpx.Client(proxy=proxy, verify=trust_proxy(), trust_env=False, timeout=DEADLINE)
 
 
 def trusting(ca: Path) -> dict[str, str]:
-    """Return the option by which mitmproxy trusts a target."""
+    """Return the option that makes mitmproxy trust a target."""
     return {"ssl_verify_upstream_trusted_ca": str(ca)}
 
 
@@ -90,18 +90,18 @@ def free_port(host: str) -> int:
 
 
 def address(server: BackgroundServer) -> str:
-    """Return a server's host and port as they stand in a Host header."""
+    """Return a server's host and port, as written in a Host header."""
     return server.url.partition("://")[2]
 
 
 def asked(mirror: Mirror, path: str) -> str:
-    """Wait for the one entry of a path, and return the host that it says."""
+    """Wait for the one entry of a path, and return its host."""
     return headers(mirror.entry(path), "requestHeaders")["host"]
 
 
 @pytest.mark.parametrize("mode", [Mode.REGULAR, Mode.UPSTREAM], ids=lambda mode: mode.name)
 def test_forward(mirror: Mirror, target: BackgroundServer, tls_target: BackgroundServer, mode: Mode) -> None:
-    """A forward proxy, the last or not, mirrors plain and tunnelled requests, with the host that was asked for."""
+    """A forward proxy, with or without an upstream one, mirrors plain and tunnelled requests with their host."""
     plain, tunnel = f"/plain-{mode.name}", f"/tunnel-{mode.name}"
     with client(f"http://{place(mirror, mode)}") as browser:
         assert browser.get(target.url + plain).json()["host"] == address(target)
@@ -112,7 +112,7 @@ def test_forward(mirror: Mirror, target: BackgroundServer, tls_target: Backgroun
 
 
 def test_socks5(mirror: Mirror, target: BackgroundServer) -> None:
-    """A SOCKS proxy mirrors what passes."""
+    """A SOCKS proxy mirrors the requests that pass."""
     connection = http.client.HTTPConnection("127.0.0.1", target.port)
     with socks_connection(mirror.proxy.addresses[Mode.SOCKS], ("127.0.0.1", target.port)) as raw:
         connection.sock = raw
@@ -132,7 +132,7 @@ def socks_connection(proxy: tuple[str, int], to: tuple[str, int]) -> socket.sock
 
 
 def test_reverse_http(mirror: Mirror, target: BackgroundServer) -> None:
-    """A reverse proxy shows the target its own host, and Akto the one that the client asked for."""
+    """A reverse proxy sends the target its own host, and Akto the host that the client requested."""
     listener = f"http://{place(mirror, Mode.REVERSE_HTTP)}"
     with client() as browser:
         assert browser.get(f"{listener}/named", headers={"host": "api.example.com"}).json()["host"] == address(target)
@@ -142,19 +142,19 @@ def test_reverse_http(mirror: Mirror, target: BackgroundServer) -> None:
 
 
 def test_reverse_https(mirror: Mirror, tls_target: BackgroundServer) -> None:
-    """A reverse proxy before a TLS target mirrors what plain and TLS clients send."""
+    """A reverse proxy in front of a TLS target mirrors requests of plain and TLS clients."""
     listener = place(mirror, Mode.REVERSE_HTTPS)
     with client() as browser:
         assert browser.get(f"http://{listener}/clear").json()["host"] == address(tls_target)
         request = browser.build_request("GET", f"https://{listener}/secure", headers={"host": "api.example.com"})
-        request.extensions["sni_hostname"] = "localhost"  # The name that the target's certificate has.
+        request.extensions["sni_hostname"] = "localhost"  # The name in the target's certificate.
         assert browser.send(request).json()["host"] == address(tls_target)
     assert asked(mirror, "/clear") == listener
     assert asked(mirror, "/secure") == "api.example.com"
 
 
 def test_proxy_variables_are_not_followed(target: BackgroundServer) -> None:
-    """Own calls go straight to Akto, also when the environment names the proxy itself as everybody's proxy."""
+    """Requests to Akto are sent directly, even if the environment names this proxy as the HTTP proxy."""
     port = free_port(SIDE)
     names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     env = {spelt: f"http://{SIDE}:{port}" for name in names for spelt in (name, name.lower())}
@@ -168,7 +168,7 @@ def test_proxy_variables_are_not_followed(target: BackgroundServer) -> None:
 
 
 def test_own_calls_through_the_same_proxy(target: BackgroundServer) -> None:
-    """Own calls that come back through the proxy arrive at Akto and are not mirrored."""
+    """Requests to Akto that go through the same proxy arrive and are not mirrored."""
     port = free_port(SIDE)
     with Receiver() as akto:
         listener = ("--mode", f"reverse:{akto.url}@{SIDE}:{port}")
@@ -184,12 +184,12 @@ def test_own_calls_through_the_same_proxy(target: BackgroundServer) -> None:
 
 
 def calls_to_akto(mirror: Mirror) -> list[str]:
-    """Return the lines of mitmdump's output that show calls to Akto passing through it."""
+    """Return the lines of mitmdump's output that show requests to Akto passing through it."""
     return [line for line in mirror.proxy.log if "POST http" in line and "/api/ingestData" in line]
 
 
 def test_own_calls_through_another_proxy_that_mirrors(target: BackgroundServer) -> None:
-    """Calls of one proxy to Akto that pass another one with the addon are not mirrored there either."""
+    """Requests to Akto that pass through another proxy with the addon are not mirrored there either."""
     with Receiver() as akto, mirroring(f"reverse:{akto.url}") as outer:
         settings = {"akto_url": outer.proxy.url}
         with mirroring(f"reverse:{target.url}", options=settings) as inner, client() as browser:

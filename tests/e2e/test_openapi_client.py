@@ -1,4 +1,4 @@
-"""What is described of the demo's traffic is the API: a client made of it calls the sample API."""
+"""The OpenAPI document of the demo's traffic: a client generated from it calls the sample API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def api() -> Iterator[BackgroundServer]:
 
 @pytest.fixture(scope="module")
 def document(api: BackgroundServer) -> str:
-    """Send the demo's requests through a real mitmdump, and get the sink's document of what arrived."""
+    """Send the demo's requests through a real mitmdump, and get the sink's OpenAPI document."""
     with mirroring(f"reverse:{api.url}") as mirror:
         demo._send_all(mirror.proxy.port)
         mirror.akto.wait_for(MIRRORED, 60)
@@ -43,7 +43,7 @@ def document(api: BackgroundServer) -> str:
 
 
 def test_the_demos_traffic_makes_a_valid_document(document: str) -> None:
-    """Every mirrored endpoint is in it, the special ones named."""
+    """The document has every mirrored endpoint, and the special ones are marked."""
     made = yaml.safe_load(document)
     validate(made)
     described = {(method.upper(), path) for path, item in made["paths"].items() for method in item}
@@ -74,7 +74,7 @@ assert (order.order, order.state) == (1001, "accepted"), order
 
 
 def test_a_client_made_of_it_calls_the_api(document: str, api: BackgroundServer, tmp_path: Path) -> None:
-    """By a generator that knows nothing of this project: operations, parameters and models are what the API has."""
+    """The client of an independent generator has the API's operations, parameters and models."""
     pytest.importorskip("openapi_python_client", reason="openapi-python-client is not installed")
     (tmp_path / "api.yaml").write_text(document)
     (tmp_path / "config.yaml").write_text("project_name_override: shop-client\npost_hooks: []\n")
@@ -91,7 +91,7 @@ def test_a_client_made_of_it_calls_the_api(document: str, api: BackgroundServer,
 
 @pytest.fixture
 def sink() -> Iterator[Receiver]:
-    """Run a sink with entries of two hosts."""
+    """Run a sink that has received entries of two hosts."""
     with Receiver() as running:
         for number in range(5):
             running.store.add(entry(f"/orders/{number}", responsePayload={"n": number}))
@@ -100,12 +100,12 @@ def sink() -> Iterator[Receiver]:
 
 
 def get(server: Receiver, path: str) -> httpx.Response:
-    """Ask the sink."""
+    """Send a GET to the sink."""
     return httpx.get(f"{server.url}{path}", trust_env=False, timeout=60)
 
 
 def test_the_sink_describes_a_host_or_all(sink: Receiver) -> None:
-    """In YAML and JSON, the same."""
+    """The sink describes one host or all, equally in YAML and JSON."""
     assert set(yaml.safe_load(get(sink, "/openapi.yaml").text)["paths"]) == {"/b", "/orders/{orderId}"}
     only = get(sink, "/openapi.json?host=b.example")
     assert only.headers["content-type"] == "application/json"
@@ -114,7 +114,7 @@ def test_the_sink_describes_a_host_or_all(sink: Receiver) -> None:
 
 
 def test_entries_are_downloaded(sink: Receiver) -> None:
-    """All of them, a host's or an endpoint's, one a line or as HAR."""
+    """All entries, or those of a host or an endpoint, can be downloaded, one per line or as HAR."""
     lines = get(sink, "/entries.ndjson").text.splitlines()
     assert [msgspec.json.decode(line)["path"] for line in lines] == [*(f"/orders/{n}" for n in range(5)), "/b"]
     assert get(sink, "/entries.ndjson").headers["content-disposition"] == 'attachment; filename="entries.ndjson"'
@@ -127,7 +127,7 @@ def test_entries_are_downloaded(sink: Receiver) -> None:
 
 
 def test_clearing_forgets_all(sink: Receiver) -> None:
-    """The inventory and the entries; those that arrive later are there."""
+    """The inventory and the entries are cleared; those that arrive later are shown."""
     before = get(sink, "/api/inventory").json()
     assert httpx.delete(f"{sink.url}/api/entries", trust_env=False).status_code == 200
     after = get(sink, f"/api/inventory?version={before['version']}").json()
@@ -141,7 +141,7 @@ def test_clearing_forgets_all(sink: Receiver) -> None:
 @pytest.mark.parametrize("path", ["/openapi.yaml", "/openapi.json", "/entries.ndjson", "/entries.har"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_only_who_may_read_gets_or_clears_them(path: str, method: str) -> None:
-    """With a token only with it; under a name of another site nothing."""
+    """If a token is set it is required; a request under another site's host name is refused."""
     address = path if method == "GET" else "/api/entries"
     with Receiver(token="t") as guarded, Receiver() as local:
         for server in (guarded, local):
@@ -156,7 +156,7 @@ def test_only_who_may_read_gets_or_clears_them(path: str, method: str) -> None:
 
 
 def test_two_samples_are_compared(sink: Receiver) -> None:
-    """By their numbers; one that is no longer kept is a clear answer."""
+    """Samples are compared by number; one that is no longer kept gives a clear error."""
     number = next(each.number for each in sink.store.look(lambda all_: all_.endpoints()) if each.path != "/b")
     samples = get(sink, f"/api/inventory/endpoint?id={number}").json()["samples"]
     newer, older = samples[0]["number"], samples[1]["number"]
@@ -168,7 +168,7 @@ def test_two_samples_are_compared(sink: Receiver) -> None:
 
 @pytest.mark.slow
 def test_a_document_of_many_endpoints_takes_seconds() -> None:
-    """Of 5,000 endpoints, while entries go on arriving."""
+    """A document of 5,000 endpoints is made while entries continue to arrive."""
     with Receiver() as server:
         for number in range(5_000):
             name = "".join(chr(97 + number // 26**place % 26) for place in range(3))

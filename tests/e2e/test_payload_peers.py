@@ -1,4 +1,4 @@
-"""Payloads of what real peers write: grpcio's four kinds of calls, and MCP's event streams."""
+"""Payloads of bodies that real peers write: grpcio's four kinds of calls, and MCP's event streams."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.notes import Note
 pytestmark = pytest.mark.e2e
 
 LIMIT = 65_536
-# Long enough that grpcio finds them worth to be compressed.
+# Long enough for grpcio to compress them.
 ITEMS = [f"item {number}" + " again" * 30 for number in range(5)]
 MESSAGES = [Note(text=f"note {number}", number=number, many=[item]) for number, item in enumerate(ITEMS)]
 MERGED = Note(text="note 4", number=4, many=ITEMS)
@@ -30,28 +30,28 @@ Kind = Callable[[grpc.Channel, list[bytes]], Any]
 
 
 def unary(channel: grpc.Channel, messages: list[bytes]) -> None:
-    """Send one message, get one."""
+    """Send one message, receive one."""
     assert channel.unary_unary(f"/{SERVICE}/Unary")(messages[-1]) == messages[-1]
 
 
 def client_stream(channel: grpc.Channel, messages: list[bytes]) -> None:
-    """Send several messages, get one."""
+    """Send several messages, receive one."""
     channel.stream_unary(f"/{SERVICE}/Join")(iter(messages))
 
 
 def server_stream(channel: grpc.Channel, messages: list[bytes]) -> None:
-    """Send one message, get several."""
+    """Send one message, receive several."""
     with pytest.raises(grpc.RpcError):
         list(channel.unary_stream(f"/{SERVICE}/Count")(b"%d" % len(messages)))
 
 
 def both_streams(channel: grpc.Channel, messages: list[bytes]) -> None:
-    """Send several messages, get several."""
+    """Send several messages, receive several."""
     assert list(channel.stream_stream(f"/{SERVICE}/Echo")(iter(messages))) == messages
 
 
 def called(kind: Kind, messages: list[Any], compression: Compression) -> Wire:
-    """Make a call and return what went over the wire."""
+    """Make a call and return the bytes on the wire."""
     with relayed(EchoService()) as wire:
         with grpc.insecure_channel(f"127.0.0.1:{wire.port}", compression=compression) as channel:
             kind(channel, [message.SerializeToString() for message in messages])
@@ -59,14 +59,14 @@ def called(kind: Kind, messages: list[Any], compression: Compression) -> Wire:
 
 
 def shown(body: bytes, limit: int = LIMIT) -> Rendered:
-    """Render a body as the header `grpc-encoding: gzip` would have it."""
+    """Render a body with the header `grpc-encoding: gzip`."""
     return render(Source(body[: 2 * limit], "application/grpc", len(body) > 2 * limit, "gzip"), limit)
 
 
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip])
 @pytest.mark.parametrize("kind", [unary, client_stream, both_streams])
 def test_requests_of_grpcio(kind: Kind, compression: Compression) -> None:
-    """All fields of all messages arrive, compressed or not."""
+    """All fields of all messages are in the payload, compressed or not."""
     wire = called(kind, MESSAGES, compression)
     found = shown(wire.request())
     assert decoded(found.text) == (MESSAGES[-1] if kind is unary else MERGED)
@@ -75,7 +75,7 @@ def test_requests_of_grpcio(kind: Kind, compression: Compression) -> None:
 
 
 def test_responses_of_grpcio() -> None:
-    """Of a stream both ways, and of one from the server."""
+    """Responses of bidirectional and server streams are in the payload."""
     found = shown(called(both_streams, MESSAGES, Compression.NoCompression).response())
     assert decoded(found.text) == MERGED
     body = called(server_stream, MESSAGES, Compression.NoCompression).response()
@@ -92,7 +92,7 @@ LARGE = [
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip])
 @pytest.mark.parametrize("message", LARGE, ids=["one string", "many fields", "nested"])
 def test_large_messages_of_grpcio(message: Any, compression: Compression) -> None:
-    """Of 300 KB what fits is a message still."""
+    """As much of a 300 KB message as fits is still a valid message."""
     found = shown(called(unary, [message], compression).request())
     short = decoded(found.text)
     assert not found.whole
@@ -105,7 +105,7 @@ def test_large_messages_of_grpcio(message: Any, compression: Compression) -> Non
 
 @pytest.fixture(scope="module")
 def mcp() -> Iterator[httpx.Client]:
-    """A client of a real MCP server, whose tool reports progress first."""
+    """A client of a real MCP server whose tool reports progress before its result."""
     tool = Forecast()
     tool.seen.set()
     accepted = {"accept": "application/json, text/event-stream"}
@@ -134,7 +134,7 @@ def call(method: str, params: dict[str, Any], number: int | str = 1) -> dict[str
     ],
 )
 def test_event_streams_of_mcp(mcp: httpx.Client, method: str, params: dict[str, Any], number: int | str) -> None:
-    """The event that answers is the payload, and JSON; cut anywhere it is JSON still."""
+    """The payload is the event with the response, in JSON; it is still JSON wherever it is cut."""
     asked = call(method, params, number)
     answer = mcp.post("/mcp", json=asked)
     kind = answer.headers["content-type"]

@@ -1,4 +1,4 @@
-"""Nothing fails for want of what only Unix has: the commands run with those names hidden, as on another system."""
+"""Nothing requires features that only Unix has: the commands run with those names hidden, as on another system."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.proxy import DEADLINE, ROOT, RUN, confdir, running
 FLOWS = ROOT / "tests" / "data" / "flows.mitm"
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.glob("akto_mirror/**/*.py"))
 
-# What Windows or macOS lacks; of other names the standard library itself, or a dependency, would miss them here.
+# Names that Windows or macOS lacks. Others cannot be hidden: the standard library or a dependency needs them here.
 NO_MODULES = ("fcntl", "pwd", "grp", "resource", "termios", "tty", "syslog")
 NO_NAMES = {
     "os": (
@@ -42,7 +42,7 @@ NO_NAMES = {
     "signal": ("SIGHUP", "SIGPIPE", "SIGALRM", "pthread_sigmask", "setitimer"),
 }
 
-# Runs before anything else in each process. Modes of files are as on a file system without them.
+# Runs first in each process. File modes behave as on a file system without them.
 HIDE = f"""
 import os, sys
 
@@ -71,13 +71,13 @@ os.mkdir = lambda path, mode=0o777, **more: make(path, 0o777, **more)
 print("hidden", file=sys.stderr, flush=True)
 """
 
-# What mitmproxy and the standard library need here to start or kill a process; hidden while modules are imported only.
+# Names that mitmproxy and the standard library need here to start or kill a process; hidden only during imports.
 NEEDED = ("SIGKILL", "SIGUSR1", "SIGUSR2")
 
 
 @pytest.fixture
 def hidden(tmp_path: Path) -> dict[str, str]:
-    """The environment of a process from which the names are hidden, and what it starts in turn."""
+    """The environment that hides the names from a process and its children."""
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(HIDE)
@@ -85,7 +85,7 @@ def hidden(tmp_path: Path) -> dict[str, str]:
 
 
 def run(env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    """Run Python to its end, which has to be a good one."""
+    """Run Python; it must end with exit code 0."""
     whole = [sys.executable, *command]
     done = subprocess.run(whole, env=env, capture_output=True, text=True, timeout=2 * DEADLINE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -95,7 +95,7 @@ def run(env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_module_is_imported(hidden: dict[str, str]) -> None:
-    """The whole package, and the script."""
+    """The whole package and the script can be imported."""
     names = [name for name in MODULES if not name.endswith("__main__")]
     assert len(names) > 50
     hide = f"import importlib, signal\nfor name in {NEEDED}: delattr(signal, name)\n"
@@ -104,13 +104,13 @@ def test_every_module_is_imported(hidden: dict[str, str]) -> None:
 
 @pytest.mark.e2e
 def test_the_demo_runs(hidden: dict[str, str]) -> None:
-    """Its mitmdump has the names hidden, too."""
+    """The demo runs, with the names hidden from its mitmdump too."""
     assert "entries arrived" in run(hidden, "-m", "akto_mirror", "demo").stdout
 
 
 @pytest.mark.e2e
 def test_a_replay_runs(hidden: dict[str, str], tmp_path: Path) -> None:
-    """To a service and to a file, and again from its checkpoint."""
+    """A replay ships to a service and to a file, and resumes from its checkpoint."""
     out = tmp_path / "out.ndjson"
     with Receiver() as akto:
         ways = [["--to", akto.url, "--resume"], ["--to", out.as_uri()]]
@@ -123,7 +123,7 @@ def test_a_replay_runs(hidden: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_sink_runs(hidden: dict[str, str], tmp_path: Path) -> None:
-    """It takes entries, appends them to a file, and ends with a signal that every system has."""
+    """The sink accepts entries, appends them to a file, and ends on a signal that every system has."""
     out = tmp_path / "out.ndjson"
     command = [sys.executable, "-m", "akto_mirror", "sink", "--port", "0", "--out", str(out)]
     with subprocess.Popen(command, env=hidden, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as sink:
@@ -143,7 +143,7 @@ def test_the_sink_runs(hidden: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_mitmweb_mirrors(hidden: dict[str, str], api: str) -> None:
-    """With the spool."""
+    """With the spool, mitmweb mirrors."""
     with Receiver() as akto:
         options = {"akto_url": akto.url, "akto_linger_ms": "10", "akto_durability": "disk"}
         with running_mitmweb(api, options, hidden) as web:
@@ -154,7 +154,7 @@ def test_mitmweb_mirrors(hidden: dict[str, str], api: str) -> None:
 
 @pytest.mark.e2e
 def test_one_process_of_run_mirrors(hidden: dict[str, str], api: str) -> None:
-    """Without the spool; and its log appears in a pipe at once, without being asked to."""
+    """`akto-mirror run` mirrors without the spool, and its log appears in a pipe at once by default."""
     with Receiver() as akto:
         options = {"akto_url": akto.url, "akto_linger_ms": "10", "akto_durability": "memory", "confdir": confdir()}
         settings = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
@@ -166,7 +166,7 @@ def test_one_process_of_run_mirrors(hidden: dict[str, str], api: str) -> None:
 
 
 def test_a_file_system_without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It refuses to change them, and can hold the spool all the same."""
+    """A file system that refuses to change modes can still hold the spool."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
@@ -180,7 +180,7 @@ def test_a_file_system_without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_without_unix_sockets_the_option_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line says what to do instead."""
+    """One line says what to use instead."""
     monkeypatch.delattr("socket.AF_UNIX")
     with pytest.raises(ValueError, match="this system has no Unix sockets"):
         option_values.socket("/a/b")
@@ -194,14 +194,14 @@ def trees() -> list[tuple[str, ast.Module]]:
 
 
 def test_no_module_looks_at_proc() -> None:
-    """Only Linux has it."""
+    """No module reads /proc, which only Linux has."""
     texts = [(name, node.value) for name, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     assert [(name, text) for name, text in texts if isinstance(text, str) and "/proc" in text] == []
 
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
 def test_all_that_another_system_lacks_is_hidden(platform: str) -> None:
-    """What the package uses of the standard library, looked up in the stubs that mypy brings along."""
+    """All names that the package uses and another system lacks, by the stubs that mypy includes, are hidden."""
     used = {used for _, tree in trees() for used in standard_names(tree)}
     lacking = {used for used in used if stubs.has(*used, "linux") and not stubs.has(*used, platform)}
     assert ("os", "sched_getaffinity") in lacking
@@ -210,7 +210,7 @@ def test_all_that_another_system_lacks_is_hidden(platform: str) -> None:
 
 
 def standard_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Return what a module uses of others: each module that it imports, and its attribute."""
+    """Return the attributes that a module uses from its imports, as pairs of module and name."""
     aliases: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

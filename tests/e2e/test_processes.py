@@ -1,4 +1,4 @@
-"""`akto-mirror run --processes`: several workers at one address, killed and ended, with the sums of all."""
+"""`akto-mirror run --processes`: several workers at one address, killed and ended, with their combined counts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def api() -> Iterator[Api]:
 
 
 def test_a_killed_worker_breaks_its_own_connections_only(api: Api, tmp_path: Path) -> None:
-    """All others are served as before, new ones at once, and it is started again."""
+    """Connections of other workers stay, new ones are served at once, and the worker is restarted."""
     with FaultServer(status(503)) as akto, contextlib.ExitStack() as stack:
         with workers.serving([workers.url(api)], akto, tmp_path, akto_durability="disk") as proxy:
 
@@ -60,7 +60,7 @@ def test_a_killed_worker_breaks_its_own_connections_only(api: Api, tmp_path: Pat
 
 
 def _asks(connection: http.client.HTTPConnection) -> bool:
-    """Send a request; returns whether it was answered, False if the connection broke."""
+    """Send a request; returns True if it was answered, False if the connection broke."""
     try:
         connection.request("GET", "/r/1")
         with connection.getresponse() as answer:
@@ -72,7 +72,7 @@ def _asks(connection: http.client.HTTPConnection) -> bool:
 
 @pytest.mark.slow
 def test_a_killed_workers_batches_are_taken_over(api: Api, tmp_path: Path) -> None:
-    """A lease later, each once; what was shipped and what was lost in memory is all that was captured."""
+    """After the lease each batch is sent once; shipped entries and those lost in memory add up to the captured ones."""
     with FaultServer(status(503)) as akto, Clients(4, 0.005) as clients:
         with workers.serving([workers.url(api)], akto, tmp_path, akto_durability="disk", akto_linger_ms="100") as proxy:
             clients.port = proxy.port
@@ -90,7 +90,7 @@ def test_a_killed_workers_batches_are_taken_over(api: Api, tmp_path: Path) -> No
 
 
 def test_what_one_worker_redacts_is_in_the_sum(api: Api, tmp_path: Path) -> None:
-    """Metrics show secrets and what sampling has left out of all workers."""
+    """Metrics sum the redacted secrets and sampled-out exchanges of all workers."""
     options = {"akto_redact_fields": "common", "akto_sample": "novel", "akto_metrics": "127.0.0.1:0"}
     with FaultServer() as akto, workers.serving([workers.url(api)], akto, tmp_path, **options) as proxy:
         port = proxy.wait_for(r"^\[1\] .*akto: metrics at http://127.0.0.1:(\d+)/metrics")[1]
@@ -112,7 +112,7 @@ def test_what_one_worker_redacts_is_in_the_sum(api: Api, tmp_path: Path) -> None
 
 
 def test_metrics_and_the_log_are_of_all(api: Api, tmp_path: Path) -> None:
-    """One address shows the sums, whichever worker answers; each line of a worker has its number."""
+    """One address shows the sums, whichever worker answers; each log line of a worker has its number."""
     with (
         FaultServer() as akto,
         workers.serving([workers.url(api)], akto, tmp_path, akto_metrics="127.0.0.1:0") as proxy,
@@ -138,7 +138,7 @@ def test_metrics_and_the_log_are_of_all(api: Api, tmp_path: Path) -> None:
 
 
 def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path) -> None:
-    """As with one process: the first one flushes, the second one leaves the rest on disk."""
+    """As with one process, the first signal flushes and the second leaves the rest on disk."""
     with (
         FaultServer(status(503)) as akto,
         workers.serving([workers.url(api)], akto, tmp_path, akto_shutdown_s="600") as proxy,
@@ -150,12 +150,12 @@ def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path) -> None:
         assert proxy.process.wait(DEADLINE) == 0
         wait_for(lambda: any("akto: captured" in line for line in proxy.log), DEADLINE)
         found = workers.summary(proxy)
-        # What the first worker to end has left, the other may take over; it is counted once.
+        # The other worker may take over what the first one leaves; it is counted once.
         assert (found["captured"], found["spooled"], found.get("recovered", 0)) == (1, 1, 0)
 
 
 def test_workers_end_with_their_parent(api: Api, tmp_path: Path) -> None:
-    """Without it nothing could replace or end them."""
+    """Workers end with their parent, which alone could replace or end them."""
     with FaultServer() as akto, workers.serving([workers.url(api)], akto, tmp_path) as proxy:
         left = proxy.workers
         proxy.process.kill()
@@ -165,7 +165,7 @@ def test_workers_end_with_their_parent(api: Api, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_kills_and_soak_with_two_processes(tmp_path: Path) -> None:
-    """What old enough batches and random faults are promised holds for several workers that are killed at once."""
+    """The guarantees for old enough batches and random faults also hold for several workers killed at once."""
     (tmp_path / "kills").mkdir()
     (tmp_path / "soak").mkdir()
     with under_run(2):
@@ -185,7 +185,7 @@ def test_kills_and_soak_with_two_processes(tmp_path: Path) -> None:
     ids=lambda each: each[-1] if isinstance(each, list) else "",
 )
 def test_what_cannot_be_shared_is_refused(words: list[str], line: str) -> None:
-    """One line names it and what to do, and all ends."""
+    """One line names what cannot be shared and what to do, and the start ends."""
     done = end(RUN, "--processes", "2", *words)
     found = [each for each in (done.stdout + done.stderr).splitlines() if "--processes" in each]
     assert done.returncode == 1
@@ -194,7 +194,7 @@ def test_what_cannot_be_shared_is_refused(words: list[str], line: str) -> None:
 
 
 def test_other_systems_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one line."""
+    """On other systems the start ends with one line."""
     from akto_mirror.runner import several  # noqa: PLC0415 - loads what sets the event loop's policy
 
     monkeypatch.setattr(sys, "platform", "darwin")

@@ -1,4 +1,4 @@
-"""The recipes for services: run where their program is here, else checked by a validator of their format."""
+"""The recipes for services: run if their program is installed, else checked by a validator of their format."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.support.recipes import CONFDIR, EXAMPLES, PATH, SCRIPTS, in_front_of,
     ],
 )
 def test_clients_with_public_addresses_are_served(name: str) -> None:
-    """Mitmproxy drops them in every mode unless it is set otherwise; recipes that face clients set it."""
+    """By default mitmproxy drops clients with public addresses; recipes that face clients change that option."""
     assert re.search("block_global[=:] ?false", (EXAMPLES / name).read_text())
 
 
@@ -54,7 +54,7 @@ def test_cloudflare(api: str) -> None:
 
 @pytest.mark.e2e
 def test_redact(api: str) -> None:
-    """redact.sh leaves the login out, and no secret reaches an entry from a header, a field or the query."""
+    """redact.sh skips the login, and no secret in a header, a field or the query reaches an entry."""
     secrets = {name: f"hunter-{name}" for name in ("header", "session", "json", "iban", "query", "login")}
     with recipe("redact.sh", env=in_front_of(api)) as mirror:
         url = mirror.proxy.url
@@ -85,14 +85,14 @@ def two_mirrors(api: str, akto: Receiver) -> Iterator[list[Proxy]]:
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago: a balancer's configuration cannot say 0."""
+    """Return a port that was free a moment ago: a balancer's configuration cannot use port 0."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
 @contextmanager
 def balancer(command: Sequence[str], port: int) -> Iterator[None]:
-    """Run a load balancer, or another server, until the block ends, from the moment on that it listens."""
+    """Run a load balancer, or another server, until the block ends, and wait until it listens."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         deadline = time.monotonic() + DEADLINE
@@ -113,14 +113,14 @@ def _listens(port: int) -> bool:
 
 
 def check_balanced(port: int, mirror: Mirror) -> None:
-    """Send requests from an address of their own until both mitmdumps have had one, and check their entries."""
+    """Send requests from a distinct address until both mitmdumps have received one, and check their entries."""
     deadline = time.monotonic() + DEADLINE
     sent = 0
     transport = httpx.HTTPTransport(local_address="127.0.0.7")
     with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}") as client:
         while {json.loads(entry["tag"])["service"] for entry in mirror.akto.entries} != {"one", "two"}:
             assert time.monotonic() < deadline
-            # A client's own word about its address must not count.
+            # The address that a client claims must be ignored.
             forged = {"host": "shop.example.com:8443", "x-forwarded-for": "198.51.100.1"}
             assert client.get("/api/products", headers=forged).status_code == 200
             sent += 1
@@ -141,7 +141,7 @@ def check_websocket(port: int, mirror: Mirror) -> None:
 
 
 def changed(name: str, port: int, proxies: Sequence[Proxy], listen: str) -> str:
-    """Return a balancer's recipe with the addresses of the test in it."""
+    """Return a balancer's recipe with the test's addresses."""
     text = (EXAMPLES / name).read_text()
     listeners = {listen: f"127.0.0.1:{port}"}
     mirrors = dict(zip(("127.0.0.1:8081", "127.0.0.1:8082"), _at(proxies), strict=True))
@@ -189,7 +189,7 @@ def test_haproxy(api: str, tmp_path: Path) -> None:
 
 
 def unit() -> configparser.ConfigParser:
-    """Read the systemd unit; its comments and continued lines are those of an INI file."""
+    """Read the systemd unit, whose comments and continued lines are like those of an INI file."""
     parser = configparser.ConfigParser(interpolation=None, comment_prefixes=("#",), strict=True)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string((EXAMPLES / "akto-mirror.service").read_text().replace("\\\n", " "))
@@ -198,7 +198,7 @@ def unit() -> configparser.ConfigParser:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_verifies_the_unit() -> None:
-    """Systemd itself finds nothing to complain about in akto-mirror.service."""
+    """`systemd-analyze verify` reports no problem in akto-mirror.service."""
     command = ["systemd-analyze", "verify", str(EXAMPLES / "akto-mirror.service")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert (done.returncode, done.stderr) == (0, "")
@@ -229,7 +229,7 @@ def instructions() -> list[tuple[str, Sequence[str]]]:
 
 
 def of_image(state: Path) -> dict[str, str]:
-    """Return the environment that the Dockerfile sets, with another state directory and the programs of this Python."""
+    """Return the environment that the Dockerfile sets, with another state directory and this Python's programs."""
     words = [word for name, value in instructions() if name == "ENV" for word in value if word != "="]
     given = dict(zip(words[::2], words[1::2], strict=True))
     assert given.keys() >= {"XDG_STATE_HOME", "PYTHONUNBUFFERED"}
@@ -237,7 +237,7 @@ def of_image(state: Path) -> dict[str, str]:
 
 
 def test_the_image_has_all_that_it_needs(tmp_path: Path) -> None:
-    """What the Dockerfile copies is the whole package: it loads with nothing else of the clone."""
+    """The Dockerfile copies the whole package, which loads without the rest of the clone."""
     for *sources, goal in (value for name, value in instructions() if name == "COPY"):
         for source in sources:
             to = tmp_path / Path(goal).relative_to("/src")
@@ -250,7 +250,7 @@ def test_the_image_has_all_that_it_needs(tmp_path: Path) -> None:
 
 
 def services(name: str = "compose.yaml") -> dict[str, Any]:
-    """Return the services of a recipe, which a validator of the Compose specification has read."""
+    """Return the services of a recipe, after a validator of the Compose specification has checked it."""
     compose_spec = pytest.importorskip("compose_spec")
     read = compose_spec.PyCompose.from_yaml((EXAMPLES / name).read_text())
     read.validate()
@@ -258,7 +258,7 @@ def services(name: str = "compose.yaml") -> dict[str, Any]:
 
 
 def test_compose_with_kafka_fits_together() -> None:
-    """The proxies, the broker and what creates the topic name one another rightly; the options are usable."""
+    """The proxies, the broker and the creator of the topic refer to one another correctly; the options are valid."""
     found = services("compose-kafka.yaml")
     for mirror in (found["mirror1"], found["mirror2"]):
         sink = kafka.sink("", (), mirror["environment"])
@@ -273,7 +273,7 @@ def test_compose_with_kafka_fits_together() -> None:
 
 
 def test_kubernetes_with_kafka_has_usable_settings() -> None:
-    """The client takes them, and the objects replace those of the sidecar."""
+    """The Kafka client accepts the settings, and the objects replace those of the sidecar."""
     validator = pytest.importorskip("kubernetes_validate")
     yaml = pytest.importorskip("yaml")
     environ: dict[str, str] = {}
@@ -288,7 +288,7 @@ def test_kubernetes_with_kafka_has_usable_settings() -> None:
 
 
 def test_compose_fits_together() -> None:
-    """Every host that a service of compose.yaml names is a service, and the build's files are there."""
+    """Every host that a service of compose.yaml names is a service, and the files for the build exist."""
     found = services()
     mirror = found["mirror"]
     assert "reverse:http://target:3000@8080" in mirror["command"]
@@ -301,7 +301,7 @@ def test_compose_fits_together() -> None:
 
 @pytest.mark.e2e
 def test_the_containers_command_mirrors(api: str, tmp_path: Path) -> None:
-    """ENTRYPOINT of the Dockerfile with the command of compose.yaml mirrors; only addresses are replaced."""
+    """The Dockerfile's ENTRYPOINT with the command of compose.yaml mirrors; only addresses are replaced."""
     command = [
         word.replace("http://target:3000@8080", f"{api}@127.0.0.1:0") for word in services()["mirror"]["command"]
     ]
@@ -338,7 +338,7 @@ def objects() -> dict[str, Any]:
 
 
 def test_kubernetes_fits_together() -> None:
-    """The objects of kubernetes.yaml name one another rightly."""
+    """The objects of kubernetes.yaml refer to one another correctly."""
     found = objects()
     template = found["Deployment"]["spec"]["template"]
     (sidecar,) = template["spec"]["initContainers"]
@@ -355,7 +355,7 @@ def test_kubernetes_fits_together() -> None:
 
 @contextmanager
 def sidecar(target: str, folder: Path) -> Iterator[Mirror]:
-    """Run ENTRYPOINT of the Dockerfile with the sidecar's arguments; only addresses are replaced."""
+    """Run the Dockerfile's ENTRYPOINT with the sidecar's arguments; only addresses are replaced."""
     (sidecar,) = objects()["Deployment"]["spec"]["template"]["spec"]["initContainers"]
     given = " ".join(shlex.quote(word) for word in sidecar["args"])
     given = given.replace("http://127.0.0.1:3000@8080", f"{target}@127.0.0.1:0").replace("0.0.0.0:9464", "127.0.0.1:0")
@@ -376,7 +376,7 @@ def test_the_sidecars_arguments_mirror(api: str, tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_sidecars_arguments_mirror_grpc(tmp_path: Path) -> None:
-    """The sidecar mirrors gRPC without TLS, with nothing else set."""
+    """The sidecar mirrors gRPC without TLS, without further settings."""
     with (
         serving_grpc(EchoService(), None) as port,
         sidecar(f"http://127.0.0.1:{port}", tmp_path) as mirror,

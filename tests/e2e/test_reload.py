@@ -1,4 +1,4 @@
-"""Mitmproxy reloads a script when its file changes, and the addon lives through that."""
+"""mitmproxy reloads a script when its file changes; the addon continues after a reload."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 
 def reload(proxy: Proxy, script: Path) -> None:
-    """Give the script a newer time, as an editor does, and wait until it has been loaded again."""
+    """Update the script's modification time, as an editor does, and wait until it has been reloaded."""
     loaded = sum("akto: mirroring to" in line for line in proxy.log)
     later = time.time() + 10 * (loaded + 1)
     os.utime(script, (later, later))
@@ -35,7 +35,7 @@ def reload(proxy: Proxy, script: Path) -> None:
 
 @pytest.mark.usefixtures("program")
 def test_a_reloaded_script_goes_on_as_before(tmp_path: Path) -> None:
-    """Ten times under load: one entry an exchange, the clients' host stays known, and the target gets its own."""
+    """After ten reloads under load each exchange has one entry with the client's host; the target gets its own."""
     script, hasty = tmp_path / "addon.py", tmp_path / "hasty.py"
     shutil.copy(ADDON, script)
     hasty.write_text("from mitmproxy.addons import script\nscript.ReloadInterval = 0.02\n")
@@ -57,7 +57,7 @@ def test_a_reloaded_script_goes_on_as_before(tmp_path: Path) -> None:
 
 
 def ask_until(enough: threading.Event, url: str) -> list[str]:
-    """Send one request after another; returns the hosts that the target got."""
+    """Send one request after another, and return the hosts that the target received."""
     hosts: list[str] = []
     with httpx.Client(trust_env=False, timeout=DEADLINE) as client:
         while not enough.is_set() or len(hosts) < 20:
@@ -79,7 +79,7 @@ def serve_in_two_parts(listener: socket.socket, second: threading.Event) -> None
 @pytest.mark.usefixtures("program")
 @pytest.mark.parametrize("fidelity", ["akto", "worker"])
 def test_a_stream_goes_on_over_a_reload(fidelity: str, tmp_path: Path) -> None:
-    """It is mirrored when it has ended, as a whole."""
+    """The stream is mirrored whole when it has ended."""
     script, second = tmp_path / "addon.py", threading.Event()
     shutil.copy(ADDON, script)
     with Receiver() as akto, socket.create_server(("127.0.0.1", 0)) as listener:

@@ -38,7 +38,7 @@ RECORDINGS = sorted(path.name for path in DATA.iterdir() if path.suffix in (".ha
 
 
 def by_mitmdump(path: Path, akto: Receiver, fidelity: str) -> None:
-    """Replay a file by mitmdump and the addon."""
+    """Replay a file with mitmdump and the addon."""
     options = (f"akto_url={akto.url}", f"confdir={confdir()}", f"akto_fidelity={fidelity}")
     settings = [word for option in options for word in ("--set", option)]
     command = [str(MITMDUMP), "-q", "-nr", str(path), "-s", str(ADDON), *settings]
@@ -71,7 +71,7 @@ def test_a_replay_ships_what_the_addon_ships(fidelity: str) -> None:
     ],
 )
 def test_har_files_of_each_maker_are_shipped(name: str, summary: str) -> None:
-    """All that the rules let through arrives, and the sum accounts for the rest."""
+    """Every flow that the rules allow arrives, and the summary accounts for the rest."""
     with Receiver() as akto:
         done = replay(DATA / name, "--to", akto.url)
         assert len(akto.entries) == int(summary.split()[3])
@@ -80,7 +80,7 @@ def test_har_files_of_each_maker_are_shipped(name: str, summary: str) -> None:
 
 
 def test_several_files_go_in_one_run() -> None:
-    """Files of both kinds may be mixed; the sum is about all of them."""
+    """Files of both kinds may be mixed; the summary covers all of them."""
     with Receiver() as akto:
         done = replay(DATA / "flows.mitm", DATA / "chrome.har", "--to", akto.url)
         assert len(akto.entries) == 7
@@ -88,7 +88,7 @@ def test_several_files_go_in_one_run() -> None:
 
 
 def test_a_file_may_be_the_destination(tmp_path: Path) -> None:
-    """`--to file:///…` writes the entries down, as `akto_url` does."""
+    """`--to file:///…` writes the entries to a file, as `akto_url` does."""
     done = replay(DATA / "chrome.har", "--to", f"file://{tmp_path}/entries.ndjson")
     assert done.returncode == 0
     assert len((tmp_path / "entries.ndjson").read_text().splitlines()) == 5
@@ -96,7 +96,7 @@ def test_a_file_may_be_the_destination(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_a_dry_run_sends_nothing(name: str) -> None:
-    """One line a verdict, and a sum; the destination is not even connected to, and need not be given."""
+    """A dry run prints one line per verdict and a summary; it does not connect to a destination, and needs none."""
     with Receiver() as akto:
         done = replay(DATA / name, "--dry-run", "--to", akto.url)
         assert (akto.entries, akto.store.answers) == ([], {})
@@ -119,7 +119,7 @@ def test_a_dry_run_shows_why() -> None:
 
 
 def test_a_dry_run_shows_what_sampling_would_leave_out(tmp_path: Path) -> None:
-    """As the real one does it, by the recorded times."""
+    """A dry run samples by the recorded times, like the real replay."""
     recorded = save(tmp_path / "many.mitm", [made.flow(live=False) for _ in range(9)])
     words = ("--set", "akto_sample=novel", "--set", "akto_sample_per_window=2")
     dry = replay(recorded, "--dry-run", *words).stdout.splitlines()
@@ -132,7 +132,7 @@ def test_a_dry_run_shows_what_sampling_would_leave_out(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_shows_what_is_hidden(tmp_path: Path) -> None:
-    """By name and by kind, and never the secret."""
+    """A dry run shows redacted secrets by name and kind, and never the secret itself."""
     secret = made.flow(answer=made.response(content=b'{"password":"hunter2","note":"4111111111111111"}'))
     words = ("--set", "akto_redact_fields=common", "--set", "akto_redact_values=common")
     shown = replay(save(tmp_path / "secret.mitm", [secret]), "--dry-run", *words).stdout
@@ -144,7 +144,7 @@ def test_a_dry_run_shows_what_is_hidden(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_shows_repairs(tmp_path: Path) -> None:
-    """By side and format, and how many there are in all."""
+    """A dry run shows repairs by side and format, and their total."""
     cut = made.flow(answer=made.response(content=b'{"a":"' + b"x" * 99 + b'"}'))
     lines = replay(save(tmp_path / "cut.mitm", [cut]), "--dry-run", "--set", "akto_body_limit=20").stdout.splitlines()
     assert lines[0].startswith("captured, repaired: response json  ")
@@ -152,7 +152,7 @@ def test_a_dry_run_shows_repairs(tmp_path: Path) -> None:
 
 
 def test_what_was_recorded_cannot_forge_a_line(tmp_path: Path) -> None:
-    """Control characters in a path, a type or a damaged file's error are shown escaped."""
+    """Control characters in a path, a content type or the error for a damaged file are shown escaped."""
     odd = made.flow(made.request(path=b"/\x1b[2J"), made.response(fields=[(b"content-type", b"text/\r\nx")]))
     done = replay(save(tmp_path / "odd.mitm", [odd]), "--dry-run")
     assert len(done.stdout.splitlines()) == 2
@@ -160,7 +160,7 @@ def test_what_was_recorded_cannot_forge_a_line(tmp_path: Path) -> None:
 
 
 def test_filter_and_options_are_the_addons() -> None:
-    """`--filter` is akto_filter, and `--set` takes every option, lists by repetition."""
+    """`--filter` sets akto_filter, and `--set` accepts every option; repetition makes a list."""
     words = ("--filter", "~m POST", "--set", "akto_account_id=7", "--set", "akto_routes=*.example/api/*")
     with Receiver() as akto:
         done = replay(DATA / "chrome.har", "--to", akto.url, *words, "--set", "akto_routes=other.example/*")
@@ -178,7 +178,7 @@ def test_routes_know_the_scheme_of_a_har_file() -> None:
 
 
 def test_the_time_may_be_now() -> None:
-    """With --rewrite-time every entry has the time at which it is replayed; without, its own."""
+    """With --rewrite-time an entry has the time of the replay; without it, the recorded time."""
     start = int(time.time())
     with Receiver() as akto:
         replay(DATA / "flows.mitm", "--to", akto.url)
@@ -189,7 +189,7 @@ def test_the_time_may_be_now() -> None:
 
 
 def test_destination_and_token_may_come_from_the_environment() -> None:
-    """The variables that Akto's users know stand in for --to and --token."""
+    """The environment variables that Akto's users know replace --to and --token."""
     with Receiver(token="t0ken") as akto:
         done = replay(DATA / "flows.mitm", AKTO_DATA_INGESTION_URL=akto.url, AKTO_API_TOKEN="t0ken")
         assert len(akto.entries) == 2
@@ -215,14 +215,14 @@ def test_destination_and_token_may_come_from_the_environment() -> None:
     ],
 )
 def test_wrong_usage_exits_with_2(words: list[str], message: str) -> None:
-    """What is wrong in the command line is named in the last line, before any file is read."""
+    """The last line names the error in the command line; no file is read before."""
     done = replay(*words)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
 
 
 def test_what_can_be_read_of_a_cut_file_is_shipped(tmp_path: Path) -> None:
-    """A flow file that breaks off gives up its readable flows; one line says where, and the exit code is 1."""
+    """The readable flows of a truncated file are shipped; one line says where it breaks off, and the exit code is 1."""
     whole = many(tmp_path / "whole.mitm", 10).read_bytes()
     cut = tmp_path / "cut.mitm"
     cut.write_bytes(whole[: len(whole) * 3 // 4])
@@ -236,7 +236,7 @@ def test_what_can_be_read_of_a_cut_file_is_shipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("position", [0.0, 0.3, 0.7, 0.99])
 def test_a_damaged_file_ends_in_one_line(position: float, tmp_path: Path) -> None:
-    """Wherever bytes are overwritten, what stands before is shipped, and nothing ends in a traceback."""
+    """Wherever bytes are overwritten, the flows before them are shipped, and there is no traceback."""
     content = bytearray(many(tmp_path / "flows.mitm", 10).read_bytes())
     start = int(len(content) * position)
     content[start : start + 40] = b"\xff" * 40
@@ -261,7 +261,7 @@ def test_a_damaged_file_ends_in_one_line(position: float, tmp_path: Path) -> Non
     ],
 )
 def test_what_is_not_a_recording_is_named(content: bytes, message: str, tmp_path: Path) -> None:
-    """One line names the file and what is wrong with it; other files are shipped all the same."""
+    """One line names the file and the problem; other files are still shipped."""
     (tmp_path / "odd").write_bytes(content)
     with Receiver() as akto:
         done = replay(tmp_path / "odd", DATA / "flows.mitm", "--to", akto.url)
@@ -273,21 +273,21 @@ def test_what_is_not_a_recording_is_named(content: bytes, message: str, tmp_path
 
 @pytest.mark.parametrize(("name", "message"), [("none.mitm", "No such file"), (".", "Is a directory")])
 def test_a_file_that_cannot_be_opened_is_named(name: str, message: str, tmp_path: Path) -> None:
-    """One line, and exit code 1."""
+    """One line names the file, and the exit code is 1."""
     done = replay(tmp_path / name, "--dry-run")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert message in done.stderr
 
 
 def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
-    """No flow was recorded, and none is missing."""
+    """An empty file has no flows, which is not an error."""
     (tmp_path / "empty.mitm").write_bytes(b"")
     done = replay(tmp_path / "empty.mitm", "--dry-run")
     assert (done.returncode, done.stdout) == (0, "dry run, nothing is sent: 0 flows = 0 to ship + 0 skipped\n")
 
 
 def test_an_odd_entry_does_not_cost_the_others(tmp_path: Path) -> None:
-    """An entry of a HAR file that cannot be read is reported by its number, counted, and makes the exit code 1."""
+    """An unreadable entry of a HAR file is reported by number and counted, and the exit code is 1."""
     document = json.loads((DATA / "chrome.har").read_text())
     document["log"]["entries"][0]["request"]["url"] = "https://[half"
     document["log"]["entries"][1] = None
@@ -301,7 +301,7 @@ def test_an_odd_entry_does_not_cost_the_others(tmp_path: Path) -> None:
 
 
 def test_a_destination_that_is_not_there_fails() -> None:
-    """Exit code 1 within the time of the flush, a line that says why, and how to go on."""
+    """The replay fails within the time of the flush, with exit code 1 and a line that says why and how to continue."""
     done = replay(
         DATA / "flows.mitm", "--to", "http://127.0.0.1:1", "--set", "akto_timeout_s=1", "--set", "akto_shutdown_s=1"
     )
@@ -313,7 +313,7 @@ def test_a_destination_that_is_not_there_fails() -> None:
 
 
 def test_a_wrong_token_fails_at_once_and_a_resumed_replay_delivers() -> None:
-    """Waiting does not help: the answer and the remedy are logged; with the right token the rest arrives."""
+    """The answer and the remedy are logged at once, because retrying does not help; a correct token resumes."""
     with Receiver(token="right") as akto:
         words = (DATA / "flows.mitm", "--to", akto.url, "--set", "akto_timeout_s=3600")
         refused = replay(*words, "--token", "wrong")
@@ -326,7 +326,7 @@ def test_a_wrong_token_fails_at_once_and_a_resumed_replay_delivers() -> None:
 
 
 def test_equal_flows_are_all_shipped(tmp_path: Path) -> None:
-    """Entries that are equal byte by byte are counted one by one."""
+    """Entries that are equal byte for byte are each shipped and counted."""
     path = save(tmp_path / "flows.mitm", [made.flow() for _ in range(250)])
     with Receiver() as akto:
         done = replay(path, "--to", akto.url)
@@ -335,7 +335,7 @@ def test_equal_flows_are_all_shipped(tmp_path: Path) -> None:
 
 
 def test_a_queue_smaller_than_the_file_loses_nothing(tmp_path: Path) -> None:
-    """Reading waits for room, even for entries nearly as large as the queue, and lingering does not hold it up."""
+    """Reading waits for room, even for entries nearly as large as the queue, and lingering does not delay it."""
     path = many(tmp_path / "flows.mitm", 30, size=40_000)
     narrow = ("--set", "akto_queue_bytes=60000", "--set", "akto_linger_ms=3600000")
     with Receiver() as akto:
@@ -345,7 +345,7 @@ def test_a_queue_smaller_than_the_file_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_cannot_be_queued_is_reported(tmp_path: Path) -> None:
-    """It is counted with its reason, and the exit code is 1."""
+    """Such an entry is counted with its reason, and the exit code is 1."""
     path = many(tmp_path / "flows.mitm", 2, size=40_000)
     with Receiver() as akto:
         done = replay(path, "--to", akto.url, "--set", "akto_queue_bytes=30000")
@@ -355,7 +355,7 @@ def test_an_entry_that_cannot_be_queued_is_reported(tmp_path: Path) -> None:
 
 
 def on_terminal(words: Sequence[object], slow: Slow) -> str:
-    """Run a replay whose standard error is a terminal, and return what was written there."""
+    """Run a replay whose standard error is a terminal, and return the output there."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ)
     os.close(theirs)
@@ -378,11 +378,11 @@ def _collect(terminal: int, written: bytearray) -> None:
         while data := os.read(terminal, 4096):
             written.extend(data)
     except OSError:
-        pass  # Linux reports Akto's end so.
+        pass  # On Linux the closing of the terminal raises an error.
 
 
 def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
-    """It shows share, count, rate and time left, and is gone at the end."""
+    """The progress bar shows share, count, rate and time left, and disappears at the end."""
     path, slow = many(tmp_path / "flows.mitm", 500), Slow(after=10)
     with Receiver(on_answer=slow) as akto:
         shown = on_terminal([path, "--to", akto.url, *NARROW], slow)
@@ -391,7 +391,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
 
 
 def test_no_progress_bar_if_unwanted(tmp_path: Path) -> None:
-    """With --quiet a terminal stays empty."""
+    """With --quiet nothing is written to a terminal."""
     path, slow = many(tmp_path / "flows.mitm", 100), Slow(after=2)
     with Receiver(on_answer=slow) as akto:
         assert on_terminal([path, "--to", akto.url, *NARROW, "--quiet"], slow) == ""
@@ -400,7 +400,7 @@ def test_no_progress_bar_if_unwanted(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
 def test_a_long_file_takes_no_memory(tmp_path: Path) -> None:
-    """A flow file is read flow by flow: entries wait in a bounded queue, and the file is never in memory."""
+    """A flow file is read flow by flow: entries wait in a bounded queue, and the whole file is never in memory."""
     path = many(tmp_path / "flows.mitm", 500, size=500_000)
     assert path.stat().st_size > 250_000_000
     assert peak_memory(path, DEADLINE) < path.stat().st_size / 2

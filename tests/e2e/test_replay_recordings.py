@@ -1,4 +1,4 @@
-"""`akto-mirror replay` of what real tools leave: missing bodies, archives, large files, dead servers."""
+"""`akto-mirror replay` of recordings from real tools: missing bodies, archives, large files, dead servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_missing_bodies_are_shown_and_counted() -> None:
-    """In the table at each flow that is to be shipped, and in the sum."""
+    """Missing bodies are shown in the table, at each flow to be shipped, and in the summary."""
     *table, summary = replay(DATA / "chrome.har", "--dry-run").stdout.splitlines()
     marked = [line for line in table if "body in the recording" in line]
     assert [line.split()[:4] for line in marked] == [["captured", "200", "POST", "https://shop.example/api/photos"]]
@@ -32,7 +32,7 @@ def test_missing_bodies_are_shown_and_counted() -> None:
 
 
 def test_a_missing_file_is_counted_and_named(tmp_path: Path) -> None:
-    """Its flow is shipped all the same; not all could be read, so the exit code is 1."""
+    """The flow is still shipped; the exit code is 1 because not everything could be read."""
     shutil.copy(DATA / "field" / "playwright-attach" / "x.har", tmp_path)
     shutil.copy(DATA / "field" / "playwright-attach" / "bbb.json", tmp_path)
     with Receiver() as akto:
@@ -45,7 +45,7 @@ def test_a_missing_file_is_counted_and_named(tmp_path: Path) -> None:
 
 
 def test_times_that_cannot_be_are_counted(tmp_path: Path) -> None:
-    """The sum says how many became now."""
+    """The summary says how many times were replaced by the current time."""
     starts = ["2024-05-06T07:08:09Z", "0001-01-01T00:00:00Z", None, "9999-01-01T00:00:00Z"]
     entries = [har_entry(startedDateTime=start) for start in starts]
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": entries}}))
@@ -54,7 +54,7 @@ def test_times_that_cannot_be_are_counted(tmp_path: Path) -> None:
 
 
 def test_very_many_odd_entries_are_not_very_many_lines(tmp_path: Path) -> None:
-    """The first are named, and the others counted."""
+    """The first odd entries are named, and the others are counted."""
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [{}] * 1000}}))
     done = replay(tmp_path / "a.har", "--dry-run")
     lines = done.stderr.splitlines()
@@ -63,7 +63,7 @@ def test_very_many_odd_entries_are_not_very_many_lines(tmp_path: Path) -> None:
 
 
 def test_what_can_be_read_of_a_cut_har_file_is_shipped(tmp_path: Path) -> None:
-    """As of a flow file: its whole entries, and a line that says where it breaks off."""
+    """As for a flow file, complete entries are shipped, and a line says where the file breaks off."""
     whole = (DATA / "chrome.har").read_bytes()
     (tmp_path / "a.har").write_bytes(whole[: len(whole) // 2])
     with Receiver() as akto:
@@ -74,7 +74,7 @@ def test_what_can_be_read_of_a_cut_har_file_is_shipped(tmp_path: Path) -> None:
 
 
 def test_a_dead_server_is_reported_while_files_are_read(tmp_path: Path) -> None:
-    """Not only at the end of a long recording: here the rest of it comes only when the line has been seen."""
+    """A dead server is not reported only at the end: here the rest of the file comes after the line has been seen."""
     os.mkfifo(tmp_path / "pipe")
     content = many(tmp_path / "flows.mitm", 400).read_bytes()
     command = [*COMMAND, str(tmp_path / "pipe"), "--to", "http://127.0.0.1:1", "--set", "akto_shutdown_s=1"]
@@ -95,7 +95,7 @@ def test_a_dead_server_is_reported_while_files_are_read(tmp_path: Path) -> None:
 
 
 def test_a_refused_token_ends_the_reading_at_once(tmp_path: Path) -> None:
-    """Waiting does not fix it, so that the rest of a long recording is not read."""
+    """Retrying does not help, so the rest of a long recording is not read."""
     path = many(tmp_path / "flows.mitm", 1000)
     with Receiver(token="right") as akto:
         done = replay(path, "--to", akto.url, "--token", "wrong", *NARROW)
@@ -107,7 +107,7 @@ def test_a_refused_token_ends_the_reading_at_once(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
 @pytest.mark.timeout(300)
 def test_a_long_har_file_takes_no_memory(tmp_path: Path) -> None:
-    """Of a HAR file one entry at a time is in memory, whatever it weighs."""
+    """Only one entry of a HAR file is in memory at a time, whatever the file's size."""
     path, entry = tmp_path / "a.har", json.dumps(har_entry(response={"content": {"text": '{"a":"é"}' * 3000}}))
     with path.open("w") as file:
         file.write('{"log":{"entries":[' + entry)

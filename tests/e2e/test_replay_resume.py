@@ -1,4 +1,4 @@
-"""`akto-mirror replay --resume`: what was shipped is not shipped again, as far as that can be known."""
+"""`akto-mirror replay --resume`: shipped entries are not shipped again, as far as can be known."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_replay_can_be_resumed(number: signal.Signals, tmp_path: Path) -> None:
-    """After Ctrl-C what has been read is sent, the sum adds up, the code is 130; --resume ships exactly the rest."""
+    """After Ctrl-C what was read is sent, the summary adds up and the exit code is 130; --resume ships the rest."""
     path, slow = many(tmp_path / "flows.mitm", 1000), Slow(after=5)
     with Receiver(on_answer=slow) as akto:
         words = [str(path), "--to", akto.url, *NARROW]
@@ -48,7 +48,7 @@ def test_an_interrupted_replay_can_be_resumed(number: signal.Signals, tmp_path: 
 
 
 def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
-    """A user who cannot wait for the flush need not; what has arrived is kept in mind all the same."""
+    """A second interrupt cuts the flush short; what has arrived is still recorded."""
     path, slow = many(tmp_path / "flows.mitm", 1000), Slow(after=5)
     patient = ("--set", "akto_timeout_s=3600", "--set", "akto_shutdown_s=3600")
     with Receiver(on_answer=slow) as akto:
@@ -67,7 +67,7 @@ def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
 
 
 def test_a_killed_replay_can_be_resumed(tmp_path: Path) -> None:
-    """Even without a good-bye nothing is missing in the end, though some may arrive twice."""
+    """After `kill -9` nothing is missing in the end, though some entries may arrive twice."""
     path, slow = many(tmp_path / "flows.mitm", 1000), Slow(after=5)
     with Receiver(on_answer=slow) as akto:
         words = [str(path), "--to", akto.url, *NARROW]
@@ -81,7 +81,7 @@ def test_a_killed_replay_can_be_resumed(tmp_path: Path) -> None:
 
 
 def test_a_whole_replay_is_not_repeated_by_resume(tmp_path: Path) -> None:
-    """What is done is done: in a loop of CI, --resume ends the work and does not start it over."""
+    """After a complete replay --resume ships nothing, so that it can be used in a loop."""
     path = many(tmp_path / "flows.mitm", 20)
     with Receiver() as akto:
         replay(path, "--to", akto.url)
@@ -92,7 +92,7 @@ def test_a_whole_replay_is_not_repeated_by_resume(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["file", "option", "destination", "no --resume"])
 def test_another_replay_starts_over(change: str, tmp_path: Path) -> None:
-    """Of another file, with options that make other entries, to another place or without --resume, all is shipped."""
+    """Another file, other options, another destination, or no --resume: everything is shipped."""
     path = many(tmp_path / "flows.mitm", 20)
     with Receiver() as first, Receiver() as second:
         replay(path, "--to", first.url)
@@ -106,7 +106,7 @@ def test_another_replay_starts_over(change: str, tmp_path: Path) -> None:
 
 
 def test_checkpoints_hold_no_traffic_and_are_private(tmp_path: Path) -> None:
-    """The state folder has file, place, numbers and digests; others can read none of it, nor is a token in it."""
+    """The state folder has file, destination, numbers and digests, but no token; other users cannot read it."""
     state = tmp_path / "state"
     with Receiver(token="t0ken") as akto:
         done = replay(DATA / "flows.mitm", "--to", akto.url, "--token", "t0ken", XDG_STATE_HOME=str(state))
@@ -119,7 +119,7 @@ def test_checkpoints_hold_no_traffic_and_are_private(tmp_path: Path) -> None:
 
 
 def test_without_a_state_folder_it_ships_all_the_same(tmp_path: Path) -> None:
-    """Where nothing can be kept, one line says that an interrupt could not be resumed."""
+    """If no state can be kept, one line says that the replay cannot be resumed."""
     (tmp_path / "file").touch()
     with Receiver() as akto:
         done = replay(DATA / "flows.mitm", "--to", akto.url, XDG_STATE_HOME=str(tmp_path / "file"))
@@ -137,7 +137,7 @@ def har(path: Path, orders: Iterable[int], **more: Any) -> Path:
 
 @pytest.mark.parametrize("kind", ["flows", "HAR"])
 def test_a_file_that_has_grown_ships_what_is_new(kind: str, tmp_path: Path) -> None:
-    """A recording that goes on, or is exported again with more in it: the rest, and one line that says so."""
+    """If a recording has grown, or is exported again with more in it, the rest is shipped, and one line says so."""
     path = tmp_path / "a"
     with Receiver() as akto:
         for count in (20, 35):
@@ -151,7 +151,7 @@ def test_a_file_that_has_grown_ships_what_is_new(kind: str, tmp_path: Path) -> N
 
 
 def test_a_file_that_has_changed_ships_what_is_new(tmp_path: Path) -> None:
-    """Flows that were deleted, sorted again or copied: each is shipped as often as it is there, and no more."""
+    """If flows were deleted, reordered or copied, each is shipped as often as it occurs, and no more."""
     path = tmp_path / "a.har"
     with Receiver() as akto:
         replay(har(path, [0, 1, 2, 2, 3, 4]), "--to", akto.url)
@@ -163,7 +163,7 @@ def test_a_file_that_has_changed_ships_what_is_new(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["--rewrite-time"], []])
 def test_the_time_of_the_replay_is_not_the_flows(words: list[str], tmp_path: Path) -> None:
-    """Entries are known again where their time is not the recorded one, or the recording has none."""
+    """Entries are recognised even if their time is not the recorded one, or the recording has no times."""
     path = tmp_path / "a.har"
     with Receiver() as akto:
         replay(har(path, range(5), startedDateTime=None), "--to", akto.url, *words)
@@ -173,7 +173,7 @@ def test_the_time_of_the_replay_is_not_the_flows(words: list[str], tmp_path: Pat
 
 
 def test_what_was_interrupted_and_then_grew_is_completed(tmp_path: Path) -> None:
-    """What had arrived before the interrupt is known, and nothing else is taken for it."""
+    """Entries that arrived before the interrupt are recognised, and no others."""
     path, slow = many(tmp_path / "flows.mitm", 1000), Slow(after=5)
     with Receiver(on_answer=slow) as akto:
         words = [str(path), "--to", akto.url, *NARROW]
@@ -195,7 +195,7 @@ def test_what_was_interrupted_and_then_grew_is_completed(tmp_path: Path) -> None
     ],
 )
 def test_why_all_is_shipped_again_is_said(change: str, message: str, tmp_path: Path) -> None:
-    """`--resume` never does so without a word."""
+    """`--resume` says why it ships everything again."""
     path = many(tmp_path / "flows.mitm", 3)
     with Receiver() as first, Receiver() as second:
         replay(path, "--to", first.url)

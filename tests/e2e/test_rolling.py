@@ -1,4 +1,4 @@
-"""SIGHUP to `akto-mirror run --processes` replaces the workers, and no client that keeps to the protocol notices."""
+"""SIGHUP to `akto-mirror run --processes` replaces the workers without failures for correct clients."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = [
 
 @pytest.mark.parametrize("times", [1, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_replacing_workers_fails_no_request(tmp_path: Path, times: int) -> None:
-    """Under load, HTTP/1 and gRPC on connections that are kept: nothing fails, is lost, or arrives twice."""
+    """Under load with HTTP/1 and gRPC on kept connections, nothing fails, is lost, or arrives twice."""
     with (
         Api() as api,
         GrpcApi() as grpc_api,
@@ -62,17 +62,17 @@ def test_replacing_workers_fails_no_request(tmp_path: Path, times: int) -> None:
 
 
 class Held(RequestHandler):
-    """Answers once it may."""
+    """Answers once the test allows it."""
 
     async def get(self) -> None:
-        """Wait in a thread, so that the server goes on."""
+        """Wait in a thread, so that the server is not blocked."""
         gate: threading.Event = self.settings["gate"]
         await asyncio.to_thread(gate.wait, DEADLINE)
         self.write({"held": True})
 
 
 def test_http2_streams_end_before_their_worker(tmp_path: Path) -> None:
-    """A client is asked to open no more streams; the one that is open gets its answer, and then the connection ends."""
+    """A client is told to open no more streams; the open one gets its response, and then the connection ends."""
     gate = threading.Event()
     target = BackgroundServer(Application([("/.*", Held)], gate=gate, log_function=lambda _: None))
     with target, FaultServer() as akto:
@@ -89,7 +89,7 @@ def test_http2_streams_end_before_their_worker(tmp_path: Path) -> None:
 
 
 class Endless(LoopServer):
-    """Answers any request with lines of JSON that never end."""
+    """Answers any request with an endless stream of JSON lines."""
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Send a line each tenth of a second."""
@@ -105,7 +105,7 @@ class Endless(LoopServer):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_worker_with_an_endless_stream_has_half_a_minute(tmp_path: Path) -> None:
-    """The stream goes on for most of it and is cut; what Akto does not take is on disk when the worker ends."""
+    """The stream continues for most of that time and is cut; unsent entries are on disk when the worker ends."""
     with Endless() as target, FaultServer(status(503)) as akto:
         address = f"http://127.0.0.1:{target.port}"
         with workers.serving([address], akto, tmp_path, akto_shutdown_s="600") as proxy:
@@ -120,7 +120,7 @@ def test_a_worker_with_an_endless_stream_has_half_a_minute(tmp_path: Path) -> No
                 cut = time.monotonic()
             wait_for(lambda: workers.has_ended(pid), DEADLINE)
             ended = time.monotonic()
-            # The kernel's scheduler may add to each of the limits, on a machine that is busy.
+            # On a busy machine the scheduler may exceed each of the limits.
             assert supervisor.DRAIN_S - 1 < cut - asked < supervisor.FLUSH_S, lines
             assert lines > 50
             assert ended - asked < supervisor.END_S + 1
@@ -137,7 +137,7 @@ DATA, HEADERS, GOAWAY, END_STREAM = 0, 1, 7, 1
 
 @contextlib.contextmanager
 def _http2(proxy: Proxy) -> Iterator[socket.socket]:
-    """Connect as a client of HTTP/2."""
+    """Connect as an HTTP/2 client."""
     context = trust_proxy()
     context.check_hostname = False
     context.set_alpn_protocols(["h2"])
@@ -149,7 +149,7 @@ def _http2(proxy: Proxy) -> Iterator[socket.socket]:
 
 
 def _request(client: socket.socket) -> Iterator[tuple[int, int, bytes]]:
-    """Send a request, and return the frames that come until the connection ends."""
+    """Send a request, and return the frames received until the connection ends."""
     made = H2Connection()
     made.initiate_connection()
     headers = [(":method", "GET"), (":path", "/"), (":scheme", "https"), (":authority", "a")]

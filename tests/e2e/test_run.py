@@ -77,14 +77,14 @@ MORE = [
     "arguments", [*QUICK, *(pytest.param(more, marks=pytest.mark.slow) for more in MORE)], ids=" ".join
 )
 def test_arguments_are_mitmdumps(arguments: list[str], flows: Path) -> None:
-    """Whatever stands after `run`: what is printed and how it ends is as with `mitmdump -s akto_addon.py`."""
+    """With any arguments the output and the exit code are those of `mitmdump -s akto_addon.py`."""
     given = [str(flows) if word == "FLOWS" else word for word in arguments]
     plain = MITMDUMP, *(() if str(ADDON) in given or "-s" in given else ("-s", ADDON))
     assert outcome(end(RUN, *given)) == outcome(end(plain, *given))
 
 
 def test_help_is_mitmdumps_and_names_our_own_options() -> None:
-    """Its text stands there whole, and at its end what is added."""
+    """The help is mitmdump's whole text, followed by our own options."""
     plain, ours = outcome(end((MITMDUMP,), "--help")), outcome(end(RUN, "--help"))
     assert ours[0] == plain[0]
     last = [line for line in ours[1][len(plain[1]) - 1 :] if line]
@@ -121,7 +121,7 @@ def scripts(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def test_scripts_of_the_configuration_and_the_command_line_stay(tmp_path: Path, listing: Path) -> None:
-    """Ours comes last, so that it mirrors what theirs have made of a flow; the command line replaces the file's."""
+    """Our script comes last, to mirror flows as others changed them; the command line replaces the file's scripts."""
     (tmp_path / "config.yaml").write_text(f"scripts: ['{listing}']\n")
     assert scripts(end(RUN, "-p", "0", folder=tmp_path)) == ["list.py", "akto_addon.py"]
     shutil.copy(listing, tmp_path / "other.py")
@@ -133,7 +133,7 @@ def test_scripts_of_the_configuration_and_the_command_line_stay(tmp_path: Path, 
 
 @pytest.mark.parametrize("kind", ["itself", "a copy", "a script around it"])
 def test_the_script_given_as_well_is_taken_as_ours(kind: str, tmp_path: Path, listing: Path) -> None:
-    """It is loaded once, where it stands in the list."""
+    """The addon's script is loaded once, at its place in the list."""
     script = ADDON if kind == "itself" else tmp_path / "mine.py"
     if kind == "a copy":
         shutil.copy(ADDON, script)
@@ -144,7 +144,7 @@ def test_the_script_given_as_well_is_taken_as_ours(kind: str, tmp_path: Path, li
 
 
 def test_a_script_that_loads_nothing_is_not_taken_in_silence(tmp_path: Path, listing: Path) -> None:
-    """One that looks as if it loaded the addon, and does not, is named in the log."""
+    """A script that seems to load the addon but does not is named in the log."""
     script = tmp_path / "mine.py"
     script.write_text("from akto_mirror.addon.mirror import AktoMirror\n")
     done = end(RUN, "-p", "0", "-s", str(script), "-s", str(listing))
@@ -158,7 +158,7 @@ def response(flow):
 
 
 def until(proxy: Proxy, expected: Callable[[], bool]) -> None:
-    """Wait for something, within mitmproxy's one second between two looks at a script and a generous rest."""
+    """Wait for a condition, longer than mitmproxy's one second between two checks of a script."""
     deadline = time.monotonic() + DEADLINE
     while not expected():
         assert time.monotonic() < deadline, "\n".join(proxy.log)
@@ -166,7 +166,7 @@ def until(proxy: Proxy, expected: Callable[[], bool]) -> None:
 
 
 def test_scripts_are_reloaded_and_taken_out(tmp_path: Path) -> None:
-    """A changed script is reloaded, and a deleted one goes; each time the next request shows it."""
+    """A changed script is reloaded, and a deleted one is removed, as the next request shows."""
     script = tmp_path / "mark.py"
     script.write_text(MARKS.format(mark="one"))
     out = tmp_path / "out.ndjson"
@@ -182,8 +182,8 @@ def test_scripts_are_reloaded_and_taken_out(tmp_path: Path) -> None:
 
         assert mark() == "one"
         time_before = script.stat().st_mtime
-        # As a whole: mitmproxy may look between the emptying of a file and its writing, and sees no change after that.
-        # Of another length: Python takes the bytecode of a source that was written in the same second and is as long.
+        # Atomically: mitmproxy might check between truncation and writing, and would then see no further change.
+        # With another length: Python reuses bytecode if the source has the same length and modification second.
         changed = tmp_path / "changed"
         changed.write_text(MARKS.format(mark="second"))
         changed.replace(script)
@@ -210,7 +210,7 @@ def running():
 
 @pytest.mark.parametrize("checks", [[], ["--checks"]], ids=["without", "with"])
 def test_messages_are_checked_if_asked_for(checks: list[str], tmp_path: Path) -> None:
-    """The one thing that `run` takes away from mitmproxy's classes, `--checks` keeps."""
+    """`--checks` keeps the only checks that `run` removes from mitmproxy's classes."""
     script = tmp_path / "mistake.py"
     script.write_text(MISTAKE)
     done = end(RUN, "-p", "0", "-s", str(script), *checks)
@@ -219,5 +219,5 @@ def test_messages_are_checked_if_asked_for(checks: list[str], tmp_path: Path) ->
 
 
 def test_it_is_a_module_too() -> None:
-    """`python -m akto_mirror run` does the same."""
+    """`python -m akto_mirror run` works alike."""
     assert outcome(end(("-m", "akto_mirror", "run"), "--version")) == outcome(end(RUN, "--version"))

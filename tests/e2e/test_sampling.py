@@ -1,4 +1,4 @@
-"""Sampling through a real mitmdump: what is new arrives, little else does, and the rest is accounted for."""
+"""Sampling through a real mitmdump: new facts arrive, little else does, and the rest is accounted for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAST_LINE = re.compile(r"akto: captured (\d+) = shipped (\d+) .*; skipped (\d+) 
 
 
 def paths() -> list[str]:
-    """Draw the requests: endpoints by Zipf's law, parameters that appear late, and a tenth of invented paths."""
+    """Draw the requests: endpoints by Zipf's law, parameters that appear late, and a tenth of random paths."""
     draw = random.Random(3)
     names = [f"{first}{second}" for first in "abcdefgh" for second in ("orders", "users", "carts", "items") * 2]
     names = [f"{name}{'x' * (number // 32)}{'abcdefgh'[number % 8]}" for number, name in enumerate(names)][:ENDPOINTS]
@@ -42,7 +42,7 @@ def _path(draw: random.Random, name: str, number: int) -> str:
 
 
 def facts(path: str) -> set[tuple[str, ...]]:
-    """Return what a path shows: its endpoint, and a parameter of it."""
+    """Return the facts that a path shows: its endpoint and its parameter."""
     if not path.startswith("/api/"):
         return set()
     name, _, query = path.removeprefix("/api/").partition("?")
@@ -65,7 +65,7 @@ async def send(proxy: Proxy, sent: list[str]) -> None:
 
 
 def by_metrics(mirror: Mirror) -> int:
-    """Return how many exchanges all endpoints together have left out."""
+    """Return the number of exchanges left out over all endpoints."""
     address = next(line.rpartition(" ")[2] for line in mirror.proxy.log if "metrics at" in line)
     lines = httpx.get(address, trust_env=False).text.splitlines()
     return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith("akto_mirror_endpoint_left"))
@@ -75,7 +75,7 @@ def by_metrics(mirror: Mirror) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_everything_new_arrives_and_the_rest_is_counted() -> None:
-    """12,000 requests: each endpoint and parameter arrives, in a fraction of the entries, and each is accounted for."""
+    """Each endpoint and parameter of 12,000 requests arrives, in far fewer entries; each request is accounted for."""
     sent = paths()
     started = time.monotonic()
     options = {
@@ -95,7 +95,7 @@ def test_everything_new_arrives_and_the_rest_is_counted() -> None:
     assert captured + skipped == REQUESTS
     assert left_out == sampled == skipped
     invented = sum(not entry["path"].startswith("/api/") for entry in entries)
-    # The proxy cuts windows by the same clock; one that begins in the middle of the run brings its first few again.
+    # Windows follow the same clock; one that begins in the middle of the run ships its first few exchanges again.
     windows = int(time.monotonic() // WINDOW_S - started // WINDOW_S) + 1
     assert len(entries) - invented <= ENDPOINTS * (5 * windows + 1 + PARAMETERS)
     inventory = Inventory()

@@ -27,7 +27,7 @@ TOKEN = "eyJ0-very-secret-token"
 
 
 class _Echo(RequestHandler):
-    """Refuses, and says with what words it was asked, over several lines."""
+    """Refuses batches with an answer of two lines that repeats the token."""
 
     def post(self) -> None:
         self.set_status(401)
@@ -36,7 +36,7 @@ class _Echo(RequestHandler):
 
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """What a proxy leaves behind whose token is refused, by an answer that repeats it: its log, and its spool."""
+    """The log and the spool of a proxy whose token is refused by an answer that repeats it."""
     spool = tmp_path_factory.mktemp("state") / "spool"
     options = {"akto_spool_dir": str(spool), "akto_linger_ms": "10", "akto_durability": "disk", "akto_shutdown_s": "1"}
     with (
@@ -53,7 +53,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 
 def test_the_log_holds_no_token(traces: tuple[str, Path]) -> None:
-    """Line 11: a token is not even shown where Akto repeats it in its answer."""
+    """Line 11: a token is not shown even if Akto repeats it in its answer."""
     log, _ = traces
     assert "401" in log
     assert TOKEN not in log
@@ -93,7 +93,7 @@ def test_redacted_values_are_nowhere_on_disk(tmp_path: Path, hidden: list[str]) 
 
 
 def test_no_line_of_the_log_is_forged(traces: tuple[str, Path]) -> None:
-    """Line 11: line breaks and colours of a client stay within the line that quotes them."""
+    """Line 11: line breaks and colour codes from a client are escaped in the line that quotes them."""
     log, _ = traces
     assert "\x1b[31m" not in log
     assert not any(line.lstrip().startswith(("akto: forged", "[00:00:00]")) for line in log.splitlines())
@@ -104,12 +104,12 @@ def test_the_list_of_options_holds_no_token() -> None:
     command = [str(MITMDUMP), "--options", "-s", str(ADDON), "--set", f"confdir={confdir()}"]
     given = bare() | {"AKTO_API_TOKEN": TOKEN}
     shown = subprocess.run(command, env=given, capture_output=True, text=True, timeout=DEADLINE, check=True)
-    assert "connection_strategy" in shown.stdout  # mitmproxy 11 does not load scripts for this; 12 does.
+    assert "connection_strategy" in shown.stdout  # mitmproxy 12 loads scripts for `--options`; 11 does not.
     assert TOKEN not in shown.stdout + shown.stderr
 
 
 def test_a_given_token_is_used_and_no_longer_listed() -> None:
-    """Line 11: mitmweb shows every option, so that the token is taken over and emptied, for good and over changes."""
+    """Line 11: mitmweb shows every option, so the token is taken from its option, which stays empty after changes."""
     with mirroring(token=TOKEN) as running:
         assert running.context.options.akto_token == ""
         running.configure(linger_ms=7, batch_entries=3)

@@ -1,4 +1,4 @@
-"""Delivery contract, lines 7 and 8: how a real mitmdump ends and begins again, alone and beside another one."""
+"""Delivery contract, lines 7 and 8: how a real mitmdump ends and restarts, alone and beside another one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def api() -> Iterator[Api]:
 
 
 def options(akto: FaultServer, folder: Path, **more: str) -> dict[str, str]:
-    """Return the options of a proxy with its own spool."""
+    """Return the options of a proxy with a spool."""
     return {"akto_url": akto.url, "akto_spool_dir": str(folder / "spool"), "akto_linger_ms": "5000"} | more
 
 
@@ -50,7 +50,7 @@ def load(proxy: Proxy, count: int) -> set[str]:
 
 
 def summary(proxy: Proxy) -> tuple[int, int, int, int]:
-    """Return captured, recovered, shipped and spooled of the one summary line."""
+    """Return captured, recovered, shipped and spooled from the only summary line."""
     proxy.process.wait(60)
     found = proxy.wait_for(SUMMARY)
     lines = [line for line in proxy.log if "akto: captured" in line and "cannot deliver" not in line]
@@ -63,7 +63,7 @@ def summary(proxy: Proxy) -> tuple[int, int, int, int]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("durability", ["memory", "spill", "disk"])
 def test_a_signal_flushes(api: Api, tmp_path: Path, number: int, durability: str) -> None:
-    """Line 7: what is captured and not yet due is sent before the process ends, and one line sums up."""
+    """Line 7: captured entries that are not yet due are sent before the process ends, and one line summarises."""
     with (
         FaultServer() as akto,
         running_mitmdump(reverse(api), options=options(akto, tmp_path, akto_durability=durability)) as proxy,
@@ -79,7 +79,7 @@ def test_a_signal_flushes(api: Api, tmp_path: Path, number: int, durability: str
 @pytest.mark.usefixtures("program")
 @pytest.mark.parametrize("durability", ["spill", "disk"])
 def test_the_rest_is_spooled_and_sent_by_the_next(api: Api, tmp_path: Path, durability: str) -> None:
-    """Line 7: with Akto away the rest is on disk at the end, within the time; the next proxy sends it."""
+    """Line 7: with Akto away the rest is on disk at the end, within the deadline; the next proxy sends it."""
     with FaultServer(HANG) as akto:
         given = options(akto, tmp_path, akto_durability=durability, akto_shutdown_s="1")
         with running_mitmdump(reverse(api), options=given) as proxy:
@@ -100,9 +100,9 @@ def test_the_rest_is_spooled_and_sent_by_the_next(api: Api, tmp_path: Path, dura
 @pytest.mark.usefixtures("program")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path, number: int) -> None:
-    """Line 7: a second signal cuts the flush short; what was captured is on disk all the same."""
+    """Line 7: a second signal cuts the flush short; captured entries are still on disk."""
     with FaultServer(HANG) as akto:
-        # Nothing is sent before the flush has begun, which alone heeds a second signal.
+        # Nothing is sent before the flush has begun; a second signal has an effect only then.
         waits = {"akto_linger_ms": "60000", "akto_batch_entries": "10000"}
         given = options(akto, tmp_path, akto_shutdown_s="600", akto_timeout_s="600", **waits)
         with running_mitmdump(reverse(api), options=given) as proxy:
@@ -119,7 +119,7 @@ def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path, number: int) -> 
 @pytest.mark.parametrize("durability", ["memory", "spill", "disk"])
 @pytest.mark.parametrize("away", [False, True])
 def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away: bool) -> None:
-    """Line 7: the script is reloaded under load, Akto there or away: all arrives, once, from one pair of threads."""
+    """Line 7: after a reload under load, with Akto up or down, each entry arrives once, from one pair of threads."""
     script = tmp_path / "addon.py"
     shutil.copy(ADDON, script)
     message = tmp_path / "threads"
@@ -143,7 +143,7 @@ def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away:
         assert set(akto.taken.values()) == {1}
 
 
-# Appends the names of its process' threads to a file, a line whenever SIGUSR1 comes. Standard output would not do:
+# Appends the names of its process's threads to a file, a line per SIGUSR1. Standard output would not do:
 # a handler that prints while the proxy does so raises an error, or mixes two lines.
 SPY = """
 import os, signal, threading
@@ -168,7 +168,7 @@ def threads(proxy: Proxy, file: Path) -> list[str]:
 
 @pytest.mark.usefixtures("program")
 def test_two_proxies_share_a_spool(api: Api, tmp_path: Path) -> None:
-    """Line 8: two living proxies on one spool, Akto away and back: all arrives, and nothing twice."""
+    """Line 8: with two live proxies on one spool, and Akto away and back, every entry arrives once."""
     with FaultServer(status(503)) as akto, Clients(2) as first, Clients(2, numbers=itertools.count(10**6)) as second:
         given = options(akto, tmp_path, akto_durability="disk", akto_linger_ms="100")
         with (
@@ -187,7 +187,7 @@ def test_two_proxies_share_a_spool(api: Api, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("program")
 @pytest.mark.slow
 def test_a_dead_proxys_batches_are_taken_over(api: Api, tmp_path: Path) -> None:
-    """Line 8: what a killed proxy left is sent by its neighbour after the lease, once."""
+    """Line 8: batches of a killed proxy are sent once by the other proxy, after the lease."""
     with FaultServer(status(503)) as akto:
         given = options(akto, tmp_path, akto_durability="disk", akto_linger_ms="100")
         with running_mitmdump(reverse(api), options=given) as dead, running_mitmdump(reverse(api), options=given):

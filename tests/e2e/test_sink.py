@@ -60,7 +60,7 @@ def post(url: str, entries: Sequence[object], token: str = "") -> int:
 @pytest.mark.e2e
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_sink_serves_until_a_signal_and_sums_up(number: signal.Signals) -> None:
-    """A line when it listens, a line a batch, and a summary with exit code 0 at SIGINT or SIGTERM."""
+    """The sink prints a line when it listens, a line per batch, and a summary with exit code 0 at SIGINT or SIGTERM."""
     with sink() as (process, url):
         assert post(url, [ENTRY, ENTRY]) == 200
         assert post(url, [ENTRY, {}]) == 422
@@ -77,7 +77,7 @@ def test_the_sink_serves_until_a_signal_and_sums_up(number: signal.Signals) -> N
 @pytest.mark.e2e
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
 def test_more_connections_than_descriptors_are_one_line() -> None:
-    """Out of descriptors the sink says so once, and serves again when connections have gone."""
+    """The sink reports once that it has no descriptors left, and serves again when connections have closed."""
     with sink() as (process, url), ExitStack() as kept:
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (32, 32))
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
@@ -96,7 +96,7 @@ def test_more_connections_than_descriptors_are_one_line() -> None:
 @pytest.mark.e2e
 @pytest.mark.parametrize("word", ["--quiet", "-q"])
 def test_the_sink_keeps_quiet_if_asked_to(word: str) -> None:
-    """With --quiet there is no line for a batch; the last one says what Akto would lose."""
+    """With --quiet there is no line per batch; the last line says what Akto would lose."""
     with sink(word) as (process, url):
         assert post(url, [ENTRY, ENTRY | {"path": "/healthz"}]) == 200
         process.terminate()
@@ -128,7 +128,7 @@ def test_the_sink_goes_on_when_its_lines_are_not_read() -> None:
 
 @pytest.mark.e2e
 def test_the_sink_appends_to_its_file_and_takes_its_token_from_the_environment(tmp_path: Path) -> None:
-    """--out gets the entries, and AKTO_API_TOKEN is what Authorization must hold."""
+    """The file of --out gets the entries, and Authorization must hold AKTO_API_TOKEN."""
     out = tmp_path / "entries.ndjson"
     with sink("-o", str(out), AKTO_API_TOKEN="t0ken") as (process, url):
         assert post(url, [ENTRY]) == 401
@@ -141,7 +141,7 @@ def test_the_sink_appends_to_its_file_and_takes_its_token_from_the_environment(t
 
 @pytest.mark.e2e
 def test_output_in_ascii_still_distinguishes_good_from_bad() -> None:
-    """A terminal without ✓ and ✗ gets escapes, not a traceback."""
+    """An encoding without ✓ and ✗ gets escapes, not a traceback."""
     done = subprocess.run(
         [*COMMAND, "check", "http://127.0.0.1:9"],
         capture_output=True,

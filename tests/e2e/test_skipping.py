@@ -1,4 +1,4 @@
-"""Noise, pause and caps through a real mitmdump: what is left out, that the rest arrives, and how all is counted."""
+"""Noise, pause and caps through a real mitmdump: what is skipped, what arrives, and the counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.proxy import ADDON, Proxy, under_run
 
 pytestmark = pytest.mark.e2e
 
-# Runs what users type at mitmproxy's `:` prompt, before the request that names it goes on.
+# Runs a command as if typed at mitmproxy's `:` prompt, before the request that names it continues.
 TYPING = """
 from mitmproxy import ctx
 
@@ -54,20 +54,20 @@ async def _ask(proxy: Proxy, requests: Sequence[Request]) -> None:
 
 
 def ask(proxy: Proxy, *requests: Request) -> float:
-    """Send requests one after another on a connection of their own; return the seconds that it took."""
+    """Send requests one after another on a new connection, and return the seconds taken."""
     started = time.monotonic()
     asyncio.run(_ask(proxy, requests))
     return time.monotonic() - started
 
 
 def orders(count: int, line: str = "") -> list[Request]:
-    """Return requests that show nothing new, the first of which has a line typed."""
+    """Return requests that show nothing new; the first one also runs a command."""
     typed = f"x-type: {line}\r\n" if line else ""
     return [("GET", "/orders", typed if number == 0 else "") for number in range(count)]
 
 
 def skipped(mirror: Mirror) -> dict[str, int]:
-    """Return the reasons in the last line, whose sum is right, with their counts."""
+    """Return the reasons with their counts from the last line, which must add up."""
     last = LAST_LINE.search("\n".join(mirror.proxy.log))
     assert last, "\n".join(mirror.proxy.log)
     reasons = {reason: int(count) for reason, count in re.findall(r"([a-z ]+?) (\d+)(?:, |$)", last[4])}
@@ -77,7 +77,7 @@ def skipped(mirror: Mirror) -> dict[str, int]:
 
 
 def test_noise_and_pause(tmp_path: Path) -> None:
-    """Noise is left out by preset, everything while paused; each is counted, and all else arrives."""
+    """Noise is skipped by preset, and everything while paused; both are counted, and all else arrives."""
     typing = tmp_path / "typing.py"
     typing.write_text(TYPING)
     options = {"akto_skip": "health,static,options"}
@@ -95,7 +95,7 @@ def test_noise_and_pause(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["akto_max_entries_s", "akto_max_bytes_s"])
 def test_caps_let_what_is_new_go_first(option: str, tmp_path: Path) -> None:
-    """Set while it runs: of what is known half a bucket passes and what comes in meanwhile, and all that is new."""
+    """With caps set at run time, known exchanges pass up to half the bucket and its refill, and all new ones pass."""
     typing = tmp_path / "typing.py"
     typing.write_text(TYPING)
     size = 1_000
@@ -113,11 +113,11 @@ def test_caps_let_what_is_new_go_first(option: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_processes_share_a_cap() -> None:
-    """A cap is that of all workers together."""
+    """A cap applies to all workers together."""
     options = {"akto_max_entries_s": str(RATE)}
     with Api() as api, under_run(2), mirroring(f"reverse:http://127.0.0.1:{api.port}", options=options) as mirror:
         took = sum(ask(mirror.proxy, *orders(10)) for _ in range(8))
     passed = len(mirror.akto.entries)
-    # Each worker knows for itself what is new: one entry of each, out of the lower half of its bucket.
+    # Each worker judges by itself what is new: one entry from each, from the lower half of its bucket.
     assert passed <= RATE + RATE * took + 4
     assert skipped(mirror) == {"over the cap": 80 - passed}

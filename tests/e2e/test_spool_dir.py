@@ -24,7 +24,7 @@ NOBODY = 65534
 
 @pytest.fixture(params=["below a file", "not a file system for files", "read-only", "another user's"])
 def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A folder in which no file can be made by any user."""
+    """A folder in which no user can create a file."""
     if request.param == "below a file":
         (tmp_path / "file").touch()
         yield tmp_path / "file" / "spool"
@@ -46,7 +46,7 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 def start(folder: Path, durability: str, url: str) -> subprocess.CompletedProcess[str]:
-    """Start mitmdump without a listener and without flows: it loads the addon and ends."""
+    """Start mitmdump without a listener or flows: it loads the addon and ends."""
     values = {"confdir": confdir(), "akto_url": url, "akto_durability": durability, "akto_spool_dir": folder}
     settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
     return subprocess.run(
@@ -62,7 +62,7 @@ def start(folder: Path, durability: str, url: str) -> subprocess.CompletedProces
 @pytest.mark.e2e
 @pytest.mark.parametrize("durability", ["spill", "disk"])
 def test_the_start_ends_with_one_line(unusable: Path, durability: str) -> None:
-    """Line 9: the line names the option, its value, what is wrong and what to do."""
+    """Line 9: the line names the option, its value, the problem and the remedy."""
     done = start(unusable, durability, "http://127.0.0.1:9")
     assert done.returncode != 0
     message = [line for line in (done.stdout + done.stderr).splitlines() if "akto_spool_dir" in line]
@@ -74,12 +74,12 @@ def test_the_start_ends_with_one_line(unusable: Path, durability: str) -> None:
 
 @pytest.mark.e2e
 def test_memory_needs_no_folder(unusable: Path) -> None:
-    """Line 9: where nothing is ever written to disk the folder does not matter."""
+    """Line 9: if nothing is written to disk, the folder does not matter."""
     assert start(unusable, "memory", "http://127.0.0.1:9").returncode == 0
 
 
 def test_check_looks_at_it(unusable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Line 9: the step fails with what to do, whatever the way to Akto is like, and passes for a usable folder."""
+    """Line 9: the step fails for an unusable folder with a remedy, whether or not Akto is reachable."""
     with Receiver() as akto:
         assert program.main(["check", akto.url, "--spool-dir", str(unusable)]) == 1
         shown = capsys.readouterr().out
@@ -93,7 +93,7 @@ def test_check_looks_at_it(unusable: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_doctor_looks_at_it(unusable: Path) -> None:
-    """Line 9: as the configuration file and the environment give it."""
+    """Line 9: `doctor` checks the folder of the configuration file and of the environment."""
     lines: list[str] = []
     found = Findings(lines.append)
     _spool(found, {"akto_spool_dir": str(unusable)}, {})
@@ -105,7 +105,7 @@ def test_doctor_looks_at_it(unusable: Path) -> None:
 
 
 def test_to_try_it_out_leaves_nothing(tmp_path: Path) -> None:
-    """Line 9: neither in a folder that is there nor beside one that is not."""
+    """Line 9: the check leaves no file, neither in an existing folder nor next to a missing one."""
     (tmp_path / "there").mkdir(mode=0o700)
     for folder in ("there", "not/there/yet"):
         assert private_files.usable_spool_folder(str(tmp_path / folder), {}) == tmp_path / folder
@@ -114,7 +114,7 @@ def test_to_try_it_out_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", disks.KINDS)
 def test_a_full_disk_does_not_lead_to_refuse_it(kind: str) -> None:
-    """Line 9: a restart on a full disk is a start, for what is on it can still be sent."""
+    """Line 9: a restart on a full disk succeeds, because what is on the disk can still be sent."""
     try:
         with disks.mounted(kind) as disk:
             (disk / "spool").mkdir(mode=0o700)
@@ -127,7 +127,7 @@ def test_a_full_disk_does_not_lead_to_refuse_it(kind: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_user_who_may_not_write() -> None:
-    """Line 9: an ordinary user gets a step that does, for a folder that belongs to root."""
+    """Line 9: for a folder that belongs to root, an ordinary user gets a remedy that works."""
     find = "from akto_mirror.private_files import usable_spool_folder as find"
     code = f"import os; {find}; os.seteuid(65534); find('/usr/x', {{}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

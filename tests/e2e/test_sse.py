@@ -24,13 +24,13 @@ pytestmark = pytest.mark.e2e
 LIMIT = 65_536
 QUESTION = {"prompt": "tell me"}
 
-# What a target does instead of sending an event.
+# Actions of a target instead of an event.
 END = b""
 BREAK_OFF = None
 
 
 class Feed:
-    """What the target sends on one path, when the test says so.
+    """What the target sends on one path, controlled by the test.
 
     Attributes:
         events: events as bytes, then `END` or `BREAK_OFF`.
@@ -67,7 +67,7 @@ class _Events(RequestHandler):
 
 
 class Target(BackgroundServer):
-    """A server of event streams, which a test feeds by path."""
+    """A server of event streams; tests feed each path."""
 
     def __init__(self) -> None:
         self.feeds: defaultdict[str, Feed] = defaultdict(Feed)
@@ -83,7 +83,7 @@ def target() -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def mirror(target: Target) -> Iterator[Mirror]:
-    """Run mitmdump with the addon before the target."""
+    """Run mitmdump with the addon in front of the target."""
     with mirroring(f"reverse:{target.url}") as running:
         yield running
 
@@ -94,7 +94,7 @@ def event(number: int) -> bytes:
 
 
 def ask(proxy: Proxy, path: str) -> AbstractContextManager[httpx.Response]:
-    """Ask a question with JSON, as an agent asks a model, for an answer that comes in events."""
+    """Send a JSON request, as an agent to a model, for a response in events."""
     return httpx.stream("POST", proxy.url + path, json=QUESTION, timeout=DEADLINE, trust_env=False)
 
 
@@ -114,7 +114,7 @@ def test_each_event_arrives_before_the_next_is_sent(mirror: Mirror, target: Targ
 
 
 def test_a_stream_that_is_not_mirrored_is_live_too(mirror: Mirror, target: Target) -> None:
-    """A stream that the capture rules leave out reaches the client as it is sent, and Akto not at all."""
+    """A stream that the capture rules skip reaches the client as it is sent, and Akto not at all."""
     with httpx.stream("GET", f"{mirror.proxy.url}/plain", timeout=DEADLINE, trust_env=False) as response:
         pieces = response.iter_raw()
         for number in range(3):
@@ -140,7 +140,7 @@ def test_first_64_kib_are_captured(mirror: Mirror, target: Target) -> None:
 
 
 def test_client_leaves_an_endless_stream(mirror: Mirror, target: Target) -> None:
-    """A stream whose client leaves ends at the target too, and is mirrored with what was seen."""
+    """A stream whose client leaves ends at the target too, and is mirrored as far as it went."""
     with ask(mirror.proxy, "/endless") as response:
         pieces = response.iter_raw()
         for number in range(3):
@@ -153,7 +153,7 @@ def test_client_leaves_an_endless_stream(mirror: Mirror, target: Target) -> None
 
 
 def test_target_breaks_off(mirror: Mirror, target: Target) -> None:
-    """A stream that its target breaks off breaks off at the client too, and is mirrored with what was seen."""
+    """A stream that its target breaks off breaks off at the client too, and is mirrored as far as it went."""
     with ask(mirror.proxy, "/broken") as response:
         pieces = response.iter_raw()
         target.feeds["/broken"].events.put(event(0))
@@ -165,7 +165,7 @@ def test_target_breaks_off(mirror: Mirror, target: Target) -> None:
 
 
 def test_proxy_ends_during_a_stream(target: Target) -> None:
-    """A stream that is still open when mitmdump ends is mirrored with what was seen."""
+    """A stream that is still open when mitmdump ends is mirrored as far as it went."""
     with mirroring(f"reverse:{target.url}") as mirror, ask(mirror.proxy, "/open") as response:
         target.feeds["/open"].events.put(event(0))
         assert next(response.iter_raw()) == event(0)
@@ -175,7 +175,7 @@ def test_proxy_ends_during_a_stream(target: Target) -> None:
 
 
 def test_events_are_held_back_without_the_addon(target: Target) -> None:
-    """Plain mitmdump gives the client nothing before the stream ends, which is what the tee is for."""
+    """Plain mitmdump sends the client nothing before the stream ends; hence the tee."""
     target.feeds["/held"].events.put(event(0))
     with running_mitmdump(f"reverse:{target.url}", scripts=()) as proxy, pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{proxy.url}/held", json=QUESTION, timeout=1.0, trust_env=False)

@@ -1,4 +1,4 @@
-"""The terminal program mitmproxy with the addon, on a real terminal: verdicts, commands, and the end."""
+"""The terminal program mitmproxy with the addon, on a real terminal: verdicts, commands, and shutdown."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = [needs_tmux, pytest.mark.e2e]
 
 @dataclass(frozen=True)
 class Program:
-    """mitmproxy on a terminal, with what it mirrors and where to.
+    """mitmproxy on a terminal, its proxy, and the ingestion service.
 
     Attributes:
         terminal: its screen and keyboard.
-        url: of its proxy.
-        akto: where entries go.
+        url: the address of its proxy.
+        akto: the ingestion service that gets the entries.
     """
 
     terminal: Terminal
@@ -64,7 +64,7 @@ def test_mitmproxy_shows_the_verdict() -> None:
 
 
 def test_mitmproxy_answers_commands() -> None:
-    """Counts and entries are shown on the screen."""
+    """The answers of commands, counts and entries, are shown on the screen."""
     with mitmproxy(akto_linger_ms="10") as program:
         httpx.get(f"{program.url}/lamps")
         program.terminal.wait_for(r"/lamps.*✔")
@@ -77,7 +77,7 @@ def test_mitmproxy_answers_commands() -> None:
 
 
 def test_mitmproxy_completes_commands() -> None:
-    """Tab completes a command's name, then walks through those that begin alike."""
+    """Tab completes a command's name, then cycles through those with the same prefix."""
     with mitmproxy() as program:
         program.terminal.type(":akto.s")
         for name in ("akto.ship", "akto.stats", "akto.ship"):
@@ -86,7 +86,7 @@ def test_mitmproxy_completes_commands() -> None:
 
 
 def test_mitmproxy_lists_commands_with_help() -> None:
-    """The list of commands has the addon's, with what they take, return and do."""
+    """The list of commands has the addon's, with their arguments, results and help."""
     with mitmproxy() as program:
         program.command("console.view.commands")
         for line in (
@@ -100,7 +100,7 @@ def test_mitmproxy_lists_commands_with_help() -> None:
 
 
 def test_mitmproxy_quits_and_flushes() -> None:
-    """Line 7: the key q ends the terminal program, and the waiting entries are sent before."""
+    """Line 7: the key q ends the terminal program after the waiting entries are sent."""
     with mitmproxy(akto_linger_ms="600000") as program:
         httpx.get(f"{program.url}/lamps")
         program.terminal.wait_for("/lamps")
@@ -111,7 +111,7 @@ def test_mitmproxy_quits_and_flushes() -> None:
 
 
 def test_mitmproxy_quits_although_akto_hangs() -> None:
-    """The key q does not wait for Akto longer than akto_shutdown_s, and counts what it has not taken as spooled."""
+    """After q the program waits for Akto at most akto_shutdown_s, and counts unsent entries as spooled."""
     patience = {"akto_shutdown_s": "1", "akto_timeout_s": "600", "akto_linger_ms": "10"}
     with FaultServer(HANG) as hanging, mitmproxy(akto_url=hanging.url, **patience) as program:
         httpx.get(f"{program.url}/lamps")

@@ -1,4 +1,4 @@
-"""One client connection may have many live streams, each with a connection of its own to the target."""
+"""One client connection may have many live streams, each with a separate connection to the target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVENT = b"data: 1\n\n"
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer `/live` with an event stream that has sent one event and stays open, and all else at once."""
+    """Answer `/live` with one event on a stream that stays open, and all other paths at once."""
     stream = Stream(reader, writer)
     head = await read_head(stream)
     if b" /live " in head:
@@ -42,7 +42,7 @@ def get(path: bytes) -> Half:
 
 
 async def ask(host: str, port: int) -> bytes:
-    """Open the live streams on one connection and, once each has its event, ask for one more answer."""
+    """Open the live streams on one connection and, once each has its event, send one more request."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
@@ -66,7 +66,7 @@ async def _one_more(peer: Peer) -> bytes:
 
 
 async def play(folder: Path) -> bytes:
-    """Run a target and a proxy before it."""
+    """Run a target and a proxy in front of it."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     options = {"akto_url": (folder / "entries.ndjson").as_uri(), "ssl_insecure": "true"}
@@ -76,5 +76,5 @@ async def play(folder: Path) -> bytes:
 
 
 def test_a_client_with_95_live_streams_gets_one_more_answer(tmp_path: Path) -> None:
-    """All of one HTTP/2 connection, before a target of HTTP/1; mitmproxy alone would stop at five."""
+    """All streams are on one HTTP/2 connection, in front of an HTTP/1 target; mitmproxy alone would stop at five."""
     assert asyncio.run(play(tmp_path)) == b"ok"

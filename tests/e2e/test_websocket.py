@@ -1,4 +1,4 @@
-"""WebSocket upgrades through mitmdump, accepted and refused, between real peers."""
+"""Accepted and refused WebSocket upgrades through mitmdump, between real peers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def echo(connection: ServerConnection) -> None:
 
 
 def answer(connection: ServerConnection, request: Request) -> Response | None:
-    """Refuse some paths, answer the fence with JSON, and accept every other upgrade."""
+    """Refuse some paths, answer the fence with JSON, and accept all other upgrades."""
     status = 200 if request.path in (FENCE, SERVED) else REFUSALS.get(request.path)
     if status is None:
         return None
@@ -78,13 +78,13 @@ def serving_websockets(context: ssl.SSLContext | None = None) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[Mirror]:
-    """Run a target and mitmdump with the addon before it."""
+    """Run a target and mitmdump with the addon in front of it."""
     with serving_websockets() as port, mirroring(f"reverse:http://127.0.0.1:{port}") as running:
         yield running
 
 
 def the_entry(mirror: Mirror, path: str) -> Entry:
-    """Return the one entry of a path, certain that no second one follows: entries are sent in order."""
+    """Return the one entry of a path, after checking that no second one follows: entries are sent in order."""
     before = len(mirror.entries(FENCE, 0))
     httpx.get(mirror.proxy.url + FENCE, timeout=DEADLINE, trust_env=False).raise_for_status()
     mirror.entries(FENCE, before + 1)
@@ -113,7 +113,7 @@ def test_accepted(mirror: Mirror) -> None:
 
 @pytest.mark.parametrize("path", REFUSALS)
 def test_refused(mirror: Mirror, path: str) -> None:
-    """A refused upgrade shows the client the target's answer, and is mirrored once, as an ordinary exchange."""
+    """A refused upgrade gives the client the target's response, and is mirrored once, as an ordinary exchange."""
     with pytest.raises(InvalidStatus) as caught, connect(address(mirror, path), proxy=None):
         pytest.fail("the upgrade was accepted")
     assert caught.value.response.status_code == REFUSALS[path]
@@ -124,7 +124,7 @@ def test_refused(mirror: Mirror, path: str) -> None:
 
 
 def test_ignored(mirror: Mirror) -> None:
-    """An upgrade that the target passes over and serves with 200 is mirrored as the ordinary exchange that it is."""
+    """An upgrade that the target ignores and answers with 200 is mirrored as an ordinary exchange."""
     with pytest.raises(InvalidStatus), connect(address(mirror, SERVED), proxy=None):
         pytest.fail("the upgrade was accepted")
     entry = the_entry(mirror, SERVED)
@@ -144,7 +144,7 @@ def test_subprotocol(mirror: Mirror) -> None:
 
 @pytest.mark.parametrize("upgrade", ["WebSocket", "WEBSOCKET"])
 def test_mixed_case_upgrade(mirror: Mirror, upgrade: str) -> None:
-    """An upgrade is one however it is spelt: messages pass, and it is mirrored once."""
+    """An upgrade works in any case of its letters: messages pass, and it is mirrored once."""
     path = f"/spelt-{upgrade}"
     protocol = ClientProtocol(parse_uri(address(mirror, path)))
     request = protocol.connect()
@@ -163,7 +163,7 @@ def test_mixed_case_upgrade(mirror: Mirror, upgrade: str) -> None:
 
 
 def exchange(protocol: ClientProtocol, raw: socket.socket) -> object:
-    """Send what the protocol has to send, and return the next thing that it receives."""
+    """Send the protocol's pending bytes, and return the next event that it receives."""
     raw.sendall(b"".join(protocol.data_to_send()))
     while not (received := protocol.events_received()):
         protocol.receive_data(raw.recv(65536))
@@ -177,7 +177,7 @@ def test_over_tls(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 async def entries_over_tls(identity: Identity) -> list[Entry]:
-    """Exchange a message, and return what was mirrored.
+    """Exchange a message, and return the entries.
 
     Each peer has one thread: the synchronous ones read and write in two, which OpenSSL forbids on one connection.
     """
@@ -199,7 +199,7 @@ async def send_back(connection: aio_server.ServerConnection) -> None:
 
 
 def test_not_over_http2(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """WebSocket over HTTP/2 (RFC 8441) is neither offered nor taken by mitmproxy: browsers then use HTTP/1.1."""
+    """WebSocket over HTTP/2 (RFC 8441) is neither offered nor accepted by mitmproxy, so browsers use HTTP/1.1."""
     identity = make_identity(tmp_path_factory.mktemp("identity"))
     trust = {"ssl_verify_upstream_trusted_ca": str(identity.ca)}
     with (

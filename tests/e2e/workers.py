@@ -1,4 +1,4 @@
-"""What the tests of `akto-mirror run --processes` share: how it is started, and what its workers do."""
+"""Helpers for the tests of `akto-mirror run --processes`: starting it, and watching its workers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REPLACED = "akto: all workers are replaced"
 
 
 def command(modes: Sequence[str], options: Mapping[str, str], processes: int = 2) -> list[str]:
-    """Return the command that serves modes, each at its own address, from 127.0.0.1 on."""
+    """Return the command that serves modes, each at its own address from 127.0.0.1 upwards."""
     values = {"confdir": str(confdir()), "flow_detail": "0", "termlog_verbosity": "info"} | dict(options)
     settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
     served = [word for n, mode in enumerate(modes, 1) for word in ("--mode", f"{mode}@127.0.0.{n}:0")]
@@ -48,7 +48,7 @@ def mirroring_lines(proxy: Proxy) -> int:
 
 
 def has_ended(pid: int) -> bool:
-    """Return whether a process has ended, whether or not anything has waited for it."""
+    """Return whether a process has ended, even if nothing has waited for it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def _links(pid: int) -> Iterator[str]:
 
 
 def summary(proxy: Proxy) -> dict[str, int]:
-    """Return the counts of the one last line, which must add up."""
+    """Return the counts of the only summary line, which must add up."""
     lines = [line for line in proxy.log if "akto: captured" in line and "cannot deliver" not in line]
     assert len(lines) == 1, lines
     counts = {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", lines[0].partition("akto: ")[2])}
@@ -86,19 +86,19 @@ def summary(proxy: Proxy) -> dict[str, int]:
 
 
 def replace_workers(proxy: Proxy, times: int) -> None:
-    """Send SIGHUP, several times, each after the last replacement has ended."""
+    """Send SIGHUP several times, each after the previous replacement has ended."""
     for number in range(1, times + 1):
         proxy.process.send_signal(signal.SIGHUP)
         wait_for(lambda number=number: sum(REPLACED in line for line in proxy.log) == number, 4 * DEADLINE)  # type: ignore[misc]
 
 
 class StrictClients(Clients):
-    """Clients that notice each failure of which a correct client could not simply repeat the request.
+    """Clients that report each failure after which a correct client could not simply repeat the request.
 
     A request is repeated once if its connection was used before and ended before any byte of the answer.
 
     Attributes:
-        failed: what went wrong.
+        failed: the failures.
         repeated: how many requests were repeated.
     """
 
@@ -154,10 +154,10 @@ class StrictClients(Clients):
 
 
 class StrictGrpcClients(GrpcClients):
-    """As `StrictClients`, with gRPC, which itself repeats what was never sent; each on one channel.
+    """Like `StrictClients` for gRPC, which itself repeats calls that were never sent; each client has one channel.
 
     Attributes:
-        failed: what went wrong.
+        failed: the failures.
     """
 
     def __init__(self, connections: int, pause_s: float) -> None:

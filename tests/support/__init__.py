@@ -1,1 +1,1 @@
-"""What the tests share: real processes and peers."""
+"""Helpers that tests share: real processes and peers."""

@@ -1,4 +1,4 @@
-"""Amazon's event streams: frames as its services for language models write them."""
+"""Amazon's event streams: frames as its language model services write them."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def frame(payload: bytes, headers: bytes = HEADERS) -> bytes:
 
 
 def chunk(value: Any) -> bytes:
-    """Write a frame of Bedrock's, whose JSON holds the base64 of JSON."""
+    """Write a frame as Bedrock does: JSON that holds base64-encoded JSON."""
     return frame(json.dumps({"bytes": b64encode(json.dumps(value).encode()).decode(), "p": "abc"}).encode())

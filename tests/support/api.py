@@ -1,4 +1,4 @@
-"""A small JSON API: a real server for tests where the answer itself does not matter."""
+"""A small JSON API: a real server for tests that do not depend on the response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from akto_mirror.background_server import BackgroundServer
 
 
 class _Echo(RequestHandler):
-    """Answers with what reached it."""
+    """Answers with the request that it got."""
 
     def get(self) -> None:
         body = self.request.body.decode("utf-8", "replace")
@@ -20,5 +20,5 @@ class _Echo(RequestHandler):
 
 
 def serving_api(name: str = "api", context: ssl.SSLContext | None = None) -> BackgroundServer:
-    """Return a server that answers every path with its own name, and the host and body that it got."""
+    """Return a server that answers every path with that path, and the host and body that it got."""
     return BackgroundServer(Application([("/.*", _Echo)], label=name, log_function=lambda _: None), ssl_context=context)

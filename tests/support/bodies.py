@@ -1,4 +1,4 @@
-"""Bodies of many kinds, and those that Akto's runtime was seen to read."""
+"""Bodies of many kinds, and how Akto's runtime was seen to read them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WHOLE = [
 ]
 
 
-# Payloads as they came over the wire, and what Akto's runtime 1.72.16 was seen to read whole instead.
+# Payloads as sent over the wire, and the text in place of each that Akto's runtime 1.72.16 was seen to read whole.
 SHAPES: list[dict[str, Any]] = list(map(json.loads, (DATA / "akto_shapes.ndjson").read_text("utf-8").splitlines()))
 
 
@@ -41,7 +41,7 @@ ITEMS = '{"items":[' + ",".join(f'{{"id":{number},"name":"n{number}"}}' for numb
 
 
 def _multipart(boundary: str, newline: str = "\r\n", before: str = "", behind: str = "") -> bytes:
-    """Write a form of three parts with an odd delimiter, an empty content, and a line that looks like a delimiter."""
+    """Write a form of three parts with an odd delimiter, an empty part, and a line that looks like a delimiter."""
     parts = [("a", ""), ("b", f"one{newline}--two{newline}"), ("é", "€" * 20)]
     text = "".join(
         f'--{boundary}{behind}{newline}Content-Disposition: form-data; name="{name}"{newline * 2}{content}{newline}'
@@ -71,7 +71,7 @@ _CALL = message(Note(text="hé" * 20, number=7, many=["a", "b"]).SerializeToStri
 _WEB = _CALL + _CALL + b"\x80" + (15).to_bytes(4, "big") + b"grpc-status:0\r\n"
 _FORM = "multipart/form-data; boundary="
 
-# Bodies of each format with what is odd in it, by content types.
+# Bodies of each format with its odd cases, by content type.
 ODD: list[tuple[str, bytes]] = [
     (f'{_FORM}"X b:?"', _multipart("X b:?")),
     (f'{_FORM}"X\\"X"', _multipart('X"X')),

@@ -1,4 +1,4 @@
-"""Chromium, driven by playwright; what imports this skips first where playwright is missing."""
+"""Chromium, driven by playwright; a test that imports this must first skip if playwright is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DEADLINE_MS = 60_000
 
-# The page of mitmweb 12.3 links to a style sheet of its sources, which no release holds.
+# mitmweb 12.3 links to a style sheet in its source tree, which no release contains.
 MISSING = frozenset({"/src/css/vendor.less"})
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here (Debian: apt install chromium)")
@@ -34,13 +34,13 @@ def running_chromium() -> Iterator[Browser]:
 
 @dataclass
 class Watched:
-    """A page, and everything that it did.
+    """A page, and the requests and messages that came from it.
 
     Attributes:
         tab: the page.
         url: the address that was opened.
-        asked: the addresses that it asked for.
-        said: errors and warnings of its console, uncaught exceptions and dialogs.
+        asked: the addresses that it requested.
+        said: errors and warnings in its console, uncaught exceptions and dialogs.
     """
 
     tab: Page
@@ -49,19 +49,19 @@ class Watched:
     said: list[str] = field(default_factory=list)
 
     def dismiss(self, dialog: Dialog) -> None:
-        """Note what a dialog says, and close it."""
+        """Record a dialog's text, and close it."""
         self.said.append(dialog.message)
         dialog.dismiss()
 
     def row(self, path: str) -> Locator:
-        """The row of an endpoint of the inventory, by the folded path."""
+        """The inventory's row of an endpoint, by the folded path."""
         return self.tab.locator("tr.row").filter(has=self.tab.get_by_role("link", name=path, exact=True))
 
     def close(self) -> None:
-        """Close it.
+        """Close the page.
 
         Raises:
-            AssertionError: it has asked another origin, or complained.
+            AssertionError: the page has sent a request to another origin, or reported a problem.
         """
         self.tab.close()
         asked = {urlsplit(address).netloc for address in self.asked if not address.startswith("data:")}
@@ -69,18 +69,18 @@ class Watched:
         assert self.said == [], self.said
 
     def hear(self, message: ConsoleMessage) -> None:
-        """Note an error or a warning, unless it is about a file that the page is known to miss."""
+        """Record an error or a warning, unless it is about a file that is known to be missing."""
         if message.type != "log" and urlsplit(message.location.get("url", "")).path not in MISSING:
             self.said.append(message.text)
 
 
 def watch(browser: Browser, url: str, **options: Any) -> Watched:
-    """Open an address.
+    """Open an address and watch the page.
 
     Args:
-        browser: where.
+        browser: where the page is opened.
         url: the address.
-        options: playwright's, for the new page.
+        options: playwright's options for the new page.
     """
     watched = Watched(browser.new_page(**options), url)
     tab = watched.tab

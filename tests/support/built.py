@@ -30,7 +30,7 @@ WORKER = replace(AKTO, worker=True)
 
 
 def build(shape: CaptureConfig, made: http.HTTPFlow | None = None, **changes: Any) -> Entry:
-    """Build the entry of a flow; what the flow does not hold is as for a plain exchange, or as in `changes`."""
+    """Build the entry of a flow; facts outside the flow are those of a plain exchange, except for `changes`."""
     made = made or flow()
     assert made.response
     cookies = not shape.worker

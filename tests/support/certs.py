@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own, and a server certificate signed by it."""
+"""A test certificate authority, and a server certificate signed by it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Identity:
-    """PEM files of a server that is known as `localhost` and `127.0.0.1`, and the authority that vouches for it."""
+    """PEM files of a server's identity for `localhost` and `127.0.0.1`, and of the authority that signed it."""
 
     ca: Path
     cert: Path
@@ -45,7 +45,7 @@ class Identity:
 
 
 def make_identity(folder: Path, *, expired: bool = False) -> Identity:
-    """Make an authority and a server certificate in a folder, which expires tomorrow or did so an hour ago."""
+    """Make an authority and a server certificate in a folder; the latter expires tomorrow, or expired an hour ago."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = (
         _builder("Test authority", "Test authority", ca_key)
@@ -56,7 +56,7 @@ def make_identity(folder: Path, *, expired: bool = False) -> Identity:
     cert = (
         _builder("localhost", "Test authority", key, -DAY / 24 if expired else DAY)
         .add_extension(x509.SubjectAlternativeName(addresses), False)
-        # Python 3.13 verifies strictly: a certificate must name its issuer's key.
+        # Python 3.13 verifies strictly: a certificate needs an authority key identifier.
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
     )
     identity = Identity(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")

@@ -1,4 +1,4 @@
-"""`akto-mirror check` within a test, and servers that answer as they should not."""
+"""`akto-mirror check` run by a test, and misbehaving servers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAY = datetime.timedelta(days=1)
 
 
 class Certificate(NamedTuple):
-    """A server's context and the file that a client has to trust."""
+    """A server's TLS context and the certificate file that a client has to trust."""
 
     context: ssl.SSLContext
     file: Path
@@ -57,14 +57,14 @@ def make_certificate(folder: Path, *, name: str = "localhost", days: int = 30) -
 
 
 class Outcome(NamedTuple):
-    """What a run of `check` came to."""
+    """The result of a run of `check`."""
 
     code: int
     out: str
 
     @property
     def marks(self) -> list[str]:
-        """Each step on the way to Akto with its mark."""
+        """The mark of each step."""
         marks = [line.split("  ")[0].strip() for line in self.out.splitlines() if line[0] in "✓✗"]
         return [mark for mark in marks if mark != "✓ spool"]
 
@@ -74,7 +74,7 @@ Check = Callable[..., Outcome]
 
 @contextmanager
 def answering(status: int, body: str = '{"success":true}', **headers: str) -> Iterator[str]:
-    """Run a server that answers everything alike; yields its URL."""
+    """Run a server that gives every request the same answer; yields its URL."""
 
     class Same(RequestHandler):
         def prepare(self) -> None:

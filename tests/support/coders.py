@@ -1,4 +1,4 @@
-"""Compressors of every content coding that Akto's entries may meet."""
+"""Compressors for every content coding that payloads may have."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import zstandard
 
 
 def raw_deflate(data: bytes) -> bytes:
-    """Compress without zlib's head and tail, as some servers do under the name of deflate."""
+    """Compress without zlib's header and trailer, which some servers call deflate."""
     return zlib.compress(data, wbits=-15)
 
 
 def brotli(data: bytes) -> bytes:
-    """Compress at a level that does not take seconds."""
+    """Compress at a fast level."""
     return bytes(brotlicffi.compress(data, quality=5))
 
 
 def zstd(data: bytes) -> bytes:
-    """Compress into one frame."""
+    """Compress into one zstd frame."""
     return zstandard.ZstdCompressor().compress(data)
 
 
@@ -35,7 +35,7 @@ CODERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def encode(data: bytes, coding: str) -> bytes:
-    """Apply the codings of a `content-encoding` value in its order."""
+    """Apply the codings of a `content-encoding` value in order."""
     for name in coding.split(","):
         data = CODERS.get(name.strip().lower(), bytes)(data)
     return data

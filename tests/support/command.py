@@ -1,4 +1,4 @@
-"""The command line `akto-mirror`, run in this process, which has paid for the start of Python and for the imports."""
+"""The command line `akto-mirror`, run in this process to save the start of Python and the imports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from akto_mirror.cli.terminal import INTERRUPTS
 
 
 def call(*words: object, **variables: str) -> CompletedProcess[str]:
-    """Run a command to its end, with these environment variables in addition; return what a process would leave."""
+    """Run a command to its end, with additional environment variables; return the result like a process's."""
     argv = [str(word) for word in words]
     handlers = {number: signal.getsignal(number) for number in INTERRUPTS}
     out, err = StringIO(), StringIO()
@@ -30,7 +30,7 @@ def call(*words: object, **variables: str) -> CompletedProcess[str]:
 
 
 def one_error(capsys: pytest.CaptureFixture[str]) -> str:
-    """Return the one line on standard error; nothing else may have been said."""
+    """Return the only line on standard error; nothing else may have been printed."""
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1

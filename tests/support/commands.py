@@ -11,7 +11,7 @@ from tests.support.harness import Harness
 
 
 def flow(path: str = "/x", content_type: str = "application/json", status: int = 200) -> http.HTTPFlow:
-    """Make a flow that has ended."""
+    """Make a complete flow."""
     made = tflow.tflow(resp=True)
     made.request.path = path
     assert made.response

@@ -1,4 +1,4 @@
-"""Where the recorded data of the tests is."""
+"""The folder of the tests' recorded data."""
 
 from __future__ import annotations
 

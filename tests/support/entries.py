@@ -37,7 +37,7 @@ def entry(path: str = "/a", method: str = "GET", host: str = "shop.example", **c
 
 
 def folded(*entries: dict[str, Any]) -> Inventory:
-    """Make an inventory of these entries."""
+    """Fold these entries into an inventory."""
     made = Inventory()
     for each in entries:
         made.add(each)

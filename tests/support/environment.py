@@ -1,4 +1,4 @@
-"""The environment of the processes that tests start: as bare as that of a user who has set nothing."""
+"""The environment of the processes that tests start: as bare as for a user who has set nothing."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 
 import certifi
 
-# Where programs, the home directory and temporary files are, the language, and where the spool of a test is.
+# Locations of programs, home directory, temporary files and the test's spool, and the language.
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_STATE_HOME")
 
-# What those who run the tests set for the tests themselves, and not for what they start.
+# Variables that are meant for the tests themselves, not for the processes that they start.
 OF_TESTS = ("PYTEST_", "CI", "DIFFERENTIAL_SEED", "EXPLORE", "MACHINE_EXAMPLES")
 
 
-# What reaches a package registry: for tests that install a peer of theirs.
+# Variables for access to a package registry, for tests that install a peer.
 OF_REGISTRIES = re.compile(r"npm_config_.*|\w+_proxy|\w+_PROXY|SSL_CERT_FILE|NODE_EXTRA_CA_CERTS")
 _registries = {name: value for name, value in os.environ.items() if OF_REGISTRIES.fullmatch(name)}
 
 
 def trust_few() -> None:
-    """Have this process' HTTP clients know one public authority: to read all takes 20 ms each time, and none is met."""
+    """Let this process's HTTP clients load one public authority: loading all takes 20 ms each time for no use."""
     end = "-----END CERTIFICATE-----\n"
     first = Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0] + end
     with tempfile.NamedTemporaryFile("w", suffix=".pem", encoding="utf-8", delete=False) as file:
@@ -38,12 +38,12 @@ def for_registries() -> dict[str, str]:
 
 
 def bare() -> dict[str, str]:
-    """Return what is left of this process' environment for another."""
+    """Return the part of this process's environment that other processes get."""
     return {name: os.environ[name] for name in KEPT if name in os.environ}
 
 
 def strip() -> None:
-    """Leave nothing in this process' own environment that a test could depend on without knowing."""
+    """Remove everything from this process's environment that a test could depend on by accident."""
     for name in list(os.environ):
         if name not in KEPT and not name.startswith(OF_TESTS):
             del os.environ[name]

@@ -12,7 +12,7 @@ from mitmproxy.test.tflow import tclient_conn, tflow, tserver_conn
 Fields = Iterable[tuple[bytes, bytes]]
 JSON = ((b"content-type", b"application/json"),)
 
-# When the responses of these flows ended, in epoch seconds.
+# The end of these flows' responses, in epoch seconds.
 TIME = 1_700_000_000.9
 
 
@@ -25,7 +25,7 @@ def request(
     version: bytes = b"HTTP/1.1",
     authority: bytes = b"",
 ) -> http.Request:
-    """Make a request that went to `target.internal:8080`."""
+    """Make a request to `target.internal:8080`."""
     return http.Request(
         host="target.internal",
         port=8080,
@@ -71,7 +71,7 @@ def flow(
     live: bool = True,
     peer: Any = ("192.0.2.7", 50000),
 ) -> http.HTTPFlow:
-    """Make a whole exchange; `mode` is the proxy mode of its client connection."""
+    """Make a complete exchange; `mode` is the proxy mode of its client connection."""
     client, server = tclient_conn(), tserver_conn()
     client.proxy_mode = ProxyMode.parse(mode)
     client.peername = peer

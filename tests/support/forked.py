@@ -1,4 +1,4 @@
-"""mitmdump in a process that has mitmproxy and this package in memory already, which is most of what a start costs.
+"""mitmdump in a forked process that has already imported mitmproxy and this package, to save most of the start time.
 
 The standard library's fork server imports both once for each process that runs tests. Each mitmdump is a fork of it,
 and loads the script `akto_addon.py` as any other does. Tests of the start itself start the program.
@@ -34,7 +34,7 @@ IS_POSSIBLE = "forkserver" in multiprocessing.get_all_start_methods()
 
 
 class Forked:
-    """A process that runs mitmdump, with the part of the interface of `subprocess.Popen` that tests use."""
+    """A process that runs mitmdump, with the part of the `subprocess.Popen` interface that tests use."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
         read, write = os.pipe()
@@ -49,18 +49,18 @@ class Forked:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, negative for a signal; None as long as it runs."""
+        """The exit code, negative for a signal; None while the process runs."""
         return self._process.exitcode
 
     def poll(self) -> int | None:
-        """Return the exit code, or None."""
+        """Return the exit code, or None while the process runs."""
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end.
+        """Wait for the end of the process.
 
         Raises:
-            subprocess.TimeoutExpired: it runs still.
+            subprocess.TimeoutExpired: the process still runs.
         """
         self._process.join(timeout)
         code = self._process.exitcode
@@ -69,18 +69,18 @@ class Forked:
         return code
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, unless it has ended."""
+        """Send a signal, unless the process has ended."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Kill it."""
+        """Kill the process."""
         self.send_signal(signal.SIGKILL)
 
 
 def run_to_end(command: Sequence[str], env: Mapping[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run mitmdump until it ends by itself, or for this many seconds at most; its output includes standard error."""
+    """Run mitmdump until it ends by itself, or for at most this many seconds; the output includes standard error."""
     process = Forked(command, env)
     killer = threading.Timer(seconds, process.kill)
     killer.start()
@@ -98,7 +98,7 @@ def _context() -> ForkServerContext:
 
 
 def _run(command: list[str], env: dict[str, str], output: Any, folder: str) -> None:
-    """Become what the command would be; what follows mitmdump is what Python does at its end."""
+    """Run mitmdump as the command would, then end the process as Python does."""
     for number in (1, 2):
         os.dup2(output.detach() if number == 1 else 1, number)
     sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115 - stays open

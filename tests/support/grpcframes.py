@@ -1,4 +1,4 @@
-"""Frames of gRPC as clients write them and as Akto's runtime reads them."""
+"""gRPC frames as clients write them and as Akto's runtime reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def frame(message: bytes, flag: int = 0) -> bytes:
 
 
 def decoded(text: str) -> Any:
-    """Read a payload as Akto's runtime does: base64, five bytes dropped, all the rest one message."""
+    """Read a payload as Akto's runtime does: decode base64, drop five bytes, and take the rest as one message."""
     raw = b64decode(text, validate=True)
     assert raw[0] == 0
     assert int.from_bytes(raw[1:5], "big") == len(raw) - 5

@@ -1,4 +1,4 @@
-"""The messages of a gRPC call in an entry: the one place of the tests that knows how a payload holds them."""
+"""The messages of a gRPC call in an entry: the only place in the tests that knows the format of their payload."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tests.support.mirror import Entry
 
 
 def merged(entry: Entry, which: str) -> bytes:
-    """Return the messages in `requestPayload` or `responsePayload`, one after another behind one head; empty for none.
+    """Return the joined messages in `requestPayload` or `responsePayload`, without their frame header; empty for none.
 
     Raises:
-        ValueError: there is something else in it.
+        ValueError: the payload is compressed or cut.
     """
     data = base64.b64decode(entry[which], validate=True)
     if data[:5] != struct.pack(">BI", 0, max(len(data) - 5, 0))[: len(data)]:

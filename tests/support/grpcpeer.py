@@ -20,17 +20,17 @@ SERVICE = "test.Echo"
 # gRPC takes messages of at most 4 MiB by default.
 LARGE = {"grpc.max_receive_message_length": -1}
 
-# Of each message of a flood.
+# The size of each message of a flood.
 FLOOD_BYTES = 64 * 1024
 
 
 @dataclass
 class EchoService:
-    """Calls that echo, and notes of what reached it.
+    """Calls that echo or fail, and a record of the messages received.
 
     Attributes:
         received: messages of bidirectional calls, in order of arrival.
-        cancelled: set when an endless call, or that of a slow reader, ends.
+        cancelled: set when an endless call, or the call of a slow reader, ends.
         sent: messages of a flood that gRPC took from the service.
         sipping: set when a slow reader has its first message.
         thirsty: set by the test when a slow reader is to read on.
@@ -43,7 +43,7 @@ class EchoService:
     thirsty: threading.Event = field(default_factory=threading.Event)
 
     def unary(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Answer a message with itself and initial and trailing metadata."""
+        """Echo a message, with initial and trailing metadata."""
         context.send_initial_metadata((("x-first", "1"),))
         context.set_trailing_metadata((("x-last", "2"), ("x-raw-bin", b"\x00\xff")))
         return message
@@ -55,7 +55,7 @@ class EchoService:
         raise AssertionError("abort raises")
 
     def count(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        """Send as many messages as asked for, then end with a status of its own."""
+        """Send the requested number of messages, then end with an error status."""
         for number in range(int(message)):
             yield b"%d" % number
         context.set_code(grpc.StatusCode.DATA_LOSS)
@@ -70,30 +70,30 @@ class EchoService:
         over.wait(DEADLINE)
 
     def detail(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Refuse with the message as the status' details."""
+        """Refuse with the message as the status details."""
         context.set_trailing_metadata((("grpc-status-details-bin", message),))
         context.abort(grpc.StatusCode.NOT_FOUND, "see the details")
         raise AssertionError("abort raises")
 
     def fill(self, message: bytes, context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - grpc's signature
-        """Answer with as many bytes as asked for."""
+        """Answer with the requested number of bytes."""
         return bytes(int(message))
 
     def tick(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:  # noqa: ARG002 - grpc's signature
-        """Send as many messages as asked for, one each twentieth of a second."""
+        """Send the requested number of messages, one every twentieth of a second."""
         for number in range(int(message)):
             yield b"%d" % number
             time.sleep(0.05)
 
     def flood(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        """Send as many long messages as asked for, as fast as the client takes them."""
+        """Send the requested number of long messages, as fast as the client takes them."""
         for number in range(int(message)):
             self.sent = number + 1
             yield bytes(FLOOD_BYTES)
         context.set_trailing_metadata((("x-last", "2"),))
 
     def sip(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        """Take one message, and the others only when the test says so."""
+        """Read one message, and the others only when the test allows it."""
         context.add_callback(self.cancelled.set)
         next(messages)
         self.sipping.set()
@@ -101,7 +101,7 @@ class EchoService:
         return b"%d" % (1 + sum(1 for _ in messages))
 
     def join(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:  # noqa: ARG002 - grpc's signature
-        """Answer all messages with one."""
+        """Answer all messages with one, joined."""
         return b",".join(messages)
 
     def repeat(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:  # noqa: ARG002 - grpc's signature
@@ -119,7 +119,7 @@ class EchoService:
             yield message
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """Return the calls as grpc takes them."""
+        """Return the handler of all methods."""
         methods = {
             "Unary": grpc.unary_unary_rpc_method_handler(self.unary),
             "Large": grpc.unary_unary_rpc_method_handler(self.unary),
@@ -141,7 +141,7 @@ class EchoService:
 
 
 class Outbox:
-    """Messages of a client's stream, sent one by one as the test says; iterating ends with `close`."""
+    """Messages of a client's stream, sent one by one by the test; `close` ends the iteration."""
 
     def __init__(self) -> None:
         self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -172,7 +172,7 @@ def serving_grpc(
     Args:
         service: the calls.
         identity: for TLS; None: without.
-        options: of gRPC core, such as `grpc.max_connection_age_ms`.
+        options: gRPC core options, such as `grpc.max_connection_age_ms`.
     """
     server = grpc.server(ThreadPoolExecutor(max_workers=128), options=[*LARGE.items(), *(options or {}).items()])
     server.add_generic_rpc_handlers((service.handler(),))
@@ -190,7 +190,7 @@ def serving_grpc(
 
 @contextmanager
 def channel(port: int, authority: bytes | None, options: Mapping[str, int] | None = None) -> Iterator[grpc.Channel]:
-    """Open a channel with a connection of its own; over TLS if there is the PEM text of an authority to trust."""
+    """Open a channel with a separate connection, over TLS if the PEM text of an authority to trust is given."""
     # Channels with the same address and options would share one connection.
     chosen = [*LARGE.items(), ("grpc.use_local_subchannel_pool", 1), *(options or {}).items()]
     if authority is None:

@@ -1,4 +1,4 @@
-"""What a real gRPC client and server write: a relay between them that keeps it, and the messages' frames in it."""
+"""A relay that records what a real gRPC client and server write, and the message frames in it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Wire:
 
 
 def _data(stream: bytes) -> Iterator[bytes]:
-    """Give the payloads of DATA frames (RFC 9113, section 6.1)."""
+    """Yield the payloads of DATA frames (RFC 9113, section 6.1)."""
     while len(stream) >= 9:
         frame, length = Frame.parse_frame_header(memoryview(stream[:9]))
         if isinstance(frame, DataFrame):
@@ -52,7 +52,7 @@ def _data(stream: bytes) -> Iterator[bytes]:
 
 @contextmanager
 def relayed(service: EchoService) -> Iterator[Wire]:
-    """Serve without TLS behind a relay, which takes one connection."""
+    """Serve without TLS behind a relay, which accepts one connection."""
     server = grpc.server(ThreadPoolExecutor(max_workers=4))
     server.add_generic_rpc_handlers((service.handler(),))
     target = server.add_insecure_port("127.0.0.1:0")
@@ -76,7 +76,7 @@ def _relay(listening: socket.socket, target: int, wire: Wire) -> None:
 
 
 def _copy(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
-    """Pass bytes on after they are kept, so that what one side has got is there to be read."""
+    """Record bytes before passing them on, so that the test can read whatever a peer has received."""
     with suppress(OSError):
         while chunk := source.recv(65_536):
             kept += chunk

@@ -26,7 +26,7 @@ def har_entry(request: dict[str, Any] | None = None, response: dict[str, Any] | 
 
 
 def read(*args: Any, **more: Any) -> http.HTTPFlow:
-    """Read an entry that is an HTTP exchange."""
+    """Read an entry, which must be an HTTP exchange."""
     found = flows.read_entry(har_entry(*args, **more)).flow
     assert found
     return found

@@ -1,4 +1,4 @@
-"""The addon in mitmproxy's own test context, with a file for what it ships."""
+"""The addon in mitmproxy's test context, shipping to a file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Harness:
 
     Attributes:
         addon: the addon.
-        context: mitmproxy's.
+        context: mitmproxy's test context.
         out: the file that it ships to.
     """
 
@@ -39,11 +39,11 @@ class Harness:
     _finished: bool = False
 
     def pass_on(self, flow: http.HTTPFlow, chunk: int = 0) -> str:
-        """Run the hooks of a flow in mitmproxy's order, and return its verdict.
+        """Run a flow's hooks in mitmproxy's order, and return the flow's verdict.
 
         Args:
-            flow: with its bodies in place; a live one has no response before that comes.
-            chunk: bytes of a piece, where the addon lets a body pass while it comes.
+            flow: with its bodies in place; a live flow has no response until it arrives.
+            chunk: size in bytes of the pieces of a streamed body.
         """
         response, events = flow.response, list(eventsequence.iterate(flow))
         flow.response = None if flow.live else response
@@ -58,7 +58,7 @@ class Harness:
         return str(flow.metadata.get(VERDICT))
 
     def hook(self, name: str, flow: http.HTTPFlow) -> None:
-        """Have the addon hear of one event of a flow."""
+        """Call one hook of the addon for a flow."""
         event = hooks.all_hooks[name](flow)
         self.context.master.addons.invoke_addon_sync(self.addon, event)
 
@@ -66,27 +66,27 @@ class Harness:
         return [addon for addon in self.context.master.addons.chain if isinstance(addon, HostReplacer)]
 
     def configure(self, **changes: Any) -> None:
-        """Change options; names are without their `akto_`."""
+        """Change options, named without the prefix `akto_`."""
         self.context.configure(self.addon, **{f"akto_{name}": value for name, value in changes.items()})
 
     def finish(self) -> None:
-        """End mitmproxy, which waits until the addon has flushed."""
+        """End mitmproxy, and wait until the addon has flushed."""
         if not self._finished:
             self._finished = True
             asyncio.run(self.context.master.done())
 
     def lines(self) -> list[bytes]:
-        """End the addon, and return what it has shipped, an entry a line."""
+        """End the addon, and return the lines that it has shipped, one per entry."""
         self.finish()
         return self.out.read_bytes().splitlines() if self.out.exists() else []
 
     def entries(self) -> list[Entry]:
-        """End the addon, and return what it has shipped."""
+        """End the addon, and return the entries that it has shipped."""
         return [json.loads(line) for line in self.lines()]
 
 
 def stream(message: http.Message, size: int) -> bytes:
-    """Let a message's body pass through its `stream` callable, as mitmproxy does; gives what came out."""
+    """Pass a message's body through its `stream` callable, as mitmproxy does; yields the output."""
     passes: object = message.stream
     if not callable(passes) or not bool(passes):
         return message.raw_content or b""
@@ -100,7 +100,7 @@ def stream(message: http.Message, size: int) -> bytes:
 
 
 class _Errors(logging.Handler):
-    """Collects what mitmproxy catches from addons."""
+    """Collects the errors of addons that mitmproxy catches."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -112,7 +112,7 @@ class _Errors(logging.Handler):
 
 @contextmanager
 def _no_addon_errors() -> Iterator[None]:
-    """Fail for what an addon raised, which mitmproxy only logs."""
+    """Fail if an addon raised an error, which mitmproxy only logs."""
     errors = _Errors()
     watched = logging.getLogger("mitmproxy.addonmanager")
     watched.addHandler(errors)
@@ -132,14 +132,14 @@ def mirroring(
     screen: object = None,
     **changes: Any,
 ) -> Iterator[Harness]:
-    """Load the addon; after the block it has ended.
+    """Load the addon until the block ends.
 
     Args:
-        running: call its hook `running`.
-        mode: mitmproxy's modes.
-        screen: mitmproxy's list of flows, as its interfaces have one.
-        keeps_host: mitmproxy's `keep_host_header`, set by the user.
-        changes: options, without their `akto_`; `url` is a file unless given.
+        running: call the addon's hook `running`.
+        mode: mitmproxy's option `mode`.
+        screen: mitmproxy's list of flows, as in its interfaces.
+        keeps_host: mitmproxy's `keep_host_header`, as set by the user.
+        changes: options, named without the prefix `akto_`; `url` defaults to a file.
     """
     with (
         _no_addon_errors(),

@@ -1,4 +1,4 @@
-"""Entries with any content, for property tests."""
+"""Entries with arbitrary content, for property tests."""
 
 from __future__ import annotations
 

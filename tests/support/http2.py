@@ -1,4 +1,4 @@
-"""A small HTTP/2 server, with TLS or without, of the h2 package: tornado has none."""
+"""A small HTTP/2 server, with or without TLS, made with the h2 package: tornado has none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def serving_http2(identity: Identity | None) -> Iterator[int]:
 
 
 def _accept(listening: socket.socket, context: ssl.SSLContext | None) -> None:
-    with suppress(OSError):  # The listening socket is closed at the end.
+    with suppress(OSError):  # The with block closes the listening socket at its end.
         while True:
             threading.Thread(target=_serve, args=(listening.accept()[0], context), daemon=True).start()
 

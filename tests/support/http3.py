@@ -1,4 +1,4 @@
-"""A small HTTP/3 server and client, of the aioquic package, which mitmproxy itself brings."""
+"""A small HTTP/3 server and client, made with the aioquic package, which mitmproxy depends on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 @dataclass
 class Message:
-    """A request or a response as far as it has come; names of headers are in lower case."""
+    """The part of a request or a response that has arrived; header names are in lower case."""
 
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
@@ -43,7 +43,7 @@ class _Peer(QuicConnectionProtocol):
         self.messages: dict[int, Message] = {}
 
     def quic_event_received(self, event: QuicEvent) -> None:
-        """Take in what has come."""
+        """Process an event."""
         for part in self.http.handle_event(event):
             self._take(part)
 
@@ -60,7 +60,7 @@ class _Peer(QuicConnectionProtocol):
             self.ended(part.stream_id, message)
 
     def ended(self, stream: int, message: Message) -> None:
-        """Act on a message that has come whole."""
+        """Act on a complete message."""
 
     def send(self, stream: int, headers: Headers, body: bytes) -> None:
         """Send a whole message."""
@@ -71,7 +71,7 @@ class _Peer(QuicConnectionProtocol):
 
 
 class _Server(_Peer):
-    """Answers with JSON with the request's host and the length of its body, and holds the body itself."""
+    """Answers with JSON that holds the request's host, the length of its body, and the body itself."""
 
     def ended(self, stream: int, message: Message) -> None:
         answer = {"host": message.headers[b":authority"].decode(), "body": message.body.decode()}
@@ -116,7 +116,7 @@ async def _listen(settings: QuicConfiguration) -> int:
 
 @asynccontextmanager
 async def connected(port: int, name: str, ca: Path) -> AsyncIterator[Client]:
-    """Connect to a port of 127.0.0.1 whose server is known by `name`."""
+    """Connect to a port of 127.0.0.1, where a server has a certificate for `name`."""
     settings = QuicConfiguration(alpn_protocols=H3_ALPN, is_client=True, server_name=name, cafile=str(ca))
     make = partial(Client, QuicConnection(configuration=settings))
     transport, client = await asyncio.get_running_loop().create_datagram_endpoint(make, ("127.0.0.1", 0))

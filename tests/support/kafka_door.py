@@ -1,4 +1,4 @@
-"""A door before a Kafka broker: TLS, a login, and acknowledgements that are held back."""
+"""A door in front of a Kafka broker: TLS, a login, and delayed acknowledgements."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Door(LoopServer):
     """Passes connections on to a broker on this machine; also a context manager.
 
-    The broker has to advertise the door's address, and the clients then never see the broker's own.
+    The broker has to advertise the door's address, so that clients never see the broker's own.
 
     Args:
-        context: of the TLS that clients have to speak; None for none.
-        users: passwords by user; without any, no login is asked for.
-        mechanisms: by which users may log in; without any, a login is refused as by an Apache Kafka that asks for none.
+        context: the TLS context, if clients have to use TLS; else None.
+        users: passwords by user; if empty, no login is required.
+        mechanisms: the permitted SASL mechanisms; if empty, a login is refused as by a Kafka that requires none.
 
     Attributes:
         port: where it listens.
         broker: the broker's port.
-        logins: mechanism and user of each login that passed.
+        logins: mechanism and user of each successful login.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Door(LoopServer):
         self._acknowledging.set()
 
     def hold(self) -> None:
-        """Keep acknowledgements back from now on; what clients send goes through."""
+        """Hold back acknowledgements from now on; requests of clients go through."""
         self.call(self._acknowledging.clear)
 
     def release(self) -> None:
@@ -62,7 +62,7 @@ class Door(LoopServer):
         self.call(self._acknowledging.set)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on what client and broker say, once the client has logged in."""
+        """Relay between client and broker, once the client has logged in."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             broker = await asyncio.open_connection("127.0.0.1", self.broker)
             with contextlib.closing(broker[1]):
@@ -96,7 +96,7 @@ class Door(LoopServer):
             await _write(writer, frame)
 
     async def _login(self, client: Streams, broker: Streams) -> bool:
-        """Answer a client until it is let in, as a broker does; before that it may only ask for versions."""
+        """Answer a client as a broker does until it has logged in; before that it may only request versions."""
         login = _Login(self.users, self._mechanisms)
         while not login.user:
             frame = await _read(client[0])
@@ -116,8 +116,8 @@ class _Login:
     """One client's login: SASL PLAIN (RFC 4616) or SCRAM (RFC 5802), in Kafka's frames.
 
     Attributes:
-        user: who is let in; empty until then.
-        mechanism: which was chosen.
+        user: the user who has logged in; empty until then.
+        mechanism: the chosen mechanism.
     """
 
     def __init__(self, users: Mapping[str, str], mechanisms: Sequence[str]) -> None:
@@ -128,7 +128,7 @@ class _Login:
         self._asked = ""
 
     def answer(self, frame: bytes) -> bytes | None:
-        """Return the answer to a request, without the number that it begins with; None for one out of place."""
+        """Return the response to a request, without its correlation id; None for an unexpected request."""
         version, _, length = struct.unpack_from(">hih", frame, 2)
         body = frame[10 + max(0, length) :]
         if _kind(frame) == SASL_HANDSHAKE:
@@ -149,7 +149,7 @@ class _Login:
         return struct.pack(">hi", code, len(self._mechanisms)) + names
 
     def _step(self, text: str) -> str:
-        """Take a step of the mechanism; sets `user` with the last.
+        """Take a step of the mechanism; the last step sets `user`.
 
         Raises:
             ScramException, KeyError, ValueError: the login fails.
@@ -182,7 +182,7 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
     """Read one frame.
 
     Raises:
-        OSError: it would be larger than Kafka's `socket.request.max.bytes`, as what is no Kafka is.
+        OSError: the frame exceeds Kafka's `socket.request.max.bytes`, as bytes of another protocol do.
     """
     size = int.from_bytes(await reader.readexactly(4))
     if size > LARGEST:

@@ -1,4 +1,4 @@
-"""mitmproxy's protocol layers without a network: what they send, and what they are sent, as bytes."""
+"""mitmproxy's protocol layers without a network: the bytes that they send and receive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Hook = Callable[[commands.StartHook], None]
 
 
 def stack(options: Options, alpn: bytes | None = None) -> Context:
-    """Return the context of a client and of a target to which there are connections."""
+    """Return a context with connections to a client and to a target."""
     mode = mode_specs.ProxyMode.parse("reverse:http://127.0.0.1:1")
     client = Client(peername=("127.0.0.1", 2), sockname=("127.0.0.1", 3), proxy_mode=mode, state=ConnectionState.OPEN)
     made = Context(client, options)
@@ -26,17 +26,17 @@ def stack(options: Options, alpn: bytes | None = None) -> Context:
 
 
 class Wire:
-    """Runs a layer, and does at once what it asks for.
+    """Runs a layer, and performs its commands at once.
 
     Args:
-        layer: with nothing below it.
-        hook: does what an addon would.
+        layer: the outermost layer.
+        hook: stands in for an addon's hooks.
 
     Attributes:
-        sent: what the layer has sent to each connection and `take` has not returned.
-        closed: what it has closed.
-        logged: what it has logged.
-        meanwhile: what comes while a hook of a type is under way, once.
+        sent: bytes sent to each connection that `take` has not returned yet.
+        closed: the connections that it has closed.
+        logged: the messages that it has logged.
+        meanwhile: events to deliver once, while a hook of the given type runs.
     """
 
     def __init__(self, layer: Layer, hook: Hook = lambda _: None) -> None:
@@ -50,7 +50,7 @@ class Wire:
         self._feed(events.Start())
 
     def receive(self, connection: Connection, data: bytes) -> None:
-        """Let data come from a connection."""
+        """Receive data from a connection."""
         if data:
             self._feed(events.DataReceived(connection, data))
 
@@ -60,13 +60,13 @@ class Wire:
         self._feed(events.ConnectionClosed(connection))
 
     def wake(self) -> None:
-        """Let all times pass for which the layer waits."""
+        """Fire all timers of the layer."""
         for command in self._wakeups:
             self._feed(events.Wakeup(command))
         self._wakeups.clear()
 
     def take(self, connection: Connection) -> bytes:
-        """Return what the layer has sent since the last time."""
+        """Return the bytes that the layer has sent since the last call."""
         return self.sent.pop(connection, b"")
 
     def _feed(self, event: events.Event) -> None:

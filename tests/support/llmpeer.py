@@ -1,4 +1,4 @@
-"""A server that streams answers as OpenAI's and Anthropic's APIs do."""
+"""A server that streams responses as OpenAI's and Anthropic's APIs do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tornado.web import Application, RequestHandler
 
 from akto_mirror.background_server import BackgroundServer
 
-# The model whose answer never ends: the client has to leave.
+# The model whose response never ends: the client has to disconnect.
 ENDLESS = "endless"
 
 WORDS = ["The sky", " is \u201eblue\u201c", ",\n\nmostly."]

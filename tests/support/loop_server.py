@@ -1,4 +1,4 @@
-"""A server on an event loop of its own, which runs on a thread of this process."""
+"""A server on a separate event loop, which runs on a thread of this process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class LoopServer(Running):
     """Listens on a free port of 127.0.0.1; also a context manager.
 
     Args:
-        context: of TLS; None serves without.
+        context: the TLS context; None serves without TLS.
 
     Attributes:
-        port: where it listens, once it has started.
+        port: the port, once the server has started.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:

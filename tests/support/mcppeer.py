@@ -18,7 +18,7 @@ from tests.support.proxy import DEADLINE
 
 
 class Forecast:
-    """A tool that reports progress, and goes on only after the client has received the report.
+    """A tool that reports progress, and continues only after the client has received the report.
 
     Attributes:
         seen: set by the test when the client has got the progress report.
@@ -40,7 +40,7 @@ def serving_mcp(tool: Forecast, *, json_response: bool) -> Iterator[int]:
     """Serve the tool on a free port, which is yielded.
 
     Args:
-        tool: what the server offers.
+        tool: the tool that the server offers.
         json_response: answer with JSON instead of an event stream.
     """
     app = FastMCP("weather", json_response=json_response)

@@ -25,7 +25,7 @@ class Mirror:
     akto: Receiver
 
     def entries(self, path: str, count: int = 1) -> list[Entry]:
-        """Wait until `count` entries of this path have arrived, and return all that have.
+        """Wait until at least `count` entries of this path have arrived, and return all of them.
 
         Raises:
             AssertionError: fewer came in time; the text holds mitmdump's output.
@@ -56,9 +56,9 @@ def mirroring(
     env: Mapping[str, str] | None = None,
     scripts: Sequence[Path] = (ADDON,),
 ) -> Iterator[Mirror]:
-    """Run mitmdump with the addon and a receiver; entries are sent at once.
+    """Run mitmdump with the addon and an ingestion service; entries are sent at once.
 
-    After the block the proxy has ended and flushed, so that `akto.entries` is all there ever will be.
+    After the block the proxy has ended and flushed, so that `akto.entries` is complete.
     """
     with Receiver() as akto:
         settings = {"akto_url": akto.url, "akto_linger_ms": "10"} | dict(options or {})

@@ -1,4 +1,4 @@
-"""A real mitmweb with the addon, and its interface as a client and as a browser see it."""
+"""A real mitmweb with the addon, and its interface for clients and browsers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Web:
 
     Attributes:
         proxy: the process and its proxy.
-        port: of its interface, on 127.0.0.1.
+        port: the port of its interface on 127.0.0.1.
     """
 
     proxy: Proxy
@@ -37,7 +37,7 @@ class Web:
 
     @property
     def url(self) -> str:
-        """The address of its interface; mitmproxy 11, which knows no password, passes over the token."""
+        """The address of its interface; mitmproxy 11, which has no password, ignores the token."""
         return f"http://127.0.0.1:{self.port}/?token={PASSWORD}"
 
     @contextmanager
@@ -45,14 +45,14 @@ class Web:
         """Log in as a program."""
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", follow_redirects=True) as client:
             client.get(self.url).raise_for_status()
-            # Its protection against foreign pages wants the same token in a cookie and in a header.
+            # mitmweb's protection against CSRF needs the same token in a cookie and in a header.
             client.headers["x-xsrftoken"] = "ab" * 16
             for name in ("_xsrf", "_mitmproxy_xsrf"):
                 client.cookies.set(name, "ab" * 16)
             yield client
 
     def flows(self) -> dict[str, dict[str, Any]]:
-        """Return its flows as it sends them to its page, by path; of equal paths the latest."""
+        """Return the flows by path, as mitmweb sends them to its page; of equal paths the latest."""
         with self.client() as client:
             return {flow["request"]["path"]: flow for flow in client.get("/flows").raise_for_status().json()}
 
@@ -83,7 +83,7 @@ def running_mitmweb(target: str, options: Mapping[str, str], env: Mapping[str, s
 
 @contextmanager
 def _reserved_port() -> Iterator[int]:
-    """Reserve a port for a server that reuses addresses, as tornado does: it logs only the 0 that it was given."""
+    """Reserve a port for a server that reuses addresses, as tornado does: for port 0 it would log only the 0."""
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", 0))

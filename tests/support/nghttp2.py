@@ -11,7 +11,7 @@ from tests.support.proxy import DEADLINE
 
 
 def run_tool(name: str, *arguments: str) -> str:
-    """Run `h2load` or `nghttp` to its end and return what it prints; skip the test where it is not installed."""
+    """Run `h2load` or `nghttp` and return its output; skip the test if it is not installed."""
     found = shutil.which(name)
     if not found:
         pytest.skip(f"{name} of nghttp2-client is not installed")

@@ -1,4 +1,4 @@
-"""A protocol buffers message of real protobuf, without a compiler: texts, numbers, bytes, and messages in it."""
+"""A message type of the real protobuf library, made without a compiler: texts, numbers, bytes and nested messages."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def _note_class() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("tests.Note"))
 
 
-# The class of the messages; its fields are made at run time, so that type checkers know none.
+# The class of the messages; its fields are made at run time, so type checkers do not know them.
 Note = _note_class()

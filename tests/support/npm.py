@@ -1,4 +1,4 @@
-"""Packages of npm that tests run beside the project: real peers and judges."""
+"""npm packages that tests use: real peers and independent checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INSTALL_S = 60
 
 
 def install(package: str, folder: Path) -> Path:
-    """Install a package, or skip the test where there is no npm or registry; returns the folder."""
+    """Install a package and return its folder; skip the test if npm or a registry is missing."""
     if not shutil.which("npm"):
         pytest.skip(f"npm is not installed, which brings {package}")
     once = ["--no-audit", "--no-fund", "--fetch-retries=0", f"--fetch-timeout={1000 * INSTALL_S // 2}"]

@@ -1,4 +1,4 @@
-"""Options that are read as mitmproxy hands them over: the defaults with some changes."""
+"""Options read as mitmproxy passes them: the defaults with some changes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}
 
 
 def read(environ: dict[str, str] | None = None, **changes: Any) -> Settings:
-    """Read the defaults with some changes; names are without their `akto_`."""
+    """Read the defaults with some changes, named without the prefix `akto_`."""
     return options.read(DEFAULTS | {f"akto_{name}": value for name, value in changes.items()}, environ or {})
 
 
 def refused(environ: dict[str, str] | None = None, **changes: Any) -> str:
-    """Return the one line that refuses these values."""
+    """Return the one-line error for these values."""
     with pytest.raises(ConfigError) as caught:
         read(environ, **changes)
     line = str(caught.value)

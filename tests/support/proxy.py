@@ -1,4 +1,4 @@
-"""A real mitmdump for tests, with the addon or without."""
+"""A real mitmdump for tests, with or without the addon."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ ADDON = ROOT / "akto_addon.py"
 MITMDUMP = Path(sysconfig.get_path("scripts")) / "mitmdump"
 RUN = (MITMDUMP.with_name("akto-mirror"), "run")
 
-# What loads the addon in `running_mitmdump`.
+# The script with which `running_mitmdump` loads the addon.
 _programs: list[tuple[Path | str, ...]] = [(MITMDUMP,)]
 
 # Seconds; generous, because a busy machine is not an error.
 DEADLINE = 60
 
-# Python holds back what goes to a pipe; the log of a user's terminal appears line by line.
+# Python buffers output to a pipe; on a user's terminal the log appears line by line.
 AT_ONCE = (sys.executable, "-u")
 PLAIN = (*AT_ONCE, str(MITMDUMP))
 
@@ -47,9 +47,9 @@ class Proxy:
 
     Attributes:
         process: the process itself.
-        addresses: where it listens, host and port, in the order of its modes.
-        log: its output so far, stderr included, a line each.
-        reader: what reads the output.
+        addresses: host and port of each mode, in order.
+        log: the lines of its output so far, including stderr.
+        reader: the thread that reads the output.
     """
 
     process: subprocess.Popen[str] | forked.Forked
@@ -58,7 +58,7 @@ class Proxy:
     reader: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
-        """Read the output from now on."""
+        """Start to read the output."""
         self.reader = threading.Thread(target=_collect, args=(self,), daemon=True)
         self.reader.start()
 
@@ -98,7 +98,7 @@ class Proxy:
         return [int(each) for each in children.read_text().split()] if children.exists() else []
 
     def kill(self) -> None:
-        """Kill it and all of its workers: none has time to do anything."""
+        """Kill the process and all of its workers at once."""
         workers = self.workers
         self.process.kill()
         for each in workers:
@@ -107,7 +107,7 @@ class Proxy:
         self.process.wait()
 
     def stop(self) -> int:
-        """End it as Ctrl-C does, and return its exit code."""
+        """End the process as Ctrl-C does, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
@@ -135,13 +135,13 @@ def running_mitmdump(
     arguments: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Proxy]:
-    """Run mitmdump of this Python on free ports, with the addon, until the block ends.
+    """Run this Python's mitmdump on free ports, with the addon, until the block ends.
 
     Args:
         modes: mode specifications without a listening address; none means `regular`. The first listens on 127.0.0.1,
             the second on 127.0.0.2 and so on: mitmproxy refuses the same host and port 0 twice.
         options: values for `--set`.
-        scripts: what `-s` loads; empty for a plain mitmdump.
+        scripts: the scripts for `-s`; empty for a plain mitmdump.
         arguments: further command line arguments.
         env: environment variables in addition to the bare ones.
 
@@ -156,7 +156,7 @@ def running_mitmdump(
 
 @contextmanager
 def under_run(processes: int = 1) -> Iterator[None]:
-    """Let `running_mitmdump` run `akto-mirror run`, which loads the addon by itself, wherever it is given scripts."""
+    """Make `running_mitmdump` run `akto-mirror run`, which loads the addon by itself, instead of loading scripts."""
     _programs.append((*RUN, *(["--processes", str(processes)] if processes > 1 else [])))
     try:
         yield
@@ -169,8 +169,8 @@ def running(command: Sequence[str], hosts: Sequence[str], env: Mapping[str, str]
     """Run a command that is or becomes a mitmproxy program, until the block ends.
 
     Args:
-        command: the program and its arguments; it must write its log at once.
-        hosts: the addresses on which it is to listen, in the order of its modes.
+        command: the program and its arguments; it must not buffer its log.
+        hosts: the addresses on which it listens, in the order of its modes.
         env: environment variables in addition, as for `running_mitmdump`; the state directory is a fresh one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""An HTTP/2 client without TLS that may send anything."""
+"""An HTTP/2 client without TLS that can send anything."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Raw:
         self.h2.initiate_connection()
 
     def ask(self, stream_id: int = 1, target: str = "/x") -> None:
-        """Make a GET ready to be sent."""
+        """Queue a GET request."""
         fields = [(":method", "GET"), (":scheme", "http"), (":path", target), (":authority", "api.example.test")]
         self.h2.send_headers(stream_id, fields, end_stream=True)
 
     def flush(self) -> None:
-        """Send what is ready."""
+        """Send all queued data."""
         self.socket.sendall(self.h2.data_to_send())
 
     def until(self, *kinds: type) -> list[object]:

@@ -1,4 +1,4 @@
-"""The recipes in examples/, run with a receiver as Akto's service."""
+"""The recipes in examples/, run with a local ingestion service in place of Akto."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CONFDIR = ("--set", f"confdir={confdir()}", "--set", "akto_linger_ms=10")
 
 
 def in_front_of(api: str) -> dict[str, str]:
-    """Return the variables by which a recipe serves an API on a free port."""
+    """Return the environment variables that make a recipe serve an API on a free port."""
     return {"TARGET": api, "LISTEN": "127.0.0.1:0"}
 
 
 @contextmanager
 def recipe(script: str, *hosts: str, env: Mapping[str, str], arguments: tuple[str, ...] = ()) -> Iterator[Mirror]:
-    """Run a shell recipe that listens at these hosts."""
+    """Run a shell recipe that listens on these hosts."""
     with Receiver() as akto:
         settings = {"PATH": PATH, "AKTO_DATA_INGESTION_URL": akto.url, **env}
         command = ["sh", str(EXAMPLES / script), *CONFDIR, *arguments]

@@ -1,4 +1,4 @@
-"""Runs of `akto-mirror replay`, and recordings for them."""
+"""Helpers that run `akto-mirror replay`, and recordings for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MISSING = "bodies that the recording does not hold"
 
 
 def replay(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `akto-mirror replay` to its end; wherever there is a sum, it must add up."""
+    """Run `akto-mirror replay` to its end; each summary that it prints must add up."""
     done = call("replay", *words, **variables)
     for line in done.stdout.splitlines():
         if " flows = " in line or " flow = " in line:
@@ -36,7 +36,7 @@ def replay(*words: object, **variables: str) -> subprocess.CompletedProcess[str]
 
 
 def peak_memory(path: Path, seconds: float) -> int:
-    """Return the most bytes of memory that a process of its own holds while it replays a file."""
+    """Return the peak memory in bytes of a separate process that replays a file."""
     script = (
         "import pathlib, sys; from akto_mirror.cli import main; code = main();"
         " print(pathlib.Path('/proc/self/status').read_text()); sys.exit(code)"
@@ -51,7 +51,7 @@ def peak_memory(path: Path, seconds: float) -> int:
 
 
 def check_sum(line: str) -> None:
-    """Check that what follows the equals sign adds up to what stands before it, and each part to its reasons."""
+    """Check that the parts after the equals sign add up to what is before it, and that each part's reasons do too."""
     whole, parts = re.sub(r"^.*?(\d+) flows?", r"\1", line).split(" = ")
     counts = []
     for part in parts.split(" + "):
@@ -71,7 +71,7 @@ def save(path: Path, flows: Iterable[flow.Flow]) -> Path:
 
 
 def many(path: Path, count: int, size: int = 100) -> Path:
-    """Write a file of flows, each with its number in the path and in the time."""
+    """Write a file of flows, each with its number as its path and time."""
     return save(path, (_numbered(number, size) for number in range(count)))
 
 
@@ -81,15 +81,15 @@ def _numbered(number: int, size: int) -> flow.Flow:
 
 
 def numbers(akto: Receiver) -> Counter[int]:
-    """Return how often each flow of `many` has arrived."""
+    """Return how often each flow of `many` has arrived, by number."""
     return Counter(int(entry["path"].rpartition("/")[2]) for entry in akto.entries)
 
 
 class Slow:
-    """A receiver's callback that lets some batches pass and then does something once, before it answers on.
+    """A callback of an ingestion service that blocks once, after some batches, until the test lets it go on.
 
     Args:
-        after: how many batches pass before.
+        after: the number of batches that pass before.
     """
 
     def __init__(self, after: int) -> None:
@@ -98,12 +98,12 @@ class Slow:
         self._left = after
 
     def __call__(self, _: Answer) -> None:
-        """Take note of an answered batch."""
+        """Count an answered batch."""
         self._left -= 1
         if not self._left:
             self.reached.set()
             self.go_on.wait(DEADLINE)
 
 
-# So that a replay cannot read far ahead of what has arrived.
+# Keeps a replay from reading far ahead of what has arrived.
 NARROW = ("--set", "akto_queue_bytes=20000", "--set", "akto_batch_entries=10")

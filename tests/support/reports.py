@@ -1,4 +1,4 @@
-"""What a worker reports, for tests of how it gets to the parent."""
+"""A worker's report, for tests of its way to the parent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from akto_mirror.snapshots import Account, Endpoint, Report, Takeover
 
 
 def report() -> Report:
-    """A report in which every kind of count occurs."""
+    """Return a report that has every kind of count."""
     stats = Stats()
     stats.capture()
     stats.skip(Reason.STATUS)

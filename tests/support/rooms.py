@@ -1,4 +1,4 @@
-"""The structure of the package, read from its source: modules, the rooms that they stand in, and what imports what."""
+"""The structure of the package, read from its source: modules, their rooms, and imports."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def _module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-# Every module by its name inside the package.
+# Every module, by its name inside the package.
 MODULES = {name: path for path in PACKAGE.rglob("*.py") if (name := _module(path))}
 
 
-# The modules that stand in no folder, apart from the ends of these names, are one room on which all others stand.
+# Modules outside any folder, except the ends with these names, form one room on which all others stand.
 GROUND = "ground"
 ENDS = ("__main__", "pytest_plugin", "sample_api")
 
@@ -36,7 +36,7 @@ def room(module: str) -> str:
 
 @cache
 def imported(module: str) -> tuple[str, ...]:
-    """Return everything that a module imports, at its head or inside a function, by full dotted names."""
+    """Return the full dotted names of all imports of a module, at its head or inside functions."""
     return tuple(_imported(ast.parse(MODULES[module].read_text(encoding="utf-8"))))
 
 
@@ -63,7 +63,7 @@ def _known(name: str) -> str:
 
 
 def reached(module: str) -> set[str]:
-    """Return the modules of this package that a module imports, and those that these import, and so on."""
+    """Return the modules of this package that a module imports, directly or indirectly."""
     found: set[str] = set()
     todo = set(own(module))
     while todo:
@@ -74,7 +74,7 @@ def reached(module: str) -> set[str]:
 
 @cache
 def arrows() -> set[tuple[str, str]]:
-    """Return which room imports which."""
+    """Return the imports between rooms."""
     pairs = ((room(module), room(other)) for module in MODULES for other in own(module))
     return {(start, end) for start, end in pairs if start != end}
 

@@ -1,11 +1,11 @@
-"""Secrets of many kinds, none of which is anybody's: by their looks, and the names that others stand under."""
+"""Invented secrets of many kinds: some recognised by their format, others by their names."""
 
 from __future__ import annotations
 
 HEX = "0123456789abcdef"
 WORD = "aB3" * 40
 
-# Written in pieces, so that scanners do not take them for what they imitate.
+# Written in pieces, so that scanners do not take them for real secrets.
 KEYS = [
     ("aws", "AKIA" + "IOSFODNN7EXAMPLE"),
     ("google", "AIza" + (WORD)[:35]),

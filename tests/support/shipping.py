@@ -1,4 +1,4 @@
-"""A shipper for tests: entries, a policy, and a run that leaves no thread behind."""
+"""A shipper for tests, with entries and a policy; no thread outlives the test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAST = Pace(first_s=0.01, longest_s=0.1, slow_s=0.2)
 
 
 def entry(number: int, size: int = 10) -> bytes:
-    """Return an encoded entry with a path of its own."""
+    """Return an encoded entry with a unique path."""
     return msgspec.json.encode({"path": f"/{number}", "method": "GET", "time": "1", "requestPayload": "x" * size})
 
 
@@ -42,7 +42,7 @@ def policy(folder: Path | None = None, durability: Durability = Durability.MEMOR
 
 @contextmanager
 def shipping(to: str, given: Policy) -> Iterator[Shipper]:
-    """Run a shipper; at the end it is closed, whatever happened, and its threads are gone."""
+    """Run a shipper; at the end it is closed in any case, and its threads have ended."""
     before = set(ours())
     shipper = Shipper(given, HttpSink(to, token="secret"), Stats())
     try:

@@ -1,4 +1,4 @@
-"""What the standard library has on a platform, as its stubs say that mypy brings along."""
+"""The names of the standard library on a platform, from the stubs that mypy includes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STUBS = Path(mypy.__file__).parent / "typeshed" / "stdlib"
 
 
 def has(module: str, name: str, platform: str) -> bool:
-    """Return whether a module of the standard library has a name there; False if that has no such module."""
+    """Return whether a standard library module has a name on a platform; False if the module is missing there."""
     return name in _names(module, platform)
 
 

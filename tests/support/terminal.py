@@ -1,4 +1,4 @@
-"""A program on a real terminal: tmux draws its screen and presses its keys."""
+"""A program on a real terminal, whose screen and keys tmux provides."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Terminal:
         self._ended = ended
 
     def type(self, keys: str) -> None:
-        """Press the keys of a text."""
+        """Type a text."""
         self._call("send-keys", "-l", keys)
 
     def press(self, *names: str) -> None:
@@ -46,7 +46,7 @@ class Terminal:
         """Wait until a pattern is on the screen.
 
         Raises:
-            AssertionError: it was not in time.
+            AssertionError: it did not appear in time.
         """
         deadline = time.monotonic() + DEADLINE
         while not (found := re.search(pattern, shown := self.text())):
@@ -58,7 +58,7 @@ class Terminal:
         """Wait until the program has ended.
 
         Raises:
-            AssertionError: it did not in time.
+            AssertionError: it did not end in time.
         """
         deadline = time.monotonic() + DEADLINE
         while not self._ended.exists() or not (code := self._ended.read_text()):
@@ -73,11 +73,11 @@ class Terminal:
 
 @contextmanager
 def on_terminal(command: Sequence[str]) -> Iterator[Terminal]:
-    """Run a command on a terminal of its own, with a fresh state directory, until the block ends."""
+    """Run a command on a separate terminal, with a fresh state directory, until the block ends."""
     with tempfile.TemporaryDirectory(prefix="akto-mirror-tmux-") as name:
         folder = Path(name)
         (folder / "tmux.conf").write_text(CONFIGURATION)
-        # As in a shell, the terminal outlives the program: what that leaves on the screen is to be seen.
+        # As in a shell, the terminal outlives the program, so that its last output stays on the screen.
         script = f"{shlex.join(command)}; echo $? > {shlex.quote(str(folder / 'ended'))}; exec cat"
         tmux = ["tmux", "-u", "-S", str(folder / "socket"), "-f", str(folder / "tmux.conf")]
         env = bare() | {"XDG_STATE_HOME": name, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}

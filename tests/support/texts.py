@@ -31,7 +31,7 @@ def _object(members: list[tuple[str, str]], blank: str) -> str:
     return "{" + blank + f"{blank},".join(f"{name}{blank}:{blank}{value}" for name, value in members) + blank + "}"
 
 
-# Any JSON, names that occur twice and odd spellings included.
+# Any JSON, including duplicate names and odd spellings.
 json_texts = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
@@ -101,12 +101,12 @@ def read_xml(text: str) -> ET.Element:
 
 
 def read_form(text: str) -> list[tuple[str, str]]:
-    """Parse strictly: each pair has a name and a value, and its escapes are those of UTF-8."""
+    """Parse strictly: each pair has a name and a value, and the escapes are valid UTF-8."""
     return parse_qsl(text, strict_parsing=True, keep_blank_values=True, errors="strict")
 
 
 def read_multipart(text: bytes, content_type: str) -> list[tuple[str, bytes]]:
-    """Parse strictly, as the standard library's parser of mail can: a boundary that is missing is an error."""
+    """Parse strictly with the standard library's mail parser: a missing boundary is an error."""
     policy = HTTP.clone(raise_on_defect=True)
     message = BytesParser(policy=policy).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + text)
     parts = message.get_payload()
@@ -122,10 +122,10 @@ def read_multipart(text: bytes, content_type: str) -> list[tuple[str, bytes]]:
 
 
 def is_cut_of(kept: str, whole: str, ending: str) -> bool:
-    """Return whether a text is the beginning of another with nothing behind it but what the expression matches."""
+    """Return whether a text is a prefix of another, followed only by what the regular expression matches."""
     same = next((at for at, (one, other) in enumerate(zip(kept, whole, strict=False)) if one != other), None)
     same = min(len(kept), len(whole)) if same is None else same
-    # An ending may begin as the text goes on.
+    # An ending may begin with the characters with which the text continues.
     return any(re.fullmatch(ending, kept[at:]) for at in range(same, max(-1, same - 80), -1))
 
 
