@@ -132,7 +132,7 @@ class Checkpoint:
             return Start(
                 note=f"{note}, which kept no record of the entries that it shipped: all is shipped", is_new=True
             )
-        return Start(shipped=self._shipped(), note=f"{note}: what that shipped is not shipped again")
+        return Start(shipped=self._shipped(), note=f"{note}: entries shipped then are not shipped again")
 
     def _shipped(self) -> Counter[bytes]:
         try:

@@ -75,11 +75,11 @@ class Shipping(Reader):
             self._shipper.hurry()
         except KeyboardInterrupt:
             code = 130
-            self.note("interrupted; sending what has been read (again to stop at once)")
+            self.note("interrupted; sending the entries read so far (interrupt again to stop at once)")
         self._close()
         self._save()
         if code or self._left():
-            self.note("not all has arrived; the same command with --resume goes on from here")
+            self.note("not everything has arrived; run the same command with --resume to continue")
         return code or (0 if self.complete and not self._left() else 1)
 
     def summary(self) -> str:
@@ -147,7 +147,7 @@ class Shipping(Reader):
             if finished != self.finished:
                 until, finished = time.monotonic() + self._patience_s, self.finished
             if time.monotonic() > until:
-                raise GiveUpError(f"nothing was taken for {self._patience_s} s")
+                raise GiveUpError(f"nothing has arrived for {self._patience_s} s")
             self.tick()
             time.sleep(LOOK_S)
 

@@ -40,7 +40,7 @@ def test_a_missing_file_is_counted_and_named(tmp_path: Path) -> None:
         (only,) = akto.entries
     assert (only["requestPayload"], only["responsePayload"]) == ("", '{"ok":1}')
     assert done.stdout == f"replayed 1 flow = 1 shipped + 0 skipped; {MISSING}: 1\n"
-    message = "entry 1: no request body, for it cannot be read from aaa.json: it is not beside the HAR file"
+    message = "entry 1: the request body cannot be read from aaa.json: it is not beside the HAR file"
     assert (done.returncode, done.stderr) == (1, f"akto-mirror replay: {tmp_path}/x.har: {message}\n")
 
 

@@ -146,7 +146,7 @@ def test_a_file_that_has_grown_ships_what_is_new(kind: str, tmp_path: Path) -> N
         assert numbers(akto) == Counter(range(35))
     assert done.returncode == 0
     assert done.stdout.startswith("replayed 35 flows = 15 shipped + 0 skipped + 20 done before")
-    message = "it has grown since the earlier replay: what that shipped is not shipped again"
+    message = "it has grown since the earlier replay: entries shipped then are not shipped again"
     assert done.stderr == f"akto-mirror replay: {path}: {message}\n"
 
 

@@ -98,7 +98,7 @@ class Bodies:
         try:
             return self.attachments.read(name)
         except AttachmentError as error:
-            self.notes.append(f"no {message} body, for it cannot be read from {printable(name)}: {error}")
+            self.notes.append(f"the {message} body cannot be read from {printable(name)}: {error}")
             return None
 
 

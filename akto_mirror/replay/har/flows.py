@@ -163,7 +163,7 @@ def _status(response: Mapping[str, Any]) -> int:
     try:
         status = int(response.get("status") or 0)
     except OverflowError:
-        raise EntryError("a status that is no number") from None
+        raise EntryError("a status that is not a number") from None
     except (TypeError, ValueError):
         return 0
     return status if 100 <= status <= 999 else 0

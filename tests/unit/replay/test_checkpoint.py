@@ -58,7 +58,7 @@ def test_of_a_file_that_has_changed_the_entries_are_known(version: FileVersion, 
     start = place(tmp_path).resume(version)
     assert (start.progress.seen, start.is_new) == (0, False)
     assert start.shipped == Counter(digest(b"%d" % number) for number in range(3))
-    assert start.note == f"it has {word} since the earlier replay: what that shipped is not shipped again"
+    assert start.note == f"it has {word} since the earlier replay: entries shipped then are not shipped again"
 
 
 def test_other_options_make_other_entries(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_only_bare_names_beside_the_file_are_read(
     assert (found[0]["requestPayload"], found[0]["responsePayload"]) == ("", '{"ok":1}')
     assert found.missing_bodies == 1
     (note,) = found.notes
-    assert note.startswith(f"{path}: entry 1: no request body, for it cannot be read from ")
+    assert note.startswith(f"{path}: entry 1: the request body cannot be read from ")
     assert note.isprintable()
 
 

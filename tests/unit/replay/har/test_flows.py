@@ -196,7 +196,7 @@ def test_what_is_wrong_is_reported_by_its_number() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        ("status", "1e999", "entry 2: a status that is no number"),
+        ("status", "1e999", "entry 2: a status that is not a number"),
         ("time", "1" + "0" * 5000, "entry 2: Exceeds the limit (4300 digits)"),
     ],
 )
