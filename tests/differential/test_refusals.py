@@ -62,6 +62,7 @@ def has_answer(record: Record, exchange: Exchange) -> bool:
     return any(is_whole_answer(message, exchange) for message in record.answers.get(exchange.id, ()))
 
 
+@pytest.mark.slow
 def test_two_runs_of_plain_mitmdump_do_not_differ(bench: Bench) -> None:
     """The control; nothing hangs in it."""
     again, _ = bench.run({}, ())

@@ -48,12 +48,12 @@ def flows(tmp_path: Path) -> Path:
 
 QUICK = [
     ["--version"],
-    ["--nonsense"],
     ["-s", "no-such-script.py"],
-    ["--set", "akto_bodylimit=1", "-p", "0"],
     ["-nr", "FLOWS", "~m", "GET"],
 ]
 MORE = [
+    ["--nonsense"],
+    ["--set", "akto_bodylimit=1", "-p", "0"],
     ["-p", "no-number"],
     ["--options"],
     ["--commands"],

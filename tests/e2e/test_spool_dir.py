@@ -16,6 +16,7 @@ from akto_mirror.diagnostics import checks
 from akto_mirror.diagnostics.doctor import Findings, _spool
 from akto_mirror.ingestion.service import Receiver
 from tests.faults import disks
+from tests.support import options
 from tests.support.environment import bare
 from tests.support.proxy import ADDON, DEADLINE, MITMDUMP, ROOT, confdir
 
@@ -60,10 +61,9 @@ def start(folder: Path, durability: str, url: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("durability", ["spill", "disk"])
-def test_the_start_ends_with_one_line(unusable: Path, durability: str) -> None:
+def test_the_start_ends_with_one_line(unusable: Path) -> None:
     """Line 9: the line names the option, its value, the problem and the remedy."""
-    done = start(unusable, durability, "http://127.0.0.1:9")
+    done = start(unusable, "disk", "http://127.0.0.1:9")
     assert done.returncode != 0
     message = [line for line in (done.stdout + done.stderr).splitlines() if "akto_spool_dir" in line]
     assert len(message) == 1
@@ -72,10 +72,17 @@ def test_the_start_ends_with_one_line(unusable: Path, durability: str) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_spool_for_outages_needs_a_folder_too(unusable: Path) -> None:
+    """Line 9: the folder is checked at the start, not when the first outage comes."""
+    line = options.refused(url="http://127.0.0.1:9", durability="spill", spool_dir=str(unusable))
+    assert line.startswith(f"akto_spool_dir={unusable}")
+
+
 @pytest.mark.e2e
-def test_memory_needs_no_folder(unusable: Path) -> None:
+def test_memory_needs_no_folder(tmp_path: Path) -> None:
     """Line 9: if nothing is written to disk, the folder does not matter."""
-    assert start(unusable, "memory", "http://127.0.0.1:9").returncode == 0
+    (tmp_path / "file").touch()
+    assert start(tmp_path / "file" / "spool", "memory", "http://127.0.0.1:9").returncode == 0
 
 
 def test_check_looks_at_it(unusable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
