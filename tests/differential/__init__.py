@@ -1,1 +1,1 @@
-"""The differential test: the same exchanges through plain mitmdump and through mitmdump with the addon."""
+"""Differential tests: the same exchanges through plain mitmdump and through mitmdump with the addon."""

@@ -1,6 +1,6 @@
-"""Plays a plan through plain mitmdump and through the addon.
+"""Runs a plan through plain mitmdump and through mitmdump with the addon.
 
-`DIFFERENTIAL_SEED` chooses other exchanges than the usual ones.
+`DIFFERENTIAL_SEED` selects other exchanges than the default ones.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SEED = int(os.environ.get("DIFFERENTIAL_SEED", "20240229"))
 
 @dataclass(frozen=True)
 class Setting:
-    """How the addon is run beside plain mitmdump.
+    """The options of the addon and of plain mitmdump.
 
     Attributes:
-        own: the addon's options.
+        own: options of the addon only.
         shared: options of both.
         streams: the addon lets bodies pass that plain mitmdump holds, so that `framing` applies.
     """
@@ -43,7 +43,7 @@ MODES = {
 
 
 class Bench:
-    """A plan, the target's sockets, and what plain mitmdump makes of them."""
+    """A plan, the target's sockets, and the records of plain mitmdump."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -51,14 +51,14 @@ class Bench:
         self._plain: dict[str, Record] = {}
 
     def run(self, options: Mapping[str, str], scripts: Sequence[Path]) -> tuple[Record, Proxy]:
-        """Play the plan through a mitmdump of its own."""
+        """Run the plan through a new mitmdump."""
         values = {"ssl_insecure": "true", "flow_detail": "0"} | dict(options)
         with running_mitmdump(*self.sockets.modes(), options=values, scripts=scripts) as proxy:
             record = play(self.plan, proxy.addresses, self.sockets)
         return record, proxy
 
     def plain(self, options: Mapping[str, str]) -> Record:
-        """Play it through plain mitmdump, once for each set of options."""
+        """Run the plan through plain mitmdump, once for each set of options."""
         key = repr(sorted(options.items()))
         if key not in self._plain:
             self._plain[key] = self.run(options, ())[0]
@@ -66,5 +66,5 @@ class Bench:
 
 
 def assert_same(differences: list[Difference]) -> None:
-    """Fail with a readable report."""
+    """Fail with a report of the differences, if there are any."""
     assert not differences, report(differences)

@@ -1,4 +1,4 @@
-"""The client: plays a plan's connections against a proxy, and records what came back."""
+"""The client: runs a plan's connections against a proxy, and records the responses."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.differential.wire import CUT, Message, Stream, closes, read_head, rea
 
 Address = tuple[str, int]
 
-# Connections at once: enough to keep both processes busy.
+# Concurrent connections: enough to keep both processes busy.
 CONCURRENCY = 8
 
-# Which of the proxy's addresses speaks with the target as the client's protocol asks.
+# The index of the proxy's address for each protocol of the client.
 PLACES = {Protocol.HTTP1_TLS: 1, Protocol.HTTP2: 1, Protocol.HTTP2_CLEAR: 2}
 
 # mitmproxy answers this itself, with 400.
@@ -29,7 +29,7 @@ REFUSED = b"GET no-slash HTTP/1.1\r\n\r\n"
 
 
 def play(plan: Plan, proxy: Sequence[Address], sockets: Sockets) -> Record:
-    """Run a plan through a proxy whose addresses lead to the sockets, or at the sockets' own addresses."""
+    """Run a plan through a proxy whose addresses lead to the sockets, or directly against the sockets' addresses."""
     return asyncio.run(_play(plan, proxy, sockets))
 
 
@@ -46,14 +46,14 @@ async def _play(plan: Plan, proxy: Sequence[Address], sockets: Sockets) -> Recor
 
 @dataclass
 class Run:
-    """What the connections of a run share."""
+    """State that the connections of a run share."""
 
     proxy: Sequence[Address]
     target: Target
     record: Record
 
     async def connect(self, connection: Connection) -> Stream:
-        """Connect to the proxy as the connection's protocol asks."""
+        """Connect to the proxy with the connection's protocol."""
         host, port = self.proxy[PLACES.get(connection.protocol, 0)]
         clear = connection.protocol in (Protocol.HTTP1, Protocol.HTTP2_CLEAR)
         context = None if clear else _tls(connection.protocol)
@@ -61,7 +61,7 @@ class Run:
         return Stream(*await asyncio.open_connection(host, port, ssl=context, server_hostname=name))
 
     async def settle(self) -> None:
-        """Wait until the proxy has dealt with all that it was sent.
+        """Wait until the proxy has processed everything sent so far.
 
         When a client leaves while mitmproxy runs hooks for it, mitmproxy may not notify the target, so that two runs of
         it differ. A request on another connection takes it far more turns of its event loop than a hook.
@@ -113,7 +113,7 @@ class Http1:
         self._stream = stream
 
     async def run(self) -> None:
-        """Do the exchanges one after the other, until nothing can follow."""
+        """Run the exchanges one after another, until nothing can follow."""
         if self._connection.pipelined:
             await self._stream.send(
                 b"".join(each.request.head + each.request.body for each in self._connection.exchanges)
@@ -135,7 +135,7 @@ class Http1:
         await self._run.settle()
 
     async def _exchange(self, exchange: Exchange) -> tuple[Message, ...]:
-        """Send and receive at the same time: a target may answer early."""
+        """Send and receive concurrently: a target may respond early."""
         proceed = asyncio.Event()
         if exchange.twist not in (Twist.CONTINUE, Twist.UPGRADE):
             proceed.set()
@@ -176,7 +176,7 @@ class Http1:
         return tuple(messages)
 
     async def _finish(self) -> None:
-        """End the client's side and note what else comes; TLS in asyncio cannot be ended on one side only."""
+        """Close the client's side and record what else arrives; asyncio cannot half-close TLS."""
         if self._connection.protocol is not Protocol.HTTP1:
             return
         with suppress(OSError):
@@ -194,7 +194,7 @@ class Http2:
         self._peer = Peer(stream, client=True)
 
     async def run(self) -> None:
-        """Do all exchanges at once, a stream each."""
+        """Run all exchanges concurrently, one stream each."""
         pump = asyncio.create_task(self._peer.pump())
         async with asyncio.TaskGroup() as group:
             for exchange in self._connection.exchanges:
@@ -218,7 +218,7 @@ class Http2:
             await self._unless_lost(self._run.target.reached[exchange.id].wait())
 
     async def _settle(self) -> None:
-        """As `Run.settle` does, on the same connection: its hooks wait for those of the other streams."""
+        """Do as `Run.settle` on the same connection, whose hooks wait for those of the other streams."""
         seen = self._peer.seen[self._peer.open(SETTLE.request)]
         await self._peer.until(lambda: seen.over)
 
@@ -231,7 +231,7 @@ class Http2:
             await self._unless_lost(self._run.target.left[exchange.id].wait())
 
     async def _unless_lost(self, work: Coroutine[object, object, object]) -> None:
-        """Wait for something that never comes if the connection is lost."""
+        """Wait for something that cannot happen once the connection is lost."""
         tasks = [asyncio.ensure_future(each) for each in (work, self._peer.until_lost())]
         _, late = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in late:

@@ -14,12 +14,12 @@ SHOWN = 300
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that differs.
+    """One difference.
 
     Attributes:
         where: the exchange or connection.
-        plain: what was seen with the first run's proxy, shortened around the first difference.
-        other: the same of the second run's.
+        plain: the record of the first run, shortened around the first difference.
+        other: the record of the second run, shortened alike.
     """
 
     where: str
@@ -32,12 +32,12 @@ class Difference:
 
 
 def compare(plan: Plan, plain: Record, other: Record, *, streams: bool) -> list[Difference]:
-    """Return all differences but those that streaming may make, if the second run's proxy streams."""
+    """Return all differences, except those that streaming may cause if the second run's proxy streams."""
     return list(_differences(plan, plain, other, streams=streams))
 
 
 def report(differences: list[Difference], most: int = 10) -> str:
-    """Say what differs, for a person."""
+    """Return a readable description of the differences."""
     more = [f"... and {len(differences) - most} more"] if len(differences) > most else []
     return "\n".join([f"{len(differences)} differences", *map(str, differences[:most]), *more])
 

@@ -1,7 +1,7 @@
-"""The only place that says what mitmproxy's HTTP/2 may change against a direct connection, and why.
+"""The only list of what mitmproxy's HTTP/2 may change compared with a direct connection, with reasons.
 
-Plain mitmdump refuses HTTP/2 without TLS: there the comparison is with a client that talks to the target itself. Not
-generated are interim responses and `expect`, with which mitmproxy deals by itself.
+Plain mitmdump refuses HTTP/2 without TLS: there the comparison is with a client that connects to the target directly.
+Interim responses and `expect`, which mitmproxy handles itself, are not generated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.differential.wire import Message
 
 
 def forget(plan: Plan, record: Record) -> Record:
-    """Return a run's record in a form in which what mitmproxy may change is gone; apply it to both runs."""
+    """Return a run's record without what mitmproxy may change; apply it to both runs."""
     exchanges = plan.exchanges()
     answers = {name: _answers(exchanges[name], given) for name, given in record.answers.items()}
     arrivals = {name: [_arrival(each) for each in every] for name, every in record.arrivals.items()}
@@ -22,7 +22,7 @@ def forget(plan: Plan, record: Record) -> Record:
 
 
 def _answers(exchange: Exchange, given: tuple[Message, ...]) -> tuple[Message, ...]:
-    """A stream that the target resets before it has answered is answered by mitmproxy with 502."""
+    """For a stream that the target resets before responding, mitmproxy responds with 502."""
     if exchange.twist is not Twist.CUT_ANSWER or exchange.answer.fields or len(given) != 1:
         return given
     reset = not given[0].head and given[0].end.startswith("reset")
@@ -30,7 +30,7 @@ def _answers(exchange: Exchange, given: tuple[Message, ...]) -> tuple[Message, .
 
 
 def _arrival(arrival: Arrival) -> Arrival:
-    """The order of pseudo-headers, which means nothing (RFC 9113, section 8.3), is mitmproxy's own."""
+    """The order of pseudo-headers, which has no meaning (RFC 9113, section 8.3), is chosen by mitmproxy."""
     head = arrival.message.head
     pseudo = sorted(line for line in head if line.startswith(b":"))
     rest = [line for line in head if not line.startswith(b":")]

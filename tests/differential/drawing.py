@@ -1,4 +1,4 @@
-"""Draws the parts that exchanges are made of: bodies, header lines, codings."""
+"""Draws the parts of exchanges: bodies, header lines, codings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 KIB = 1024
 
-# Around the default of akto_body_limit and mitmproxy's read size, and both sides of every bound of the addon.
+# Around the default of akto_body_limit, mitmproxy's read size, and every bound of the addon.
 SIZES = (0, 1, KIB, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 200 * KIB, KIB * KIB)
 WEIGHTS = (3, 3, 8, 2, 2, 2, 2, 1)
 SMALL_SIZES = (0, 1, 100, KIB)
@@ -156,22 +156,22 @@ HOSTS = (
 
 
 class Maker:
-    """Draws for one exchange, whose id it carries."""
+    """Draws the parts of one exchange, whose id it holds."""
 
     def __init__(self, random: Random, name: str) -> None:
         self.random = random
         self.id = name
 
     def one(self, values: Sequence[T]) -> T:
-        """Draw one."""
+        """Draw one of the choices."""
         return self.random.choice(values)
 
     def some(self, values: Sequence[T], most: int) -> list[T]:
-        """Draw up to `most` of them, each at most once, in any order."""
+        """Draw up to `most` of the choices, each at most once, in any order."""
         return self.random.sample(values, self.random.randint(0, min(most, len(values))))
 
     def chance(self, share: float) -> bool:
-        """Draw yes with this probability."""
+        """Draw True with this probability."""
         return self.random.random() < share
 
     def size(self) -> int:
@@ -194,7 +194,7 @@ class Maker:
         return text[:size] if size < len(text) else b"[" + b",".join([text] * (size // len(text))) + b"]"
 
     def coded(self, data: bytes) -> tuple[bytes, bytes]:
-        """Draw a content coding: its label and the coded bytes, which do not always belong together."""
+        """Draw a content coding: its label and the coded bytes, which do not always match."""
         codings = {
             b"gzip": gzip.compress(data, mtime=0),
             b"deflate": zlib.compress(data),
@@ -214,7 +214,7 @@ class Maker:
         return (label.upper() if form == 3 else label), coded
 
     def pieces(self) -> int:
-        """Draw in how many writes a body goes out."""
+        """Draw the number of writes for a body."""
         return self.one((1, 1, 2, 3, 7))
 
 
@@ -227,5 +227,5 @@ def chunked(maker: Maker, data: bytes) -> bytes:
 
 
 def join(start: bytes, lines: Sequence[bytes], end: bytes = b"\r\n") -> bytes:
-    """Make a head from its start line and field lines."""
+    """Build a head from its start line and field lines."""
     return end.join([start, *lines]) + end * 2

@@ -1,18 +1,18 @@
-"""The only place that says what streaming may change, and why. Everything else must be the same to the byte.
+"""The only list of what streaming may change, with reasons. Everything else must be equal byte for byte.
 
-With `akto_stream=auto` and `always` bodies pass through the proxy as they come, where plain mitmdump holds each until
-it is complete. That changes how bodies are framed, and what one side sees of a message that the other never finished.
-With `akto_stream=never` nothing is allowed.
+With `akto_stream=auto` and `always` bodies pass through the proxy as they arrive, where plain mitmdump holds each until
+it is complete. That changes the framing of bodies, and what one peer sees of a message that the other never finished.
+With `akto_stream=never` no difference is allowed.
 
-Each allowance turns what was seen of an exchange into a form in which the permitted difference is gone. It is applied
-to both runs alike, and looks at nothing beyond what its reason names.
+Each allowance removes the permitted difference from the record of an exchange. It is applied to both runs alike, and
+uses nothing beyond what its reason names.
 
 Three things are never compared, because two runs of plain mitmdump differ in them: the sizes of HTTP/2 DATA frames,
 which follow the flow control of the moment; whether TCP ended with FIN or RST at the target, which depends on what the
-proxy had left unread; and the proxy's own port, which it writes into `Alt-Svc`.
+proxy had not read; and the proxy's own port, which it writes into `Alt-Svc`.
 
-One thing is not generated, because it has no like in plain mitmdump: a client that goes by an answer which comes before
-its request is complete. A request that mitmdump holds is not answered before that.
+One case is not generated, because plain mitmdump cannot have it: a client that acts on a response which comes before
+its request is complete. A request that mitmdump holds gets no response before that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.differential.wire import COMPLETE, CUT, FIELD, Message, dechunk, is_c
 
 @dataclass(frozen=True)
 class Sighting:
-    """What was seen of one exchange: the answers at the client, and the request at the target."""
+    """The record of one exchange: the responses at the client, and the request at the target."""
 
     answers: tuple[Message, ...] | None
     arrivals: tuple[Arrival, ...]
@@ -36,7 +36,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Allowance:
-    """A difference that streaming may make."""
+    """A difference that streaming may cause."""
 
     reason: str
     apply: Callable[[Exchange, Sighting], Sighting]
@@ -53,7 +53,7 @@ def end_of_stream(_: Exchange, seen: Sighting) -> Sighting:
 
 
 def cut_answer(exchange: Exchange, seen: Sighting) -> Sighting:
-    """Take mitmproxy's error page, and all that the target sent before it left, for the same thing."""
+    """Treat mitmproxy's error page as equal to a response that the target broke off."""
     if exchange.twist is not Twist.CUT_ANSWER or not seen.answers or len(seen.answers) != 1:
         return seen
     message = seen.answers[0]
@@ -63,7 +63,7 @@ def cut_answer(exchange: Exchange, seen: Sighting) -> Sighting:
 
 
 def cut_request(exchange: Exchange, seen: Sighting) -> Sighting:
-    """Take a request that never reached the target, and one of which a part did, for the same thing."""
+    """Treat a request that never reached the target as equal to one that reached it in part."""
     if exchange.twist is not Twist.CUT_REQUEST:
         return seen
     return replace(
@@ -72,7 +72,7 @@ def cut_request(exchange: Exchange, seen: Sighting) -> Sighting:
 
 
 def rest_of_refused_request(exchange: Exchange, seen: Sighting) -> Sighting:
-    """Forget what reached a target behind the point at which it had answered and ended its side."""
+    """Forget what reached a target after it had responded and closed its side."""
     if not exchange.refusal or exchange.refusal.end is not End.LINGERS:
         return seen
     size = exchange.refusal.after
@@ -112,16 +112,16 @@ REFUSED = Message((b"refused",))
 
 
 def lost_answer(exchange: Exchange, seen: Sighting) -> Sighting:
-    """Take a refusal and what mitmproxy sends in its place for the same thing, where the target closes over an upload.
+    """Treat a refusal as equal to mitmproxy's replacement, where the target closes during an upload.
 
-    Whether mitmdump reads the answer before a write of its own fails is a matter of timing, with the addon and
-    without. Where a request passes, the answer is not lost: `test_refusals` looks at that.
+    Whether mitmdump reads the response before its own write fails is a matter of timing, with and without the
+    addon. Where a request is streamed, the response is not lost: `test_refusals` checks that.
     """
     if not (exchange.refusal and exchange.refusal.end in (End.CLOSES, End.RESETS) and exchange.answer.head):
         return seen
     *before, last = seen.answers or (None,)
     if last == CONTINUE and not before and EXPECTS.search(exchange.request.head):
-        # Behind it, `Http1Server.send` in mitmproxy/proxy/layers/http/_http1.py sends no error page.
+        # After it, `Http1Server.send` in mitmproxy/proxy/layers/http/_http1.py sends no error page.
         return replace(seen, answers=(CONTINUE, REFUSED))
     if last and (_is_error_page(last) or is_whole_answer(last, exchange)):
         return replace(seen, answers=(*before, REFUSED))
@@ -129,14 +129,14 @@ def lost_answer(exchange: Exchange, seen: Sighting) -> Sighting:
 
 
 def is_whole_answer(message: Message, exchange: Exchange) -> bool:
-    """Return whether a message over HTTP/1 is the answer that the target sent."""
+    """Return whether an HTTP/1 message is the complete response of the target."""
     half = exchange.answer
     body = dechunk(half.body) if is_chunked(half.head) else half.body
     return message.head == lines_of(half.head) and message.body == body and message.end == COMPLETE
 
 
 def hide_own_port(seen: Sighting, ports: tuple[int, ...]) -> Sighting:
-    """Replace the proxy's port where mitmproxy writes it: in reverse mode `Alt-Svc` leads back to the proxy."""
+    """Replace the proxy's port that mitmproxy writes into `Alt-Svc`, which in reverse mode leads back to the proxy."""
     own = re.compile(b":(%b)\\b" % b"|".join(b"%d" % port for port in ports))
     hide = lambda line: own.sub(b":OWN", line) if line.lower().startswith(b"alt-svc") else line  # noqa: E731 - one use
     return _each_message(seen, lambda message: replace(message, head=tuple(map(hide, message.head))))
@@ -160,14 +160,14 @@ def _framed(message: Message, family: str) -> Message:
 
 
 def _is_error_page(message: Message) -> bool:
-    """Recognise mitmproxy's own answer in place of one that it could not complete."""
+    """Recognise mitmproxy's own response in place of one that it could not complete."""
     if message.head[:1] not in ((b"HTTP/1.1 502 Bad Gateway",), (b":status" + FIELD + b"502",)):
         return False
     return any(line.startswith((b"Server: mitmproxy", b"server" + FIELD + b"mitmproxy")) for line in message.head)
 
 
 def _is_begun_answer(message: Message, exchange: Exchange) -> bool:
-    """Recognise the answer's own head and the part of its body that was sent, followed by a break."""
+    """Recognise a response that was cut: its head and the part of its body that was sent."""
     sent = _begun(exchange.answer)
     if exchange.answer.fields:
         part = message.head == sent.head and sent.body.startswith(message.body)
@@ -176,14 +176,14 @@ def _is_begun_answer(message: Message, exchange: Exchange) -> bool:
 
 
 def _is_begun_request(message: Message, exchange: Exchange) -> bool:
-    """Recognise a part of the request: its head, but for the Host that mitmproxy writes, and some of its body."""
+    """Recognise a part of the request: its head, apart from the Host that mitmproxy writes, and some of its body."""
     sent = _begun(exchange.request)
     same_head = _without_host(message.head) == _without_host(sent.head)
     return same_head and sent.body.startswith(message.body) and message.end != COMPLETE and not message.trailers
 
 
 def _begun_arrival(arrival: Arrival, exchange: Exchange, size: int) -> Arrival:
-    """Cut a request, or a beginning of it that is at least this long, to its size."""
+    """Cut a request, or a prefix that is at least this long, to this size."""
     message, whole = arrival.message, _begun(exchange.request).body
     if len(message.body) < size or not whole.startswith(message.body):
         return arrival
@@ -191,7 +191,7 @@ def _begun_arrival(arrival: Arrival, exchange: Exchange, size: int) -> Arrival:
 
 
 def _begun(half: Half) -> Message:
-    """What there is of a message whose sender left, by the bytes that it had written."""
+    """The part of a message that its sender wrote before it left."""
     if half.fields:
         return Message(tuple(name + FIELD + value for name, value in half.fields), half.body, end=CUT)
     lines = lines_of(half.head)

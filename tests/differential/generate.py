@@ -1,4 +1,4 @@
-"""Makes plans from a seed: every kind of exchange comes up again and again, its details are drawn."""
+"""Makes plans from a seed: every kind of exchange recurs, with details drawn at random."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = Callable[[Maker], Exchange]
 
 SERVER_NAMES = ("api.example.test", "www.example.test", "API.Example.TEST", "localhost")
 
-# The connections of one round; rounds are made until there are enough exchanges.
+# The connections of one round; rounds are added until there are enough exchanges.
 ROUND = (
     *[Protocol.HTTP1] * 7,
     Protocol.HTTP1_TLS,
@@ -54,7 +54,7 @@ def _without_tls(request: Half) -> Half:
 
 
 class Decks:
-    """Kinds as shuffled decks of cards: each comes up once before any comes up again."""
+    """Kinds in shuffled decks: each is drawn once before any is drawn again."""
 
     def __init__(self, random: Random) -> None:
         self.plain = _deal(random, http1_kinds.PLAIN + http1_kinds.IDLE)

@@ -40,7 +40,7 @@ def request(
     host: Sequence[bytes] = HOST,
     end: bytes = b"\r\n",
 ) -> Half:
-    """Build a request; where among its lines the id stands is drawn."""
+    """Build a request, with its id at a random position among its lines."""
     every = [*host, *lines]
     name = maker.one((ID_HEADER, b"X-Exchange", b"X-EXCHANGE"))
     every.insert(maker.random.randint(0, len(every)), name + b": " + maker.id.encode())
@@ -56,7 +56,7 @@ def answer(
     version: bytes = b"HTTP/1.1",
     end: bytes = b"\r\n",
 ) -> Half:
-    """Build an answer."""
+    """Build a response."""
     return Half(join(version + b" " + status, lines, end), body=body, pieces=maker.pieces())
 
 
@@ -71,7 +71,7 @@ def exchange(
     closes: bool = False,
     last: bool = False,
 ) -> Exchange:
-    """Put an exchange together; its method is read from the request."""
+    """Build an exchange; its method is taken from the request."""
     method = asked.head.split(b" ", 1)[0].decode("latin-1")
     return Exchange(maker.id, kind, method, asked, given, twist, interim, closes, last)
 
@@ -103,7 +103,7 @@ def plain_request(maker: Maker) -> Half:
 
 
 def ordinary(maker: Maker) -> Exchange:
-    """A request as anybody sends it."""
+    """An ordinary exchange."""
     return exchange(maker, "ordinary", plain_request(maker), plain_answer(maker))
 
 
@@ -114,7 +114,7 @@ def odd_method(maker: Maker) -> Exchange:
 
 
 def hostile_path(maker: Maker) -> Exchange:
-    """Bytes in the request target that should have been encoded."""
+    """Unencoded bytes in the request target."""
     path = maker.one(HOSTILE_PATHS)
     if maker.chance(0.3) and path != b"*":
         path += b"&" + bytes(maker.random.choices(range(0x21, 0x100), k=40))
@@ -122,7 +122,7 @@ def hostile_path(maker: Maker) -> Exchange:
 
 
 def many_fields(maker: Maker) -> Exchange:
-    """Repeated fields, odd cases and odd blanks, many of them."""
+    """Many fields: repeated, in odd cases, and with odd whitespace."""
     asked = request(maker, maker.some(REQUEST_LINES, 25) + maker.some(REQUEST_LINES, 25), method=b"GET")
     body = maker.json(KIB)
     given = answer(maker, [*maker.some(ANSWER_LINES, 17), *maker.some(ANSWER_LINES, 17), sized(body)], body)
@@ -130,7 +130,7 @@ def many_fields(maker: Maker) -> Exchange:
 
 
 def hostile_fields(maker: Maker) -> Exchange:
-    """Bytes in fields that no parser should take."""
+    """Bytes in fields that no parser should accept."""
     asked = request(maker, [*maker.some(HOSTILE_LINES, 8), *typed(maker)], method=b"GET")
     body = maker.json(KIB)
     given = answer(maker, [*maker.some(HOSTILE_LINES, 8), *typed(maker), sized(body)], body)
@@ -185,19 +185,19 @@ def chunked_down(maker: Maker) -> Exchange:
 
 
 def chunked_both(maker: Maker) -> Exchange:
-    """Chunked bodies both ways."""
+    """Chunked bodies in both directions."""
     asked = request(maker, [*typed(maker), chunk_line(maker)], chunked(maker, maker.body(maker.size())))
     given = answer(maker, [*typed(maker), chunk_line(maker)], chunked(maker, maker.body(maker.size())))
     return exchange(maker, "chunked both ways", asked, given)
 
 
 def chunk_line(maker: Maker) -> bytes:
-    """The field that announces the chunked coding, in the forms that mitmproxy takes."""
+    """The field that announces the chunked coding, in the forms that mitmproxy accepts."""
     return maker.one((CHUNKED, b"transfer-encoding: Chunked", b"TRANSFER-ENCODING:gzip, chunked"))
 
 
 def head(maker: Maker) -> Exchange:
-    """HEAD, whose answer announces a body that does not come."""
+    """HEAD, whose response announces a body that does not follow."""
     announced = maker.one((b"Content-Length: 12345", b"Content-Length: 0", CHUNKED, b"X-No-Length: 1"))
     given = answer(maker, [*typed(maker), announced], status=maker.one(STATUSES))
     asked = request(maker, maker.some(REQUEST_LINES, 3), method=maker.one((b"HEAD", b"HEAD", b"hEAD")))
@@ -237,7 +237,7 @@ def expect_continue(maker: Maker) -> Exchange:
 
 
 def compressed(maker: Maker) -> Exchange:
-    """Content codings both ways, with labels that lie and data that ends early."""
+    """Content codings in both directions, some with wrong labels or truncated data."""
     up, asked_body = maker.coded(maker.json(maker.one((100, 5 * KIB, 300 * KIB))))
     down, given_body = maker.coded(maker.json(maker.one((100, 5 * KIB, 300 * KIB))))
     asked = request(
@@ -261,7 +261,7 @@ def event_stream(maker: Maker) -> Exchange:
 
 
 def grpc(maker: Maker) -> Exchange:
-    """The content types of gRPC, over HTTP/1 as gRPC-Web has it, and NDJSON."""
+    """The content types of gRPC over HTTP/1, as in gRPC-Web, and NDJSON."""
     kind = b"Content-Type: " + maker.one((*GRPC_TYPES, b"application/x-ndjson"))
     body = b"\x00" + (KIB).to_bytes(4, "big") + maker.random.randbytes(KIB)
     asked = request(maker, [kind, sized(body)], body)
@@ -269,7 +269,7 @@ def grpc(maker: Maker) -> Exchange:
 
 
 def early(maker: Maker) -> Exchange:
-    """A target that answers before it has read the body."""
+    """A target that responds before it has read the body."""
     body = maker.body(maker.one((KIB, 64 * KIB, 200 * KIB)))
     if maker.chance(0.5):
         asked = request(maker, [*typed(maker), sized(body)], body)
@@ -280,14 +280,14 @@ def early(maker: Maker) -> Exchange:
 
 
 def idle_close(maker: Maker) -> Exchange:
-    """A target that ends a connection which it said it would keep."""
+    """A target that closes a connection although it promised to keep it."""
     return exchange(
         maker, "closed while idle", plain_request(maker), plain_answer(maker), twist=Twist.IDLE_CLOSE, closes=True
     )
 
 
 def kept_alive_http10(maker: Maker) -> Exchange:
-    """HTTP/1.0 that asks for the connection to be kept."""
+    """HTTP/1.0 with a request to keep the connection."""
     body = maker.json(KIB)
     asked = request(maker, [b"Connection: keep-alive"], method=b"GET", version=b"HTTP/1.0")
     return exchange(maker, "HTTP/1.0 kept alive", asked, answer(maker, [*typed(maker), sized(body)], body))
@@ -300,7 +300,7 @@ def closed_by_client(maker: Maker) -> Exchange:
 
 
 def closed_by_target(maker: Maker) -> Exchange:
-    """An answer that says the connection is closed."""
+    """A response that announces the end of the connection."""
     body = maker.body(maker.size())
     given = answer(maker, [*typed(maker), b"Connection: close", sized(body)], body)
     return exchange(maker, "closed by the target", plain_request(maker), given, closes=True, last=True)
@@ -318,7 +318,7 @@ def unknown_length(maker: Maker) -> Exchange:
 
 
 def http10(maker: Maker) -> Exchange:
-    """A request of HTTP/1.0."""
+    """An HTTP/1.0 request."""
     body = maker.json(KIB)
     asked = request(maker, [sized(body)], body, version=b"HTTP/1.0", host=maker.one((HOST, ())))
     given = maker.one((answer(maker, [sized(body)], body), answer(maker, [CHUNKED], chunked(maker, body))))
@@ -326,7 +326,7 @@ def http10(maker: Maker) -> Exchange:
 
 
 def interim(maker: Maker) -> Exchange:
-    """An interim response, which mitmproxy takes for the answer."""
+    """An interim response, which mitmproxy takes for the final one."""
     status = maker.one((b"103 Early Hints", b"100 Continue", b"102 Processing", b"199 "))
     first = answer(maker, [b"Link: </a.css>; rel=preload", *typed(maker)], status=status)
     given = answer(maker, [b"Content-Length: 2"], b"ok")
@@ -335,7 +335,7 @@ def interim(maker: Maker) -> Exchange:
 
 
 def upgrade(maker: Maker) -> Exchange:
-    """A protocol of its own on the same connection; it must not begin with an empty line, which mitmproxy drops."""
+    """A switch to another protocol, which must not begin with an empty line, because mitmproxy drops that."""
     asked = request(maker, [b"Connection: Upgrade", b"Upgrade: " + maker.one((b"custom", b"h2c"))], method=b"GET")
     given = answer(
         maker, [b"Connection: upgrade", b"Upgrade: custom", *typed(maker)], status=b"101 Switching Protocols"
@@ -346,7 +346,7 @@ def upgrade(maker: Maker) -> Exchange:
 
 
 def client_leaves(maker: Maker) -> Exchange:
-    """A client that leaves before the answer has come, or in the middle of it."""
+    """A client that leaves before the response, or in the middle of it."""
     kind = [b"Content-Type: " + maker.one((b"text/event-stream", b"application/json"))]
     forms = (
         Half(),
@@ -359,14 +359,14 @@ def client_leaves(maker: Maker) -> Exchange:
 
 
 def answer_with_trailers(maker: Maker) -> Exchange:
-    """Trailers in HTTP/1, at which mitmproxy fails, so that nothing more comes and the client leaves."""
+    """HTTP/1 trailers in a response, which make mitmproxy fail: nothing more arrives, and the client leaves."""
     body = chunked(maker, maker.json(KIB)).removesuffix(b"\r\n") + b"X-Sum: 1\r\n\r\n"
     given = answer(maker, [b"Content-Type: application/json", CHUNKED, b"Trailer: X-Sum"], body)
     return exchange(maker, "answer with trailers", plain_request(maker), given, twist=Twist.LEAVES, last=True)
 
 
 def request_with_trailers(maker: Maker) -> Exchange:
-    """Trailers in HTTP/1, at which mitmproxy fails before it has sent a buffered body on."""
+    """HTTP/1 trailers in a request, which make mitmproxy fail before it has forwarded a buffered body."""
     body = chunked(maker, maker.json(KIB)).removesuffix(b"\r\n") + b"X-Sum: 1\r\n\r\n"
     asked = request(maker, [b"Content-Type: application/json", CHUNKED, b"Trailer: X-Sum"], body)
     return exchange(maker, "request with trailers", asked, Half(), twist=Twist.CUT_REQUEST, last=True)
@@ -469,7 +469,7 @@ def refused_answer(maker: Maker) -> Exchange:
     return exchange(maker, "refused answer", plain_request(maker), given, last=True)
 
 
-# May come anywhere on a connection, at any length.
+# May occur anywhere on a connection, any number of times.
 PLAIN = (
     ordinary,
     odd_method,
@@ -494,10 +494,10 @@ PLAIN = (
     kept_alive_http10,
 )
 
-# May come in the middle of a connection, but not behind TLS, whose own end takes its time.
+# May occur in the middle of a connection, but not with TLS, whose closing takes time.
 IDLE = (idle_close,)
 
-# Can be written all at once without waiting for answers.
+# Can be pipelined: written at once without waiting for responses.
 SMALL = (
     ordinary,
     odd_method,
@@ -533,5 +533,5 @@ LAST = (
     refused_answer,
 )
 
-# End their connection by a failure of mitmproxy, which behind TLS would leave it open for good.
+# End their connection through a failure of mitmproxy, which with TLS would leave it open forever.
 FAILING = (request_with_trailers, answer_with_trailers)

@@ -30,7 +30,7 @@ from tests.differential.wire import COMPLETE, CUT, FIELD, Message, Stream
 
 @dataclass
 class Seen:
-    """What has come on a stream so far."""
+    """What has been received on a stream so far."""
 
     interim: list[Message] = field(default_factory=list)
     head: tuple[bytes, ...] = ()
@@ -43,17 +43,17 @@ class Seen:
 
     @property
     def over(self) -> bool:
-        """Nothing more will come."""
+        """Whether the stream has ended."""
         return self.ended or self.lost or bool(self.reset)
 
     def message(self) -> Message:
-        """Return it as a message."""
+        """Return the stream as a message."""
         end = self.reset or (COMPLETE if self.ended else CUT)
         return Message(self.head, bytes(self.body), self.trailers, self.framing, end)
 
 
 class Peer:
-    """A client or server that sends whatever it is given, valid or not, and keeps what it gets."""
+    """A client or server that sends anything, valid or not, and records what it receives."""
 
     def __init__(self, stream: Stream, *, client: bool) -> None:
         config = H2Configuration(
@@ -73,12 +73,12 @@ class Peer:
         self.flush()
 
     def flush(self) -> None:
-        """Write what is due."""
+        """Write the pending bytes."""
         if not self.stream.ended:
             self.stream.writer.write(self.connection.data_to_send())
 
     async def pump(self, opened: Callable[[int], None] = lambda _: None) -> None:
-        """Take in what comes until the connection ends; `opened` gets the id of each new request."""
+        """Process incoming events until the connection ends; `opened` is called with the id of each new request."""
         while await self.stream.more():
             try:
                 events = self.connection.receive_data(self.stream.take(len(self.stream.buffer)))
@@ -90,12 +90,12 @@ class Peer:
         self._lose()
 
     async def until(self, ready: Callable[[], bool]) -> None:
-        """Wait for a condition, which is looked at whenever something came."""
+        """Wait for a condition, which is checked after each event."""
         while not ready():
             await self._turn.wait()
 
     def open(self, half: Half, *, finish: bool = True) -> int:
-        """Open a stream with the head of a request, and return its id; `send_rest` does the rest."""
+        """Open a stream with the head of a request, and return its id; `send_rest` sends the rest."""
         stream_id = int(self.connection.get_next_available_stream_id())
         self.seen[stream_id] = Seen(lost=self._lost)
         if not self._lost:
@@ -107,18 +107,18 @@ class Peer:
         await self.until(lambda: self._lost)
 
     async def send(self, stream_id: int, half: Half, *, finish: bool = True) -> None:
-        """Send an answer; a stream that the peer has ended meanwhile is left as it is."""
+        """Send a response, unless the peer has reset the stream in the meantime."""
         with suppress(ProtocolError):
             self._send_head(stream_id, half, finish=finish)
             await self._send_rest(stream_id, half, finish=finish)
 
     async def send_rest(self, stream_id: int, half: Half, *, finish: bool = True) -> None:
-        """Send all but the head."""
+        """Send everything after the head."""
         with suppress(ProtocolError):
             await self._send_rest(stream_id, half, finish=finish)
 
     def reset(self, stream_id: int, code: ErrorCodes) -> None:
-        """Reset a stream, unless it is closed already."""
+        """Reset a stream, unless it is already closed."""
         try:
             self.connection.reset_stream(stream_id, code)
         except ProtocolError:

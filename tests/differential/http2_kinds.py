@@ -64,7 +64,7 @@ def request(
     authority: bytes | None = b"api.example.test",
     trailers: Sequence[Field] = (),
 ) -> Half:
-    """Build a request; where among its fields the id stands is drawn, and whether an empty frame ends it."""
+    """Build a request, with its id at a random position, and sometimes an empty frame at its end."""
     pseudo = [(b":method", method), (b":scheme", b"https"), (b":path", path)]
     if authority is not None:
         pseudo.insert(maker.random.randint(0, 3), (b":authority", authority))
@@ -83,7 +83,7 @@ def answer(
     trailers: Sequence[Field] = (),
     lone_end: bool | None = None,
 ) -> Half:
-    """Build an answer; whether an empty frame ends it is drawn."""
+    """Build a response, sometimes with an empty frame at its end."""
     lone = not trailers and maker.chance(0.3) if lone_end is None else lone_end
     every = ((b":status", status), *fields)
     return Half(fields=every, body=body, trailers=tuple(trailers), pieces=maker.pieces(), lone_end=lone)
@@ -92,7 +92,7 @@ def answer(
 def exchange(
     maker: Maker, kind: str, asked: Half, given: Half, *, twist: Twist = Twist.NONE, interim: Half | None = None
 ) -> Exchange:
-    """Put an exchange together."""
+    """Build an exchange."""
     return Exchange(
         maker.id, "HTTP/2 " + kind, dict(asked.fields)[b":method"].decode("latin-1"), asked, given, twist, interim
     )
@@ -105,7 +105,7 @@ def typed(maker: Maker) -> list[Field]:
 
 
 def sized(maker: Maker, body: bytes) -> list[Field]:
-    """A content length, or none: HTTP/2 does without."""
+    """A content length, or none: HTTP/2 does not need it."""
     return [(b"content-length", b"%d" % len(body))] if maker.chance(0.5) else []
 
 
@@ -124,7 +124,7 @@ def plain_request(maker: Maker) -> Half:
 
 
 def ordinary(maker: Maker) -> Exchange:
-    """A request as anybody sends it."""
+    """An ordinary exchange."""
     return exchange(maker, "ordinary", plain_request(maker), plain_answer(maker))
 
 
@@ -162,7 +162,7 @@ def body_down(maker: Maker) -> Exchange:
 
 
 def grpc(maker: Maker) -> Exchange:
-    """A gRPC call: framed messages both ways and trailers; or an error that consists of its head alone."""
+    """A gRPC call: framed messages in both directions and trailers, or a trailers-only error."""
     kind = (b"content-type", maker.one(GRPC_TYPES))
     body = b"".join(
         b"\x00" + size.to_bytes(4, "big") + maker.random.randbytes(size) for size in maker.some((0, 5, 70 * KIB), 3)
@@ -190,7 +190,7 @@ def bodiless(maker: Maker) -> Exchange:
 
 
 def compressed(maker: Maker) -> Exchange:
-    """Content codings both ways, with labels that lie and data that ends early."""
+    """Content codings in both directions, some with wrong labels or truncated data."""
     up, asked_body = maker.coded(maker.json(maker.one((100, 5 * KIB, 300 * KIB))))
     down, given_body = maker.coded(maker.json(maker.one((100, 5 * KIB, 300 * KIB))))
     json = (b"content-type", b"application/json")
@@ -206,19 +206,19 @@ def expect_continue(maker: Maker) -> Exchange:
 
 
 def interim(maker: Maker) -> Exchange:
-    """An interim response, which mitmproxy keeps to itself."""
+    """An interim response, which mitmproxy does not forward."""
     first = Half(fields=((b":status", maker.one((b"103", b"100", b"102"))), (b"link", b"</a.css>")))
     return exchange(maker, "interim", plain_request(maker), plain_answer(maker), interim=first)
 
 
 def early(maker: Maker) -> Exchange:
-    """A target that answers before it has read the body."""
+    """A target that responds before it has read the body."""
     body = maker.body(maker.one((KIB, 64 * KIB, 200 * KIB)))
     return exchange(maker, "early answer", request(maker, typed(maker), body), plain_answer(maker), twist=Twist.EARLY)
 
 
 def client_leaves(maker: Maker) -> Exchange:
-    """A client that resets its stream before the answer has come, or in the middle of it."""
+    """A client that resets its stream before the response, or in the middle of it."""
     kind = [(b"content-type", maker.one((b"text/event-stream", b"application/json", b"application/grpc")))]
     given = maker.one((Half(), answer(maker, kind, maker.json(5 * KIB))))
     return exchange(maker, "client leaves", plain_request(maker), given, twist=Twist.LEAVES)
@@ -238,7 +238,7 @@ def cut_answer(maker: Maker) -> Exchange:
 
 
 def refused_request(maker: Maker) -> Exchange:
-    """Requests that mitmproxy refuses; it ends the whole connection."""
+    """Requests that mitmproxy refuses by ending the whole connection."""
     asked = maker.one(
         (
             request(maker, [(b"X-Upper", b"1")]),
@@ -264,7 +264,7 @@ def translated(maker: Maker) -> Exchange:
 
 
 def translated_body(maker: Maker) -> Exchange:
-    """A body over HTTP/1 in each of its framings, which HTTP/2 has to reframe."""
+    """A response body in each framing of HTTP/1, which mitmproxy translates to HTTP/2."""
     body = maker.body(maker.size())
     forms = (
         http1_kinds.answer(maker, [http1_kinds.sized(body)], body),
@@ -292,10 +292,10 @@ STREAMS = (
     cut_answer,
 )
 
-# mitmproxy keeps interim responses to itself, and answers an `expect` in the target's place.
+# mitmproxy does not forward interim responses, and answers an `expect` in place of the target.
 CLEAR = tuple(kind for kind in STREAMS if kind not in (interim, expect_continue))
 
-# End their connection, and would take other streams with them.
+# End their connection, including all other streams.
 ALONE = (refused_request,)
 
 TRANSLATED = (translated, translated_body)

@@ -1,4 +1,4 @@
-"""What is sent: connections and the exchanges on them, as data. `generate` makes them from a seed."""
+"""Plans: connections and the exchanges on them, as data. `generate` makes plans from a seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Field = tuple[bytes, bytes]
 
 
 class Twist(Enum):
-    """How an exchange goes, beyond request and answer."""
+    """Deviations from a plain request and response."""
 
     NONE = "request, then answer"
     EARLY = "the target answers before it reads the body"
@@ -26,7 +26,7 @@ class Twist(Enum):
 
 
 class Protocol(Enum):
-    """What client and target speak with the proxy."""
+    """The protocols that client and target use with the proxy."""
 
     HTTP1 = "HTTP/1 in plain text"
     HTTP1_TLS = "HTTP/1 over TLS"
@@ -37,15 +37,15 @@ class Protocol(Enum):
 
 @dataclass(frozen=True)
 class Half:
-    """A request or an answer, as its sender puts it on the wire.
+    """A request or a response, as its sender writes it.
 
     Attributes:
         head: HTTP/1: the bytes of the head.
         fields: HTTP/2: the header fields, pseudo-headers first.
         body: the body's bytes; in HTTP/1 with the chunked coding, if it has one.
         trailers: HTTP/2: the trailing fields.
-        pieces: the body is written in this many pieces.
-        lone_end: HTTP/2: the stream is ended by an empty DATA frame of its own.
+        pieces: the number of writes for the body.
+        lone_end: HTTP/2: a separate, empty DATA frame ends the stream.
     """
 
     head: bytes = b""
@@ -56,13 +56,13 @@ class Half:
     lone_end: bool = False
 
     def split(self) -> list[bytes]:
-        """The body in its pieces."""
+        """Return the pieces of the body."""
         step = max(1, -(-len(self.body) // self.pieces))
         return [self.body[start : start + step] for start in range(0, len(self.body), step)]
 
 
 class End(Enum):
-    """What a target does once it has refused an upload."""
+    """What a target does after it has refused an upload."""
 
     READS = "reads the rest"
     LINGERS = "ends its side, reads the rest, closes"
@@ -76,10 +76,10 @@ class Refusal:
     """How an upload is refused.
 
     Attributes:
-        after: bytes of the body that the target reads before it answers.
+        after: bytes of the body that the target reads before it responds.
         end: what it does then.
-        writes_first: the client reads nothing before it has written all.
-        pause: seconds between the pieces that the client writes, and those that the target reads before it answers.
+        writes_first: the client reads nothing until it has written everything.
+        pause: seconds between the client's writes, and between the target's reads before it responds.
     """
 
     after: int
@@ -90,15 +90,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and the answer to it.
+    """A request and its response.
 
     Attributes:
-        id: found in the request's `ID_HEADER`, by which the target knows what to answer.
-        kind: what it tries, for reports.
-        interim: an HTTP/1 response, or HTTP/2 fields, sent before the answer.
-        closes: the target ends the connection after the answer.
+        id: the value of the request's `ID_HEADER`, by which the target finds the response.
+        kind: the name of the kind, for reports.
+        interim: an HTTP/1 response, or HTTP/2 fields, sent before the response.
+        closes: the target closes the connection after the response.
         last: nothing can follow on the client's connection.
-        refusal: with `Twist.REFUSED`.
+        refusal: how the upload is refused, with `Twist.REFUSED`.
     """
 
     id: str
@@ -118,8 +118,8 @@ class Connection:
     """One connection of the client.
 
     Attributes:
-        pipelined: HTTP/1: all requests are written at once, before any answer is read.
-        server_name: what the client's TLS handshake asks for.
+        pipelined: HTTP/1: all requests are written before any response is read.
+        server_name: the server name in the client's TLS handshake.
     """
 
     id: str
@@ -140,7 +140,7 @@ class Plan:
         return {exchange.id: exchange for connection in self.connections for exchange in connection.exchanges}
 
 
-# An exchange over HTTP/2 that belongs to no plan, and shows that the proxy has done what came before it.
+# An HTTP/2 exchange outside any plan, which shows that the proxy has processed what came before.
 SETTLE = Exchange(
     "settle",
     "settle",

@@ -1,4 +1,4 @@
-"""What a run left behind at client and target."""
+"""The record of a run at client and target."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Arrival:
     """A request as it reached the target.
 
     Attributes:
-        position: how many requests came before it on the same connection; always 0 where that is a matter of timing.
-        server_name: what the proxy's TLS handshake asked for.
-        protocol: what was agreed on by ALPN.
+        position: the number of requests before it on the same connection; always 0 where that depends on timing.
+        server_name: the server name in the proxy's TLS handshake.
+        protocol: the protocol negotiated by ALPN.
         end: how the connection ended after its last request.
     """
 
@@ -28,15 +28,15 @@ class Arrival:
 
 @dataclass
 class Record:
-    """What client and target saw in one run.
+    """What client and target received in one run.
 
     Attributes:
-        ports: the proxy's own.
-        answers: to the client, by exchange; interim responses first. Missing: the client left, or could not send.
-        arrivals: at the target, by exchange.
-        ends: what came to the client after the last answer of a connection, and how the connection ended.
-        strays: what came on each connection to the target, other than the requests.
-        hung: what did not end in time.
+        ports: the ports of the proxy.
+        answers: responses at the client, by exchange, interim ones first; none if the client left or could not send.
+        arrivals: requests at the target, by exchange.
+        ends: what the client received after the last response of a connection, and how the connection ended.
+        strays: what the target received on each connection besides the requests.
+        hung: connections that did not end in time.
     """
 
     ports: tuple[int, ...] = ()

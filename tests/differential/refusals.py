@@ -23,25 +23,25 @@ LENGTH, CHUNKED = "length", "chunked"
 
 
 def over_http1(seed: int, sizes: Sequence[int]) -> Plan:
-    """Make uploads of these sizes: each with every end and framing, and of the rest each value with each end."""
+    """Make uploads of these sizes with every end and framing."""
     return _plan(seed, _cases(sizes))
 
 
 def huge(seed: int) -> Plan:
-    """Make uploads of 80 MB, of which more is left than the proxy throws away."""
+    """Make uploads of 80 MB, whose rest is more than the proxy discards."""
     ends = {End.READS: LENGTH, End.LINGERS: LENGTH, End.CLOSES: LENGTH, End.STOPS: CHUNKED, End.RESETS: CHUNKED}
     return _plan(seed, [Case(HUGE, end, framing) for end, framing in ends.items()])
 
 
 class Case(NamedTuple):
-    """What is tried.
+    """A case of a refused upload.
 
     Attributes:
         size: bytes of the body.
-        end: what the target does behind its answer.
+        end: what the target does after its response.
         framing: `LENGTH` or `CHUNKED`.
-        share: the part of the body that the target reads before.
-        writes_first: the client reads nothing before it has written all.
+        share: the share of the body that the target reads before it responds.
+        writes_first: the client reads nothing until it has written everything.
     """
 
     size: int
@@ -52,7 +52,7 @@ class Case(NamedTuple):
 
 
 def _cases(sizes: Sequence[int]) -> Iterator[Case]:
-    """Give size, end, framing, the share of the body that is read before the answer, and who writes first."""
+    """Yield all combinations of size, end, framing and `writes_first`; the shares take turns."""
     for number, (size, end, framing, first) in enumerate(product(sizes, End, (LENGTH, CHUNKED), (False, True))):
         yield Case(size, end, framing, (0, 0.5, 1, 0.01)[number % 4 if size < MB else number % 3], first)
 
@@ -111,7 +111,7 @@ def _http1(maker: Maker, number: int, case: Case) -> Exchange:
 
 
 def _refusal(maker: Maker, number: int) -> Half:
-    """Make an answer in one of its framings; it comes in one piece, of which mitmproxy loses none."""
+    """Make a response in one of its framings, sent in one piece, of which mitmproxy loses nothing."""
     body = BODY
     forms = (
         http1_kinds.answer(maker, [http1_kinds.sized(body)], body, status=b"413 Payload Too Large"),

@@ -1,4 +1,4 @@
-"""The target: answers each exchange as the plan says, and records what reached it."""
+"""The target: answers each exchange as planned, and records what it receives."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from tests.differential.wire import (
 )
 from tests.support.proxy import confdir
 
-# Seconds until a connection that does not end is given up; generous, because a busy machine is not an error.
+# Seconds to wait for the end of a connection; generous, because a busy machine is not an error.
 DEADLINE = 30.0
 
-# Whether TCP shows it as FIN or RST is up to the kernel: a socket closed before all was read from it sends an RST.
+# FIN or RST is up to the kernel: a socket that is closed before everything was read from it sends an RST.
 PROXY = "ended by the proxy"
 
 CHUNK = re.compile(rb"(?:\r\n)?([0-9a-fA-F]+)[^\r\n]*\r\n")
@@ -45,14 +45,14 @@ ID = re.compile(rb"(?im)^" + ID_HEADER + rb"(?:: *|" + FIELD + rb")([\w.]+)")
 
 @dataclass
 class Sockets:
-    """The listening sockets, which outlive a run: plain mitmdump and the addon's talk to the same ports."""
+    """The listening sockets, which outlive a run: both mitmdumps connect to the same ports."""
 
     plain: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
     tls: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
     clear: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
 
     def modes(self) -> tuple[str, str, str]:
-        """The modes of a proxy in front of them."""
+        """The modes of a proxy in front of the sockets."""
         return (
             f"reverse:http://127.0.0.1:{_port(self.plain)}",
             f"reverse:https://localhost:{_port(self.tls)}",
@@ -60,7 +60,7 @@ class Sockets:
         )
 
     def addresses(self) -> list[tuple[str, int]]:
-        """Their own addresses, for a client without a proxy."""
+        """The sockets' addresses, for a client without a proxy."""
         return [("127.0.0.1", _port(each)) for each in (self.plain, self.tls, self.clear)]
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class Sockets:
 
 @dataclass
 class Upstream:
-    """A connection that the target accepted; `several`: its streams have no order."""
+    """A connection that the target accepted; `several` means that its streams have no order."""
 
     server_name: str = ""
     protocol: str = ""
@@ -82,13 +82,13 @@ class Upstream:
     end: str = ""
 
     def note(self, record: Record) -> None:
-        """Add what came to the record of the run."""
+        """Add what was received to the record of the run."""
         for position, (name, message) in enumerate(self.requests):
             place = 0 if self.several else position
             arrival = Arrival(message, place, self.server_name, self.protocol, self.end)
             record.arrivals[name].append(arrival)
-        # How many connections there are is seen by the requests' places on them; a request that its client breaks off
-        # may need one more where it streams.
+        # The requests' positions show the number of connections; a request that its client breaks off may need one
+        # more where it is streamed.
         if self.stray:
             record.strays.append(self.stray)
 
@@ -100,7 +100,7 @@ class Target:
         self._exchanges = plan.exchanges() | {SETTLE.id: SETTLE}
         self._upstreams: dict[asyncio.Task[None], Upstream] = {}
         self._names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
-        # Set once the target has sent what it will send and, if the client stays, has read the whole request.
+        # Set once the target has sent everything and, if the client stays, has read the whole request.
         self.reached = {name: asyncio.Event() for name in self._exchanges}
         # Set once an HTTP/2 stream that the client left has ended here.
         self.left = {name: asyncio.Event() for name in self._exchanges}
@@ -115,7 +115,7 @@ class Target:
             yield
 
     async def finish(self, record: Record) -> None:
-        """Wait until the proxy has ended every connection, and add what came to the record."""
+        """Wait until the proxy has closed every connection, and add what was received to the record."""
         if self._upstreams:
             _, late = await asyncio.wait(self._upstreams, timeout=DEADLINE)
             for task in late:
@@ -183,10 +183,10 @@ class Target:
     async def _refuse(
         self, stream: Stream, upstream: Upstream, exchange: Exchange, head: bytes, refusal: Refusal
     ) -> None:
-        """Answer in the middle of an upload; of what is read behind the end of the reading nothing is noted."""
+        """Respond in the middle of an upload; what is read after that is not recorded."""
         read = _BodyReader(stream, head)
         await read.at_least(refusal.after, refusal.pause)
-        # In one piece: of a second one mitmproxy reads nothing while the target takes nothing.
+        # In one piece: mitmproxy would not read a second one while the target reads nothing.
         await stream.send(exchange.answer.head + exchange.answer.body)
         self.reached[exchange.id].set()
         if refusal.end in (End.LINGERS, End.STOPS):
@@ -250,7 +250,7 @@ class Target:
     async def _refuse_stream(
         self, peer: Peer, stream_id: int, upstream: Upstream, exchange: Exchange, refusal: Refusal
     ) -> None:
-        """Answer in the middle of an upload, and read on or reset the stream (RFC 9113, section 8.1)."""
+        """Respond in the middle of an upload, and read on or reset the stream (RFC 9113, section 8.1)."""
         seen = peer.seen[stream_id]
         await peer.until(lambda: seen.over or len(seen.body) >= refusal.after)
         await peer.send(stream_id, exchange.answer)
@@ -265,7 +265,7 @@ class Target:
 
 
 class _BodyReader:
-    """Reads a request's body bit by bit."""
+    """Reads a request's body in parts."""
 
     def __init__(self, stream: Stream, head: bytes) -> None:
         self._stream = stream
@@ -276,17 +276,17 @@ class _BodyReader:
         self.end = CUT
 
     async def at_least(self, size: int, pause: float = 0) -> None:
-        """Read this many bytes of it, or to its end."""
+        """Read at least this many bytes of the body, or to its end."""
         while len(self.body) < size and await self._more():
             await asyncio.sleep(pause)
 
     async def all(self) -> None:
-        """Read to its end."""
+        """Read to the end of the body."""
         while await self._more():
             pass
 
     async def _more(self) -> bool:
-        """Take what has come or comes next; False at the end."""
+        """Read the next bytes; False at the end."""
         if self.end == COMPLETE or (not self._stream.buffer and not await self._stream.more()):
             return False
         if self._is_chunked and not self._left:
@@ -299,7 +299,7 @@ class _BodyReader:
         return True
 
     async def _begin_chunk(self) -> bool:
-        """Read the head of a chunk, behind the line end of the one before."""
+        """Read the head of a chunk, after the line end of the previous chunk."""
         while not (found := CHUNK.match(self._stream.buffer)):
             if not await self._stream.more():
                 return False
@@ -316,7 +316,7 @@ def _start(group: asyncio.TaskGroup, work: object) -> None:
 
 
 async def _answer(stream: Stream, exchange: Exchange) -> None:
-    """Write the answer; the interim response comes in the same piece as the head behind it."""
+    """Write the response; an interim response goes in the same piece as the head after it."""
     interim = exchange.interim.head if exchange.interim else b""
     if exchange.twist is not Twist.UPGRADE:
         await stream.send(interim + exchange.answer.head)

@@ -1,4 +1,4 @@
-"""Uploads that their target refuses meet the same fate as with plain mitmdump, or a better one."""
+"""Uploads that their target refuses end as with plain mitmdump, or better."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _bench(plan: Plan) -> Iterator[Bench]:
 
 
 def run(bench: Bench, mode: str, folder: Path) -> Record:
-    """Play a bench's plan with the addon."""
+    """Run a bench's plan with the addon."""
     own = {"akto_url": (folder / "entries.ndjson").as_uri()} | dict(MODES[mode].own)
     record, proxy = bench.run(own, (ADDON,))
     bad = [n for n, line in enumerate(proxy.log) if "please report" in line or "Traceback" in line or "crashed" in line]
@@ -58,13 +58,13 @@ def run(bench: Bench, mode: str, folder: Path) -> Record:
 
 
 def has_answer(record: Record, exchange: Exchange) -> bool:
-    """Return whether a client of HTTP/1 has got the whole of its target's answer."""
+    """Return whether an HTTP/1 client has received its target's whole response."""
     return any(is_whole_answer(message, exchange) for message in record.answers.get(exchange.id, ()))
 
 
 @pytest.mark.slow
 def test_two_runs_of_plain_mitmdump_do_not_differ(bench: Bench) -> None:
-    """The control; nothing hangs in it."""
+    """As a control, two runs of plain mitmdump are equal, and nothing hangs."""
     again, _ = bench.run({}, ())
     assert not again.hung
     assert_same(compare(bench.plan, bench.plain({}), again, streams=False))
@@ -72,7 +72,7 @@ def test_two_runs_of_plain_mitmdump_do_not_differ(bench: Bench) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_refusals(bench: Bench, mode: str, tmp_path: Path) -> None:
-    """Client and target see what they would see through plain mitmdump; the client loses no answer that passes."""
+    """Client and target see the same as through plain mitmdump; no response to a streamed upload is lost."""
     record = run(bench, mode, tmp_path)
     assert_same(compare(bench.plan, bench.plain({}), record, streams=MODES[mode].streams))
     if mode == "always":
@@ -81,7 +81,7 @@ def test_refusals(bench: Bench, mode: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_refusals_over_http2(http2_bench: Bench, mode: str, tmp_path: Path) -> None:
-    """The same over HTTP/2, where a target resets a stream behind its answer."""
+    """The same holds over HTTP/2, where a target resets a stream after its response."""
     record = run(http2_bench, mode, tmp_path)
     assert_same(compare(http2_bench.plan, http2_bench.plain({}), record, streams=MODES[mode].streams))
 
@@ -89,7 +89,7 @@ def test_refusals_over_http2(http2_bench: Bench, mode: str, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_refusals_of_huge_uploads(huge_bench: Bench, mode: str, tmp_path: Path) -> None:
-    """All of an answer arrives; how the connection ends, behind more than is thrown away, is the proxy's choice."""
+    """The whole response arrives; the proxy discards only a part of the rest, so the connection may end differently."""
     record = run(huge_bench, mode, tmp_path)
     differences = compare(huge_bench.plan, huge_bench.plain({}), record, streams=MODES[mode].streams)
     assert_same([each for each in differences if each.what != "end at the client"])

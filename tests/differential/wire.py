@@ -1,4 +1,4 @@
-"""What a peer saw on the wire, and how HTTP/1 messages are read from it without changing a byte."""
+"""Messages as a peer received them, and a reader of HTTP/1 messages that changes no byte."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Message:
         body: the body's bytes, without the chunked coding.
         trailers: as `head`.
         framing: how the end of the body was marked; for the chunked coding with the size of every chunk.
-        end: `COMPLETE`, `CUT`, or how the stream was reset.
+        end: `COMPLETE`, `CUT`, or the error of the reset.
     """
 
     head: tuple[bytes, ...]
@@ -32,12 +32,12 @@ class Message:
     end: str = COMPLETE
 
 
-# Stands between name and value of an HTTP/2 field.
+# Separates name and value of an HTTP/2 field.
 FIELD = b"\x1f"
 
 
 class Stream:
-    """A connection that is read into a buffer, and remembers how it ended."""
+    """A connection that is read into a buffer, and records how it ended."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -46,7 +46,7 @@ class Stream:
         self.ended = ""
 
     async def more(self) -> bool:
-        """Read what has come, or wait for it; False at the end, which `ended` then names."""
+        """Read available bytes, or wait for some; False at the end, which `ended` then describes."""
         if self.ended:
             return False
         try:
@@ -59,7 +59,7 @@ class Stream:
         return bool(data)
 
     async def send(self, data: bytes) -> None:
-        """Write; a peer that is gone shows when the answer is read."""
+        """Write; that the peer is gone shows when the response is read."""
         try:
             self.writer.write(data)
             await self.writer.drain()
@@ -73,7 +73,7 @@ class Stream:
         return taken
 
     async def exactly(self, size: int) -> bytes:
-        """Read this many bytes, or what comes of them before the end."""
+        """Read this many bytes, or fewer if the connection ends before."""
         while len(self.buffer) < size and await self.more():
             pass
         return self.take(size)
@@ -87,7 +87,7 @@ class Stream:
 
 
 async def read_head(stream: Stream) -> bytes:
-    """Read a head with its empty line; what came of one, if the connection ends before."""
+    """Read a head with its empty line, or the part before the end of the connection."""
     while HEAD_END not in stream.buffer:
         if not await stream.more():
             return stream.take(len(stream.buffer))
@@ -117,7 +117,7 @@ def status(head: bytes) -> int:
 
 
 def closes(message: Message) -> bool:
-    """Return whether a message says that nothing follows it on its connection."""
+    """Return whether a message says that it is the last one on its connection."""
     return any(re.match(rb"(?i)connection:.*\bclose\b", line) for line in message.head)
 
 
@@ -138,7 +138,7 @@ def body_length(head: bytes) -> int | None:
 
 
 def dechunk(data: bytes) -> bytes:
-    """Return the data in what there is of a chunked body, up to its end or to what is no chunk."""
+    """Return the data of a chunked body, up to its end or to the first invalid chunk."""
     out = bytearray()
     while found := re.match(rb"([0-9a-fA-F]+)[^\r\n]*\r\n", data):
         size = int(found[1], 16)

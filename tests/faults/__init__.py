@@ -1,1 +1,1 @@
-"""Akto and the disk when they misbehave, and delivery driven step by step."""
+"""Failures of Akto and the disk, and delivery driven step by step."""

@@ -1,4 +1,4 @@
-"""Where entries arrive while a proxy is killed over and over: a service over HTTP, or a topic of Kafka."""
+"""Destinations of entries while a proxy is killed repeatedly: an HTTP service or a Kafka topic."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ class Service(FaultServer):
     MOODS = (OK, OK, OK, status(503), Reply(status=None, hang_s=1.0), status(500))
 
     def change(self, draw: random.Random) -> None:
-        """Answer alike from now on."""
+        """Draw the answer for all batches from now on."""
         self.script = draw.choice(self.MOODS)
 
     def work(self) -> None:
-        """Take everything."""
+        """Accept everything."""
         self.script = OK
 
 
 class Topic(MockCluster):
-    """A topic of a cluster, which may be away, or acknowledge later than is waited for."""
+    """A topic of a cluster, which may be down, or acknowledge after the timeout."""
 
     @property
     def taken(self) -> Counter[str]:
-        """What is in the topic, by path."""
+        """The entries in the topic, by path."""
         return Counter(json.loads(value)["path"] for value in self.values())
 
     def change(self, draw: random.Random) -> None:
-        """Work, refuse connections, or take records and not say so in time."""
+        """Work, refuse connections, or store records without acknowledging them in time."""
         self.work()
         mood = draw.choice(["up", "up", "down", "late"])
         if mood == "down":
@@ -42,6 +42,6 @@ class Topic(MockCluster):
             self.slow(20_000)
 
     def work(self) -> None:
-        """Take everything, and say so at once."""
+        """Accept everything, and acknowledge it at once."""
         self.slow(0)
         self.up()

@@ -1,4 +1,4 @@
-"""Small disks of several kinds, and a process that keeps one full to its last block."""
+"""Small disks of several kinds, and a process that fills one to its last block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# What is made of an image file by each kind; a tmpfs needs none.
+# The command that formats an image file for each kind; tmpfs needs none.
 KINDS: dict[str, list[str]] = {
     "tmpfs": [],
     "ext4-1k": ["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "1024"],
@@ -21,12 +21,12 @@ KINDS: dict[str, list[str]] = {
 
 
 class NotPermittedError(Exception):
-    """Nothing can be mounted here; the text says why."""
+    """Mounting is not permitted here; the text says why."""
 
 
 @contextmanager
 def mounted(kind: str, mebibytes: int = 12) -> Iterator[Path]:
-    """Mount a fresh disk of a kind, whose root is a folder that only this user may read.
+    """Mount a new disk of a kind, whose root only this user may read.
 
     Raises:
         NotPermittedError: it is not permitted, or a program is missing.
@@ -81,7 +81,7 @@ while True:
 
 @contextmanager
 def full(disk: Path) -> Iterator[None]:
-    """Have another process take the last byte of a disk, and every one that is given back, until the block ends."""
+    """Let another process occupy a disk to its last byte, and all space that is freed, until the block ends."""
     ballast = disk / "ballast"
     filler = subprocess.Popen([sys.executable, "-c", FILL, str(ballast)], stdout=subprocess.PIPE)
     try:

@@ -1,4 +1,4 @@
-"""Delivery without threads and without time: every step is one call."""
+"""Delivery without threads or real time: every step is one call."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _names = itertools.count()
 
 
 class Clock:
-    """Time that a test moves: monotonic seconds, and epoch seconds, which may be set.
+    """A clock that the test moves: monotonic seconds, and epoch seconds, which may be set.
 
     Attributes:
         now: monotonic seconds.
-        set_by: seconds by which a test has put the epoch's clock forward.
+        set_by: seconds by which a test has moved the epoch clock forward.
     """
 
     def __init__(self) -> None:
@@ -65,16 +65,16 @@ class BreakableSpool(Spool):
 
 
 class Driver:
-    """The real parts of delivery around a scripted Akto.
+    """The real delivery code with a scripted Akto.
 
     Args:
-        folder: the spool's; None for none.
-        durability: as the option.
+        folder: the spool's folder; None for no spool.
+        durability: as in the option.
         clock: shared between processes that share a spool.
-        limits: of a batch.
-        queue_bytes: of memory.
-        spool_bytes: of the disk.
-        chance: what the jitter draws.
+        limits: the limits of a batch.
+        queue_bytes: the queue's limit in bytes.
+        spool_bytes: the spool's limit in bytes.
+        chance: the random number for the jitter.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Driver:
 
     @property
     def counts(self) -> Snapshot:
-        """The counts as of now."""
+        """The current counts."""
         return self.stats.snapshot()
 
     def _observe(self, entries: Sequence[bytes | int], outcome: Outcome, reason: str) -> None:
@@ -130,7 +130,7 @@ class Driver:
         return self._offered.get(entry, b"unknown") if isinstance(entry, int) else entry
 
     def became(self, entry: bytes) -> list[str]:
-        """Return what was reported of an entry, in order."""
+        """Return the reports about an entry, in order."""
         return [verdict(outcome, reason) for named, outcome, reason in self.reported if named == entry]
 
     def offer(self, entry: bytes) -> bool:
@@ -146,15 +146,15 @@ class Driver:
 
     @property
     def moment(self) -> Moment:
-        """Now."""
+        """The current moment."""
         return Moment(self.clock.now, self.clock.wall())
 
     def step(self) -> None:
-        """Do what the shipper does in one step, apart from sending."""
+        """Do one step of the shipper, without sending."""
         self.scheduler.tend(self.clock.now)
 
     def tend(self) -> None:
-        """Do what the shipper does in a send that takes long: steps, until nothing is due.
+        """Do what the shipper does during a long send: steps, until nothing is due.
 
         Raises:
             AssertionError: the delivery asks for a step and then has nothing to do, without end.
@@ -167,7 +167,7 @@ class Driver:
             assert steps < 1000, "the delivery spins"
 
     def wait(self, seconds: float) -> None:
-        """Let time pass without a send, with a sign of life when it is due."""
+        """Let time pass without a send, with a heartbeat when it is due."""
         end = self.clock.now + seconds
         while self.clock.now < end:
             self.tend()
@@ -181,7 +181,7 @@ class Driver:
         return self.in_flight is not None
 
     def finish(self, answer: Answer, *, healthy: bool = True) -> None:
-        """End the send with what Akto answers."""
+        """End the send with Akto's answer."""
         batch, self.in_flight = self.in_flight, None
         assert batch is not None
         result = answer(batch.entries)
@@ -192,7 +192,7 @@ class Driver:
         self.scheduler.finish(Attempt(batch, result, 0.01), self.moment)
 
     def run(self, answer: Answer, *, seconds: float = 3600.0, healthy: bool = True) -> None:
-        """Let time pass from event to event until nothing is left to do, or the seconds are over.
+        """Let time pass from event to event until nothing is left to do, or the time is over.
 
         Raises:
             AssertionError: the delivery asks for a step and then has nothing to do, without end.
@@ -217,21 +217,21 @@ class Driver:
             self.clock.now += max(wait, 1e-6)
 
     def close(self) -> None:
-        """End as a process does that has time."""
+        """Close as on an orderly exit."""
         self.in_flight = None
         self.scheduler.close(self.moment)
 
 
 def ok(_: Sequence[bytes]) -> SendResult:
-    """Take everything."""
+    """Accept everything."""
     return SendResult(200)
 
 
 def always(status: int | None, detail: str = "", retry_after: str = "") -> Answer:
-    """Answer everything alike."""
+    """Give every batch this answer."""
     return lambda _: SendResult(status, detail, retry_after)
 
 
 def picky(bad: Callable[[bytes], bool], status: int = 422) -> Answer:
-    """Refuse a batch with a bad entry in it, and take every other."""
+    """Refuse a batch that contains a bad entry, and accept all others."""
     return lambda entries: SendResult(status if any(map(bad, entries)) else 200, "bad entry")

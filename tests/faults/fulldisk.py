@@ -1,6 +1,6 @@
-"""Fill the spool's disk at random moments, kill and restart on it, and ask an oracle what was lost.
+"""Fill the spool's disk at random moments, kill and restart on it, and check with an oracle what was lost.
 
-`python -m tests.faults.fulldisk --seconds 600`, or `make fulldisk`. No room is made before everything has arrived.
+`python -m tests.faults.fulldisk --seconds 600`, or `make fulldisk`. No space is freed until everything has arrived.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.faults.server import OK, FaultServer, status, wait_for
 from tests.support.environment import bare
 from tests.support.proxy import ROOT
 
-# Entries of the batch that may be on its way at a kill, and so may arrive twice.
+# Entries of the one batch that may be in flight at a kill, and so may arrive twice.
 BATCH = 50
 
 PATIENCE_S = 120.0
@@ -39,7 +39,7 @@ PATIENCE_S = 120.0
 
 @dataclass
 class Tally:
-    """What happened on one kind of disk, and what the oracle found."""
+    """The events on one kind of disk, and the oracle's result."""
 
     kind: str
     rounds: int = 0
@@ -61,7 +61,7 @@ class Tally:
 
     @property
     def is_good(self) -> bool:
-        """Return whether nothing was lost, and all that counts said the same."""
+        """Return whether nothing was lost, and all counts agreed."""
         return not self.lost and not self.disagreements and self.twice <= self.kills * BATCH
 
 
@@ -88,34 +88,34 @@ class Host:
 
     @property
     def log(self) -> str:
-        """What it has logged."""
+        """The log so far."""
         self._log.seek(0)
         return self._log.read().decode()
 
     def stop_capturing(self) -> None:
-        """Let it only deliver from now on."""
+        """Stop capturing; delivery continues."""
         assert self.process.stdin
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write("\n")
             self.process.stdin.flush()
 
     def scrape(self) -> dict[str, float]:
-        """Return its metrics."""
+        """Return the metrics."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         return {name: float(value) for name, value in re.findall(r"^(\S+) (\S+)$", text, re.MULTILINE)}
 
     def waiting(self, place: str) -> int:
-        """Return how many entries wait in a place."""
+        """Return the number of waiting entries in a place."""
         return int(self.scrape()[f'akto_mirror_entries_waiting{{place="{place}"}}'])
 
     def kill(self) -> None:
-        """Kill it."""
+        """Kill the process."""
         self.process.kill()
         self.process.communicate()
 
     def end(self) -> str:
-        """End it in good order; returns its counts."""
+        """End the process in an orderly way; returns its counts."""
         self.process.send_signal(signal.SIGTERM)
         out, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, self.log
@@ -123,7 +123,7 @@ class Host:
 
 
 class Looks(Running):
-    """Scrapes a process and asks for the status beside it, over and over; also a context manager."""
+    """Repeatedly scrapes a process and runs `spool status` beside it; also a context manager."""
 
     def __init__(self, folder: Path) -> None:
         self.count = 0
@@ -134,7 +134,7 @@ class Looks(Running):
         self._threads = [threading.Thread(target=self._run, args=(look,)) for look in (self._scrape, self._status)]
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the loop."""
         for thread in self._threads:
             thread.start()
 
@@ -162,7 +162,7 @@ class Looks(Running):
 
 
 def spool_status(folder: Path) -> tuple[int, str]:
-    """Run the command; returns its exit code and what it says."""
+    """Run `spool status`; returns its exit code and output."""
     done = subprocess.run(
         [sys.executable, "-m", "akto_mirror", "spool", "--dir", str(folder), "status"],
         cwd=ROOT,
@@ -175,7 +175,7 @@ def spool_status(folder: Path) -> tuple[int, str]:
 
 
 def status_entries(folder: Path) -> int:
-    """Return how many entries wait, as the command says."""
+    """Return the number of waiting entries in the command's output."""
     code, text = spool_status(folder)
     if code and "nothing is on disk" in text:
         return 0
@@ -184,7 +184,7 @@ def status_entries(folder: Path) -> int:
 
 
 def stored(folder: Path) -> set[str]:
-    """Return what the files hold, read from a copy on another disk; nothing writes meanwhile."""
+    """Return the entries in the files, read from a copy on another disk while nothing writes."""
     with tempfile.TemporaryDirectory() as copy:
         for path in folder.glob("spool*.db*"):
             shutil.copy(path, copy)
@@ -210,12 +210,12 @@ def paused(host: Host) -> Iterator[None]:
 
 
 def play(disk: Path, draw: random.Random, tally: Tally) -> None:
-    """Play one round on a fresh folder: fill, look, kill and restart, and let everything arrive."""
+    """Run one round on a new folder: fill, scrape, kill and restart, and let everything arrive."""
     folder = disk / f"spool{tally.rounds}"
     with FaultServer(status(503)) as akto, Looks(folder) as looks, contextlib.ExitStack() as stack:
         host = looks.host = Host(akto.url, folder, draw, f"{tally.rounds}a")
         stack.callback(lambda: host.process.kill())  # noqa: PLW0108 - whichever it is then
-        time.sleep(draw.uniform(0.0, 2.0))  # The moment is what is random here, no synchronisation.
+        time.sleep(draw.uniform(0.0, 2.0))  # A random moment, not a synchronisation.
         by_us = draw.random() < 0.3
         if by_us:
             wait_for(lambda: shutil.disk_usage(disk).free < 500_000, PATIENCE_S)
@@ -249,13 +249,13 @@ def play(disk: Path, draw: random.Random, tally: Tally) -> None:
 
 
 def _agree(host: Host, folder: Path, tally: Tally) -> set[str]:
-    """Let a process take over what the killed left, and compare the three counts; returns what the files hold."""
+    """Let a process take over what the killed one left, and compare the three counts; returns the stored entries."""
     deadline = time.monotonic() + 30
     while True:
         with paused(host):
             held = stored(folder)
         counted, shown = host.waiting("spooled"), status_entries(folder)
-        # What is being sent is on disk as well.
+        # Entries in flight are on disk as well.
         in_flight = host.waiting("in_flight")
         if counted <= len(held) <= counted + in_flight and shown == len(held):
             return held
@@ -266,7 +266,7 @@ def _agree(host: Host, folder: Path, tally: Tally) -> set[str]:
 
 
 def _arrive(host: Host, folder: Path, tally: Tally) -> None:
-    """Wait until nothing waits any more, by anybody's count."""
+    """Wait until no count shows waiting entries."""
     try:
         wait_for(lambda: not any(map(host.waiting, ("queued", "in_flight", "spooled"))), PATIENCE_S)
         wait_for(lambda: not status_entries(folder), 30)
@@ -276,10 +276,10 @@ def _arrive(host: Host, folder: Path, tally: Tally) -> None:
 
 
 def run(kind: str, seconds: float, seed: int) -> Tally:
-    """Play rounds on one kind of disk for so long, but at least one.
+    """Run rounds on one kind of disk for this long, but at least one.
 
     Raises:
-        NotPermittedError: it cannot be mounted here.
+        NotPermittedError: the disk cannot be mounted here.
     """
     draw, tally = random.Random(seed), Tally(kind)
     end = time.monotonic() + seconds
@@ -290,7 +290,7 @@ def run(kind: str, seconds: float, seed: int) -> Tally:
 
 
 def main() -> int:
-    """Run from the command line; 0 if nothing was lost, or if nothing may be mounted here."""
+    """Run from the command line; return 0 if nothing was lost, or if mounting is not permitted here."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.fulldisk", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="for each kind")
     parser.add_argument("--seed", type=int, default=int(time.time()))

@@ -50,7 +50,7 @@ def main() -> None:
     sys.stdout.flush()
     threading.Thread(target=_capture, args=(shipper, args), daemon=True).start()
     while not ending.wait(0.1):
-        # A signal that another thread takes does not wake this one.
+        # A signal that another thread handles does not wake this one.
         pass
     shipper.close().result(60)
     sys.stdout.write(f"{shipper.stats.snapshot()}\n")

@@ -1,4 +1,4 @@
-"""Kill the proxy at random moments under load, and ask the oracle what was lost: `python -m tests.faults.kills 100`."""
+"""Kill the proxy at random moments under load, and check what was lost: `python -m tests.faults.kills 100`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from tests.support.proxy import running_mitmdump, under_run
 LINGER_MS = 200
 BATCH = 100
 
-# What `disk` promises: everything captured longer ago than this survives.
+# The guarantee of `disk`: everything captured longer ago than this survives.
 GRACE_S = LINGER_MS / 1000 + 1.0
 
 
 class Stalls(Running):
-    """Measures what the machine itself adds to the promise: how long a thread waits for its turn and for the disk.
+    """Measures the delays of the machine itself: how long a thread waits for the CPU and for the disk.
 
     Args:
-        folder: on the disk that the spool is on.
+        folder: a folder on the spool's disk.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,16 +41,16 @@ class Stalls(Running):
         self._thread = threading.Thread(target=self._measure, daemon=True)
 
     def start(self) -> None:
-        """Begin to measure."""
+        """Start measuring."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop measuring."""
         self._over.set()
         self._thread.join()
 
     def before(self, moment: float) -> float:
-        """Return the longest round of writing that touches the last five seconds before a moment, in seconds."""
+        """Return the longest write within the five seconds before a moment, in seconds."""
         rounds = [*self._rounds, (self._rounds[-1][1], moment)]
         return max(end - start for start, end in rounds[1:] if end > moment - 5.0)
 
@@ -64,14 +64,14 @@ class Stalls(Running):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the oracle found.
+    """The oracle's result.
 
     Attributes:
         kills: how often the proxy was killed.
-        requests: answered by the proxy.
+        requests: requests that the proxy answered.
         owed: of these, answered long enough before a kill, or never followed by one; long enough is `GRACE_S` and what
             the machine itself took at that time to let a thread write to the disk.
-        delivered: different entries that arrived.
+        delivered: distinct entries that arrived.
         lost: owed, and never arrived.
         late: not owed, and never arrived.
         duplicated: deliveries beyond the first of each entry.
@@ -100,7 +100,7 @@ class Verdict:
 def run(
     kills: int, folder: Path, seed: int = 0, longest_s: float = 3.0, destination: type[Service | Topic] = Service
 ) -> Verdict:
-    """Kill the proxy so often, while the destination is now there and now not; then let everything arrive."""
+    """Kill the proxy this many times, while the destination comes and goes; then let everything arrive."""
     draw = random.Random(seed)
     owed: set[str] = set()
     with Api() as api, destination() as akto, Clients(4, 0.005) as clients, Stalls(folder) as stalls:
@@ -117,7 +117,7 @@ def run(
                 akto.change(draw)
                 began = time.monotonic()
                 clients.port = proxy.port
-                # The moment is what is random here, no synchronisation; what a busy machine takes comes on top.
+                # A random moment, not a synchronisation; delays of a busy machine come on top.
                 time.sleep(draw.uniform(0.05, longest_s) + stalls.before(time.monotonic()))
                 killed = time.monotonic()
                 proxy.kill()
@@ -127,7 +127,7 @@ def run(
         clients.stop()
         akto.work()
         with running_mitmdump(f"reverse:http://127.0.0.1:{api.port}", options=options):
-            # A batch of the last one killed is free when its lease of 30 s is over.
+            # The batches of the last killed proxy are free when its lease of 30 s is over.
             wait_for(lambda: not waiting(folder), 180)
         taken = akto.taken
     return Verdict(
@@ -144,7 +144,7 @@ def run(
 
 
 def waiting(folder: Path) -> bool:
-    """Return whether anything waits in the spool."""
+    """Return whether the spool has waiting entries."""
     from akto_mirror.delivery.spool.spool import Spool  # noqa: PLC0415 - the module is also run as a program
 
     spool = Spool(folder / "spool", target="", limit=1, owner="oracle")
@@ -155,7 +155,7 @@ def waiting(folder: Path) -> bool:
 
 
 def main() -> int:
-    """Run from the command line; 0 if nothing was lost."""
+    """Run from the command line; return 0 if nothing was lost."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.kills", description=__doc__)
     parser.add_argument("kills", nargs="?", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Load with an oracle: an API, and clients that know of each request whether and when it was answered."""
+"""Load with an oracle: an API, and clients that record whether and when each request was answered."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d
 
 
 class Api(LoopServer):
-    """Answers every GET with JSON, on a thread of its own; also a context manager.
+    """Answers every GET with JSON, on a separate thread; also a context manager.
 
     Args:
-        padding: bytes that are added to each answer.
+        padding: bytes added to each response.
     """
 
     def __init__(self, padding: int = 0) -> None:
@@ -34,7 +34,7 @@ class Api(LoopServer):
         self._body = BODY[:-1] + b',"padding":"' + b"x" * padding + b'"}' if padding else BODY
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer its requests."""
+        """Answer the requests of a connection."""
         answer = HEAD % len(self._body) + self._body
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await reader.readuntil(b"\r\n\r\n"):
@@ -45,12 +45,12 @@ class Api(LoopServer):
 class Clients(Running):
     """Send requests one after another on a few connections until they are stopped; also a context manager.
 
-    Every request has a path of its own. One that fails is not repeated: the proxy may have seen it.
+    Every request has a unique path. A failed one is not repeated: the proxy may have seen it.
 
     Args:
-        connections: how many at once.
-        pause_s: what each connection waits between two requests.
-        numbers: makes the paths unique over several proxies.
+        connections: the number of concurrent connections.
+        pause_s: seconds between two requests of a connection.
+        numbers: the source of numbers that make paths unique across proxies.
     """
 
     def __init__(self, connections: int = 4, pause_s: float = 0.0, numbers: Iterator[int] | None = None) -> None:
@@ -63,7 +63,7 @@ class Clients(Running):
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
 
     def start(self) -> None:
-        """Begin to send, as soon as there is a port."""
+        """Start sending, as soon as there is a port."""
         for thread in self._threads:
             thread.start()
 
@@ -74,7 +74,7 @@ class Clients(Running):
             thread.join(30)
 
     def before(self, moment: float) -> set[str]:
-        """Return the paths whose answers were complete before a moment, in monotonic seconds."""
+        """Return the paths whose responses were complete before a moment, in monotonic seconds."""
         return {path for path, at in self.answered.copy().items() if at < moment}
 
     def _run(self) -> None:
@@ -108,7 +108,7 @@ class GrpcApi(grpc.GenericRpcHandler, Running):  # type: ignore[misc] # grpc has
         self.port: int = self._server.add_insecure_port("127.0.0.1:0")
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:  # noqa: ARG002 - grpc's
-        """Take any method."""
+        """Handle any method."""
         return grpc.unary_unary_rpc_method_handler(lambda message, _: message)
 
     def start(self) -> None:
@@ -121,7 +121,7 @@ class GrpcApi(grpc.GenericRpcHandler, Running):  # type: ignore[misc] # grpc has
 
 
 class GrpcClients(Clients):
-    """As `Clients`, with gRPC calls without TLS, each of a method of its own."""
+    """Like `Clients`, with gRPC calls without TLS, each with a unique method."""
 
     def _talk(self, port: int) -> None:
         own = [("grpc.use_local_subchannel_pool", 1)]
@@ -144,7 +144,7 @@ class Crowd:
     members: Sequence[Clients]
 
     def aim(self, proxy: Proxy | None) -> None:
-        """Send requests through a proxy from now on, or none."""
+        """Send requests through a proxy from now on, or stop sending for None."""
         for place, member in enumerate(self.members):
             member.host, member.port = proxy.addresses[place] if proxy else (member.host, 0)
 
@@ -160,5 +160,5 @@ class Crowd:
 
     @property
     def answered(self) -> dict[str, float]:
-        """The paths that were answered, and when."""
+        """The answered paths, with the times of their responses."""
         return {path: at for member in self.members for path, at in member.answered.copy().items()}

@@ -1,4 +1,4 @@
-"""The delivery as a machine of hypothesis: every order of events, checked against a model."""
+"""Delivery as a hypothesis state machine: random orders of events, checked against a model."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ LIMITS = Limits(5, 2000, 1.0)
 
 
 class Delivery(RuleBasedStateMachine):
-    """One process after another, now and then two, on one spool, with every fault in between.
+    """One process after another, sometimes two at once, on one spool, with every kind of failure in between.
 
-    The model: which entries were captured, which of them arrived, which were refused by the last process.
+    The model: the captured entries, those that arrived, and those that the last process rejected.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Delivery(RuleBasedStateMachine):
         self.driver = self.new_driver()
 
     def new_driver(self) -> Driver:
-        """Begin a process."""
+        """Start a process."""
         return Driver(
             self.folder / "spool",
             self.durability,
@@ -79,12 +79,12 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def tend(self) -> None:
-        """Do what is due between two sends."""
+        """Do the steps that are due between two sends."""
         self.driver.tend()
 
     @rule()
     def flush(self) -> None:
-        """Make all that is queued due."""
+        """Make all queued entries due."""
         self.driver.queue.flush()
 
     @rule()
@@ -101,7 +101,7 @@ class Delivery(RuleBasedStateMachine):
     @precondition(lambda self: self.driver.in_flight)
     @rule(entry_results=ENTRY_RESULTS, doubtful=st.booleans())
     def finish_entry_by_entry(self, entry_results: list[EntryResult], doubtful: bool) -> None:
-        """End the send with a result for each entry, as Kafka gives; what is unknown may have arrived."""
+        """End the send with a result for each entry, as with Kafka; entries with an unknown result may have arrived."""
         self.driver.finish(self.judging(entry_results, doubtful=doubtful))
 
     @rule(status=st.sampled_from(STATUSES), steps=st.integers(1, 8), healthy=st.booleans())
@@ -115,7 +115,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """End the process in good order, and start another."""
+        """End the process in an orderly way, and start another."""
         self.repair()
         self.driver.close()
         self.settle()
@@ -124,7 +124,7 @@ class Delivery(RuleBasedStateMachine):
     @precondition(lambda self: self.driver.spool)
     @rule(stalled=st.booleans())
     def take_over(self, stalled: bool) -> None:
-        """Another process adopts what is free by now, delivers it and ends; the first one may seem dead."""
+        """Another process takes over the free batches, delivers them and ends; the first one may seem dead."""
         self.repair()
         other = self.new_driver()
         if stalled:
@@ -158,11 +158,11 @@ class Delivery(RuleBasedStateMachine):
     @precondition(lambda self: self.driver.spool and self.driver.spool.exists() and not self.broken)
     @rule()
     def revive(self) -> None:
-        """A user lets the dead letters be sent again."""
+        """A user requeues the dead letters."""
         self.rejected -= self.act(Spool.revive)
 
     def act(self, deed: Callable[[Spool], int]) -> int:
-        """Let a user do something; with a file that is damaged nothing comes of it."""
+        """Let a user run a command, which has no effect on a damaged file."""
         try:
             return deed(self.user())
         except SpoolError:
@@ -170,7 +170,7 @@ class Delivery(RuleBasedStateMachine):
             return 0
 
     def user(self) -> Spool:
-        """Return a user's view of the spool."""
+        """Return the spool as opened by a user's command."""
         assert self.driver.spool
         return Spool(self.driver.spool.file.parent, target="t", limit=self.spool_bytes, owner="user")
 
@@ -192,7 +192,7 @@ class Delivery(RuleBasedStateMachine):
             file.write(bytes([value] * 8))
 
     def answering(self, status: int | None) -> Answer:
-        """Return an answer that remembers what it took."""
+        """Return an answer that records what it accepted."""
 
         def answer(entries: Sequence[bytes]) -> SendResult:
             if status == 200:
@@ -202,7 +202,7 @@ class Delivery(RuleBasedStateMachine):
         return answer
 
     def judging(self, entry_results: list[EntryResult], *, doubtful: bool) -> Answer:
-        """Return an answer with a result for each entry that remembers what has arrived."""
+        """Return an answer with a result for each entry that records what has arrived."""
         arriving = {DELIVERED, UNKNOWN} if doubtful else {DELIVERED}
 
         def answer(entries: Sequence[bytes]) -> SendResult:
@@ -214,7 +214,7 @@ class Delivery(RuleBasedStateMachine):
         return answer
 
     def settle(self) -> None:
-        """Keep the counts of a process that has ended."""
+        """Store the counts of a process that has ended."""
         counts = self.driver.counts
         self.dropped += sum(counts.dropped.values())
         self.rejected += counts.rejected
@@ -222,7 +222,7 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_missing(self) -> None:
-        """Captured + recovered is the sum of all columns, and no column is below zero."""
+        """Captured plus recovered entries equal the sum of all columns, and no column is negative."""
         if not hasattr(self, "driver"):
             return
         counts = self.driver.counts
@@ -232,27 +232,27 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def what_is_reported_adds_up(self) -> None:
-        """An observer of single entries sees as many ends as are counted."""
+        """An observer of single entries sees the same numbers of outcomes as the counts."""
         if not hasattr(self, "driver"):
             return
         counts, ended = self.driver.counts, Counter(outcome for _, outcome, _ in self.driver.reported)
         assert ended[Outcome.SHIPPED] == counts.shipped
         assert ended[Outcome.REJECTED] == counts.rejected
         dropped = counts.dropped.get(Dropped.SHUTDOWN, 0) + counts.dropped.get(Dropped.DEAD_FULL, 0)
-        # Of entries that another process has left no flows are followed here.
+        # Entries left by another process have no flows to follow here.
         damaged = counts.dropped.get(Dropped.DAMAGED, 0)
         assert dropped + max(0, damaged - counts.recovered) <= ended[Outcome.DROPPED] <= dropped + damaged
         assert ended[Outcome.HANDED_OVER] <= counts.handed_over
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        """The queue holds what it may, and beyond it at most what came back from failed sends."""
+        """The queue stays within its limit, apart from what came back from failed sends."""
         if hasattr(self, "driver"):
             requeued = sum(cost(batch.entries) for batch in self.driver.queue.requeued)
             assert self.driver.queue.size <= 5_000 + requeued + 2 * 2_000
 
     def teardown(self) -> None:
-        """At last everything passes: what was captured has arrived, or was refused or dropped with a reason."""
+        """In the end Akto accepts everything: each entry has arrived, or was rejected or dropped with a reason."""
         if hasattr(self, "driver"):
             self.repair()
             self.clock.now += 3600
@@ -266,7 +266,7 @@ class Delivery(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def account(self) -> None:
-        """Entries that did not arrive are those that some column counts."""
+        """The entries that did not arrive match the counts."""
         missing = self.captured - set(self.arrived)
         if self.durability is Durability.MEMORY:
             assert len(missing) <= self.dropped + self.rejected

@@ -1,4 +1,4 @@
-"""An ingestion service that misbehaves as it is asked to."""
+"""An ingestion service that misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Reply:
 
     Attributes:
         status: the HTTP status; None gives no answer.
-        headers: further ones.
-        body: of the answer.
+        headers: additional headers.
+        body: the body of the answer.
         hang_s: seconds to wait before the answer, or before the end without one.
         pause_s: seconds between two bytes of the answer.
         reset: end the connection with a RST instead of an answer.
-        garbage: answer with bytes that are no HTTP.
-        take: keep the entries, as a service that works does; None means with a status of 200.
+        garbage: answer with bytes that are not HTTP.
+        take: accept the entries, as a working service does; None means only with a status of 200.
     """
 
     status: int | None = 200
@@ -45,7 +45,7 @@ class Reply:
 
     @property
     def takes(self) -> bool:
-        """Return whether the entries are kept."""
+        """Return whether the entries are accepted."""
         return self.status == 200 if self.take is None else self.take
 
 
@@ -81,8 +81,8 @@ class FaultServer(Running):
     """Listens on a free port of 127.0.0.1, or the one given; also a context manager.
 
     Attributes:
-        script: what to do with a batch of entries; may be replaced at any time.
-        health: what to do with `GET /healthCheck`.
+        script: returns the reply to a batch; may be replaced at any time.
+        health: the reply to `GET /healthCheck`.
         listening: False refuses connections.
     """
 
@@ -102,7 +102,7 @@ class FaultServer(Running):
 
     @property
     def taken(self) -> Counter[str]:
-        """How often each entry was taken, by its path."""
+        """How often each entry was accepted, by path."""
         with self.seen.lock:
             return Counter(self.seen.taken)
 
@@ -223,7 +223,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def weather(seed: int) -> Script:
-    """Answer at random: mostly well, and every fault now and then."""
+    """Answer at random: mostly normally, sometimes with a failure of any kind."""
     draw = random.Random(seed)
     faults = [
         status(500),
@@ -234,7 +234,7 @@ def weather(seed: int) -> Script:
         GARBAGE,
         Reply(status=None, hang_s=0.5),
         Reply(pause_s=0.02),
-        # Taken, and the answer is lost: the one case in which a retry duplicates.
+        # Accepted, but the answer is lost: the only case in which a retry duplicates.
         Reply(status=None, take=True),
     ]
     return lambda _: OK if draw.random() < 0.7 else draw.choice(faults)

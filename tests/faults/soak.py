@@ -1,7 +1,7 @@
-"""Minutes of random faults under load, with an oracle: `python -m tests.faults.soak --minutes 10`, or `make soak`.
+"""Minutes of random failures under load, with an oracle: `python -m tests.faults.soak --minutes 10`, or `make soak`.
 
-Akto answers, refuses, hangs, resets, drips, answers garbage or takes a batch and loses the answer, and is away for
-seconds at a time; now and then the proxy is ended, killed, or its script reloaded. The oracle knows every request.
+Akto answers, refuses, hangs, resets, drips, answers garbage or accepts a batch and loses the answer, and is down for
+seconds at a time; sometimes the proxy is ended, killed, or its script reloaded. The oracle knows every request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.faults.load import Api, Clients, Crowd, GrpcApi, GrpcClients
 from tests.faults.server import OK, FaultServer, wait_for, weather
 from tests.support.proxy import ADDON, Proxy, running_mitmdump, under_run
 
-# With sampling nothing is owed by its path; kills, whose counts are lost, are left out.
+# With sampling no path has to arrive; kills, which lose the counts, are left out.
 SAMPLING = {"akto_sample": "novel", "akto_sample_window_s": "1", "akto_sample_per_window": "20"}
 
 LAST_LINE = re.compile(r"akto: captured (\d+).*; skipped (\d+)(.*)")
@@ -35,20 +35,20 @@ EVERY_S = (2.0, 8.0)
 
 @dataclass
 class Tally:
-    """What happened, and what the oracle found.
+    """The events, and the oracle's result.
 
     Attributes:
         owed: paths of requests whose entries must arrive.
         kills: how often the proxy was killed.
-        ends: how often it was ended in good order.
+        ends: how often it was ended in an orderly way.
         reloads: how often its script was reloaded.
-        outages: how often Akto was away.
-        peak_mib: the most resident memory of any proxy.
-        lost_answers: entries of batches that were taken while the answer was lost.
-        calls: how many of the requests were gRPC calls, and answered.
-        captured: entries of proxies that ended in good order, by their own counts.
-        skipped: flows that these skipped.
-        unaccounted: requests that these had answered, and neither captured nor skipped.
+        outages: how often Akto was down.
+        peak_mib: the highest peak of resident memory of any proxy.
+        lost_answers: entries of accepted batches whose answer was lost.
+        calls: the number of answered gRPC calls among the requests.
+        captured: entries of proxies that ended in an orderly way, by their own counts.
+        skipped: flows that these proxies skipped.
+        unaccounted: requests that these proxies answered, and neither captured nor skipped.
     """
 
     owed: set[str] = field(default_factory=set)
@@ -84,7 +84,7 @@ class Tally:
 
 
 def run(seconds: float, folder: Path, seed: int, *, samples: bool = False) -> Tally:
-    """Let it rain for this long; then let everything arrive."""
+    """Run random failures for this long; then let everything arrive."""
     draw = random.Random(seed)
     tally = Tally()
     script = folder / "addon.py"
@@ -120,7 +120,7 @@ def run(seconds: float, folder: Path, seed: int, *, samples: bool = False) -> Ta
 
 
 def _drain(folder: Path, akto: FaultServer) -> None:
-    """Wait until nothing is spooled any more, for as long as entries go on to arrive.
+    """Wait until the spool is empty, as long as entries continue to arrive.
 
     Raises:
         AssertionError: some are spooled, and none has arrived for a minute and more: batches of a process that was
@@ -141,7 +141,7 @@ def _life(  # noqa: PLR0917 - all that one life touches
     end: float,
     stalls: Stalls | None,
 ) -> None:
-    """Let one proxy live until it is killed or ended, and note what it owes; without `stalls` none is killed."""
+    """Run one proxy until it is killed or ended, and record what must arrive; without `stalls` it is not killed."""
     began = time.monotonic()
     clients.aim(proxy)
     while True:
@@ -171,7 +171,7 @@ def _kill(proxy: Proxy, clients: Crowd, tally: Tally, began: float, stalls: Stal
 
 
 def _end(proxy: Proxy, clients: Crowd, tally: Tally, began: float) -> None:
-    """End it in good order: everything that was answered before is owed."""
+    """End the proxy in an orderly way: every request answered before must arrive as an entry."""
     tally.ends += 1
     clients.aim(None)
     answered = {path for path, at in clients.answered.items() if at > began}
@@ -196,7 +196,7 @@ def _be_away(akto: FaultServer, draw: random.Random, tally: Tally) -> None:
 
 
 def _peak_mib(proxy: Proxy) -> float:
-    """Return the most memory that the proxy, or the largest of its workers, has held."""
+    """Return the peak memory of the proxy, or of the largest of its workers."""
     paths = [Path(f"/proc/{pid}/status") for pid in (proxy.process.pid, *proxy.workers)]
     lines = [line for path in paths if path.exists() for line in path.read_text().splitlines()]
     return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), default=0.0)
@@ -207,14 +207,14 @@ def _judge(tally: Tally, clients: Crowd, akto: FaultServer, *, samples: bool) ->
     tally.requests = len(clients.answered)
     tally.delivered = len(taken)
     tally.duplicated = sum(taken.values()) - len(taken)
-    # A batch is sent again whose answer was lost, or that was in flight at a kill or an end.
+    # A batch is sent again if its answer was lost, or if it was in flight at a kill or an end.
     tally.allowed = akto.seen.unanswered + BATCH * (tally.kills + tally.ends + tally.outages)
     tally.lost = abs(tally.captured - len(taken)) if samples else len(tally.owed - set(taken))
     tally.invented = len(set(taken) - clients.sent)
 
 
 def main() -> int:
-    """Run from the command line; 0 if nothing was lost."""
+    """Run from the command line; return 0 if nothing was lost."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--sample", action="store_true", help="with akto_sample=novel, and without kills")

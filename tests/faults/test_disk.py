@@ -1,4 +1,4 @@
-"""Delivery contract, line 9: trouble with the disk, for real."""
+"""Delivery contract, line 9: errors of real disks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.faults.server import OK, FaultServer, status, wait_for
 from tests.support.proxy import ROOT, running_mitmdump
 from tests.support.shipping import fill, policy, shipping
 
-# The disk is left alone for 30 s after trouble with it.
+# The disk is not used for 30 s after an error.
 AFTER_TROUBLE_S = 90.0
 
 WRITING = pytest.mark.parametrize("durability", [Durability.SPILL, Durability.DISK])
@@ -55,7 +55,7 @@ def mount(arguments: list[str]) -> None:
 @WRITING
 @pytest.mark.timeout(300)
 def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 9: a disk that is full in the middle is logged once, entries wait in memory, and all arrives in the end."""
+    """Line 9: a disk that fills up is logged once, entries wait in memory, and all arrive in the end."""
     with FaultServer(status(503)) as akto, shipping(akto.url, policy(tiny / "s", durability)) as shipper:
         shipper.offer(b'{"path":"/first"}')
         wait_for(lambda: akto.seen.requests > 1)
@@ -80,7 +80,7 @@ def test_a_full_disk(tiny: Path, durability: Durability, caplog: pytest.LogCaptu
 
 
 def test_a_disk_that_was_always_full(tiny: Path) -> None:
-    """Line 9: there is not even room for an empty spool: everything goes through memory."""
+    """Line 9: if there is no room even for an empty spool, everything goes through memory."""
     with contextlib.suppress(OSError), (tiny / "ballast").open("wb", buffering=0) as ballast:
         while True:
             ballast.write(b"x" * 4096)
@@ -94,7 +94,7 @@ def test_a_disk_that_was_always_full(tiny: Path) -> None:
 def test_another_server_during_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, pause_s: float
 ) -> None:
-    """Line 9: another `akto_url` while the disk fails, or is left alone: what is on it goes there when it works."""
+    """Line 9: if `akto_url` changes while the disk fails or is not used, stored entries go there later."""
     driver = Driver(tmp_path / "s", durability)
     driver.offer(b"one")
     driver.run(always(None), seconds=3)
@@ -118,13 +118,13 @@ def io_error() -> NoReturn:
 
 @WRITING
 def test_a_read_only_disk(tiny: Path, durability: Durability) -> None:
-    """Line 9: a disk that becomes read-only is trouble and no damage: nothing is renamed, all goes through memory."""
+    """Line 9: a disk that becomes read-only is not damage: nothing is renamed, and everything goes through memory."""
     driver = Driver(tiny / "s", durability)
     driver.offer(b"one")
     driver.run(always(None), seconds=3)
     assert driver.counts.spooled == 1
     assert driver.spool
-    driver.spool.close()  # What is open for writing keeps the file system from changing.
+    driver.spool.close()  # Files open for writing keep the file system from being remounted.
     mount(["-o", "remount,ro", str(tiny)])
     driver.offer(b"two")
     driver.run(ok, seconds=20)
@@ -139,7 +139,7 @@ def test_a_read_only_disk(tiny: Path, durability: Durability) -> None:
 
 
 def test_a_read_only_disk_from_the_start(tiny: Path) -> None:
-    """Line 9: the folder cannot even be made: memory."""
+    """Line 9: if the folder cannot be created, everything goes through memory."""
     mount(["-o", "remount,ro", str(tiny)])
     with FaultServer() as akto, shipping(akto.url, policy(tiny / "s", Durability.DISK)) as shipper:
         fill(shipper, 200)
@@ -171,7 +171,7 @@ assert driver.counts.shipped == kept and driver.counts.missing == 0, driver.coun
 
 @WRITING
 def test_writes_that_fail(tmp_path: Path, durability: Durability) -> None:
-    """Line 9: an I/O error in a write: what the disk did not take goes through memory, the rest follows later."""
+    """Line 9: after an I/O error in a write, unwritten entries go through memory, and the rest follows later."""
     code = LIMITED.replace("Durability.DISK", f"Durability.{durability.name}")
     if durability is Durability.SPILL:
         code = code.replace("driver.tend()", "driver.queue.flush() or driver.tend()", 1)
@@ -186,7 +186,7 @@ def test_writes_that_fail(tmp_path: Path, durability: Durability) -> None:
 
 
 def test_a_folder_that_vanishes(tmp_path: Path) -> None:
-    """Line 9: the folder is deleted: what was in it is counted as lost, and a new one is made."""
+    """Line 9: if the folder is deleted, the entries in it are counted as lost, and a new folder is created."""
     driver = Driver(tmp_path / "s", Durability.DISK)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -200,7 +200,7 @@ def test_a_folder_that_vanishes(tmp_path: Path) -> None:
 
 
 def test_a_refused_folder_degrades(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 9: a folder that turned unfit after the start is not used; it is said once, with what to do."""
+    """Line 9: a folder that becomes unusable after the start is not used; one line says so, with the remedy."""
     (tmp_path / "s").symlink_to(tmp_path)
     with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", Durability.DISK)) as shipper:
         fill(shipper, 200)
@@ -211,7 +211,7 @@ def test_a_refused_folder_degrades(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 
 def test_at_the_end_with_a_full_disk(tiny: Path) -> None:
-    """Line 9: at the exit what neither Akto nor the disk takes is dropped with a reason; nothing hangs."""
+    """Line 9: at the exit entries that neither Akto nor the disk accepts are dropped with a reason; nothing hangs."""
     with FaultServer(status(503)) as akto:
         shipper = Shipper(policy(tiny / "s", Durability.SPILL, queue_bytes=10**7), HttpSink(akto.url), Stats())
         fill(shipper, 500, 5000)
@@ -225,7 +225,7 @@ def test_at_the_end_with_a_full_disk(tiny: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_proxy_serves_on_with_a_full_disk(tiny: Path) -> None:
-    """Line 9: mitmdump on a full disk, Akto away: every request is answered, and what memory held arrives later."""
+    """Line 9: with a full disk and Akto down, mitmdump answers every request, and entries in memory arrive later."""
     with Api() as api, FaultServer(status(503)) as akto, Clients(2) as clients:
         options = {
             "akto_url": akto.url,
@@ -248,7 +248,7 @@ def test_the_proxy_serves_on_with_a_full_disk(tiny: Path) -> None:
 
 @pytest.mark.e2e
 def test_a_damaged_spool_does_not_lead_to_end(tmp_path: Path) -> None:
-    """Line 9: on a damaged spool a proxy starts, serves, delivers and says it once; the next one finds no damage."""
+    """Line 9: on a damaged spool a proxy starts, serves, delivers and logs it once; the next one finds no damage."""
     folder = tmp_path / "s"
     folder.mkdir(mode=0o700)
     (folder / "spool.db").write_bytes(b"SQLite format 3\x00" + b"\xff" * 8000)

@@ -23,7 +23,7 @@ each_kind = pytest.mark.parametrize(
 @each_kind
 @pytest.mark.timeout(600)
 def test_what_is_on_a_full_disk_arrives(kind: str) -> None:
-    """Line 9: filled, looked at, killed and restarted: nothing is lost, no room is made, and all counts agree."""
+    """Line 9: filled, scraped, killed and restarted: nothing is lost, no space is freed, and all counts agree."""
     try:
         tally = fulldisk.run(kind, 0, seed=5)
     except disks.NotPermittedError as error:
@@ -37,7 +37,7 @@ def test_what_is_on_a_full_disk_arrives(kind: str) -> None:
 @each_kind
 @pytest.mark.timeout(600)
 def test_mitmdump_outlives_a_full_disk(kind: str) -> None:
-    """Line 9: a proxy whose disk fills up under it, scraped meanwhile, serves on, and delivers what it has stored."""
+    """Line 9: a proxy whose disk fills up, while it is scraped, keeps serving, and delivers what it has stored."""
     try:
         with disks.mounted(kind) as disk:
             _outlive(disk)

@@ -1,4 +1,4 @@
-"""Delivery contract, line 1: conservation with Kafka, whose cluster fails in every order that hypothesis finds."""
+"""Delivery contract, line 1: conservation with Kafka, with failures of the cluster in random orders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.faults.machine import Delivery
 from tests.support import kafka
 from tests.support.kafka import TOPIC, MockCluster
 
-# What a cluster does where a service over HTTP would answer with a status.
+# The cluster's behaviour in place of each HTTP status.
 ERRORS = {
     301: kafka.NOT_LEADER,
     400: kafka.INVALID_RECORD,
@@ -34,7 +34,7 @@ TIMEOUT_S = 2.0
 
 
 class DeliveryToKafka(Delivery):
-    """The same machine, whose every attempt is one of the real sink to a cluster."""
+    """The same machine, with each attempt made by the real sink to a cluster."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class DeliveryToKafka(Delivery):
         self.sink = KafkaSink(KafkaConfig(self.cluster.brokers, TOPIC))
 
     def answering(self, status: int | None) -> Answer:
-        """Return an attempt at a cluster that fails as the status says; None acknowledges too late."""
+        """Return an attempt on a cluster that fails as the status says; for None it acknowledges too late."""
 
         def answer(entries: Sequence[bytes]) -> SendResult:
             if status in ERRORS:
@@ -59,14 +59,14 @@ class DeliveryToKafka(Delivery):
         return answer
 
     def account(self) -> None:
-        """What has arrived is what is in the topic, twice at most where that is counted."""
+        """The topic has the entries that arrived, at most twice where a duplicate is counted."""
         self.arrived = Counter(self.cluster.values())
         assert set(self.arrived) <= self.captured
         assert self.arrived.total() - len(self.arrived) <= self.doubtful
         super().account()
 
     def teardown(self) -> None:
-        """End the cluster with the rest."""
+        """Stop the cluster as well."""
         try:
             super().teardown()
         finally:

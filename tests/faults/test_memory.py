@@ -1,4 +1,4 @@
-"""Delivery contract, line 2: what an outage costs in memory."""
+"""Delivery contract, line 2: memory during an outage."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.proxy import Proxy, running_mitmdump
 
 MIB = 1024 * 1024
 
-# What the contract allows beside the queue.
+# What the contract allows in addition to the queue.
 ALLOWED = 40 * MIB
 
 
 def resident(proxy: Proxy) -> int:
-    """Return the bytes of memory that a proxy holds now."""
+    """Return the resident memory of a proxy in bytes."""
     text = Path(f"/proc/{proxy.process.pid}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+)", text)
     assert found

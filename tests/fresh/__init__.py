@@ -1,1 +1,1 @@
-"""The first commands of the README on a stock Debian; `make fresh` runs them, without other packages."""
+"""The README's first commands, on a stock Debian; `make fresh` runs them and needs no Python packages."""

@@ -19,19 +19,19 @@ UNIT = ".venv/3.11/bin/python -m pytest -n 2 -m 'not slow and not long' tests/un
 
 
 class FailedError(Exception):
-    """A command did not do what it should; the text says what, with the end of its output."""
+    """A command failed; the text says how, with the end of its output."""
 
 
 def say(line: str) -> None:
-    """Write one line at once."""
+    """Print one line, unbuffered."""
     print(line, flush=True)  # noqa: T201 - this is a program
 
 
 def step(debian: Debian, command: str, seconds: float, *, user: str = USER, quiet: bool = False) -> Done:
-    """Run a command, and say how long it took.
+    """Run a command, and print how long it took.
 
     Raises:
-        FailedError: it took too long, its exit code is not 0, or it is to be `quiet` and its output has a warning.
+        FailedError: it took too long, its exit code is not 0, or it should be `quiet` and its output has a warning.
     """
     say(f"$ {command}    (at most {seconds:.0f} s)")
     done = debian.execute(command, seconds, user=user)
@@ -45,7 +45,7 @@ def step(debian: Debian, command: str, seconds: float, *, user: str = USER, quie
 
 
 def demo(debian: Debian) -> None:
-    """`make demo`, from the clone to its table, within two minutes and without a warning."""
+    """Run `make demo`, from the clone to its table, within two minutes and without a warning."""
     done = step(debian, "make demo", 120, quiet=True)
     if "entries arrived" not in done.output or "/api/orders" not in done.output:
         raise FailedError(f"make demo shows no table:\n{tail(done.output)}")
@@ -54,24 +54,24 @@ def demo(debian: Debian) -> None:
 
 
 def install(debian: Debian) -> None:
-    """What `make test` installs, within three minutes."""
+    """Install what `make test` needs, within three minutes."""
     step(debian, "make install", 180)
 
 
 def unit(debian: Debian) -> None:
-    """The fast tests of units."""
+    """Run the fast unit tests."""
     install(debian)
     say(step(debian, UNIT, 600).output.splitlines()[-1])
 
 
 def suite(debian: Debian) -> None:
-    """`make test`, as the README has it."""
+    """Run `make test`, as in the README."""
     install(debian)
     say(step(debian, "make test WORKERS=2", 1800).output.splitlines()[-1])
 
 
 def ways(debian: Debian) -> None:
-    """Each way of the README to install, and the systemd unit."""
+    """Install in each way of the README, and run the systemd unit."""
     whole = debian.copied(tree(say, installs.PACKAGES))
     installs.each(step, whole, ROOT)
     installs.service(step, whole, ROOT)
@@ -81,7 +81,7 @@ PARTS: Mapping[str, Callable[[Debian], None]] = {"demo": demo, "unit": unit, "su
 
 
 def main() -> int:
-    """Run the parts that are named, or all."""
+    """Run the given parts, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.fresh", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"{', '.join(PARTS)} (default: all but unit)"

@@ -1,4 +1,4 @@
-"""A stock Debian in a folder, made by debootstrap, and commands that run in it as a user who is not root."""
+"""A stock Debian in a folder, made by debootstrap, and commands that run in it as an ordinary user."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ HOME = f"/home/{USER}"
 REACH_SECONDS = 20
 BUILD_SECONDS = 900
 
-# Mounts and processes of its own, which end with it: the shell stays their first process, and root's, because a process
-# that changes its user outlives its parent. All that a user may write to lies in the run's folder.
+# Namespaces for mounts and processes, which end with the shell: it stays their first process, and runs as root, because
+# a process that changes its user outlives its parent. Everything that a user may write is in the run's folder.
 ENTER = """
 mount -t proc proc "$TREE/proc"
 mount --rbind /dev "$TREE/dev"
@@ -40,7 +40,7 @@ exit $?
 
 
 class UnavailableError(Exception):
-    """It cannot be made on this machine; the text says what is missing."""
+    """A Debian cannot be made on this machine; the text says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Done:
 
     Attributes:
         code: its exit code; -1 if it took too long.
-        output: what it wrote, errors included.
+        output: its output, including standard error.
         seconds: how long it took.
     """
 
@@ -60,7 +60,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Debian:
-    """A tree of Debian, and a folder with a fresh home and a fresh /tmp of one run."""
+    """A tree of Debian, and the folder of one run with a new home and a new /tmp."""
 
     tree: Path
     run: Path
@@ -68,7 +68,7 @@ class Debian:
 
     @classmethod
     def prepare(cls, tree: Path, run: Path) -> Debian:
-        """Give the tree what reaches the registries and names of hosts, and the run its folders."""
+        """Copy the files for registries and name resolution into the tree, and create the run's folders."""
         settings = registries.variables(os.environ, _pip_configuration())
         for file in [*registries.files(settings), Path("/etc/resolv.conf"), Path("/etc/hosts")]:
             if file.is_file():
@@ -81,19 +81,19 @@ class Debian:
         return cls(tree, run, settings)
 
     def emptied(self) -> Debian:
-        """Return it with another home, which has nothing but a clone."""
+        """Return the same Debian with another home, which has only a clone."""
         run = Path(tempfile.mkdtemp(dir=self.run))
         run.chmod(0o755)
         return Debian.prepare(self.tree, run)
 
     def copied(self, tree: Path) -> Debian:
-        """Return it with a copy of a tree, which root may change."""
+        """Return the same Debian with a copy of its tree, which root may change."""
         copy = self.run / "tree"
         subprocess.run(["cp", "-a", str(tree), str(copy)], check=True)
         return Debian(copy, self.run, self.settings)
 
     def clone(self, repository: Path) -> None:
-        """Clone what is committed into the user's home, as `akto-mirror`."""
+        """Clone the committed state into the user's home, as `akto-mirror`."""
         target = self.run / "home" / "akto-mirror"
         subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(repository), str(target)], check=True)
         owner = (self.tree / HOME.lstrip("/")).stat()
@@ -101,15 +101,15 @@ class Debian:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def execute(self, command: str, seconds: float, *, user: str = USER) -> Done:
-        """Run a line of shell in the clone, with an empty environment.
+        """Run a shell command in the clone, with an empty environment.
 
         Args:
-            command: the line.
-            seconds: the most that it may take.
-            user: who runs it.
+            command: the command line.
+            seconds: the time limit.
+            user: the user who runs it.
         """
         home = HOME if user == USER else "/root"
-        path = f"{home}/.local/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # As ~/.profile of Debian has it.
+        path = f"{home}/.local/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # As in Debian's ~/.profile.
         given = {"PATH": path, "HOME": home} | self.settings
         line = f"cd {HOME}/akto-mirror && {command}"
         inside = [f"--userspec={user}:{user}", str(self.tree), "sh", "-c", line]
@@ -134,7 +134,7 @@ def _run(command: Sequence[str], env: Mapping[str, str], seconds: float) -> Done
             code = process.returncode
         except BaseException as error:
             process.kill()
-            output, _ = process.communicate()  # It ends when all processes in there have.
+            output, _ = process.communicate()  # The pipe closes when all processes inside have ended.
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             code = -1
@@ -142,10 +142,10 @@ def _run(command: Sequence[str], env: Mapping[str, str], seconds: float) -> Done
 
 
 def tree(say: Callable[[str], None], more: Sequence[str] = ()) -> Path:
-    """Return a tree of Debian with the packages; it is built once, and kept in the user's cache.
+    """Return a tree of Debian with the packages, built once and kept in the user's cache.
 
     Raises:
-        UnavailableError: it cannot be built here.
+        UnavailableError: the tree cannot be built here.
     """
     check_machine()
     packages = sorted({*PACKAGES, *more})
@@ -162,10 +162,10 @@ def tree(say: Callable[[str], None], more: Sequence[str] = ()) -> Path:
 
 
 def check_machine() -> None:
-    """Check that this machine can make a Debian at all.
+    """Check that this machine can make a Debian.
 
     Raises:
-        UnavailableError: it cannot.
+        UnavailableError: this machine cannot.
     """
     if sys.platform != "linux" or os.geteuid() != 0:
         raise UnavailableError("it needs root on Linux, to build a Debian in a folder and to enter it")
@@ -178,10 +178,10 @@ def check_machine() -> None:
 
 
 def find_mirror() -> str:
-    """Return the mirror to build from: that of the variable, of this machine's apt, or Debian's public one.
+    """Return the mirror to build from: the variable's, this machine's from apt, or Debian's public one.
 
     Raises:
-        UnavailableError: it does not answer.
+        UnavailableError: the mirror does not answer.
     """
     apt = Path("/etc/apt")
     names = ("sources.list", "sources.list.d/*.sources", "sources.list.d/*.list")

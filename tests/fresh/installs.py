@@ -1,4 +1,4 @@
-"""The installations that the README and the systemd unit describe, as they stand there."""
+"""The installations that the README and the systemd unit describe, with exactly their commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("pipx", "systemd")
 UNIT = Path("examples", "akto-mirror.service")
 SECONDS = 300.0
 
-# What a user does next.
+# A user's next commands.
 TRIED = " && ".join(
     (
         "akto-mirror addon-path",
@@ -24,23 +24,23 @@ TRIED = " && ".join(
     )
 )
 
-# Debian has no package of uv.
+# Debian has no package for uv.
 UV = "python3 -m venv ~/uv && ~/uv/bin/pip install uv && mkdir -p ~/.local/bin && ln -s ~/uv/bin/uv ~/.local/bin"
 
 
 def lines(readme: str) -> dict[str, str]:
-    """Return the README's lines that install, by the program that installs."""
+    """Return the README's installation commands, by program."""
     found = re.findall(r"(?m)^    (?=.*(?:pip install|tool install|pipx install) )(.*?)(?:  +#.*)?$", readme)
     return {re.findall(r"\b(pipx|pip|uv)\b", line)[-1]: line for line in found}
 
 
 def commands(unit: str) -> list[str]:
-    """Return the commands to run once, from the comments at the head of the unit."""
+    """Return the one-time commands from the comments at the head of the unit."""
     return [line.partition("   # ")[0] for line in re.findall(r"(?m)^#     (.*)$", unit.partition("[Unit]")[0])]
 
 
 def each(step: Step, debian: Debian, root: Path) -> None:
-    """Install in each way, each in a home of its own, and try what is there then."""
+    """Install in each way, each in a new home, and try the result."""
     for way, line in lines((root / "README.md").read_text()).items():
         home = debian.emptied()
         home.clone(root)
@@ -50,7 +50,7 @@ def each(step: Step, debian: Debian, root: Path) -> None:
 
 
 def service(step: Step, debian: Debian, root: Path) -> None:
-    """Follow the unit's own commands as root, and run what it runs; systemd itself is not there to start it."""
+    """Run the unit's own commands as root, and then the service's command; systemd itself is not available."""
     clone = f"{HOME}/akto-mirror"
     for command in commands((root / UNIT).read_text()):
         if not command.startswith("systemctl"):

@@ -1,4 +1,4 @@
-"""What reaches the package registries from this machine: variables, pip's configuration and certificates."""
+"""Access to the package registries from this machine: variables, pip's configuration and certificates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-# No wheels of this machine's own, and no configuration file: `from_pip` takes what matters out of that.
+# No local wheels and no configuration file, from which `from_pip` takes what matters.
 PASSED = re.compile(
     r"(?:PIP|UV)_(?!FIND_LINKS|CONFIG_FILE|CONSTRAINT).*|npm_config_.*|\w+_proxy|\w+_PROXY"
     r"|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|NODE_EXTRA_CA_CERTS"
@@ -15,42 +15,42 @@ PASSED = re.compile(
 OF_PIP = ("index-url", "extra-index-url", "trusted-host", "proxy", "cert", "client-cert", "timeout", "retries")
 SETTING = re.compile(r"^(?:global|install|user|site)\.([a-z-]+)=(.*)$", re.MULTILINE)
 
-# Where Debian keeps the authorities that it trusts.
+# Debian's file of trusted authorities.
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def variables(environ: Mapping[str, str], pip_configuration: str) -> dict[str, str]:
-    """Return the environment for a program that is to reach the registries as this machine does.
+    """Return the environment for a program that uses the registries as this machine does.
 
     Args:
         environ: this machine's environment.
-        pip_configuration: what `pip config list` prints here.
+        pip_configuration: the output of `pip config list` here.
     """
     given = {name: value for name, value in environ.items() if PASSED.fullmatch(name)}
-    # uv brings authorities of its own, unless it is set to trust the system's as pip does.
+    # uv trusts its own authorities, unless it is set to trust the system's like pip.
     found = {"UV_SYSTEM_CERTS": "true"} | from_pip(pip_configuration) | given
     return {name: left for name, value in found.items() if (left := _without_folders(value))}
 
 
 def from_pip(configuration: str) -> dict[str, str]:
-    """Return pip's configuration as variables, as far as it says how to reach an index."""
+    """Return the part of pip's configuration about access to an index, as variables."""
     found = {name: str(ast.literal_eval(value)) for name, value in SETTING.findall(configuration) if name in OF_PIP}
     return {f"PIP_{name.upper().replace('-', '_')}": value for name, value in found.items()}
 
 
 def _without_folders(value: str) -> str:
-    """Leave out the indexes that are folders of this machine."""
+    """Leave out indexes that are folders on this machine."""
     return " ".join(word for word in value.split(" ") if not word.startswith("file:"))
 
 
 def files(settings: Mapping[str, str]) -> list[Path]:
-    """Return the files of this machine that the variables name, and its authorities."""
+    """Return the files that the variables name, and this machine's trusted authorities."""
     named = [*map(Path, settings.values()), AUTHORITIES]
     return [path for path in dict.fromkeys(named) if path.is_absolute() and path.is_file()]
 
 
 def mirror(sources: Iterable[str], suite: str) -> str | None:
-    """Return the mirror of a suite of Debian in the texts of apt's sources, in either of their formats."""
+    """Return the mirror of a Debian suite from apt's sources, in either format."""
     for text in sources:
         for stanza in re.split(r"\n\s*\n", re.sub(r"(?m)^\s*#.*\n?", "", text)):
             if (found := _in_stanza(stanza, suite) or _in_lines(stanza, suite)) is not None:

@@ -1,4 +1,4 @@
-"""Runs the command of the systemd unit as systemd would, in the Debian where its own commands have installed it."""
+"""Runs the systemd unit's command as systemd would, in the Debian where the unit's own commands were run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from akto_mirror import sample_api
 from akto_mirror.background_server import BackgroundServer
 from akto_mirror.ingestion.service import Receiver
 
-STATE = "/var/lib"  # %S in a unit of the system.
+STATE = "/var/lib"  # %S in a system unit.
 SECONDS = 60
 LISTENING = re.compile(r"listening at \S*:(\d+)")
 
 
 def read(path: Path) -> configparser.SectionProxy:
-    """Read the section of the service."""
+    """Read the unit's section `Service`."""
     parser = configparser.ConfigParser(interpolation=None, comment_prefixes=("#",))
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string(path.read_text().replace("\\\n", " "))
@@ -32,7 +32,7 @@ def read(path: Path) -> configparser.SectionProxy:
 
 
 def variables(service: configparser.SectionProxy) -> dict[str, str]:
-    """Return the environment that systemd would give, the file with the address included."""
+    """Return the environment that systemd would set, including the file with the address."""
     words = service["Environment"].replace("%S", STATE).split()
     lines = Path(service["EnvironmentFile"]).read_text().split()
     return dict(word.split("=", 1) for word in [*words, *lines])
@@ -46,7 +46,7 @@ def prepare(service: configparser.SectionProxy) -> None:
 
 
 def start(service: configparser.SectionProxy, env: dict[str, str]) -> subprocess.Popen[str]:
-    """Start the command as the user of the unit."""
+    """Start the command as the unit's user."""
     command = shlex.split(service["ExecStart"].replace("$$", "$"))
     user = service["User"]
     return subprocess.Popen(
@@ -62,7 +62,7 @@ def start(service: configparser.SectionProxy, env: dict[str, str]) -> subprocess
 
 
 def ask(process: subprocess.Popen[str]) -> list[str]:
-    """Send a request as soon as the log says where, end the service then, and return the whole log."""
+    """Send a request once the log names the port, then end the service, and return the whole log."""
     assert process.stdout
     log = []
     for line in process.stdout:
@@ -74,7 +74,7 @@ def ask(process: subprocess.Popen[str]) -> list[str]:
 
 
 def main() -> int:
-    """Run the unit that is named; exit code 0 if its command mirrors."""
+    """Run the given unit; exit code 0 if its command mirrors."""
     parser = argparse.ArgumentParser(prog="python -m tests.fresh.service", description=__doc__)
     parser.add_argument("unit", type=Path)
     service = read(parser.parse_args().unit)

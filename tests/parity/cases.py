@@ -1,7 +1,7 @@
-"""The parity cases: exact request and response bytes for each row of what the Worker does.
+"""The parity cases: exact request and response bytes for each behaviour of the Worker.
 
-A case holds what a client sends and what the target answers; what the Worker made of it is in `goldens.json`, under
-the same name. Compressed bodies are literals: compressors of different versions give different bytes.
+A case holds the client's request and the target's response; the Worker's result is in `goldens.json`, under the same
+name. Compressed bodies are literals: compressors of different versions give different bytes.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ class Case:
 
 
 def case(name: str, request: Request | None = None, response: Response | None = None) -> Case:
-    """Return a case; without a request a plain GET, without a response a small JSON answer."""
+    """Return a case, by default with a plain GET and a small JSON response."""
     return Case(name, (request or Request()).encode(name), (response or Response()).encode())
 
 
 def slug(value: bytes | str) -> str:
-    """Return a readable name part for a piece of wire data."""
+    """Return wire data as a readable part of a name."""
     text = value if isinstance(value, str) else value.decode("latin-1")
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "none"
 
 
 def all_cases() -> tuple[Case, ...]:
-    """Return every case, in the order in which they are sent.
+    """Return all cases, in the order in which they are sent.
 
     Raises:
-        ValueError: If two cases bear one name.
+        ValueError: If two cases have the same name.
     """
     cases = tuple(case for table in TABLES for case in table())
     names = [case.name for case in cases]
@@ -80,7 +80,7 @@ def _status(status: int, headers: tuple[Header, ...]) -> Response:
 
 
 def statuses() -> Iterator[Case]:
-    """Each status with an answer of a captured type, and with a captured request and an answer of another type."""
+    """Each status with a response of a captured type, and with a captured request and a response of another type."""
     for status in STATUSES:
         yield case(f"status-{status}-json", None, _status(status, (JSON,)))
     for status in (200, 204, 302, 304, 400, 500):
@@ -138,7 +138,7 @@ TYPES = (
 
 
 def content_types() -> Iterator[Case]:
-    """Each content type in the answer alone, and in the request alone."""
+    """Each content type in the response only, and in the request only."""
     for index, value in enumerate(TYPES):
         name = f"type-{index:02}-{slug(value)}"
         yield case(f"{name}-response", None, Response(headers=((CT, value),)))
@@ -343,7 +343,7 @@ NAMES: dict[str, bytes] = {
 
 
 def headers() -> Iterator[Case]:
-    """Odd values and odd names, in the request and in the answer."""
+    """Odd values and odd names, in the request and in the response."""
     for name, value in VALUES.items():
         yield case(f"header-value-{name}-request", Request(headers=((b"x-value", value),)))
         yield case(f"header-value-{name}-response", None, Response(headers=(JSON, (b"x-value", value))))
@@ -353,7 +353,7 @@ def headers() -> Iterator[Case]:
 
 
 def header_lists() -> Iterator[Case]:
-    """Order, repetition, cookies and the headers that proxies handle themselves."""
+    """Order, repetition, cookies, and headers that proxies handle themselves."""
     repeated = ((b"x-r", b"1"), (b"X-R", b"2"), (b"x-other", b"o"), (b"x-r", b"3"))
     integers = ((b"10", b"ten"), (b"b", b"b"), (b"9", b"nine"), (b"a", b"a"), (b"1", b"one"))
     mixed = tuple(
@@ -409,7 +409,7 @@ def header_lists() -> Iterator[Case]:
 
 
 def addresses() -> Iterator[Case]:
-    """The client's address, given by the client in each form."""
+    """The client's address, as given by the client, in each form."""
     yield case("ip-absent", Request())
     for index, value in enumerate((b"203.0.113.9", b"2001:db8::1", b"", b"nonsense", b"1.2.3.4, 5.6.7.8", b"\xe9")):
         yield case(f"ip-given-{index}-{slug(value)}", Request(headers=((b"cf-connecting-ip", value),)))
@@ -421,7 +421,7 @@ LETTERS = {1: b"z", 2: "\u00e9".encode(), 3: "\u20ac".encode(), 4: "\U0001f600".
 
 
 def truncation() -> Iterator[Case]:
-    """Bodies around the limit, and a character lying across it, both ways."""
+    """Bodies around the limit, and a character across it, in both directions."""
     bodies = {f"{LIMIT + extra}": b"x" * (LIMIT + extra) for extra in (-1, 0, 1)}
     bodies["131072"] = b"y" * 2 * LIMIT
     bodies["300000"] = bytes(range(32, 127)) * 3158
@@ -487,7 +487,7 @@ CHARSETS = (b"iso-8859-1", b"utf-16", b"windows-1252", b"shift_jis", b"nonsense"
 
 
 def texts() -> Iterator[Case]:
-    """Bytes that are not plain text, both ways, and charset parameters that are ignored."""
+    """Bytes that are not plain text, in both directions, and charset parameters, which are ignored."""
     for name, body in TEXTS.items():
         yield case(f"text-{name}-response", None, Response(body=body))
         yield case(f"text-{name}-request", post(body, JSON), Response(headers=(HTML,)))
@@ -510,7 +510,7 @@ BIG = b'{"n":"' + b"0123456789abcdef" * 8192 + b'"}'
 
 
 def stored_gzip(data: bytes) -> bytes:
-    """Return a gzip member of stored blocks: the same bytes whatever the version of zlib."""
+    """Return a gzip member of stored blocks, which is the same with every version of zlib."""
     blocks = [data[start : start + 65535] for start in range(0, len(data), 65535)] or [b""]
     parts = [b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"]
     for index, block in enumerate(blocks):
@@ -613,7 +613,7 @@ LABELS: dict[bytes, bytes] = {
 
 
 def encodings() -> Iterator[Case]:
-    """Content encodings of the answer: right, wrong, broken, labelled oddly; and of the request."""
+    """Content encodings of the response: right, wrong, broken, oddly labelled; and of the request."""
     for name, body in _gzip_bodies().items():
         yield case(f"gzip-{name}", None, _encoded(b"gzip", body))
     for name, body in _brotli_bodies().items():
@@ -679,7 +679,7 @@ def reasons() -> Iterator[Case]:
 
 
 def framings() -> Iterator[Case]:
-    """Every way to end a body, both ways."""
+    """Every way to end a body, in both directions."""
     trailers = ((b"x-trailer", b"t"),)
     for framing in (Framing.CHUNKED, Framing.CLOSE, Framing.LENGTH):
         yield case(f"framing-{framing.value}-response", None, Response(framing=framing))

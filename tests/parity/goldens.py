@@ -1,4 +1,4 @@
-"""The recorded facts: what the Worker shipped for each case, as a file that can be read and diffed."""
+"""The recorded facts: what the Worker shipped for each case, in a readable and diffable file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GOLDENS = Path(__file__).with_name("goldens.json")
 SHIPPED, SKIPPED, REFUSED, FAILED = "shipped", "skipped", "refused", "failed"
 SHORT = 200
 ENDS = 40
-# A hash of the random key that workerd makes for each handshake of its own.
+# A hash of the random key that workerd makes for each of its handshakes.
 RANDOM_MEMBER = re.compile(r'("sec-websocket-accept":)"[^"]*"')
 CONSTANTS = ("akto_account_id", "akto_vxlan_id", "is_pending", "source", "tag")
 LONG_FIELDS = ("path", "requestPayload", "responsePayload", "status")
@@ -27,7 +27,7 @@ Fact = dict[str, Value]
 
 
 def digest(text: str) -> Value:
-    """Return `text`, or what identifies it (length in code points, hash, both ends) where it is long."""
+    """Return `text`, or a digest of a long one: length in code points, hash, and both ends."""
     if len(text) <= SHORT:
         return text
     sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -35,14 +35,14 @@ def digest(text: str) -> Value:
 
 
 def shipped(entry: Entry) -> Fact:
-    """Return the fact of an entry."""
+    """Return the fact for an entry."""
     fields = {name: digest(value) if name in LONG_FIELDS else value for name, value in entry.items() if name != "time"}
     headers = RANDOM_MEMBER.sub(r'\1"random"', entry["responseHeaders"])
     return {"outcome": SHIPPED, **fields, "responseHeaders": headers}
 
 
 def load(path: Path = GOLDENS) -> dict[str, Fact]:
-    """Return the facts by case name, the constants put back."""
+    """Return the facts by case name, with the constants restored."""
     document = json.loads(path.read_text(encoding="ascii"))
     constants = document["constants"]
     return {
@@ -51,7 +51,7 @@ def load(path: Path = GOLDENS) -> dict[str, Fact]:
 
 
 def save(facts: Mapping[str, Fact], path: Path) -> None:
-    """Write the facts, a case a line.
+    """Write the facts, one case per line.
 
     Raises:
         ValueError: If the constants differ between entries.

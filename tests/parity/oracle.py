@@ -1,4 +1,4 @@
-"""Text, paths and header objects of many random inputs, compared with what workerd itself makes of them."""
+"""Text, paths and header objects of many random inputs, compared with workerd's own results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ VALUES = (
 
 @dataclass(frozen=True)
 class Questions:
-    """Random inputs, the same in every run."""
+    """Random inputs, equal in every run."""
 
     texts: Sequence[bytes]
     targets: Sequence[bytes]
@@ -85,7 +85,7 @@ def ask(asked: Questions, modules: Path) -> dict[str, list[str]]:
 
 
 def differences(modules: Path) -> Iterator[str]:
-    """Ask workerd, and yield a line for each input of which we make something else."""
+    """Ask workerd, and yield a line for each input for which our result differs."""
     asked = questions()
     answers = ask(asked, modules)
     yield from _compare("text", asked.texts, body.text, answers["texts"])

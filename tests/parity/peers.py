@@ -1,4 +1,4 @@
-"""The peers of a parity run: a target and a client of raw sockets, and a collector of entries."""
+"""The peers of a parity run: a target and a client with raw sockets, and a collector of entries."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ INTERIM = re.compile(rb"\AHTTP/1\.1 1(?!01)\d\d")
 
 
 def sentinel(number: int) -> bytes:
-    """Return a request that is certainly captured; its entry shows that those before it have been handled."""
+    """Return a request that is always captured; its entry shows that earlier requests have been handled."""
     name = f"{SENTINEL}{number}"
     return Request(target=b"/" + name.encode()).encode(name)
 
 
 def body_complete(head: bytes, body: bytes, unframed: bool) -> bool:
-    """Whether `body` is all that `head` announces; `unframed` is the answer where it announces nothing."""
+    """Return whether `body` is as long as `head` announces, or `unframed` if it announces nothing."""
     if CHUNKED_LINE.search(head):
         return bool(LAST_CHUNK.search(body[-256:]))
     length = LENGTH_LINE.search(head)
@@ -56,13 +56,13 @@ def receive(connection: socket.socket, complete: Callable[[bytes], bool]) -> byt
 
 
 def request_complete(data: bytes) -> bool:
-    """Whether `data` is a whole request."""
+    """Return whether `data` is a whole request."""
     head, end, body = data.partition(b"\r\n\r\n")
     return bool(end) and body_complete(head, body, unframed=True)
 
 
 def response_complete(data: bytes, to_head: bool) -> bool:
-    """Whether `data` is a whole response; one that ends with the connection never is."""
+    """Return whether `data` is a whole response; one that ends with the connection never is."""
     head, end, body = data.partition(b"\r\n\r\n")
     if not end:
         return False
@@ -77,7 +77,7 @@ def response_complete(data: bytes, to_head: bool) -> bool:
 
 @contextmanager
 def serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Accept connections on a free port, each in a thread of its own, and yield the port."""
+    """Accept connections on a free port, each in a separate thread, and yield the port."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         thread = threading.Thread(target=_accept, args=(listener, handle), daemon=True)
         thread.start()
@@ -103,7 +103,7 @@ def _handle(connection: socket.socket, handle: Callable[[socket.socket], None]) 
 
 @contextmanager
 def target(answers: Mapping[str, bytes]) -> Iterator[int]:
-    """Serve the canned answers, each found by the `x-case` header of the request; yield the port."""
+    """Serve the canned responses, selected by the request's `x-case` header; yield the port."""
 
     def handle(connection: socket.socket) -> None:
         _answer(connection, receive(connection, request_complete), answers)
@@ -133,7 +133,7 @@ def _accept_key(request: bytes) -> bytes:
 
 
 def exchange(port: int, request: bytes, patience_s: float = TIMEOUT_S) -> bytes:
-    """Send `request` over a new connection and return what came back, as far as it came in time."""
+    """Send `request` over a new connection and return the bytes that came back in time."""
     to_head = request.startswith(b"HEAD ")
     with socket.create_connection(("127.0.0.1", port), patience_s) as connection:
         with suppress(OSError):
@@ -173,14 +173,14 @@ class Collector:
             return {name for name in self._entries if not name.startswith(SENTINEL)}
 
     def wait_for(self, names: Iterable[str], timeout_s: float = 30.0) -> bool:
-        """Wait until each of `names` has an entry; false if the time is over before."""
+        """Wait until each of `names` has an entry; returns False on timeout."""
         wanted = set(names)
         with self._arrived:
             return self._arrived.wait_for(lambda: wanted <= self._entries.keys(), timeout_s)
 
 
 class IngestionServer(ThreadingHTTPServer):
-    """An HTTP server that takes a client's hanging up for the ordinary thing it is."""
+    """An HTTP server that does not report clients that hang up."""
 
     daemon_threads = True
 
@@ -219,7 +219,7 @@ def ingestion(collector: Collector) -> Iterator[int]:
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, interval_s: float = 0.01) -> bool:
-    """Poll `condition` until it holds; false if the time is over before."""
+    """Poll `condition` until it holds; returns False on timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

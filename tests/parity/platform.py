@@ -1,7 +1,7 @@
 """The one list of allowed differences between the Worker in workerd and the addon in mitmproxy.
 
-All but the last group lie in the platforms: what their HTTP parsers refuse, add or tidy up before the Worker or the
-addon sees it. `differences` applies the list, and also reports an item of it that is no longer so.
+All but the last group come from the platforms: what their HTTP parsers refuse, add or normalise before the Worker or
+the addon sees it. `differences` applies the list, and also reports items that no longer apply.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ANY = r'(?:[^"\\]|\\.)*'
 
 @dataclass(frozen=True)
 class Header:
-    """A header that is left out of both sides before they are compared, if its whole value matches `value`."""
+    """A header that is removed from both sides before the comparison, if its whole value matches `value`."""
 
     side: str
     name: str
@@ -42,7 +42,7 @@ Change = tuple[Value, Value]
 
 @dataclass(frozen=True)
 class Exemption:
-    """Fields in which some cases may differ, and how exactly; all other fields are equal."""
+    """Fields in which some cases may differ, and the exact differences; all other fields are equal."""
 
     names: tuple[str, ...]
     changes: Mapping[str, Change]
@@ -205,7 +205,7 @@ WEBSOCKETS = (
     Exemption(("websocket-post",), {"method": ("GET", "POST")}, "workerd rewrites the handshake, as a GET"),
 )
 
-# Not the platform but a choice of this project.
+# A choice of this project, not of the platform.
 BOUNDED = (
     Exemption(
         ("gzip-big-no-trailer", "gzip-big-bad-crc", "gzip-big-trailing-garbage"),
@@ -214,7 +214,7 @@ BOUNDED = (
     ),
 )
 
-# Over these mitmproxy stumbles without a word to the client, which need not wait long for nothing.
+# On these mitmproxy fails without a response, so the client need not wait long.
 UNANSWERED = ("framing-trailers-request",)
 
 EXEMPTIONS = WORKERD_REFUSES + MITMPROXY_REFUSES + PARSERS_TIDY + WEBSOCKETS + BOUNDED
@@ -222,7 +222,7 @@ BY_NAME = {name: exemption for exemption in EXEMPTIONS for name in exemption.nam
 
 
 def normalised(fact: Fact) -> Fact:
-    """Return the fact without the headers that the platform adds, drops or rewrites."""
+    """Return the fact without headers that the platform adds, drops or rewrites."""
     result = dict(fact)
     for header in HEADERS:
         members = result.get(header.side)
@@ -232,13 +232,13 @@ def normalised(fact: Fact) -> Fact:
 
 
 def _without(members: str, header: Header) -> str:
-    """Remove a member from a JSON object of strings, leaving the rest of the text as it is."""
+    """Remove a member from a JSON object of strings, and leave the rest of the text unchanged."""
     member = f'"{re.escape(header.name)}":"{header.value}"'
     return re.sub(f"(?<=[{{,]){member},|,{member}(?=}})|(?<={{){member}(?=}})", "", members)
 
 
 def differences(name: str, worker: Fact, ours: Fact) -> list[str]:
-    """Return a line for each field in which the two sides of a case differ without leave, or differ no longer."""
+    """Return a line for each field with a difference that is not permitted, or with a permitted one that is gone."""
     left, right = normalised(worker), normalised(ours)
     exemption = BY_NAME.get(name)
     stale = list(_apply(exemption, left)) if exemption else []
@@ -248,7 +248,7 @@ def differences(name: str, worker: Fact, ours: Fact) -> list[str]:
 
 
 def _apply(exemption: Exemption, left: Fact) -> Iterator[str]:
-    """Turn the Worker's fields into what the addon's may be; yield a line for each that is not as it is listed."""
+    """Turn the Worker's fields into those permitted for the addon; yield a line for each that is not as listed."""
     for field, (listed, ours) in exemption.changes.items():
         value = left.get(field)
         if field in (REQUEST, RESPONSE) and str(listed) in str(value):

@@ -1,4 +1,4 @@
-"""A real mitmdump with the addon, and what it makes of each case."""
+"""A real mitmdump with the addon, and its result for each case."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.parity.goldens import Fact
 from tests.parity.peers import SENTINEL, TIMEOUT_S, Collector, Entry, exchange, ingestion, sentinel, target
 from tests.support.proxy import running_mitmdump
 
-# An answer that mitmproxy gives in the target's stead, or none at all.
+# A response that mitmproxy sends in place of the target's, or none.
 OWN_ANSWER = re.compile(rb"\A\Z|\AHTTP/1\.1 [45]\d\d [^\r]*\r\n(?:[^\r]+\r\n)*?server: mitmproxy", re.IGNORECASE)
 OPTIONS = {"akto_fidelity": "worker", "akto_linger_ms": "50", "flow_detail": "0"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the addon shipped and what the clients got, both by case.
+    """The entries that the addon shipped and the bytes that clients received, by case.
 
     Attributes:
         entries: the entries of each case.
@@ -37,10 +37,10 @@ class Run:
     log: tuple[str, ...]
 
     def fact(self, name: str) -> Fact:
-        """Return what came of a case.
+        """Return the fact for a case.
 
         Raises:
-            ValueError: If it was shipped more than once.
+            ValueError: If the case was shipped more than once.
         """
         entries = self.entries[name]
         if len(entries) > 1:
@@ -56,7 +56,7 @@ def _reply(port: int, case: Case) -> bytes:
 
 
 def run(cases: Sequence[Case], stream: str = "auto") -> Run:
-    """Send the cases through mitmdump, with this value of `akto_stream`, and return what arrived.
+    """Send the cases through mitmdump with this value of `akto_stream`, and return the results.
 
     Raises:
         TimeoutError: If the last entry does not arrive.
@@ -68,7 +68,7 @@ def run(cases: Sequence[Case], stream: str = "auto") -> Run:
         with running_mitmdump(f"reverse:http://127.0.0.1:{upstream}", options=options) as mitmdump:
             began = time.time()
             replies = {case.name: _reply(mitmdump.port, case) for case in cases}
-            # The queue is in order: when the sentinel's entry is here, so are those of all cases.
+            # The queue keeps its order: once the sentinel's entry is here, so are those of all cases.
             exchange(mitmdump.port, sentinel(0))
             if not collector.wait_for([f"{SENTINEL}0"]):
                 raise TimeoutError("the last entry does not arrive:\n" + "\n".join(mitmdump.log[-20:]))

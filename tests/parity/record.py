@@ -1,9 +1,9 @@
-"""Records again what the Worker makes of each case, and compares it with the committed record and with the addon.
+"""Records the Worker's result for each case, and compares it with the committed record and with the addon.
 
     python -m tests.parity.record [--rig FILE] [--modules DIR] [--write]
 
-The rig, which runs Akto's own Worker in workerd, is no part of this project: it is `../shared/parity/rig.mjs` beside it
-unless `--rig` says otherwise. Exit codes: 0 all equal, 1 something differs, 3 skipped for want of node or of the rig.
+The rig, which runs Akto's own Worker in workerd, is not part of this project: it is `../shared/parity/rig.mjs` next to
+it, unless `--rig` is given. Exit codes: 0 all equal, 1 something differs, 3 skipped because node or the rig is missing.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ STREAMS = ("auto", "always", "never")
 
 
 class MissingError(Exception):
-    """Something that a recording needs is not on this machine."""
+    """Something that a recording needs is missing on this machine."""
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
+    """Print a line, unbuffered."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prerequisites(rig: Path, modules: Path | None) -> Path:
-    """Return the folder with Miniflare, installed if need be.
+    """Return the folder with Miniflare, which is installed if necessary.
 
     Raises:
-        MissingError: If node, npm, the rig or Miniflare is not to be had.
+        MissingError: If node, npm, the rig or Miniflare is not available.
     """
     if not shutil.which("node"):
         raise MissingError("node is not installed")

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """All cases sent through one real mitmdump, once for all processes of a test run."""
+    """Send all cases through one real mitmdump, once for all processes of a test run."""
     folder = tmp_path_factory.getbasetemp()
     return _shared(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
@@ -43,21 +43,21 @@ def _shared(folder: Path) -> Run:
 
 @pytest.mark.parametrize("name", [case.name for case in CASES])
 def test_addon_ships_what_the_worker_ships(run: Run, name: str) -> None:
-    """Each case ends as with the Worker: the same entry, or none."""
+    """Each case has the same result as with the Worker: the same entry, or none."""
     assert platform.differences(name, GOLDENS[name], run.fact(name)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", ["always", "never"])
 def test_streaming_changes_no_entry(stream: str) -> None:
-    """Whether bodies pass through or are buffered, the entries are the same."""
+    """Entries are the same whether bodies are streamed or buffered."""
     run = proxy.run(CASES, stream)
     found = {case.name: platform.differences(case.name, GOLDENS[case.name], run.fact(case.name)) for case in CASES}
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 def test_fields_are_the_workers(run: Run) -> None:
-    """Every entry has the Worker's fields in the Worker's order, and only strings in them."""
+    """Every entry has the Worker's fields in the Worker's order, with only strings as values."""
     for entries in run.entries.values():
         for entry in entries:
             assert list(entry) == FIELDS
@@ -65,19 +65,19 @@ def test_fields_are_the_workers(run: Run) -> None:
 
 
 def test_time_is_that_of_the_exchange(run: Run) -> None:
-    """`time` is in whole epoch seconds, within the run, and never goes back from one exchange to the next."""
+    """`time` is in whole epoch seconds, within the run, and never decreases from one exchange to the next."""
     times = [int(entry["time"]) for entries in run.entries.values() for entry in entries]
     assert times == sorted(times)
     assert int(run.began) <= times[0] <= times[-1] <= run.ended
 
 
 def test_each_case_is_recorded() -> None:
-    """The record has exactly the cases: none is compared with nothing."""
+    """The record has exactly the cases, so none is compared with nothing."""
     assert GOLDENS.keys() == {case.name for case in CASES}
 
 
 def test_each_exemption_is_of_a_case() -> None:
-    """No exemption is left over from a case that is gone, and none is given twice."""
+    """Each exemption belongs to an existing case, and none is given twice."""
     names = [name for exemption in platform.EXEMPTIONS for name in exemption.names]
     assert len(names) == len(set(names))
     assert set(names) <= GOLDENS.keys()
@@ -101,7 +101,7 @@ SHIPPED: Fact = {
     ],
 )
 def test_a_difference_is_seen(change: Fact, field: str) -> None:
-    """The comparison names a field that differs: another value, another order, an address that was given."""
+    """The comparison names a field that differs: in value, in order, or in a given address."""
     (line,) = platform.differences("some-case", SHIPPED, SHIPPED | change)
     assert line.startswith(f"{field}: ")
 
@@ -113,6 +113,6 @@ def test_platform_headers_are_left_out() -> None:
 
 
 def test_a_stale_exemption_is_seen() -> None:
-    """An exemption that the Worker's record no longer bears out is reported."""
+    """An exemption that no longer matches the Worker's record is reported."""
     name = "websocket-post"
     assert platform.differences(name, GOLDENS[name] | {"method": "PUT"}, GOLDENS[name] | {"method": "PUT"})

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1 messages, written byte by byte so that nothing is tidied up on the way."""
+"""Raw HTTP/1.1 messages, built as bytes so that no library normalises them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Framing(Enum):
 
 
 def chunked(body: bytes, size: int = 16384, trailers: tuple[Header, ...] = ()) -> bytes:
-    """Return `body` in chunks of at most `size` bytes, the last chunk and the trailers included."""
+    """Return `body` in chunks of at most `size` bytes, including the last chunk and the trailers."""
     parts = (body[start : start + size] for start in range(0, len(body), size))
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
     return chunks + b"0\r\n" + lines(trailers) + b"\r\n"
@@ -46,7 +46,7 @@ def frame(headers: tuple[Header, ...], body: bytes, framing: Framing, trailers: 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends; `encode` adds the headers that find the canned answer and end the connection."""
+    """What a client sends; `encode` adds headers that select the canned response and close the connection."""
 
     method: bytes = b"GET"
     target: bytes = b"/v1/items"
@@ -66,7 +66,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What the target answers; JSON by default."""
+    """The target's response; JSON by default."""
 
     status: int = 200
     reason: bytes = b" OK"

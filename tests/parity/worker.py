@@ -1,4 +1,4 @@
-"""The Worker itself, run in workerd by the rig, and what it does with each case."""
+"""The Worker itself, run in workerd by the rig, and its result for each case."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ START_S = 60.0
 CASE_S = 20.0
 ATTEMPTS = 3
 
-# Added to a case's number where it is sent again, so that its sentinel has a path of its own.
+# Added to a case's number when it is sent again, so that its sentinel has a unique path.
 AGAIN = 1_000_000
 
 
 @dataclass
 class Console:
-    """The lines that the Worker logged; they show when it is done with a request."""
+    """The lines that the Worker logged; they show when it has finished a request."""
 
     lines: list[str] = field(default_factory=list)
     _news: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
 
     def follow(self, stream: Iterator[str]) -> None:
-        """Take the lines of `stream` until it ends."""
+        """Collect the lines of `stream` until it ends."""
         for line in stream:
             self._news.put(line)
 
     def since(self, start: int) -> list[str]:
-        """Return the lines from the `start`-th on."""
+        """Return the lines from index `start` on."""
         while not self._news.empty():
             self.lines.append(self._news.get())
         return self.lines[start:]
 
     def settled(self, start: int, last: str) -> bool:
-        """Whether each request up to the one for the path `last` has had its outcome."""
+        """Return whether each request up to the one for the path `last` has an outcome."""
         lines = self.since(start)
         seen = [index for index, line in enumerate(lines) if line.rstrip().endswith(f"/{last}")]
         if not seen or count(lines[seen[0] :], STARTED) == 0:
@@ -61,14 +61,14 @@ def count(lines: Sequence[str], *words: str) -> int:
 
 @dataclass(frozen=True)
 class Worker:
-    """A running Worker: where it listens and what it says."""
+    """A running Worker: its port and its log."""
 
     port: int
     console: Console
     collector: Collector
 
     def fact(self, number: int, case: Case) -> Fact:
-        """Send a case and return what came of it.
+        """Send a case and return its fact.
 
         Raises:
             TimeoutError: If the Worker does not come to an end with the case.
@@ -83,12 +83,12 @@ class Worker:
         return self._outcome(self.collector.of(case.name)[before:], case.name, self.console.since(start))
 
     def patiently(self, number: int, case: Case) -> Fact:
-        """Send a case, and again if the Worker does not finish it: workerd may end the work behind an answer early.
+        """Send a case, and again if the Worker does not finish it: workerd may cancel work after the response.
 
         Entries of an earlier attempt do not count in the next.
 
         Raises:
-            TimeoutError: If the Worker does not come to an end with the case in the last attempt either.
+            TimeoutError: If the Worker does not finish the case in the last attempt either.
         """
         for attempt in range(ATTEMPTS - 1):
             with suppress(TimeoutError):
@@ -114,10 +114,10 @@ def free_port() -> int:
 
 @contextmanager
 def running(rig: Path, modules: Path, upstream: int, collector: Collector, ingest: int) -> Iterator[Worker]:
-    """Run the rig between the target on port `upstream` and the ingestion on port `ingest`.
+    """Run the rig between the target on port `upstream` and the ingestion service on port `ingest`.
 
     Raises:
-        RuntimeError: If it does not serve in time.
+        RuntimeError: If the rig does not serve in time.
     """
     port, console = free_port(), Console()
     options = ["--modules", modules, "--port", port, "--upstream", f"127.0.0.1:{upstream}"]
@@ -143,7 +143,7 @@ def running(rig: Path, modules: Path, upstream: int, collector: Collector, inges
 
 
 def record(cases: Sequence[Case], rig: Path, modules: Path) -> dict[str, Fact]:
-    """Return what the Worker made of each case."""
+    """Return the Worker's fact for each case."""
     collector = Collector()
     answers = {case.name: case.response for case in cases}
     with (

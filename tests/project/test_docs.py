@@ -44,14 +44,14 @@ COMMANDS_HEAD = """# Commands
 
 ARCHITECTURE = DOCS / "architecture.md"
 BEGIN, END = "<!-- packages -->", "<!-- /packages -->"
-# Modules that are not named: the package itself needs no line.
+# Modules that are not listed: the package itself needs no line.
 EXPLAINED = ("__main__",)
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def section(option: Option) -> str:
-    """Return what the page of options says of one."""
+    """Return the section of an option for the page of options."""
     default = option.default if isinstance(option.default, str) else str(option.default).lower()
     kind = "a list of strings" if option.type == Sequence[str] else KINDS[option.type]
     facts = [("Takes", kind), ("default", f"`{default}`" if default and default != "[]" else "empty")]
@@ -65,12 +65,12 @@ def section(option: Option) -> str:
 
 
 def test_options() -> None:
-    """The page of options is what the declarations say; `python -m tests.project.test_docs` writes it."""
+    """The page of options matches the declarations; `python -m tests.project.test_docs` writes it."""
     assert OPTIONS.read_text() == HEAD + "".join(map(section, declarations.OPTIONS))
 
 
 def command_section(parser: argparse.ArgumentParser) -> str:
-    """Return what the page of commands says of one."""
+    """Return the section of a command for the page of commands."""
     texts = [f"## `{parser.prog}`", parser.description or "", arguments(parser), (parser.epilog or "").rstrip()]
     return "".join(f"\n{text}\n" for text in texts if text)
 
@@ -83,7 +83,7 @@ def arguments(parser: argparse.ArgumentParser) -> str:
 
 
 def rows_of(parser: argparse.ArgumentParser, action: argparse.Action) -> list[tuple[str, str]]:
-    """Return the names of an argument, or of each command that it may be, and what they mean."""
+    """Return the names of an argument, or of each subcommand, with their help."""
     if isinstance(action, argparse._SubParsersAction):
         return [(choice.dest, choice.help or "") for choice in action._choices_actions]
     message = parser._get_formatter()._expand_help(action).replace("|", "\\|")
@@ -99,12 +99,12 @@ def commands_page() -> str:
 
 
 def test_commands() -> None:
-    """The page of commands is what the parser says; `python -m tests.project.test_docs` writes it."""
+    """The page of commands matches the parser; `python -m tests.project.test_docs` writes it."""
     assert COMMANDS.read_text() == commands_page()
 
 
 def test_every_argument_is_explained() -> None:
-    """Each command, argument and option has a help of more than two words."""
+    """Each command, argument and option has a help text of more than two words."""
     for parser in program._parsers(program._parser()):
         assert parser.description, parser.prog
         message = [row for action in parser._actions for row in rows_of(parser, action)]
@@ -120,7 +120,7 @@ def anchors(page: Path) -> frozenset[str]:
 
 @each_page
 def test_links(page: Path) -> None:
-    """Every file and every heading that a page links to is there."""
+    """Every file and every heading that a page links to exists."""
     for link, anchor in re.findall(r"\]\(([^):#]*)(?:#([^)]*))?\)", page.read_text()):
         target = page.parent / link if link else page
         assert target.exists(), link
@@ -128,7 +128,7 @@ def test_links(page: Path) -> None:
 
 
 def test_pictures() -> None:
-    """Every picture is used, is there, says in words what it shows, and is small; `make screenshots` makes them."""
+    """Every picture is used, exists, has an alternative text, and is small; `make screenshots` makes them."""
     text = (DOCS / "guide.md").read_text()
     shown = re.findall(r"!\[[^\]]{40,}\]\(([^)]*)\)", text)
     shown += re.findall(r'<img src="([^"]*)" alt="[^"]{40,}"', text) + re.findall(r'srcset="([^"]*)"', text)
@@ -137,7 +137,7 @@ def test_pictures() -> None:
 
 
 def test_the_index_leads_to_every_page() -> None:
-    """And the README leads to the index."""
+    """The index links to every page, and the README links to the index."""
     text = (DOCS / "index.md").read_text()
     assert [page.name for page in PAGES if page.name != "index.md" and f"({page.name})" not in text] == []
     assert "(docs/index.md)" in (ROOT / "README.md").read_text()
@@ -145,7 +145,7 @@ def test_the_index_leads_to_every_page() -> None:
 
 @each_page
 def test_every_option_that_is_named_exists(page: Path) -> None:
-    """A page that names an option that is gone, or misspells one, is noticed."""
+    """No page names an option that does not exist."""
     named = set(re.findall(r"\bakto_[a-z0-9_]+\b(?!\.py)", page.read_text()))
     tests_own = {name for name in named if name.startswith(("akto_mirror", "akto_api", "akto_entries"))}
     assert named - tests_own - set(declarations.names()) == set()
@@ -160,7 +160,7 @@ def commands() -> frozenset[str]:
 
 @each_page
 def test_every_command_that_is_named_exists(page: Path) -> None:
-    """Of the command line and of its spool."""
+    """No page names a command or a subcommand of `spool` that does not exist."""
     found = re.findall(r"(?:^    |[`(])akto-mirror ([a-z-]+)", page.read_text(), re.MULTILINE)
     assert set(found) <= commands()
 
@@ -180,7 +180,7 @@ def served() -> frozenset[str]:
 
 @pytest.mark.parametrize("expression", alerts())
 def test_alerts(expression: str) -> None:
-    """Prometheus' grammar takes every alert, and every metric in it is served."""
+    """Prometheus's grammar accepts every alert, and every metric in it is served."""
     promql = pytest.importorskip("promql_parser")
     promql.parse(expression)
     named = set(re.findall(r"akto_mirror_\w+", expression))
@@ -189,12 +189,12 @@ def test_alerts(expression: str) -> None:
 
 
 def test_there_are_alerts() -> None:
-    """A walk that found none would prove nothing."""
+    """The search finds alerts; otherwise the test above would prove nothing."""
     assert len(alerts()) > 4
 
 
 def test_every_loss_is_documented() -> None:
-    """Line 2: what happens at each bound stands in one table, with the reason under which it is counted."""
+    """Line 2: one table says what happens at each bound, and under which reason it is counted."""
     rows = re.findall(r"^\| .*\| .*\| (.*) \|$", page_section("operations.md", "Bounds"), re.MULTILINE)
     text = " ".join(rows)
     assert [reason for reason in Dropped if f"`{reason}`" not in text] == []
@@ -203,7 +203,7 @@ def test_every_loss_is_documented() -> None:
 
 
 def test_every_promise_of_delivery_is_held_by_tests() -> None:
-    """The page has twelve lines, and each is named by the docstrings of tests, which name no others."""
+    """The page has twelve lines, each of which is named in docstrings of tests; these name no other line."""
     lines = re.findall(r"^(\d+)\. \*\*", (DOCS / "delivery.md").read_text(), re.MULTILINE)
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     held = set(re.findall(r'"""Line (\d+)', tests))
@@ -212,13 +212,13 @@ def test_every_promise_of_delivery_is_held_by_tests() -> None:
 
 
 def test_the_spool_of_a_service_can_be_found() -> None:
-    """The commands name the user, the folder and the containers of the examples."""
+    """The commands use the user, the folder and the containers of the examples."""
     message = page_section("operations.md", "Dead letters")
     unit, pod, image = (
         (ROOT / "examples" / name).read_text() for name in ("akto-mirror.service", "kubernetes.yaml", "Dockerfile")
     )
     assert re.findall("^User=(.*)", unit, re.MULTILINE) == re.findall("runuser -u (.*?) --", message)
-    # %S is /var/lib in a unit of the system.
+    # %S is /var/lib in a system unit.
     assert "XDG_STATE_HOME=%S " in unit
     assert "env XDG_STATE_HOME=/var/lib /opt/akto-mirror/bin/akto-mirror spool" in message
     assert "/opt/akto-mirror/bin/akto-mirror run " in unit
@@ -230,20 +230,19 @@ def test_the_spool_of_a_service_can_be_found() -> None:
 
 
 def test_the_guarantee_for_a_power_failure_is_stated() -> None:
-    """Line 3: what SQLite promises, by which settings, and what it does not."""
+    """Line 3: the page says what SQLite guarantees, with which settings, and what it does not guarantee."""
     said = page_section("operations.md", "Bounds").partition("Power failure")[2]
     assert all(word in said for word in ("rollback journal", "synchronous=FULL", "SQLite's own guarantee"))
 
 
 def page_section(page: str, heading: str) -> str:
-    """Return what a page says under a heading."""
+    """Return the text under a heading of a page."""
     text = (DOCS / page).read_text()
     assert f"\n## {heading}\n" in text
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
-# Defaults of the first version that are not the ones of today, and options that came later with a default that changes
-# nothing by itself.
+# Changed defaults of the first version, and later options whose default changes nothing by itself.
 FIRST_DEFAULTS = {"akto_include_query": False}
 FIRST_OPTIONS = """
     url uds token account_id vxlan_id tag fidelity routes filter host client_ip_header include_query body_limit
@@ -260,7 +259,7 @@ NEUTRAL = {
 
 
 def test_each_changed_default_is_in_the_migration_guide() -> None:
-    """That of an option of the first version, and that of a newer one which changes something."""
+    """The guide lists changed defaults of first-version options, and newer options whose default changes something."""
     table = page_section("migration.md", "Changed defaults")
     first = {f"akto_{name}" for name in FIRST_OPTIONS.split()}
     newer = {option.name for option in declarations.OPTIONS if option.name not in first and option.default}
@@ -270,7 +269,7 @@ def test_each_changed_default_is_in_the_migration_guide() -> None:
 
 
 def test_the_changelog_begins_with_what_leaves_the_machine_now() -> None:
-    """Credentials in queries do, which users have to know first."""
+    """The changelog first says that credentials in queries now leave the machine."""
     first = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n- ")[2].partition("\n- ")[0]
     assert "`akto_include_query`" in first
     assert "credentials" in first
@@ -278,12 +277,12 @@ def test_the_changelog_begins_with_what_leaves_the_machine_now() -> None:
 
 
 def test_the_architecture_is_drawn_from_the_code() -> None:
-    """Each package, import and module is shown as it is; `python -m tests.project.test_docs` draws them."""
+    """Packages, imports and modules match the code; `python -m tests.project.test_docs` draws them."""
     assert drawn() in ARCHITECTURE.read_text()
 
 
 def drawn() -> str:
-    """Return the packages as the architecture shows them: their imports, and their modules."""
+    """Return the packages as the architecture page shows them: their imports, and their modules."""
     pairs = "\n".join(f"    {start} --> {end}" for start, end in sorted(arrows()) if end != GROUND)
     rooms = sorted({room(module) for module in MODULES}, key=lambda name: (name == GROUND, name))
     return f"{BEGIN}\n```mermaid\nflowchart TD\n{pairs}\n```\n\n{''.join(map(_room, rooms))}{END}"

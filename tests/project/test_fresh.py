@@ -1,4 +1,4 @@
-"""`make fresh` and `.ci/run` start from nothing: what they take from this machine, and what they leave behind."""
+"""`make fresh` and `.ci/run` start from nothing: what they take from this machine, and what they leave out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ install.trusted-host='packages.example.com'
 
 
 def test_what_reaches_the_registries_is_passed_on() -> None:
-    """Variables for it, and pip's configuration; wheels and indexes that lie on this machine are left here."""
+    """Variables and pip's configuration are passed on, except for local wheels and indexes."""
     environ = {
         **{
             "PIP_TIMEOUT": "9",
@@ -53,7 +53,7 @@ def test_what_reaches_the_registries_is_passed_on() -> None:
 
 
 def test_certificates_are_passed_on(tmp_path: Path) -> None:
-    """Files that variables name are copied, folders and what is not there are not."""
+    """Files that variables name are copied; folders and missing files are not."""
     file = tmp_path / "own.pem"
     file.touch()
     named = {"SSL_CERT_FILE": str(file), "PIP_CERT": str(tmp_path / "none.pem"), "UV_CACHE_DIR": str(tmp_path)}
@@ -79,12 +79,12 @@ def test_certificates_are_passed_on(tmp_path: Path) -> None:
     ],
 )
 def test_the_mirror_of_apt_is_found(text: str, expected: str | None) -> None:
-    """In both formats of apt's sources, and none is guessed."""
+    """The mirror is found in both formats of apt's sources, and never guessed."""
     assert registries.mirror(["", text], "bookworm") == expected
 
 
 def test_a_machine_that_cannot_is_skipped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line says why, and the exit code is that of a skip."""
+    """One line says why, and the exit code means skipped."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("sys.argv", ["fresh", "demo"])
     assert fresh.main() == fresh.SKIPPED
@@ -100,20 +100,20 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_way_to_install_is_run() -> None:
-    """The README's lines are found, and the guide's are the same."""
+    """The README's commands are found, and the guide has the same ones."""
     found = installs.lines((ROOT / "README.md").read_text())
     assert list(found) == ["pip", "uv", "pipx"]
     assert installs.lines((ROOT / "docs" / "guide.md").read_text()) == found
 
 
 def test_the_commands_of_the_unit_are_run() -> None:
-    """All four of its head are found."""
+    """All four commands at the unit's head are found."""
     found = installs.commands((ROOT / installs.UNIT).read_text())
     assert [line.split()[0] for line in found] == ["useradd", "python3", "install", "systemctl"]
 
 
 def test_ci_takes_the_newest_python(tmp_path: Path) -> None:
-    """Also where the PATH has an older one, and pyenv one that is too new or does not start."""
+    """The newest supported Python is found, even if PATH has an older one, or pyenv one that is too new or broken."""
     shown = {"3.12.9": "3.12.9 /old", "3.13.2": "3.13.2 /new", "3.13.10": "", "3.9.1": "3.9.1 /much/older"}
     for version, line in shown.items():
         python = tmp_path / "versions" / version / "bin" / "python"
@@ -126,7 +126,7 @@ def test_ci_takes_the_newest_python(tmp_path: Path) -> None:
 
 
 def test_ci_runs_with_an_empty_environment(tmp_path: Path) -> None:
-    """What is left is where things are, and what reaches the registries; the first command sees nothing else."""
+    """The first command sees only variables for locations and for access to the registries."""
     make = tmp_path / "make"
     make.write_text(f"#!/bin/sh\nenv -0 > {tmp_path}/seen\nexit 1\n")
     make.chmod(0o755)
@@ -142,7 +142,7 @@ def test_ci_runs_with_an_empty_environment(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs root on Linux")
 def test_a_command_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With all that it has started, though it runs as another user; this system stands for the Debian."""
+    """All of its child processes end too, although it runs as another user; this system stands in for the Debian."""
     if missing := [name for name in ("unshare", "chroot", "mount") if shutil.which(name) is None]:
         pytest.skip(f"needs {missing}")
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], check=False).returncode:
@@ -159,7 +159,7 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_warning_in_the_first_output_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the demo and of each way to install."""
+    """A warning in the output of the demo, or of any way to install, is a failure."""
     done = debian.Done(0, "Collecting httpx\n  DEPRECATION: Legacy editable install\n", 1.0)
     monkeypatch.setattr(debian.Debian, "execute", lambda *_, **__: done)
     here = debian.Debian(Path("/"), Path("/"), {})

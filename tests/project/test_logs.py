@@ -1,4 +1,4 @@
-"""Whatever sends the log to a file or a pipe has it written at once; Python would hold back 8 KiB of it."""
+"""Every command that sends the log to a file or a pipe turns off Python's buffering, which would delay 8 KiB of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.recipes import EXAMPLES
 SETTING = "PYTHONUNBUFFERED"
 PROGRAMS = r"""(?:\b(?:mitmdump|mitmweb|mitmproxy)(?=\s)|\bakto-mirror[\s"',]+run\b)"""
 
-# A service manager, or a shell that writes to a file or a pipe, or in the background.
+# A service manager, or a shell that redirects to a file or a pipe, or runs in the background.
 ELSEWHERE = re.compile(rf"\b(?:nohup|systemd-run|docker run)\b.*{PROGRAMS}|{PROGRAMS}.*(?:>|\||&\s*$)")
 QUOTED = re.compile(r"""'[^']*'|"[^"]*"|&&|\|\|""")
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -30,7 +30,7 @@ def recipes() -> dict[str, str]:
 
 
 def test_every_recipe_has_its_log_written_at_once() -> None:
-    """Scripts, the unit and the image; containers of compose.yaml and kubernetes.yaml run the image."""
+    """The scripts, the unit and the image set it; containers of compose.yaml and kubernetes.yaml run the image."""
     found = recipes()
     assert found.keys() >= {"reverse.sh", "akto-mirror.service", "Dockerfile"}
     assert [name for name, text in found.items() if f"{SETTING}=1" not in text] == []
@@ -38,12 +38,12 @@ def test_every_recipe_has_its_log_written_at_once() -> None:
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_docs_that_send_the_log_elsewhere_set_it(path: Path) -> None:
-    """In the same paragraph."""
+    """The variable is set in the same paragraph."""
     assert [text for text, commands in paragraphs(path.read_text()) if any(commands) and SETTING not in text] == []
 
 
 def test_such_a_line_is_found() -> None:
-    """In a block and in the text, and a pipe in quotes is none."""
+    """Such a line is found in a block and in running text; a pipe in quotes does not count."""
     text = "    mitmdump -s x.py > log\n\nUse `mitmweb | tee`.\n\n    mitmdump --set 'akto_filter=~u a | ~u b'\n"
     assert [any(commands) for _, commands in paragraphs(text)] == [True, True, False]
     assert any(any(commands) for path in DOCS for _, commands in paragraphs(path.read_text()))
@@ -57,6 +57,6 @@ def paragraphs(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def test_tests_inherit_nothing_that_hides_a_held_back_log() -> None:
-    """Neither the tests' own process, nor what they start."""
+    """Neither the tests' own process nor its children inherit the variable."""
     assert SETTING not in os.environ
     assert SETTING not in bare()

@@ -1,4 +1,4 @@
-"""What is installed, built and locked: users get what they need and no more, developers the same as everybody."""
+"""What is installed, built and locked: users get only what they need, and all developers get the same versions."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tests.support.constraints import CONSTRAINTS, locked
 from tests.support.environment import bare
 from tests.support.proxy import DEADLINE, ROOT
 
-# What only a clone needs.
+# Files that only a clone needs.
 OF_GIT = (".gitignore", ".github/")
 NOT_SOURCE = ("__pycache__", "node_modules", ".cache")
 
 
 def configuration() -> dict[str, Any]:
-    """Return what pyproject.toml says."""
+    """Return the contents of pyproject.toml."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def pythons() -> list[str]:
-    """Return the versions of Python that are supported, as `3.11`."""
+    """Return the supported versions of Python, such as `3.11`."""
     named = configuration()["project"]["classifiers"]
     return [found[1] for name in named if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", name))]
 
 
 @pytest.mark.parametrize("python", pythons())
 def test_the_constraints_follow_the_dependencies(python: str) -> None:
-    """Each package that pyproject.toml names is locked, to a version that it allows; `make constraints` does so."""
+    """Each package in pyproject.toml is locked to a permitted version; `make constraints` writes the locks."""
     given = configuration()
     named = [
         *given["project"]["dependencies"],
@@ -51,24 +51,24 @@ def test_the_constraints_follow_the_dependencies(python: str) -> None:
 
 
 def test_supported_pythons_are_found() -> None:
-    """A walk that found none would prove nothing."""
+    """The search finds versions; otherwise the tests that use it would prove nothing."""
     assert "3.11" in pythons()
 
 
 def test_the_constraints_name_no_registry() -> None:
-    """Packages come from wherever those of the user come from."""
+    """Packages come from the user's own registry."""
     assert re.findall(r"(?m)^\s*-.*|.*(?:://| @ ).*", CONSTRAINTS.read_text()) == []
 
 
 def commands(goal: str, folder: Path) -> str:
-    """Return what `make` would do for a goal where nothing is installed yet."""
+    """Return the commands of `make` for a goal if nothing is installed yet."""
     make = ["make", "--dry-run", "--no-print-directory", goal, f"VENV={folder}", f"PYTHON={sys.executable}"]
     return subprocess.run(make, cwd=ROOT, env=bare(), capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_the_demo_installs_what_users_need_and_no_more(tmp_path: Path) -> None:
-    """`make demo` leaves the tools of the tests alone, and no dependency of the package is one of them."""
+    """`make demo` installs no test tools, and no dependency of the package is a test tool."""
     asked = commands("demo", tmp_path)
     assert "--editable ." in asked
     assert "--requirement" not in asked
@@ -91,7 +91,7 @@ def test_the_first_run_says_what_it_does(goal: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """The folder of an sdist and a wheel built from a copy of this clone, and what the build complained of."""
+    """Build an sdist and a wheel from a copy of this clone; returns their folder and the build's output."""
     copy = tmp_path_factory.mktemp("clone") / "akto-mirror"
     shutil.copytree(
         ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "venv", "*.egg-info", "build", *NOT_SOURCE)
@@ -105,7 +105,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
 
 
 def test_the_sdist_is_complete(built: tuple[Path, str]) -> None:
-    """It can be tested and read like a clone: it has every file that is committed."""
+    """The sdist can be tested and read like a clone: it has every committed file."""
     folder, _ = built
     (file,) = folder.glob("*.tar.gz")
     with tarfile.open(file) as archive:
@@ -115,7 +115,7 @@ def test_the_sdist_is_complete(built: tuple[Path, str]) -> None:
 
 
 def test_the_wheel_is_complete(built: tuple[Path, str]) -> None:
-    """It has every file of the package and the script, and nothing else: neither tests nor benchmarks."""
+    """The wheel has every file of the package and the script, but neither tests nor benchmarks."""
     folder, _ = built
     (file,) = folder.glob("*.whl")
     with zipfile.ZipFile(file) as wheel:
@@ -133,7 +133,7 @@ def committed() -> list[str]:
 
 
 def test_the_build_complains_of_nothing(built: tuple[Path, str]) -> None:
-    """The first thing that a user sees holds no warning, and the licence is an SPDX expression."""
+    """The build's output has no warning, and the licence is an SPDX expression."""
     folder, complaints = built
     assert re.findall(r"(?im)^.*(?:deprecat|warning: (?!no (?:previously-included|files found))).*", complaints) == []
     (file,) = folder.glob("*.whl")
@@ -145,6 +145,6 @@ def test_the_build_complains_of_nothing(built: tuple[Path, str]) -> None:
 
 
 def test_no_address_is_invented() -> None:
-    """The metadata has none until there is one; then the links of the README lead there, wherever it is shown."""
+    """The metadata has no address until there is one; then the README's links lead there, wherever it is shown."""
     relative = re.findall(r"\]\((?!\w+:|#)([^)]+)\)", (ROOT / "README.md").read_text())
     assert not (configuration()["project"].get("urls") and relative)

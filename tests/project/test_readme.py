@@ -1,4 +1,4 @@
-"""The README says what is so."""
+"""The README matches the repository."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ README = ROOT / "README.md"
 
 
 def test_links() -> None:
-    """Every file that the README links to is there."""
+    """Every file that the README links to exists."""
     missing = [link for link in re.findall(r"\]\(([^):#]+)\)", README.read_text()) if not (ROOT / link).exists()]
     assert missing == []
 
@@ -23,7 +23,7 @@ def test_recipes() -> None:
 
 
 def test_the_vulnerable_releases_are_those_of_python_3_11() -> None:
-    """What the warning names is what Python 3.11 gets; newer Pythons get other releases."""
+    """The warning names the releases that Python 3.11 gets; newer Pythons get other ones."""
     warning = README.read_text().partition("chooses another interpreter")[2].partition("\n\n")[0]
     named = dict(re.findall(r"(h11|h2|tornado) (\d[\d.]*\d)", warning))
     assert named.keys() == {"h11", "h2", "tornado"}
@@ -32,5 +32,5 @@ def test_the_vulnerable_releases_are_those_of_python_3_11() -> None:
 
 
 def test_size() -> None:
-    """A first look takes a minute: it leads to the docs instead of repeating them."""
+    """The README is short: it links to the docs instead of repeating them."""
     assert len(README.read_bytes()) <= 6_000

@@ -8,7 +8,7 @@ from akto_mirror.addon import chain
 
 
 def test_an_addon_has_its_place_in_the_chain() -> None:
-    """First, last or none; a walk through the chain that is under way sees what it began with."""
+    """An addon can be first, last or removed; a walk through the chain keeps the list that it began with."""
     with taddons.context() as context:
         addons = context.master.addons
         usual, walk = list(addons.chain), iter(addons.chain)

@@ -25,7 +25,7 @@ from tests.support.harness import mirroring
 
 
 def test_stats_are_those_of_the_log() -> None:
-    """The command akto.stats shows the counts as one line, beginning as the log's last line."""
+    """The command akto.stats shows the counts in one line, which begins like the log's last line."""
     with mirroring() as running:
         running.pass_on(flow())
         running.pass_on(flow(status=404))
@@ -35,7 +35,7 @@ def test_stats_are_those_of_the_log() -> None:
 
 
 def test_stats_are_those_of_the_metrics() -> None:
-    """Line 12: each number that the metrics serve is in akto.stats, too."""
+    """Line 12: each number in the metrics is also in akto.stats."""
     stats = Stats()
     for _ in range(11):
         stats.capture()
@@ -60,7 +60,7 @@ def test_stats_are_those_of_the_metrics() -> None:
 
 
 def test_stats_do_not_wait_for_the_disk() -> None:
-    """Line 12: where the disk takes long, akto.stats shows the counts without the sizes."""
+    """Line 12: if the disk is slow, akto.stats shows the counts without the sizes."""
     with mirroring() as running:
         running.addon.session.observe = lambda: time.sleep(60)  # type: ignore[method-assign, assignment, return-value]
         assert call(running, "akto.stats").endswith("; the disk is slow")
@@ -76,7 +76,7 @@ def test_flush_does_not_wait_for_the_linger() -> None:
 
 
 def test_preview_shows_entry_and_verdict() -> None:
-    """The command akto.preview shows what would be shipped, also of a flow that is skipped, with the reason."""
+    """The command akto.preview shows what would be shipped, and for a skipped flow also the reason."""
     with mirroring() as running:
         rows = call(running, "akto.preview", [flow("/a"), flow("/b", content_type="text/html")])
         assert running.entries() == []
@@ -86,7 +86,7 @@ def test_preview_shows_entry_and_verdict() -> None:
 
 
 def test_preview_shows_what_was_repaired() -> None:
-    """By side and format, behind the verdict."""
+    """Repairs are shown by side and format, after the verdict."""
     cut = flow("/a")
     assert cut.response
     cut.response.content = b'{"a":[' + b"1," * 9 + b"2]}"
@@ -100,7 +100,7 @@ def test_preview_shows_what_was_repaired() -> None:
 
 
 def test_preview_shows_what_was_hidden() -> None:
-    """By name and by kind, behind the verdict, and never the secret; the metrics count the same."""
+    """Redactions are shown by name and kind after the verdict, without the secret; the metrics count the same."""
     given = flow("/a?token=hunter2")
     assert given.response
     given.response.content = b'{"password":"hunter2","note":"4111111111111111"}'
@@ -115,7 +115,7 @@ def test_preview_shows_what_was_hidden() -> None:
 
 
 def test_preview_can_be_read() -> None:
-    """Headers stand one a line and JSON indented; what no terminal should see is escaped as in JSON."""
+    """Headers are one per line and JSON is indented; characters unsafe for a terminal are escaped as in JSON."""
     made = flow("/a")
     assert made.response
     made.response.headers.fields = ((b"content-type", b"application/json"), (b"x-a", "é\x9b".encode()))
@@ -131,7 +131,7 @@ def test_preview_can_be_read() -> None:
 
 
 def test_ship_sends_whatever_the_rules_say() -> None:
-    """The command akto.ship sends chosen flows, those too that a rule would leave out."""
+    """The command akto.ship sends the given flows, even those that a rule would skip."""
     with Receiver() as akto, mirroring(url=akto.url, linger_ms=600_000) as running:
         assert call(running, "akto.ship", [flow("/a", status=500), flow("/b")]) == "sending 2 flows; see akto.stats"
         akto.wait_for(2, 30)
@@ -140,7 +140,7 @@ def test_ship_sends_whatever_the_rules_say() -> None:
 
 @pytest.mark.parametrize("name", ["akto.preview", "akto.ship"])
 def test_flows_without_a_response_are_reported(name: str) -> None:
-    """A choice of flows that cannot be shipped is answered by what to choose."""
+    """If no given flow can be shipped, the answer says which flows can."""
     with mirroring() as running, pytest.raises(exceptions.CommandError, match="that have a response"):
         call(running, name, [tflow.tflow(), tflow.ttcpflow()])
 
@@ -154,7 +154,7 @@ def test_a_dry_run_cannot_send(name: str, arguments: list[Any]) -> None:
 
 @pytest.mark.parametrize("is_slow", [False, True])
 def test_check_answers(is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once where it is done in a moment, with what is wrong and what to do; else by where the answer comes."""
+    """A fast check answers at once with the problem and the remedy; a slow one says where the answer will appear."""
     monkeypatch.setattr(threads, "PATIENCE_S", 0.0 if is_slow else 30.0)
     answered, steps = threading.Event(), commands._check
     if is_slow:
@@ -173,7 +173,7 @@ def test_check_answers(is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_reports_each_step(caplog: pytest.LogCaptureFixture) -> None:
-    """The command akto.check writes its steps to the event log, without holding mitmproxy up."""
+    """The command akto.check writes its steps to the event log, without blocking mitmproxy."""
     caplog.set_level(logging.INFO)
     with Receiver() as akto, mirroring(url=akto.url) as running:
         call(running, "akto.check")
@@ -189,7 +189,7 @@ def _wait_for(caplog: pytest.LogCaptureFixture, text: str, seconds: float) -> No
 
 
 def test_every_command_has_a_help_text() -> None:
-    """The help of mitmproxy shows a command's docstring."""
+    """Every command has a docstring, which mitmproxy shows as help."""
     with mirroring() as running:
         commands = running.context.master.commands.commands
         mine = {name: shown.help for name, shown in commands.items() if name.startswith("akto.")}

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def running(folder: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Harness]:
-    """An addon with that spool, whose own target is the first one; its name leads nowhere."""
+    """An addon with that spool, whose destination is the first one; its name does not resolve."""
     caplog.set_level(logging.INFO)
     with mirroring(running=False, url=TARGET, spool_dir=str(folder), shutdown_s=0) as harness:
         yield harness
@@ -65,7 +65,7 @@ def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
 
 
 def test_list(running: Harness) -> None:
-    """Line 6: a row for each, the newest first, with number, age, target, answer and request; none of it is raw."""
+    """Line 6: a row per dead letter, newest first, with number, age, target, answer and request, all escaped."""
     head, *rows = call(running, "akto.dead")
     assert head == ["number", "age", "target", "reason", "request"]
     assert [row[0] for row in rows] == ["3", "2", "1"]
@@ -85,7 +85,7 @@ def test_list_beside_a_writer(running: Harness, folder: Path) -> None:
 
 
 def test_a_slow_disk_does_not_hold_the_loop(running: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 6: where the disk takes long, the answer is an error after a moment, and the proxy goes on."""
+    """Line 6: if the disk is slow, the answer is an error after a moment, and the proxy continues."""
     monkeypatch.setattr(view, "newest_dead", lambda *_: time.sleep(60))
     began = time.monotonic()
     with pytest.raises(exceptions.CommandError, match="the disk is slow"):
@@ -96,14 +96,14 @@ def test_a_slow_disk_does_not_hold_the_loop(running: Harness, monkeypatch: pytes
 def test_retry_takes_those_of_the_present_target(
     running: Harness, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Line 6: without numbers, what is for another akto_url stays where it is, and the answer says so."""
+    """Line 6: without numbers, dead letters for another akto_url are kept, and the answer says so."""
     call(running, "akto.dead.retry")
     logged(caplog, "akto: 2 refused entries are sent again; 1 more is for another target")
     assert dead(folder) == [3]
 
 
 def test_retry_by_number(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 6: exactly those named; one that is for another target waits for that."""
+    """Line 6: exactly the given ones are requeued; one for another target waits for that target."""
     call(running, "akto.dead.retry", "1", "3")
     logged(caplog, "akto: 2 refused entries are sent again; 1 of them waits for another target")
     assert dead(folder) == [2]
@@ -111,14 +111,14 @@ def test_retry_by_number(running: Harness, folder: Path, caplog: pytest.LogCaptu
 
 @pytest.mark.parametrize("given", ["x", "-1", "all", "1.5", "9" * 40])
 def test_retry_of_what_is_not_a_number(running: Harness, folder: Path, given: str) -> None:
-    """Line 6: the answer says what to write instead, and nothing is sent again."""
+    """Line 6: the answer says what to write instead, and nothing is requeued."""
     with pytest.raises(exceptions.CommandError, match="send again by their numbers in akto"):
         running.context.master.commands.execute(f"akto.dead.retry 1 {given}")
     assert dead(folder) == [1, 2, 3]
 
 
 def test_drop(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 6: nothing is deleted that was not named, and all of them only where that is written out."""
+    """Line 6: only the given ones are deleted, or all of them if that is explicitly requested."""
     for given in ([], ["all", "1"], ["-1"], ["x"]):
         with pytest.raises(exceptions.CommandError, match="or write all"):
             call(running, "akto.dead.drop", *given)
@@ -132,14 +132,14 @@ def test_drop(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) 
 
 @pytest.mark.parametrize("name", ["akto.dead.retry", "akto.dead.drop"])
 def test_an_unknown_number(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """Line 6: a number that no dead letter has is reported, and none of those beside it is touched."""
+    """Line 6: an unknown number is reported, and none of the other given ones is touched."""
     call(running, name, "1", "99")
     logged(caplog, "there is no refused entry 99; see akto.dead")
     assert dead(folder) == [1, 2, 3]
 
 
 def test_nothing_was_refused(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 6: that is an answer and not an error, with an empty spool as with none."""
+    """Line 6: having no dead letters is not an error, with an empty spool or none."""
     call(running, "akto.dead.drop", "all")
     logged(caplog, "akto: deleted 3 refused entries")
     assert call(running, "akto.dead") == [["nothing was refused"]]
@@ -158,13 +158,13 @@ def test_nothing_was_refused(running: Harness, folder: Path, caplog: pytest.LogC
     ],
 )
 def test_no_spool(arguments: list[str], durability: str, why: str) -> None:
-    """Line 6: without a spool the commands say why there is none, and make none."""
+    """Line 6: without a spool the commands say why there is none, and do not create one."""
     with mirroring(durability=durability) as running, pytest.raises(exceptions.CommandError, match=why):
         call(running, *arguments)
 
 
 def test_options_out_of_order() -> None:
-    """Line 6: before the options are in order there is nothing to look at, and the answer says so."""
+    """Line 6: while the options are invalid there is no spool to read, and the answer says so."""
     with (
         mirroring(running=False, queue_bytes=-1) as running,
         pytest.raises(exceptions.CommandError, match="not in order"),
@@ -177,7 +177,7 @@ def test_a_retried_dead_letter_is_delivered(
 ) -> None:
     """Lines 1 and 6: refused for good, then sent again by command, an entry arrives, and the counts add up."""
     caplog.set_level(logging.INFO)
-    # Signs of life, at which what is free on disk is found, each tenth of a second.
+    # A heartbeat every tenth of a second, at which free batches on disk are found.
     monkeypatch.setattr(options, "SpoolPlan", functools.partial(SpoolPlan, lease_s=0.3))
 
     def picky(entries: Entries) -> Reply:
@@ -190,7 +190,7 @@ def test_a_retried_dead_letter_is_delivered(
         others = iter(range(10**6))
 
         def rejected() -> bool:
-            """Let others pass, or the one that is refused is not to blame; not faster than they arrive."""
+            """Send accepted entries, which show that the refused one is to blame, as fast as they arrive."""
             if stats.snapshot().pending < 5:
                 running.pass_on(flow(f"/good/{next(others)}"))
             return stats.snapshot().rejected == 1

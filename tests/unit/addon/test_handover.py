@@ -1,4 +1,4 @@
-"""How one instance's shipper gets to the next, and how a flush is waited for."""
+"""The handover of a shipper to the next instance, and waiting for a flush."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from akto_mirror.addon.handover import Flush, Room
 
 
 class Closing:
-    """Counts how often a flush begins; it has ended at once."""
+    """Counts how often a flush begins; each one ends at once."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -28,7 +28,7 @@ class Closing:
 
 
 def test_a_flush_begins_once() -> None:
-    """By `begin` or by being awaited; to wait for one that has not begun is to wait for nothing."""
+    """A flush begins by `begin` or when it is awaited; waiting for one that has not begun returns at once."""
     close = Closing()
     flush = Flush(close)
     flush.wait()
@@ -45,7 +45,7 @@ def test_a_flush_begins_once() -> None:
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_parked_shipper_is_closed_unless_it_is_taken_over(taken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next instance comes at once if it comes."""
+    """The next instance, if there is one, takes the shipper over at once."""
     monkeypatch.setattr(handover, "PARK_S", 0.0)
     place, shipper, close = SimpleNamespace(parked=None), SimpleNamespace(), Closing()
 
@@ -61,14 +61,14 @@ def test_a_parked_shipper_is_closed_unless_it_is_taken_over(taken: bool, monkeyp
 
 
 def test_nothing_is_parked_without_an_event_loop() -> None:
-    """There is no next instance then."""
+    """Without an event loop there is no next instance."""
     place = SimpleNamespace(parked=None)
     assert not handover.park(place, SimpleNamespace(), Flush(Closing()))  # type: ignore[arg-type]
     assert place.parked is None
 
 
 def test_room_is_awaited_until_the_queue_has_some() -> None:
-    """A replay of a file reads no further meanwhile."""
+    """A replay of a file waits until the queue has room."""
     crowded = iter([True, True, False])
     shipper: Any = SimpleNamespace(is_crowded=lambda: next(crowded))
 

@@ -1,4 +1,4 @@
-"""Where the client's host is kept, and the target still gets its own."""
+"""The client's host is kept for the entry, and the target still gets its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.harness import Harness, mirroring
 
 
 def replacers(mirror: Harness) -> list[bool]:
-    """Return for each addon of the chain whether it replaces hosts."""
+    """Return for each addon in the chain whether it replaces hosts."""
     return [isinstance(addon, HostReplacer) for addon in mirror.context.master.addons.chain]
 
 
@@ -26,7 +26,7 @@ def replacers(mirror: Harness) -> list[bool]:
     ],
 )
 def test_it_begins_where_mitmproxy_would_replace_hosts(mode: str, keeps: bool, begins: bool) -> None:
-    """Once, before all other addons, and mitmproxy is asked to leave them alone."""
+    """Hosts are replaced once, before all other addons, and mitmproxy's own replacement is turned off."""
     with mirroring(mode=[mode], keeps_host=keeps) as mirror:
         mirror.configure(linger_ms=5)
         assert replacers(mirror) == [begins, *[False] * (len(replacers(mirror)) - 1)]
@@ -34,7 +34,7 @@ def test_it_begins_where_mitmproxy_would_replace_hosts(mode: str, keeps: bool, b
 
 
 def test_the_target_gets_its_own_host() -> None:
-    """What the client asked for is noted before it is replaced; a flow that is replayed keeps what it has."""
+    """The client's host is recorded before it is replaced; a replayed flow keeps its host."""
     with mirroring(mode=["reverse:http://target.internal:8080"]) as mirror:
         live, replayed = (flow(mode="reverse:http://target.internal:8080", live=each) for each in (True, False))
         for made in (live, replayed):
@@ -46,7 +46,7 @@ def test_the_target_gets_its_own_host() -> None:
 
 @pytest.mark.parametrize("replaces", [True, False])
 def test_the_name_of_the_server_is_mitmproxys(replaces: bool) -> None:
-    """With the client's Host kept, TLS would ask the target for the client's name."""
+    """With the client's Host kept, TLS would use the client's name as the server name."""
     with mirroring(mode=["reverse:https://target.internal"] if replaces else ["regular"]) as mirror:
         client, server = tclient_conn(), tserver_conn()
         client.proxy_mode = flow(mode="reverse:https://target.internal").client_conn.proxy_mode

@@ -1,4 +1,4 @@
-"""Messages of WebSockets are dropped where they cannot be viewed."""
+"""WebSocket messages are dropped where they cannot be viewed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.support.harness import mirroring
 
 
 def module(**members: object) -> ModuleType:
-    """Make a script as mitmproxy loads it."""
+    """Make the module of a script as mitmproxy loads it."""
     made = ModuleType("__mitmproxy_script__.x")
     vars(made).update(members)
     return made
 
 
 class Foreign:
-    """Another addon."""
+    """An addon by another author."""
 
 
 class Script2:
-    """What stands for mitmproxy's script, with its module."""
+    """A stand-in for mitmproxy's script, with its module."""
 
     def __init__(self, *addons: object) -> None:
         self.addons = list(addons)
@@ -35,7 +35,7 @@ Script2.__module__ = Script.__module__
 
 
 def hook(_: object) -> None:
-    """Stand for a hook of a script."""
+    """A hook of a script."""
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def hook(_: object) -> None:
     ],
 )
 def test_an_addon_of_another_author_is_found(addon: object, foreign: bool) -> None:
-    """However deep it stands, and however a script is written."""
+    """Another author's addon is found at any depth, and in any form of script."""
     assert messages.any_foreign([Dumper(), addon]) is foreign
 
 
 def test_the_newest_stays() -> None:
-    """Other addons look at it after this one has."""
+    """The newest message stays for the addons that follow."""
     flow = twebsocketflow()
     assert flow.websocket
     newest = flow.websocket.messages[-1]
@@ -66,7 +66,7 @@ def test_the_newest_stays() -> None:
 
 @pytest.mark.parametrize(("options", "kept"), [({}, 1), ({"save_stream_file": "x"}, 3)])
 def test_messages_that_are_saved_stay(options: dict[str, str], kept: int) -> None:
-    """With `-w` all of them."""
+    """With `-w` all messages stay."""
     with mirroring() as mirror:
         for name, value in options.items():
             mirror.context.options.add_option(name, str, value, "")

@@ -1,4 +1,4 @@
-"""The server of metrics begins, moves and ends with its option."""
+"""The metrics server starts, moves and stops with its option."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.harness import Harness, mirroring
 
 
 def address(mirror: Harness) -> str:
-    """Return where metrics are served; empty if nowhere."""
+    """Return the address of the metrics; empty if they are not served."""
     part = next(part for part in mirror.addon.addons if isinstance(part, Metrics))
     return f"http://127.0.0.1:{part._server.port}/metrics" if part._server else ""
 
 
 def test_it_follows_its_option() -> None:
-    """It shows this addon's counts, and another value ends it."""
+    """The server shows this addon's counts, and stops when the option changes."""
     with mirroring(metrics="127.0.0.1:0") as mirror:
         mirror.pass_on(flow())
         old = address(mirror)

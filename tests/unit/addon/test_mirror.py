@@ -1,4 +1,4 @@
-"""The addon as a whole: its parts, the order of their hooks, and what becomes of an error in one of them."""
+"""The addon as a whole: its parts, the order of their hooks, and the handling of an error in one of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from akto_mirror.addon.session import Session
 from akto_mirror.addon.uploads import Behind
 from tests.support.proxy import ADDON
 
-# These two stand in mitmproxy's chain by themselves; `load` declares the options, without which nothing else works.
+# These two are separate addons in mitmproxy's chain; `load` declares the options that everything else needs.
 ALONE = (HostReplacer, Behind)
 HOOKED = [(type(part), name) for part in traverse([AktoMirror()]) for name in hooks.all_hooks if hasattr(part, name)]
 GUARDED = [(kind, name) for kind, name in HOOKED if name != "load"]
@@ -28,7 +28,7 @@ GUARDED += [(kind, name) for kind in ALONE for name in hooks.all_hooks if hasatt
 
 
 class Witness:
-    """A part behind all others, that notes which hooks reach it."""
+    """A part after all others, which records the hooks that reach it."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -41,19 +41,19 @@ class Witness:
 
 @pytest.fixture
 def context() -> Iterator[taddons.context]:
-    """Give mitmproxy's own test context, without addons of its own."""
+    """Yield mitmproxy's test context, without its default addons."""
     with taddons.context(loadcore=False) as made:
         yield made
 
 
 def event(name: str) -> hooks.Hook:
-    """Make an event, of which no part gets to see the arguments."""
+    """Make an event whose arguments no part reads."""
     kind: Any = hooks.all_hooks[name]
     return kind(*(set() for _ in dataclasses.fields(kind)))  # type: ignore[no-any-return]
 
 
 def sabotage(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, error: Exception) -> None:
-    """Have a hook raise, inside of whatever guards it."""
+    """Make a hook raise, inside its guard."""
     hook = getattr(kind, name)
     assert hasattr(hook, "__wrapped__"), f"{kind.__name__}.{name} is not guarded"
 
@@ -69,7 +69,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, error: Exce
 def test_an_error_in_one_hook_leaves_the_others_alone(
     kind: type, name: str, context: taddons.context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is counted each time and logged once, as a warning, and the parts behind are called."""
+    """The error is counted each time and logged once, as a warning, and the following parts are called."""
     sabotage(monkeypatch, kind, name, RuntimeError("sabotage"))
     mirror, witness = AktoMirror(), Witness()
     mirror.addons = [part for part in mirror.addons if type(part) is kind] + [witness]
@@ -85,14 +85,14 @@ def test_an_error_in_one_hook_leaves_the_others_alone(
 
 @pytest.mark.parametrize("error", [exceptions.OptionsError("no"), exceptions.AddonHalt()])
 def test_what_is_meant_for_mitmproxy_reaches_it(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that cannot be used, and that the addons behind are not asked."""
+    """An options error, and the exception that skips the following addons, reach mitmproxy."""
     sabotage(monkeypatch, AktoMirror, "configure", error)
     with pytest.raises(type(error)):
         AktoMirror().configure({"akto_url"})
 
 
 def test_names_are_its_own() -> None:
-    """Mitmproxy's names of addons are global; those that guard the traffic come first."""
+    """The addons' names are unique, as mitmproxy requires; those that guard the traffic come first."""
     names = [str(getattr(part, "name", "")) for part in traverse([AktoMirror()])]
     assert [name for name in names if not name.startswith("akto-")] == []
     assert len(set(names)) == len(names)
@@ -113,7 +113,7 @@ def test_a_class_of_the_same_name_in_a_script(first: bool, context: taddons.cont
 
 
 def test_a_second_copy_is_one_line(context: taddons.context, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The same path twice is refused by mitmproxy itself; a copy, by the script. The first one goes on."""
+    """The same path twice is refused by mitmproxy itself, a copy by the script. The first one stays."""
     first = context.script(str(ADDON))
     context.script(str(shutil.copy(ADDON, tmp_path / "copy.py")))
     errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
@@ -122,7 +122,7 @@ def test_a_second_copy_is_one_line(context: taddons.context, tmp_path: Path, cap
 
 
 def test_one_object_outlasts_a_reload(context: taddons.context) -> None:
-    """What survives is held for the master that it belongs to, and for no longer."""
+    """The surviving object belongs to one master, and is dropped with it."""
     del context
     sessions = [Session(), Session()]
     for session in sessions:

@@ -48,7 +48,7 @@ def broken(*, answered: bool = True, client_left: bool = True, body: bytes = b'{
 
 
 def cut(mirror: Harness, made: http.HTTPFlow) -> str:
-    """Run the hooks of an exchange whose response passed in part before it broke off."""
+    """Run the hooks of an exchange whose response broke off after a part had passed."""
     mirror.hook("requestheaders", made)
     if made.response is not None:
         mirror.hook("responseheaders", made)
@@ -63,7 +63,7 @@ class TestVerdicts:
     """Each flow gets one verdict, and each captured one makes one entry."""
 
     def test_a_plain_exchange_is_shipped(self) -> None:
-        """It arrives as one entry, and `captured` stands in the flow."""
+        """The exchange arrives as one entry, and the flow's verdict is `captured`."""
         with mirroring() as mirror:
             assert mirror.pass_on(flow()) == "captured"
             (shipped,) = mirror.entries()
@@ -83,20 +83,20 @@ class TestVerdicts:
         ],
     )
     def test_a_skip_has_its_reason(self, answer: http.Response, verdict: str) -> None:
-        """In the flow, on one clean line, and nothing is shipped."""
+        """The reason of a skip is in the flow, on one escaped line, and nothing is shipped."""
         with mirroring() as mirror:
             assert mirror.pass_on(flow(answer=answer)) == verdict
             assert mirror.entries() == []
 
     def test_entries_keep_the_order_of_their_flows(self) -> None:
-        """Over many batches too."""
+        """Entries keep the order of their flows over many batches."""
         with mirroring(batch_entries=7) as mirror:
             for number in range(100):
                 mirror.pass_on(flow(request(path=b"/%d" % number)))
             assert [entry["path"] for entry in mirror.entries()] == [f"/{number}" for number in range(100)]
 
     def test_no_request_spoils_a_batch(self) -> None:
-        """HTTP/2 can name no method and a path without one; Akto's service refuses a batch with such an entry."""
+        """HTTP/2 allows an empty method or path; Akto's service refuses a batch with such an entry."""
         with mirroring() as mirror:
             asked = request(b"", version=b"HTTP/2.0")
             asked.data.path = b"a://b"
@@ -106,7 +106,7 @@ class TestVerdicts:
         assert intake.read_entry(shipped) == shipped
 
     def test_a_hook_that_comes_twice_makes_no_second_entry(self) -> None:
-        """Whatever order the end of a flow comes in."""
+        """A flow makes one entry, in whatever order its last hooks come."""
         with mirroring() as mirror:
             made = flow()
             mirror.pass_on(made)
@@ -118,7 +118,7 @@ class TestVerdicts:
 
     @pytest.mark.parametrize(("fidelity", "status"), [("akto", 101), ("worker", 101), ("worker", 200), ("worker", 403)])
     def test_a_websocket_is_shipped_once(self, fidelity: str, status: int) -> None:
-        """Whatever its content type, and without payloads; by the Worker's rules refused ones too."""
+        """A WebSocket of any content type is shipped without payloads; by the Worker's rules refused ones are too."""
         with mirroring(fidelity=fidelity) as mirror:
             made = websocket(status)
             assert mirror.pass_on(made) == "captured"
@@ -133,7 +133,7 @@ class TestVerdicts:
         [(b"GET", 200), (b"GET", 302), (b"GET", 403), (b"GET", 404), (b"POST", 200), (b"POST", 403)],
     )
     def test_a_header_hides_no_payload(self, method: bytes, status: int) -> None:
-        """What only asks for a WebSocket is mirrored as the ordinary exchange that it is; Akto would show it as 101."""
+        """A refused upgrade is mirrored as an ordinary exchange; otherwise Akto would show it as 101."""
         with mirroring() as mirror:
             asked = request(method, fields=UPGRADE, content=b'{"a":1}')
             assert mirror.pass_on(flow(asked, response(status, content=b'{"b":2}'))) == "captured"
@@ -142,7 +142,7 @@ class TestVerdicts:
         assert (shipped["requestPayload"], shipped["responsePayload"]) == ('{"a":1}', '{"b":2}')
 
     def test_an_accepted_websocket_does_not_wait_for_its_start(self) -> None:
-        """Where the client leaves during the response hook, mitmproxy calls neither `websocket_start` nor `error`."""
+        """If the client leaves during the response hook, mitmproxy calls neither `websocket_start` nor `error`."""
         with mirroring() as mirror:
             made = websocket()
             mirror.hook("response", made)
@@ -150,24 +150,24 @@ class TestVerdicts:
             assert len(mirror.entries()) == 1
 
     def test_one_hook_is_enough_for_a_websocket(self) -> None:
-        """Whichever comes."""
+        """A WebSocket is shipped with any one of its hooks."""
         with mirroring() as mirror:
             mirror.hook("websocket_start", websocket())
             assert len(mirror.entries()) == 1
 
 
 def test_a_mistake_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Also where the addon itself changes an option of mitmproxy, which configures it again."""
+    """A mistake is reported once, even though the addon's own change of an option configures it again."""
     with mirroring(mode=["reverse:http://target.internal:8080"], tag="no JSON"):
         pass
     assert caplog.text.count("akto: akto_tag=no JSON: ") == 1
 
 
 class TestDrops:
-    """What is captured and cannot be kept is counted, with its reason."""
+    """Captured entries that cannot be kept are counted, with a reason."""
 
     def test_headers_that_no_service_would_take(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Line 5: headers of megabytes are cut, so that nothing hides behind them, and the log says so."""
+        """Line 5: headers of megabytes are cut, so that they do not suppress the entry, and the log says so."""
         with mirroring() as mirror:
             huge = request(fields=[(b"x", b"a" * 5_000_000)])
             assert mirror.pass_on(flow(huge)) == "captured"
@@ -177,7 +177,7 @@ class TestDrops:
 
     @pytest.mark.parametrize(("fidelity", "bound"), [("akto", 1_000_000), ("worker", 4 * 1024 * 1024)])
     def test_long_payloads_are_cut(self, fidelity: str, bound: int, caplog: pytest.LogCaptureFixture) -> None:
-        """Line 5: an entry over the bound is shipped with less of its payloads; the log and the counts say so."""
+        """Line 5: an entry over the bound is shipped with shorter payloads; the log and the counts say so."""
         caplog.set_level(logging.INFO)
         with mirroring(fidelity=fidelity, body_limit=4_000_000) as mirror:
             for _ in range(2):
@@ -188,7 +188,7 @@ class TestDrops:
         assert "; shortened 2" in caplog.text
 
     def test_a_queue_that_is_full(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Line 2: what does not fit into the memory is dropped, and the traffic goes on."""
+        """Line 2: entries that do not fit into memory are dropped, and the traffic continues."""
         caplog.set_level(logging.INFO)
         with mirroring(queue_bytes=1) as mirror:
             assert mirror.pass_on(flow()).startswith("dropped")
@@ -197,7 +197,7 @@ class TestDrops:
         assert "dropped 1 (queue full 1)" in caplog.text
 
     def test_many_drops_are_logged_now_and_then(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Line 2: not each drop is a line in the log."""
+        """Line 2: drops are logged at intervals, not one by one."""
         with mirroring(queue_bytes=1) as mirror:
             for _ in range(99):
                 mirror.pass_on(flow())
@@ -205,36 +205,36 @@ class TestDrops:
 
 
 class TestBrokenExchanges:
-    """What became of exchanges that did not come to their end."""
+    """Verdicts of exchanges that did not complete."""
 
     def test_without_a_response_there_is_nothing_to_ship(self) -> None:
-        """It is counted as skipped."""
+        """An exchange without a response is counted as skipped."""
         with mirroring() as mirror:
             assert cut(mirror, broken(answered=False)) == "skipped (no response)"
             assert mirror.entries() == []
 
     def test_what_was_seen_of_a_stream_is_shipped(self) -> None:
-        """With the time of the break."""
+        """The received part of a stream is shipped, with the time of the break."""
         with mirroring() as mirror:
             assert cut(mirror, broken()) == "captured"
             (shipped,) = mirror.entries()
         assert (shipped["responsePayload"], shipped["time"]) == ('{"a":1}', "1600000000")
 
     def test_the_worker_ships_nothing_of_a_stream_that_its_client_left(self) -> None:
-        """It never sees the end of the body."""
+        """The Worker ships nothing, because it never sees the end of the body."""
         with mirroring(fidelity="worker") as mirror:
             assert cut(mirror, broken()) == "skipped (cut short by the client)"
             assert mirror.entries() == []
 
     def test_the_worker_ships_an_empty_payload_if_the_target_broke_off(self) -> None:
-        """As recorded in workerd."""
+        """The Worker ships an empty payload, as recorded in workerd."""
         with mirroring(fidelity="worker") as mirror:
             assert cut(mirror, broken(client_left=False)) == "captured"
             (shipped,) = mirror.entries()
         assert shipped["responsePayload"] == ""
 
     def test_the_rules_count_for_broken_exchanges_too(self) -> None:
-        """A refused status stays refused."""
+        """A broken exchange with an excluded status is skipped."""
         with mirroring() as mirror:
             made = broken()
             assert made.response
@@ -242,7 +242,7 @@ class TestBrokenExchanges:
             assert cut(mirror, made) == "skipped (status 500)"
 
     def test_streams_that_are_live_at_the_end_are_shipped(self) -> None:
-        """Mitmproxy cuts them only after the addon is done."""
+        """Live streams are shipped at the end, because mitmproxy cuts them only after the addon is done."""
         with mirroring() as mirror:
             made = flow(answer=response(fields=CHUNKED, content=None))
             mirror.hook("requestheaders", made)
@@ -257,19 +257,19 @@ class TestBrokenExchanges:
         assert shipped["responsePayload"] == '{"so":"far"}'
 
     def test_streams_that_have_ended_are_not_shipped_again(self) -> None:
-        """Neither at the end nor ever."""
+        """Streams that have ended are not shipped again, neither at the end nor later."""
         with mirroring(stream="always") as mirror:
             assert mirror.pass_on(flow(), chunk=3) == "captured"
             assert len(mirror.entries()) == 1
 
 
 class TestStreaming:
-    """Bodies that pass while they come."""
+    """Streamed bodies."""
 
     @pytest.mark.parametrize("size", [1, 7, 65536])
     @pytest.mark.parametrize("fidelity", ["akto", "worker"])
     def test_the_entry_is_that_of_a_buffered_exchange(self, size: int, fidelity: str) -> None:
-        """In chunks of any size, on both sides, compressed or not."""
+        """The entry equals that of a buffered exchange, for chunks of any size, on both sides, compressed or not."""
         zipped = [(b"content-type", b"application/json"), (b"content-encoding", b"gzip")]
         made = [
             flow(
@@ -288,7 +288,7 @@ class TestStreaming:
         assert buffered[0]["responsePayload"] == '{"ok":true}'
 
     def test_what_passes_is_untouched(self) -> None:
-        """Every byte goes on."""
+        """Every byte is passed on unchanged."""
         with mirroring(stream="always", body_limit=10) as mirror:
             made = flow(request(b"PUT", content=b"y" * 999), response(content=b"x" * 1000))
             made.response, answer = None, made.response
@@ -305,7 +305,7 @@ class TestStreaming:
         assert (shipped["requestPayload"], shipped["responsePayload"]) == ("y" * 10, "x" * 10)
 
     def test_the_tee_is_gone_when_the_flow_has_ended(self) -> None:
-        """So that a flow can be saved and copied; a body that was kept whole is there to be seen."""
+        """The tee is removed, so that a flow can be saved and copied; a body that was kept whole can be viewed."""
         with mirroring(stream="always") as mirror:
             made = flow()
             mirror.pass_on(made, chunk=5)
@@ -337,10 +337,10 @@ class TestStreaming:
 
 
 class TestChoice:
-    """Which exchanges are mirrored at all."""
+    """The choice of exchanges to mirror."""
 
     def test_routes(self) -> None:
-        """By the host that the client asked for, scheme and path."""
+        """Routes match scheme, path, and the host that the client requested."""
         with mirroring(routes=["*.example.com/api/*", "https://other.test/*"]) as mirror:
             assert mirror.pass_on(flow(request(path=b"/api/x?y"))) == "captured"
             assert mirror.pass_on(flow(request(path=b"/web"))) == "skipped (no route matches)"
@@ -352,12 +352,12 @@ class TestChoice:
 
     @pytest.mark.parametrize("path", [b"/./api/x", b"/a/../api/x", b"//api/x", b"/%61pi/x", b"/%2E/api/x", b"/api//x"])
     def test_no_spelling_leads_past_a_route(self, path: bytes) -> None:
-        """A path that servers read as one on the route is mirrored, however it is written."""
+        """A path that servers treat as one on the route is mirrored, in any spelling."""
         with mirroring(routes=["*.example.com/api/*"]) as mirror:
             assert mirror.pass_on(flow(request(path=path))) == "captured"
 
     def test_routes_in_reverse_mode(self) -> None:
-        """The target's name, which mitmproxy puts into the Host, does not count."""
+        """Routes ignore the target's name, which mitmproxy puts into the Host."""
         with mirroring(routes=["api.example.com/*"], mode=["reverse:http://target.internal:8080"]) as mirror:
             assert mirror.pass_on(flow(mode="reverse:http://target.internal:8080")) == "captured"
         with mirroring(routes=["target.internal/*"], mode=["reverse:http://target.internal:8080"]) as mirror:
@@ -365,26 +365,26 @@ class TestChoice:
             assert mirror.pass_on(made) == "skipped (no route matches)"
 
     def test_a_flow_filter(self) -> None:
-        """Mitmproxy's own language."""
+        """The option takes mitmproxy's filter expressions."""
         with mirroring(filter="~m POST & ! ~u health") as mirror:
             assert mirror.pass_on(flow(request(b"POST"))) == "captured"
             assert mirror.pass_on(flow(request(b"GET"))) == "skipped (filtered out)"
             assert mirror.pass_on(flow(request(b"POST", b"/health"))) == "skipped (filtered out)"
 
     def test_routes_and_filter_count_for_websockets_too(self) -> None:
-        """Before the Worker's rules."""
+        """Routes and filter apply to WebSockets before the Worker's rules."""
         with mirroring(routes=["other.test/*"]) as mirror:
             assert mirror.pass_on(websocket()) == "skipped (no route matches)"
 
     @pytest.mark.parametrize("path", [b"/api/ingestData", b"/own?key=1"])
     def test_calls_to_akto_are_not_mirrored(self, path: bytes) -> None:
-        """Neither this addon's nor another proxy's, which would go round for ever."""
+        """Requests to Akto, by this addon or another proxy, are not mirrored, which would loop forever."""
         fields = [(b"content-type", b"application/json"), (b"x-akto-mirror", b"0123")]
         with mirroring(url="http://127.0.0.1:1/own?key=1", shutdown_s=0) as mirror:
             assert mirror.pass_on(flow(request(b"POST", path, fields=fields))) == "skipped (own call to Akto)"
 
     def test_a_forged_marker_hides_nothing(self) -> None:
-        """Only the way to Akto itself is left out, even for a client that has seen the marker there."""
+        """Only requests to Akto itself are left out, even if a client knows the marker."""
         fields = [(b"x-akto-mirror", b"0123")]
         with mirroring() as mirror:
             seen = [(b"x-akto-mirror", mirror.addon.session.marker.encode())]
@@ -394,43 +394,43 @@ class TestChoice:
 
 
 class TestHost:
-    """Which host an entry reports."""
+    """The host that an entry reports."""
 
     def shipped(self, made: http.HTTPFlow, **changes: Any) -> dict[str, str]:
-        """Return the request headers of the entry of a flow in reverse mode."""
+        """Return the request headers in the entry of a flow in reverse mode."""
         with mirroring(mode=["reverse:http://target.internal:8080"], **changes) as mirror:
             mirror.pass_on(made)
             (entry,) = mirror.entries()
         return dict(json.loads(entry["requestHeaders"]))
 
     def test_in_reverse_mode_it_is_the_clients(self) -> None:
-        """The target still gets its own."""
+        """The entry has the client's host, and the target still gets its own."""
         made = flow(mode="reverse:http://target.internal:8080")
         assert self.shipped(made)["host"] == "api.example.com"
         assert made.request.headers["host"] == "target.internal:8080"
 
     def test_a_fixed_one_wins(self) -> None:
-        """Over everything."""
+        """A configured host takes precedence over everything else."""
         made = flow(mode="reverse:http://target.internal:8080")
         assert self.shipped(made, host="fixed.test")["host"] == "fixed.test"
 
     def test_what_the_user_keeps_is_kept(self) -> None:
-        """With `keep_host_header` of the user's own nothing is replaced."""
+        """If the user has set `keep_host_header`, nothing is replaced."""
         made = flow(mode="reverse:http://target.internal:8080")
         assert self.shipped(made, keeps_host=True)["host"] == "api.example.com"
         assert made.request.headers["host"] == "api.example.com"
 
     def test_http_2_has_an_authority(self) -> None:
-        """Which stands for the Host."""
+        """The authority takes the place of the Host."""
         made = flow(request(fields=[], authority=b"h2.example", version=b"HTTP/2.0"))
         assert self.shipped(made)["host"] == "h2.example"
 
 
 class TestReplays:
-    """Saved flows and flows that are sent again."""
+    """Saved flows and replayed flows."""
 
     def test_a_saved_flow_keeps_its_time_and_host(self) -> None:
-        """It is not live, and the note about its host is in its metadata."""
+        """A saved flow is not live, and its client's host is in its metadata."""
         made = flow(mode="reverse:http://target.internal:8080")
         with mirroring(mode=["reverse:http://target.internal:8080"], url="") as mirror:
             mirror.pass_on(made)
@@ -444,7 +444,7 @@ class TestReplays:
         assert json.loads(shipped["requestHeaders"])["host"] == "api.example.com"
 
     def test_a_saved_flow_is_not_touched(self) -> None:
-        """No tee, no other host: its bodies are there already."""
+        """A saved flow gets no tee and no other host: its bodies are already there."""
         made = flow(answer=response(fields=CHUNKED), mode="reverse:http://target.internal:8080", live=False)
         with mirroring(mode=["reverse:http://target.internal:8080"], stream="always") as mirror:
             mirror.pass_on(made)
@@ -453,7 +453,7 @@ class TestReplays:
             assert len(mirror.entries()) == 1
 
     def test_an_old_verdict_does_not_count(self) -> None:
-        """A flow that comes again is judged again."""
+        """A replayed flow gets a new verdict."""
         made = flow(live=False)
         made.metadata[VERDICT] = "skipped (status 500)"
         with mirroring() as mirror:
@@ -463,16 +463,16 @@ class TestReplays:
 
 
 class TestDryRun:
-    """Without an address."""
+    """Mirroring without an address."""
 
     def test_verdicts_are_made_and_nothing_is_sent(self) -> None:
-        """So that rules can be tried."""
+        """A dry run makes verdicts and sends nothing, so that rules can be tried."""
         with mirroring(url="") as mirror:
             assert mirror.pass_on(flow()) == "captured (dry run)"
             assert mirror.pass_on(flow(answer=response(404))) == "skipped (status 404)"
 
     def test_the_address_may_come_later_and_go_again(self) -> None:
-        """While the proxy runs; what was captured before the end of sending is sent."""
+        """The address may be set and cleared while the proxy runs; entries captured before it was cleared are sent."""
         with mirroring() as mirror:
             url = mirror.context.options.akto_url
             assert mirror.pass_on(flow(request(path=b"/0"))) == "captured"
@@ -490,7 +490,7 @@ class TestChanges:
     """Options that are changed while the proxy runs."""
 
     def test_they_count_from_the_next_flow_on(self) -> None:
-        """Without a restart."""
+        """Changed options apply from the next flow on, without a restart."""
         with mirroring() as mirror:
             mirror.pass_on(flow())
             mirror.configure(account_id="42", include_query=False, body_limit=3)
@@ -524,7 +524,7 @@ class TestChanges:
             assert len(mirror.entries()) == 1
 
     def test_another_file_takes_over(self) -> None:
-        """What comes after the change goes to the new one, and nothing is lost."""
+        """Entries after the change go to the new file, and nothing is lost."""
         with mirroring() as mirror:
             mirror.pass_on(flow(request(path=b"/1")))
             other = mirror.out.with_name("other.ndjson")
@@ -538,14 +538,14 @@ class TestChanges:
             assert "/2" in other.read_text()
 
     def test_mitmproxys_other_options_do_no_harm(self) -> None:
-        """They come by the same hook."""
+        """Changes of mitmproxy's other options, which use the same hook, have no effect."""
         with mirroring() as mirror:
             mirror.context.options.update(showhost=True)
             mirror.addon.configure({"listen_port", "unheard_of"})
             assert mirror.pass_on(flow()) == "captured"
 
     def test_a_wrong_start_is_corrected_later(self) -> None:
-        """In mitmweb the proxy may go on with wrong options; once they are right, mirroring begins."""
+        """In mitmweb the proxy may start with wrong options; mirroring begins once they are corrected."""
         with mirroring(running=False, url="nope") as mirror:
             mirror.addon.running()
             assert mirror.pass_on(flow()) == "None"
@@ -555,15 +555,15 @@ class TestChanges:
 
 
 class TestEnd:
-    """The last thing that the addon does."""
+    """The end of the addon."""
 
     def test_without_any_flow_it_ends_at_once(self) -> None:
-        """Nothing was started, so that nothing is waited for."""
+        """Without any flow nothing was started, so the addon ends at once."""
         with mirroring(linger_ms=3_600_000) as mirror:
             assert mirror.entries() == []
 
     def test_entries_that_linger_are_sent(self) -> None:
-        """However young they are."""
+        """Lingering entries of any age are sent at the end."""
         with mirroring(linger_ms=3_600_000) as mirror:
             mirror.pass_on(flow())
             assert not mirror.out.exists()
@@ -572,7 +572,7 @@ class TestEnd:
     def test_what_was_queued_when_the_mirror_was_switched_off_is_waited_for(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The exit may come while its flush is under way."""
+        """An exit during the flush waits for the queued entries."""
         caplog.set_level(logging.INFO)
         with FaultServer(Reply(hang_s=0.3)) as akto, mirroring(url=akto.url, durability="memory") as mirror:
             mirror.pass_on(flow())
@@ -581,7 +581,7 @@ class TestEnd:
             assert "captured 1 = shipped 1 " in caplog.text
 
     def test_a_flow_that_comes_later_is_dropped(self) -> None:
-        """And does not make a hook fail."""
+        """A late flow is dropped, and no hook fails."""
         with mirroring() as mirror:
             mirror.pass_on(flow())
             mirror.finish()
@@ -589,7 +589,7 @@ class TestEnd:
             assert len(mirror.entries()) == 1
 
     def test_a_host_that_was_replaced_is_left_to_mitmproxy_again(self) -> None:
-        """A script that is unloaded leaves no trace in mitmproxy's options."""
+        """An unloaded script restores mitmproxy's options."""
         with mirroring(mode=["reverse:http://target.internal:8080"]) as mirror:
             assert mirror.context.options.keep_host_header is True
             mirror.finish()
@@ -600,10 +600,10 @@ HOSTILE = b"/\r\nakto: sent 1 entries\x1b[2K\xff\xe2\x80\xae\\n"
 
 
 class TestLog:
-    """What users read."""
+    """The log for users."""
 
     def test_the_start_says_what_is_done(self, caplog: pytest.LogCaptureFixture) -> None:
-        """And where to, without the token."""
+        """The first line names what is done and the destination, without the token."""
         caplog.set_level(logging.DEBUG)
         with mirroring(url="http://127.0.0.1:1", token="hunter2", fidelity="worker", shutdown_s=0):
             pass
@@ -611,7 +611,7 @@ class TestLog:
         assert "hunter2" not in caplog.text
 
     def test_a_dry_run_warns(self, caplog: pytest.LogCaptureFixture) -> None:
-        """It names what to set."""
+        """The warning of a dry run names what to set."""
         with mirroring(url=""):
             pass
         (record,) = [record for record in caplog.records if "dry run" in record.message]
@@ -619,14 +619,14 @@ class TestLog:
         assert "akto_url" in record.message
 
     def test_a_wrong_start_is_an_error(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Which ends mitmdump."""
+        """A wrong configuration at the start is an error, which ends mitmdump."""
         with mirroring(running=False, url="nope"):
             pass
         errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
         assert errors == ["akto: akto_url=nope: it must begin with http://, https://, file:// or kafka://"]
 
     def test_a_skip_is_in_the_debug_lines(self, caplog: pytest.LogCaptureFixture) -> None:
-        """With its reason; to others it costs nothing."""
+        """A skip is a debug line with its reason; without debug logging it costs nothing."""
         caplog.set_level(logging.DEBUG)
         with mirroring() as mirror:
             mirror.pass_on(flow(answer=response(404)))
@@ -639,7 +639,7 @@ class TestLog:
         assert record.message == "akto: skipped DELETE /api/items: status 404"
 
     def test_what_is_sent_and_the_sum_are_reported(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Each batch, and at the end how everything adds up."""
+        """Each batch is reported, and at the end the sum of everything."""
         caplog.set_level(logging.INFO)
         with mirroring() as mirror:
             mirror.pass_on(flow())
@@ -652,7 +652,7 @@ class TestLog:
         assert "skipped 1 (status 1)" in summary
 
     def test_a_failure_is_reported(self, caplog: pytest.LogCaptureFixture) -> None:
-        """As a warning, and the entries are accounted for."""
+        """A failure is a warning, and the entries are accounted for."""
         caplog.set_level(logging.INFO)
         with mirroring(url="http://127.0.0.1:1", shutdown_s=1) as mirror:
             mirror.pass_on(flow())

@@ -1,4 +1,4 @@
-"""Which connections are taken for HTTP/2 without TLS, and which are mitmproxy's own business."""
+"""Which connections are handled as HTTP/2 without TLS, and which are left to mitmproxy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GREETING = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 @pytest.fixture
 def tctx() -> Iterator[taddons.context]:
-    """Have mitmproxy's own choice of layers behind the addon, and the options that matter."""
+    """Make a context with mitmproxy's own choice of layers after the addon, and the relevant options."""
     with taddons.context(Proxyserver(), NextLayer()) as context:
         context.options.add_option("akto_h2c", bool, True, "")
         yield context
@@ -34,7 +34,7 @@ def tctx() -> Iterator[taddons.context]:
 def asked(
     tctx: taddons.context, came: bytes, greeting: bytes = b"", mode: str = "reverse:http://target:1"
 ) -> layer.NextLayer:
-    """Ask what comes next on a connection on which this has come."""
+    """Return the choice of the next layer on a connection that has received these bytes."""
     client = Client(peername=("client", 1), sockname=("", 0), proxy_mode=mode_specs.ProxyMode.parse(mode))
     stack = Context(client, tctx.options)
     stack.server = Server(address=("127.0.0.1", 1))
@@ -49,7 +49,7 @@ def asked(
 
 
 def test_preface_is_taken(tctx: taddons.context) -> None:
-    """Both sides are spoken to in HTTP/2."""
+    """With a preface both sides use HTTP/2."""
     nextlayer = asked(tctx, PREFACE + b"more")
     PriorKnowledge(Session()).next_layer(nextlayer)
     assert isinstance(nextlayer.layer, CleartextLayer)
@@ -58,7 +58,7 @@ def test_preface_is_taken(tctx: taddons.context) -> None:
 
 @pytest.mark.parametrize("size", range(1, len(PREFACE)))
 def test_part_of_a_preface_is_waited_for(tctx: taddons.context, size: int) -> None:
-    """Until more has come, nothing is chosen."""
+    """While only a part of a preface has arrived, nothing is chosen."""
     nextlayer = asked(tctx, PREFACE[:size])
     with pytest.raises(exceptions.AddonHalt):
         PriorKnowledge(Session()).next_layer(nextlayer)
@@ -66,7 +66,7 @@ def test_part_of_a_preface_is_waited_for(tctx: taddons.context, size: int) -> No
 
 
 def test_greeting_of_a_target_is_waited_behind(tctx: taddons.context) -> None:
-    """A target that speaks first, in HTTP/2, does not make its client one of HTTP/1; another one is not waited for."""
+    """A target that sends first, in HTTP/2, does not make its client use HTTP/1; other targets are not waited for."""
     with pytest.raises(exceptions.AddonHalt):
         PriorKnowledge(Session()).next_layer(asked(tctx, b"", GREETING))
     other = asked(tctx, b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n")
@@ -76,7 +76,7 @@ def test_greeting_of_a_target_is_waited_behind(tctx: taddons.context) -> None:
 
 @pytest.mark.parametrize("came", [b"GET / HTTP/1.1\r\n", b"POST", b"PRI * HTTP/1.1\r\n", b"\x16\x03\x01"])
 def test_everything_else_is_left_alone(tctx: taddons.context, came: bytes) -> None:
-    """The choice is mitmproxy's."""
+    """Everything else is left to mitmproxy."""
     nextlayer = asked(tctx, came)
     PriorKnowledge(Session()).next_layer(nextlayer)
     assert nextlayer.layer is None
@@ -88,7 +88,7 @@ MODES = ("reverse:https://target:1", "reverse:tcp://target:1", "regular", "socks
 
 @pytest.mark.parametrize("mode", MODES)
 def test_other_modes_are_left_alone(tctx: taddons.context, mode: str) -> None:
-    """A preface, or a part of one, is mitmproxy's there."""
+    """In other modes a preface, or a part of one, is left to mitmproxy."""
     for came in (PREFACE, PREFACE[:5]):
         nextlayer = asked(tctx, came, mode=mode)
         PriorKnowledge(Session()).next_layer(nextlayer)
@@ -97,7 +97,7 @@ def test_other_modes_are_left_alone(tctx: taddons.context, mode: str) -> None:
 
 @pytest.mark.parametrize("option", ["http2", "akto_h2c"])
 def test_switched_off(tctx: taddons.context, option: str) -> None:
-    """Nothing is taken or waited for."""
+    """With the option off nothing is chosen or waited for."""
     tctx.configure(tctx.master.addons.get("nextlayer"), **{option: False})
     for came in (PREFACE, PREFACE[:5]):
         nextlayer = asked(tctx, came)
@@ -106,7 +106,7 @@ def test_switched_off(tctx: taddons.context, option: str) -> None:
 
 
 def test_choice_of_another_addon_stands(tctx: taddons.context) -> None:
-    """Who came first is not overruled."""
+    """An earlier choice of another addon is kept."""
     nextlayer = asked(tctx, PREFACE)
     nextlayer.layer = chosen = layers.TCPLayer(nextlayer.context)
     PriorKnowledge(Session()).next_layer(nextlayer)
@@ -114,7 +114,7 @@ def test_choice_of_another_addon_stands(tctx: taddons.context) -> None:
 
 
 def test_ignored_host_is_left_alone(tctx: taddons.context) -> None:
-    """It is to pass as bytes."""
+    """An ignored host passes as raw bytes."""
     tctx.configure(tctx.master.addons.get("nextlayer"), ignore_hosts=["127"])
     nextlayer = asked(tctx, PREFACE)
     PriorKnowledge(Session()).next_layer(nextlayer)
@@ -122,19 +122,19 @@ def test_ignored_host_is_left_alone(tctx: taddons.context) -> None:
 
 
 class ByName(NextLayer):
-    """A mitmproxy that goes by the preface when it chooses the layer."""
+    """A mitmproxy that chooses the layer by the preface."""
 
     name = "nextlayer"
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
-        """Choose HTTP/2 as for a client with TLS that has agreed on it."""
+        """Choose HTTP/2 as for a TLS client that negotiated it."""
         super().next_layer(nextlayer)
         if nextlayer.data_client().startswith(PREFACE):
             nextlayer.context.client.alpn = b"h2"
 
 
 class ByLooking(NextLayer):
-    """A mitmproxy whose HTTP layer looks for the preface itself."""
+    """A mitmproxy whose HTTP layer detects the preface itself."""
 
     name = "nextlayer"
 
@@ -153,7 +153,7 @@ class _Looking(layers.HttpLayer):
 
 @pytest.mark.parametrize("future", [ByName, ByLooking])
 def test_steps_aside_for_a_mitmproxy_that_does_it_itself(future: type[NextLayer]) -> None:
-    """What mitmproxy does with a preface decides, not its version; nor is a target's protocol touched then."""
+    """How mitmproxy handles a preface decides, not its version; the target's protocol is left alone too."""
     with taddons.context(Proxyserver(), future()) as context:
         context.options.add_option("akto_h2c", bool, True, "")
         nextlayer = asked(context, PREFACE)
@@ -167,7 +167,7 @@ def test_steps_aside_for_a_mitmproxy_that_does_it_itself(future: type[NextLayer]
 
 
 def test_targets_protocol(tctx: taddons.context) -> None:
-    """It follows the client's, without TLS on either side only."""
+    """The target's protocol follows the client's, only without TLS on either side."""
     for tls, client_tls, alpn, expected in (
         (False, False, b"h2", b"h2"),
         (False, False, None, None),
@@ -181,7 +181,7 @@ def test_targets_protocol(tctx: taddons.context) -> None:
 
 
 def test_own_error_is_logged_and_mitmproxy_goes_on(tctx: taddons.context, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither hook lets an error out, which would keep other addons from theirs."""
+    """Neither hook raises, which would keep other addons' hooks from running."""
     tctx.master.addons.get("nextlayer").next_layer = None
     nextlayer = asked(tctx, PREFACE)
     PriorKnowledge(Session()).next_layer(nextlayer)

@@ -1,4 +1,4 @@
-"""Whatever clients and targets send, no hook fails and nothing that is to be mirrored is lost."""
+"""Whatever clients and targets send, no hook fails and no eligible exchange is lost."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ shapes = st.fixed_dictionaries(
 
 @dataclass(frozen=True)
 class Exchange:
-    """One generated exchange, and how it comes."""
+    """One generated exchange, and how it arrives."""
 
     flow: http.HTTPFlow
     chunk: int
     breaks: bool
 
     def pass_on(self, mirror: Harness) -> str:
-        """Run its hooks; gives the verdict."""
+        """Run the hooks of the exchange, and return the verdict."""
         if not self.breaks:
             return mirror.pass_on(self.flow, self.chunk)
         self.flow.error = Error("broken off", timestamp=self.flow.request.timestamp_start)
@@ -113,7 +113,7 @@ class Exchange:
 
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
-    """Make any exchange that mitmproxy could hand over, and some that it could not."""
+    """Draw any exchange that mitmproxy could pass, and some that it could not."""
     asked = request(
         draw(methods), draw(paths), fields=draw(fields), content=draw(bodies), version=draw(versions),
         authority=draw(values),
@@ -136,12 +136,12 @@ def joined(message: http.Message, name: bytes) -> str:
 
 
 def is_websocket(asked: http.Request) -> bool:
-    """State the rule once more."""
+    """Return whether an exchange is a WebSocket, by an independent rule."""
     return joined(asked, b"upgrade") == "websocket"
 
 
 def is_eligible(made: http.HTTPFlow) -> bool:
-    """State the capture rules once more."""
+    """Return whether an exchange is eligible, by independent capture rules."""
     assert made.response
     if is_websocket(made.request):
         return True
@@ -150,14 +150,14 @@ def is_eligible(made: http.HTTPFlow) -> bool:
 
 
 def is_own_call(made: http.HTTPFlow) -> bool:
-    """Return what another proxy might have sent to Akto."""
+    """Return whether this could be another proxy's request to Akto."""
     return any(name.lower() == b"x-akto-mirror" for name, _ in made.request.headers.fields) and (
         made.request.path == "/api/ingestData"
     )
 
 
 def became_502(exchange: Exchange, shape: dict[str, Any]) -> bool:
-    """State once more when mitmproxy answers in the place of a response that broke off; its hooks have run."""
+    """Return whether mitmproxy replaces a broken response by a 502, by an independent rule; the hooks have run."""
     if shape.get("fidelity") == "worker":
         return False
     answer = exchange.flow.response
@@ -166,10 +166,10 @@ def became_502(exchange: Exchange, shape: dict[str, Any]) -> bool:
 
 
 def check(line: bytes) -> None:
-    """Check what every entry must be: JSON in JSON, strings only, within the bound."""
+    """Check an entry: JSON in JSON, strings only, within the bound."""
     assert len(line) <= (MAX_ENTRY_BYTES if b"cloudflare" in line else MAX_RECORD_BYTES)
     entry = json.loads(line.decode("utf-8"))
-    assert tuple(entry) == Entry.__struct_fields__[:-2]  # Neither a direction is said, nor is anything left out.
+    assert tuple(entry) == Entry.__struct_fields__[:-2]  # No direction, and no left-out exchanges.
     assert all(isinstance(value, str) for value in entry.values())
     for which in ("requestHeaders", "responseHeaders"):
         parsed = json.loads(entry[which])
@@ -202,7 +202,7 @@ def test_every_eligible_exchange_arrives(made: list[Exchange], shape: dict[str, 
     ),
 )
 def test_no_exchange_makes_a_filter_fail(made: Exchange, expression: str) -> None:
-    """A flow filter looks at hostile input as well; it is a choice, not an error."""
+    """A flow filter also sees hostile input, and must not raise."""
     with mirroring(filter=expression) as mirror:
         verdict = made.pass_on(mirror)
         assert verdict.startswith(("captured", "skipped"))
@@ -211,7 +211,7 @@ def test_no_exchange_makes_a_filter_fail(made: Exchange, expression: str) -> Non
 @settings(max_examples=50)
 @given(exchanges(), st.sampled_from(["*example/*", "*/api/*", "https://a.example/", "[::1]/*", "*.example/*"]))
 def test_no_exchange_makes_a_route_fail(made: Exchange, pattern: str) -> None:
-    """Hosts and paths of any bytes can be compared."""
+    """Routes can be matched with hosts and paths of any bytes."""
     with mirroring(routes=[pattern]) as mirror:
         assert made.pass_on(mirror).startswith(("captured", "skipped"))
 

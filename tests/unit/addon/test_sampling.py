@@ -1,4 +1,4 @@
-"""Sampling as the addon does it: what is left out, how it is counted, and what stays over changes."""
+"""Sampling in the addon: what is left out, how it is counted, and what survives changes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def exchange(path: str = "/orders", answer: dict[str, Any] | None = None, **kind
 
 
 def verdicts(running: Harness, *flows: http.HTTPFlow) -> list[str]:
-    """Let exchanges pass, and return what became of each so far."""
+    """Let exchanges pass, and return the verdict of each so far."""
     return [running.pass_on(each) for each in flows]
 
 
 def test_what_shows_nothing_new_is_left_out() -> None:
-    """The first of a window, and what is new; the rest is skipped, and the entry after it reports how many."""
+    """The first exchanges of a window, and new ones, are shipped; the next entry reports the number of skipped ones."""
     with mirroring(sample="novel", sample_per_window=1) as running:
         seen = verdicts(running, *(exchange() for _ in range(5)), exchange(answer={"name": "x"}))
         stats = running.addon.session.stats.snapshot()
@@ -45,7 +45,7 @@ def test_what_shows_nothing_new_is_left_out() -> None:
 
 
 def test_the_inventory_adds_up_what_was_left_out() -> None:
-    """Entries and the exchanges that they report are all exchanges."""
+    """Entries and the left-out exchanges that they report add up to all exchanges."""
     with mirroring(sample="novel", sample_per_window=1) as running:
         verdicts(running, *(exchange() for _ in range(50)), exchange(answer={"name": "x"}))
         inventory = Inventory()
@@ -63,7 +63,7 @@ def test_the_worker_reports_nothing() -> None:
 
 
 def test_what_the_queue_has_no_room_for_is_still_new() -> None:
-    """It was dropped, so that nothing of it is known."""
+    """A dropped exchange does not count as seen."""
     with mirroring(sample="novel", queue_bytes=1) as running:
         assert verdicts(running, exchange()) == [f"dropped ({Dropped.QUEUE_FULL})"]
         running.configure(queue_bytes=10**6, sample_per_window=0)
@@ -71,14 +71,14 @@ def test_what_the_queue_has_no_room_for_is_still_new() -> None:
 
 
 def test_a_dry_run_of_the_addon_samples_too() -> None:
-    """Without `akto_url` verdicts are those of a real run."""
+    """Without `akto_url` the verdicts are the same as in a real run."""
     with mirroring(url="", sample="novel", sample_per_window=0) as running:
         seen = verdicts(running, *(exchange() for _ in range(3)))
     assert seen == ["captured (dry run)", "captured (dry run)", "skipped (sampled)"]
 
 
 def test_what_was_seen_outlasts_a_reload_and_other_options() -> None:
-    """Another instance goes on where the one before it was."""
+    """Another instance continues with the state of the previous one."""
     with mirroring(sample="novel", sample_per_window=0) as running:
         verdicts(running, exchange(), exchange())
         running.configure(sample_window_s=5, account_id="7")
@@ -91,7 +91,7 @@ def test_what_was_seen_outlasts_a_reload_and_other_options() -> None:
 
 
 def test_caps_leave_out_and_count() -> None:
-    """Two seconds of the cap, half of them for what is new."""
+    """The bucket holds two seconds of the cap, half of it for new exchanges."""
     with mirroring(max_entries_s=10) as running:
         verdicts(running, *(exchange() for _ in range(50)))
         stats = running.addon.session.stats.snapshot()
@@ -100,7 +100,7 @@ def test_caps_leave_out_and_count() -> None:
 
 
 def test_noise_is_left_out_if_it_is_asked_for() -> None:
-    """None by default."""
+    """By default no noise is left out."""
     preflight = ((b"Host", b"a"), (b"Origin", b"https://b"), (b"Access-Control-Request-Method", b"PUT"))
     noise = [
         exchange("/healthz"),
@@ -114,7 +114,7 @@ def test_noise_is_left_out_if_it_is_asked_for() -> None:
 
 
 def test_pause_and_resume() -> None:
-    """By commands; the flows show it, and it is counted."""
+    """Commands pause and resume; the flows show it, and it is counted."""
     with mirroring() as running:
         running.context.master.commands.execute("akto.pause")
         paused = verdicts(running, exchange(), exchange())
@@ -124,7 +124,7 @@ def test_pause_and_resume() -> None:
 
 
 def test_stats_name_the_endpoints() -> None:
-    """Those of which the most was left out."""
+    """The stats name the endpoints with the most exchanges left out."""
     with mirroring(sample="novel", sample_per_window=0) as running:
         verdicts(running, *(exchange("/orders/17") for _ in range(5)), *(exchange("/users") for _ in range(3)))
         said = running.context.master.commands.execute("akto.stats")
@@ -134,13 +134,13 @@ def test_stats_name_the_endpoints() -> None:
 
 @pytest.mark.parametrize("given", [{"skip": ["healht"]}, {"sample": "some"}, {"max_entries_s": -1}])
 def test_values_that_cannot_be_used(given: dict[str, Any]) -> None:
-    """One clear line."""
+    """An invalid value gives one clear line."""
     with mirroring(**given) as running:
         assert running.addon.session.settings is None
 
 
 def test_processes_share_the_caps() -> None:
-    """Each gets its part."""
+    """Each process gets its share of the caps."""
     values = {option.name: option.default for option in OPTIONS} | {
         "akto_max_entries_s": 100,
         "akto_max_bytes_s": 10**6,
@@ -150,7 +150,7 @@ def test_processes_share_the_caps() -> None:
 
 
 def test_event_streams_are_read_as_they_are_sent() -> None:
-    """As JSON; what they show is new once."""
+    """An event stream is sampled as the JSON that is sent; its facts are new once."""
 
     def stream(text: bytes) -> http.HTTPFlow:
         return flow(request(), response(fields=[(b"content-type", b"text/event-stream; x=json")], content=text))
@@ -162,6 +162,6 @@ def test_event_streams_are_read_as_they_are_sent() -> None:
 
 
 def test_the_docs_name_all_noise() -> None:
-    """To the letter."""
+    """The docs list all noise exactly."""
     text = DOCS.read_text()
     assert [each for each in (*HEALTH_NAMES, *PROBES, *STATIC_TYPES) if f"`{each}`" not in text] == []

@@ -1,4 +1,4 @@
-"""What the content view shows, and when it is there."""
+"""The content view, and the marks in mitmproxy's interfaces."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tests.support.harness import Harness, mirroring
 
 
 class View:
-    """mitmproxy's list of flows, by whose name a screen is known."""
+    """mitmproxy's list of flows, whose name shows that there is a screen."""
 
     name = "view"
 
 
 def screen(mirror: Harness) -> Screen:
-    """Return the part of the addon."""
+    """Return the addon's part for screens."""
     return next(part for part in mirror.addon.addons if isinstance(part, Screen))
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_marks_are_put_where_there_is_a_screen(there: bool) -> None:
-    """Mitmdump has none, and its flows are left as they are."""
+    """Without a screen, as in mitmdump, flows are not marked."""
     with mirroring(screen=View() if there else None, url="") as mirror:
         made = flow()
         mirror.pass_on(made)
@@ -32,7 +32,7 @@ def test_marks_are_put_where_there_is_a_screen(there: bool) -> None:
 
 
 def test_a_flow_is_foreseen_whatever_became_of_it() -> None:
-    """The verdict of the rules, and an entry all the same."""
+    """The preview has the verdict of the rules, and an entry in any case."""
     with mirroring() as mirror:
         assert mirror.addon.session.capture is not None
         verdict, made = foresee(flow(answer=response(404)), mirror.addon.session.capture)
@@ -41,7 +41,7 @@ def test_a_flow_is_foreseen_whatever_became_of_it() -> None:
 
 
 def test_the_view_shows_what_became_of_a_flow() -> None:
-    """First the verdict, and once the options are wrong, where to look."""
+    """The view shows the verdict or, if the options are wrong, where to look."""
     with mirroring() as mirror:
         made = flow()
         mirror.pass_on(made)

@@ -1,4 +1,4 @@
-"""Which bodies pass while they come, by mitmproxy's options beside ours."""
+"""Which bodies are streamed, depending on mitmproxy's options and ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.harness import Harness, mirroring
 
 
 def passes(mirror: Harness) -> tuple[bool, bool]:
-    """Return whether the request and the response of an exchange pass as they come."""
+    """Return whether the request and the response of an exchange are streamed."""
     made = flow(request(b"POST", fields=[(b"content-length", b"2")], content=b"{}"))
     answer, made.response = made.response, None
     mirror.hook("requestheaders", made)
@@ -22,7 +22,7 @@ def passes(mirror: Harness) -> tuple[bool, bool]:
 
 
 def set_option(mirror: Harness, name: str) -> None:
-    """Set one of mitmproxy's options, whose addon is not here."""
+    """Set one of mitmproxy's options, whose own addon is not loaded."""
     if name not in mirror.context.options:
         mirror.context.options.add_option(name, str, "", "")
     mirror.context.options.update(**{name: "x"})
@@ -38,7 +38,7 @@ def test_what_needs_whole_bodies_gets_them(name: str) -> None:
 
 
 def test_responses_under_way_are_known_until_they_end() -> None:
-    """So that the end of mitmproxy mirrors what was seen of them."""
+    """Responses in progress are tracked, so that they are mirrored when mitmproxy ends."""
     with mirroring(stream="always") as mirror:
         made = flow()
         mirror.hook("responseheaders", made)
@@ -48,6 +48,6 @@ def test_responses_under_way_are_known_until_they_end() -> None:
 
 
 def test_nothing_passes_while_the_options_are_wrong() -> None:
-    """Mitmproxy buffers as it does without the addon."""
+    """With wrong options mitmproxy buffers as without the addon."""
     with mirroring(running=False, stream="always", url="nope") as mirror:
         assert passes(mirror) == (False, False)
