@@ -1,1 +1,1 @@
-"""Tests of the modules that make entries of flows."""
+"""Tests of the modules that turn flows into entries."""

@@ -1,1 +1,1 @@
-"""Payloads by their formats."""
+"""Tests of payloads, by format."""

@@ -1,4 +1,4 @@
-"""Text of any charset becomes UTF-8."""
+"""Text in any charset becomes UTF-8."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ from akto_mirror.outcomes import Format
     ],
 )
 def test_the_charset_parameter(charset: str, text: str) -> None:
-    """It says what the bytes mean, in any case and quoted too."""
+    """The charset parameter is used, in any case and quoted or not."""
     codec = {"utf-16": "utf-16-le"}.get(charset, charset.strip('"'))
     assert to_utf8(text.encode(codec), f"application/json; charset={charset}", Format.JSON).decode() == text
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_goes_first(codec: str) -> None:
-    """Whatever the content type says."""
+    """A byte order mark takes precedence over the content type."""
     assert to_utf8('{"a":"é"}'.encode(codec), "application/json; charset=gbk", Format.JSON).decode() == '{"a":"é"}'
 
 
 def test_json_under_the_default_label_is_utf8_if_it_reads_so() -> None:
-    """Frameworks write `charset=ISO-8859-1` and UTF-8."""
+    """Frameworks label UTF-8 as `charset=ISO-8859-1`."""
     assert to_utf8("é".encode(), "application/json;charset=ISO-8859-1", Format.JSON) == "é".encode()
     assert to_utf8("é".encode(), "text/plain;charset=ISO-8859-1", Format.TEXT).decode() == "Ã©"
 
 
 @pytest.mark.parametrize("encoding", ["ISO-8859-1", "windows-1252", "GBK"])
 def test_xml_says_it_itself(encoding: str) -> None:
-    """Its declaration is rewritten with the text."""
+    """The encoding in an XML declaration is used, and rewritten with the text."""
     head, tail = f"<?xml version='1.0' encoding='{encoding}'?><a>", "é</a>"
     shown = to_utf8((head + tail).encode(encoding), "application/xml", Format.XML).decode()
     assert shown == head.replace(encoding, "UTF-8") + tail
 
 
 def test_xml_in_utf16() -> None:
-    """By its byte order mark."""
+    """XML in UTF-16 is recognised by its byte order mark."""
     text = '<?xml version="1.0" encoding="UTF-16"?><a>é</a>'
     assert to_utf8(text.encode("utf-16"), "application/xml", Format.XML).decode() == text.replace("UTF-16", "UTF-8")
 
@@ -66,14 +66,14 @@ def test_xml_in_utf16() -> None:
     ("text", "kind"), [('{"é":1}', Format.JSON), ("[1]", Format.JSON), ("<?xml version='1.0'?><a>é</a>", Format.TEXT)]
 )
 def test_utf16_without_a_mark(codec: str, text: str, kind: Format) -> None:
-    """It is known by its first characters, unless the content type says something else."""
+    """UTF-16 without a mark is recognised by its first characters, unless the content type says otherwise."""
     assert to_utf8(text.encode(codec), "", kind).decode() == text
     assert to_utf8(text.encode(codec), "application/json; charset=utf-8", kind) == text.encode(codec)
 
 
 @pytest.mark.parametrize(("charset", "text"), [("utf-16", "aé\U0001f600"), ("shift_jis", "日本"), ("gbk", "中文")])
 def test_a_cut_character_is_left_out(charset: str, text: str) -> None:
-    """What is kept is a beginning of the text."""
+    """The kept text is a prefix of the original."""
     data = text.encode({"utf-16": "utf-16-le"}.get(charset, charset))
     for cut in range(len(data)):
         assert text.startswith(to_utf8(data[:cut], f"text/plain; charset={charset}", Format.TEXT).decode())
@@ -81,23 +81,23 @@ def test_a_cut_character_is_left_out(charset: str, text: str) -> None:
 
 @pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "utf-7", "rot13", "no-such", "", "../x", "\x00"])
 def test_other_charsets_are_utf8(charset: str) -> None:
-    """Untrusted clients choose no codec of Python's."""
+    """Untrusted clients cannot choose any of Python's codecs."""
     data = b"a\\u0041+AGE-\xff"
     assert to_utf8(data, f"text/plain; charset={charset}", Format.TEXT) is data
 
 
 def test_an_unknown_label_hides_no_utf16() -> None:
-    """Its zero bytes show."""
+    """UTF-16 is recognised by its zero bytes."""
     assert to_utf8('{"a":1}'.encode("utf-16-be"), "application/json; charset=utf-16_be", Format.JSON) == b'{"a":1}'
 
 
 def test_utf32_is_not_utf16() -> None:
-    """Though its byte order mark begins as that does."""
+    """UTF-32 is not taken for UTF-16, although its byte order mark begins alike."""
     assert to_utf8('{"a":"é"}'.encode("utf-32"), "application/json", Format.JSON) == '{"a":"é"}'.encode()
 
 
 def test_every_codec_is_one_of_text() -> None:
-    """The table names nothing that Python does not know."""
+    """The table has only text codecs that Python knows."""
     for codec in set(CODECS.values()):
         assert codecs.lookup(codec)
         assert b"a".decode(codec, "replace") is not None
@@ -105,13 +105,13 @@ def test_every_codec_is_one_of_text() -> None:
 
 @given(st.binary(max_size=60), st.sampled_from(sorted(CODECS)), st.sampled_from(list(Format)))
 def test_any_bytes_become_utf8(data: bytes, label: str, kind: Format) -> None:
-    """Nothing is raised."""
+    """Any bytes become UTF-8 without an error."""
     assert len(to_utf8(data, f"x/y; charset={label}", kind)) <= 4 * len(data) + 8
 
 
 @given(st.text(), st.data())
 def test_characters_are_not_cut(text: str, data: st.DataObject) -> None:
-    """The longest beginning that is text is kept."""
+    """The longest prefix of whole characters is kept."""
     raw = text.encode()
     end = data.draw(st.integers(0, len(raw)))
     kept = whole_characters(raw[:end], end)

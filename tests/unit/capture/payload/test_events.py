@@ -32,13 +32,13 @@ def render(text: str, asked: bytes = b"", limit: int = LIMIT) -> str | None:
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("before", [[], [PROGRESS], [PROGRESS, PROGRESS]])
 def test_the_event_that_answers(newline: str, before: list[str]) -> None:
-    """It alone is the payload, whatever came first and however lines end."""
+    """The event with the response is the whole payload, whatever came first and however lines end."""
     assert render(": ping" + newline * 2 + stream(*before, ANSWER, newline=newline), b"1") == ANSWER
 
 
 @pytest.mark.parametrize("value", ['"\\ud800"', '"\\\\ud800"', "[NaN, -Infinity]", '{"a":"\\uDFFF\\u00e9"}'])
 def test_an_answer_that_strict_parsers_refuse(value: str) -> None:
-    """JavaScript writes lone surrogates, Python writes NaN; the request may hold them too."""
+    """A response may have lone surrogates, as from JavaScript, or NaN, as from Python; so may the request."""
     answer = f'{{"jsonrpc":"2.0","id":1,"result":{value}}}'
     assert render(stream(PROGRESS, answer), b"1") == answer
     assert events.request_id(f'{{"id":1,"method":"m","params":{value}}}') == b"1"
@@ -51,32 +51,32 @@ def test_ids_are_compared_as_they_are_written(asked: bytes) -> None:
 
 
 def test_an_error_answers_too() -> None:
-    """As the protocol has it."""
+    """A JSON-RPC error is a response too."""
     error = '{"jsonrpc":"2.0","id":"x","error":{"code":-32601,"message":"no"}}'
     assert render(stream(error), b'"x"') == error
 
 
 def test_one_answer_alone_needs_no_id() -> None:
-    """Where the request's id is not known; of two neither is chosen."""
+    """A single response is chosen even if the request's id is unknown; of two neither is."""
     assert render(stream(PROGRESS, ANSWER)) == ANSWER
     assert json.loads(render(stream(ANSWER, ANSWER.replace("1", "2"))) or "")[0] == json.loads(ANSWER)
 
 
 def test_data_of_several_lines_is_joined() -> None:
-    """With line breaks, as the standard says; one blank behind the colon goes."""
+    """Data lines are joined by line breaks, without the blank after the colon, as the standard says."""
     text = 'data: {"a":\ndata:1,\ndata:  "b":2}\nid: 7\nretry: 10\n\n'
     assert json.loads(render(text) or "") == [{"a": 1, "b": 2}]
 
 
 def test_openai() -> None:
-    """Chunks of a chat completion, and what ends them."""
+    """The chunks of a chat completion become an array, without the end marker."""
     chunk = '{"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"y"}}]}'
     found = render(f"data: {chunk}\n\ndata: {chunk}\n\ndata: [DONE]\n\n")
     assert found == f"[{chunk},{chunk}]"
 
 
 def test_anthropic() -> None:
-    """Named events."""
+    """Named events become an array."""
     data = ['{"type":"message_start","message":{"id":"m"}}', '{"type": "ping"}', '{"type":"message_stop"}']
     text = "".join(f"event: {json.loads(each)['type']}\ndata: {each}\n\n" for each in data)
     assert render(text) == f"[{','.join(data)}]"
@@ -86,12 +86,12 @@ def test_anthropic() -> None:
     "text", ["data: hello\n\n", "", ": ping\n\n", "data: 5\n\ndata: true\n\n", "plain", "data: [DONE]\n\n", "data\n\n"]
 )
 def test_streams_without_json_stay_text(text: str) -> None:
-    """A number alone makes no API."""
+    """A stream stays text without JSON objects or arrays; a number is not enough."""
     assert render(text) is None
 
 
 def test_frames_of_amazon() -> None:
-    """The JSON in them, that of Bedrock's taken out of its base64; one that is cut is closed."""
+    """The JSON in the frames is kept, Bedrock's decoded from base64; a cut frame is closed."""
     data = chunk({"type": "start"}) + frame(b'{"delta":{"text":"Hi"}}') + frame(b"not json") + chunk([1])
     everything = [{"type": "start"}, {"delta": {"text": "Hi"}}, [1]]
     assert json.loads(events.render_frames(data, LIMIT) or b"") == everything
@@ -102,17 +102,17 @@ def test_frames_of_amazon() -> None:
 
 @pytest.mark.parametrize("data", [b"", frame(b"text"), b"\0" * 100, frame(b"{}")[:8] + b"\0" * 50, b"\0\0\0\x04" * 9])
 def test_frames_without_json(data: bytes) -> None:
-    """And what is no frame."""
+    """Frames without JSON, and bytes that are not frames, are not rendered."""
     assert events.render_frames(data, LIMIT) is None
 
 
 def test_line_ends_are_those_of_the_standard() -> None:
-    """A line separator in a string, which Python counts among line ends, ends nothing."""
+    """A line separator in a string, which Python treats as a line end, ends no line."""
     assert render('data: {"a":"x\u2028y\x0bz\x85"}\n\n'.replace("\x0b", "")) == '[{"a":"x\u2028yz\x85"}]'
 
 
 def test_a_stream_left_in_the_middle() -> None:
-    """The last event is closed, and answers if it is the one."""
+    """The last event is closed, and is the payload if it is the response."""
     assert render(stream(PROGRESS) + 'event: message\ndata: {"jsonrpc":"2.0","id":1,"result":{"x":"ab', b"1") == (
         '{"jsonrpc":"2.0","id":1,"result":{"x":"ab"}}'
     )
@@ -120,12 +120,12 @@ def test_a_stream_left_in_the_middle() -> None:
 
 
 def test_an_answer_cut_before_its_id() -> None:
-    """Some servers write the id last."""
+    """A response cut before its id is still recognised: some servers write the id last."""
     assert render('data: {"result":{"tools":[{"name":"a"},{"na', b"7") == '{"result":{"tools":[{"name":"a"},{}]}}'
 
 
 def test_the_limit() -> None:
-    """The answer is closed within it, and of events as many are kept as fit."""
+    """The response is closed within the limit; of other events as many as fit are kept."""
     long = '{"jsonrpc":"2.0","id":1,"result":{"text":"' + "x" * 500 + '"}}'
     found = render(stream(long), b"1", 200) or ""
     assert len(found) == 200
@@ -151,7 +151,7 @@ def test_the_limit() -> None:
     ],
 )
 def test_the_request_id(payload: str, asked: bytes) -> None:
-    """As it is written; a batch has none."""
+    """The request id is returned as written; a batch has none."""
     assert events.request_id(payload) == asked
 
 
@@ -169,13 +169,13 @@ def test_any_stream_at_any_cut(texts: list[str], newline: str, data: st.DataObje
 
 @given(st.lists(json_texts.map(lambda text: json.dumps({"a": json.loads(text)})), min_size=1, max_size=6))
 def test_whole_events_stay_as_they_are(texts: list[str]) -> None:
-    """Nothing in them is changed."""
+    """Whole events are not changed."""
     assert render(stream(*texts)) == f"[{','.join(texts)}]"
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes(data: bytes) -> None:
-    """Nothing is raised."""
+    """Any bytes are rendered without an error."""
     for text in (data, b"data: {" + data, b'data: {"result":' + data):
         found = events.render(text, 100, b"1")
         assert found is None or len(found) <= 100

@@ -1,4 +1,4 @@
-"""Forms are cut at a pair."""
+"""Forms are cut between pairs."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from tests.support.texts import read_form
     ],
 )
 def test_where_it_is_cut(form: str, limit: int, closed: str) -> None:
-    """Between pairs; a pair that is most of the form keeps its name, and never ends in half an escape."""
+    """The cut is between pairs; a pair that is most of the form keeps its name, and no escape is cut."""
     assert forms.close(form.encode(), limit).decode() == closed
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text()), min_size=1), st.data())
 def test_any_form_at_any_cut(pairs: list[tuple[str, str]], data: st.DataObject) -> None:
-    """All pairs but the last are as they were, and the last is at most shorter."""
+    """All pairs but the last are unchanged, and the last is at most shorter."""
     raw = urlencode(pairs).encode("ascii")
     limit = data.draw(st.integers(0, len(raw) - 1))
     closed = forms.close(raw, limit).decode()
@@ -52,12 +52,12 @@ def test_any_form_at_any_cut(pairs: list[tuple[str, str]], data: st.DataObject) 
     ("form", "readable"), [("a=%zz&b=%41%", "a=%25zz&b=%41%25"), ("a=1", "a=1"), ("100% sure", "100% sure")]
 )
 def test_each_percent_escapes_something(form: str, readable: str) -> None:
-    """Akto decodes all of a form at once, or nothing of it; what has no pair is not a form."""
+    """Akto decodes a form as a whole or not at all; text without a pair is not a form."""
     assert forms.readable(form.encode()).decode() == readable
 
 
 def test_leaves_have_decoded_names() -> None:
-    """Values stay encoded, where they stand."""
+    """Names are decoded; values stay encoded, in place."""
     data = b"user%5Bpass+word%5D=a%26b&x&y=&=z"
     assert [(leaf.place.name, data[leaf.start : leaf.end]) for leaf in forms.leaves(data)] == [
         ("user[pass word]", b"a%26b"),

@@ -1,4 +1,4 @@
-"""gRPC payloads are one head and one message, as Akto's runtime reads them."""
+"""Payloads of gRPC are one frame header and one message, as Akto's runtime reads them."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ WIRE = HELLO.SerializeToString()
 
 
 def test_a_whole_call_passes() -> None:
-    """Byte for byte."""
+    """A whole call passes byte for byte."""
     found = rendered(frame(WIRE))
     assert found == Rendered(b64encode(frame(WIRE)).decode(), "application/grpc")
 
 
 def test_a_stream_is_merged() -> None:
-    """The fields of all its messages are there."""
+    """The payload of a stream has the fields of all its messages."""
     found = rendered(frame(WIRE) + frame(WORLD.SerializeToString()) + frame(b""))
     assert decoded(found.text) == Note(text="world", number=42, many=["x"])
     assert found.whole
@@ -61,26 +61,26 @@ def test_a_stream_is_merged() -> None:
     ],
 )
 def test_compressed_messages(encoding: str, compress: Any) -> None:
-    """Inflated by `grpc-encoding`; plain ones may stand among them."""
+    """Compressed messages are decompressed by `grpc-encoding`; plain ones may occur between them."""
     data = frame(compress(WIRE), 1) + frame(WORLD.SerializeToString())
     assert decoded(rendered(data, grpc_encoding=encoding).text) == Note(text="world", number=42, many=["x"])
 
 
 def test_what_cannot_be_inflated_is_left_out() -> None:
-    """Rather than that all is lost."""
+    """Messages that cannot be decompressed are left out, and the others are kept."""
     data = frame(b"\xff\x06snappy", 1) + frame(WIRE)
     assert decoded(rendered(data, grpc_encoding="snappy").text) == HELLO
 
 
 @pytest.mark.parametrize("content_type", ["application/grpc-web+proto", "application/grpc-web", "application/grpc"])
 def test_trailers_are_left_out(content_type: str) -> None:
-    """gRPC-web sends them as a frame."""
+    """Trailers, which gRPC-web sends as a frame, are left out."""
     assert decoded(rendered(frame(WIRE) + frame(TRAILERS, 0x80), content_type).text) == HELLO
     assert rendered(frame(TRAILERS, 0x80), content_type).text == ""
 
 
 def test_base64_of_grpc_web_text() -> None:
-    """Padding may stand between chunks, as servers flush them; without trailers it passes."""
+    """Padding may occur between chunks, as servers flush them; without trailers the text passes unchanged."""
     whole = b64encode(frame(WIRE))
     assert rendered(whole, "application/grpc-web-text").text == whole.decode()
     chunks = whole + b64encode(frame(WORLD.SerializeToString())) + b64encode(frame(TRAILERS, 0x80))
@@ -103,7 +103,7 @@ def test_base64_of_grpc_web_text() -> None:
 )
 @pytest.mark.parametrize("kept", [10**9, 131_072])
 def test_large_messages(message: Any, compress: Any, kept: int) -> None:
-    """Of one that is larger than the limit the fields are kept in order; it fills what there is."""
+    """A message larger than the limit keeps its first fields, up to the limit."""
     wire = message.SerializeToString()
     data = frame(compress(wire), 1) if compress else frame(wire)
     found = rendered(data[:kept], grpc_encoding="gzip", cut=len(data) > kept)
@@ -120,7 +120,7 @@ def test_large_messages(message: Any, compress: Any, kept: int) -> None:
 
 
 def test_json_is_text() -> None:
-    """One message as it is, several as an array; a cut one is closed."""
+    """A single JSON message is kept as it is, several become an array, and a cut one is closed."""
     one, two = b'{"a":1.0e5, "a":2}', b'{"b":2}'
     assert rendered(frame(one), "application/grpc+json").text == one.decode()
     assert rendered(frame(one) + frame(two) + frame(b"{}", 2), "application/connect+json").text == (
@@ -134,14 +134,14 @@ def test_json_is_text() -> None:
 
 
 def test_what_is_not_a_frame_is_base64() -> None:
-    """As it always was."""
+    """Bytes that are not a frame are encoded as base64."""
     assert rendered(b"plain", "application/grpc").text == b64encode(b"plain").decode()
     assert rendered(b"", "application/grpc").text == ""
 
 
 @given(st.lists(st.binary(max_size=40), max_size=5), st.integers(0, 120), st.data())
 def test_any_frames_at_any_cut(messages: list[bytes], limit: int, data: st.DataObject) -> None:
-    """The result is base64 of one head and as many bytes as it says."""
+    """The result is base64 of one frame header and exactly the bytes that it announces."""
     flags = data.draw(st.lists(st.sampled_from([0, 1, 2, 0x80]), min_size=5, max_size=5))
     wire = b"".join(map(frame, messages, flags))
     cut = data.draw(st.integers(0, len(wire)))
@@ -153,12 +153,12 @@ def test_any_frames_at_any_cut(messages: list[bytes], limit: int, data: st.DataO
 
 @given(st.binary(max_size=100), st.sampled_from(["grpc", "grpc-web-text", "grpc+json", "connect+json"]))
 def test_any_bytes(data: bytes, kind: str) -> None:
-    """Nothing is raised."""
+    """Any bytes are rendered without an error."""
     rendered(data, f"application/{kind}", 64)
 
 
 def test_bombs_are_bounded() -> None:
-    """However much a message inflates to, and however many there are."""
+    """Memory is bounded, whatever the size and number of decompressed messages."""
     bomb = frame(gzip.compress(bytes(50_000_000)), 1)
     assert len(rendered(bomb * 3, grpc_encoding="gzip").text) <= LIMIT
     start = time.thread_time()
@@ -169,7 +169,7 @@ def test_bombs_are_bounded() -> None:
 
 
 def test_a_limit_too_small_for_a_head_keeps_nothing() -> None:
-    """Nor does one of nothing."""
+    """A limit too small for a frame header, or of 0, keeps nothing."""
     for limit in range(8):
         assert rendered(frame(WIRE), limit=limit).text == ""
     assert grpc.wrapped([Message(WIRE, whole=True)], 8) == b"AAAAAAA="

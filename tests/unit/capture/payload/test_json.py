@@ -1,4 +1,4 @@
-"""JSON that was cut is JSON again, and nothing that was kept is changed."""
+"""Cut JSON is repaired, and the kept part is not changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMIT = 65_536
 
 
 def close(text: str, limit: int | None = None) -> str:
-    """Close a text that is cut at its end."""
+    """Close a text that was cut at its end."""
     closed = json.close(text.encode(), len(text.encode()) + 600 if limit is None else limit)
     assert closed is not None
     return closed.decode()
@@ -59,7 +59,7 @@ def close(text: str, limit: int | None = None) -> str:
     ],
 )
 def test_what_is_closed(cut: str, closed: str | None) -> None:
-    """Unfinished keys, numbers and literals go, strings end, brackets close; spellings and doubles stay."""
+    """Unfinished keys, numbers and literals are dropped, strings and brackets closed; spellings and duplicates stay."""
     assert close(cut) == (closed if closed is not None else cut[: cut.rindex(',"res')] + "}]")
 
 
@@ -67,13 +67,13 @@ def test_what_is_closed(cut: str, closed: str | None) -> None:
     "text", ["<html><body>", "this is a failure", "[2024-01-01] started", "{]", '{"a" "b"', "]", "(1", '{"a":1, b=2']
 )
 def test_what_is_not_a_json(text: str) -> None:
-    """It is found out, and left alone."""
+    """Text that is not JSON is recognised and left alone."""
     assert json.close(text.encode(), 100) is None
 
 
 @pytest.mark.parametrize("limit", range(30))
 def test_the_end_fits_the_limit_too(limit: int) -> None:
-    """Room is made for what closes; where nothing fits, nothing is left."""
+    """Closing quotes and brackets are within the limit; if nothing fits, the result is empty."""
     closed = close('{"a":{"b":"' + "€" * 40, limit)
     assert len(closed.encode()) <= limit
     assert closed == "" or read_json(closed) is not None
@@ -81,13 +81,13 @@ def test_the_end_fits_the_limit_too(limit: int) -> None:
 
 
 def test_a_string_that_is_whole_but_does_not_fit_is_shortened() -> None:
-    """The last string gives way for the brackets behind it."""
+    """The last string is shortened to make room for the closing brackets."""
     assert close('{"a":"12345678"', 15) == '{"a":"1234567"}'
 
 
 @given(json_texts, st.data())
 def test_any_json_at_any_cut(text: str, data: st.DataObject) -> None:
-    """The result fits, parses strictly, and is the beginning of the text with quotes and brackets behind it."""
+    """The result fits, parses strictly, and is a prefix of the text followed by quotes and brackets."""
     raw = text.encode()
     cut = data.draw(st.integers(0, len(raw)))
     limit = data.draw(st.integers(0, cut + 5))
@@ -101,7 +101,7 @@ def test_any_json_at_any_cut(text: str, data: st.DataObject) -> None:
 
 @given(st.lists(json_texts, min_size=2, max_size=6), st.sampled_from(["\n", "\r\n", "\n\x1e"]), st.data())
 def test_any_lines_at_any_cut(lines: list[str], between: str, data: st.DataObject) -> None:
-    """So it is with JSON lines."""
+    """The same holds for JSON lines."""
     raw = between.join(f"[{line}]" for line in lines).encode()
     cut = data.draw(st.integers(0, len(raw)))
     closed = json.close(raw[:cut], cut)
@@ -112,7 +112,7 @@ def test_any_lines_at_any_cut(lines: list[str], between: str, data: st.DataObjec
 
 @given(st.lists(json_texts, min_size=1, max_size=4), st.data())
 def test_texts_longer_than_the_tail(items: list[str], data: st.DataObject) -> None:
-    """So it is where most of the text is not read token by token."""
+    """The same holds where most of the text is not tokenised."""
     inner = ",".join(items)
     raw = f"[{','.join([inner] * (1_500 // len(inner) + 1))}]".encode()
     cut = data.draw(st.integers(0, len(raw)))
@@ -124,7 +124,7 @@ def test_texts_longer_than_the_tail(items: list[str], data: st.DataObject) -> No
 
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_any_bytes(data: bytes, limit: int) -> None:
-    """Nothing is raised, and nothing grows."""
+    """Any bytes are closed without an error, and the result is not longer."""
     closed = json.close(data, limit)
     assert closed is None or len(closed) <= limit
     json.depth_cut(data)
@@ -135,13 +135,13 @@ def test_any_bytes(data: bytes, limit: int) -> None:
 
 @given(st.text('[]{}",:\\1a\n'), st.integers(0, 80))
 def test_any_structure(text: str, limit: int) -> None:
-    """So it is with texts that are nearly JSON."""
+    """The same holds for texts that are almost JSON."""
     closed = json.close(text.encode(), limit)
     assert closed is None or len(closed) <= limit
 
 
 def levels(text: str) -> int:
-    """Return the most brackets that are open at one time, counted one by one."""
+    """Return the maximum nesting of brackets, counted one by one."""
     depth, deepest = 0, 0
     for found in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
         depth += (found[0] in "[{") - (found[0] in "]}")
@@ -150,55 +150,55 @@ def levels(text: str) -> int:
 
 
 class TestDepth:
-    """Text that would overflow the stack of parsers."""
+    """Text nested so deeply that parsers' stacks would overflow."""
 
     def test_deep_text_is_cut_at_its_level(self) -> None:
-        """Five hundred levels stay."""
+        """Five hundred levels are kept."""
         closed = close("[" * 3_000)
         assert closed == "[" * 500 + "]" * 500
         assert read_json(closed) is not None
 
     @pytest.mark.parametrize("depth", [499, 500])
     def test_what_is_not_too_deep_is_not_cut(self, depth: int) -> None:
-        """The limit itself is allowed."""
+        """Text nested exactly to the limit is not cut."""
         assert json.depth_cut(('{"a":' * depth + "1" + "}" * depth).encode()) == -1
 
     def test_brackets_in_strings_are_no_levels(self) -> None:
-        """Neither do they add to the depth nor hide it."""
+        """Brackets in strings neither add to the depth nor hide it."""
         assert json.depth_cut(('["' + "[" * 3_000 + '"]').encode()) == -1
         hidden = b'["' + b"]" * 3_000 + b'",' + b"[" * 600
         assert json.depth_cut(hidden) == len(hidden) - 600 + 499
 
     def test_many_arrays_side_by_side_are_not_deep(self) -> None:
-        """Only what is open at one time counts."""
+        """Only brackets that are open at the same time count."""
         assert json.depth_cut(b"[" + b"[[]]," * 3_000 + b"1]") == -1
 
     @pytest.mark.parametrize("depth", [500, 501, 700, 3_000])
     @pytest.mark.parametrize("before", ["", "[1]," * 900, '{"a":"[[[{{"},' * 900, '{"s":"}{]["},' * 900])
     @pytest.mark.parametrize("behind", ["", ',{"b":[2]}' * 900, ',"]]}}"' * 900])
     def test_whole_text_is_deep_or_not(self, depth: int, before: str, behind: str) -> None:
-        """Wherever the deep part stands."""
+        """Deep nesting is found anywhere in the text."""
         text = "[" + before + "[" * (depth - 1) + "]" * (depth - 1) + behind + "]"
         assert json.is_deep(text.encode()) == (depth > 500)
 
     @given(json_texts, st.integers(1, 60))
     def test_any_whole_text(self, text: str, deepest: int) -> None:
-        """Whatever is counted first, the levels decide."""
+        """Only the real nesting decides, whatever the quick count says."""
         assert json.is_deep(text.encode(), deepest) == (levels(text) > deepest)
 
     @given(st.text("[]{}", max_size=80), st.integers(0, 20))
     def test_brackets_that_do_not_match(self, text: str, deepest: int) -> None:
-        """One that closes nothing is a level less."""
+        """A bracket that closes nothing lowers the level."""
         assert (json.depth_cut(text.encode(), deepest) >= 0) == (levels(text) > deepest)
 
     def test_the_rest_behind_shallow_text_is_found(self) -> None:
-        """However much stands before it."""
+        """Deep text is found after any amount of shallow text."""
         shallow = b"[" + b"[1]," * 3_000
         assert json.depth_cut(shallow + b"[" * 600) == len(shallow) + 499
 
 
 def test_an_array_is_filled_as_far_as_it_goes() -> None:
-    """The item in which the limit falls is closed."""
+    """The array is filled up to the limit, and the item at the limit is closed."""
     items = [b'{"a":1}', b'{"b":"xxxxxxxx"}', b'{"c":1}']
     assert json.array(items, 100) == b'[{"a":1},{"b":"xxxxxxxx"},{"c":1}]'
     assert json.array(items, 20) == b'[{"a":1},{"b":"xx"}]'
@@ -208,14 +208,14 @@ def test_an_array_is_filled_as_far_as_it_goes() -> None:
 
 @pytest.mark.parametrize("prefix", [")]}'\n", ")]}',\n", ")]}", "for(;;);", "while(1);", " )]}',\r\n"])
 def test_prefixes_against_scripts_are_taken_off(prefix: str) -> None:
-    """Akto reads nothing behind them."""
+    """Prefixes against script inclusion, after which Akto reads nothing, are removed."""
     assert json.without_prefix(prefix.encode() + b'{"a":1}') == b'{"a":1}'
 
 
 @pytest.mark.parametrize("before", ["cb(", "a.b['c']( ", "/**/ cb(\n", "/**/ typeof cb === 'function' && cb("])
 @pytest.mark.parametrize("behind", [")", ");", " ) ;\n", ""])
 def test_a_call_around_json_is_taken_off(before: str, behind: str) -> None:
-    """JSON with padding; one that is cut has no end."""
+    """JSONP padding is removed, even from a cut text without the end of the call."""
     assert json.without_padding((before + '[{"a":"b)"}]' + behind).encode()).strip() == b'[{"a":"b)"}]'
 
 
@@ -223,18 +223,18 @@ def test_a_call_around_json_is_taken_off(before: str, behind: str) -> None:
     "text", ['{"a":"cb({"}', "f([1].map(g))", 'cb({"a":1});', "f({}, [1])", "f()", "", "if (x) {", "3([1])"]
 )
 def test_what_akto_reads_and_what_is_no_json_stays(text: str) -> None:
-    """It takes the object out of a call itself."""
+    """Calls from which Akto extracts the object itself, and text that is not JSON, are unchanged."""
     assert json.bare(text.encode()) == text.encode()
 
 
 @pytest.mark.parametrize("text", ['/* (c) */cb({"a":1})', 'cb( {"a":1})', "cb([1])", ")]}',\ncb([1])"])
 def test_calls_that_akto_does_not_read(text: str) -> None:
-    """What stands in them is sent alone."""
+    """Only the argument of such a call is sent."""
     assert read_json(json.bare(text.encode()).decode()) in ({"a": 1}, [1])
 
 
 def test_lone_surrogates_and_what_is_not_a_number_are_json() -> None:
-    """JavaScript and Python write them."""
+    """Lone surrogates and NaN, as written by JavaScript and Python, are accepted."""
     assert json.is_json(b'{"a":"\\ud800"}')
     assert json.is_json(b"[NaN]")
     assert not json.is_json(b'{"a":1}{')
@@ -259,7 +259,7 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("shape", HOSTILE)
 def test_the_work_is_linear(shape: str) -> None:
-    """A megabyte of any shape takes far less than a second; squared work would take minutes."""
+    """A megabyte of any shape takes far less than a second; quadratic work would take minutes."""
     data = HOSTILE[shape](1 << 20)
     start = time.thread_time()
     json.close(data, len(data))
@@ -269,7 +269,7 @@ def test_the_work_is_linear(shape: str) -> None:
 
 
 def test_a_whole_text_costs_next_to_nothing() -> None:
-    """What is looked at before it passes is a fraction of parsing it."""
+    """Checking a whole text costs a fraction of parsing it."""
     data = b'{"items":[' + b",".join(b'{"id":%d,"name":"n%d"}' % (i, i) for i in range(2_500)) + b"]}"
 
     def best(work: Callable[[bytes], object]) -> float:

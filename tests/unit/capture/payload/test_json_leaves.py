@@ -15,13 +15,13 @@ from tests.support.texts import json_texts, path
 
 
 def listed(text: str) -> list[tuple[tuple[str, ...], str]]:
-    """Return paths and texts of the leaves."""
+    """Return the paths and texts of the leaves."""
     data = text.encode()
     return [(path(leaf.place), data[leaf.start : leaf.end].decode()) for leaf in leaves(data)]
 
 
 def test_leaves_have_the_names_around_them() -> None:
-    """Names that occur twice are both there; elements stand at their array's name."""
+    """A leaf has the enclosing names; duplicate names are both kept, and elements have their array's name."""
     assert listed('{"a": "x", "a":{"b" : [1.0e5, "y", {"\\u0063":null}]}, "d":[]}') == [
         (("a",), '"x"'),
         (("a", "b"), "1.0e5"),
@@ -31,13 +31,13 @@ def test_leaves_have_the_names_around_them() -> None:
 
 
 def test_siblings_share_a_holder() -> None:
-    """So that pairs of a name and a value are found."""
+    """Siblings have the same holder, so that pairs of a name and a value are found."""
     found = list(leaves(b'[["authorization","Bearer x"],{"name":"token","value":"y"}]'))
     assert [leaf.holder for leaf in found] == [1, 1, 30, 30]
 
 
 def test_malformed_and_cut_texts_are_read_as_far_as_they_go() -> None:
-    """Nothing is raised, and values are still found."""
+    """Malformed and cut texts raise no error, and values are still found."""
     assert listed('{"a":"x","pass":"hunt') == [(("a",), '"x"'), (("pass",), '"hunt')]
     assert listed('}]{"a":1}{"b":2') == [(("a",), "1"), (("b",), "2")]
     assert listed('{"a":"x\\') == [(("a",), '"x\\')]
@@ -54,7 +54,7 @@ def flattened(value: Any, names: tuple[str, ...] = ()) -> list[tuple[tuple[str, 
 
 @given(json_texts)
 def test_any_json(text: str) -> None:
-    """They are the leaves that a parser finds, in order, and each reads as its value."""
+    """The leaves are those that a parser finds, in order and with the same values."""
     expected = flattened(json.loads(text, object_pairs_hook=tuple))
     found = [(names, json.loads(raw)) for names, raw in listed(text)]
     assert [names for names, _ in found] == [names for names, _ in expected]
@@ -63,7 +63,7 @@ def test_any_json(text: str) -> None:
 
 @given(json_texts)
 def test_only_what_changed_is_rewritten(text: str) -> None:
-    """Strings are replaced in place, and all around them stays."""
+    """Strings are replaced in place, and everything around them is unchanged."""
     data = text.encode()
     strings = [leaf for leaf in leaves(data) if data[leaf.start] == ord('"')]
     assert splice(data, [Change(leaf.start, leaf.end, data[leaf.start : leaf.end]) for leaf in strings]) == data
@@ -74,7 +74,7 @@ def test_only_what_changed_is_rewritten(text: str) -> None:
 
 @given(st.text())
 def test_texts_come_back(text: str) -> None:
-    """Quoted and read again."""
+    """A text that is quoted and read again is unchanged."""
     assert text_of(quoted(text)) == text
 
 
@@ -88,7 +88,7 @@ def test_any_bytes(data: bytes) -> None:
 
 
 def test_the_work_is_linear() -> None:
-    """Depth, escapes and text that never ends cost no more than others."""
+    """Nesting, escapes and unterminated text cost no more than other text."""
     start = time.thread_time()
     pieces = (b'{"a":', b'"\\', b'"a" ')
     longest = (b'["' + b"\\n" * 250_000, b'"a"' + b" " * 500_000)

@@ -18,5 +18,5 @@ from akto_mirror.capture.payload.json_tokens import Tail
     ],
 )
 def test_tokens_are_read_from_a_place_on(head: bytes, start: int, stack: bytes, closed: bytes | None) -> None:
-    """What is open there is given; tokens that make no sense end it."""
+    """The open brackets at the position are given; an invalid token ends the reading."""
     assert Tail(head, 100, start, stack).closed() == closed

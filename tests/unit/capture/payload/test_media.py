@@ -26,13 +26,13 @@ from akto_mirror.outcomes import Format
     ],
 )
 def test_what_is_reported(given_type: str, reported: str) -> None:
-    """Lower case, but for values that differ by case."""
+    """The content type is reported in lower case, except for case-sensitive values."""
     assert media.reported(given_type) == reported
 
 
 @given(st.text(st.sampled_from('aZ;="\\ /')))
 def test_any_type_is_only_lowered(content_type: str) -> None:
-    """Nothing else is changed."""
+    """Any type is only converted to lower case."""
     assert media.reported(content_type).lower() == content_type.lower()
 
 
@@ -56,7 +56,7 @@ def test_any_type_is_only_lowered(content_type: str) -> None:
     ],
 )
 def test_the_format(content_type: str, data: bytes, kind: Format) -> None:
-    """What frames a body goes by its type, all else by its first character."""
+    """Framed formats are chosen by the content type, all others by the first character."""
     assert media.format_of(content_type, data) is kind
 
 
@@ -71,12 +71,12 @@ def test_the_format(content_type: str, data: bytes, kind: Format) -> None:
     ],
 )
 def test_the_boundary(content_type: str, boundary: bytes) -> None:
-    """Quoted or not, or where the type does not say it that of the first line."""
+    """The boundary may be quoted or not; if the type has none, the first line's is used."""
     assert media.boundary(content_type, b"--first\r\n") == boundary
 
 
 def test_the_work_is_linear() -> None:
-    """Quotes and semicolons without an end cost no more than others."""
+    """Unterminated quotes and endless semicolons cost no more than other text."""
     start = time.thread_time()
     for tail in (';a="', ";a=b", ';"', "=", ";"):
         media.reported("A/B" + tail * 100_000)
@@ -85,6 +85,6 @@ def test_the_work_is_linear() -> None:
 
 
 def test_a_name_behind_very_many_parameters() -> None:
-    """All of the rest is returned, so that what is named there is hidden."""
+    """After very many parameters the whole rest is returned as the name, so that redaction sees it."""
     assert "password" in media.parameter("form-data" + "; a=b" * 1_000 + '; name="password"', "name")
     assert media.parameter("form-data" + "; a=b" * 400 + '; name="password"', "name") == "password"

@@ -1,4 +1,4 @@
-"""Messages that are shortened are messages still, as real protobuf reads them."""
+"""Shortened messages are still valid, as read by real protobuf."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def _note(**fields: Any) -> Any:
     return Note(**fields)
 
 
-# What texts and numbers say for certain: which of its readings is meant of a text of control characters, of a few
-# bytes, or of a message whose one tag and length are letters, cannot be recognised.
+# Unambiguous texts and numbers. A text of control characters or of a few bytes, and a message whose only tag and length
+# are letters, can be read in two ways.
 FLAT = {
     "text": TEXTS,
     "many": st.lists(TEXTS, max_size=5),
@@ -38,7 +38,7 @@ notes = st.recursive(
 
 
 def kept(message: Any, room: int) -> Any:
-    """Shorten a message and read what is left."""
+    """Shorten a message and read the result."""
     data = protobuf.shorten(message.SerializeToString(), room)
     assert len(data) <= room
     return Note.FromString(data)
@@ -46,7 +46,7 @@ def kept(message: Any, room: int) -> Any:
 
 @pytest.mark.parametrize("character", ["x", "A", "b", "z", "é", "€", "\n", "text of a log\n", "ab"])
 def test_one_long_string(character: str) -> None:
-    """As much of it is kept as fits, whatever it consists of."""
+    """As much of a long string as fits is kept, whatever its characters."""
     text = character * 300_000
     short = kept(Note(number=7, text=text), 1_000)
     assert text.startswith(short.text)
@@ -55,7 +55,7 @@ def test_one_long_string(character: str) -> None:
 
 
 def test_many_fields() -> None:
-    """As many are kept as fit, in order, and the last is shortened."""
+    """As many fields as fit are kept, in order, and the last is shortened."""
     many = [f"item number {number}" for number in range(30_000)]
     short = kept(Note(text="first", many=many), 5_000)
     assert short.text == "first"
@@ -66,7 +66,7 @@ def test_many_fields() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 5, 9])
 def test_nested_messages_stay_whole(depth: int) -> None:
-    """The length of each is rewritten."""
+    """Nested messages stay valid, with rewritten lengths."""
     message = Note(number=5, text="x" * 300_000)
     for level in range(depth):
         message = Note(text=f"level {level}", inner=message)
@@ -78,7 +78,7 @@ def test_nested_messages_stay_whole(depth: int) -> None:
 
 
 def test_nested_messages_of_lines() -> None:
-    """Fields whose tags and lengths are printable do not pass for a text."""
+    """Fields whose tags and lengths are printable are not taken for text."""
     lines = [f"{number:06} a line of a log, of some forty characters" for number in range(5_000)]
     short = kept(Note(inner=Note(lines=lines)), 3_000)
     assert list(short.inner.lines)[:-1] == lines[: len(short.inner.lines) - 1]
@@ -86,7 +86,7 @@ def test_nested_messages_of_lines() -> None:
 
 
 def test_packed_numbers_stay_whole() -> None:
-    """None is cut in two."""
+    """No packed number is cut in two."""
     short = kept(Note(numbers=range(100_000, 200_000)), 1_001)
     assert list(short.numbers) == list(range(100_000, 100_000 + len(short.numbers)))
     assert len(short.numbers) > 320
@@ -96,14 +96,14 @@ def test_packed_numbers_stay_whole() -> None:
 
 
 def test_bytes_are_cut_anywhere() -> None:
-    """Those of an image, say."""
+    """Bytes, such as an image, can be cut anywhere."""
     blob = bytes(range(256)) * 100
     assert blob.startswith(kept(Note(blob=blob), 1_000).blob)
 
 
 @given(notes, st.data())
 def test_any_message_at_any_cut(message: Any, data: st.DataObject) -> None:
-    """Shortened for want of room or cut before, real protobuf reads it, and nothing is longer than it was."""
+    """Real protobuf reads any shortened or cut message, and no field is longer than before."""
     whole = message.SerializeToString()
     cut = data.draw(st.integers(0, len(whole)))
     room = data.draw(st.integers(0, len(whole) + 2))
@@ -116,14 +116,14 @@ def test_any_message_at_any_cut(message: Any, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_any_bytes(data: bytes, room: int) -> None:
-    """Nothing is raised, and nothing grows."""
+    """Any bytes are shortened without an error, and the result is not longer."""
     assert len(protobuf.shorten(data, room)) <= room
     assert protobuf.rewrite(data, lambda _, text: text) == data
 
 
 @given(notes)
 def test_strings_are_rewritten(message: Any) -> None:
-    """With rewritten lengths; what is not changed comes back as it is."""
+    """Strings are replaced with rewritten lengths; an unchanged message is returned as it is."""
     whole = message.SerializeToString()
     assert protobuf.rewrite(whole, lambda _, text: text) == whole
     seen = list[tuple[tuple[str, ...], bytes]]()
@@ -141,7 +141,7 @@ def test_strings_are_rewritten(message: Any) -> None:
 
 
 def test_the_work_is_linear() -> None:
-    """Numbers, tiny strings and messages in messages cost no more than others."""
+    """Numbers, tiny strings and nested messages cost no more than other messages."""
     nested = b""
     for _ in range(20_000):
         nested = b"\x0a" + protobuf.varint(len(nested)) + nested

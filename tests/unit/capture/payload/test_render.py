@@ -1,4 +1,4 @@
-"""What Akto gets to read of a body: whole ones as they are, cut ones closed."""
+"""Rendered payloads: whole bodies unchanged, cut ones closed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MULTIPART = "multipart/form-data; boundary=XbX"
 
 @pytest.mark.parametrize(("content_type", "text"), WHOLE)
 def test_a_whole_body_passes_byte_for_byte(content_type: str, text: str) -> None:
-    """Whatever it is, sound or not."""
+    """A whole body passes byte for byte, valid or not."""
     assert render(Source(text.encode(), content_type), LIMIT) == Rendered(text, content_type)
     size = len(text.encode())
     assert render(Source(text.encode(), content_type), size).text == text
@@ -46,7 +46,7 @@ def test_a_whole_body_passes_byte_for_byte(content_type: str, text: str) -> None
 
 @given(st.one_of(st.text(max_size=200), json_texts), st.sampled_from([kind for kind, _ in WHOLE]))
 def test_any_whole_text_passes(text: str, content_type: str) -> None:
-    """But for a byte order mark and prefixes against scripts."""
+    """Any whole text passes, apart from a byte order mark and prefixes against script inclusion."""
     found = render(Source(text.encode(), content_type), LIMIT)
     if "event-stream" not in content_type and not text.startswith(("\ufeff", "\ufffe", ")")):
         assert found == Rendered(text, content_type)
@@ -68,7 +68,7 @@ def test_any_whole_text_passes(text: str, content_type: str) -> None:
     ],
 )
 def test_a_cut_body_is_closed(content_type: str, text: str, limit: int, shown: str) -> None:
-    """In its format, which is named."""
+    """A cut body is closed in its format, which is reported."""
     found = render(Source(text.encode(), content_type, cut=True), limit)
     kind = media.format_of(content_type, text.encode())
     assert found == Rendered(shown, media.reported(content_type), (kind,), whole=False)
@@ -83,7 +83,7 @@ def test_a_cut_body_is_closed(content_type: str, text: str, limit: int, shown: s
     ],
 )
 def test_what_cannot_be_closed_is_cut_between_characters(content_type: str, text: str) -> None:
-    """And nothing is said to be repaired."""
+    """A body that cannot be closed is cut between characters, and no repair is reported."""
     for limit in range(8, len(text.encode())):
         found = render(Source(text.encode(), content_type), limit)
         assert text.startswith(found.text)
@@ -93,18 +93,18 @@ def test_what_cannot_be_closed_is_cut_between_characters(content_type: str, text
 
 
 def test_deep_json_is_cut_though_it_is_whole() -> None:
-    """Akto's stack would overflow."""
+    """Deep JSON is cut even if it is whole, because Akto's stack would overflow."""
     found = render(Source(b"[" * 3_000 + b"]" * 3_000, JSON_TYPE), LIMIT)
     assert found == Rendered("[" * 500 + "]" * 500, JSON_TYPE, (Format.JSON,), whole=False)
 
 
 def test_a_prefix_against_scripts_is_taken_off() -> None:
-    """And named as a repair."""
+    """The removed prefix is reported as a repair."""
     assert render(Source(b')]}\',\n{"a":1}', JSON_TYPE), LIMIT) == Rendered('{"a":1}', JSON_TYPE, (Format.JSON,))
 
 
 def test_other_charsets_become_utf8() -> None:
-    """Within the limit, which counts bytes of UTF-8."""
+    """Other charsets become UTF-8 within the limit, which counts bytes of UTF-8."""
     source = Source('{"a":"é"}'.encode("utf-16"), "application/json; charset=utf-16")
     assert render(source, LIMIT) == Rendered('{"a":"é"}', "application/json; charset=utf-16", (Format.TEXT,))
     source = Source(('{"a":"' + "é" * 50 + '"}').encode("latin-1"), "application/json; charset=latin1")
@@ -117,7 +117,7 @@ def test_other_charsets_become_utf8() -> None:
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le"])
 @pytest.mark.parametrize("content_type", ["application/xml", "text/plain"])
 def test_text_of_another_charset_is_closed(codec: str, content_type: str) -> None:
-    """What it is shows only when it is decoded."""
+    """Text in another charset is closed, although its format shows only after decoding."""
     xml = '<?xml version="1.0" encoding="UTF-8"?><a><b>é'.encode(codec)
     assert render(Source(xml, content_type, cut=True), LIMIT).text == xml.decode(codec) + "</b></a>"
     found = render(Source('{"a":"é'.encode(codec), content_type, cut=True), LIMIT)
@@ -126,7 +126,7 @@ def test_text_of_another_charset_is_closed(codec: str, content_type: str) -> Non
 
 
 def test_an_event_stream_becomes_json() -> None:
-    """And says so by its type; one without JSON stays text."""
+    """An event stream becomes JSON, with that content type; one without JSON stays text."""
     answer = '{"jsonrpc":"2.0","id":1,"result":{}}'
     found = render(Source(f"data: {answer}\n\n".encode(), "Text/Event-Stream", request_id=b"1"), LIMIT)
     assert found == Rendered(answer, JSON_TYPE, (Format.EVENTS,))
@@ -137,7 +137,7 @@ def test_an_event_stream_becomes_json() -> None:
     st.binary(max_size=120), st.sampled_from([kind for kind, _ in WHOLE] + ["application/grpc"]), st.integers(0, 100)
 )
 def test_any_bytes(data: bytes, content_type: str, limit: int) -> None:
-    """Nothing is raised, and what is shortened fits."""
+    """Any bytes are rendered without an error, and shortened payloads fit."""
     for cut in (False, True):
         found = render(Source(data, content_type, cut=cut), limit)
         assert found.whole or len(found.text.encode()) <= max(limit, 3 * limit)
@@ -164,7 +164,7 @@ def read_parts(text: str) -> object:
     ],
 )
 def test_a_payload_is_shortened_by_repair(source: Source, strict: object) -> None:
-    """An entry that is too large loses what it must, and is sound all the same."""
+    """The payloads of an entry that is too large are shortened, and stay valid."""
     assert callable(strict)
     found = render(source, LIMIT)
     for limit in range(len(found.text), 60, -37):
@@ -175,7 +175,7 @@ def test_a_payload_is_shortened_by_repair(source: Source, strict: object) -> Non
 
 
 def bodies() -> Iterator[tuple[str, bytes]]:
-    """Give content types and bodies of all recordings."""
+    """Yield the content types and bodies of all recordings."""
     for path in DATA.glob("*.har"):
         for entry in json.loads(path.read_text(encoding="utf-8"))["log"]["entries"]:
             posted = entry["request"].get("postData") or {}
@@ -213,14 +213,14 @@ def accept(text: str, content_type: str, kind: Format) -> None:
 
 
 def test_there_are_recordings() -> None:
-    """Without any nothing would be proved."""
+    """The recordings are found; otherwise the tests on them would prove nothing."""
     assert len(BODIES) >= 8
     assert Format.JSON in {media.format_of(kind, data) for kind, data in BODIES}
 
 
 @pytest.mark.parametrize(("content_type", "data"), BODIES, ids=range(len(BODIES)))
 def test_every_recorded_body_at_every_limit(content_type: str, data: bytes) -> None:
-    """It passes whole, and is accepted by a strict parser wherever it is cut."""
+    """A recorded body passes whole, and a strict parser accepts it wherever it is cut."""
     whole = render(Source(data, content_type), 2 * len(data) + 8)
     kind = media.format_of(content_type, data)
     assert whole.text == (b64encode(data).decode() if kind is Format.GRPC else data.decode("utf-8", "replace"))
@@ -233,13 +233,13 @@ def test_every_recorded_body_at_every_limit(content_type: str, data: bytes) -> N
             accept(cut.text, content_type, kind)
 
 
-# Less than this holds no first token of any format.
+# A lower limit does not hold the first token of any format.
 FIRST = 48
 
 
 @pytest.mark.parametrize(("content_type", "data"), ODD, ids=range(len(ODD)))
 def test_odd_bodies_at_every_limit(content_type: str, data: bytes) -> None:
-    """A strict parser of its format accepts each, whole and cut anywhere."""
+    """A strict parser of the format accepts each body, whole or cut anywhere."""
     for limit in (*range(FIRST, len(data), 1 + len(data) // 150), len(data)):
         cut = limit < len(data)
         found = render(Source(data[:limit], content_type, cut=cut, request_id=b"1"), limit if cut else LIMIT)

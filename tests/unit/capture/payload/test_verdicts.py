@@ -1,4 +1,4 @@
-"""What is rendered is what Akto's runtime takes, by the verdicts that were recorded of it."""
+"""Akto's runtime accepts rendered payloads, by its recorded verdicts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lost(side: str, content_type: str, payload: str) -> list[str]:
 @pytest.mark.parametrize("side", ["request", "response"])
 @pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}")])
 def test_its_stack_overflows(depth: int, side: str, begin: str, end: str) -> None:
-    """At 2,000 levels, not at 1,500."""
+    """The runtime's stack overflows at 2,000 levels, not at 1,500."""
     text = begin * depth + "1" + end * depth
     assert bool(lost(side, "application/json", text)) == (depth == 2_000)
     assert lost(side, "application/json", render(Source(text.encode(), "application/json"), 10**6).text) == []
@@ -60,7 +60,7 @@ CUT = [
 @pytest.mark.parametrize(("content_type", "data"), CUT)
 @pytest.mark.parametrize("side", ["request", "response"])
 def test_nothing_that_is_rendered_is_lost(content_type: str, data: bytes, side: str) -> None:
-    """A cut by itself loses the side, or the entry; rendered, nothing is lost."""
+    """A plain cut loses the side or the entry; a rendered payload loses nothing."""
     plain = data[:65_536].decode("utf-8", "replace")
     if content_type == "application/grpc":
         plain = b64encode(data[:65_536]).decode()
@@ -72,7 +72,7 @@ def test_nothing_that_is_rendered_is_lost(content_type: str, data: bytes, side: 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape["name"])
 def test_the_shapes_that_it_takes(shape: dict[str, Any]) -> None:
-    """What was repaired by hand, and taken whole, is what is rendered; of streams all messages instead of one."""
+    """Rendering gives what was accepted after manual repair; of streams it keeps all messages instead of one."""
     wire, content_type, taken = shape["wire"], shape["content_type"], shape["taken"]
     data = b64decode(wire) if content_type.startswith("application/grpc") else wire.encode()
     found = render(Source(data, content_type, grpc_encoding="gzip", request_id=b"1"), 65_536)
@@ -86,6 +86,6 @@ def test_the_shapes_that_it_takes(shape: dict[str, Any]) -> None:
 
 
 def test_request_ids_come_from_rendered_payloads() -> None:
-    """One that was cut and closed has its id still, if that came before the cut."""
+    """A cut and closed request keeps its id, if that came before the cut."""
     cut = render(Source(b'{"jsonrpc":"2.0","id":7,"method":"m","params":{"x":"yyyy', "application/json", cut=True), 99)
     assert request_id(cut.text) == b"7"

@@ -1,4 +1,4 @@
-"""XML that was cut is well-formed again."""
+"""Cut XML is repaired to well-formed XML."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.texts import path, read_xml, xml_texts
     ],
 )
 def test_what_is_closed(cut: str, closed: str) -> None:
-    """Open elements are, and half a tag, comment or reference is dropped."""
+    """Open elements are closed, and an unfinished tag, comment or reference is dropped."""
     found = xml.close(cut.encode(), 1_000)
     assert found is not None
     assert found.decode() == closed
@@ -41,7 +41,7 @@ def test_what_is_closed(cut: str, closed: str) -> None:
     "text", ["<a></b>", "plain", "<a b=c>", '<!DOCTYPE r [<!ENTITY x "y">]><r>&x;', "<r>&nbsp;</r><", "<r/><r/>"]
 )
 def test_what_is_not_a_xml_to_be_read(text: str) -> None:
-    """It is left alone; a DOCTYPE ends the parse before an entity can grow."""
+    """Other text is left alone; a DOCTYPE ends the parse before an entity can expand."""
     assert xml.close(text.encode(), 1_000) is None
 
 
@@ -56,7 +56,7 @@ def test_what_is_not_a_xml_to_be_read(text: str) -> None:
 )
 @pytest.mark.parametrize("before", ["", '<?xml version="1.0"?>\n', "<!-- c --> "])
 def test_a_doctype_that_nothing_uses_is_taken_off(declared: str, before: str) -> None:
-    """Akto reads no document that has one."""
+    """An unused DOCTYPE is removed, because Akto reads no document that has one."""
     plain = xml.readable((before + declared + "<r>1</r>").encode()).decode()
     assert plain.replace("\n", "").strip() == (before + "<r>1</r>").replace("\n", "").strip()
 
@@ -73,13 +73,13 @@ def test_a_doctype_that_nothing_uses_is_taken_off(declared: str, before: str) ->
     ],
 )
 def test_other_documents_stay(text: str) -> None:
-    """Those that use an entity, are not XML, or whose declaration could end elsewhere."""
+    """Documents stay that use an entity, are not XML, or have an ambiguous end of the declaration."""
     assert xml.readable(text.encode()) == text.encode()
 
 
 @given(xml_texts, st.data())
 def test_any_xml_at_any_cut(text: str, data: st.DataObject) -> None:
-    """The result fits, is well-formed, and is the beginning of the text with end tags behind it."""
+    """The result fits, is well-formed, and is a prefix of the text followed by end tags."""
     raw = text.encode()
     cut = data.draw(st.integers(0, len(raw)))
     limit = data.draw(st.integers(0, cut + 5))
@@ -94,7 +94,7 @@ def test_any_xml_at_any_cut(text: str, data: st.DataObject) -> None:
 
 @given(xml_texts.filter(lambda text: text[1] not in "?!"), st.data())
 def test_texts_longer_than_what_is_marked(item: str, data: st.DataObject) -> None:
-    """So it is where most tags are only counted, and where room is needed before the first mark."""
+    """The same holds where most tags are only counted, and where room is needed before the first mark."""
     names = "".join(f"<n{'o' * 90}{number}>" for number in range(60))
     items = item * (6_000 // len(item) + 1)
     raw = f"<r>{items}{names}{items}".encode()
@@ -108,7 +108,7 @@ def test_texts_longer_than_what_is_marked(item: str, data: st.DataObject) -> Non
 
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_any_bytes(data: bytes, limit: int) -> None:
-    """Nothing is raised, and nothing grows."""
+    """Any bytes are closed without an error, and the result is not longer."""
     closed = xml.close(data, limit)
     assert closed is None or len(closed) <= limit
     closed = xml.close(b"<r>" + data, limit)
@@ -116,13 +116,13 @@ def test_any_bytes(data: bytes, limit: int) -> None:
 
 
 def test_deep_xml_is_cut_at_its_level() -> None:
-    """Five hundred levels stay."""
+    """Five hundred levels are kept."""
     closed = xml.close(b"<a>" * 3_000, 100_000)
     assert closed == b"<a>" * 500 + b"</a>" * 500
 
 
 def test_leaves_are_texts_and_attributes() -> None:
-    """With the names around them, as they are written."""
+    """Leaves are texts and attributes, with the enclosing names as written."""
     data = b"<r k='v&amp;'><a>one<!-- no -->two</a><b><![CDATA[<x>]]></b> <c/> tail</r>"
     found = [(path(leaf.place), data[leaf.start : leaf.end]) for leaf in xml.leaves(data)]
     assert found == [
@@ -135,14 +135,14 @@ def test_leaves_are_texts_and_attributes() -> None:
 
 
 def test_a_comment_that_looks_like_the_end_hides_nothing() -> None:
-    """The text behind it still stands under its element."""
+    """The text after such a comment still belongs to its element."""
     data = b"<password><!-- </password> -->hunter2</password>"
     assert [data[leaf.start : leaf.end] for leaf in xml.leaves(data)] == [b"hunter2"]
 
 
 @given(xml_texts)
 def test_leaves_hold_all_text(text: str) -> None:
-    """Each text and attribute that a parser finds stands in one of them."""
+    """Each text and attribute that a parser finds is in one of the leaves."""
     data = text.encode()
     spans = b" ".join(data[leaf.start : leaf.end] for leaf in xml.leaves(data)).decode()
     spans = spans.replace("&lt;", "<").replace("&#62;", ">").replace("&quot;", '"').replace("&amp;", "&")
@@ -152,13 +152,13 @@ def test_leaves_hold_all_text(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["<a>", "<a/><b/>", "<!DOCTYPE a><a/>", "plain"])
 def test_leaves_of_what_is_not_well_formed(text: str) -> None:
-    """They are refused, so that a part is not taken for all."""
+    """Malformed text is refused, so that a part is not taken for the whole."""
     with pytest.raises(ValueError, match="not well-formed"):
         xml.leaves(text.encode())
 
 
 def test_the_work_is_linear() -> None:
-    """Depth, empty elements, references and attributes cost no more than others."""
+    """Nesting, empty elements, references and attributes cost no more than other text."""
     start = time.thread_time()
     for data in (
         b"<a>" * 300_000,

@@ -1,4 +1,4 @@
-"""Texts with a secret in them, one for each way of writing it, and what redaction is tried with."""
+"""Sample texts for redaction, one for each way of writing a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and values beside one another."""
+"""Names and values next to each other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from akto_mirror.capture.redaction import beside
     ],
 )
 def test_values(text: bytes, value: bytes) -> None:
-    """Before or behind the name, within the same item."""
+    """A value may come before or after its name, within the same item."""
     begin = text.index(b"TOKEN")
     assert beside.is_name(text, begin)
     found = beside.value_of(text, begin, begin + 5)
@@ -37,5 +37,5 @@ def test_values_of_other_items(text: bytes) -> None:
 
 @pytest.mark.parametrize("text", [b"see TOKEN", b"kind: TOKEN", b"TOKEN"])
 def test_what_is_not_a_name(text: bytes) -> None:
-    """Words, and values of other members."""
+    """Words, and values of other members, are not names."""
     assert not beside.is_name(text, text.index(b"TOKEN"))

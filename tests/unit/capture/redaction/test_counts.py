@@ -1,4 +1,4 @@
-"""What was hidden is counted by name and by kind, and an error hides all of a payload, and not the entry."""
+"""Redactions are counted by name and kind; an error hides the whole payload, but not the entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ALL = Redaction.of(["common"], ["common"], ["common"])
 
 
 def test_counts_by_name_and_kind() -> None:
-    """The rule counts, not the name that a client chose."""
+    """Redactions are counted by rule, not by the name that a client chose."""
     hides = Hiding(ALL)
     hides.payload('{"userPassword":"a","note":"4111111111111111"}', "application/json")
     hides.headers({"authorization": "Bearer x"})
@@ -18,7 +18,7 @@ def test_counts_by_name_and_kind() -> None:
 
 
 def test_what_is_unreadable() -> None:
-    """It is replaced, unless it is to be kept."""
+    """An unreadable payload is replaced, unless it is to be kept."""
     binary = "\x00\x01\ufffd\ufffd"
     hides = Hiding(ALL)
     assert hides.payload(binary, "application/json") == "[redacted]"
@@ -28,7 +28,7 @@ def test_what_is_unreadable() -> None:
 
 
 def test_an_error_hides_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong, nothing is shipped unread."""
+    """On any error nothing is shipped unread."""
 
     def broken(*_: object) -> bytes:
         raise RecursionError

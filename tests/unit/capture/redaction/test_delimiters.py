@@ -1,4 +1,4 @@
-"""Where values end."""
+"""The end of values in plain text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from akto_mirror.capture.redaction.rules.work import Work
     ],
 )
 def test_strings(text: bytes, level: int, expected: tuple[int, bool]) -> None:
-    """By a quote of their own level, which YAML, SQL and CSV double in the text."""
+    """A string ends with a quote of its own level, which YAML, SQL and CSV double inside the text."""
     assert string_end(text, 0, level, b'"', Work()) == expected
 
 
@@ -31,7 +31,7 @@ def test_strings(text: bytes, level: int, expected: tuple[int, bool]) -> None:
     ("text", "expected"), [(b'"""a"b""" c', (6, True)), (b'"""a\\"""b"""', (9, True)), (b'"""a', (4, False))]
 )
 def test_block_strings(text: bytes, expected: tuple[int, bool]) -> None:
-    """By three quotes that no backslash stands before."""
+    """A block string ends with three quotes without a backslash before them."""
     opened = re.match(rb'(\\*)(""")', text)
     assert opened
     assert triple_end(text, opened, Work()) == expected
@@ -39,7 +39,7 @@ def test_block_strings(text: bytes, expected: tuple[int, bool]) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [(b'{"a":["}"]} b', 11), (b"[1,[2]],3", 7), (b"{cut", 4)])
 def test_brackets(text: bytes, expected: int) -> None:
-    """Outside of strings."""
+    """Brackets are matched outside strings."""
     assert nested_end(text, 0, Work()) == expected
 
 
@@ -54,12 +54,12 @@ def test_brackets(text: bytes, expected: int) -> None:
     ],
 )
 def test_lines(text: bytes, expected: int) -> None:
-    """At the first line that is not indented more, unless it is an item of a list."""
+    """A block ends at the first line that is not indented more, unless that is a list item."""
     assert lines_end(text, 2, 0, Work()) == expected
 
 
 def test_what_takes_too_much_work_goes_to_the_end() -> None:
-    """Of strings, brackets and lines."""
+    """Strings, brackets and lines that take too much work extend to the end."""
     opened = re.match(rb'(\\*)(""")', b'"""')
     assert opened
     assert string_end(b"a''" * 9 + b"'a", 0, 0, b"'", Work(5)) == (29, False)

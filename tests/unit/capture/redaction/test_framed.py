@@ -1,4 +1,4 @@
-"""Multiparts, events and gRPC."""
+"""Redaction of multipart bodies, event streams and gRPC."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MULTIPART = "multipart/form-data; boundary=x"
 )
 @pytest.mark.parametrize("content_type", [MULTIPART, ""])
 def test_parts(head: str, content_type: str) -> None:
-    """By their names, however these are written; also where the boundary is a letter of the head."""
+    """Parts are found by name, in any spelling, even if the boundary is a letter that occurs in their headers."""
     rest = '\r\n--x\r\nContent-Disposition: form-data; name="note"\r\n\r\nkept\r\n--x--\r\n'
     new = hidden(f"--x\r\n{head}\r\n\r\n%s{rest}", content_type)
     assert new == f"--x\r\n{head}\r\n\r\n[redacted]{rest}"
@@ -49,12 +49,12 @@ def test_parts(head: str, content_type: str) -> None:
 )
 @pytest.mark.parametrize("content_type", ["text/event-stream", ""])
 def test_events(text: str, content_type: str) -> None:
-    """Data over several lines is one text."""
+    """The data of an event over several lines is one text."""
     assert SECRET not in hidden(text, content_type)
 
 
 def test_messages() -> None:
-    """Strings of protobuf keep their places, and lengths are written again."""
+    """Strings in protobuf are replaced in place, and lengths are rewritten."""
     inner = json.dumps({"password": SECRET}).encode()
     message = b"\x0a\x04kept\x12" + bytes([len(inner)]) + inner
     text = b64encode(b"\x00" + len(message).to_bytes(4, "big") + message).decode()
@@ -66,7 +66,7 @@ def test_messages() -> None:
 
 
 def test_what_are_events() -> None:
-    """By the type, or by the first line."""
+    """Event streams are recognised by the content type or the first line."""
     assert framed.are_events(b"x", "text/event-stream")
     assert framed.are_events(b"\ndata: x", "")
     assert not framed.are_events(b"update: x", "")

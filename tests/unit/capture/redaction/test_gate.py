@@ -1,4 +1,4 @@
-"""The gate."""
+"""The gate: a first pass that finds the places which may contain secrets."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ COMMON = gate(Names(["common"]), values=False)
     ],
 )
 def test_it_fires(text: bytes) -> None:
-    """On names and on whatever could spell one."""
+    """The gate fires on names, and on anything that could spell one."""
     assert COMMON.places(b"{ " + text + b" }")
 
 
 @pytest.mark.parametrize("text", [b"author", b"tokens_used", b"passenger", b"https://host/a", b"ann@host", b"a=1&b=2"])
 def test_it_stays_shut(text: bytes) -> None:
-    """On other words."""
+    """The gate does not fire on other words."""
     assert not COMMON.places(text)
 
 
 def test_own_names() -> None:
-    """In any spelling, and beyond ASCII."""
+    """The user's own names are found in any spelling, and beyond ASCII."""
     assert gate(Names(["pin"]), values=False).places(b"P-I-N: 1")
     assert gate(Names(["clé"]), values=False).places("CLÉ=1".encode())
     assert not gate(Names(), values=False).places(b"password")

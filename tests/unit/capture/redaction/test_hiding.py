@@ -1,4 +1,4 @@
-"""Redaction: secrets leave, everything else stays as it was."""
+"""Redaction: secrets are replaced, everything else is unchanged."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def test_forms(text: str, expected: str) -> None:
 @pytest.mark.parametrize("content_type", ["", FORM, "application/json;charset=x-www-form-urlencoded", "text/html", "x"])
 @pytest.mark.parametrize("before", ["", "\ufeff", " \r\n"])
 def test_json_is_found_under_any_type(content_type: str, before: str) -> None:
-    """What a payload is counts, not what it is called: `curl -d` sends JSON as a form."""
+    """JSON is found under any content type: `curl -d` sends it as a form."""
     text = before + '{"password":"a&b=c;d","x":1}'
     assert redaction.payload(text, content_type, HIDDEN) == before + '{"password":"[redacted]","x":1}'
 
 
 @pytest.mark.parametrize("content_type", ["", "application/json", "text/plain"])
 def test_a_form_is_found_under_any_type(content_type: str) -> None:
-    """A form that is not called one is one still."""
+    """A form is found under any content type."""
     assert redaction.payload("user=a&password=S", content_type, HIDDEN) == "user=a&password=[redacted]"
     assert redaction.payload("user=a\r\npassword=S\r\n", content_type, HIDDEN) == "user=a\r\npassword=[redacted]\r\n"
 
@@ -101,7 +101,7 @@ def test_what_is_nearly_json(text: str, expected: str) -> None:
     "text", ['{"x":"Invalid token: kept"}', '{"x":"say \\"token\\", kept"}', "not a password: kept"]
 )
 def test_prose_stays(text: str) -> None:
-    """A word that is a field's name elsewhere is none in the middle of a sentence."""
+    """A word in a sentence is not a field's name."""
     assert redaction.payload(text, "application/json", HIDDEN) == text
 
 
@@ -130,7 +130,7 @@ def test_names_are_compared_without_case_and_separators(name: str) -> None:
     ],
 )
 def test_spellings_of_forms(text: str, expected: str) -> None:
-    """Lists, pairs behind semicolons and JSON in a field are read as servers read them."""
+    """Lists, pairs after semicolons and JSON in a field are read as servers read them."""
     assert redaction.payload(text, FORM, HIDDEN) == expected
     assert redaction.path(f"/x?{text}", HIDDEN) == f"/x?{expected}"
 
@@ -152,7 +152,7 @@ def test_xml(text: str, expected: str) -> None:
 
 
 def test_multipart() -> None:
-    """Line 11: a part of a multipart form is replaced by its name, the others stay."""
+    """Line 11: the content of a multipart form's part is replaced if its name is secret, and other parts stay."""
     part = '--b\r\nContent-Disposition: form-data; name="{}"\r\nContent-Type: text/plain\r\n\r\n{}\r\n'
     text = part.format("secret", "s1\r\ns2") + part.format("note", "kept") + "--b--"
     expected = part.format("secret", MASK) + part.format("note", "kept") + "--b--"
@@ -215,19 +215,19 @@ def test_short_tokens_behind_their_names(target: str, expected: str) -> None:
     ],
 )
 def test_words_behind_names_of_secrets(target: str) -> None:
-    """Actions, versions, protocols and dates, and what is behind other names."""
+    """Actions, versions, protocols, dates, and words after other names stay."""
     assert redaction.path(target, HIDDEN) == target
 
 
 def test_addresses_in_payloads() -> None:
-    """A query is hidden wherever an address stands, and the JSON around it stays whole."""
+    """A query is hidden in any address, and the JSON around it stays valid."""
     text = '{"next":"https://x/?a=1&token=S","form":"token=S&x","go":"x\\u0026pin=S\\u0026y"}'
     expected = '{"next":"https://x/?a=1&token=[redacted]","form":"token=[redacted]&x","go":"x&pin=[redacted]&y"}'
     assert redaction.payload(text, "application/json", HIDDEN) == expected
 
 
 def test_headers() -> None:
-    """Line 11: the preset and the names beside it hide headers; nothing named, nothing changed."""
+    """Line 11: the preset and additional names hide headers; without names nothing changes."""
     values = {"authorization": "Bearer x", "x-mine": "y", "accept": "z"}
     assert redaction.headers(values, HIDDEN) == {"authorization": f"Bearer {MASK}", "x-mine": MASK, "accept": "z"}
     assert redaction.headers(values, Redaction()) == values
@@ -254,14 +254,14 @@ def hidden(value: object) -> object:
 
 @given(JSON, st.booleans(), st.sampled_from([None, 2]))
 def test_any_json_is_redacted_as_a_parser_would(document: object, ascii_only: bool, indent: int | None) -> None:
-    """Line 11: searching the text comes to the same as parsing, redacting and writing."""
+    """Line 11: redaction in place gives the same result as parsing, redacting and writing."""
     text = json.dumps(document, ensure_ascii=ascii_only, indent=indent)
     assert json.loads(redaction.payload(text, "application/json", HIDDEN)) == hidden(document)
 
 
 @given(JSON, st.integers(1, 3))
 def test_json_in_strings_is_redacted_as_a_parser_would(document: object, depth: int) -> None:
-    """JSON that stands in a string of JSON is searched too, and stays whole at every depth."""
+    """JSON inside a JSON string is redacted too, and stays valid at every depth."""
     text = json.dumps({"token": document, "x": document})
     for _ in range(depth):
         text = json.dumps({"body": text})

@@ -1,1 +1,1 @@
-"""What is secret."""
+"""Tests of the rules that say what is secret."""

@@ -1,4 +1,4 @@
-"""Credentials in plain words, and words that are none."""
+"""Credentials in plain text, and words that are not credentials."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("text", COMMANDS)
 def test_switches(text: str) -> None:
-    """Passwords, but not users, ports and what another command gets."""
+    """Switches with passwords are found, but not users, ports or arguments of other commands."""
     data = text.encode()
     start = max(0, *(text.find(word) for word in ("curl", "mysql", "mariadb", "sshpass", "redis-cli")))
     assert [data[begin:end].decode() for begin, end in credentials.passwords(data, start)] == COMMANDS[text]
@@ -49,6 +49,6 @@ def test_switches(text: str) -> None:
     ],
 )
 def test_basic(text: str, secret: str | None) -> None:
-    """What decodes to user and password, and nothing else."""
+    """Only a text that decodes to user and password is a Basic credential."""
     found = credentials.basic(text.encode(), 0)
     assert (text[slice(*found)] if found else None) == secret

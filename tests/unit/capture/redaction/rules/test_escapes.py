@@ -1,4 +1,4 @@
-"""Escapes, and where a value begins behind them."""
+"""Escapes, and the beginning of a value after them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from akto_mirror.capture.redaction.rules.escapes import blanked, unquoted
     ],
 )
 def test_blanks_stand_for_escapes(text: bytes, expected: bytes) -> None:
-    """As many as the escape has characters, so that positions stay."""
+    """An escape becomes as many blanks as it has characters, so that positions stay the same."""
     assert blanked(text) == expected
 
 
 @given(st.text("\\%un0a25 \"'").map(str.encode))
 def test_the_length_stays(text: bytes) -> None:
-    """Whatever is in the text."""
+    """The length of the text never changes."""
     assert len(blanked(text)) == len(text)
 
 
@@ -39,5 +39,5 @@ PIECES = [b"%", b"4", b"f", b"%41", b"%e2", b"+", b"\\", b"\\x41", b"\xff", b"z"
 
 @given(st.lists(st.sampled_from(PIECES)).map(b"".join))
 def test_percent_encoding_is_read_as_python_reads_it(text: bytes) -> None:
-    """Escapes, what is none, and backslashes."""
+    """Percent escapes, invalid ones and backslashes are read as Python reads them."""
     assert unquoted(text) == unquote_to_bytes(text.replace(b"+", b" "))

@@ -17,7 +17,7 @@ def _engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("_engine")
 def test_spans() -> None:
-    """Of the whole, or of the group `secret`; in bytes."""
+    """Spans are of the whole match, or of the group `secret`, in bytes."""
     assert list(expressions.spans("b+")(b"abbab")) == [(1, 3), (4, 5)]
     assert list(expressions.spans("a(?P<secret>b)")(b"ab")) == [(1, 2)]
     assert list(expressions.spans("B", ignore_case=True)("éb".encode())) == [(2, 3)]
@@ -26,14 +26,14 @@ def test_spans() -> None:
 
 @pytest.mark.usefixtures("_engine")
 def test_what_is_not_valid() -> None:
-    """Says why."""
+    """The error for an invalid expression says why."""
     with pytest.raises(ValueError, match=r"missing|unterminated"):
         expressions.spans("(a")
 
 
 @pytest.mark.usefixtures("_engine")
 def test_which() -> None:
-    """Numbers of those that are found."""
+    """The indexes of the expressions found are returned."""
     found = expressions.which(["a[0-9]", "b", "c"], ["a", "b", "c"])
     assert set(found(b"a1 c")) == {0, 2}
     assert found(b"x") == []

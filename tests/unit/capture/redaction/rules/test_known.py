@@ -1,4 +1,4 @@
-"""The table of known secrets: what each row must be for the search that uses it."""
+"""The table of known secrets: what the search requires of each row."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 
 from akto_mirror.capture.redaction.rules.known import COMMON, Rule
 
-# What Python before 3.11.5 matches wrongly, and what google-re2 does not know.
+# Constructs that Python before 3.11.5 matches wrongly, or that google-re2 does not support.
 FOREIGN = re.compile(r"[*+?}]\+|\(\?(?:[=!>]|<[=!]|\()|\\[1-9]")
 
 
 @pytest.mark.parametrize("rule", COMMON, ids=lambda rule: f"{rule.kind} {rule.keyword}")
 def test_a_row_is_fit_for_both_engines(rule: Rule) -> None:
-    """It compiles, looks at nothing around it, matches no empty text, and cannot be without its keyword."""
+    """A row compiles, has no lookaround, matches no empty text, and always contains its keyword."""
     assert re.compile(rule.pattern).search("") is None
     assert FOREIGN.search(rule.pattern) is None
     assert rule.keyword

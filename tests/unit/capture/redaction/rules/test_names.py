@@ -25,7 +25,7 @@ SECRET = words_of(
     """
 )
 
-# Sentry's DEFAULT_DENYLIST, but for addresses of clients.
+# Sentry's DEFAULT_DENYLIST, apart from clients' addresses.
 SENTRY = words_of(
     """
     password passwd secret api_key apikey auth credentials mysql_pwd privatekey private_key token session
@@ -34,7 +34,7 @@ SENTRY = words_of(
     """
 )
 
-# What Datadog's obfuscators of query strings and of AppSec's keys name.
+# The names in Datadog's obfuscators of query strings and of AppSec keys.
 DATADOG = words_of(
     """
     pwd old_password new-password pass pass_phrase passphrase secret api_key private_key public_key access_key
@@ -43,7 +43,7 @@ DATADOG = words_of(
     """
 )
 
-# OpenTelemetry's url.query, and what its docs propose for headers.
+# OpenTelemetry's url.query, and its docs' proposal for headers.
 OPEN_TELEMETRY = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature", "set-cookie", "x-session"]
 SIGNED = ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "Sec-WebSocket-Protocol", "Key-Pair-Id"]
 
@@ -60,19 +60,19 @@ INNOCENT = words_of(
 
 @pytest.mark.parametrize("name", [*SECRET, *SENTRY, *DATADOG, *OPEN_TELEMETRY, *SIGNED])
 def test_secret_names(name: str) -> None:
-    """The preset holds what other scrubbers hide by default, in every spelling."""
+    """The preset has all names that other scrubbers hide by default, in every spelling."""
     assert COMMON.of_text(name)
 
 
 @pytest.mark.parametrize("name", INNOCENT)
 def test_innocent_names(name: str) -> None:
-    """Whole words count, and what is said about a secret is none."""
+    """Only whole words count, and attributes of a secret are not secret."""
     assert COMMON.of_text(name) is None
 
 
 @pytest.mark.parametrize("name", ["pin", "PIN", "user_pin", "pinCode", "p_i-n", "pin.value", "card[pin]", "pin_count"])
 def test_own_names(name: str) -> None:
-    """A given name counts as a word of others, whatever is said about it."""
+    """A user's name is found as a word in other names, with any attribute."""
     assert Names(["PIN"]).of_text(name) == "pin"
     assert Names(["iban"]).of_text(name) is None
 
@@ -86,7 +86,7 @@ def test_nothing_named() -> None:
 
 @given(st.sampled_from(["token", "password", "secret"]), st.sampled_from("._-[]/: "), st.text("abcxyz", max_size=8))
 def test_a_secret_word_between_others(name: str, separator: str, other: str) -> None:
-    """Separators part words."""
+    """Separators divide words."""
     assert COMMON.of_text(f"{other}{separator}{name}")
     assert folded(f"{other}{separator}{name}") == other + name
 
@@ -95,5 +95,5 @@ def test_a_secret_word_between_others(name: str, separator: str, other: str) -> 
     "name", ["passwort", "neuesPasswort", "senha", "contraseña", "contrasena", "motDePasse", "seed_phrase", "privKey"]
 )
 def test_names_of_other_languages_and_wallets(name: str) -> None:
-    """Of `common`."""
+    """The preset `common` has names in other languages and of wallets."""
     assert Names(["common"]).of_text(name)

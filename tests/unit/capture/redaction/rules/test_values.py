@@ -1,4 +1,4 @@
-"""Secrets that show by themselves, and values that only look like them."""
+"""Secrets recognised by their format, and values that only look like them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VALUES = Values(["common"])
 
 
 def kinds(text: str) -> list[str]:
-    """Return the kinds of what is found."""
+    """Return the kinds of the secrets found."""
     return [found.kind for found in VALUES.found(text.encode())]
 
 
@@ -44,14 +44,14 @@ AROUND = [
 @pytest.mark.parametrize(("kind", "key"), KEYS, ids=[f"{kind}-{number}" for number, (kind, _) in enumerate(KEYS)])
 @pytest.mark.parametrize("around", [*AROUND, '{{"a":"{}"}}', "Bearer {}", "<a>{}</a>", "my_{}_2", r"é\u00e9{}\u00e9"])
 def test_keys(kind: str, key: str, around: str) -> None:
-    """They are found wherever they stand."""
+    """Keys are found anywhere in a text."""
     assert kinds(around.format(key)) == [kind]
 
 
 @settings(max_examples=250, deadline=None)
 @given(st.sampled_from(COMMON), st.data())
 def test_every_rule_finds_what_it_describes(rule: Rule, data: st.DataObject) -> None:
-    """Also in a line of a file that stands in a string of JSON."""
+    """Every rule finds its secret, also in a line of a file inside a JSON string."""
     key = data.draw(
         st.from_regex(re.compile(rule.pattern, re.ASCII), fullmatch=True, alphabet=st.characters(codec="ascii"))
     )
@@ -62,7 +62,7 @@ def test_every_rule_finds_what_it_describes(rule: Rule, data: st.DataObject) -> 
 @pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize("around", [*AROUND, '{{"a":{}}}', "pay {}.", "[{},1]"])
 def test_cards(card: str, around: str) -> None:
-    """Numbers of all issuers, alone or in groups."""
+    """Card numbers of all issuers are found, with or without groups."""
     assert kinds(around.format(card)) == ["card"]
 
 
@@ -82,7 +82,7 @@ def test_cards(card: str, around: str) -> None:
     ],
 )
 def test_numbers_that_are_no_cards(text: str) -> None:
-    """A wrong check digit, fractions, identifiers, times and articles."""
+    """Numbers with a wrong check digit, fractions, identifiers, times and article numbers are not cards."""
     assert kinds(text) == []
 
 
@@ -123,12 +123,12 @@ def _ean(number: int) -> str:
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("tests/**/*.har")), ids=lambda path: path.name)
 def test_recorded_traffic_has_no_secrets(path: object) -> None:
-    """Nothing in the fixtures is taken for one."""
+    """Nothing in the fixtures is taken for a secret."""
     assert VALUES.found(path.read_bytes()) == []  # type: ignore[attr-defined]
 
 
 def test_minified_scripts_have_no_secrets() -> None:
-    """Those of mitmweb, as a large one that is at hand wherever the tests run."""
+    """Nothing in mitmweb's minified scripts is taken for a secret; they are large and always installed."""
     scripts = sorted((Path(mitmproxy.__file__).parent / "tools/web/static").glob("**/*.js"))
     assert sum(script.stat().st_size for script in scripts) > 100_000
     for script in scripts:
@@ -136,14 +136,14 @@ def test_minified_scripts_have_no_secrets() -> None:
 
 
 def test_email_is_a_kind_of_its_own() -> None:
-    """`common` leaves addresses."""
+    """The preset `common` does not hide email addresses."""
     text = b'{"mail":"ann.b+c@example.co.uk"}'
     assert [text[found.start : found.end] for found in Values(["email"]).found(text)] == [b"ann.b+c@example.co.uk"]
     assert VALUES.found(text) == []
 
 
 def test_own_expressions() -> None:
-    """A group named `secret` is hidden alone."""
+    """Only the group named `secret` is hidden, if there is one."""
     found = Values(["badge=B-[0-9]{4}", r"order=order (?P<secret>\d+)"]).found(b"B-1234 order 99")
     assert [(each.start, each.end, each.kind) for each in found] == [(0, 6, "badge"), (13, 15, "order")]
 
@@ -159,20 +159,20 @@ def test_own_expressions() -> None:
     ],
 )
 def test_what_is_not_a_expression(given: str, problem: str) -> None:
-    """One line says what is wrong."""
+    """One line says what is wrong with an expression."""
     with pytest.raises(ValueError, match=problem):
         Values([given])
 
 
 def test_too_many_are_not_hidden_one_by_one() -> None:
-    """A payload of cards only is hidden as a whole."""
+    """A payload with too many values is hidden as a whole."""
     assert len(VALUES.found(b"4111111111111111 " * MOST_FOUND)) == MOST_FOUND
     with pytest.raises(TooManyError):
         VALUES.found(b"4111111111111111 " * (MOST_FOUND + 1))
 
 
 def test_the_slower_way_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where google-re2 has no wheel, Python's own module does the work."""
+    """Python's own module, used where google-re2 has no wheel, finds the same."""
     monkeypatch.setattr(expressions, "re2", None)
     slower = Values(["common"])
     for kind, key in KEYS:
@@ -181,7 +181,7 @@ def test_the_slower_way_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_keyword_stands_in_what_its_rule_finds() -> None:
-    """The slower way looks for them first, so that a wrong one would hide nothing there."""
+    """The slower way looks for keywords first, so that with a wrong one it would find nothing."""
     for rule in COMMON:
         for _, key in KEYS:
             if list(expressions.spans(rule.pattern)(key.encode())):
@@ -190,5 +190,5 @@ def test_each_keyword_stands_in_what_its_rule_finds() -> None:
 
 @given(st.integers(10**14, 10**15 - 1))
 def test_check_digits(number: int) -> None:
-    """Of ten last digits, one is right."""
+    """Exactly one of the ten possible last digits is right."""
     assert sum(cards.has_check_digit(f"{number}{digit}".encode()) for digit in range(10)) == 1

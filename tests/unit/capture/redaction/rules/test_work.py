@@ -6,13 +6,13 @@ from akto_mirror.capture.redaction.rules.work import MOST_STEPS, Work
 
 
 def test_steps() -> None:
-    """They end."""
+    """The steps are limited."""
     work = Work(3)
     assert [work.take(), work.take(2), work.take(), work.take(0)] == [True, True, False, False]
 
 
 def test_a_longer_payload_may_take_more() -> None:
-    """In proportion."""
+    """The limit grows in proportion to the payload."""
     work = Work(0)
     work.begin(160_000)
     assert work.steps == MOST_STEPS
