@@ -51,8 +51,6 @@ def main() -> None:
         "delivery": delivery.report,
         "redaction": lambda: redaction.report(args.compared),
     }
-    if args.into:
-        between_marks(args.into.read_text(), "")  # A file without marks is refused before anything is measured.
     wanted = [measure() for name, measure in sections.items() if args.what in (name, "all")]
     text = "\n\n".join(wanted) + "\n"
     sys.stdout.write(text)
@@ -71,7 +69,7 @@ def between_marks(document: str, text: str) -> str:
     before, start, rest = document.partition(START)
     _, end, after = rest.partition(END)
     if not end:
-        raise ValueError(f"the file holds no {START} and {END}")
+        raise ValueError(f"the file has no {START} and {END}")
     kept = _sections(rest.partition(END)[0]) | _sections(text)
     together = "\n\n".join(kept.values())
     return f"{before}{start}\n{together}\n{end}{after}"
@@ -106,7 +104,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--rig", type=Path, metavar="FILE.mjs", help=RIG)
     add("--modules", type=Path, default=Path(), metavar="DIR", help=MODULES)
     add("--out", type=Path, metavar="FILE.md", help="write the tables there, too")
-    add("--into", type=Path, metavar="FILE.md", help=f"replace the tables there between {START} and {END}")
+    add("--into", type=_marked, metavar="FILE.md", help=f"replace the tables there between {START} and {END}")
     return parser.parse_args(argv)
 
 
@@ -124,6 +122,16 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError("write a whole number from 1 on")
     return int(text)
+
+
+def _marked(text: str) -> Path:
+    """Check a file before anything is measured."""
+    path = Path(text)
+    try:
+        between_marks(path.read_text(encoding="utf-8"), "")
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{error}; name a file that has both marks") from error
+    return path
 
 
 def _named(text: str) -> tuple[str, Path]:

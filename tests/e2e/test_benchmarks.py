@@ -45,8 +45,20 @@ def test_tables_go_between_the_marks() -> None:
     expected = f"a\n<!-- bench -->\n{sections}<!-- /bench -->\nb\n"
     assert between_marks(document, "### One\n\nnew\n\n### Three\n\nthree\n") == expected
     assert between_marks(expected, sections) == expected
-    with pytest.raises(ValueError, match="the file holds no <!-- bench -->"):
+    with pytest.raises(ValueError, match="the file has no <!-- bench -->"):
         between_marks("nothing here", "new\n")
+
+
+@pytest.mark.parametrize("text", ["no marks", None], ids=["no marks", "no file"])
+def test_a_file_for_tables_is_checked_first(
+    text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that cannot take the tables ends the start with one line."""
+    if text is not None:
+        (tmp_path / "page.md").write_text(text)
+    with pytest.raises(SystemExit):
+        _parse(["delivery", "--into", str(tmp_path / "page.md")])
+    assert capsys.readouterr().err.endswith("; name a file that has both marks\n")
 
 
 def test_redaction_is_compared_with_what_it_replaced(tmp_path: Path) -> None:
