@@ -1,4 +1,4 @@
-"""What unit tests of several rooms share."""
+"""Fixtures that unit tests of several rooms share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.checking import TOKEN, Check, Outcome
 
 @pytest.fixture
 def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Run `akto-mirror check`; the token must never be shown, and nothing may go to standard error."""
+    """Return a function that runs `akto-mirror check`, and checks that no token is shown and stderr stays empty."""
     for name in (terminal.URL_VARIABLE, terminal.TOKEN_VARIABLE, "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
 

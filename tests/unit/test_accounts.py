@@ -1,4 +1,4 @@
-"""Delivery contract, line 12: the last line, which scripts read, has the form that is documented, and adds up."""
+"""Delivery contract, line 12: the last line, which scripts read, has the documented form, and its counts add up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from akto_mirror.accounts import Stats
 from akto_mirror.outcomes import PLACES, Dropped, Outcome, Reason
 from tests.support.proxy import ROOT
 
-# Where an entry is counted that was nowhere before, and where a flow is that never becomes an entry.
+# The calls that count something for the first time: an entry, or a flow that never becomes one.
 WAYS_IN = {"capture": ["shipper"], "lose": ["mirroring", "shipper"], "recover": ["store"], "skip": ["mirroring"]}
 
 PAGE = Path(ROOT, "docs", "operations.md").read_text().partition("## The last line\n")[2].partition("\n## ")[0]
@@ -30,7 +30,7 @@ STATS: st.SearchStrategy[Any] = st.builds(
 
 
 def line(places: dict[Outcome, int], dropped: dict[Dropped, int], skipped: dict[Reason, int], **more: int) -> str:
-    """Return the line for counts."""
+    """Return the last line for these counts."""
     stats = Stats()
     stats._places |= places
     stats._dropped.update(dropped)
@@ -43,7 +43,7 @@ def line(places: dict[Outcome, int], dropped: dict[Dropped, int], skipped: dict[
 
 
 def documented() -> re.Pattern[str]:
-    """Return the expression that the page gives to scripts."""
+    """Return the regular expression that the page gives to scripts."""
     found = re.search(r'```python\nr"(.*)"\n```', PAGE)
     assert found
     return re.compile(found[1])
@@ -51,7 +51,7 @@ def documented() -> re.Pattern[str]:
 
 @given(STATS)
 def test_the_documented_expression_reads_every_line(counts: dict[str, object]) -> None:
-    """Line 12: whatever the counts are, the line is read, its columns add up, and each has its name."""
+    """Line 12: any counts give a line that the expression reads, whose columns add up and are all named."""
     shown = line(**counts)  # type: ignore[arg-type]
     found = documented().match(shown)
     assert found, shown
@@ -87,13 +87,13 @@ def test_the_documented_expression_reads_every_line(counts: dict[str, object]) -
     ],
 )
 def test_the_line_word_by_word(counts: dict[str, object], expected: str) -> None:
-    """Line 12: words, signs and their order are what scripts rely on; to change this test is to break them."""
+    """Line 12: scripts rely on words, signs and their order; a change of this test breaks scripts."""
     given: dict[str, object] = {"places": {}, "dropped": {}, "skipped": {}, "recovered": 0, "shortened": 0}
     assert line(**(given | counts)) == expected  # type: ignore[arg-type]
 
 
 def test_the_example_of_the_page_is_such_a_line() -> None:
-    """Line 12: and so is that of the README."""
+    """Line 12: the examples on the page and in the README match the documented expression and add up."""
     for page in (PAGE, Path(ROOT, "README.md").read_text()):
         (example,) = re.findall(r"^    (akto: captured .*)$", page, re.MULTILINE)
         found = documented().match(example)
@@ -102,7 +102,7 @@ def test_the_example_of_the_page_is_such_a_line() -> None:
 
 
 def test_there_is_one_door() -> None:
-    """Line 1: no other module writes a count, and the few ways in beside `move` are each used at one place."""
+    """Line 1: no other module writes a count, and the functions beside `move` have only the listed callers."""
     texts = {path.stem: path.read_text(encoding="utf-8") for path in Path(ROOT, "akto_mirror").rglob("*.py")}
     private = re.compile(r"stats\._(captured|recovered|places|dropped|skipped)\b")
     assert [name for name, text in texts.items() if private.search(text)] == []

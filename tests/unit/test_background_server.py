@@ -1,4 +1,4 @@
-"""A server on a thread: where it listens, and how it ends."""
+"""A server on a thread: its addresses, its bound on connections and its end."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from akto_mirror.background_server import BackgroundServer
 
 
 class Hello(RequestHandler):
-    """Answers."""
+    """Handler of the only page."""
 
     def get(self) -> None:
-        """Say so."""
+        """Answer with a constant text."""
         self.finish("hello")
 
 
 def app() -> Application:
-    """Make an application of one page."""
+    """Return an application with one page."""
     return Application([("/", Hello)], log_function=lambda _: None)
 
 
 def ask(server: BackgroundServer) -> str:
-    """Get its page."""
+    """Return the text of the server's page."""
     transport = httpx.HTTPTransport(uds=str(server.uds)) if server.uds else None
     with httpx.Client(transport=transport, trust_env=False) as client:
         return client.get(server.url).text
 
 
 def test_a_free_port_is_kept_over_a_restart() -> None:
-    """And the thread is gone in between."""
+    """The port stays the same after a restart, and the thread ends in between."""
     server = BackgroundServer(app())
     before = threading.active_count()
     ports = []
@@ -49,7 +49,7 @@ def test_a_free_port_is_kept_over_a_restart() -> None:
 
 
 def test_a_unix_socket_is_removed_at_the_end(tmp_path: Path) -> None:
-    """Its address is that of a made-up host."""
+    """A server on a Unix socket has a URL with a made-up host, and removes its socket when it stops."""
     with BackgroundServer(app(), uds=tmp_path / "s") as server:
         assert server.url == "http://localhost"
         assert ask(server) == "hello"
@@ -57,7 +57,7 @@ def test_a_unix_socket_is_removed_at_the_end(tmp_path: Path) -> None:
 
 
 def test_sockets_may_be_opened_by_the_caller() -> None:
-    """As several processes share them."""
+    """The caller may open the sockets, as several processes that share them do."""
     opened: list[socket.socket] = []
 
     def bind(host: str, port: int) -> list[socket.socket]:
@@ -70,7 +70,7 @@ def test_sockets_may_be_opened_by_the_caller() -> None:
 
 
 def test_a_crowd_is_closed_at_once() -> None:
-    """Connections beyond the bound get no answer, and no descriptor for long."""
+    """Connections beyond the bound are closed at once, without a response."""
     with BackgroundServer(app(), max_clients=1) as server, socket.create_connection(("127.0.0.1", server.port)) as one:
         one.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         assert one.recv(100).startswith(b"HTTP/1.1 200 ")
@@ -80,5 +80,5 @@ def test_a_crowd_is_closed_at_once() -> None:
 
 @pytest.mark.parametrize(("host", "url"), [("127.0.0.1", "http://127.0.0.1:9"), ("::1", "http://[::1]:9")])
 def test_the_address_of_a_host(host: str, url: str) -> None:
-    """IPv6 stands in brackets."""
+    """IPv6 addresses are in brackets in the URL."""
     assert BackgroundServer(app(), host=host, port=9).url == url

@@ -1,4 +1,4 @@
-"""Numbers of things in words."""
+"""Counts of things in words."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from akto_mirror.counts import count, verb
     ],
 )
 def test_the_last_word_varies(number: int, thing: str, text: str) -> None:
-    """By the number, and only that."""
+    """Only the last word has a plural."""
     assert count(number, thing) == text
 
 
 def test_a_verb_goes_with_its_number() -> None:
-    """None are several."""
+    """Zero takes the plural."""
     assert [verb(number, "waits") for number in (0, 1, 2)] == ["wait", "waits", "wait"]

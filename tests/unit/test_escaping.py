@@ -34,13 +34,13 @@ from akto_mirror.escaping import ELLIPSIS, as_json, hide, printable
     ],
 )
 def test_what_could_forge_a_line_is_escaped(text: str, shown: str) -> None:
-    """Line breaks, controls, bidirectional marks, lone surrogates and backslashes become escapes; other text stays."""
+    """Line breaks, control and bidirectional characters, lone surrogates and backslashes are escaped, nothing else."""
     assert printable(text) == shown
 
 
 @pytest.mark.parametrize(("length", "cut"), [(199, False), (200, False), (201, True), (100_000, True)])
 def test_long_text_is_cut(length: int, cut: bool) -> None:
-    """Text over the limit is cut to exactly the limit, the ellipsis included."""
+    """Text over the limit is cut to exactly the limit, including the ellipsis."""
     shown = printable("a" * length)
     assert len(shown) == min(length, 200)
     assert shown.endswith(ELLIPSIS) is cut
@@ -48,7 +48,7 @@ def test_long_text_is_cut(length: int, cut: bool) -> None:
 
 @given(st.text(st.characters(), max_size=300), st.integers(1, 250))
 def test_any_text_becomes_one_printable_line(text: str, limit: int) -> None:
-    """The result is printable, encodable, and no longer than ten characters for each one that was let in."""
+    """The result is printable, encodable, and at most ten times as long as the limit."""
     shown = printable(text, limit)
     assert shown.isprintable()
     shown.encode("utf-8")
@@ -57,13 +57,13 @@ def test_any_text_becomes_one_printable_line(text: str, limit: int) -> None:
 
 @given(st.text(st.characters(), max_size=50), st.text(st.characters(), max_size=50))
 def test_different_texts_are_shown_differently(one: str, other: str) -> None:
-    """Escaping is unambiguous: no two texts look alike."""
+    """Escaping is unambiguous: different texts never look the same."""
     assert (printable(one) == printable(other)) is (one == other)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_json_stays_json(text: str) -> None:
-    """What is unprintable in JSON becomes JSON's own escapes: nothing raw is left, and it means what it meant."""
+    """Unprintable characters in JSON become JSON escapes, so that it is printable and has the same value."""
     shown = as_json(json.dumps(text, ensure_ascii=False))
     assert shown.isprintable()
     assert json.loads(shown) == text
@@ -74,7 +74,7 @@ TOKENS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_char
 
 @given(TOKENS)
 def test_a_secret_is_hidden_however_it_is_quoted(token: str) -> None:
-    """A service may answer with the token inside JSON, a URL or HTML."""
+    """A token that a service quotes in JSON, a URL or HTML is hidden."""
     spelt = "".join(f"\\u{ord(char):04X}" for char in token)
     for quoted in (token, json.dumps(token)[1:-1], quote(token, safe=""), quote_plus(token), escape(token), spelt):
         assert hide(f"\n{quoted}\n", token) == "\n(token)\n"
@@ -82,5 +82,5 @@ def test_a_secret_is_hidden_however_it_is_quoted(token: str) -> None:
 
 
 def test_without_a_secret_nothing_is_hidden() -> None:
-    """An empty token is none."""
+    """An empty token hides nothing."""
     assert hide("no token", "") == "no token"

@@ -1,4 +1,4 @@
-"""Regular expressions work on every Python that is supported."""
+"""Regular expressions work on all supported versions of Python."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
-from re import _constants, _parser  # type: ignore[attr-defined] # How re itself reads an expression.
+from re import _constants, _parser  # type: ignore[attr-defined] # The parser of re.
 from types import ModuleType
 
 import pytest
@@ -17,7 +17,7 @@ USERS = ("re", "regex")
 
 
 def patterns(module: ModuleType, tree: ast.AST) -> Iterator[re.Pattern[str] | re.Pattern[bytes] | str | bytes]:
-    """Yield the expressions of a module: the compiled ones that it holds, and the arguments of its calls of `re`."""
+    """Yield the module's compiled expressions, and the arguments of its calls of `re` and `regex`."""
     yield from filter(lambda value: isinstance(value, re.Pattern), vars(module).values())
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).partition(".")[0] in USERS and node.args:
@@ -25,7 +25,7 @@ def patterns(module: ModuleType, tree: ast.AST) -> Iterator[re.Pattern[str] | re
 
 
 def parts(module: ModuleType, argument: ast.expr) -> Iterator[str | bytes]:
-    """Yield an argument's value, or the texts in it if names of a function stand between them."""
+    """Yield an argument's value, or its constant parts if it has names that are local to a function."""
     try:
         yield eval(ast.unparse(argument), dict(vars(module)))
     except NameError:
@@ -34,7 +34,7 @@ def parts(module: ModuleType, argument: ast.expr) -> Iterator[str | bytes]:
 
 
 def is_possessive(expression: object) -> bool:
-    """Look for a possessive quantifier in what `re` makes of an expression."""
+    """Return whether `re` parses an expression to one with a possessive quantifier."""
     if isinstance(expression, re.Pattern):
         return is_possessive(_parser.parse(expression.pattern, expression.flags))
     if isinstance(expression, str | bytes):
@@ -45,7 +45,7 @@ def is_possessive(expression: object) -> bool:
 
 
 def test_no_quantifier_is_possessive() -> None:
-    """CPython before 3.11.5 matches them wrongly: python/cpython#106052, #100061."""
+    """CPython before 3.11.5 matches possessive quantifiers wrongly: python/cpython#106052, #100061."""
     found = [(name, each) for name in sorted(set(MODULES) - {"__main__"}) for each in of_module(name)]
     assert [(name, each) for name, each in found if is_possessive(each)] == []
 
@@ -68,7 +68,7 @@ def of_module(name: str) -> list[re.Pattern[str] | re.Pattern[bytes] | str | byt
     ],
 )
 def test_they_are_found(source: str, possessive: bool) -> None:
-    """A search that found nothing would prove nothing."""
+    """The search finds possessive quantifiers, and nothing else."""
     module = ModuleType("sample")
     vars(module).update(SOME="a?+", ESCAPED="x")
     assert any(map(is_possessive, patterns(module, ast.parse(source)))) is possessive

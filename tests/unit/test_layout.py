@@ -1,4 +1,4 @@
-"""The layout of the tests: a unit file for each module, and no test file that another one imports."""
+"""The layout of the tests: each module has a unit test file, and no test file is imported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IS_TEST = re.compile(r"(^|\.)test_\w+$")
 
 
 def imports(text: str) -> set[str]:
-    """Return the full names that a module imports from."""
+    """Return the full names that a module imports."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
@@ -27,7 +27,7 @@ def imports(text: str) -> set[str]:
 
 
 def test_no_test_file_is_imported() -> None:
-    """What two test files share is in `tests/support`, or beside them in a file that is not a test."""
+    """Code that test files share is in `tests/support`, or beside them in a file that is not a test."""
     files = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py")}
     modules = {name.removesuffix(".py").replace("/", ".") for name in files}
     assert "tests.unit.test_layout" in modules
@@ -39,8 +39,7 @@ def test_no_test_file_is_imported() -> None:
     ] == []
 
 
-# Modules without a unit file of their own, below the test file that covers them and the reason for it. A new module
-# gets its own file.
+# Modules without a unit test file, below the test file that covers them and the reason. A new module gets its own.
 TABLE = """
 unit/addon/test_mirror.py: what the parts share; what it does shows when mitmproxy calls them
     addon.session
@@ -63,19 +62,19 @@ TESTED_BY = {file: names.split() for file, names in re.findall(r"^(\S+): .+\n((?
 
 
 def has_code(module: str) -> bool:
-    """Return whether a module defines anything but names that it imports."""
+    """Return whether a module defines a function or class."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     return any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) for node in tree.body)
 
 
 def own_file(module: str) -> Path:
-    """Return where the unit tests of a module are."""
+    """Return the path of the module's unit test file."""
     path = MODULES[module].relative_to(PACKAGE)
     return TESTS / "unit" / path.with_name(f"test_{path.name}")
 
 
 def test_every_module_has_its_unit_tests() -> None:
-    """In the file of its name, or in the one that the table names."""
+    """The tests are in the file named after the module, or in the one that the table names."""
     modules = {name for name, path in MODULES.items() if path.stem not in ("__init__", "__main__") and has_code(name)}
     listed = [name for names in TESTED_BY.values() for name in names]
     assert len(TESTED_BY) == len(re.findall(r"^\S", TABLE, re.MULTILINE)), "a file without a reason, or without modules"
@@ -87,7 +86,7 @@ def test_every_module_has_its_unit_tests() -> None:
 
 @pytest.mark.parametrize("file", [file for file in TESTED_BY if file.startswith("unit/")])
 def test_the_table_names_files_that_load_the_modules(file: str) -> None:
-    """A file that does not even import a module cannot test it."""
+    """Each file in the table loads its modules: otherwise it could not test them."""
     loaded = with_helpers(TESTS / file)
     used = {name for name in MODULES if f"akto_mirror.{name}" in loaded}
     if "akto_mirror" in loaded or "tests.support.command" in loaded:
@@ -97,7 +96,7 @@ def test_the_table_names_files_that_load_the_modules(file: str) -> None:
 
 
 def with_helpers(file: Path) -> set[str]:
-    """Return what a test file imports, and what its helpers import."""
+    """Return the names that a test file and its helpers import."""
     found, todo = set[str](), imports(file.read_text(encoding="utf-8"))
     while todo:
         found |= todo

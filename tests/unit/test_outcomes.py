@@ -1,4 +1,4 @@
-"""What became of a flow or of its entry, in words."""
+"""Outcomes of flows and entries, in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, UNDER_WAY, Forma
 
 
 def test_a_skip_says_what_led_to_it() -> None:
-    """Where there is more to say than the reason."""
+    """A skip's text has the detail, if there is one."""
     assert str(Skip(Reason.STATUS, "500")) == "status 500"
     assert str(Skip(Reason.PAUSED)) == "paused"
     assert outcomes.foreseen(Skip(Reason.STATUS, "500")) == "skipped (status 500)"
@@ -15,7 +15,7 @@ def test_a_skip_says_what_led_to_it() -> None:
 
 
 def test_nothing_in_a_reason_breaks_a_line() -> None:
-    """Neither by its length nor by what it holds."""
+    """Line breaks in a reason are escaped, and long reasons are cut."""
     for shown in (outcomes.verdict, outcomes.remark):
         assert "\n" not in shown(Outcome.REJECTED, "422\n\x1b[2J")
         assert len(shown(Outcome.REJECTED, "x" * 1000)) < 130
@@ -25,7 +25,7 @@ def test_nothing_in_a_reason_breaks_a_line() -> None:
 
 
 def test_what_was_done_to_an_entry_stands_behind_its_verdict() -> None:
-    """Nothing, if nothing was."""
+    """Repairs and hidden secrets are listed after the verdict, or nothing if there are none."""
     assert (outcomes.repaired([]), outcomes.hidden([])) == ("", "")
     repairs = [Repair("request", Format.JSON), Repair("response", Format.TEXT)]
     assert outcomes.repaired(repairs) == ", repaired: request json, response text"
@@ -33,7 +33,7 @@ def test_what_was_done_to_an_entry_stands_behind_its_verdict() -> None:
 
 
 def test_what_is_pending_is_under_way() -> None:
-    """What may still have another outcome is in one of the places, and no outcome is in two."""
+    """Pending outcomes are among the places, and no place is listed twice."""
     assert set(PENDING) < UNDER_WAY
     assert set(PENDING) < set(PLACES)
     assert set(ALWAYS_SHOWN) < set(PLACES)

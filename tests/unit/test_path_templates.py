@@ -1,4 +1,4 @@
-"""Paths with their ids folded together."""
+"""Paths with their ids folded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_ids_are_folded(segment: str) -> None:
     ],
 )
 def test_words_are_not_folded(segment: str) -> None:
-    """What an author would have named stays, digits or not."""
+    """Words that an author would have named are not folded, with or without digits."""
     assert path_templates.fold_path(f"/a/{segment}/b") == f"/a/{segment}/b"
 
 
@@ -51,14 +51,14 @@ def test_words_are_not_folded(segment: str) -> None:
     ],
 )
 def test_the_rest_of_a_path_stays(path: str, expected: str) -> None:
-    """Extensions and words around a UUID are kept, and a path without end is cut."""
+    """Extensions, and words around a UUID, are kept; a path of many segments is cut."""
     assert path_templates.fold_path(path) == expected
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text("/ab1-_.%{}@é", max_size=80))
 def test_folding_is_done_once_and_for_all(path: str) -> None:
-    """A folded path is not folded any further, and keeps its number of segments."""
+    """Folding is idempotent, and keeps the number of segments up to the limit."""
     once = path_templates.fold_path(path)
     assert path_templates.fold_path(once) == once
     assert once.count("/") == min(path.count("/"), path_templates.MAX_SEGMENTS)
@@ -74,6 +74,6 @@ def test_folding_is_done_once_and_for_all(path: str) -> None:
     ],
 )
 def test_ids_are_what_was_folded(path: str, ids: list[str]) -> None:
-    """Decoded, one for each `{id}`."""
+    """The ids are returned decoded, one for each `{id}`."""
     assert path_templates.ids_of(path) == ids
     assert path_templates.fold_path(path).count(path_templates.ID) == len(ids)

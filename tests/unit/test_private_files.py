@@ -1,4 +1,4 @@
-"""Delivery contract, line 6: folders and files that hold captured traffic are their user's alone."""
+"""Delivery contract, line 6: only their owner has access to folders and files with captured traffic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from akto_mirror import private_files
 
 
 def test_a_folder_that_cannot_be_looked_at_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 6: a folder whose mode keeps its own user out is a wrong value of the option, not an error of the addon."""
+    """Line 6: a folder that its owner cannot read is reported as a wrong value of the option."""
 
     def refuse(_: Path) -> NoReturn:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -26,7 +26,7 @@ def test_a_folder_that_cannot_be_looked_at_is_an_error(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("problem", ["symbolic link", "not a folder", "another user", "chmod 700"])
 def test_an_unfit_folder_is_found_before_it_is_used(tmp_path: Path, problem: str) -> None:
-    """Line 6: the option's value is checked when it is given, and the text says what is wrong."""
+    """Line 6: the folder is checked when the option is set, and the message names the problem."""
     folder = tmp_path / "spool"
     if problem == "symbolic link":
         folder.symlink_to(tmp_path)

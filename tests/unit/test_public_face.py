@@ -21,7 +21,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read
 
 @pytest.mark.parametrize("name", akto_mirror.__all__)
 def test_every_public_name_can_be_used_and_is_documented(name: str) -> None:
-    """The page lists it, and editors find it by `dir`."""
+    """Each public name is in the page's table and in `dir`."""
     assert getattr(akto_mirror, name)
     assert name in dir(akto_mirror)
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -29,13 +29,13 @@ def test_every_public_name_can_be_used_and_is_documented(name: str) -> None:
 
 
 def test_an_unknown_name_is_an_error() -> None:
-    """As in any other module."""
+    """An unknown name raises AttributeError, as in any other module."""
     with pytest.raises(AttributeError, match="module 'akto_mirror' has no attribute 'entry'"):
         _ = akto_mirror.entry
 
 
 def test_the_version_is_in_one_place() -> None:
-    """The package has the version of pyproject.toml; the changelog describes it, and the example deploys it."""
+    """The version is written in pyproject.toml only; the changelog and the Kubernetes example name the same one."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert akto_mirror.__version__ == version
     assert f"\n## [{version}] - 20" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def test_the_version_is_in_one_place() -> None:
 
 
 def test_the_import_is_cheap() -> None:
-    """Nothing is loaded before it is used: the fixture's plugin is imported in every project of an environment."""
+    """Importing the package loads none of its dependencies: pytest imports it in every project of an environment."""
     code = "import akto_mirror, sys; print(*{'mitmproxy', 'httpx', 'tornado', 'msgspec', 'asyncio'} & set(sys.modules))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=bare(), cwd=ROOT, capture_output=True, text=True, check=True)
@@ -54,7 +54,7 @@ def test_the_import_is_cheap() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: re.findall(r"def (test_\w+)", text)[0])
 def test_the_examples_of_the_docs_pass(example: str, pytester: pytest.Pytester) -> None:
-    """Each is a test file of a project that has a recording beside it."""
+    """Each example passes as a test file with a recording beside it."""
     (pytester.path / "flows.mitm").write_bytes((DATA / "flows.mitm").read_bytes())
     pytester.makepyfile(example)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
@@ -63,5 +63,5 @@ def test_the_examples_of_the_docs_pass(example: str, pytester: pytest.Pytester) 
 
 
 def test_there_are_examples() -> None:
-    """A page without any would prove nothing."""
+    """The page has as many examples as expected: the tests above would pass without any."""
     assert len(EXAMPLES) == 3

@@ -1,4 +1,4 @@
-"""The pytest fixture `akto_entries`, in projects of their own, whose pytest mostly runs in this process."""
+"""The pytest fixture `akto_entries`, in temporary projects, whose pytest mostly runs in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-# What the fixture imports late; pytester would have each run import it again.
+# The fixture imports this lazily, and pytester would import it again in each run.
 from akto_mirror.replay import entries as _  # noqa: F401
 from tests.support.data import DATA
 from tests.support.proxy import DEADLINE, ROOT
@@ -18,38 +18,38 @@ pytest_plugins = ["pytester"]
 
 MODULE = "akto_mirror.pytest_plugin"
 
-# An installation made in place before the project had its plugin does not know of it.
+# An editable installation that is older than the plugin does not know its entry point.
 INSTALLED = any(point.value == MODULE for point in entry_points(group="pytest11"))
 LOAD = () if INSTALLED else ("-p", MODULE)
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project with a recording beside its tests."""
+    """Return a project with recordings beside its tests."""
     for name in ("flows.mitm", "chrome.har"):
         (pytester.path / name).write_bytes((DATA / name).read_bytes())
     return pytester
 
 
 def inside(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run a project's tests in this process, which has paid for the imports."""
+    """Run the project's tests in this process, which has the imports already."""
     return project.runpytest_inprocess(*LOAD, "-p", "no:cacheprovider", *arguments)
 
 
 def run(project: pytest.Pytester, test: str) -> pytest.RunResult:
-    """Run a project's test, with the plugin as an installation would load it."""
+    """Run a test of the project in a subprocess, with the plugin loaded as an installation would load it."""
     project.makepyfile(test)
     return project.runpytest_subprocess(*LOAD, "-p", "no:cacheprovider", timeout=DEADLINE)
 
 
 def test_the_plugin_is_declared() -> None:
-    """It is found by the entry point of the package."""
+    """The package declares the plugin as an entry point."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     assert declared == {"akto_mirror": MODULE}
 
 
 def test_a_project_asserts_on_its_entries(project: pytest.Pytester) -> None:
-    """Entries come as dicts in order, with the reasons of what was skipped beside them."""
+    """Entries are dicts in order, and the skipped flows have their reasons."""
     result = run(
         project,
         """
@@ -69,7 +69,7 @@ def test_a_project_asserts_on_its_entries(project: pytest.Pytester) -> None:
 
 
 def test_options_are_keywords(project: pytest.Pytester) -> None:
-    """Texts, numbers, truth values and lists, and several files at once."""
+    """Options of all types are keyword arguments; several files can be read at once."""
     project.makepyfile(
         """
         def test_it(akto_entries):
@@ -92,7 +92,7 @@ def test_options_are_keywords(project: pytest.Pytester) -> None:
 
 
 def test_a_file_is_found_beside_the_test_or_where_pytest_runs(project: pytest.Pytester) -> None:
-    """A path may be relative to either, or absolute."""
+    """A path may be absolute, or relative to the test or to the working directory."""
     folder = project.mkdir("tests")
     (folder / "beside.mitm").write_bytes((DATA / "flows.mitm").read_bytes())
     (folder / "test_it.py").write_text(
@@ -106,7 +106,7 @@ def test_a_file_is_found_beside_the_test_or_where_pytest_runs(project: pytest.Py
 
 @pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
 def test_fixtures_of_any_scope_may_use_it(scope: str, project: pytest.Pytester) -> None:
-    """In a test's own file and in a conftest.py above it, beside either of which the recording may lie."""
+    """Fixtures of any scope may use it, in a test file and in a conftest.py above, with the recording beside either."""
     for place in ("above", "above/below"):
         project.mkdir(place) if "/" not in place else (project.path / place).mkdir()
     (project.path / "above" / "one.mitm").write_bytes((DATA / "flows.mitm").read_bytes())
@@ -123,7 +123,7 @@ def test_fixtures_of_any_scope_may_use_it(scope: str, project: pytest.Pytester) 
 
 @pytest.mark.parametrize("place", ["tests/test_it.py::test_it", ""])
 def test_the_folders_searched_are_named(place: str, project: pytest.Pytester) -> None:
-    """A file that is not there fails in a few lines: the call, and where it was looked for."""
+    """The failure for a missing file is short: the call, and the folders that were searched."""
     folder = project.mkdir("tests")
     (folder / "test_it.py").write_text("def test_it(akto_entries):\n    akto_entries('none.mitm')\n")
     result = inside(project, *([place] if place else []))
@@ -134,7 +134,7 @@ def test_the_folders_searched_are_named(place: str, project: pytest.Pytester) ->
 
 
 def test_the_environment_does_not_matter(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is set for a proxy, even to nonsense, changes no test."""
+    """Environment variables for the proxy, valid or not, do not affect the tests."""
     monkeypatch.setenv("AKTO_DATA_INGESTION_URL", "nonsense")
     run(project, "def test_it(akto_entries): assert len(akto_entries('flows.mitm')) == 2").assert_outcomes(passed=1)
 
@@ -151,7 +151,7 @@ def test_the_environment_does_not_matter(project: pytest.Pytester, monkeypatch: 
     ],
 )
 def test_what_is_wrong_fails_the_test(call: str, message: str, project: pytest.Pytester) -> None:
-    """A file that cannot be read to its end, or an option that cannot be used, is no empty list."""
+    """A file that cannot be read to its end, or a wrong option, fails the test instead of giving an empty list."""
     whole = (DATA / "flows.mitm").read_bytes()
     (project.path / "cut.mitm").write_bytes(whole[: len(whole) * 3 // 5])
     project.makepyfile(test_it=f"def test_it(akto_entries): {call}")
@@ -163,13 +163,13 @@ def test_what_is_wrong_fails_the_test(call: str, message: str, project: pytest.P
 
 
 def test_the_fixture_explains_itself(project: pytest.Pytester) -> None:
-    """`pytest --fixtures` shows how to call it."""
+    """`pytest --fixtures` shows an example of a call."""
     result = inside(project, "--fixtures")
     result.stdout.fnmatch_lines(["akto_entries*", '*akto_entries("flows.mitm", akto_fidelity="worker")*'])
 
 
 def test_other_projects_pay_nothing() -> None:
-    """Loading the plugin imports pytest and no more of what this package needs."""
+    """Loading the plugin imports pytest, and no other dependency of this package."""
     code = f"import sys, pytest; before = set(sys.modules); import {MODULE}; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == ["akto_mirror", MODULE]

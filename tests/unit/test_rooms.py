@@ -1,4 +1,4 @@
-"""The house: which room may know which, how large files and folders are, and what may be loaded without what."""
+"""The architecture: imports between rooms, sizes of files and folders, and packages that a room must not need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from tests.support.environment import bare
 from tests.support.rooms import MODULES, PACKAGE, arrows, imported, own, reached, room
 
-# Every arrow between rooms: a new one is added here with the reason.
+# All imports between rooms: a new one is added here with the reason.
 ALLOWED: set[tuple[str, str]] = {
     ("__main__", "cli"),
     ("addon", "capture"),
@@ -83,14 +83,14 @@ MOST_ARROWS = 60
 MOST_MODULES = 14
 MOST_LINES = 320
 
-# What a room must be importable without.
+# Packages that a room must be importable without.
 WITHOUT = {
     "delivery": ("mitmproxy",),
     "ingestion": ("mitmproxy",),
     "capture": ("httpx", "sqlite3"),
 }
 
-# Modules that only compute: they take the clock and randomness as arguments and open nothing.
+# Pure modules: clock and randomness are arguments, and nothing is opened.
 PURE = (
     *("akto_api", "escaping", "outcomes", "path_templates"),
     *(
@@ -131,7 +131,7 @@ EFFECT = re.compile(
 
 
 def test_the_walk_finds_imports() -> None:
-    """A walk that found nothing would prove nothing."""
+    """The search finds imports, direct and indirect."""
     assert {"config.options", "capture.capture", "delivery"} <= own("addon.session")
     assert {"delivery.shipper", "delivery.sinks.choose"} <= reached("addon.session")
     assert "escaping" in reached("addon.mirror")
@@ -139,18 +139,18 @@ def test_the_walk_finds_imports() -> None:
 
 
 def test_every_arrow_between_rooms_is_wanted() -> None:
-    """A new one is drawn in `ALLOWED` on purpose or not at all, and one that is gone is taken out there."""
+    """`ALLOWED` lists exactly the imports between rooms, so that a new or a removed one is a decision."""
     assert arrows() == ALLOWED
     assert len(ALLOWED) <= MOST_ARROWS
 
 
 def test_no_module_is_reached_from_itself() -> None:
-    """Imports point downwards."""
+    """No module imports itself, directly or indirectly."""
     assert [module for module in MODULES if module in reached(module)] == []
 
 
 def test_no_room_is_reached_from_itself() -> None:
-    """Nor do rooms know one another both ways, over however many others."""
+    """No room imports itself through other rooms."""
     below = {start: {end for first, end in arrows() if first == start} for start, _ in arrows()}
     for start, ends in below.items():
         found, todo = set[str](), set(ends)
@@ -161,7 +161,7 @@ def test_no_room_is_reached_from_itself() -> None:
 
 
 def test_files_and_folders_are_small() -> None:
-    """The file list shows the architecture, and a file can be read in one go."""
+    """Folders and files are small, so that the file list shows the architecture and a file can be read in one go."""
     folders = Counter(path.parent for path in MODULES.values() if path.stem != "__init__")
     assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
     lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
@@ -170,7 +170,7 @@ def test_files_and_folders_are_small() -> None:
 
 @pytest.mark.parametrize(("name", "missing"), sorted(WITHOUT.items()))
 def test_a_room_loads_without_what_it_must_not_need(name: str, missing: tuple[str, ...]) -> None:
-    """Every module of it, in a fresh interpreter in which the others cannot be imported."""
+    """All modules of a room are imported in a fresh interpreter, in which the packages cannot be imported."""
     modules = [f"akto_mirror.{module}" for module in sorted(MODULES) if room(module).split(".")[0] == name]
     code = (
         f"import importlib, sys\nfor name in {missing!r}: sys.modules[name] = None\n"
@@ -180,7 +180,7 @@ def test_a_room_loads_without_what_it_must_not_need(name: str, missing: tuple[st
 
 
 def test_importing_has_no_side_effects() -> None:
-    """No thread, no logger's level, no handler, no signal: an importer may use none of it."""
+    """Importing all modules starts no thread and changes no log level and no signal handler."""
     modules = [f"akto_mirror.{module}" for module in sorted(MODULES) if module not in ("__main__", "pytest_plugin")]
     code = f"""
 import importlib, logging, signal, threading
@@ -198,11 +198,11 @@ assert state() == before, (before, state())
 
 
 def test_every_library_is_declared() -> None:
-    """What the package imports, it asks for by itself, and not by way of something else that may change its mind."""
+    """All packages that are imported are declared, and not only installed as dependencies of others."""
     declared = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
     asked = {re.split("[<>=]", text)[0] for text in declared["dependencies"]}
-    # Extras of one command and of kafka://, what the plugin is loaded by, and what mitmproxy itself reads its
-    # config.yaml with.
+    # Extras of one command and of kafka://, the package that loads the plugin, and mitmproxy's own parser of
+    # config.yaml.
     asked |= {"confluent-kafka", "shtab", "pytest", "ruamel.yaml"}
     names = {name.partition(".")[0] for module in MODULES for name in imported(module)}
     foreign = names - sys.stdlib_module_names - {"akto_mirror"}
@@ -213,7 +213,7 @@ def test_every_library_is_declared() -> None:
 
 
 def test_an_entry_is_put_together_in_one_place() -> None:
-    """Addon, commands, replay and fixture all ask `Capture`: no other module decides, builds and fits."""
+    """Addon, commands, replay and fixture all use `Capture`: no other module judges, builds and fits entries."""
     for part in ("capture.entry", "capture.rules", "capture.encoding.fit"):
         users = {name for name in MODULES if any(each == f"akto_mirror.{part}" for each in imported(name))}
         assert users <= {"capture.capture"}, part
@@ -223,14 +223,14 @@ def test_an_entry_is_put_together_in_one_place() -> None:
 
 
 def test_mitmproxys_context_is_used_in_one_room() -> None:
-    """Only the addon reaches for `mitmproxy.ctx`, and the script that the demo's mitmdump loads."""
+    """Only the addon imports `mitmproxy.ctx`, and the script that the demo's mitmdump loads."""
     reaching = {name for name in MODULES if any(each.startswith("mitmproxy.ctx") for each in imported(name))}
     assert {name for name in reaching if room(name) != "addon"} == {"demo.script"}
 
 
 @pytest.mark.parametrize("module", PURE)
 def test_pure_modules_open_nothing(module: str) -> None:
-    """No clock, no randomness, no thread, no file and no socket, in the module itself or in one that it imports."""
+    """A pure module uses no clock, randomness, thread, file or socket, directly or through its imports."""
     for name in {module} | reached(module):
         assert list(filter(EFFECT.match, imported(name))) == [], f"{module} reaches {name}"
         tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The shop's API answers each request as its table says."""
+"""The sample shop's API answers each request as its table says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from akto_mirror.background_server import BackgroundServer
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    """Serve it, and follow no redirect."""
+    """Serve the API, and return a client that follows no redirects."""
     with (
         BackgroundServer(sample_api.make_app()) as api,
         httpx.Client(base_url=api.url, trust_env=False) as made,
@@ -23,7 +23,7 @@ def client() -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize("asked", sample_api.ANSWERS)
 def test_a_request_gets_its_answer(asked: str, client: httpx.Client) -> None:
-    """With its status, its content type and its body."""
+    """The response has the status, content type, headers and body of the table."""
     wanted = sample_api.ANSWERS[asked]
     with client.stream(*asked.split()) as response:
         assert b"".join(response.iter_raw()) == wanted.body
@@ -33,5 +33,5 @@ def test_a_request_gets_its_answer(asked: str, client: httpx.Client) -> None:
 
 
 def test_what_is_not_there_is_a_404(client: httpx.Client) -> None:
-    """In any method."""
+    """Unknown paths are answered with 404, for any method."""
     assert {client.request(method, "/nowhere").status_code for method in ("GET", "POST", "DELETE")} == {404}

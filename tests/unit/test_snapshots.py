@@ -1,4 +1,4 @@
-"""What several processes' counts come to together, each entry once."""
+"""Sums of several processes' counts, in which each entry is counted once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from akto_mirror.snapshots import Snapshot, Takeover
 
 
 def stats(spooled: int, queued: int = 0) -> Stats:
-    """Counts of a process that has entries on disk and in memory."""
+    """Return the counts of a process with entries on disk and in memory."""
     made = Stats()
     for _ in range(spooled + queued):
         made.capture()
@@ -18,7 +18,7 @@ def stats(spooled: int, queued: int = 0) -> Stats:
 
 
 def taking(count: int, *, at: float, session: int = 1) -> Stats:
-    """Counts of a process that has taken entries over, and shipped them."""
+    """Return the counts of a process that has taken over and shipped entries."""
     made = Stats()
     made.recover(count)
     made.take_over([Takeover(at, session, count)])
@@ -28,21 +28,21 @@ def taking(count: int, *, at: float, session: int = 1) -> Stats:
 
 
 def beginning(spooled: int, queued: int = 0) -> Stats:
-    """Counts of a process whose session on disk is its own."""
+    """Return the counts of a process that has begun a session on disk."""
     made = stats(spooled, queued)
     made.take_over([Takeover(1.0, 1, 0)])
     return made
 
 
 def sum_of(ended: Snapshot, *others: Stats) -> str:
-    """Return the line of one process that has ended, and others."""
+    """Return the line for one process that has ended, and others."""
     whole = snapshots.total([*(each.snapshot() for each in others), ended]).settled()
     assert whole.missing == 0
     return str(whole)
 
 
 def test_a_sum_has_every_count() -> None:
-    """The sum of one is itself."""
+    """A sum has all counts: the sum of one snapshot equals it."""
     made = beginning(3, 1)
     made.skip(Reason.STATUS)
     made.lose(Dropped.QUEUE_FULL)
@@ -57,7 +57,7 @@ def test_a_sum_has_every_count() -> None:
 
 
 def test_what_one_leaves_and_another_takes_over_is_counted_once() -> None:
-    """Neither as recovered nor as left on disk; whichever of the two reports first."""
+    """Entries that a process takes over are neither recovered nor left on disk, whichever process reports first."""
     left = beginning(3).snapshot().after_the_end(killed=False)
     whole = "captured 3 = shipped 3 + spooled 0 + rejected 0 + dropped 0; skipped 0"
     assert sum_of(left, taking(3, at=2.0)) == whole
@@ -66,7 +66,7 @@ def test_what_one_leaves_and_another_takes_over_is_counted_once() -> None:
 
 
 def test_what_was_there_before_stays_recovered() -> None:
-    """Also where it goes from one process of the sum to the next."""
+    """Entries of an earlier run stay recovered, even if one process of the sum takes them over from another."""
     before = Stats()
     before.recover(4)
     before.take_over([Takeover(1.0, 1, 4)])
@@ -75,14 +75,14 @@ def test_what_was_there_before_stays_recovered() -> None:
 
 
 def test_others_batches_on_disk_stay_there() -> None:
-    """What a living process has on disk was not taken over."""
+    """Batches on disk of a living process are not counted as taken over."""
     left = beginning(3).snapshot().after_the_end(killed=False)
     line = sum_of(left, taking(3, at=2.0), stats(5))
     assert line.startswith("captured 8 = shipped 3 + spooled 5 ")
 
 
 def test_what_a_killed_process_had_written_after_its_last_report_is_not_lost() -> None:
-    """Of two entries in memory by the last report one was on disk; and so was another one that was never reported."""
+    """Entries that a killed process wrote to disk after its last report are not counted as lost."""
     killed = beginning(3, 2).snapshot().after_the_end(killed=True)
     line = sum_of(killed, taking(4, at=2.0))
     assert "shipped 4 + spooled 0" in line

@@ -1,4 +1,4 @@
-"""Work that may take long, away from the event loop."""
+"""Slow work on a thread, away from the event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from akto_mirror import threads
 
 
 def test_what_a_thread_finds_out_is_returned_or_raised() -> None:
-    """In the caller's thread."""
+    """The result or the exception of a thread reaches the caller."""
 
     def fail() -> None:
         raise ZeroDivisionError
@@ -21,7 +21,7 @@ def test_what_a_thread_finds_out_is_returned_or_raised() -> None:
 
 
 def test_what_takes_too_long_is_left_to_itself() -> None:
-    """It is not stopped, and keeps no process from ending."""
+    """Work that takes too long goes on, on a daemon thread that does not keep the process from ending."""
     go, ended = threading.Event(), threading.Event()
 
     def work() -> bool:

@@ -1,4 +1,4 @@
-"""Bodies that decode to 300 MB take memory in proportion to the limit, whatever they are coded in."""
+"""Bodies that decode to 300 MB take memory in proportion to the limit, in any coding."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.support.proxy import ROOT
 SIZE = 300 << 20
 LIMIT = 65536
 
-# What the decoders take whatever the limit: zstd's window of 8 MB, brotli's of 16 MB and their tables.
+# Memory of the decoders that does not depend on the limit: windows of 8 MB in zstd and 16 MB in br, and tables.
 FIXED = 20 << 20
 
-# Decodes each file's prefix, and prints how far the memory rose at its peak, which Linux resets on request.
+# Decodes each file's prefix, and prints how far the peak of memory rose; Linux resets the peak on request.
 MEASURE = """
 import json, re, sys
 from pathlib import Path
@@ -62,7 +62,7 @@ BOMBS = {
 
 @pytest.fixture(scope="session")
 def bombs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Write each bomb to a file; what is plain is sparse."""
+    """Write each bomb to a file; uncompressed ones are sparse."""
     folder = tmp_path_factory.mktemp("bombs")
     files = {}
     for name, coding in BOMBS.items():
@@ -77,7 +77,7 @@ def bombs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def decode(bombs: dict[str, Path], limit: int) -> dict[str, list[int]]:
-    """Decode all bombs in a process of their own; gives the rise of memory in bytes and the length of each payload."""
+    """Decode all bombs in a separate process, and return the rise of memory in bytes and the length of each payload."""
     jobs = json.dumps([(str(bombs[name]), coding, limit) for name, coding in BOMBS.items()])
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, jobs], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
@@ -89,14 +89,14 @@ def decode(bombs: dict[str, Path], limit: int) -> dict[str, list[int]]:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux resets a peak")
 @pytest.mark.parametrize("limit", [0, 1, LIMIT, 16 * LIMIT])
 def test_memory_is_in_proportion_to_the_limit(bombs: dict[str, Path], limit: int) -> None:
-    """The peak rises by no more than a decoder's window and a multiple of the limit."""
+    """The peak rises by at most a decoder's window and a multiple of the limit."""
     found = decode(bombs, limit)
     assert len(found) == len(BOMBS)
     assert max(rise for rise, *_ in found.values()) < FIXED + 64 * limit, found
 
 
 def test_a_bomb_gives_its_first_bytes(bombs: dict[str, Path]) -> None:
-    """What is kept is exactly the limit of the decoded zeros, in both fidelities where these decode."""
+    """Exactly the limit is kept of the decoded zeros, in each fidelity that decodes the coding."""
     found = decode(bombs, LIMIT)
     for name in ("gzip", "br", "deflate", "raw", "zstd", "gzip-in-br", "gzip-in-gzip", "zstd-in-zstd", "plain"):
         assert found[name][1] == LIMIT, name

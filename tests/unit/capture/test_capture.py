@@ -1,7 +1,7 @@
-"""The kinds of exchanges that were given to Akto's runtime: what it lost of them then, and nothing is lost of now.
+"""Kinds of exchanges that were given to Akto's runtime: it lost parts of them then, and nothing is lost now.
 
-Each kind of which it lost something then stands in one of the tables here: repaired, left out by intent, without
-anything to keep, or kept as it was sent.
+Each kind of which it lost something is in one of the tables here: repaired, filtered out on purpose, without anything
+to keep, or sent unchanged.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tests.support.flows import Fields, flow, request, response
 from tests.support.grpcframes import frame as message
 from tests.support.notes import Note
 
-# Paths and statuses, and whether Akto's runtime 1.72.16 took the entry or left it out by intent.
+# Paths and statuses, and whether Akto's runtime 1.72.16 accepted the entry or filtered it out on purpose.
 FILTERED: list[dict[str, Any]] = list(map(json.loads, (DATA / "akto_filter.ndjson").read_text("utf-8").splitlines()))
 
-# All kinds: whether the runtime took the entry, and whether it found parameters of each side, queries included. `why`
-# says of what is not among `KINDS` why nothing more is kept: there is no parameter, or the payload is sent as it is,
-# since written otherwise it would mean something else.
+# All kinds: whether the runtime accepted the entry, and found parameters of each side, including queries. `why` says
+# of kinds that are not among `KINDS` why nothing more is kept: there is no parameter, or the payload is sent
+# unchanged, because it would mean something else otherwise.
 RECORDED: list[dict[str, Any]] = list(map(json.loads, (DATA / "akto_kinds.ndjson").read_text("utf-8").splitlines()))
 
 CONFIG = CaptureConfig(worker=False, account_id="1000000", vxlan_id="0", tag='{"service": "mitmproxy"}')
@@ -40,7 +40,7 @@ CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}'
 
 
 class Kind(NamedTuple):
-    """An exchange of which the runtime lost the entry or one side's parameters."""
+    """An exchange of which the runtime lost the entry, or the parameters of one side."""
 
     name: str
     request_type: str = JSON
@@ -126,7 +126,7 @@ def captured(kind: Kind, path: bytes = b"/a") -> Captured:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_nothing_is_lost(kind: Kind) -> None:
-    """By the rules that were recorded of the runtime; what was changed is named."""
+    """Nothing is lost by the rules recorded from the runtime, and changes are reported as repairs."""
     made = captured(kind)
     assert concerns(json.loads(made.encoded)) == []
     assert made.repairs or kind.name in {"json_upper_ct", "form_upper_ct", "mp_capital"}
@@ -135,7 +135,7 @@ def test_nothing_is_lost(kind: Kind) -> None:
 
 @pytest.mark.parametrize("row", FILTERED, ids=lambda row: row["name"])
 def test_what_is_left_out_by_intent(row: dict[str, Any]) -> None:
-    """Statuses, health checks and static files as the runtime judged them; their queries hide nothing."""
+    """Entries that the runtime filters out by status or path are reported as dropped, and no others."""
     entry = json.loads(captured(Kind("plain"), row["path"].encode()).encoded)
     headers = json.loads(entry["requestHeaders"]) | ({"x-akto-ignore": "0"} if row["name"] == "h_ignore" else {})
     changed = {"statusCode": str(row["status"]), "type": row["type"], "requestHeaders": json.dumps(headers)}
@@ -144,7 +144,7 @@ def test_what_is_left_out_by_intent(row: dict[str, Any]) -> None:
 
 
 def test_each_kind_of_which_something_was_lost_is_accounted_for() -> None:
-    """All 306 that were recorded: none is dropped but the 14 that are left out by intent."""
+    """All 306 recorded kinds are accounted for: only the 14 that are filtered out on purpose are dropped."""
     assert len(RECORDED) == 306
     left_out = {row["name"] for row in RECORDED if row["verdict"] == "left out"}
     assert left_out == {row["name"] for row in FILTERED if not row["taken"]}
@@ -177,7 +177,7 @@ READ_BY_AKTO = {
 
 @pytest.mark.parametrize("name", READ_BY_AKTO)
 def test_what_the_runtime_reads_passes_as_it_is(name: str) -> None:
-    """The runtime is more lenient than parsers are."""
+    """Payloads that the runtime reads, although parsers may not, are not changed."""
     body = READ_BY_AKTO[name]
     made = captured(Kind(name, request=body, response=body))
     assert (made.entry.requestPayload, made.entry.responsePayload) == (body.decode(), body.decode())
@@ -188,5 +188,5 @@ def test_what_the_runtime_reads_passes_as_it_is(name: str) -> None:
     "query", ["next=/health", "file=app.js", "u=/HealthZ&f=a.PNG", "a=b.html?c.css", "x=1?y=2", "a=%zz", "n=1;m=2"]
 )
 def test_no_query_drops_an_entry(query: str) -> None:
-    """It is written so that the runtime's filter passes it over."""
+    """A query is encoded so that the runtime's filter does not drop the entry."""
     assert concerns(json.loads(captured(Kind("plain"), b"/a?" + query.encode()).encoded)) == []

@@ -1,4 +1,4 @@
-"""What hostile heads and bodies cost: the work is linear in what is kept, whatever a client sends."""
+"""The cost of hostile heads and bodies is linear in the part that is kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from akto_mirror.capture.routes import parse
 from tests.support.flows import flow, request, response
 from tests.support.harness import mirroring
 
-# CPU seconds that one head may take, and the factor for a machine that is slower or busy.
+# CPU seconds that one head may take, and the margin for a slower or busy machine.
 BUDGET_S = 0.005
 MARGIN = 3
 
@@ -37,7 +37,7 @@ FIELDS = st.lists(st.tuples(st.binary(min_size=1, max_size=9), st.binary(max_siz
 
 @given(FIELDS, st.integers(1, 5_000), st.integers(1, 200))
 def test_headers_are_cut_to_their_bounds(fields: list[tuple[bytes, bytes]], times: int, length: int) -> None:
-    """Few and short ones stay the object that they are; of others a beginning is left."""
+    """Headers within the bounds are returned unchanged, as the same object; others are cut to a prefix."""
     given_fields = tuple((name, value * length) for name, value in fields) * times
     kept = bounded(given_fields)
     size = sum(len(name) + len(value) for name, value in kept)
@@ -49,7 +49,7 @@ def test_headers_are_cut_to_their_bounds(fields: list[tuple[bytes, bytes]], time
 
 
 class Counting:
-    """A brotli decompressor that counts the bytes that it is fed, over all its instances."""
+    """A brotli decompressor that counts the bytes fed to all instances."""
 
     fed = 0
     real = brotlicffi.Decompressor
@@ -58,18 +58,18 @@ class Counting:
         self._inner = self.real()
 
     def decompress(self, data: bytes, output_buffer_limit: int) -> bytes:
-        """Count and decode."""
+        """Count and decompress."""
         Counting.fed += len(data)
         return bytes(self._inner.decompress(data, output_buffer_limit=output_buffer_limit))
 
     def is_finished(self) -> bool:
-        """Ask the real one."""
+        """Return whether the stream has ended."""
         return bool(self._inner.is_finished())
 
 
 @given(st.binary(max_size=2_000), st.integers(0, 2_000), st.integers(0, 255), st.binary(max_size=50))
 def test_damaged_brotli_is_read_a_bounded_number_of_times(data: bytes, place: int, flip: int, rest: bytes) -> None:
-    """Each member by the damage and by four sizes of pieces at most, and what can be decoded is what it was."""
+    """Each damaged member is read a bounded number of times, and undamaged data is decoded."""
     coded = bytearray(brotlicffi.compress(data))
     coded[place % len(coded)] ^= flip
     damaged = bytes(coded) + rest
@@ -101,7 +101,7 @@ HOOKS = ("requestheaders", "request", "responseheaders", "response")
 
 
 def with_path(path: bytes) -> http.Request:
-    """Return a request for a path."""
+    """Return a request for the path."""
     return request(path=path, fields=[HOST, (b"content-type", b"application/json")])
 
 
@@ -109,7 +109,7 @@ def with_path(path: bytes) -> http.Request:
 @pytest.mark.parametrize("fidelity", ["akto", "worker"])
 @pytest.mark.parametrize("name", HEADS)
 def test_no_head_below_a_megabyte_holds_up_the_event_loop(name: str, fidelity: str) -> None:
-    """A whole capture, routes included, within a budget of CPU time; the best of several tries counts."""
+    """A whole capture, including routes, stays within a budget of CPU time; the fastest of five runs counts."""
     config: dict[str, Any] = {"worker": fidelity == "worker", "include_query": True, "routes": (parse("*/*"),)}
     capture = Capture(CaptureConfig(account_id="1000000", vxlan_id="0", tag="{}", **config), "marker")
     made = HEADS[name]()
@@ -123,7 +123,7 @@ def test_no_head_below_a_megabyte_holds_up_the_event_loop(name: str, fidelity: s
 @pytest.mark.serial
 @pytest.mark.parametrize("name", HEADS)
 def test_no_hook_holds_up_the_event_loop(name: str) -> None:
-    """All hooks of an exchange together, within the same budget."""
+    """All hooks of an exchange together stay within the same budget."""
 
     def act(made: http.HTTPFlow) -> None:
         for each in HOOKS:
@@ -136,7 +136,7 @@ def test_no_hook_holds_up_the_event_loop(name: str) -> None:
 @pytest.mark.serial
 @pytest.mark.parametrize("fields", [[HOST, *[(b"a", b"v")] * 200_000], [(b"Host", b"v")] * 90_000])
 def test_the_targets_host_costs_no_more_than_mitmproxys_own_way(fields: list[tuple[bytes, bytes]]) -> None:
-    """In reverse mode the addon sets the target's host in mitmproxy's place, and notes the client's."""
+    """Replacing the client's host in reverse mode, and noting it, costs little more than mitmproxy's replacement."""
 
     def theirs(made: http.HTTPFlow) -> None:
         made.request.host_header = "target:1"
@@ -150,7 +150,7 @@ def test_the_targets_host_costs_no_more_than_mitmproxys_own_way(fields: list[tup
 
 
 def _best_of(act: Callable[[http.HTTPFlow], object], make: Callable[[], http.HTTPFlow]) -> float:
-    """Return the CPU seconds of an act on a flow; the best of several tries counts."""
+    """Return the CPU seconds that an action takes on a flow: the minimum of five runs."""
     flows = [make() for _ in range(5)]
     return min(_cpu_s(partial(act, each)) for each in flows)
 

@@ -1,4 +1,4 @@
-"""The host that the client asked for is known, and the target sees what mitmproxy would have sent."""
+"""The client's host is remembered, and the target gets the host that mitmproxy would have sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REVERSE = "reverse:http://target.internal:8080"
 def test_in_reverse_mode_the_targets_host_takes_the_clients_place(
     address: tuple[str, int], tls: bool, sent: str
 ) -> None:
-    """The same value that mitmproxy writes, with the port only where it is not the scheme's own."""
+    """The value is the one that mitmproxy writes, with the port unless it is the scheme's default."""
     made = flow(request(fields=[(b"A", b"1"), (b"hOST", b"asked.example"), (b"b", b"2")]), mode=REVERSE)
     made.request.data.host, made.request.data.port = address[:2]
     made.request.data.scheme = b"https" if tls else b"http"
@@ -38,7 +38,7 @@ def test_in_reverse_mode_the_targets_host_takes_the_clients_place(
 
 @pytest.mark.parametrize("mode", ["regular", "transparent", "socks5", "upstream:http://next:8080"])
 def test_in_other_modes_nothing_is_touched(mode: str) -> None:
-    """There, what the client asked for is what goes on."""
+    """In other modes the host is not replaced."""
     made = flow(mode=mode)
     hosts.replace(made)
     assert made.request.headers["host"] == "api.example.com"
@@ -47,7 +47,7 @@ def test_in_other_modes_nothing_is_touched(mode: str) -> None:
 
 
 def test_a_replayed_flow_reports_what_its_first_client_asked_for() -> None:
-    """Its Host was the target's already; the target that it now goes to gets its own."""
+    """The first client's host is kept; the new target gets its own."""
     made = flow(mode=REVERSE)
     made.request.data.host, made.request.data.port = "target.internal", 80
     hosts.replace(made)
@@ -63,14 +63,14 @@ def test_a_replayed_flow_reports_what_its_first_client_asked_for() -> None:
     [(b"caf\xc3\xa9.example", "café.example"), (b"\xff.example", "\ufffd.example"), (b"A.Example:81", "A.Example:81")],
 )
 def test_a_host_of_any_bytes_is_text(raw: bytes, asked: str) -> None:
-    """It is as the client sent it, with replacements for what is no UTF-8."""
+    """The host is kept as the client sent it, with U+FFFD for invalid UTF-8."""
     made = flow(request(fields=[(b"host", raw)]), mode=REVERSE)
     hosts.replace(made)
     assert hosts.asked(made, "target.internal:8080") == asked
 
 
 def test_without_a_host_header_the_authority_stands_in() -> None:
-    """HTTP/2 and 3 send `:authority`."""
+    """HTTP/2 and HTTP/3 send `:authority` in place of `Host`."""
     made = flow(request(fields=[], authority=b"h2.example", version=b"HTTP/2.0"), mode=REVERSE)
     assert hosts.asked(made, "") == "h2.example"
     hosts.replace(made)
@@ -79,14 +79,14 @@ def test_without_a_host_header_the_authority_stands_in() -> None:
 
 
 def test_a_request_without_any_host_reports_what_was_sent() -> None:
-    """HTTP/1.0 knows no Host."""
+    """Without a host, as in HTTP/1.0, the one that was sent to the target is reported."""
     made = flow(request(fields=[]), mode=REVERSE)
     hosts.replace(made)
     assert hosts.asked(made, "target.internal:8080") == "target.internal:8080"
 
 
 def test_a_saved_flow_holds_the_clients_host() -> None:
-    """The note is in the flow's metadata, which flow files keep."""
+    """The client's host is in the flow's metadata, which flow files keep."""
     made = flow(mode=REVERSE)
     hosts.replace(made)
     copied = flow()
@@ -95,17 +95,17 @@ def test_a_saved_flow_holds_the_clients_host() -> None:
 
 
 def test_a_strange_note_is_left_out() -> None:
-    """Metadata may come from anybody's file."""
+    """A note of another type is ignored: flow files may come from anyone."""
     made = flow()
     made.metadata[hosts.ASKED] = ["x"]
     assert hosts.asked(made, "api.example.com") == "api.example.com"
 
 
 class TestServerName:
-    """The name for TLS is the one that mitmproxy sends without `keep_host_header`."""
+    """The server name for TLS is the one that mitmproxy sends without `keep_host_header`."""
 
     def ends(self, mode: str, sni: str | None = None, client_sni: str | None = None) -> tuple[Client, Server]:
-        """Make both connections of a reverse proxy."""
+        """Return the client's and the server's connection of a proxy in this mode."""
         client, server = tclient_conn(), tserver_conn()
         client.proxy_mode = ProxyMode.parse(mode)
         client.sni, server.sni, server.address = client_sni, sni, ("target.internal", 443)
@@ -113,20 +113,20 @@ class TestServerName:
 
     @pytest.mark.parametrize("sni", [None, "asked.example"])
     def test_it_is_the_targets(self, sni: str | None) -> None:
-        """Where it is not set, or is the client's."""
+        """The name is the target's if it was unset or the client's."""
         client, server = self.ends("reverse:https://target.internal:443", sni, client_sni="asked.example")
         hosts.name_server(client, server)
         assert server.sni == "target.internal"
 
     def test_another_addons_choice_stays(self) -> None:
-        """It was set on purpose."""
+        """A name that another addon has set is kept."""
         client, server = self.ends("reverse:https://target.internal:443", "other.example", client_sni="asked.example")
         hosts.name_server(client, server)
         assert server.sni == "other.example"
 
     @pytest.mark.parametrize("mode", ["reverse:http://target.internal:443", "regular", "reverse:https://other:443"])
     def test_elsewhere_it_is_left_alone(self, mode: str) -> None:
-        """Without TLS, in other modes, and for a server that is not the mode's target."""
+        """The name is not set without TLS, in other modes, or for a server that is not the mode's target."""
         client, server = self.ends(mode)
         hosts.name_server(client, server)
         assert server.sni is None
@@ -151,5 +151,5 @@ class TestServerName:
     ],
 )
 def test_a_host_has_one_spelling(host: str, tls: bool, shown: str) -> None:
-    """Akto makes a collection of each, with its case, its dot and its port."""
+    """A host is normalised, because Akto makes a collection for each spelling."""
     assert hosts.normal(host, tls=tls) == shown

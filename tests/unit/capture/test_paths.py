@@ -1,4 +1,4 @@
-"""Paths as entries report them."""
+"""Paths in entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.entries import entry
 
 
 class TestPath:
-    """`path` is the WHATWG URL's pathname of the request's target."""
+    """`path` is the pathname of the request target, parsed as a WHATWG URL."""
 
     @pytest.mark.parametrize(
         ("target", "path"),
@@ -65,7 +65,7 @@ class TestPath:
         ],
     )
     def test_it_is_normalised_as_a_url(self, target: bytes, path: str) -> None:
-        """Dot segments are resolved, what a URL cannot hold is encoded, everything else stays; no query string."""
+        """Dot segments are resolved, characters that are not allowed in URLs are encoded, and the query is left out."""
         assert path_of(target, include_query=False) == path
 
     @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ class TestPath:
 
     @given(st.from_regex(rb"(/[A-Za-z0-9_~!$&'()*+,;=:@.-]{0,4}){1,6}(\?[!-\x22$-~]{0,8})?", fullmatch=True))
     def test_the_short_cut_gives_what_the_parser_gives(self, target: bytes) -> None:
-        """A plain path is taken as it is, and that is what a WHATWG parser would make of it."""
+        """A plain path is returned as it is, which is what a WHATWG parser would return."""
         parsed = ada_url.URL("http://h" + target.decode("ascii"))
         assert path_of(target, include_query=False) == parsed.pathname
         assert path_of(target, include_query=True) == parsed.pathname + parsed.search
 
     @given(st.one_of(st.binary(max_size=60), st.text(max_size=30).map(lambda text: text.encode())), st.booleans())
     def test_any_target_becomes_text_of_a_url(self, target: bytes, query: bool) -> None:
-        """It never raises; behind a slash, the result is ASCII and parses to itself."""
+        """Any target gives a path that starts with a slash, is ASCII and is parsed to itself."""
         path = path_of(b"/" + target, include_query=query)
         assert path.startswith("/")
         assert path.isascii()
@@ -103,11 +103,11 @@ class TestPath:
 
     @given(st.binary(max_size=60), st.booleans())
     def test_a_target_without_a_slash_does_no_harm(self, target: bytes, query: bool) -> None:
-        """Whatever stands for a target, there is a text that UTF-8 can hold."""
+        """A target without a leading slash gives text that can be encoded as UTF-8."""
         path_of(target, include_query=query).encode("utf-8")
 
     def test_a_long_path_costs_no_more_than_its_length(self) -> None:
-        """A hostile path of a megabyte is dealt with in an instant: the expression does not go back and forth."""
+        """A hostile path of a megabyte takes linear time: the regular expression does not backtrack."""
         for piece in (b"/a", b"/.", b"//", b"a.", b"/..a", b"/{"):
             path_of(b"/" + piece * 500_000, include_query=False)
 
@@ -132,7 +132,7 @@ class TestPath:
     ],
 )
 def test_queries_are_written_so_that_entries_are_kept(path: str, kept: str) -> None:
-    """What is encoded means the same; the path before the query says what it says."""
+    """Characters that would make Akto drop the entry are encoded in the query; the path before it stays."""
     assert without_triggers(path) == kept
 
 
@@ -141,7 +141,7 @@ def test_queries_are_written_so_that_entries_are_kept(path: str, kept: str) -> N
     st.lists(st.sampled_from(["/health", ".js", ".png", "?", "&a=", "/HealthZ", ".html", "=", "%", "%4"])).map("".join),
 )
 def test_any_query_is_kept(text: str, query: str) -> None:
-    """Whatever it holds, and it is read as what it was."""
+    """No query makes Akto drop the entry, and its decoded value stays the same."""
     path = f"/a?{query}{text}{query}"
     kept = without_triggers(path)
     assert concerns(entry(kept)) == []

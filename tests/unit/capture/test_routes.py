@@ -1,4 +1,4 @@
-"""Route patterns match as Cloudflare documents it (Workers, Configuration, Routing, Routes)."""
+"""Route patterns match as documented by Cloudflare (Workers, Configuration, Routing, Routes)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from akto_mirror.capture.routes import any_matches, host_name, parse
 
-# Pattern, then the URLs that it matches and those that it does not, as scheme, host and target.
+# Pattern, URL as scheme, host and target, and whether they match.
 DOCUMENTED = [
     ("https://*.example.com/images/*", "https www.example.com /images/cat.png", True),
     ("https://*.example.com/images/*", "http www.example.com /images/cat.png", False),
@@ -30,7 +30,7 @@ DOCUMENTED = [
     ("*.example.com/", "https example.com /", False),
     ("*example.com/", "https example.com /", True),
     ("*example.com/", "https www.example.com /", True),
-    # The page's table says that the second row of these does not match, and its text that `*` is any character.
+    # The page's table says that the second of these does not match, but its text says that `*` matches anything.
     ("*example.com/*", "https myexample.com /", True),
     ("*example.com/*", "https not-example.com /", True),
     ("*.example.com/*", "https myexample.com /", False),
@@ -70,7 +70,7 @@ OWN = [
 
 @pytest.mark.parametrize(("pattern", "url", "expected"), DOCUMENTED + OWN)
 def test_matching(pattern: str, url: str, expected: bool) -> None:
-    """Scheme, host and path each match by their own rule, and the query string takes part."""
+    """Scheme, host and path are matched separately, and the query string is part of the path."""
     scheme, host, target = url.split(" ")
     assert parse(pattern).matches(scheme, host, target) is expected
 
@@ -108,7 +108,7 @@ def test_matching(pattern: str, url: str, expected: bool) -> None:
     ],
 )
 def test_what_cloudflare_would_not_accept_is_refused(pattern: str, problem: str) -> None:
-    """Infix wildcards, query strings, other schemes and hosts that can never match are refused, and it says which."""
+    """Infix wildcards, query strings, other schemes and impossible hosts are refused, and the error says which."""
     with pytest.raises(ValueError, match=problem.replace("*", r"\*")):
         parse(pattern)
 
@@ -129,12 +129,12 @@ def test_what_cloudflare_would_not_accept_is_refused(pattern: str, problem: str)
     ],
 )
 def test_a_host_is_compared_without_port_case_and_root_dot(authority: str, name: str) -> None:
-    """Names of hosts are the same in any case and on any port."""
+    """Host names are compared without case, port and trailing dot."""
     assert host_name(authority) == name
 
 
 def test_one_route_of_several_is_enough_and_none_means_all() -> None:
-    """Routes add up; an empty list leaves nothing out."""
+    """One matching route is enough; without routes everything matches."""
     both = (parse("a.test/*"), parse("b.test/x"))
     assert any_matches(both, "http", "a.test", "/1")
     assert any_matches(both, "http", "b.test", "/x")

@@ -12,26 +12,26 @@ JSON = "application/json"
 
 
 def judge(status: int, request_type: str, response_type: str) -> Skip | None:
-    """Judge by the Worker's targets."""
+    """Judge an exchange by the Worker's content types."""
     return rules.judge(status, request_type, response_type, any_of(TARGETS))
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206, 299, 300, 301, 302, 304, 399])
 def test_statuses_from_200_to_399_are_captured(status: int) -> None:
-    """Success and redirection count."""
+    """Success and redirection are captured."""
     assert judge(status, JSON, JSON) is None
 
 
 @pytest.mark.parametrize("status", [-1, 0, 100, 101, 103, 199, 400, 401, 404, 500, 599, 600, 999])
 def test_other_statuses_are_skipped(status: int) -> None:
-    """Everything else is skipped, and the status is the detail."""
+    """Other statuses are skipped, with the status as detail."""
     assert judge(status, JSON, JSON) == Skip(Reason.STATUS, str(status))
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("around", ["{}", "application/{}", "application/{}; charset=utf-8", "x{}y", "text/{}-seq"])
 def test_it_is_enough_to_contain_a_target(target: str, around: str) -> None:
-    """A target anywhere in the content type counts, in any case, on either side."""
+    """A target anywhere in the content type matches, in any case and on either side."""
     content_type = around.format(target)
     assert judge(200, content_type.upper(), "") is None
     assert judge(200, content_type, "") is None
@@ -45,7 +45,7 @@ def test_it_is_enough_to_contain_a_target(target: str, around: str) -> None:
     ["image/svg+xml", "application/problem+json", "application/vnd.api+json", "application/soap+xml", "text/xml"],
 )
 def test_suffixes_count(content_type: str) -> None:
-    """`image/svg+xml` contains xml, so that it is captured as by the Worker."""
+    """Types with such a suffix match: `image/svg+xml` contains xml, as in the Worker."""
     assert judge(200, "", content_type) is None
 
 
@@ -54,14 +54,14 @@ def test_suffixes_count(content_type: str) -> None:
     ["text/html", "text/event-stream", "multipart/form-data", "application/octet-stream", "js on", "j\u017fon", "*/*"],
 )
 def test_other_types_are_skipped(content_type: str) -> None:
-    """The detail names the response's type, or the request's where there is none."""
+    """The detail is the response's content type, or the request's if there is none."""
     assert judge(200, "", content_type) == Skip(Reason.CONTENT_TYPE, content_type)
     assert judge(200, content_type, "") == Skip(Reason.CONTENT_TYPE, content_type)
     assert judge(200, "text/plain", content_type) == Skip(Reason.CONTENT_TYPE, content_type)
 
 
 def test_the_rules_apply_in_the_workers_order() -> None:
-    """A status that does not count is named even where there is no content type either."""
+    """The status is judged before the content type."""
     assert judge(404, "", "") == Skip(Reason.STATUS, "404")
     assert judge(200, "", "") == Skip(Reason.NO_CONTENT_TYPE)
 
@@ -74,18 +74,18 @@ def test_websocket_in_any_case_asks_for_one(upgrade: str) -> None:
 
 @pytest.mark.parametrize("upgrade", ["", "h2c", "websocket, h2c", "websocket, websocket", " websocket", "websockets"])
 def test_only_the_bare_word_asks_for_a_websocket(upgrade: str) -> None:
-    """A list of protocols is no WebSocket to the Worker."""
+    """A list of protocols does not ask for a WebSocket, as in the Worker."""
     assert not is_websocket(upgrade)
 
 
 def test_a_skip_has_a_text() -> None:
-    """The text is reason and detail, without a blank at its end."""
+    """The text is reason and detail, without a trailing space."""
     assert str(Skip(Reason.STATUS, "404")) == "status 404"
     assert str(Skip(Reason.NO_CONTENT_TYPE)) == "no content type"
 
 
 def test_other_targets_may_be_named() -> None:
-    """As text, whatever characters they have."""
+    """Other targets are matched literally, whatever characters they contain."""
     events = any_of((*TARGETS, "event-stream", "a.b+c"))
     assert rules.judge(200, "", "Text/Event-Stream; charset=utf-8", events) is None
     assert rules.judge(200, "text/a.b+c", "", events) is None
@@ -96,5 +96,5 @@ def test_other_targets_may_be_named() -> None:
     ("method", "status", "is_one"), [("GET", 101, True), ("POST", 101, False), ("GET", 403, False), ("GET", 200, False)]
 )
 def test_a_handshake_is_accepted(method: str, status: int, is_one: bool) -> None:
-    """A refused one is an ordinary exchange."""
+    """Only GET with 101 is an accepted handshake; a refused one is an ordinary exchange."""
     assert rules.is_handshake(method, status) == is_one

@@ -1,4 +1,4 @@
-"""What entries hold of headers and bodies."""
+"""Headers and payload of each side of an entry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JSON = {"content-type": "application/json"}
 @pytest.mark.parametrize("coding", ["", *CODERS])
 @pytest.mark.parametrize(("content_type", "text"), WHOLE)
 def test_a_whole_payload_passes_byte_for_byte(content_type: str, text: str, coding: str) -> None:
-    """In whatever coding it came, sound or not."""
+    """A whole payload is not changed, valid or not, in any coding."""
     headers = {"content-type": content_type, "content-encoding": coding}
     found = sides.akto(snapshot(encode(text.encode(), coding), LIMIT), headers, LIMIT)
     assert found == (headers, found.payload)
@@ -34,7 +34,7 @@ def test_a_whole_payload_passes_byte_for_byte(content_type: str, text: str, codi
     st.sampled_from(["", *CODERS]),
 )
 def test_any_text_passes(text: str, coding: str) -> None:
-    """Under a type that promises nothing."""
+    """Any text of a type without a format is not changed."""
     headers = {"content-type": "text/plain", "content-encoding": coding}
     assert sides.akto(snapshot(encode(text.encode(), coding), LIMIT), headers, LIMIT).payload.text == text
 
@@ -56,7 +56,7 @@ def test_what_is_plain_is_the_payload(
     complete: bool,
     limit: int,
 ) -> None:
-    """Sampling reads it from the wire in the place of the payload."""
+    """A plain body equals its payload: sampling reads it from the wire instead of rendering it."""
     headers = headers | {"content-type": content_type}
     found = sides.plain(Body(data, complete), headers, limit)
     if found is not None and (not found or read_json(found) is not None):
@@ -65,12 +65,12 @@ def test_what_is_plain_is_the_payload(
 
 @pytest.mark.parametrize("content_type", TYPES[:3])
 def test_ordinary_json_is_plain(content_type: str) -> None:
-    """In any spelling."""
+    """JSON is plain in any spelling of its content type."""
     assert sides.plain(Body(b'{"a":1}'), {"content-type": content_type}, LIMIT) == b'{"a":1}'
 
 
 def test_what_was_cut_is_closed() -> None:
-    """By the limit, in the coding, or as it was not kept."""
+    """JSON is closed if it was cut by the limit, in its coding, or because it was not kept."""
     text = b'{"a":[' + b'{"b":1},' * 50_000 + b"{}]}"
     coded = gzip.compress(text)
     gzipped = JSON | {"content-encoding": "gzip"}
@@ -88,7 +88,7 @@ def test_what_was_cut_is_closed() -> None:
 
 
 def test_the_content_type_is_that_of_the_payload() -> None:
-    """In lower case, and JSON where an event stream became JSON; one that is missing is not made up."""
+    """The content type is in lower case, and JSON where an event stream became JSON; a missing one is not added."""
     answer = b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
     for wire, content_type, shown in (
         (answer, "Text/Event-Stream; charset=UTF-8", "application/json"),
@@ -105,7 +105,7 @@ def test_the_content_type_is_that_of_the_payload() -> None:
 
 @pytest.mark.parametrize("name", ["grpc-encoding", "connect-content-encoding"])
 def test_compressed_messages_are_undone(name: str) -> None:
-    """By the header that names their coding."""
+    """Compressed messages are decompressed by the header that names their coding."""
     message = gzip.compress(b"\x0a\x01a")
     wire = b"\x01" + len(message).to_bytes(4, "big") + message
     headers = {"content-type": "application/grpc", name: "gzip"}
@@ -113,7 +113,7 @@ def test_compressed_messages_are_undone(name: str) -> None:
 
 
 def test_the_worker_repairs_nothing() -> None:
-    """Neither payloads nor headers."""
+    """In `worker`, neither payloads nor headers are repaired."""
     headers = {"content-type": "Application/JSON"}
     found = sides.worker(snapshot(b'{"a":1', LIMIT), headers, 5)
     assert found.headers is headers

@@ -1,4 +1,4 @@
-"""The tee passes on what comes, keeps a prefix, and is put only where it belongs."""
+"""The tee passes chunks on, keeps a prefix, and is attached only where it belongs."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ CHUNKS = st.lists(st.binary(min_size=1, max_size=9), max_size=12)
 
 
 def joined(out: Iterable[bytes] | bytes) -> bytes:
-    """Collect what a stream callable gave, as mitmproxy does."""
+    """Join the output of a stream callable, as mitmproxy does."""
     return out if isinstance(out, bytes) else b"".join(out)
 
 
 def run(tested: Tee, chunks: list[bytes]) -> bytes:
-    """Send a whole body through, its end included."""
+    """Send a whole body through the tee, including its end."""
     return b"".join(joined(tested(chunk)) for chunk in [*chunks, b""])
 
 
 class TestTee:
-    """The callable itself."""
+    """The callable."""
 
     @given(CHUNKS, st.integers(0, 40))
     def test_everything_passes_and_a_prefix_stays(self, chunks: list[bytes], keep: int) -> None:
-        """Whatever the chunks, they go on untouched, and what is kept is their beginning."""
+        """Chunks pass unchanged, and a prefix of the body is kept."""
         tested = Tee(keep)
         whole = b"".join(chunks)
         assert run(tested, chunks) == whole
         assert tested.body() == Body(whole[:keep], complete=len(whole) <= keep)
 
     def test_a_body_without_an_end_is_not_complete(self) -> None:
-        """Until the empty chunk has come, more may follow; an end without a body is an empty body."""
+        """A body is complete only after the empty chunk; an end without chunks is an empty body."""
         tested = Tee(10)
         assert tested.body() == Body(b"", complete=False)
         tested(b"abc")
@@ -53,7 +53,7 @@ class TestTee:
         assert empty.body() == Body(b"", complete=True)
 
     def test_what_is_kept_is_a_copy(self) -> None:
-        """A body that was asked for does not grow with what comes later."""
+        """A body that was returned does not grow with later chunks."""
         tested = Tee(10)
         tested(b"abc")
         kept = tested.body()
@@ -70,14 +70,14 @@ class TestTee:
         ],
     )
     def test_another_addons_callable_is_wrapped(self, inner: object) -> None:
-        """Its output goes on and is kept, be it bytes, a list or a generator; what it adds at the end too."""
+        """The output of another addon's callable, as bytes, list or generator, passes and is kept, even at the end."""
         assert callable(inner)
         tested = Tee(100, inner)
         assert run(tested, [b"ab", b"cd"]) == b"ABCD!"
         assert tested.body() == Body(b"ABCD!", complete=True)
 
     def test_a_generator_is_not_run_ahead(self) -> None:
-        """Each piece is passed on before the next is asked for."""
+        """Each piece is passed on before the next is generated."""
         asked: list[int] = []
 
         def inner(chunk: bytes) -> Iterator[bytes]:
@@ -90,13 +90,13 @@ class TestTee:
         assert asked == [0]
 
     def test_a_callable_that_swallows_everything_leaves_an_empty_body(self) -> None:
-        """What did not go on is not reported."""
+        """Only output is reported: a callable that drops all chunks leaves an empty body."""
         tested = Tee(100, lambda _: b"")
         assert run(tested, [b"ab"]) == b""
         assert tested.body() == Body(b"", complete=True)
 
     def test_an_error_of_another_addon_is_not_hidden(self) -> None:
-        """It is dealt with as it would be without the tee."""
+        """An exception of another addon's callable is raised, as without the tee."""
 
         def inner(_: bytes) -> bytes:
             raise RuntimeError("theirs")
@@ -106,7 +106,7 @@ class TestTee:
 
     @pytest.mark.parametrize("wanted", [True, False])
     def test_its_truth_is_asked_for_late(self, wanted: bool) -> None:
-        """What is true when all addons have had their say is streamed."""
+        """A tee with a condition streams only if the condition holds when mitmproxy evaluates it, after all addons."""
         assert bool(Tee(1, wanted=lambda: wanted)) is wanted
         assert bool(Tee(1))
 
@@ -120,12 +120,12 @@ CHUNKED = [(b"transfer-encoding", b"chunked")]
 
 
 def typed(content_type: bytes, *more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    """Make header fields with a content type."""
+    """Return header fields with this content type."""
     return [(b"content-type", content_type), *more]
 
 
 class TestResponses:
-    """Which responses pass while they come."""
+    """Responses that are streamed."""
 
     @pytest.mark.parametrize(
         ("fields", "passes"),
@@ -154,7 +154,7 @@ class TestResponses:
         ],
     )
     def test_auto_lets_long_and_live_ones_pass(self, fields: list[tuple[bytes, bytes]], passes: bool) -> None:
-        """Longer than the limit, of unknown length, or of a kind that is of use part by part."""
+        """Responses longer than the limit, of unknown length, or of a type that is useful in parts are streamed."""
         made = flow(answer=response(fields=fields, content=None))
         assert made.response
         tee.attach_to_response(made, made.response, Rule(Mode.AUTO, LIMIT))
@@ -164,7 +164,7 @@ class TestResponses:
         ("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304), (b"CONNECT", 200), (b"GET", 101)]
     )
     def test_a_response_without_a_body_does_not_pass(self, method: bytes, status: int) -> None:
-        """There is nothing to let pass."""
+        """A response without a body is not streamed."""
         made = flow(request(method), response(status, fields=CHUNKED, content=None))
         assert made.response
         tee.attach_to_response(made, made.response, Rule(Mode.AUTO, LIMIT))
@@ -177,7 +177,7 @@ class TestResponses:
     def test_where_sizes_are_bounded_an_unknown_one_stays(
         self, fields: list[tuple[bytes, bytes]], passes: bool
     ) -> None:
-        """Mitmproxy's `body_size_limit` counts what it takes in; what passes it never counts."""
+        """With `body_size_limit` bodies of unknown length are not streamed: mitmproxy counts only buffered bytes."""
         made = flow(answer=response(fields=fields, content=None))
         assert made.response
         tee.attach_to_response(made, made.response, Rule(Mode.AUTO, LIMIT, bounded=True))
@@ -188,7 +188,7 @@ class TestResponses:
 
     @pytest.mark.parametrize("fields", [SHORT, LONG, CHUNKED, typed(b"text/event-stream")])
     def test_always_and_never_do_what_they_say(self, fields: list[tuple[bytes, bytes]]) -> None:
-        """Whatever the body."""
+        """The modes do not depend on the body."""
         for mode, passes in ((Mode.ALWAYS, True), (Mode.NEVER, False)):
             made = flow(answer=response(fields=fields, content=None))
             assert made.response
@@ -198,7 +198,7 @@ class TestResponses:
     @pytest.mark.parametrize("mode", list(Mode))
     @pytest.mark.parametrize("theirs", [True, lambda chunk: chunk.upper()])
     def test_what_another_addon_streams_is_wrapped_in_every_mode(self, mode: Mode, theirs: object) -> None:
-        """Its decision and its callable stay in force, and come back in the end."""
+        """Another addon's callable stays in use in every mode, and is restored by detaching."""
         made = flow(answer=response(fields=SHORT, content=None))
         assert made.response
         made.response.stream = theirs  # type: ignore[assignment]
@@ -209,7 +209,7 @@ class TestResponses:
         assert made.response.stream is theirs
 
     def test_another_addon_may_ask_for_the_whole_body(self) -> None:
-        """`stream = False` is what mitmproxy documents for addons that change bodies."""
+        """`stream = False`, which mitmproxy documents for addons that change bodies, is left alone."""
         made = flow(answer=response(fields=CHUNKED, content=None))
         assert made.response
         made.response.stream = False
@@ -218,7 +218,7 @@ class TestResponses:
 
 
 class TestRequests:
-    """Which requests pass while they come."""
+    """Requests that are streamed."""
 
     @pytest.mark.parametrize(
         ("version", "fields", "passes"),
@@ -241,7 +241,7 @@ class TestRequests:
     def test_auto_lets_long_and_live_ones_pass(
         self, version: bytes, fields: list[tuple[bytes, bytes]], passes: bool
     ) -> None:
-        """Of more than 64 MiB, of unknown length or live; HTTP/2 need not announce that there is a body at all."""
+        """Requests over 64 MiB, of unknown length or live are streamed; HTTP/2 need not announce a body."""
         made = flow(request(b"POST", fields=fields, content=None, version=version))
         made.response = None
         tee.attach_to_request(made, Rule(Mode.AUTO, LIMIT))
@@ -250,7 +250,7 @@ class TestRequests:
     @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ALWAYS])
     @pytest.mark.parametrize(("method", "passes"), [(b"GET", False), (b"DELETE", False), (b"POST", True)])
     def test_what_should_have_no_content_stays(self, mode: Mode, method: bytes, passes: bool) -> None:
-        """Whether its head announces a body to a target of HTTP/1 is known only when it is complete."""
+        """A method without content is not streamed: HTTP/1 targets need to know first whether there is a body."""
         made = flow(request(method, content=None, version=b"HTTP/2.0"))
         made.request.headers.pop("content-length", None)
         made.response = None
@@ -259,7 +259,7 @@ class TestRequests:
 
     @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ALWAYS])
     def test_a_request_for_another_protocol_stays(self, mode: Mode) -> None:
-        """Mitmproxy forbids HTTP/2 in clear text in its `request` hook, after a streamed request has left."""
+        """Mitmproxy rejects an upgrade to h2c in its `request` hook, which comes too late for a streamed request."""
         made = flow(request(fields=[*CHUNKED, (b"Upgrade", b"h2c")], content=None))
         made.response = None
         tee.attach_to_request(made, Rule(mode, LIMIT))
@@ -269,7 +269,7 @@ class TestRequests:
     def test_where_sizes_are_bounded_an_unknown_one_stays(
         self, version: bytes, fields: list[tuple[bytes, bytes]]
     ) -> None:
-        """As for responses."""
+        """Requests of unknown length are not streamed either."""
         made = flow(request(b"POST", fields=fields, content=None, version=version))
         made.response = None
         tee.attach_to_request(made, Rule(Mode.ALWAYS, LIMIT, bounded=True))
@@ -277,7 +277,7 @@ class TestRequests:
 
     @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ALWAYS])
     def test_a_head_of_thousands_of_fields_is_left_to_mitmproxy(self, mode: Mode) -> None:
-        """They are not looked at, so one of them could ask for another protocol."""
+        """Thousands of fields are not searched, although one of them could ask for another protocol."""
         fields = [*CHUNKED, *[(b"a", b"")] * 2_000]
         made, answer = flow(request(fields=fields)), response(fields=fields)
         made.response = None
@@ -287,7 +287,7 @@ class TestRequests:
         assert not answer.stream
 
     def test_what_another_addon_streams_is_wrapped(self) -> None:
-        """Its callable stays in force."""
+        """Another addon's callable stays in use."""
         made = flow(request(b"POST", fields=SHORT, content=None))
         made.request.stream = theirs = bytes.upper
         tee.attach_to_request(made, Rule(Mode.NEVER, LIMIT))
@@ -295,7 +295,7 @@ class TestRequests:
         assert made.request.stream.inner is theirs
 
     def test_an_answer_of_another_addon_ends_the_streaming(self) -> None:
-        """No proxy can both stream a request and answer it by itself."""
+        """A request that another addon answers is not streamed any more: mitmproxy cannot do both."""
         made = flow(request(b"POST", fields=CHUNKED, content=None))
         made.response = None
         tee.attach_to_request(made, Rule(Mode.AUTO, LIMIT))
@@ -304,7 +304,7 @@ class TestRequests:
         assert not made.request.stream
 
     def test_another_addon_may_ask_for_the_whole_body(self) -> None:
-        """As for responses."""
+        """`stream = False` is left alone in requests too."""
         made = flow(request(b"POST", fields=CHUNKED, content=None))
         made.request.stream = False
         tee.attach_to_request(made, Rule(Mode.ALWAYS, LIMIT))
@@ -312,10 +312,10 @@ class TestRequests:
 
 
 class TestBodies:
-    """What is taken of a message in the end."""
+    """The bodies that are captured."""
 
     def streamed(self, *chunks: bytes, limit: int = LIMIT) -> http.Response:
-        """Make a response whose body went through a tee."""
+        """Return a response whose body went through a tee."""
         made = flow(answer=response(fields=CHUNKED, content=None))
         assert made.response
         tee.attach_to_response(made, made.response, Rule(Mode.ALWAYS, limit))
@@ -325,29 +325,29 @@ class TestBodies:
         return made.response
 
     def test_a_buffered_body_is_taken_from_mitmproxy(self) -> None:
-        """The wire bytes, bounded."""
+        """A buffered body is captured from mitmproxy, bounded."""
         assert tee.body_of(response(content=b"abc"), LIMIT) == Body(b"abc", complete=True)
         assert tee.body_of(response(content=bytes(999_999)), LIMIT) == Body(bytes(2 * LIMIT), complete=False)
 
     def test_a_streamed_body_is_taken_from_the_tee(self) -> None:
-        """What was kept of it, and whether that is all."""
+        """A streamed body is captured from the tee, and it is known whether it is complete."""
         assert tee.body_of(self.streamed(b"ab", b"c", b""), LIMIT) == Body(b"abc", complete=True)
         assert tee.body_of(self.streamed(b"ab"), LIMIT) == Body(b"ab", complete=False)
 
     def test_a_body_that_mitmproxy_stored_as_well_is_taken_from_there(self) -> None:
-        """With `store_streamed_bodies` mitmproxy has the body, and other addons may have changed it."""
+        """With `store_streamed_bodies` mitmproxy's copy is captured: other addons may have changed it."""
         message = self.streamed(b"ab", b"")
         message.raw_content = b"changed"
         assert tee.body_of(message, LIMIT) == Body(b"changed", complete=True)
 
     def test_a_body_that_was_not_kept_is_unknown(self) -> None:
-        """Streamed by another addon, without a tee."""
+        """A body that another addon streamed without a tee is empty and incomplete."""
         message = response(content=None)
         message.stream = True
         assert tee.body_of(message, LIMIT) == Body(b"", complete=False)
 
     def test_a_body_kept_whole_is_given_to_mitmproxy(self) -> None:
-        """For its screens and files; a part of one would be a lie there."""
+        """A complete body is given back to mitmproxy for views and flow files; a part of one would be wrong there."""
         whole, part, endless = self.streamed(b"ab", b""), self.streamed(bytes(999_999), b""), self.streamed(b"ab")
         for message in (whole, part, endless):
             tee.detach(message)
@@ -355,7 +355,7 @@ class TestBodies:
         assert not isinstance(whole.stream, Tee)
 
     def test_detaching_twice_or_nothing_does_no_harm(self) -> None:
-        """A flow may end by more than one hook."""
+        """A flow may end with more than one hook, so that detaching twice, or without a tee, changes nothing."""
         message = response(content=b"abc")
         tee.detach(message)
         tee.detach(message)

@@ -93,7 +93,7 @@ def test_a_form_is_found_under_any_type(content_type: str) -> None:
     ],
 )
 def test_what_is_nearly_json(text: str, expected: str) -> None:
-    """Broken lines, comments, single quotes and bare keys hide no secret from the search."""
+    """Broken lines, comments, single quotes and bare keys do not prevent redaction."""
     assert redaction.payload(text, "application/json", HIDDEN) == expected
 
 
@@ -101,7 +101,7 @@ def test_what_is_nearly_json(text: str, expected: str) -> None:
     "text", ['{"x":"Invalid token: kept"}', '{"x":"say \\"token\\", kept"}', "not a password: kept"]
 )
 def test_prose_stays(text: str) -> None:
-    """A word in a sentence is not a field's name."""
+    """A word in a sentence is not taken for a field's name."""
     assert redaction.payload(text, "application/json", HIDDEN) == text
 
 
@@ -110,7 +110,7 @@ def test_prose_stays(text: str) -> None:
     ["accessToken", "newPassword", "password_confirmation", "X-API-Key", "Client-Secret", "TOKEN", "p_i-n", "idToken"],
 )
 def test_names_are_compared_without_case_and_separators(name: str) -> None:
-    """One name stands for all its spellings, in the preset and beside it."""
+    """A name matches all its spellings, in the preset and in addition to it."""
     assert redaction.payload(f'{{"{name}":1}}', "", HIDDEN) == f'{{"{name}":"[redacted]"}}'
     assert redaction.payload(f"{name}=1", FORM, HIDDEN) == f"{name}=[redacted]"
 
@@ -179,7 +179,7 @@ def test_spellings_of_multipart(name: str, content_type: str) -> None:
     ],
 )
 def test_addresses_in_headers(value: str, expected: str) -> None:
-    """A query is hidden in `referer` and `location` too; cookies are the other option's business."""
+    """A query is hidden in `referer` and `location` too; cookies are left to `akto_redact_headers`."""
     assert redaction.headers({"referer": value}, HIDDEN) == {"referer": expected}
 
 
@@ -198,7 +198,7 @@ def test_parameters_of_path_segments() -> None:
     ],
 )
 def test_short_tokens_behind_their_names(target: str, expected: str) -> None:
-    """A segment of letters and digits behind one that names a secret."""
+    """A short segment of letters and digits is hidden after a segment that names a secret."""
     assert redaction.path(target, HIDDEN) == expected
 
 
@@ -233,7 +233,7 @@ def test_headers() -> None:
     assert redaction.headers(values, Redaction()) == values
 
 
-# Texts that are no names of secrets: beside one, a value is hidden in a pair of name and value too.
+# Without names of secrets: such a name as a value would make a pair with a text beside it, which is hidden too.
 PLAIN = st.text().filter(lambda text: not HIDDEN.gate.places(text.encode()))
 
 JSON = st.recursive(
@@ -246,7 +246,7 @@ JSON = st.recursive(
 
 
 def hidden(value: object) -> object:
-    """Redact a parsed document."""
+    """Return a parsed document redacted."""
     if isinstance(value, dict):
         return {name: MASK if name == "token" else hidden(inner) for name, inner in value.items()}
     return [hidden(inner) for inner in value] if isinstance(value, list) else value
@@ -273,7 +273,7 @@ def test_json_in_strings_is_redacted_as_a_parser_would(document: object, depth: 
 
 @given(JSON, st.integers(0, 300), st.integers(0, 2))
 def test_a_cut_never_shows_a_secret(document: object, cut: int, depth: int) -> None:
-    """Line 11: however a document is cut off, no value of a named key is left in it."""
+    """Line 11: a document that is cut anywhere shows no value of a named key."""
     text = json.dumps({"token": "SECRET", "x": document, "pin": ["SECRET", {"x": 'SECRET"}'}]})
     for _ in range(depth):
         text = json.dumps([text])

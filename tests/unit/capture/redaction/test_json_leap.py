@@ -1,4 +1,4 @@
-"""JSON read around places."""
+"""JSON that is read only around places of possible secrets."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LOOK = Look(NAMES, Hidden(), 0, lambda text: text.replace(b"x=1", b"x=2"))
 
 
 def changes(text: bytes) -> list[Change] | None:
-    """Return what is to be rewritten."""
+    """Return the changes to the text."""
     return Leap(text, gate(NAMES, values=False).places(text), LOOK).changes()
 
 
 def test_members() -> None:
-    """Strings with escaped quotes, numbers, objects and lists."""
+    """Values of all types are replaced: strings with escaped quotes, numbers, objects and cut strings."""
     assert changes(rb'{"a":"\\","token":"x\"y","b":1}') == [Change(18, 24, b'"[redacted]"')]
     assert changes(b'{"token":-1.5e3}') == [Change(9, 15, b'"[redacted]"')]
     assert changes(b'{"token":{"a":["}"]},"b":1}') == [Change(9, 20, b'"[redacted]"')]
@@ -27,12 +27,12 @@ def test_members() -> None:
 
 
 def test_names_beside_values() -> None:
-    """All has to be read then."""
+    """Names beside values need the whole text to be read."""
     assert changes(b'{"name":"token","value":1}') is None
 
 
 def test_strings() -> None:
-    """Are looked into if they may hold something, and written as JSON again."""
+    """Strings that may contain something to hide are searched, and encoded as JSON again."""
     assert looked_into(b"plain", LOOK, ends=True) is None
     assert looked_into(rb"x=1\n", LOOK, ends=True) == rb'"x=2\n"'
     assert looked_into(b"x=1", LOOK, ends=False) == b'"x=2'

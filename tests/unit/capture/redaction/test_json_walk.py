@@ -1,4 +1,4 @@
-"""JSON read as a whole, where names stand beside their values."""
+"""JSON that is read as a whole, because names may stand beside their values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JSON = "application/json"
 @pytest.mark.parametrize("name", ["name", "key", "Name", "paramName", "field_name", "@key", "settingName", "type"])
 @pytest.mark.parametrize("value", ["value", "stringValue", "Value", "field_value", "valueString"])
 def test_pairs(name: str, value: str) -> None:
-    """In any order, whatever stands between them."""
+    """Pairs of name and value are found in any order, with other members between them."""
     for members in ({name: "password", "on": True, value: SECRET}, {value: SECRET, name: "password"}):
         assert SECRET not in hidden(json.dumps([members]), JSON)
     assert SECRET not in hidden(json.dumps({name: "token", value: {"a": [SECRET]}}), JSON)
@@ -23,7 +23,7 @@ def test_pairs(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("value", ["content", "data", "#text", "$t", "default", "answer"])
 def test_what_holds_a_value(value: str) -> None:
-    """Beside a name, not beside a type."""
+    """Other members hold a value only beside a name, not beside a type."""
     assert SECRET not in hidden(json.dumps({"name": "password", value: SECRET}), JSON)
     assert SECRET in hidden(json.dumps({"type": "token", value: SECRET}), JSON)
 
@@ -38,25 +38,25 @@ def test_what_holds_a_value(value: str) -> None:
     ],
 )
 def test_arrays(text: str) -> None:
-    """Names and values one after another."""
+    """Values that follow their names in an array are hidden."""
     assert SECRET not in hidden(text, JSON)
 
 
 @pytest.mark.parametrize("path", ["/password", "/user/accessToken"])
 def test_patches(path: str) -> None:
-    """RFC 6902: a path names what the value is written to."""
+    """The path of a JSON Patch (RFC 6902) names its value."""
     assert SECRET not in hidden(json.dumps([{"op": "add", "path": path, "value": SECRET}]), JSON)
     assert SECRET in hidden(json.dumps([{"op": "add", "path": "/author", "value": SECRET}]), JSON)
 
 
 def test_numbers_behind_names() -> None:
-    """Become strings, so that it stays JSON."""
+    """Hidden numbers become strings, so that the result stays JSON."""
     assert json.loads(hidden('["password", 123, "b"]', JSON)) == ["password", "[redacted]", "b"]
 
 
 @pytest.mark.parametrize("text", [b"{}", b'{"a":1}\n{"b":2}', b'{"a":[1,{"b":"c', b'"a"'])
 def test_what_is_readable(text: bytes) -> None:
-    """One value, several, and the beginning of one."""
+    """One value, several values and a prefix of one are readable."""
     assert json_walk.is_readable(text)
     assert not json_walk.is_readable(b"{'a':1}")
 
@@ -84,7 +84,7 @@ MANY = json_walk.MOST_ITEMS
     ],
 )
 def test_what_follows_very_many_is_hidden(before: str, unit: str, behind: str) -> None:
-    """With what may belong to names that follow; what is left is JSON still."""
+    """Text after the limit of items is hidden, as well as values whose names may follow; the result stays JSON."""
     found = hidden(before + unit * MANY + behind)
     assert SECRET not in found
     assert "[redacted]" in json.dumps(json.loads(found))
@@ -92,7 +92,7 @@ def test_what_follows_very_many_is_hidden(before: str, unit: str, behind: str) -
 
 
 def test_lines_of_very_many() -> None:
-    """The last one is hidden from where it is not read any longer."""
+    """Each line is read until the limit of items; the rest is hidden."""
     line = '["token","x"]\n'
     *whole, last = hidden(line * MANY).splitlines()
     assert set(whole) == {'["token","[redacted]"]'}
@@ -114,5 +114,5 @@ def test_lines_of_very_many() -> None:
     ],
 )
 def test_what_is_no_json_behind_json(head: str, tail: str) -> None:
-    """It is not taken for a name that was cut."""
+    """Text after JSON that is not JSON is searched too."""
     assert SECRET not in hidden(head + tail % SECRET, JSON)

@@ -1,4 +1,4 @@
-"""What the walkers share."""
+"""Helpers that the walkers share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from akto_mirror.capture.redaction.rules.masks import MADE_UP_JWT, MASK
 
 
 def test_masks() -> None:
-    """A JWT stays one."""
+    """The mask of a JWT is a JWT."""
     jwt = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
     assert mask(b"hunter2") == MASK
     assert mask(jwt) == MADE_UP_JWT
@@ -18,13 +18,13 @@ def test_masks() -> None:
 
 
 def test_what_may_be_looked_into() -> None:
-    """A number of texts."""
+    """The number of texts that are searched is limited."""
     hidden = Hidden()
     assert sum(hidden.spend() for _ in range(MOST_TEXTS + 5)) == MOST_TEXTS
 
 
 def test_changes_within_one_another() -> None:
-    """The outermost counts, whatever their order."""
+    """Of nested changes the outermost counts, in any order."""
     changes = [Change(4, 5, b"x"), Change(1, 8, b"y"), Change(8, 9, b"z")]
     assert spliced(b"0123456789", changes) == b"0yz9"
     assert spliced(b"01", []) == b"01"

@@ -46,18 +46,18 @@ from tests.unit.capture.redaction.samples import SECRET, hidden
 )
 @pytest.mark.parametrize("content_type", ["application/xml", "text/html", ""])
 def test_secrets(text: str, content_type: str) -> None:
-    """In elements, in attributes, and beside a name."""
+    """Secrets are hidden in elements, in attributes, and beside a name."""
     assert SECRET not in hidden(text, content_type)
 
 
 def test_what_stands_beside_a_value_stays() -> None:
-    """Only the value goes."""
+    """Only the value is hidden, not what is beside it."""
     text = "<a><member><name>token</name><type>kept</type><value>%s</value></member><b>kept</b></a>"
     assert hidden(text).count("kept") == 2
 
 
 def test_names_and_references() -> None:
-    """Without namespaces, and resolved."""
+    """Names are compared without namespaces, and references are resolved."""
     assert markup.local(b"ns:PassWord") == b"password"
     assert markup.short(b"ns:PassWord") == b"PassWord"
     assert markup.unescaped(b"&lt;a&#62;") == b"<a>"
@@ -78,12 +78,12 @@ def test_names_and_references() -> None:
     ],
 )
 def test_where_an_element_ends(text: str) -> None:
-    """Behind elements of its name, comments and character data."""
+    """An element's end is found after nested elements of its name, comments and character data."""
     assert hidden(text) == "<token>[redacted]</token>kept"
 
 
 def test_many_attributes_are_hidden_from_some_on() -> None:
-    """Of one tag."""
+    """Of many attributes in one tag, those after a limit are hidden."""
     many = "<a token='x' " + "b='&c;' " * 1_000
     assert SECRET not in hidden(many + "token='%s'>")
     assert SECRET not in hidden(many + "name='token'>%s</a>")

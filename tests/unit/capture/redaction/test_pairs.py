@@ -31,13 +31,13 @@ FORM = "application/x-www-form-urlencoded"
     ],
 )
 def test_secrets(text: str) -> None:
-    """In a form and in a query."""
+    """Secrets are hidden in forms and queries."""
     assert SECRET not in hidden(text, FORM)
     assert SECRET not in path("/x?" + text.replace("%s", SECRET), FIELDS)
 
 
 def test_values_of_other_names_stay() -> None:
-    """Each name has its own value."""
+    """Each name has its own value, so that values of other names stay."""
     text = "p[0][name]=password&p[0][value]=%s&p[1][name]=b&p[1][value]=kept"
     assert hidden(text, FORM) == "p[0][name]=password&p[0][value]=[redacted]&p[1][name]=b&p[1][value]=kept"
 
@@ -56,12 +56,12 @@ def test_values_of_other_names_stay() -> None:
     ],
 )
 def test_paths(target: str, expected: str) -> None:
-    """Parameters, credentials of addresses, and tokens behind their names."""
+    """Path parameters, credentials in URLs, and tokens after their names are hidden."""
     assert path(target, FIELDS) == expected
 
 
 def test_cookies() -> None:
-    """Names stay, and what is set with an attribute that has a comma is one."""
+    """Names of cookies stay, and a comma in an attribute does not split a cookie."""
     look = Look(Names(["common"]), Hidden(), 1, lambda text: text)
     assert pairs.cookies("a=1; sid=2; b", look, whole=False) == "a=1; sid=[redacted]; b"
     assert pairs.cookies("a=1; b", look, whole=True) == "a=[redacted]; [redacted]"
@@ -70,14 +70,14 @@ def test_cookies() -> None:
 
 
 def test_forms() -> None:
-    """Pairs without what other formats are made of."""
+    """A form has pairs, and none of the characters of other formats."""
     assert pairs.is_form(b"a=1&b=2")
     assert not pairs.is_form(b"a=<b>")
     assert not pairs.is_form(b"YWJj==")
 
 
 def test_pairs_are_counted() -> None:
-    """A value beside a name counts as one more."""
+    """A value beside a name is counted as a pair."""
     hides = Hiding(Redaction.of([], ["common"]))
     hides.payload("name=password&value=x", FORM)
     assert hides.counts == {("name", "pair"): 1}

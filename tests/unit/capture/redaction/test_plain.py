@@ -1,4 +1,4 @@
-"""Text that is no format."""
+"""Text in no particular format."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ SENTENCES = [
 
 @pytest.mark.parametrize("text", [*YAML, *TOML_AND_INI, *CODE, *GRAPHQL, *SENTENCES])
 def test_secrets(text: str) -> None:
-    """By itself, and in a string of JSON."""
+    """Secrets are hidden in plain text, and in a string of JSON."""
     assert SECRET not in hidden(text, "text/plain")
     assert SECRET not in hidden(json.dumps({"text": text}), "application/json")
 
@@ -106,7 +106,7 @@ def test_secrets(text: str) -> None:
     ],
 )
 def test_what_holds_no_secret(text: str) -> None:
-    """Sentences, selections and descriptions stay."""
+    """Sentences, GraphQL selections and descriptions of fields stay."""
     assert hidden(text, "text/plain") == text
 
 
@@ -126,7 +126,7 @@ def test_what_holds_no_secret(text: str) -> None:
 @pytest.mark.parametrize("before", ["%s", "see %s.", '{"a":"%s"}', "a=%s", "<a>%s</a>", '{"b":"state %s"}'])
 @pytest.mark.parametrize("is_padded", [True, False])
 def test_base64(text: str, before: str, is_padded: bool) -> None:
-    """Of forms, XML and JSON, as it is and as in addresses."""
+    """Secrets are hidden in base64 of forms, XML and JSON, in both alphabets, with and without padding."""
     for coded in (b64encode(text.encode()).decode(), urlsafe_b64encode(text.encode()).decode()):
         new = hidden(before.replace("%s", coded if is_padded else coded.rstrip("=")))
         found = [
@@ -140,13 +140,13 @@ def test_base64(text: str, before: str, is_padded: bool) -> None:
 
 
 def test_base64_of_something_else_stays() -> None:
-    """Names in what is no text."""
+    """Base64 of binary data stays, even with a name in it."""
     text = b64encode(b"\x00\x01 password=hunter2 \xff").decode()
     assert hidden(text) == text
 
 
 def test_types_of_variables_stay() -> None:
-    """Akto reads the operation still."""
+    """Types of GraphQL variables stay, so that Akto can still read the operation."""
     text = "mutation L($password: String!, $user: [String!]) { login(user: $user, password: $password) { ok } }"
     assert hidden(text, "text/plain") == text
 
@@ -160,12 +160,12 @@ def test_types_of_variables_stay() -> None:
     ],
 )
 def test_variables_of_other_names(text: str) -> None:
-    """An operation says which variable holds a secret."""
+    """Variables that a GraphQL operation uses as secrets are hidden, whatever their name."""
     new = hidden(text, "application/json" if text.startswith("{") else "application/x-www-form-urlencoded")
     assert SECRET not in new
     assert "$p)" in new or "$input)" in new
 
 
 def test_a_scheme_with_a_parameter() -> None:
-    """As Rails has it: the parameter's value is hidden, not its name."""
+    """In Rails' `Token token=`, the parameter's value is hidden, not its name."""
     assert hidden(f'Token token="{SECRET}", a=b') == 'Token token="[redacted]", a=b'

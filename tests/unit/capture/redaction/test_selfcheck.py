@@ -1,4 +1,4 @@
-"""The check at start, and the trial of own expressions."""
+"""The self-check at start, and the trial of user-defined expressions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from akto_mirror.capture.redaction.rules import expressions
 
 
 def clock(step: float) -> Iterator[float]:
-    """Return times that lie this many seconds apart."""
+    """Return times that are this many seconds apart."""
     return count(0.0, step)
 
 
 def test_it_passes() -> None:
-    """Here."""
+    """The check passes with this version of Python."""
     selfcheck.check()
 
 
@@ -38,14 +38,14 @@ def test_it_passes() -> None:
 def test_a_part_that_hides_nothing(
     monkeypatch: pytest.MonkeyPatch, module: object, name: str, replacement: object
 ) -> None:
-    """Ends the start."""
+    """The check fails if redaction of one format does not work."""
     monkeypatch.setattr(module, name, replacement)
     with pytest.raises(ValueError, match="fails to hide a secret in a sample"):
         selfcheck.check()
 
 
 def test_an_expression_that_takes_too_long() -> None:
-    """Ends the start, by a line that names it."""
+    """An expression that takes too long is refused by name."""
     slow = clock(selfcheck.TRIAL_SECONDS + 0.01)
     with pytest.raises(ValueError, match="badge"):
         selfcheck.try_out("badge", "B-[0-9]+", lambda: next(slow))
@@ -54,7 +54,7 @@ def test_an_expression_that_takes_too_long() -> None:
 
 
 def test_an_expression_of_exponential_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shows on a short text where there is only Python's own module."""
+    """An expression of exponential time is refused on a short text if only Python's own module is available."""
     monkeypatch.setattr(expressions, "re2", None)
     with pytest.raises(ValueError, match="slow"):
         selfcheck.try_out("slow", "(a+)+b", time.thread_time)

@@ -1,4 +1,4 @@
-"""The table of the docs: what is hidden, kind by kind, run and compared."""
+"""The table of redaction in the docs: run row by row, and compared."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CARD = "4111 1111 1111 1111"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlMTIzNDU2Nzg5"
 KEY = "ghp_" + "0123456789abcdefghij" + "ABCDEFGHIJ012345"
 
-# `hunter2` in base64, as far as it stands in the rows.
+# `hunter2` in base64, as it occurs in the rows.
 CODED = ("YW5uOmh1bnRlcjI", "Wh1bnRlcjI", "5odW50ZXIy", "h1bnRlcjI")
 
-# A kind, its content type, and a payload; `path` and names of headers stand for those.
+# A format's name, the content type, and a payload; `path` or a header's name may be given for the content type.
 ROWS = (
     ("JSON", JSON, '{"password":"hunter2","n":1.0e5}'),
     ("duplicate keys", JSON, '{"pin":1,"token":"a","token":"hunter2"}'),
@@ -75,14 +75,14 @@ ROWS = (
 
 
 def hidden(kind: str, text: str) -> str:
-    """Redact a row."""
+    """Return a redacted row."""
     if kind == "path":
         return path(text, ALL)
     return payload(text, kind, ALL) if "/" in kind else headers({kind: text}, ALL)[kind]
 
 
 def table() -> str:
-    """Return the table as the page has it."""
+    """Return the table as Markdown."""
     lines = ["| kind | before | after |", "|---|---|---|"]
     for name, kind, text in ROWS:
         head = "" if "/" in kind or kind == "path" else f"{kind}: "
@@ -96,13 +96,13 @@ def _code(text: str) -> str:
 
 
 def test_the_docs_say_what_is_hidden() -> None:
-    """`python -m tests.unit.capture.redaction.test_table` writes it."""
+    """The page has this table; `python -m tests.unit.capture.redaction.test_table` updates it."""
     assert table() in PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("name", "kind", "text"), ROWS, ids=[row[0] for row in ROWS])
 def test_no_row_keeps_its_secret(name: str, kind: str, text: str) -> None:
-    """But for the last one, which has none and stays as it is."""
+    """No row keeps its secret; the last row has none and stays unchanged."""
     shown = hidden(kind, text)
     assert (shown == text) == (name == "harmless names")
     assert not any(

@@ -1,4 +1,4 @@
-"""Columns with the names of secrets."""
+"""Columns whose names are secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.capture.redaction.samples import SECRET, hidden
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("content_type", ["text/csv", "text/plain", ""])
 def test_lines(mark: str, newline: str, content_type: str) -> None:
-    """Each value of the column, in quotes or not; the others stay."""
+    """All values of the column are hidden, quoted or not; other columns stay."""
     rows = [["id", "password", "n"], ["1", "%s", "a"], ["2", "", "b"], ["3", '"%s"', '"c"'], ["4", "%s x"]]
     text = newline.join(mark.join(row) for row in rows)
     wanted = text.replace('"%s"', '"[redacted]"').replace("%s x", "[redacted]").replace("%s", "[redacted]")
@@ -31,7 +31,7 @@ def test_lines(mark: str, newline: str, content_type: str) -> None:
     ],
 )
 def test_quotes_and_marks(text: str) -> None:
-    """Values over several lines, marks of encodings, and by itself or in a string of JSON."""
+    """Quoted values over several lines, and a byte order mark, are read, also in a string of JSON."""
     assert SECRET not in hidden(text, "text/csv")
     assert SECRET not in hidden(text)
     assert SECRET not in hidden(json.dumps({"file": text}))
@@ -47,12 +47,12 @@ def test_quotes_and_marks(text: str) -> None:
     ],
 )
 def test_no_tables(text: str) -> None:
-    """Other names, prose, and a line of names alone."""
+    """Other names, prose, and a header line alone are not tables."""
     assert hidden(text, "text/plain") == text
 
 
 def test_long_tables() -> None:
-    """What follows very many lines is hidden unread."""
+    """Lines after the limit are hidden unread."""
     text = "id,password\n" + "1,x\n" * (tables.MOST_LINES + 9)
     assert hidden(text, "text/csv").endswith("1,[redacted]\n[redacted]")
     rows = [[1, "x"]] * json_walk.MOST_CELLS
@@ -73,13 +73,13 @@ def test_long_tables() -> None:
     ],
 )
 def test_rows_beside_names(document: dict[str, object], wanted: dict[str, object]) -> None:
-    """In whichever order, and names as texts or as objects."""
+    """Names and rows are found in any order, with names as strings or as objects."""
     shown = json.loads(hidden(json.dumps(document)).replace("[redacted]", "#"))
     assert {key: shown[key] for key in wanted} == wanted
 
 
 def test_rows_below_names() -> None:
-    """As spreadsheets have them."""
+    """Rows below a row of names are read, as in spreadsheets."""
     text = json.dumps({"values": [["id", "password", "n"], [1, "%s", 2], [2, "%s", 3]], "range": "A1"})
     assert hidden(text) == text.replace("%s", "[redacted]")
     assert (
@@ -88,7 +88,7 @@ def test_rows_below_names() -> None:
 
 
 def test_rows_that_are_cut() -> None:
-    """The last value too."""
+    """The last value of a cut table is hidden too."""
     assert SECRET not in hidden('{"columns":["id","password"],"rows":[[1,"%s"],[2,"%s')
     assert SECRET not in hidden('{"columns":["id","password"],"rows":[[1,{"a":"%s"')
 
@@ -102,18 +102,18 @@ def test_rows_that_are_cut() -> None:
     ],
 )
 def test_lists_that_are_no_tables(text: str) -> None:
-    """Lists of words beside one another."""
+    """Lists of words beside one another are not tables."""
     assert hidden(text) == text
 
 
 def test_pairs_are_no_table() -> None:
-    """A list of headers."""
+    """A list of headers is read as pairs, not as a table."""
     text = '[["authorization","Bearer abcdefgh1"],["accept","x"]]'
     assert hidden(text) == '[["authorization","[redacted]"],["accept","x"]]'
 
 
 def test_many_rows() -> None:
-    """Each by itself; what stands beside the table stays."""
+    """Only the secret column of many rows is hidden; members beside the table stay."""
     rows = [["id", "token"], *([number, SECRET] for number in range(2_400))]
     found = json.loads(hidden(json.dumps({"rows": rows, "n": 1})))
     assert found == {"rows": [["id", "token"], *([number, "[redacted]"] for number in range(2_400))], "n": 1}

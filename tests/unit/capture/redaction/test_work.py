@@ -1,4 +1,4 @@
-"""Work in proportion to the text, counted in calls, and none where nothing is to be hidden."""
+"""Work is linear in the length of the text, counted in function calls, and none is done without redaction."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ UNITS = [
     "YT0xJnBhc3N3b3JkPXg= ",
 ]
 
-# Calls that a payload of 160 KB may take, whatever it is; this many take less than 30 ms.
+# Function calls that any payload of 160 KB may take, which is less than 30 ms.
 MOST_CALLS = 160_000
 
 
 def calls(work: Callable[[], object]) -> int:
-    """Return how many functions are called, Python's own and others."""
+    """Return the number of function calls, including C functions."""
     count = 0
 
     def counted(_: object, event: str, __: object) -> None:
@@ -77,7 +77,7 @@ def calls(work: Callable[[], object]) -> int:
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("before", ["", '{"body":"{\\"token\\":['])
 def test_twice_the_text_is_at_most_twice_the_work(unit: str, before: str) -> None:
-    """Hostile or not."""
+    """Doubling a text, hostile or not, at most doubles the work."""
     half = calls(partial(Hiding(ALL).payload, before + unit * (80_000 // len(unit))))
     whole = calls(partial(Hiding(ALL).payload, before + unit * (160_000 // len(unit))))
     assert whole <= 2.2 * half + 1_000
@@ -153,7 +153,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("kind", "before", "unit"), SHAPES)
 def test_no_shape_takes_much_work(kind: str, before: str, unit: str) -> None:
-    """Tables, pairs and what else takes some calls for each of its members."""
+    """Each item of tables, pairs and other structures takes few calls."""
     text = before + unit * (160_000 // len(unit))
     assert calls(partial(Hiding(ALL).payload, text, kind)) <= MOST_CALLS
 
@@ -179,7 +179,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("kind", "before", "unit", "after"), BROKEN)
 def test_what_breaks_off_is_not_read_again(kind: str, before: str, unit: str, after: str) -> None:
-    """An expression that goes back over a text for each of its characters takes minutes, not milliseconds."""
+    """Broken syntax is not read again from each character: an expression that backtracks so would take minutes."""
     started = time.process_time()
     Hiding(ALL).payload(before + unit * (160_000 // max(len(unit), 1)) + after, kind)
     assert time.process_time() - started < 0.5
@@ -206,7 +206,7 @@ BEHIND = [
 @pytest.mark.parametrize("size", [1_000, 12_000, 40_000, 160_000])
 @pytest.mark.parametrize(("kind", "before", "unit", "after"), BEHIND)
 def test_nothing_is_shown_behind_what_takes_much_work(kind: str, before: str, unit: str, after: str, size: int) -> None:
-    """However far behind it."""
+    """Secrets after text that takes much work are hidden, at any distance."""
     text = before + unit * (size // len(unit)) + after
     assert "hunter2" not in Hiding(ALL).payload(text, kind)
 
@@ -221,12 +221,12 @@ def test_nothing_is_shown_behind_what_takes_much_work(kind: str, before: str, un
     ],
 )
 def test_nothing_is_shown_behind_the_last_place(kind: str, unit: str, after: str, count: int) -> None:
-    """Of those that are looked at one by one."""
+    """The first secret after the limit of places that are searched one by one is hidden."""
     assert "hunter2" not in Hiding(ALL).payload(unit * count + after, kind)
 
 
 def test_work_on_one_text_is_none_on_another() -> None:
-    """Headers and path are looked at behind a payload that took all of it."""
+    """Headers and path are searched even after a payload that used up its work."""
     hiding = Hiding(ALL)
     hiding.payload("&#97; " * 20_000 + "4111111111111112 " * 9_000)
     assert "hunter2" not in hiding.path("/a?password=hunter2")
@@ -235,7 +235,7 @@ def test_work_on_one_text_is_none_on_another() -> None:
 
 
 def test_nothing_is_added_without_redaction() -> None:
-    """A few calls, whatever the size."""
+    """Without redaction the number of calls is small and does not depend on the size."""
     text = '{"token":"x"}' * 10_000
     off = Redaction()
     assert calls(lambda: redaction.payload(text, "application/json", off)) < 10

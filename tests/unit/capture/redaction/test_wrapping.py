@@ -1,4 +1,4 @@
-"""A secret under a secret name, wrapped in up to three formats, never comes out; nor does one take long."""
+"""A secret under a secret name, wrapped in up to three formats, is hidden, and hostile text takes linear time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = st.sampled_from(
 PLAIN_NAMES = st.sampled_from(["password", "accessToken", "apiKey", "db_password", "sessionid"])
 NOISE = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
 
-# How a name and a secret are written; each takes both.
+# Formats in which a name and the secret are written.
 FIRST: dict[str, Callable[[str], str]] = {
     "JSON": lambda name: json.dumps({"a": 1, name: SECRET}),
     "JSON of a list": lambda name: json.dumps([{name: [1, {"x": SECRET}]}], indent=1),
@@ -39,7 +39,7 @@ FIRST: dict[str, Callable[[str], str]] = {
 }
 NAMED = {"XML", "attribute", "YAML", "INI", "GraphQL"}
 
-# What a text is wrapped in.
+# Formats in which a text is wrapped.
 WRAPS: dict[str, Callable[[str], str]] = {
     "JSON": lambda text: json.dumps({"id": 1, "body": text}),
     "JSON list": lambda text: json.dumps(["x", text], ensure_ascii=False),
@@ -54,7 +54,7 @@ WRAPS: dict[str, Callable[[str], str]] = {
 
 
 def shown(text: str) -> str:
-    """Return a text, and what stands in base64 in it."""
+    """Return a text, and the decoded base64 in it."""
     found = [text]
     for piece in text.replace("\\", "").split('"'):
         try:
@@ -67,7 +67,7 @@ def shown(text: str) -> str:
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(FIRST)), st.data(), st.lists(st.sampled_from(sorted(WRAPS)), max_size=3))
 def test_wrapped_secrets(first: str, data: st.DataObject, wraps: list[str]) -> None:
-    """In whatever formats its text stands."""
+    """The secret is hidden in any combination of formats."""
     text = FIRST[first](data.draw(PLAIN_NAMES if first in NAMED else NAMES))
     for wrap in wraps:
         text = WRAPS["XML" if wrap == "CDATA" and "]]>" in text else wrap](text)
@@ -77,7 +77,7 @@ def test_wrapped_secrets(first: str, data: st.DataObject, wraps: list[str]) -> N
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(NOISE, NOISE | st.integers() | st.booleans(), max_size=5), st.sampled_from(["", "text/plain"]))
 def test_what_holds_no_secret_stays(document: dict[str, object], content_type: str) -> None:
-    """Byte for byte, names without a secret word in them."""
+    """Text without a secret name is not changed."""
     text = json.dumps({f"k{number}": value for number, value in enumerate(document.values())}, ensure_ascii=False)
     assert payload(text, content_type, HIDDEN) == text or "%" in text or "://" in text or "&" in text
 
@@ -115,7 +115,7 @@ UNITS += [
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("before", ["", '{"token":', '{"body":"{\\"token\\":[', "<token>", "--x\r\n"])
 def test_hostile_text_takes_linear_time(unit: str, before: str) -> None:
-    """160 KB of whatever takes tens of milliseconds; quadratic searching would take minutes for this."""
+    """160 KB take tens of milliseconds, in which a quadratic search would take minutes."""
     started = time.process_time()
     for content_type in ("text/xml", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         payload(before + unit * (160_000 // len(unit)), content_type, HIDDEN)
