@@ -1,4 +1,4 @@
-"""`akto-mirror check` finds what is wrong with the way to Akto, and says what to do."""
+"""`akto-mirror check` finds problems on the way to Akto, and says what to do."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.support.checking import Check
 
 @pytest.mark.parametrize("path", ["", "/", "/api/ingestData"])
 def test_the_url_is_that_of_the_option(check: Check, path: str) -> None:
-    """With or without the path, the checks are looked for beside `/api/ingestData`."""
+    """With or without the path in the URL, the checks are requested beside `/api/ingestData`."""
     with Receiver() as server:
         assert check(server.url + path).code == 0
 
 
 def test_a_name_too_long_for_dns_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    """A host that no resolver takes is no traceback."""
+    """A host name that is too long for DNS is reported in one line, without a traceback."""
     assert program.main(["check", f"http://{'a' * 64}.example"]) == 2
     message = capsys.readouterr().err
     assert message.endswith("its host is not a host name\n")
@@ -25,7 +25,7 @@ def test_a_name_too_long_for_dns_is_reported(capsys: pytest.CaptureFixture[str])
 
 
 def test_proxies_of_the_environment_are_not_used(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The addon goes straight to Akto, and so does the check."""
+    """The check connects to Akto directly, as the addon does."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     with Receiver() as server:

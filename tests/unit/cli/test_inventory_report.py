@@ -1,4 +1,4 @@
-"""`akto-mirror inventory` describes what files of every kind show."""
+"""`akto-mirror inventory` describes files of all kinds."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def run(*arguments: object) -> int:
 
 
 def ndjson(path: Path, *entries: dict[str, Any]) -> Path:
-    """Write a file of entries."""
+    """Write a file of entries, and return its path."""
     path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in entries))
     return path
 
 
 def flows(path: Path, *targets: str) -> Path:
-    """Write a flow file of JSON answers."""
+    """Write a flow file with JSON responses, and return its path."""
     with path.open("wb") as file:
         writer = io.FlowWriter(file)
         for target in targets:
@@ -46,14 +46,14 @@ def flows(path: Path, *targets: str) -> Path:
 
 
 def document(text: str) -> dict[str, Any]:
-    """Read a document, which must be valid."""
+    """Parse a document, and validate it."""
     made: dict[str, Any] = yaml.safe_load(text)
     validate(made)
     return made
 
 
 def test_a_list_of_what_is_in_a_file_of_entries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By host, with what a person looks for."""
+    """Endpoints are listed by host, with authentication, sensitive data and marks."""
     file = ndjson(
         tmp_path / "a.ndjson", entry("/orders/7"), entry("/orders/8", headers={"authorization": "Bearer a"}),
         entry("/health", host="b.example", responsePayload={"to": "ann@b.example"}), entry("/x", host="", sent=""),
@@ -71,7 +71,7 @@ def test_a_list_of_what_is_in_a_file_of_entries(tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.parametrize("name", ["chrome.har", "firefox.har", "http-toolkit.har", "mitmproxy.har", "flows.mitm"])
 def test_a_document_of_every_kind_of_recording(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A valid document comes from each of them by one command, with its queries."""
+    """One command makes a valid document of any kind of recording, including queries."""
     assert run(DATA / name, "--openapi") == 0
     out, err = capsys.readouterr()
     made = document(out)
@@ -80,7 +80,7 @@ def test_a_document_of_every_kind_of_recording(name: str, capsys: pytest.Capture
 
 
 def test_queries_are_always_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever the options say; files of several kinds make one document."""
+    """Queries are read whatever the options are; files of several kinds make one document."""
     mixed = [flows(tmp_path / "a.mitm", "/orders/7?page=1"), ndjson(tmp_path / "b.ndjson", entry("/orders/8?page=x"))]
     assert run(*mixed, "--openapi", "--set", "akto_include_query=false") == 0
     (parameter,) = [
@@ -92,7 +92,7 @@ def test_queries_are_always_read(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(("name", "read"), [("api.yaml", yaml.safe_load), ("api.json", json.loads)])
 def test_the_output_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, read: Any) -> None:
-    """Its ending says the format, and no other user may read a new one."""
+    """The file's extension selects the format, and only the owner may read a new file."""
     file = tmp_path / name
     assert run(ndjson(tmp_path / "a", entry(responsePayload={"a": 1})), "-o", file) == 0
     assert read(file.read_text())["paths"]["/a"]["get"]["responses"]["200"]
@@ -101,7 +101,7 @@ def test_the_output_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_host_and_no_examples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The document is of one host's endpoints, and shows no value of a sample."""
+    """The document has only the endpoints of one host, and no value of a sample."""
     file = ndjson(
         tmp_path / "a", entry("/a?q=hidden", responsePayload={"a": "secret value"}), entry("/b", host="b.example")
     )
@@ -113,7 +113,7 @@ def test_a_host_and_no_examples(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_base_shows_what_differs_with_an_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """0 as long as nothing does; 1 with what is new, changed and gone."""
+    """The exit code is 0 without differences; with new, changed and gone endpoints it is 1."""
     old = ndjson(tmp_path / "old", entry("/a", responsePayload={"n": 1}), entry("/gone"))
     new = ndjson(tmp_path / "new", entry("/a", responsePayload={"n": "x", "m": 1}), entry("/b", "POST"))
     base = tmp_path / "base.yaml"
@@ -134,7 +134,7 @@ def test_base_shows_what_differs_with_an_exit_code(tmp_path: Path, capsys: pytes
 
 
 def test_lines_that_are_no_entries_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A torn last line and foreign ones do no harm."""
+    """A torn last line and lines that are not entries are counted and left out."""
     file = tmp_path / "a.ndjson"
     file.write_bytes(b"\n" + msgspec.json.encode(entry()) + b'\n[1]\n{"path":7}\n{"path":"/torn","meth')
     assert run(file) == 0
@@ -163,7 +163,7 @@ def test_lines_that_are_no_entries_are_counted(tmp_path: Path, capsys: pytest.Ca
 def test_mistakes_are_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: Sequence[str], message: str
 ) -> None:
-    """Each names what was wrong, and the next step."""
+    """Each mistake is one line that names the problem and the next step."""
     ndjson(tmp_path / "good", entry())
     (tmp_path / "text").write_text("a: b: c\n")
     (tmp_path / "list").write_text("- a\n")
@@ -178,13 +178,13 @@ def test_mistakes_are_one_clear_line(
 
 @pytest.mark.parametrize("wrong", [["--set", "akto_nope=1"], ["--set", "listen_port=1"], ["--nope"], []])
 def test_a_wrong_command_line_is_2(tmp_path: Path, wrong: list[str]) -> None:
-    """As everywhere."""
+    """A wrong command line exits with 2, as for all commands."""
     files = [ndjson(tmp_path / "a", entry())] if wrong else []
     assert call("inventory", *files, *wrong).returncode == 2
 
 
 def test_hostile_texts_turn_no_line_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Controls are escapes, and what is written from right to left is isolated, in the list and in differences."""
+    """In lists and differences, control characters are escaped, and right-to-left text is isolated."""
     arabic = "\u0645\u0631\u062d\u0628\u0627"
     file = ndjson(tmp_path / "a", entry(f"/\u202e\x1b[31m/{arabic}", host=f"{arabic}.example"), entry("/b"))
     base = tmp_path / "base.yaml"
@@ -205,5 +205,5 @@ def test_hostile_texts_turn_no_line_round(tmp_path: Path, capsys: pytest.Capture
     [("plain", "plain"), ("é日本", "é日本"), ("\u05d0b", "\u2068\u05d0b\u2069"), ("a\u0661", "\u2068a\u0661\u2069")],
 )
 def test_only_what_turns_a_line_is_isolated(text: str, shown: str) -> None:
-    """Hebrew and Arabic letters and Arabic digits."""
+    """Text with Hebrew or Arabic letters or Arabic digits is isolated, and no other."""
     assert isolated(text) == shown

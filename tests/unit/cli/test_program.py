@@ -14,13 +14,13 @@ from tests.support.command import call, one_error
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the environment's own settings for Akto out of the tests."""
+    """Keep the user's environment variables for Akto out of the tests."""
     for name in (terminal.URL_VARIABLE, terminal.TOKEN_VARIABLE):
         monkeypatch.delenv(name, raising=False)
 
 
 def test_nothing_heavy_is_imported_for_help() -> None:
-    """The command line comes at once: mitmproxy, tornado and httpx wait until a command needs them."""
+    """The command line starts fast: mitmproxy, tornado and httpx are imported only for commands that need them."""
     code = (
         "import sys, akto_mirror.cli; print(*{'asyncio', 'mitmproxy', 'tornado', 'httpx', 'msgspec'} & {*sys.modules})"
     )
@@ -40,7 +40,7 @@ def test_nothing_heavy_is_imported_for_help() -> None:
     ],
 )
 def test_help_is_there(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Every command explains itself."""
+    """Every command has a help text."""
     with pytest.raises(SystemExit) as ended:
         program.main(argv)
     assert ended.value.code == 0
@@ -58,7 +58,7 @@ def test_help_is_there(argv: list[str], capsys: pytest.CaptureFixture[str]) -> N
 def test_commands_to_paste_stay_whole(
     name: str, lines: list[str], columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """However wide the terminal is, each stands on a line of its own."""
+    """Commands to copy stay on one line, in terminals of any width."""
     monkeypatch.setenv("COLUMNS", columns)
     with pytest.raises(SystemExit):
         program.main([name, "--help"])
@@ -69,7 +69,7 @@ def test_commands_to_paste_stay_whole(
 
 @pytest.mark.parametrize("word", ["--version", "-V"])
 def test_the_version_is_reported(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--version` names program and version."""
+    """`--version` prints the program and its version."""
     with pytest.raises(SystemExit) as ended:
         program.main([word])
     assert ended.value.code == 0
@@ -87,13 +87,13 @@ def test_the_version_is_reported(word: str, capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_wrong_usage_exits_with_2(line: str) -> None:
-    """A wrong command line is one line on standard error, below the usage where argparse itself refuses it."""
+    """A wrong command line is one line on standard error, after the usage if argparse refuses it."""
     done = call(*line.split())
     message = done.stderr
     assert done.returncode == 2
     assert message.splitlines()[-1].startswith("akto-mirror")
     assert "usage: akto-mirror" in message or message.count("\n") == 1
-    assert " invalid _" not in message  # A name of this program's own.
+    assert " invalid _" not in message  # The name of a function in this program.
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_wrong_usage_exits_with_2(line: str) -> None:
     ["127.0.0.1:9091", "ftp://x", "http://", "http://h:99999", "file:///tmp/x.ndjson", "http://[::1", "http://a b"],
 )
 def test_check_refuses_what_is_not_a_url(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A URL that cannot be one of an ingestion service is a wrong command line, whichever way it is given."""
+    """A URL that an ingestion service cannot have is a wrong command line, as argument and as option."""
     for words in ([url], ["--to", url]):
         assert program.main(["check", *words]) == 2
         assert url in one_error(capsys)
@@ -116,7 +116,7 @@ def test_check_does_not_show_a_password(capsys: pytest.CaptureFixture[str]) -> N
 def test_check_takes_url_and_token_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The variables that Akto's users know stand in for the arguments."""
+    """The environment variables that Akto's users know replace the arguments."""
     with Receiver(token="from-outside") as server:
         monkeypatch.setenv(terminal.URL_VARIABLE, server.url)
         monkeypatch.setenv(terminal.TOKEN_VARIABLE, "from-outside")

@@ -1,4 +1,4 @@
-"""`akto-mirror sink`: its arguments, and what it cannot listen at or write to."""
+"""`akto-mirror sink`: arguments, addresses that are taken, and files that cannot be written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.command import one_error
 
 
 def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """A port in use ends the sink with one line that says which and what to do."""
+    """A port in use ends the sink with one line that names the port and the option."""
     with Receiver() as other:
         assert program.main(["sink", "--port", str(other.port)]) == 1
     error = one_error(capsys)
@@ -36,7 +36,7 @@ def test_a_file_that_cannot_be_written_is_named(name: str, tmp_path: Path, capsy
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("kind", ["pipe", "socket", "link"])
 def test_a_pipe_is_refused(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An --out that would wait for its reader ends the sink before it listens, with one line that says why."""
+    """An --out that would wait for a reader ends the sink before it listens, with one line that says why."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
         os.mkfifo(tmp_path / "pipe")
@@ -48,7 +48,7 @@ def test_a_pipe_is_refused(kind: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_sink_can_be_interrupted_before_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While its file is opened, which may take long, the signals end it as they end any program."""
+    """Until the sink listens, signals end it as any other program: opening its file may take long."""
     before = {number: signal.getsignal(number) for number in terminal.INTERRUPTS}
 
     def opened(_: object) -> NoReturn:

@@ -26,7 +26,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A spool with a batch that waits and three dead letters, one of them with hostile text."""
+    """Return the folder of a spool with a waiting batch and three dead letters, one of them hostile."""
     spool = Spool(tmp_path / "spool", target="http://akto", limit=10**6, owner="gone")
     spool.put([entry(1), entry(2)])
     spool.replace(None, [], [Rejected(entry(n), "422 bad") for n in (3, 4)] + [Rejected(b"\xff{", "500 \x1b[31m")])
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def spool(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command on it."""
+    """Return a function that runs the command on the folder."""
 
     def run(*args: str) -> tuple[int, str, str]:
         code = program.main(["spool", "--dir", str(folder), *args])
@@ -47,7 +47,7 @@ def spool(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_status(spool: Run) -> None:
-    """Line 6: it shows how many entries wait for which server, and how many were refused."""
+    """Line 6: the status shows how many entries wait for which server, and how many were refused."""
     code, out, _ = spool("status")
     assert code == 0
     assert "waiting: 2 entries in 1 batch, " in out
@@ -56,7 +56,7 @@ def test_status(spool: Run) -> None:
 
 
 def test_list(spool: Run) -> None:
-    """Line 6: a line for each refused entry with its number, request and the answer, and none of it raw."""
+    """Line 6: each refused entry is one escaped line with its number, request and answer."""
     code, out, _ = spool("list")
     assert code == 0
     lines = out.splitlines()
@@ -67,7 +67,7 @@ def test_list(spool: Run) -> None:
 
 
 def test_retry(spool: Run, folder: Path) -> None:
-    """Line 6: those named, or all, are sent again by the next process that looks."""
+    """Line 6: the named dead letters, or all, are sent again by the next process that uses the spool."""
     assert spool("retry", "2")[:2] == (0, "1 entry will be sent again by a proxy that uses this spool\n")
     assert spool("retry")[0] == 0
     other = Spool(folder, target="http://akto", limit=10**6, owner="next")
@@ -76,14 +76,14 @@ def test_retry(spool: Run, folder: Path) -> None:
 
 
 def test_retry_elsewhere(spool: Run, folder: Path) -> None:
-    """Line 6: entries for a server that is gone can be sent to another one."""
+    """Line 6: entries that wait for one server can be sent to another."""
     assert spool("retry", "--from", "http://akto", "--to", "https://new.example.com/x")[0] == 0
     other = Spool(folder, target="https://new.example.com", limit=10**6, owner="next")
     assert other.adopt() == 2
 
 
 def test_drop(spool: Run, folder: Path) -> None:
-    """Line 6: nothing is deleted that was not named."""
+    """Line 6: only the named entries are deleted."""
     assert spool("drop", "1")[1] == "deleted 1 refused entry\n"
     assert spool("drop", "--all")[1] == "deleted 2 refused entries\n"
     assert spool("drop", "--waiting", "http://akto")[1].startswith("deleted 2 entries")
@@ -91,7 +91,7 @@ def test_drop(spool: Run, folder: Path) -> None:
 
 
 def test_nothing_was_refused(folder: Path, spool: Run) -> None:
-    """Line 6: an empty list is said to be one, and the output for programs stays empty."""
+    """Line 6: an empty list is reported, and the output for programs stays empty."""
     assert spool("drop", "--all")[0] == 0
     assert spool("list") == (0, "nothing was refused\n", "")
     assert spool("list", "--json") == (0, "", "nothing was refused\n")
@@ -101,13 +101,13 @@ def test_nothing_was_refused(folder: Path, spool: Run) -> None:
 
 @pytest.mark.parametrize("line", ["status", "list", "list --json", "retry 1", "drop 1"])
 def test_the_folder_may_come_last(folder: Path, tmp_path: Path, line: str) -> None:
-    """Line 6: `--dir` stands before the action or behind it; of two, the last counts."""
+    """Line 6: `--dir` may come before or after the action; if it is given twice, the last one counts."""
     assert program.main(["spool", *line.split(), "--dir", str(folder)]) == 0
     assert program.main(["spool", "--dir", str(folder), *line.split(), "--dir", str(tmp_path / "none")]) == 1
 
 
 def test_a_target_behind_a_unix_socket(spool: Run, folder: Path) -> None:
-    """Line 6: what `status` shows of such a target can be given to `--to` and `--uds`, and back to `--from`."""
+    """Line 6: the target that `status` shows can be given to `--to` and `--uds`, and to `--from`."""
     assert spool("retry", "--from", "http://akto", "--to", "http://a:1/x", "--uds", "/run/x.sock")[0] == 0
     target = "http://a:1 by /run/x.sock"
     assert f"for {target}\n" in spool("status")[1]
@@ -128,7 +128,7 @@ def test_a_target_behind_a_unix_socket(spool: Run, folder: Path) -> None:
 )
 @pytest.mark.usefixtures("spool")
 def test_what_contradicts_itself_changes_nothing(folder: Path, line: str) -> None:
-    """Line 6: no argument is passed over, so that nothing is deleted or moved that was not asked for."""
+    """Line 6: contradictory arguments are refused, so that nothing is deleted or moved by mistake."""
     looker = Spool(folder, target="", limit=0, owner="looker")
     before = looker.waiting(), looker.dead_letters()
     assert call("spool", "--dir", folder, *line.split()).returncode == 2
@@ -138,7 +138,7 @@ def test_what_contradicts_itself_changes_nothing(folder: Path, line: str) -> Non
 
 @pytest.mark.parametrize("line", ["drop --waiting http://typo", "retry --from http://typo --to http://b"])
 def test_a_target_for_which_nothing_waits(spool: Run, line: str) -> None:
-    """Line 6: a misspelt target is reported together with the existing ones."""
+    """Line 6: a misspelt target is reported together with the existing targets."""
     code, out, err = spool(*line.split())
     assert (code, out) == (1, "")
     assert "no entries wait for http://typo; there are entries for: http://akto" in err
@@ -147,7 +147,7 @@ def test_a_target_for_which_nothing_waits(spool: Run, line: str) -> None:
 
 
 def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Line 6: one line says what is wrong and what to do."""
+    """Line 6: each mistake is one line."""
     for line in ("retry 99", "drop 99"):
         code, _, err = spool(*line.split())
         assert (code, err.count("\n")) == (1, 1)
@@ -158,7 +158,7 @@ def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("line", ["status", "list", "list --json", "retry", "drop --all"])
 def test_a_named_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
-    """Line 6: a misspelt folder is reported, with exit code 1, and not made."""
+    """Line 6: a misspelt folder is reported with exit code 1, and not created."""
     assert program.main(["spool", "--dir", str(tmp_path / "none"), *line.split()]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -167,7 +167,7 @@ def test_a_named_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_nothing_on_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 6: an empty spool is not an error; the output for programs stays empty."""
+    """Line 6: a missing spool is not an error, and the output for programs stays empty."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for line, out, err in (("status", 1, 0), ("list", 1, 0), ("list --json", 0, 1)):
         assert program.main(["spool", *line.split()]) == 0
@@ -181,7 +181,7 @@ def test_nothing_on_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
 def test_another_users_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, owner: int
 ) -> None:
-    """Line 6: the text names the user that may look into it, whichever way the folder was named."""
+    """Line 6: the error names the user that may read the folder, for a named folder and for the default one."""
     folder = tmp_path / "akto-mirror"
     folder.mkdir(mode=0o700)
     os.chown(folder, owner, owner)
@@ -194,7 +194,7 @@ def test_another_users_folder(
 
 
 def test_nothing_unprintable_is_shown_as_json(spool: Run, folder: Path) -> None:
-    """Line 6: what captured traffic holds cannot steer the terminal, and each line stays the entry that it was."""
+    """Line 6: captured text is escaped, so that it cannot control the terminal, and decodes to the same entry."""
     hostile = "\x07\x1b[31m\x9b\u202e\U000e0001é"
     sent = entry(9).decode().replace("/9", "/9" + hostile)
     owner = Spool(folder, target="http://akto", limit=10**6, owner="other")
@@ -207,7 +207,7 @@ def test_nothing_unprintable_is_shown_as_json(spool: Run, folder: Path) -> None:
 
 @pytest.mark.parametrize("created", ["1e300", "-1e300", "9e999", "'x'", "x'ff'"])
 def test_a_time_that_is_none(spool: Run, folder: Path, created: str) -> None:
-    """Line 6: times and texts that no clock and no service gave are shown as something, not as a traceback."""
+    """Line 6: impossible times and texts of a damaged spool are shown, without a traceback."""
     with sqlite3.connect(folder / FILE) as db:
         db.execute(f"UPDATE dead SET created = {created}, reason = 7, target = x'ff'")
         db.execute(f"UPDATE batches SET created = {created}")
@@ -217,7 +217,7 @@ def test_a_time_that_is_none(spool: Run, folder: Path, created: str) -> None:
 
 
 def test_a_folder_is_left_alone_where_its_file_is_refused(spool: Run, folder: Path) -> None:
-    """Line 6: a folder whose spool cannot be used keeps its mode."""
+    """Line 6: the mode of a folder is not changed if its spool cannot be used."""
     (folder / FILE).rename(folder / "real.db")
     (folder / FILE).symlink_to(folder / "real.db")
     folder.chmod(0o777)
@@ -228,7 +228,7 @@ def test_a_folder_is_left_alone_where_its_file_is_refused(spool: Run, folder: Pa
 
 
 def test_a_file_without_tables_holds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A process may be killed before it has made them; a look does not make up for that."""
+    """A file without tables, as of a process that was killed early, is shown as empty and not changed."""
     file = tmp_path / FILE
     file.touch(0o600)
     tmp_path.chmod(0o700)

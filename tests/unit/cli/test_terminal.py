@@ -1,4 +1,4 @@
-"""What all commands have in common: lines on standard output, tokens, and the way to the addon."""
+"""Functions that the commands share: lines on standard output, tokens, and the addon's path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.command import one_error
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the environment's own settings for Akto out of the tests."""
+    """Keep the user's environment variables for Akto out of the tests."""
     for name in (terminal.URL_VARIABLE, terminal.TOKEN_VARIABLE):
         monkeypatch.delenv(name, raising=False)
 
@@ -24,7 +24,7 @@ def _no_settings_of_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_token_that_no_header_can_carry_is_refused_unseen(
     token: str, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message names the setting, never the token."""
+    """The error names the setting, and never shows the token."""
     assert program.main([*argv, "--token", token]) == 2
     error = one_error(capsys)
     assert terminal.TOKEN_VARIABLE in error
@@ -41,7 +41,7 @@ def test_the_addon_path_is_the_script(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_the_token_of_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even an empty one, over the environment's."""
+    """A token on the command line, even an empty one, takes precedence over the environment."""
     monkeypatch.setenv(terminal.TOKEN_VARIABLE, "outside")
     assert terminal.token(argparse.Namespace(token=None)) == "outside"
     assert terminal.token(argparse.Namespace(token="mine")) == "mine"
@@ -49,7 +49,7 @@ def test_the_token_of_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_the_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line is never lost over one of its characters."""
+    """Characters that the terminal's encoding lacks are escaped, so that no line is lost."""
     raw = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
     terminal.say("✓ café")
@@ -57,7 +57,7 @@ def test_what_the_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_addon_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command that installs it again."""
+    """The error has the command that reinstalls the addon."""
     monkeypatch.setattr(terminal, "find_spec", lambda _: None)
     with pytest.raises(terminal.UserError, match="reinstall with: pip install"):
         terminal.addon_path()

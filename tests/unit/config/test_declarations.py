@@ -1,4 +1,4 @@
-"""Every option is declared as mitmproxy and its users need it."""
+"""The declarations of the options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from akto_mirror.config.declarations import OPTIONS
 
 
 def test_every_option_is_declared_as_mitmproxy_and_users_need_it() -> None:
-    """A name with the addon's prefix, a help of one paragraph, and a default of its type."""
+    """Each option has the addon's prefix, a help text of one paragraph, and a default of its type."""
     for option in OPTIONS:
         assert re.fullmatch("akto_[a-z0-9_]+", option.name)
         assert option.help.endswith(".")
@@ -25,7 +25,7 @@ def test_every_option_is_declared_as_mitmproxy_and_users_need_it() -> None:
     [("akto_bodylimit", "akto_body_limit"), ("AKTO_TOKEN", "akto_token"), ("akto_url", "akto_url"), ("mode", "")],
 )
 def test_the_nearest_option_is_found(name: str, option: str) -> None:
-    """For a name that is misspelt; other addons' names are near to none."""
+    """A misspelt name gives the nearest option; names of other addons' options give none."""
     assert declarations.nearest(name) == option
 
 
@@ -39,6 +39,6 @@ def test_the_nearest_option_is_found(name: str, option: str) -> None:
     ],
 )
 def test_no_error_shows_a_secret(name: str, value: str, shown: str) -> None:
-    """Whether the option's name is misspelt or not."""
+    """A value that may be secret is hidden, even if the option's name is misspelt."""
     assert declarations.shown_value(name, value) == shown
     assert str(declarations.ConfigError(name, value, "why")) == f"{name}={shown}: why"

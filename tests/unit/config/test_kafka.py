@@ -1,4 +1,4 @@
-"""How entries reach a topic of Kafka: options, Akto's own variables, and secrets that no text shows."""
+"""Configuration of Kafka: options, Akto's own variables, and secrets that are never shown."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ DEFAULTS: dict[str, Any] = {option.name: option.default for option in OPTIONS}
 
 
 def read(environ: dict[str, str] | None = None, **changes: Any) -> SinkConfig:
-    """Read the defaults with some changes; names are without their `akto_`."""
+    """Read the defaults with these changes, named without `akto_`."""
     return options.read(DEFAULTS | {f"akto_{name}": value for name, value in changes.items()}, environ or {}).sink
 
 
 def kafka(environ: dict[str, str] | None = None, **changes: Any) -> KafkaConfig:
-    """Read what is to be a topic."""
+    """Read a Kafka configuration, which must be there."""
     found = read(environ, **changes).kafka
     assert found is not None
     return found
 
 
 def problem_of(environ: dict[str, str] | None = None, **changes: Any) -> str:
-    """Return the one line that refuses these values."""
+    """Return the error for these values, which must be one line."""
     with pytest.raises(ConfigError) as caught:
         read(environ, **changes)
     assert str(caught.value).isprintable()
@@ -45,7 +45,7 @@ def problem_of(environ: dict[str, str] | None = None, **changes: Any) -> str:
     ],
 )
 def test_an_address(url: str, brokers: tuple[str, ...], topic: str) -> None:
-    """Brokers, and a topic that has a default."""
+    """An address has brokers, and a topic with a default."""
     assert kafka(url=url) == KafkaConfig(brokers, topic)
 
 
@@ -63,13 +63,13 @@ def test_an_address(url: str, brokers: tuple[str, ...], topic: str) -> None:
     ],
 )
 def test_an_unusable_address_says_what_would_do(url: str, problem: str) -> None:
-    """In one line, without what may be a secret."""
+    """The error says how the address is written, and shows no secret."""
     assert problem in problem_of(url=url)
     assert "hunter2" not in problem_of(url=url)
 
 
 def test_the_variables_of_akto_s_own_programs() -> None:
-    """The eBPF agent reads the broker from `_MAL` before `_URL`; with a name alone they mean SASL PLAIN."""
+    """As in Akto's eBPF agent, `_MAL` takes precedence over `_URL`, and a username alone means SASL PLAIN."""
     environ = {"AKTO_KAFKA_BROKER_URL": "b2:1", "AKTO_KAFKA_TOPIC": "t"}
     assert kafka(environ) == KafkaConfig(("b2:1",), "t")
     environ |= {"AKTO_KAFKA_BROKER_MAL": "b1:1", "AKTO_KAFKA_USERNAME": "u", "AKTO_KAFKA_PASSWORD": "p"}
@@ -83,7 +83,7 @@ def test_the_variables_of_akto_s_own_programs() -> None:
 
 
 def test_what_is_nearer_wins() -> None:
-    """An address in an option, then one of the service, then the brokers."""
+    """The address is the option's, else the ingestion service's variable, else the brokers' variable."""
     environ = {"AKTO_KAFKA_BROKER_URL": "b", "AKTO_KAFKA_TOPIC": "t"}
     assert kafka(environ, url="kafka://mine").topic == "t"
     assert kafka(environ, url="kafka://mine/own").topic == "own"
@@ -91,13 +91,13 @@ def test_what_is_nearer_wins() -> None:
 
 
 def test_properties_are_checked_at_the_start() -> None:
-    """Those that the client does not know, and their form even where nothing goes to Kafka."""
+    """Unknown properties are refused, and wrong syntax is refused even if entries do not go to Kafka."""
     assert "No such configuration property" in problem_of(url="kafka://b", kafka=["no.such=1"])
     assert "write NAME=VALUE" in problem_of(url="http://h", kafka=["linger.ms"])
 
 
 def test_no_line_shows_a_secret() -> None:
-    """Neither a refusal, nor what lists options, nor a misspelt name."""
+    """Errors and lists of options show no secret, even for a misspelt option."""
     items = ["sasl.password=hunter2", "no.such=1"]
     assert "hunter2" not in problem_of(url="kafka://b", kafka=items)
     assert declarations.shown_value("akto_kafka", items) == "sasl.password=(hidden), no.such=1"
@@ -106,13 +106,13 @@ def test_no_line_shows_a_secret() -> None:
 
 
 def test_the_spool_knows_the_cluster() -> None:
-    """However its brokers are listed, and not the topic, which may have been misspelt; nor any secret."""
+    """The spool's target is the same for any order of the brokers and any topic, and has no secret."""
     given = {"AKTO_KAFKA_PASSWORD": "hunter2", "AKTO_KAFKA_USERNAME": "u"}
     assert read(given, url="kafka://b2,b1/t").target == read(url="kafka://b1:9092,b2:9092").target
 
 
 def test_a_missing_client_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names what to install; without a kafka:// address nothing needs it."""
+    """The error says what to install; other addresses do not need the client."""
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     assert "pip install 'akto-mirror[kafka]'" in problem_of(url="kafka://b")
     assert read(url="http://h").kafka is None

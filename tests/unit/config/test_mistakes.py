@@ -1,4 +1,4 @@
-"""Mistakes in options that mitmproxy itself would pass over in silence."""
+"""Mistakes in options that mitmproxy ignores."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.options import DEFAULTS
 
 
 def mistaken(texts: dict[str, list[str]] | None = None, values: dict[str, object] | None = None) -> list[str]:
-    """Return the lines about what was given before the addon was loaded."""
+    """Return the lines about options that were set before the addon was loaded."""
     return [str(found) for found in mistakes.find(texts or {}, values or {})]
 
 
 class TestMistakes:
-    """What mitmproxy would pass over in silence, or fall over."""
+    """Mistakes that mitmproxy ignores, or fails on with an unclear error."""
 
     @pytest.mark.parametrize(
         ("texts", "line"),
@@ -43,7 +43,7 @@ class TestMistakes:
         ],
     )
     def test_on_the_command_line(self, texts: dict[str, list[str]], line: str) -> None:
-        """Unknown names, numbers that are none, and values that are given twice."""
+        """Unknown names, invalid numbers and repeated values are found."""
         (found,) = mistaken(texts)
         assert found.startswith(line)
 
@@ -61,7 +61,7 @@ class TestMistakes:
         ],
     )
     def test_what_mitmproxy_can_parse_is_left_to_later(self, texts: dict[str, list[str]]) -> None:
-        """Whether a value makes sense is another question, and other addons' options are not ours."""
+        """Ranges are checked later, and other addons' options are not checked."""
         assert mistaken(texts) == []
 
     @pytest.mark.parametrize(
@@ -83,19 +83,19 @@ class TestMistakes:
         ],
     )
     def test_a_value_of_a_wrong_type_in_a_configuration_file(self, name: str, value: object, kind: str) -> None:
-        """YAML knows types, and each option has one."""
+        """A value of another type than the option's, as YAML allows, is found."""
         (line,) = mistaken(values={name: value})
         assert line.startswith(f"{name}=")
         assert line.endswith(f"it must be {kind}")
 
     @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
     def test_defaults_in_a_configuration_file_are_not_mistakes(self, option: Option) -> None:
-        """What `mitmdump --options` prints can be used."""
+        """The defaults, as `mitmdump --options` prints them, are not mistakes."""
         assert mistaken(values={option.name: option.default}) == []
 
     @given(st.dictionaries(st.sampled_from([*DEFAULTS, "akto_x", "other"]), st.lists(st.text(max_size=5), max_size=3)))
     def test_any_text_gives_lines_or_nothing(self, texts: dict[str, list[str]]) -> None:
-        """It never raises, and each option is complained about once at most."""
+        """Any text gives printable lines, at most one for each option, without an exception."""
         lines = mistaken(texts)
         assert all(line.isprintable() for line in lines)
         assert len({line.partition("=")[0] for line in lines}) == len(lines)

@@ -1,4 +1,4 @@
-"""What the log says of the options when the proxy starts."""
+"""Log lines about the options when the proxy starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONFIG = CaptureConfig(worker=False, account_id="1", vxlan_id="0", tag="{}")
     ],
 )
 def test_queries_that_leave_the_machine_are_named(config: CaptureConfig, said: str) -> None:
-    """And how to hide what is secret in them."""
+    """The line says that queries are sent, and how to hide the secrets in them."""
     assert summary(config) == said
 
 
@@ -42,7 +42,7 @@ def test_queries_that_leave_the_machine_are_named(config: CaptureConfig, said: s
     ],
 )
 def test_what_does_not_do_what_it_seems_to(config: CaptureConfig, said: list[str]) -> None:
-    """One line each."""
+    """Options without the expected effect give one line each."""
     found = list(warnings(config))
     assert len(found) == bool(said)
     assert all(text in found[0] for text in said)

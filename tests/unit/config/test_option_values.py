@@ -1,4 +1,4 @@
-"""Parsers of single options' values."""
+"""Parsers of option values."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from akto_mirror.sampling.noise import Noise
     [("", None), ("127.0.0.1:9464", ("127.0.0.1", 9464)), ("[::1]:0", ("::1", 0)), ("h:65535", ("h", 65535))],
 )
 def test_a_listener_is_a_host_and_a_port(address: str, found: object) -> None:
-    """Brackets belong to the way that IPv6 addresses are written."""
+    """An IPv6 address is in brackets."""
     assert option_values.listener(address) == found
 
 
 @pytest.mark.parametrize("address", ["9464", ":9464", "h:", "h:65536", "h:-1", "h:\u0661", "h:x"])
 def test_half_a_listener_is_refused(address: str) -> None:
-    """The line says how it is written."""
+    """The error says how a listener is written."""
     with pytest.raises(ValueError, match="HOST:PORT"):
         option_values.listener(address)
 
 
 def test_a_unix_socket_need_not_be_there_but_its_folder(tmp_path: Path) -> None:
-    """A service may start later than the proxy."""
+    """The socket may be created later, but its folder must exist."""
     assert option_values.socket("") == ""
     assert option_values.socket(f"{tmp_path}/akto.sock") == f"{tmp_path}/akto.sock"
     with pytest.raises(ValueError, match=f"the folder {tmp_path}/none does not exist"):
@@ -38,7 +38,7 @@ def test_a_unix_socket_need_not_be_there_but_its_folder(tmp_path: Path) -> None:
 
 
 def test_header_names_are_tokens() -> None:
-    """RFC 9110, section 5.6.2."""
+    """Header names follow RFC 9110, section 5.6.2."""
     assert option_values.header_name("X-Real-IP") == "x-real-ip"
     for name in ("a b", "a:b", "é", "a\n"):
         with pytest.raises(ValueError, match="not a header's name"):
@@ -46,7 +46,7 @@ def test_header_names_are_tokens() -> None:
 
 
 def test_texts_of_one_form() -> None:
-    """Hosts, whole numbers, presets and lists of content types, each with what would do."""
+    """Hosts, whole numbers, presets and content types are parsed, and errors say what is allowed."""
     assert option_values.host("api.example.com:81") == "api.example.com:81"
     assert option_values.whole_number("2147483647") == "2147483647"
     assert option_values.noise("health") == (Noise.HEALTH,)
@@ -66,13 +66,13 @@ def test_texts_of_one_form() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": NaN}', "[" * 100_000])
 def test_a_tag_is_a_json_object(text: str) -> None:
-    """Neither half of one, nor what only Python takes for JSON."""
+    """Cut JSON, other values than objects, and NaN are refused."""
     with pytest.raises(ValueError, match="must be a JSON object"):
         option_values.tag(text, {})
 
 
 def test_a_tag_holds_texts_and_variables_that_are_there() -> None:
-    """Without a variable it stays as it was written, to the byte."""
+    """A tag without variables stays as written; the environment must have each variable that is used."""
     assert option_values.tag('{"a":"b",  "c":null}', {}) == '{"a":"b",  "c":null}'
     assert option_values.tag('{"a":"{env:X}"}', {"X": "1"}) == '{"a": "1"}'
     with pytest.raises(ValueError, match="no variable X in the environment"):
@@ -82,7 +82,7 @@ def test_a_tag_holds_texts_and_variables_that_are_there() -> None:
 
 
 def test_a_filter_does_not_look_at_bodies() -> None:
-    """However deep in it: mitmproxy would decode them without a limit."""
+    """Filters on bodies are refused at any depth: mitmproxy would decode bodies without a limit."""
     assert option_values.flow_filter("") is None
     get = option_values.flow_filter("~m GET & !(~d other.example)")
     assert get is not None

@@ -1,4 +1,4 @@
-"""Options become one checked value, or an error of one line that names what was wrong."""
+"""Options become one validated value, or an error of one line that names the problem."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INGEST = "/api/ingestData"
 
 
 def test_the_defaults_are_usable() -> None:
-    """Without any option, a dry run with the documented values."""
+    """The defaults are a dry run with the documented values."""
     settings = read()
     assert settings.sink.destination == Destination()
     assert (settings.capture.account_id, settings.capture.vxlan_id, settings.capture.tag) == (
@@ -49,12 +49,12 @@ def test_the_defaults_are_usable() -> None:
 
 @pytest.mark.parametrize("token", ["a\nb", "a\r", "a\tb", "\x00", "é", "\udcff"])
 def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str) -> None:
-    """A line break at the end is the usual mistake."""
+    """A token with characters that headers cannot have, such as a line break at the end, is refused and hidden."""
     assert refused(token=f"hunter2{token}").startswith("akto_token=(hidden): ")
 
 
 def test_a_token_is_in_no_representation_of_the_settings() -> None:
-    """Line 11: a log of the settings does not show it."""
+    """Line 11: the settings can be logged without showing the token."""
     settings = read(token="hunter2")
     assert settings.sink.token == "hunter2"
     assert "hunter2" not in repr(settings)
@@ -129,7 +129,7 @@ WRONG: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "value", "problem"), WRONG)
 def test_a_wrong_value_is_refused(name: str, value: Any, problem: str) -> None:
-    """One line that begins with option and value, and says what would do."""
+    """The error is one line that begins with option and value, and says what is allowed."""
     line = refused(**{name: value})
     assert line.startswith(f"akto_{name}=")
     assert problem in line
@@ -157,46 +157,46 @@ def test_a_wrong_value_is_refused(name: str, value: Any, problem: str) -> None:
     ],
 )
 def test_borders_are_allowed(name: str, value: Any) -> None:
-    """The least and the greatest value, and empty ones that mean something."""
+    """Minimum and maximum are allowed, and empty values that have a meaning."""
     read(**{name: value})
 
 
 def test_header_names_are_compared_in_lower_case() -> None:
-    """Headers of an entry are lower-case."""
+    """Header names are in lower case, as in entries."""
     assert read(client_ip_header="True-Client-IP").capture.client_ip_header == "true-client-ip"
 
 
 def test_a_filter_that_is_given_filters() -> None:
-    """It is parsed once."""
+    """The filter is parsed."""
     assert read(filter="~m POST").capture.filter is not None
 
 
 def test_the_workers_fidelity_has_the_workers_tag() -> None:
-    """Unless another is given."""
+    """The default tag of `worker` is the Worker's."""
     assert read(fidelity="worker").capture.tag == WORKER_TAG
     assert read(fidelity="worker", tag='{"a":"1"}').capture.tag == '{"a":"1"}'
 
 
 class TestEnvironment:
-    """Variables stand in for empty options."""
+    """Environment variables replace empty options."""
 
     def test_the_variables_that_akto_s_users_know(self) -> None:
-        """For the address and the token."""
+        """The address and the token are read from the variables that Akto's users know."""
         settings = read({"AKTO_DATA_INGESTION_URL": "http://h:1", "AKTO_API_TOKEN": "t"})
         assert (settings.sink.destination.url, settings.sink.token) == (f"http://h:1{INGEST}", "t")
 
     def test_an_option_wins_over_its_variable(self) -> None:
-        """What is nearer counts."""
+        """An option takes precedence over its variable, even over an invalid one."""
         environ = {"AKTO_DATA_INGESTION_URL": "nonsense", "AKTO_API_TOKEN": "a\nb"}
         settings = read(environ, url="http://mine", token="mine")
         assert (settings.sink.destination.url, settings.sink.token) == (f"http://mine{INGEST}", "mine")
 
     def test_an_empty_variable_is_none(self) -> None:
-        """As in a shell."""
+        """An empty variable counts as unset."""
         assert read({"AKTO_DATA_INGESTION_URL": "", "AKTO_API_TOKEN": ""}).sink.destination == Destination()
 
     def test_a_wrong_variable_is_named(self) -> None:
-        """The line names the variable, so that it is not searched for on the command line."""
+        """An error in a variable names the variable, so that it is not looked for on the command line."""
         assert "AKTO_DATA_INGESTION_URL" in refused({"AKTO_DATA_INGESTION_URL": "nope"})
         assert "nope" in refused({"AKTO_DATA_INGESTION_URL": "nope"})
         assert "AKTO_API_TOKEN" in refused({"AKTO_API_TOKEN": "hunter2\n"})
@@ -205,7 +205,7 @@ class TestEnvironment:
 
 
 def refusal(changes: dict[str, Any]) -> str:
-    """Return the line that refuses these values, or nothing."""
+    """Return the error for these values, or an empty string."""
     try:
         options.read(DEFAULTS | changes, {})
     except ConfigError as refused:
@@ -215,7 +215,7 @@ def refusal(changes: dict[str, Any]) -> str:
 
 @given(st.sampled_from([option for option in OPTIONS if option.type is str]), st.text(st.characters(), max_size=40))
 def test_any_text_is_read_or_refused(option: Option, value: str) -> None:
-    """No text makes an option fail otherwise than by the one line that names it."""
+    """Any text is valid, or gives the one error that names the option."""
     line = refusal({option.name: value})
     assert line.isprintable()
     assert not line or line.startswith(f"{option.name}=")
@@ -223,25 +223,25 @@ def test_any_text_is_read_or_refused(option: Option, value: str) -> None:
 
 @given(st.text(st.characters(), max_size=40), st.sampled_from(["http://", "https://h", "file:///", "http://h:"]))
 def test_any_url_is_read_or_refused(value: str, before: str) -> None:
-    """The same for the address, beginning as it should."""
+    """Any URL is valid, or gives the one error that names the option."""
     assert refusal({"akto_url": before + value}).partition("=")[0] in ("", "akto_url")
 
 
 @pytest.mark.parametrize("fidelity", ["akto", "worker"])
 def test_variables_stand_in_tags(fidelity: str) -> None:
-    """In values only, so that each pod may name itself."""
+    """Variables are replaced in values only, so that each pod can name itself."""
     tag = '{"{env:POD}": "{env:POD}-{env:ZONE}", "none": null, "plain": "{env: POD}"}'
     found = read({"POD": 'a"b', "ZONE": "é"}, fidelity=fidelity, tag=tag).capture.tag
     assert json.loads(found) == {"{env:POD}": 'a"b-é', "none": None, "plain": "{env: POD}"}
 
 
 def test_the_worker_reports_no_query() -> None:
-    """Whatever the option says."""
+    """In `worker`, queries are left out whatever the option is."""
     assert not read(fidelity="worker", include_query=True).capture.include_query
     assert not read(include_query=False).capture.include_query
 
 
 def test_content_types_are_compared_in_lower_case() -> None:
-    """As those of exchanges are."""
+    """Content types are in lower case, like those that they are compared with."""
     assert read(content_types="JSON, Event-Stream").capture.content_types == ("json", "event-stream")
     assert read().capture.content_types == rules.TARGETS

@@ -13,7 +13,7 @@ KNOWN = {
 
 
 def test_options() -> None:
-    """Become what is to be hidden."""
+    """The options become a redaction."""
     read = redaction.read(KNOWN)
     assert read.fields.of_text("user_pin") == "pin"
     assert read.values.kinds == ("email", "badge")

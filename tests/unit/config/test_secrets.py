@@ -1,4 +1,4 @@
-"""Values of options as they may be shown."""
+"""Option values as they are shown."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from akto_mirror.config import secrets
     ],
 )
 def test_what_is_secret_is_hidden(name: str, value: object, shown: str) -> None:
-    """And the rest is shown."""
+    """Only the secret parts of a value are hidden."""
     assert secrets.shown(name, value, is_known=True) == shown
 
 
 def test_a_misspelt_option_hides_what_any_option_would() -> None:
-    """Which one was meant is unknown."""
+    """With an unknown option's name, everything is hidden that would be hidden for any option."""
     assert "hunter2" not in secrets.shown("akto_ulr", "http://u:hunter2@h", is_known=False)
     assert "hunter2" not in secrets.shown("akto_kafak", ["sasl.password=hunter2"], is_known=False)

@@ -1,4 +1,4 @@
-"""The demo's judgement of what it has seen; all of it runs in `e2e/test_demo`."""
+"""The demo's verdict; `e2e/test_demo` runs the whole demo."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from akto_mirror.demo.demo import CAPTURED, CASES, Row, final_outcome, judge, sh
 
 
 def rows() -> list[Row]:
-    """Return what the demo sees when all is well."""
+    """Return the rows of a demo without differences."""
     return [Row(case.method, case.path, 200, "", case.outcome, case.outcome == CAPTURED) for case in CASES]
 
 
 def test_all_is_well() -> None:
-    """Nothing is said of it."""
+    """Without differences nothing is printed."""
     lines: list[str] = []
     assert judge(lines.append, rows(), sum(case.outcome == CAPTURED for case in CASES))
     assert lines == []
 
 
 def test_each_difference_is_named() -> None:
-    """An entry that did not arrive, a wrong outcome, an exchange that was not seen, and one entry too many."""
+    """Missing entries, wrong outcomes, exchanges that were not seen, and additional entries are named."""
     lines: list[str] = []
     given = rows()
     given[0] = given[0]._replace(arrived=False)
@@ -35,7 +35,7 @@ def test_each_difference_is_named() -> None:
 
 
 def test_the_table_is_safe_and_aligned() -> None:
-    """Paths come from a recording."""
+    """Paths are escaped, because they come from a recording."""
     lines: list[str] = []
     show(lines.append, [Row("GET", "/\x1b[31m", 200, "", "skipped (status 404)", arrived=False)])
     assert lines[1].split()[:2] == ["GET", r"/\x1b[31m"]

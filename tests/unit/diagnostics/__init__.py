@@ -1,1 +1,1 @@
-"""Tests of `akto_mirror.diagnostics`."""
+"""Tests of the diagnostics."""

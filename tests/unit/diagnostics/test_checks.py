@@ -1,4 +1,4 @@
-"""The steps of a check: which follow each other, and how long each may take."""
+"""The steps of a check: their order and their time-outs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.checking import Check, talking
 
 
 def test_a_service_that_is_well_passes_every_step(check: Check) -> None:
-    """Each step is a line with ✓, the exit code is 0, and nothing is sent without --send."""
+    """Each step is a line with ✓, the exit code is 0, and no entry is sent without --send."""
     with Receiver() as server:
         outcome = check(server.url)
         assert (outcome.code, server.entries) == (0, [])
@@ -25,7 +25,7 @@ def test_a_service_that_is_well_passes_every_step(check: Check) -> None:
 
 
 def test_a_silent_server_is_given_up(check: Check) -> None:
-    """A server that accepts and never answers fails within the time-out."""
+    """A server that accepts and never answers fails the step within the time-out."""
 
     def wait(_: socket.socket, ended: threading.Event) -> None:
         ended.wait()
@@ -37,27 +37,27 @@ def test_a_silent_server_is_given_up(check: Check) -> None:
 
 
 def drip(connection: socket.socket, ended: threading.Event) -> None:
-    """Answer with one byte at a time, without end."""
+    """Send one byte at a time, endlessly."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nx-")
     while not ended.wait(0.05):
         connection.sendall(b"a")
 
 
 def test_a_server_that_drips_is_given_up(check: Check) -> None:
-    """The time-out bounds the step, not the wait for the next byte."""
+    """The time-out limits the whole step, not the wait for the next byte."""
     with talking(drip) as url:
         assert "no answer within 0.5 s" in check(url, "--timeout", "0.5").out
 
 
 def test_a_sink_that_is_a_file_has_nothing_to_check() -> None:
-    """Of the others, Kafka has steps of its own."""
+    """A file cannot be checked here; a server over HTTP can."""
     with pytest.raises(ValueError, match="only http"):
         checks.target_of(SinkConfig(destination.parse("file:///tmp/x.ndjson")))
     assert isinstance(checks.target_of(SinkConfig(destination.parse("http://h"))), checks.Target)
 
 
 def test_the_spool_s_folder_is_looked_at(tmp_path: Path) -> None:
-    """By the option's value, or else the default one; a hint says what to do."""
+    """The option's folder or else the default one is checked, and a hint says what to do."""
     assert checks.spool_step(str(tmp_path / "new"), {}).ok
     found = checks.spool_step("", {"XDG_STATE_HOME": str(tmp_path)})
     assert (found.ok, found.detail) == (True, f"{tmp_path}/akto-mirror")
@@ -70,7 +70,7 @@ def test_the_spool_s_folder_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_failed_step_has_a_second_line() -> None:
-    """With what to do."""
+    """The second line says what to do."""
     lines = list[str]()
     checks.show(checks.Step("connect", ok=True, detail="1.2.3.4:5"), lines.append)
     checks.show(checks.Step("topic", ok=False, detail="none", hint="create it"), lines.append)

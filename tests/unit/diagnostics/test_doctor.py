@@ -1,4 +1,4 @@
-"""What is gathered for a bug report, finding by finding."""
+"""The findings of `akto-mirror doctor`, for bug reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.kafka import UNKNOWN_TOPIC, MockCluster
     ],
 )
 def test_a_wrong_configuration_is_found(tmp_path: Path, config: str, finding: str) -> None:
-    """The finding names the option and what it takes."""
+    """The finding names the option and what it allows."""
     (tmp_path / "config.yaml").write_text(config)
     lines: list[str] = []
     found = Findings(lines.append)
@@ -34,7 +34,7 @@ def test_a_wrong_configuration_is_found(tmp_path: Path, config: str, finding: st
 
 
 def test_findings_are_lines_and_a_sum() -> None:
-    """Only what does not work makes it an error; what cannot be printed is escaped."""
+    """Only problems make the result an error; unprintable characters are escaped."""
     lines = list[str]()
     found = Findings(lines.append)
     found.head("machine")
@@ -52,7 +52,7 @@ def test_findings_are_lines_and_a_sum() -> None:
 
 
 def test_an_unfit_spool_is_found(tmp_path: Path) -> None:
-    """With what to do; one that is not used is not looked at."""
+    """A wrong spool folder is found, with a hint; a spool that is not used is not checked."""
     lines = list[str]()
     found = Findings(lines.append)
     doctor._spool(found, {"akto_durability": "memory", "akto_spool_dir": "relative"}, {})
@@ -64,13 +64,13 @@ def test_an_unfit_spool_is_found(tmp_path: Path) -> None:
 
 
 def test_versions_are_compared_by_their_numbers() -> None:
-    """A pre-release counts as its release."""
+    """Versions are compared as numbers; a pre-release counts as its release."""
     assert doctor._numbers("12.3.1rc1") == (12, 3, 1)
     assert doctor._numbers("9.10") > doctor._numbers("9.9.9")
 
 
 def test_an_address_that_is_a_file_has_no_way_to_check() -> None:
-    """Nor is there one without an address; a wrong one is found."""
+    """A file, or no address, is not checked; a wrong address is found."""
     lines = list[str]()
     found = Findings(lines.append)
     doctor._way(found, "file:///tmp/x", "", {}, {})
@@ -82,7 +82,7 @@ def test_an_address_that_is_a_file_has_no_way_to_check() -> None:
 
 
 def test_the_way_to_a_topic_is_checked() -> None:
-    """By the options or by Akto's variables, and without showing a secret; brokers that refuse are found."""
+    """The topic is found in the options or in Akto's variables, and no secret is shown; a missing topic is found."""
     lines = list[str]()
     found = Findings(lines.append)
     with MockCluster(1) as cluster:
@@ -99,7 +99,7 @@ def test_the_way_to_a_topic_is_checked() -> None:
 
 
 def test_the_client_of_kafka_is_among_the_packages_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra: one that is missing is no finding, one that is too old is."""
+    """The client is optional: a missing one is not a finding, but one that is too old is."""
     lines = list[str]()
     found = Findings(lines.append)
     doctor._dependencies(found)
@@ -113,7 +113,7 @@ def test_the_client_of_kafka_is_among_the_packages_where_it_is_installed(monkeyp
 
 
 def fake(version: Callable[[str], str], name: str, kafka: str | None) -> str:
-    """Return a package's version; that of Kafka's client is given, and None is a client that is not there."""
+    """Return a package's version, or the given one for Kafka's client; None means that it is not installed."""
     if name != "confluent-kafka":
         return version(name)
     if kafka is None:

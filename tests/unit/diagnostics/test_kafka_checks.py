@@ -1,4 +1,4 @@
-"""The steps to a topic, without brokers: which there are, and what each makes of an answer."""
+"""The steps of a check of a topic, without brokers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from akto_mirror.diagnostics.target import CheckError
 
 
 def target(*brokers: str, **properties: str) -> KafkaTarget:
-    """Return a topic; underscores in names of properties stand for dots."""
+    """Return a target; underscores in the names of properties become dots."""
     given = tuple((name.replace("_", "."), value) for name, value in properties.items())
     return KafkaTarget(KafkaConfig(brokers or ("b:9092",), "t", given), 2)
 
 
 def talk(error: KafkaError | None = None, leaders: tuple[int, ...] = (), **properties: str) -> _Talk:
-    """Return a conversation in which the cluster has answered."""
+    """Return a check in which the cluster has answered."""
     made: Any = _Talk(target(**properties))
     found = TopicMetadata()
     found.error = error
@@ -48,7 +48,7 @@ def talk(error: KafkaError | None = None, leaders: tuple[int, ...] = (), **prope
     [("plaintext", []), ("ssl", ["TLS"]), ("sasl_plaintext", ["SASL"]), ("sasl_ssl", ["TLS", "SASL"])],
 )
 def test_steps_follow_the_protocol(protocol: str, more: list[str]) -> None:
-    """TLS and a login are looked at where there are any; an entry is sent only if it is asked for."""
+    """TLS and login are checked if the protocol has them; an entry is sent on request only."""
     made = target(security_protocol=protocol, sasl_username="u", sasl_password="p")
     names = [name for name, _ in kafka_checks.steps(made, send=False)]
     assert names == ["connect", *more, "brokers", "topic", "may write", "largest entry"]
@@ -56,7 +56,7 @@ def test_steps_follow_the_protocol(protocol: str, more: list[str]) -> None:
 
 
 def test_one_broker_of_several_is_enough() -> None:
-    """The others are named with what is wrong with them; without any the step fails."""
+    """Other brokers are named with their problem; if no broker can be reached, the step fails."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         there, gone = (f"127.0.0.1:{each.getsockname()[1]}" for each in (listener, unused))
@@ -67,7 +67,7 @@ def test_one_broker_of_several_is_enough() -> None:
 
 
 def test_a_topic_has_partitions_with_leaders() -> None:
-    """Those without one are named by their numbers."""
+    """Partitions without a leader are named by number."""
     assert talk(leaders=(1, 2)).topic() == "t, 2 partitions"
     with pytest.raises(CheckError) as failed:
         talk(leaders=(1, -1, -1)).topic()
@@ -83,7 +83,7 @@ def test_a_topic_has_partitions_with_leaders() -> None:
     ],
 )
 def test_a_topic_that_cannot_be_seen_has_a_cause(number: int, cause: Cause) -> None:
-    """Which says what to do."""
+    """The error has a cause, which says what to do."""
     with pytest.raises(CheckError) as failed:
         talk(KafkaError(number)).topic()
     assert failed.value.cause is cause
@@ -95,7 +95,7 @@ def test_a_topic_that_cannot_be_seen_has_a_cause(number: int, cause: Cause) -> N
     [(("WRITE", "DESCRIBE"), "yes"), (("ALL",), "yes"), ((), "not known"), (("READ", "DESCRIBE"), None)],
 )
 def test_the_right_to_write(allowed: tuple[str, ...], expected: str | None) -> None:
-    """It is known where the broker lists rights; a user without it learns so before anything is sent."""
+    """A missing right is found before anything is sent, if the broker lists rights."""
     made: Any = talk()
     made._ask = lambda _: SimpleNamespace(authorized_operations=[AclOperation[each] for each in allowed])
     if expected is not None:
@@ -115,19 +115,19 @@ def test_the_right_to_write(allowed: tuple[str, ...], expected: str | None) -> N
     ],
 )
 def test_the_topic_s_limit_is_compared_with_the_largest_entry(limit: str | None, expected: str) -> None:
-    """Not every user may read it, and some brokers have none."""
+    """The limit may be unknown: not every user may read it, and some brokers have none."""
     made: Any = talk()
     made._ask = lambda _: None if limit is None else {"max.message.bytes": ConfigEntry("max.message.bytes", limit)}
     expect_start(made.limit(), expected)
 
 
 def expect_start(line: str, start: str) -> None:
-    """Fail with the line unless it begins so."""
+    """Fail, showing the line, unless it starts with the text."""
     assert line[: len(start)] == start
 
 
 def test_the_user_of_a_login_is_named() -> None:
-    """And never the password."""
+    """The step names the user and never the password."""
     made = talk(sasl_mechanisms="PLAIN", sasl_username="ann", sasl_password="hunter2")
     assert made.sasl() == "PLAIN as ann"
     made._note(Problem("_AUTHENTICATION", "refused"))
@@ -137,7 +137,7 @@ def test_the_user_of_a_login_is_named() -> None:
 
 
 def test_brokers_that_do_not_answer_are_waited_for_in_bounds() -> None:
-    """The step says that there was no answer."""
+    """Without an answer in time the step fails."""
     made: Any = talk()
     assert made.brokers() == "0 in the cluster c"
     made._cluster = None

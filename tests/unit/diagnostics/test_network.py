@@ -1,4 +1,4 @@
-"""The way to a server below HTTP: names, connections, certificates, and which protocol a port speaks."""
+"""Checks below HTTP: name resolution, connections, certificates, and the protocol of a port."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.checking import Check, make_certificate, talking
 
 
 def test_a_port_where_nothing_listens_is_reported(check: Check) -> None:
-    """A refused connection names the port and Akto's."""
+    """A refused connection names the port, and Akto's default port."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -23,14 +23,14 @@ def test_a_port_where_nothing_listens_is_reported(check: Check) -> None:
 
 
 def test_an_unknown_host_is_reported(check: Check) -> None:
-    """A name that does not resolve ends the check there; `.invalid` never resolves (RFC 2606)."""
+    """A name that cannot be resolved ends the check; `.invalid` never resolves (RFC 2606)."""
     outcome = check("http://akto.invalid", "--timeout", "50")
     assert (outcome.code, outcome.marks) == (1, ["✗ resolve"])
     assert "akto.invalid is not known" in outcome.out
 
 
 def test_a_trusted_certificate_passes(check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its certificate in SSL_CERT_FILE, a service with a certificate of one's own passes."""
+    """A certificate that is trusted by SSL_CERT_FILE passes."""
     certificate = make_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
     with Receiver(host="localhost", ssl_context=certificate.context) as server:
@@ -61,7 +61,7 @@ def test_a_certificate_that_cannot_be_trusted_is_reported(  # noqa: PLR0917 - py
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """TLS is always verified; each defect of a certificate has its own words, and no request is made."""
+    """TLS is always verified; each defect of a certificate has its own text, and no request is sent."""
     certificate = make_certificate(tmp_path, name=name, days=days)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
@@ -74,7 +74,7 @@ def test_a_certificate_that_cannot_be_trusted_is_reported(  # noqa: PLR0917 - py
 
 
 def test_https_for_a_plain_port_is_reported(check: Check) -> None:
-    """https:// where plain HTTP is spoken suggests http://."""
+    """A TLS connection to a port that speaks plain HTTP suggests http://."""
     with Receiver() as server:
         outcome = check(server.url.replace("http:", "https:"))
     assert (outcome.code, outcome.marks[-1]) == (1, "✗ TLS")
@@ -82,7 +82,7 @@ def test_https_for_a_plain_port_is_reported(check: Check) -> None:
 
 
 def test_https_for_a_port_that_speaks_neither_is_reported(check: Check) -> None:
-    """A server that answers TLS with something else, and is no HTTP server, is on the wrong port."""
+    """A TLS connection to a port that speaks neither TLS nor HTTP is reported as the wrong port."""
     with talking(lambda connection, _: connection.sendall(b"220 mail.example ESMTP\r\n")) as url:
         outcome = check(url.replace("http:", "https:"))
     assert outcome.marks[-1] == "✗ TLS"
@@ -90,7 +90,7 @@ def test_https_for_a_port_that_speaks_neither_is_reported(check: Check) -> None:
 
 
 def test_a_unix_socket_is_connected_to(check: Check, tmp_path: Path) -> None:
-    """With --uds the way leads through the socket, and the host need not resolve."""
+    """With --uds the check connects to the socket, and the host is not resolved."""
     path = tmp_path / "akto.sock"
     with Receiver(uds=path) as server:
         outcome = check("http://akto.invalid", "--uds", str(path), "--send")
@@ -99,7 +99,7 @@ def test_a_unix_socket_is_connected_to(check: Check, tmp_path: Path) -> None:
 
 
 def test_a_missing_unix_socket_is_reported(check: Check, tmp_path: Path) -> None:
-    """A socket that is not there fails the first step."""
+    """A missing socket fails the first step."""
     outcome = check("http://akto.invalid", "--uds", str(tmp_path / "none.sock"))
     assert (outcome.code, outcome.marks) == (1, ["✗ connect"])
     assert "No such file" in outcome.out

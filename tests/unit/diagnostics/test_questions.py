@@ -1,4 +1,4 @@
-"""What a server is asked over HTTP, and what is wrong with its answers."""
+"""Requests of a check over HTTP, and problems with the answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.checking import TOKEN, Check, answering, make_certificate, ta
 
 
 def test_the_test_entry_is_sent_only_if_asked_for_and_is_marked(check: Check) -> None:
-    """With --send one entry arrives, under a path and host that no real traffic has."""
+    """With --send one entry arrives, with a path and a host that no real traffic has."""
     with Receiver(token=TOKEN) as server:
         outcome = check(server.url, "--send", "--token", TOKEN)
         [entry] = server.entries
@@ -33,7 +33,7 @@ def test_the_test_entry_is_sent_only_if_asked_for_and_is_marked(check: Check) ->
     ids=["none", "wrong", "bearer"],
 )
 def test_a_refused_token_is_not_a_missing_one(check: Check, token: str, hint: str) -> None:
-    """A 401 says whether the token is missing, wrong, or has Bearer before it."""
+    """On 401 the hint says whether the token is missing, is wrong, or has a superfluous Bearer."""
     with Receiver(token=TOKEN) as server:
         outcome = check(server.url, "--token", token, "--send")
         assert server.entries == []
@@ -43,7 +43,7 @@ def test_a_refused_token_is_not_a_missing_one(check: Check, token: str, hint: st
 
 
 def test_a_server_that_answers_without_end_is_read_only_so_far(check: Check) -> None:
-    """Of an endless body the beginning is read, and found to be none of Akto's."""
+    """Of an endless body only a prefix is read, which is not Akto's answer."""
 
     def flood(connection: socket.socket, ended: threading.Event) -> None:
         connection.recv(65_536)
@@ -56,7 +56,7 @@ def test_a_server_that_answers_without_end_is_read_only_so_far(check: Check) -> 
 
 
 def test_something_that_is_not_an_http_server_is_reported(check: Check) -> None:
-    """Another protocol on the port is named as the likely mistake."""
+    """Another protocol on the port is named as the likely cause."""
     with talking(lambda connection, _: connection.sendall(b"220 mail.example ESMTP\r\n")) as url:
         outcome = check(url)
     assert outcome.marks[2] == "✗ /healthCheck"
@@ -64,7 +64,7 @@ def test_something_that_is_not_an_http_server_is_reported(check: Check) -> None:
 
 
 def test_http_for_a_tls_port_is_reported(check: Check, tmp_path: Path) -> None:
-    """http:// where TLS is spoken suggests https://, trusted or not."""
+    """Plain HTTP to a TLS port suggests https://, whether its certificate is trusted or not."""
     certificate = make_certificate(tmp_path)
     with Receiver(ssl_context=certificate.context) as server:
         outcome = check(server.url.replace("https:", "http:"))
@@ -75,7 +75,7 @@ def test_http_for_a_tls_port_is_reported(check: Check, tmp_path: Path) -> None:
 @pytest.mark.e2e
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
 def test_http_for_the_tls_port_of_nginx_is_reported(check: Check, tmp_path: Path) -> None:
-    """The web server nginx answers plain HTTP on a TLS port with a 400; that, too, suggests https://."""
+    """Nginx answers plain HTTP on a TLS port with 400; this suggests https:// too."""
     make_certificate(tmp_path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -108,7 +108,7 @@ def wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 418, 422, 429, 500, 502, 503, 504])
 def test_every_other_status_fails_with_a_hint(check: Check, status: int) -> None:
-    """A status other than 200 fails each step that meets it, with what to do."""
+    """A status other than 200 fails each step, with a hint."""
     with answering(status) as url:
         outcome = check(url, "--send", "--token", TOKEN)
     assert outcome.code == 1
@@ -118,7 +118,7 @@ def test_every_other_status_fails_with_a_hint(check: Check, status: int) -> None
 
 
 def test_a_redirect_is_not_followed(check: Check) -> None:
-    """A redirect is shown, without the token even if it is in there, and the final URL asked for."""
+    """The redirect's target is shown without the token, and the hint asks for the final URL."""
     with answering(302, location=f"https://login.example/?next={TOKEN}") as url:
         outcome = check(url, "--token", TOKEN)
     assert "a redirect to https://login.example/?next=(token)" in outcome.out
@@ -127,7 +127,7 @@ def test_a_redirect_is_not_followed(check: Check) -> None:
 
 @pytest.mark.parametrize("body", ["<!doctype html><title>Dashboard</title>", "", "[]", '{"success":false}'])
 def test_a_200_of_something_else_is_reported(check: Check, body: str) -> None:
-    """A page that answers 200 to everything is not taken for Akto."""
+    """A server that answers 200 to everything is not taken for Akto."""
     with answering(200, body) as url:
         outcome = check(url)
     assert outcome.marks[2:] == ["✗ /healthCheck", "✗ /api/auth-check"]
@@ -135,7 +135,7 @@ def test_a_200_of_something_else_is_reported(check: Check, body: str) -> None:
 
 
 def test_a_hostile_answer_cannot_forge_a_line(check: Check) -> None:
-    """What a server says is shown escaped."""
+    """Answers are escaped when they are shown."""
 
     def talk(connection: socket.socket, _: threading.Event) -> None:
         connection.recv(65_536)

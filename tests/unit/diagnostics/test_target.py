@@ -1,4 +1,4 @@
-"""The server that is looked at."""
+"""The server that is checked."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from akto_mirror.diagnostics.target import CheckError, Target, open_socket, reas
     ],
 )
 def test_a_url_has_a_host_and_a_port(url: str, host: str, port: int, tls: bool) -> None:
-    """Or its scheme's."""
+    """The default port is the scheme's."""
     target = Target(url)
     assert (target.host, target.port, target.tls) == (host, port, tls)
 
 
 def test_checks_are_beside_where_entries_go() -> None:
-    """With the path that the shipper uses; the token is in no representation."""
+    """Checks are requested beside the shipper's path, and the token is not in the repr."""
     target = Target("http://h:1", token="hunter2")
     assert target.ingest_url == "http://h:1/api/ingestData"
     assert target.beside("/healthCheck") == "http://h:1/healthCheck"
@@ -37,13 +37,13 @@ def test_checks_are_beside_where_entries_go() -> None:
 
 @pytest.mark.parametrize("url", ["", "file:///tmp/x", "kafka://b", "ftp://h"])
 def test_other_addresses_cannot_be_asked(url: str) -> None:
-    """They have no server of HTTP."""
+    """Addresses without an HTTP server are refused."""
     with pytest.raises(ValueError, match=r"only http|must begin with"):
         Target(url)
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    """The port, or the socket."""
+    """The error names the port or the socket on which nothing listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -55,7 +55,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_an_error_is_its_text() -> None:
-    """Without its number; where it has no text, its name."""
+    """The reason is the error's text without the number, or the type's name if it has no text."""
     assert reason(ConnectionRefusedError(111, "Connection refused")) == "Connection refused"
     assert reason(ValueError("odd")) == "odd"
     assert reason(TimeoutError()) == "TimeoutError"

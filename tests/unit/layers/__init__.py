@@ -1,1 +1,1 @@
-"""Tests of what stands in for mitmproxy's layers."""
+"""Tests of the layers that replace mitmproxy's."""

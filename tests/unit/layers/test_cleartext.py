@@ -1,4 +1,4 @@
-"""HTTP/2 without TLS on both sides, as bytes: targets of other protocols, and connections that end."""
+"""HTTP/2 without TLS at the level of bytes: targets with other protocols, and connections that end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CALL = [(":method", "GET"), (":path", "/a"), (":scheme", "http"), (":authority",
 
 
 class Ends:
-    """A client and a target of HTTP/2 with the layer between them."""
+    """A client and a target that speak HTTP/2, with the layer between them."""
 
     def __init__(self, context: taddons.context) -> None:
         self.stack = stack(context.options, b"h2")
@@ -30,33 +30,33 @@ class Ends:
         self.target.initiate_connection()
 
     def call(self) -> int:
-        """Send a request without a body; returns its stream."""
+        """Send a request without a body, and return its stream."""
         stream: int = self.client.get_next_available_stream_id()
         self.client.send_headers(stream, CALL, end_stream=True)
         self.wire.receive(self.stack.client, self.client.data_to_send())
         return stream
 
     def at_client(self) -> list[Event]:
-        """Return what the client has got."""
+        """Return the events that the client has received."""
         events: list[Event] = self.client.receive_data(self.wire.take(self.stack.client))
         return events
 
     def at_target(self) -> list[Event]:
-        """Return what the target has got."""
+        """Return the events that the target has received."""
         events: list[Event] = self.target.receive_data(self.wire.take(self.stack.server))
         return events
 
     def answer(self, stream: int) -> None:
-        """Let the target answer a call."""
+        """Send the target's response to a request."""
         self.target.send_headers(stream, [(":status", "200")], end_stream=True)
         self.from_target()
 
     def from_target(self) -> None:
-        """Pass on what the target sends."""
+        """Pass on the target's bytes."""
         self.wire.receive(self.stack.server, self.target.data_to_send())
 
     def statuses(self) -> list[str]:
-        """Return the statuses of the answers that have come to the client."""
+        """Return the statuses of the responses that the client has received."""
         return [
             next(str(value) for name, value in event.headers or [] if str(name) == ":status")
             for event in self.at_client()
@@ -66,13 +66,13 @@ class Ends:
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    """Both ends, with the options of mitmproxy."""
+    """Return both ends, with mitmproxy's options."""
     with taddons.context(Proxyserver()) as context:
         yield Ends(context)
 
 
 def test_a_call_goes_through(ends: Ends) -> None:
-    """In HTTP/2 on both sides, and the connections stay."""
+    """Both sides speak HTTP/2, and both connections stay open."""
     ends.call()
     (stream,) = [event.stream_id for event in ends.at_target() if isinstance(event, RequestReceived)]
     assert stream is not None
@@ -90,7 +90,7 @@ def test_a_call_goes_through(ends: Ends) -> None:
     ],
 )
 def test_a_target_of_another_protocol_costs_its_calls_only(ends: Ends, said: bytes, problem: str) -> None:
-    """They get a 502, which is logged once for a connection; the client's connection goes on."""
+    """The requests are answered with 502, logged once per connection; the client's connection stays open."""
     for _ in range(2):
         ends.call()
     if said:
@@ -103,7 +103,7 @@ def test_a_target_of_another_protocol_costs_its_calls_only(ends: Ends, said: byt
 
 
 def test_an_overlong_frame_ends_the_client_s_connection(ends: Ends) -> None:
-    """With the error that RFC 9113, section 4.2, names."""
+    """The client gets the error that RFC 9113, section 4.2, requires."""
     ends.call()
     ends.wire.receive(ends.stack.client, (2**24 - 1).to_bytes(3, "big") + bytes(6))
     (end,) = [event for event in ends.at_client() if isinstance(event, ConnectionTerminated)]
@@ -112,7 +112,7 @@ def test_an_overlong_frame_ends_the_client_s_connection(ends: Ends) -> None:
 
 
 def test_a_target_that_takes_its_leave_finishes_what_it_began(ends: Ends) -> None:
-    """What it does not begin with any more fails; its connection is closed when the last call is answered."""
+    """After GOAWAY, requests that the target does not process get 502; it is closed after the last response."""
     first, second = ends.call(), ends.call()
     ends.at_target()
     ends.target.close_connection(last_stream_id=1)
@@ -120,7 +120,7 @@ def test_a_target_that_takes_its_leave_finishes_what_it_began(ends: Ends) -> Non
     ends.wire.receive(ends.stack.server, goaway)
     assert ends.statuses() == ["502"]
     assert ends.wire.closed == []
-    # A frame of HEADERS with END_STREAM and END_HEADERS, and `:status: 200` of the static table.
+    # A frame of HEADERS with END_STREAM and END_HEADERS, and `:status: 200` from the static table.
     ends.wire.receive(ends.stack.server, b"\0\0\x01\x01\x05\0\0\0\x01\x88")
     got = ends.at_client()
     assert [event.stream_id for event in got if isinstance(event, StreamEnded)] == [first]

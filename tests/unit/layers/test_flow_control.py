@@ -1,4 +1,4 @@
-"""A sender gets no more room on a stream while much of it is kept for a peer that reads slowly."""
+"""A stream's window is not extended while much is buffered for a peer that reads slowly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIECE = 40_000
 
 
 class Sender:
-    """A client of HTTP/2 that uploads on one stream, and mitmproxy's connection to it."""
+    """An HTTP/2 client that uploads on one stream, and mitmproxy's connection to it."""
 
     def __init__(self, context: taddons.context) -> None:
         self.peer = H2Connection(H2Configuration(client_side=True))
@@ -34,12 +34,12 @@ class Sender:
         self.pass_on()
 
     def pass_on(self) -> None:
-        """Let both read what the other one has sent."""
+        """Pass on the pending bytes in both directions."""
         self.ours.h2_conn.receive_data(self.peer.data_to_send())
         self.peer.receive_data(self.ours.h2_conn.data_to_send())
 
     def send(self) -> None:
-        """Upload a part, which is taken in."""
+        """Upload one piece, and acknowledge it."""
         for _ in range(PIECE // 10_000):
             self.peer.send_data(1, bytes(10_000))
         self.pass_on()
@@ -48,19 +48,19 @@ class Sender:
 
     @property
     def room(self) -> int:
-        """What the client may still send on the stream."""
+        """The bytes that the client may still send on the stream."""
         return int(self.peer.local_flow_control_window(1))
 
 
 @pytest.fixture
 def sender() -> Iterator[Sender]:
-    """A client with a stream."""
+    """Return a client with an open stream."""
     with taddons.context(Proxyserver()) as context:
         yield Sender(context)
 
 
 def test_room_is_given_while_little_is_kept(sender: Sender) -> None:
-    """As without a brake."""
+    """The window is extended as without the brake."""
     before = sender.room
     Brake(sender.ours, lambda _: KEPT)
     sender.send()
@@ -68,7 +68,7 @@ def test_room_is_given_while_little_is_kept(sender: Sender) -> None:
 
 
 def test_room_is_withheld_until_little_is_kept(sender: Sender) -> None:
-    """And then given as a whole."""
+    """The window is extended by the whole amount when little is buffered."""
     before, kept = sender.room, KEPT + 1
     brake = Brake(sender.ours, lambda _: kept)
     sender.send()
@@ -83,7 +83,7 @@ def test_room_is_withheld_until_little_is_kept(sender: Sender) -> None:
 
 
 def test_nothing_is_sent_to_a_peer_that_has_gone(sender: Sender) -> None:
-    """What it was owed is forgotten."""
+    """No window update is sent to a closed connection."""
     kept = KEPT + 1
     brake = Brake(sender.ours, lambda _: kept)
     sender.send()
@@ -93,7 +93,7 @@ def test_nothing_is_sent_to_a_peer_that_has_gone(sender: Sender) -> None:
 
 
 def test_what_a_window_has_no_room_for_is_kept(sender: Sender) -> None:
-    """It is counted until the peer gives room."""
+    """Bytes beyond the window are counted as kept until the peer extends the window."""
     sender.ours.h2_conn.send_headers(1, [(":status", "200")])
     sender.ours.h2_conn.send_data(1, bytes(100_000))
     assert kept_for(sender.ours, 1) == 100_000 - 65_535

@@ -1,4 +1,4 @@
-"""Heads of requests say how their bodies end, where a target of HTTP/1 could not see it."""
+"""Requests are framed where an HTTP/1 target could not recognise the end of the body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def head(
     ended: bool = False,
     **fields: str,
 ) -> SendHttp:
-    """Make the command that sends a request's head."""
+    """Return the command that sends a request's head."""
     request = Request.make("POST", "https://shop.example/orders")
     request.http_version, request.data.content = version, content
     request.headers.clear()
@@ -32,7 +32,7 @@ def head(
 
 
 def sent(command: Command) -> Command:
-    """Return what becomes of a command."""
+    """Return the command that is passed on."""
 
     def commands() -> CommandGenerator[None]:
         yield command
@@ -49,7 +49,7 @@ def sent(command: Command) -> Command:
 def test_a_body_without_a_length_is_framed(
     version: str, alpn: bytes | None, content: bytes | None, field: tuple[str, str]
 ) -> None:
-    """By its length if it is there, else in chunks; the flow's own request stays as it came."""
+    """The body is framed by its length if it is known, else as chunked; the flow's request is not changed."""
     command = head(version, alpn, content=content)
     passed = sent(command)
     assert isinstance(passed, SendHttp)
@@ -73,7 +73,7 @@ def test_a_body_without_a_length_is_framed(
     ],
 )
 def test_all_else_passes_as_it_is(command: Command) -> None:
-    """What has its framing already, and what needs none."""
+    """Requests that are framed, or need no framing, are not changed."""
     assert sent(command) is command
 
 
@@ -92,7 +92,7 @@ CLOSED, OPEN = ConnectionState.CLOSED, ConnectionState.OPEN
     ],
 )
 def test_a_request_that_may_be_empty(command: SendHttp, state: ConnectionState, tls: bool, expected: bool) -> None:
-    """Of a target over TLS it is known only once it is connected whether it has to know of the body beforehand."""
+    """With TLS the target's protocol, which decides whether a body must be announced, is known only when connected."""
     event, server = command.event, command.connection
     assert isinstance(event, RequestHeaders)
     assert isinstance(server, Server)
@@ -101,7 +101,7 @@ def test_a_request_that_may_be_empty(command: SendHttp, state: ConnectionState, 
 
 
 def test_replies_and_results_pass() -> None:
-    """Mitmproxy answers some commands, and looks at what a generator returns."""
+    """Replies to commands and the generator's return value are passed on."""
 
     def commands() -> CommandGenerator[str]:
         reply = yield Log("question")

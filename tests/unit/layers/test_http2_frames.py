@@ -1,4 +1,4 @@
-"""Graceful GOAWAYs are taken out of a connection's bytes, and nothing else is, however the bytes are cut."""
+"""Only graceful GOAWAY frames are removed from a connection's bytes, in chunks of any size."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OTHERS = st.one_of(
 
 
 def fed(reader: FrameReader, data: bytes, cuts: list[int]) -> bytes:
-    """Feed data in pieces, and return what was passed on."""
+    """Feed data in pieces, and return the bytes that were passed on."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     return b"".join(reader.feed(data[start:end]) for start, end in pairwise(places))
 
 
 @given(st.lists(st.one_of(OTHERS, GRACEFUL)), st.lists(st.integers(0, 10_000)), st.booleans())
 def test_only_graceful_goaways_are_left_out(frames: list[Frame], cuts: list[int], preface: bool) -> None:
-    """All other frames pass byte for byte, and the last stream is that of the last one."""
+    """All other frames pass byte for byte, and the last stream is the last GOAWAY's."""
     start = PREFACE if preface else b""
     reader = FrameReader(skip=len(start))
     graceful = [each for each in frames if isinstance(each, GoAwayFrame) and not each.error_code]
@@ -41,7 +41,7 @@ def test_only_graceful_goaways_are_left_out(frames: list[Frame], cuts: list[int]
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400)))
 def test_any_bytes_are_passed_on_in_order(data: bytes, cuts: list[int]) -> None:
-    """What is no HTTP/2 makes no trouble: what was passed on is a part of it, in its order."""
+    """Bytes that are not HTTP/2 cause no error, and a subsequence of them is passed on."""
     reader = FrameReader()
     passed = iter(fed(reader, data, cuts))
     rest = iter(data)
@@ -49,7 +49,7 @@ def test_any_bytes_are_passed_on_in_order(data: bytes, cuts: list[int]) -> None:
 
 
 def test_overlong_frame_is_noticed_at_its_header() -> None:
-    """A frame of more than mitmproxy allows shows at once, as do the first bytes of an HTTP/1 answer."""
+    """A frame over mitmproxy's limit is noticed at its header, and so is an HTTP/1 response."""
     for length, overlong in ((MOST, False), (MOST + 1, True)):
         reader = FrameReader()
         reader.feed(length.to_bytes(3, "big") + bytes(6))
@@ -60,7 +60,7 @@ def test_overlong_frame_is_noticed_at_its_header() -> None:
 
 
 def test_greeting() -> None:
-    """A server's first frame is SETTINGS; what may yet become one counts as one."""
+    """A server's first frame is SETTINGS; a prefix of one counts too."""
     settings = SettingsFrame(settings={3: 100}).serialize()
     assert all(greets(settings[:size]) for size in range(len(settings) + 1))
     for other in (b"HTTP/1.1 200 OK", b"220 mail.example", PingFrame(opaque_data=bytes(8)).serialize()):

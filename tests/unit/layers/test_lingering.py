@@ -1,4 +1,4 @@
-"""Streams that outlast their target, as bytes: an upload that is answered, or broken off, before it is complete."""
+"""Streams that outlast their target, at the level of bytes: uploads that are answered or aborted early."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANSWER = b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nno!"
 
 
 def stream(hook: commands.StartHook) -> None:
-    """Let requests and answers pass as they come."""
+    """Stream requests and responses."""
     if isinstance(hook, HttpRequestHeadersHook):
         hook.flow.request.stream = True
     elif isinstance(hook, HttpResponseHeadersHook):
@@ -32,7 +32,7 @@ def stream(hook: commands.StartHook) -> None:
 
 
 class Exchange:
-    """A client that has sent the first half of a request, and its target, which has it."""
+    """A client that has sent half of a request, and its target, which has received it."""
 
     def __init__(self, context: taddons.context) -> None:
         made = stack(context.options)
@@ -53,13 +53,13 @@ class Exchange:
 
 @pytest.fixture
 def exchange() -> Iterator[Exchange]:
-    """An upload that is under way."""
+    """Return an upload in progress."""
     with taddons.context(Proxyserver()) as context:
         yield Exchange(context)
 
 
 def test_an_early_answer_arrives_though_its_target_has_ended(exchange: Exchange) -> None:
-    """The rest of the request is read and discarded; the connection ends when that has come."""
+    """The rest of the request is read and discarded, and then the connection ends."""
     exchange.wire.receive(exchange.target, ANSWER)
     exchange.wire.end(exchange.target)
     assert exchange.wire.take(exchange.client).replace(b"Content-Length", b"content-length") == ANSWER
@@ -69,7 +69,7 @@ def test_an_early_answer_arrives_though_its_target_has_ended(exchange: Exchange)
 
 
 def test_a_target_that_ends_without_an_answer_costs_a_page(exchange: Exchange) -> None:
-    """The client gets a 502 as a whole, and is not reset over what it still sends."""
+    """The client gets a complete 502, and is not reset while it still sends."""
     exchange.wire.end(exchange.target)
     page = exchange.wire.take(exchange.client)
     assert page.startswith(b"HTTP/1.1 502 ")
@@ -78,7 +78,7 @@ def test_a_target_that_ends_without_an_answer_costs_a_page(exchange: Exchange) -
 
 
 def test_the_rest_of_a_request_has_a_time(exchange: Exchange) -> None:
-    """A client that does not go on is let go after it."""
+    """A client that does not go on sending is disconnected after a time-out."""
     exchange.wire.end(exchange.target)
     assert exchange.is_open
     exchange.wire.wake()
@@ -86,7 +86,7 @@ def test_the_rest_of_a_request_has_a_time(exchange: Exchange) -> None:
 
 
 def test_the_rest_of_a_request_has_a_bound(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a client without an end is not read for ever."""
+    """A client that sends endlessly is disconnected."""
     monkeypatch.setattr(lingering, "MOST", 3)
     exchange.wire.end(exchange.target)
     exchange.wire.receive(exchange.client, b"res")
@@ -96,7 +96,7 @@ def test_the_rest_of_a_request_has_a_bound(exchange: Exchange, monkeypatch: pyte
 
 
 def test_half_an_answer_is_not_made_a_whole_one(exchange: Exchange) -> None:
-    """Where the target breaks off, the client's connection ends too, once its request has."""
+    """If the target breaks off its response, the client's connection ends too, after the request."""
     exchange.wire.receive(exchange.target, ANSWER[:-1])
     exchange.wire.end(exchange.target)
     assert exchange.wire.take(exchange.client).endswith(b"no")
@@ -105,7 +105,7 @@ def test_half_an_answer_is_not_made_a_whole_one(exchange: Exchange) -> None:
 
 
 def test_a_complete_exchange_is_mitmproxy_s_own(exchange: Exchange) -> None:
-    """Both connections stay open for the next request."""
+    """After a complete exchange both connections stay open for the next request."""
     exchange.wire.receive(exchange.client, b"rest!")
     exchange.wire.receive(exchange.target, ANSWER)
     assert exchange.wire.take(exchange.client).endswith(b"no!")
@@ -115,7 +115,7 @@ def test_a_complete_exchange_is_mitmproxy_s_own(exchange: Exchange) -> None:
 
 
 def test_a_target_that_ends_while_addons_see_the_complete_request(exchange: Exchange) -> None:
-    """Both sides have ended by then: an error cannot be reported any more, and mitmproxy would crash over it."""
+    """Both sides have ended by then; reporting an error would crash mitmproxy."""
     exchange.wire.receive(exchange.target, ANSWER)
     exchange.target.state = ConnectionState.CLOSED
     exchange.wire.meanwhile[HttpRequestHook] = events.ConnectionClosed(exchange.target)

@@ -1,4 +1,4 @@
-"""Slack in real transports: whose reader waits for whom, and what of a failed one is still read."""
+"""Slack in real transports: when a writer waits, and what is read from a failed connection."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 
 from akto_mirror.layers.slack import Slack, SlackProtocol
 
-# More than a socket and a transport take before the writer has to wait.
+# More than socket and transport buffer, so that the writer has to wait.
 MUCH = bytes(4 * 1024 * 1024)
 
 
 class End(NamedTuple):
-    """One end of a connection as mitmproxy has it, and the socket at the other one."""
+    """One end of a connection with mitmproxy's streams, and the socket of its peer."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     peer: socket.socket
 
     async def read(self, size: int) -> None:
-        """Let the peer read."""
+        """Read this many bytes at the peer."""
         while size > 0:
             size -= len(await asyncio.get_running_loop().sock_recv(self.peer, size))
 
@@ -45,7 +45,7 @@ async def connected() -> AsyncIterator[End]:
 
 
 async def waits(writer: asyncio.StreamWriter) -> bool:
-    """Return whether a writer has to wait for its peer."""
+    """Return whether the writer has to wait for its peer."""
     drain = asyncio.ensure_future(writer.drain())
     for _ in range(5):
         await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def waits(writer: asyncio.StreamWriter) -> bool:
 
 @pytest.mark.parametrize("is_full_before", [True, False])
 def test_a_reader_does_not_wait_while_there_is_slack(is_full_before: bool) -> None:
-    """Before and after, it waits as usual, until its peer reads."""
+    """Without slack it waits as usual until its peer reads."""
 
     async def run() -> None:
         async with connected() as end:
@@ -77,7 +77,7 @@ def test_a_reader_does_not_wait_while_there_is_slack(is_full_before: bool) -> No
 
 
 def test_a_connection_has_one_slack() -> None:
-    """The next exchange on it begins tight, and puts no second protocol before the first."""
+    """The next exchange on the connection starts without slack, and with the same protocol."""
 
     async def run() -> None:
         async with connected() as end:
@@ -93,7 +93,7 @@ def test_a_connection_has_one_slack() -> None:
 
 
 def test_the_last_words_of_a_target_are_read() -> None:
-    """Where a write to it has failed, what it had sent before comes first, and then its end."""
+    """After a failed write, the response that was already sent is read before the end."""
 
     async def run() -> None:
         async with connected() as end:
@@ -109,7 +109,7 @@ def test_the_last_words_of_a_target_are_read() -> None:
 
 
 def test_the_error_of_a_client_is_passed_on() -> None:
-    """Nothing that it had sent matters any more."""
+    """An error of the client's connection is raised: nothing that it sent matters any more."""
 
     async def run() -> None:
         async with connected() as end:
@@ -124,7 +124,7 @@ def test_the_error_of_a_client_is_passed_on() -> None:
 
 
 def test_what_is_not_asyncio_s_is_left_alone() -> None:
-    """QUIC's streams have writers of another kind."""
+    """Writers that are not asyncio's, as of QUIC streams, are ignored."""
     slack = Slack(object(), None)
     slack.loosen()
     slack.tighten()
