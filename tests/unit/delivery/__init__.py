@@ -1,1 +1,1 @@
-"""Tests of the room that delivers."""
+"""Tests of the delivery."""

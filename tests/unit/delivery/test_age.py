@@ -1,4 +1,4 @@
-"""Delivery contract, line 12: the oldest entry that is not shipped is seen wherever it is."""
+"""Delivery contract, line 12: the age of the oldest entry that is not shipped, wherever it is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TARGET = "http://akto.test:9091"
 
 
 def age(driver: Driver) -> float:
-    """Return how long the oldest entry has waited, as the metrics show it."""
+    """Return the age of the oldest entry, as in the metrics."""
     since = driver.scheduler.since()
     sizes = view.measure(driver.spool.file.parent, "t") if driver.spool else None
     oldest = sizes.oldest if sizes and sizes.oldest is not None else driver.clock.wall()
@@ -33,7 +33,7 @@ def age(driver: Driver) -> float:
 
 @pytest.mark.parametrize("durability", Durability)
 def test_an_outage_is_seen_while_it_lasts(tmp_path: Path, durability: Durability) -> None:
-    """Line 12: however often it is tried, what does not arrive grows older, until it arrives."""
+    """Line 12: while attempts fail, the age grows, until the entries are delivered."""
     driver = Driver(tmp_path / "s", durability, limits=LIMITS)
     for number in range(25):
         driver.offer(b"%d" % number)
@@ -46,7 +46,7 @@ def test_an_outage_is_seen_while_it_lasts(tmp_path: Path, durability: Durability
 
 @pytest.mark.parametrize("durability", Durability)
 def test_what_is_being_sent_is_seen(tmp_path: Path, durability: Durability) -> None:
-    """Line 12: a request that hangs is as old as the first entry in it."""
+    """Line 12: entries of an attempt that hangs are as old as the first of them."""
     driver = Driver(tmp_path / "s", durability, limits=LIMITS)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -60,7 +60,7 @@ def test_what_is_being_sent_is_seen(tmp_path: Path, durability: Durability) -> N
 
 @pytest.mark.parametrize("durability", Durability)
 def test_a_batch_that_is_being_split_is_seen(tmp_path: Path, durability: Durability) -> None:
-    """Line 12: the parts of a refused batch are as old as it was; so is what could not be sent at the end."""
+    """Line 12: parts of a refused batch are as old as the batch."""
     driver = Driver(tmp_path / "s", durability, limits=LIMITS)
     for number in range(10):
         driver.offer(b"%d" % number)
@@ -73,7 +73,7 @@ def test_a_batch_that_is_being_split_is_seen(tmp_path: Path, durability: Durabil
 
 
 def test_a_batch_that_left_the_disk_unnoticed_is_seen(tmp_path: Path) -> None:
-    """Line 12: what was being sent from a disk that has failed since, and is only in memory, is as old as its send."""
+    """Line 12: a batch whose file fails while it is being sent keeps its age in memory."""
     driver = Driver(tmp_path / "s", Durability.DISK, limits=LIMITS)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -92,7 +92,7 @@ def test_a_batch_that_left_the_disk_unnoticed_is_seen(tmp_path: Path) -> None:
 
 
 def test_the_shipper_reports_it(tmp_path: Path) -> None:
-    """Line 12: the age is that of the request that hangs, not of what is queued behind it."""
+    """Line 12: the attempt that hangs determines the age, not the entries queued later."""
     with FaultServer(HANG) as akto, shipping(akto.url, policy(tmp_path / "s", Durability.SPILL)) as shipper:
         assert shipper.oldest_s == 0
         began = time.monotonic()
@@ -112,7 +112,7 @@ def stock(folder: Path, target: str, clock: Clock) -> None:
 
 
 def test_what_is_for_another_address_does_not_count(tmp_path: Path) -> None:
-    """Line 12: a batch for an earlier akto_url, which is not sent, does not make the mirror ill for ever."""
+    """Line 12: a batch for an earlier akto_url, which is not sent, does not count."""
     stock(tmp_path / "s", "http://gone.test", Clock())
     with mirroring(running=False, url=TARGET, spool_dir=str(tmp_path / "s"), shutdown_s=0) as harness:
         seen = harness.addon.session.observe()
@@ -123,7 +123,7 @@ def test_what_is_for_another_address_does_not_count(tmp_path: Path) -> None:
 
 
 def test_without_options_nothing_waits(tmp_path: Path) -> None:
-    """Line 12: a dry run, or one whose options are not in order, is as old as nothing."""
+    """Line 12: in a dry run, or with invalid options, the age is 0."""
     stock(tmp_path / "s", TARGET, Clock())
     with mirroring(running=False, url="", spool_dir=str(tmp_path / "s")) as harness:
         assert harness.addon.session.observe().oldest_s == 0

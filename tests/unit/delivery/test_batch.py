@@ -1,4 +1,4 @@
-"""Which entries go into one batch."""
+"""The entries of a batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from akto_mirror.ingestion import intake
 
 
 def test_a_body_is_one_json_document_of_what_was_given() -> None:
-    """Entries are joined as they are, in order."""
+    """Entries are joined unchanged and in order."""
     assert batch_body([b'{"a":1}', b'{"b":2}']) == b'{"batchData":[{"a":1},{"b":2}]}'
 
 
@@ -25,12 +25,12 @@ def test_a_body_is_one_json_document_of_what_was_given() -> None:
     ("count", "size", "full"), [(0, 0, False), (9, 99, False), (10, 0, True), (1, 100, True), (11, 101, True)]
 )
 def test_entries_or_bytes_fill_a_batch(count: int, size: int, full: bool) -> None:
-    """Whichever limit is reached first."""
+    """A batch is full at the first limit that it reaches."""
     assert batch.is_full(count, size, Limits(10, 100, 1.0)) is full
 
 
 def test_one_entry_over_the_limit_still_goes_out() -> None:
-    """An entry that is larger than a batch may be goes alone, rather than never."""
+    """An entry over the limit is sent alone."""
     queue = deque([b"x" * 1000, b"y"])
     assert batch.take(queue, Limits(10, 100, 1.0)) == [b"x" * 1000]
     assert list(queue) == [b"y"]
@@ -42,7 +42,7 @@ def test_one_entry_over_the_limit_still_goes_out() -> None:
     st.integers(1, 200),
 )
 def test_batches_are_as_large_as_the_limits_allow(entries: list[bytes], count: int, size: int) -> None:
-    """Line 5: taken one after another, they are the queue in order; only a lone entry may be larger than the limit."""
+    """Line 5: batches keep the order and are as large as the limits allow; only a single entry may exceed them."""
     queue, limits, taken = deque(entries), Limits(count, size, 0.0), []
     while queue:
         part = batch.take(queue, limits)
@@ -55,7 +55,7 @@ def test_batches_are_as_large_as_the_limits_allow(entries: list[bytes], count: i
 
 
 def test_no_limit_allows_more_than_the_service_takes() -> None:
-    """Line 5: whatever the options say, bodies, arrays and strings stay within what Akto's service reads."""
+    """Line 5: for any options, bodies, arrays and strings stay within the limits of Akto's service."""
     bounds = {option.name: option.bounds for option in OPTIONS}
     assert bounds["akto_batch_bytes"] == (1, 8 * 1024 * 1024)
     assert bounds["akto_batch_entries"] == (1, intake.MAX_ARRAY_ITEMS)
@@ -65,7 +65,7 @@ def test_no_limit_allows_more_than_the_service_takes() -> None:
 
 @given(st.lists(st.binary(max_size=3), min_size=2, max_size=20), st.integers(2, 20))
 def test_parts_of_a_batch_are_all_of_it(entries: list[bytes], count: int) -> None:
-    """Each part holds something, all are of about one size, and together they are the batch."""
+    """Parts have about the same size, none is empty, and together they are the batch."""
     count = min(count, len(entries))
     parts = batch.split(entries, count)
     assert [entry for part in parts for entry in part] == entries

@@ -1,4 +1,4 @@
-"""Batches that are being split: which part is next, and when one has come to its end."""
+"""Bisections: the order of parts, and their end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from akto_mirror.delivery.poison import Refusals
 
 
 def test_a_bisection_ends_with_its_last_part() -> None:
-    """Line 5: whatever the order in which they come to an end."""
+    """Line 5: a bisection ends with its last part, in any order."""
     all_open, batch = Bisections(), Batch([b"a", b"b"], 0)
     whole = all_open.begin(batch, NEVER_REFUSED)
     parts = [all_open.add(whole, [entry], NEVER_REFUSED) for entry in batch.entries]
@@ -19,7 +19,7 @@ def test_a_bisection_ends_with_its_last_part() -> None:
 
 
 def test_what_was_not_tried_comes_before_what_was_refused() -> None:
-    """Line 5: the newest first, for it is the smallest; what was refused waits for its time."""
+    """Line 5: new parts come first, the newest and so smallest before others; refused parts wait for their time."""
     all_open = Bisections()
     whole = all_open.begin(Batch([b"a", b"b", b"c"], 0), NEVER_REFUSED)
     first, second = (all_open.add(whole, [entry], NEVER_REFUSED) for entry in (b"a", b"b"))
@@ -35,7 +35,7 @@ def test_what_was_not_tried_comes_before_what_was_refused() -> None:
 
 
 def test_parts_of_a_closed_one_are_not_taken() -> None:
-    """Line 5: its entries that wait are returned, and go elsewhere."""
+    """Line 5: waiting entries of a closed bisection are returned, and its parts are not taken any more."""
     all_open = Bisections()
     whole = all_open.begin(Batch([b"a", b"b"], 0), NEVER_REFUSED)
     all_open.wait(all_open.add(whole, [b"a"], NEVER_REFUSED))
@@ -45,7 +45,7 @@ def test_parts_of_a_closed_one_are_not_taken() -> None:
 
 
 def test_several_are_open_only_where_poison_is_proven() -> None:
-    """Line 5: and as many as there is room for."""
+    """Line 5: several bisections are open only if poison is proven, and within bounds."""
     all_open = Bisections()
     assert all_open.may_begin(Batch([b"a"], 0), several=False)
     whole = all_open.begin(Batch([b"a"], 0), NEVER_REFUSED)

@@ -1,4 +1,4 @@
-"""Delivery contract, line 1: conservation, checked against a model in every order of events that hypothesis finds."""
+"""Delivery contract, line 1: conservation, checked against a model for sequences of events from hypothesis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TestDelivery = pytest.mark.timeout(600)(Delivery.TestCase)
 
 
 def test_the_machine_can_fail(tmp_path: Path) -> None:
-    """A count that is skipped shows: the machine's invariant does not hold for a broken bookkeeping."""
+    """The state machine's invariant fails if an entry is not counted."""
     driver = Driver(tmp_path / "spool", Durability.MEMORY)
     driver.offer(b"one")
     driver.stats.lose(Dropped.FAULT)

@@ -1,4 +1,4 @@
-"""Destinations that judge the entries of a batch one by one: each entry is handled by its own result."""
+"""Destinations that judge entries one by one: each entry is handled by its own result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENTRY_RESULTS = {b"g": DELIVERED, b"r": REFUSED, b"l": TOO_LARGE}
 
 
 class Peer:
-    """A destination that judges entries one by one; `down` says which it does not answer for at first."""
+    """A destination that judges entries one by one, and at first has no result for the entries in `down`."""
 
     def __init__(self, down: frozenset[bytes] = frozenset()) -> None:
         self.arrived: Counter[bytes] = Counter()
@@ -32,7 +32,7 @@ class Peer:
         self.attempts = 0
 
     def __call__(self, entries: Sequence[bytes]) -> SendResult:
-        """Take a batch."""
+        """Return a result for each entry."""
         self.attempts += 1
         down = self.down if self.attempts < 4 else frozenset()
         entry_results = [UNKNOWN if entry in down else ENTRY_RESULTS[entry[:1]] for entry in entries]
@@ -42,7 +42,7 @@ class Peer:
 
 @MODES
 def test_each_entry_goes_the_way_of_its_verdict(tmp_path: Path, durability: Durability) -> None:
-    """Delivered ones are not sent again, too large ones are rejected at once, refused ones after as much as ever."""
+    """Delivered entries are not sent again, too large ones are rejected at once, and refused ones after attempts."""
     driver, peer = Driver(tmp_path / "spool", durability), Peer(frozenset({b"g2"}))
     entries = [b"g1", b"g2", b"r1", b"l1", b"g3"]
     for entry in entries:
@@ -58,7 +58,7 @@ def test_each_entry_goes_the_way_of_its_verdict(tmp_path: Path, durability: Dura
 
 @MODES
 def test_what_is_left_of_a_batch_is_written_to_disk(tmp_path: Path, durability: Durability) -> None:
-    """After a restart only those are sent of which nothing is known, where batches can be written at all."""
+    """After a restart, only entries without a result are sent again, if the mode writes to disk."""
     driver, peer = Driver(tmp_path / "spool", durability), Peer(frozenset({b"g2"}))
     for entry in (b"g1", b"g2", b"g3"):
         driver.offer(entry)
@@ -79,7 +79,7 @@ def test_what_is_left_of_a_batch_is_written_to_disk(tmp_path: Path, durability: 
 @settings(deadline=None, max_examples=25)
 @given(kinds=st.lists(st.sampled_from("grl"), min_size=1, max_size=30), down=st.sets(st.integers(0, 29)))
 def test_every_entry_ends_as_its_verdict_says(durability: Durability, kinds: list[str], down: set[int]) -> None:
-    """Whatever mixture comes, and whichever entries are left unanswered at first: nothing is lost, nor sent twice."""
+    """For any results, with some unknown at first, no entry is lost or delivered twice."""
     entries = [b"%s%03d" % (kind.encode(), number) for number, kind in enumerate(kinds)]
     good = [entry for entry in entries if entry[:1] == b"g"]
     with tempfile.TemporaryDirectory() as folder:
@@ -107,5 +107,5 @@ def test_every_entry_ends_as_its_verdict_says(durability: Durability, kinds: lis
     ],
 )
 def test_without_entry_results_all_entries_share_the_answer(result: SendResult, entry_result: EntryResult) -> None:
-    """As from HTTP and from files, which take a batch wholly or not at all."""
+    """HTTP and files accept a batch as a whole or not at all, so that all entries have the same result."""
     assert list(result.results_of(3)) == [entry_result] * 3

@@ -1,4 +1,4 @@
-"""What other rooms ask this one by."""
+"""The public names of the delivery."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from akto_mirror import delivery
 
 @pytest.mark.parametrize("name", delivery.__all__)
 def test_each_name_is_where_the_face_says(name: str) -> None:
-    """A module by its own name, and anything else from the module that defines it."""
+    """A module has its own name, and anything else the name in the module that defines it."""
     found = getattr(delivery, name)
     if isinstance(found, ModuleType):
         assert found.__name__.endswith(f".{name}")
@@ -20,11 +20,11 @@ def test_each_name_is_where_the_face_says(name: str) -> None:
 
 
 def test_the_lists_of_names_agree() -> None:
-    """What is exported is what can be loaded."""
+    """All exported names can be loaded."""
     assert sorted(delivery.__all__) == sorted(delivery._MODULES)
 
 
 def test_an_unknown_name_is_an_error() -> None:
-    """As in any other module."""
+    """An unknown name raises AttributeError, as in any other module."""
     with pytest.raises(AttributeError, match=r"module 'akto_mirror\.delivery' has no attribute 'Ship'"):
         _ = delivery.Ship

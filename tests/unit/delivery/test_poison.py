@@ -1,4 +1,4 @@
-"""Delivery contract, line 5: who is to blame, where trouble of Akto looks like poison."""
+"""Delivery contract, line 5: poison is distinguished from an outage."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PACE = Pace()
 
 
 def is_bad(entry: bytes) -> bool:
-    """Return whether an entry is bad."""
+    """Return whether the entry is bad."""
     return entry.startswith(b"bad")
 
 
 def lone(refusals: Refusals, *, healthy: bool | None = True, is_part: bool = True) -> Refused:
-    """Return a lone entry that was refused."""
+    """Return a refusal of a single entry."""
     return Refused(refusals, 1, is_part=is_part, healthy=healthy, is_too_large=False)
 
 
@@ -28,7 +28,7 @@ def lone(refusals: Refusals, *, healthy: bool | None = True, is_part: bool = Tru
 @pytest.mark.parametrize("when", [0.3, 1.0, 2.5])
 @pytest.mark.parametrize("batch", [7, 100])
 def test_an_outage_in_a_season_rejects_nothing_else(outage_s: float, when: float, batch: int) -> None:
-    """Line 5: where everything is refused for a while behind a green health check, only what was bad is rejected."""
+    """Line 5: in an outage behind a passing health check, in a season of poison, only the bad entries are rejected."""
     bad = set(random.Random(3).sample(range(2000), 1000))
     driver = Driver(None, Durability.MEMORY, chance=0.5, limits=Limits(batch, 1_000_000, 1.0))
     for number in range(2000):
@@ -50,7 +50,7 @@ def test_a_lone_entry_is_rejected_between_passes() -> None:
 
 
 def test_where_nothing_has_passed_an_entry_waits_for_long() -> None:
-    """Line 5: a green health check alone rejects nothing before `patience_s`, a red one never does."""
+    """Line 5: if nothing has passed, entries are rejected only after `patience_s` of passing health checks."""
     for healthy in (True, False):
         poison, known, now = Poison(), Refusals(), 0.0
         while now < 2 * PACE.patience_s:
@@ -65,7 +65,7 @@ def test_where_nothing_has_passed_an_entry_waits_for_long() -> None:
 
 @pytest.mark.parametrize("row", [0, ROW + 1])
 def test_steadiness_is_asked_for_where_nothing_can_pass_between(row: int) -> None:
-    """Line 5: where others passed before, it takes seconds of a green health check, in doubt a minute."""
+    """Line 5: if nothing can pass in between, it takes seconds of a passing health check, or a minute in doubt."""
     poison = Poison()
     known = poison.refused(lone(Refusals(passes=0)), 0.0, 0.1, PACE).refusals
     poison = Poison()
@@ -79,7 +79,7 @@ def test_steadiness_is_asked_for_where_nothing_can_pass_between(row: int) -> Non
 
 
 def test_a_row_of_refusals_is_doubted() -> None:
-    """Line 5: after a pass some refusals are no news; more of them than `ROW` are."""
+    """Line 5: after a pass, Akto is doubted only after more than `ROW` refusals in a row."""
     poison = Poison()
     poison.passed(1, 0.0)
     doubts = [poison.refused(lone(Refusals(), healthy=None, is_part=False), 0.0, 0.1, PACE).doubts for _ in range(40)]
@@ -87,7 +87,7 @@ def test_a_row_of_refusals_is_doubted() -> None:
 
 
 def test_parts_follow_the_share_of_bad_entries() -> None:
-    """Line 5: single entries where many are bad, halves where few are."""
+    """Line 5: a batch is split into single entries if many are bad, and into halves if few are."""
     poison = Poison()
     assert poison.parts(100) == 2
     for number in range(100):

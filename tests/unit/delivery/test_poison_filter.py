@@ -1,4 +1,4 @@
-"""Delivery contract, line 5: k bad entries of n end as exactly k dead letters, in a bounded number of requests."""
+"""Delivery contract, line 5: k bad entries of n become exactly k dead letters, in a bounded number of requests."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PACE = Pace()
 
 
 class Peer:
-    """Sends batches to a service that refuses each in which a bad entry is, its health check green; no clock runs.
+    """Sends batches, without a clock, to a service that refuses bad entries and whose health check passes.
 
     Attributes:
-        delivered: how often each entry was taken.
-        rejected: how often each entry was given up as bad.
-        requests: how many were sent.
+        delivered: how often each entry was delivered.
+        rejected: how often each entry was rejected.
+        requests: the number of requests.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Peer:
         self.now = 0.0
 
     def send(self, batch: Batch) -> bool:
-        """Send a batch, or a part of one, and take note of the answer; returns whether it has come to an end."""
+        """Send a batch or a part, and pass the answer on; return whether it is resolved."""
         self.requests += 1
         is_part = self.filter.bisections.part(batch) is not None
         if not any(entry.startswith(b"bad") for entry in batch.entries):
@@ -54,7 +54,7 @@ class Peer:
         return False
 
     def settle(self, batches: Sequence[Batch]) -> None:
-        """Send batches, and their parts as they are due, until each entry is delivered or rejected."""
+        """Send batches and due parts until each entry is delivered or rejected."""
         waiting = list(batches)
         while waiting or self.filter.bisections.open:
             part = self.filter.take_part(self.now, wants_pass=self.filter.wants_pass())
@@ -75,7 +75,7 @@ class Peer:
 
 
 def batches(sizes: Sequence[int], bad: set[int]) -> list[Batch]:
-    """Return batches of these sizes; the entries are numbered through, and those of the given numbers are bad."""
+    """Return batches of these sizes; entries are numbered across batches, and those with the given numbers are bad."""
     numbers = iter(range(sum(sizes)))
     named = [
         [b"%s-%d" % (b"bad" if n in bad else b"good", n) for n, _ in zip(numbers, range(size), strict=False)]
@@ -86,7 +86,7 @@ def batches(sizes: Sequence[int], bad: set[int]) -> list[Batch]:
 
 @given(data=st.data(), sizes=st.lists(st.integers(1, 120), min_size=1, max_size=6))
 def test_exactly_the_bad_entries_are_rejected(data: st.DataObject, sizes: list[int]) -> None:
-    """Line 5: wherever k bad entries of n are, exactly these are rejected, and each of the others is delivered once."""
+    """Line 5: wherever k of n entries are bad, exactly these are rejected, and the others are delivered once."""
     count = sum(sizes)
     bad = data.draw(st.sets(st.integers(0, count - 1), max_size=count - 1))
     peer = Peer()

@@ -1,4 +1,4 @@
-"""Delivery contract, line 2: the queue's bound is one of memory."""
+"""Delivery contract, line 2: the queue's bound is a bound on memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LIMITS = Limits(100, 1_000_000, 1.0)
 
 
 def made(size: int) -> bytes:
-    """Encode an entry as the addon does."""
+    """Encode an entry with a response payload of this size."""
     texts = dict.fromkeys(Entry.__struct_fields__, "x")
     return encode(Entry(**texts | {"responsePayload": "x" * size}))
 
 
 @pytest.mark.parametrize("size", [0, 7, 200, 700, 5_000, 65_536])
 def test_an_entry_costs_what_it_holds(size: int) -> None:
-    """Line 2: what Python's allocator gives out for a full queue is what the queue counts, and at most a fifth less."""
+    """Line 2: the allocated memory is at most the queue's size, and at least four fifths of it."""
     queue = Queue(4_000_000, LIMITS)
     tracemalloc.start()
     try:
@@ -41,7 +41,7 @@ def test_an_entry_costs_what_it_holds(size: int) -> None:
 
 
 def test_the_bound_is_kept_to_the_byte() -> None:
-    """Line 2: what fits exactly is taken, and one byte more is not."""
+    """Line 2: an entry that fits exactly is accepted, and one with one byte more is not."""
     queue = Queue(2 * (100 + ENTRY_OVERHEAD), LIMITS)
     assert queue.refusal(100) is None
     queue.put(b"x" * 100, 0.0)
@@ -53,7 +53,7 @@ def test_the_bound_is_kept_to_the_byte() -> None:
 
 
 def filled(*times: float) -> Queue:
-    """Return a queue of one entry for each time, in batches of two."""
+    """Return a queue with an entry for each time, in batches of two."""
     queue = Queue(4_000_000, Limits(2, 1_000_000, 1.0))
     for moment in times:
         queue.put(b"x", moment)
@@ -61,7 +61,7 @@ def filled(*times: float) -> Queue:
 
 
 def test_what_is_left_is_as_old_as_before() -> None:
-    """Line 12: taking a batch makes the entries behind it no younger."""
+    """Line 12: taking a batch does not change the age of the other entries."""
     queue = filled(10.0, 20.0, 30.0)
     assert queue.since() == 10.0
     assert queue.take().since == 10.0
@@ -72,7 +72,7 @@ def test_what_is_left_is_as_old_as_before() -> None:
 
 
 def test_what_is_put_back_is_as_old_as_before() -> None:
-    """Line 12: a batch that could not be written waits since its first entry came, and what is behind it as before."""
+    """Line 12: a batch that is put back keeps its age, and so do the entries after it."""
     queue = filled(10.0, 20.0, 30.0)
     queue.put_back(queue.take())
     assert queue.since() == 10.0
@@ -81,21 +81,21 @@ def test_what_is_put_back_is_as_old_as_before() -> None:
 
 
 def test_after_the_end_nothing_waits() -> None:
-    """Line 12: what was taken at the exit does not wait here any more."""
+    """Line 12: after the queue is shut, no entry waits in it."""
     queue = filled(10.0, 20.0)
     assert [batch.entries for batch in queue.shut()] == [[b"x", b"x"]]
     assert queue.since() == float("inf")
 
 
 def test_the_taker_is_woken_where_there_is_news() -> None:
-    """What happens before a wait ends it at once, and only once: nothing is missed between a look and the wait."""
+    """An event before a wait ends it at once, and only once, so that none is missed."""
     queue = filled()
     queue.put(b"x", 0.0)
     queue.wait(float("inf"))
     began = time.monotonic()
     queue.wait(0.05)
     assert time.monotonic() - began >= 0.04
-    queue.put(b"x", 0.0)  # It fills the batch.
+    queue.put(b"x", 0.0)  # This fills the batch.
     queue.wait(float("inf"))
     waker = threading.Thread(target=queue.flush)
     waker.start()

@@ -1,4 +1,4 @@
-"""What the log shows of the delivery, in measure."""
+"""The delivery's log lines, and their rate."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ DOWN = SendResult(503)
 
 @pytest.fixture
 def report(caplog: pytest.LogCaptureFixture) -> Report:
-    """A report of a proxy whose entries wait in memory."""
+    """Return a report for a proxy whose entries wait in memory."""
     caplog.set_level("INFO")
     return Report(Stats(), lambda: "in memory")
 
 
 def test_an_outage_is_logged_once_in_a_while(report: Report, caplog: pytest.LogCaptureFixture) -> None:
-    """With where entries wait; and that it works again, once."""
+    """An outage is logged at intervals, with where entries wait; the recovery is logged once."""
     for now in (0, 1, SAME_EVERY_S - 1, SAME_EVERY_S):
         report.failed(Kind.TRANSIENT, DOWN, now)
     for _ in range(2):
@@ -31,7 +31,7 @@ def test_an_outage_is_logged_once_in_a_while(report: Report, caplog: pytest.LogC
 
 
 def test_a_refused_token_is_logged_once_a_row(report: Report, caplog: pytest.LogCaptureFixture) -> None:
-    """However long it lasts; trouble of another kind is logged soon."""
+    """A refused token is logged once, however long it lasts; an error of another kind is logged soon."""
     for now in (0, 10 * SAME_EVERY_S):
         report.failed(Kind.AUTH, SendResult(401), now)
     assert len(caplog.records) == 1
@@ -40,7 +40,7 @@ def test_a_refused_token_is_logged_once_a_row(report: Report, caplog: pytest.Log
 
 
 def test_refused_entries_are_summed_up(report: Report, caplog: pytest.LogCaptureFixture) -> None:
-    """The first at once, the others with the next line."""
+    """The first refused entry is logged at once, the others with the next line."""
     for now in (0, 1, 2, NEW_EVERY_S):
         report.rejected(f"422 at {now:g}", now)
     assert [record.getMessage() for record in caplog.records] == [
@@ -50,5 +50,5 @@ def test_refused_entries_are_summed_up(report: Report, caplog: pytest.LogCapture
 
 
 def test_round_counts() -> None:
-    """Powers of ten."""
+    """Round counts are powers of ten."""
     assert [count for count in range(1, 1001) if is_round(count)] == [1, 10, 100, 1000]

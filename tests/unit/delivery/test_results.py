@@ -1,4 +1,4 @@
-"""Delivery contract, lines 4 to 6: what is refused, held, split and kept, with a scripted Akto and no clock."""
+"""Delivery contract, lines 4 to 6: refusals, waits, splits and dead letters, with scripted answers and no clock."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ MODES = pytest.mark.parametrize("durability", Durability)
 
 
 def entries(count: int, bad: Sequence[int] = ()) -> list[bytes]:
-    """Return entries of which some are bad."""
+    """Return entries, the ones with these numbers bad."""
     return [b"%s-%03d" % (b"bad" if number in bad else b"good", number) for number in range(count)]
 
 
 def is_bad(entry: bytes) -> bool:
-    """Return whether an entry is bad."""
+    """Return whether the entry is bad."""
     return entry.startswith(b"bad")
 
 
 def delivered(driver: Driver, answer: Callable[[Sequence[bytes]], SendResult]) -> list[bytes]:
-    """Return what of all requests Akto takes."""
+    """Return the entries of all requests that were accepted."""
     return [entry for request in driver.requests if answer(request).status == 200 for entry in request]
 
 
@@ -42,7 +42,7 @@ def delivered(driver: Driver, answer: Callable[[Sequence[bytes]], SendResult]) -
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
 @pytest.mark.parametrize("bad", [[0], [99], [50], [3, 4], [0, 99], [7, 20, 33, 66, 80], list(range(0, 100, 5))])
 def test_poison_is_found(tmp_path: Path, durability: Durability, status: int, bad: list[int]) -> None:
-    """Line 5: k bad of n end as k dead letters with the answer, the others arrive once, in O(k log n) requests."""
+    """Line 5: k of n entries become k dead letters with the answer, the others arrive once, in O(k log n) requests."""
     driver = Driver(tmp_path / "spool", durability)
     for entry in entries(100, bad):
         driver.offer(entry)
@@ -60,7 +60,7 @@ def test_poison_is_found(tmp_path: Path, durability: Durability, status: int, ba
 @settings(deadline=None, max_examples=150)
 @given(count=st.integers(2, 60), data=st.data())
 def test_any_poison_is_found(count: int, data: st.DataObject) -> None:
-    """Line 5: wherever the bad ones are, exactly they are refused in the end, while something good passes."""
+    """Line 5: wherever the bad entries are, exactly they are rejected, while others pass."""
     bad = data.draw(st.sets(st.integers(0, count - 1), max_size=count - 1))
     driver = Driver(None, Durability.MEMORY)
     for entry in entries(count, sorted(bad)):
@@ -73,7 +73,7 @@ def test_any_poison_is_found(count: int, data: st.DataObject) -> None:
 @MODES
 @pytest.mark.parametrize("status", [422, 500])
 def test_an_outage_is_not_poison(tmp_path: Path, durability: Durability, status: int) -> None:
-    """Line 5: where nothing passes and the health check is red, nothing is split or given up, for hours."""
+    """Line 5: if nothing passes and the health check fails, nothing is split or rejected, for hours."""
     driver = Driver(tmp_path / "spool", durability)
     for entry in entries(300):
         driver.offer(entry)
@@ -86,7 +86,7 @@ def test_an_outage_is_not_poison(tmp_path: Path, durability: Durability, status:
 
 @MODES
 def test_trouble_behind_a_green_health_check(tmp_path: Path, durability: Durability) -> None:
-    """Line 5: 422 to everything, the health check green (Kafka is down): after five minutes nothing is given up."""
+    """Line 5: after five minutes of 422 with a passing health check (Kafka is down), nothing is rejected."""
     driver = Driver(tmp_path / "spool", durability)
     for entry in entries(300):
         driver.offer(entry)
@@ -98,7 +98,7 @@ def test_trouble_behind_a_green_health_check(tmp_path: Path, durability: Durabil
 
 @MODES
 def test_a_lone_bad_entry(tmp_path: Path, durability: Durability) -> None:
-    """Line 5: an entry beside which nothing can pass is given up at last if Akto calls itself healthy."""
+    """Line 5: if nothing else can pass, a bad entry is rejected after a long time, if the health check passes."""
     driver = Driver(tmp_path / "spool", durability)
     driver.offer(b"bad")
     driver.run(picky(is_bad), seconds=86_400)
@@ -107,7 +107,7 @@ def test_a_lone_bad_entry(tmp_path: Path, durability: Durability) -> None:
 
 @MODES
 def test_others_go_on_beside_poison(tmp_path: Path, durability: Durability) -> None:
-    """Line 5: batches without a bad entry are delivered while one with it is being split."""
+    """Line 5: other batches are delivered while one is being split."""
     driver = Driver(tmp_path / "spool", durability)
     for entry in entries(1000, [150]):
         driver.offer(entry)
@@ -117,14 +117,14 @@ def test_others_go_on_beside_poison(tmp_path: Path, durability: Durability) -> N
 
 @pytest.mark.parametrize("hundred", range(1, 6))
 def test_what_becomes_of_entries_at_every_status(hundred: int) -> None:
-    """Line 4: only 200 ships; any other answer but 413 keeps everything, tried again by its kind soon or slowly."""
+    """Line 4: only 200 ships; after other answers but 413 all entries are kept, and sent again at their kind's pace."""
     for code in range(100 * hundred, 100 * hundred + 100):
         if code != 413:
             check_what_becomes_of_entries(code)
 
 
 def check_what_becomes_of_entries(status: int) -> None:
-    """Check it at one status."""
+    """Check one status."""
     driver = Driver(None, Durability.MEMORY)
     for entry in entries(10):
         driver.offer(entry)
@@ -135,7 +135,7 @@ def check_what_becomes_of_entries(status: int) -> None:
         return
     assert (counts.pending, counts.rejected, counts.missing) == (10, 0, 0), status
     tried = len(driver.requests)
-    # In 1,200 s: one each 30 s, after eight shorter waits; or one a minute, sooner where an entry may be to blame.
+    # In 1,200 s: one attempt each 30 s, after eight shorter waits; or one a minute, sooner if an entry may be to blame.
     assert 40 <= tried <= 50 if kind is Kind.TRANSIENT else 20 <= tried <= 40 or blames_entries(status), status
     driver.run(ok)
     assert (driver.counts.shipped, driver.counts.pending) == (10, 0), status
@@ -144,7 +144,7 @@ def check_what_becomes_of_entries(status: int) -> None:
 @MODES
 @pytest.mark.parametrize("layout", ["every second", "at random", "one in each batch"])
 def test_half_poisoned_batches_take_minutes(tmp_path: Path, durability: Durability, layout: str) -> None:
-    """Line 5: where no batch of ten passes whole and half of all entries are bad, all is settled within 20 minutes."""
+    """Line 5: with half of the entries bad, so that no batch passes as a whole, all are resolved within 20 minutes."""
     halves = {
         "every second": range(0, 1000, 2),
         "at random": random.Random(1).sample(range(1000), 500),
@@ -159,7 +159,7 @@ def test_half_poisoned_batches_take_minutes(tmp_path: Path, durability: Durabili
     assert len(driver.requests) < 10 * (2 * 100 + 2 * len(bad) / 10 + 20)
 
 
-# Entries of which half are bad; more than the largest batch holds.
+# Half of these entries are bad; they are more than the largest batch.
 HALVES = 1500
 
 
@@ -177,7 +177,7 @@ HALVES = 1500
     ],
 )
 def test_half_bad_is_resolved_fast(tmp_path: Path, durability: Durability, layout: str, batch: int) -> None:
-    """Line 5: with half of all entries bad, whatever the batches, 50 a second are settled, in three requests each."""
+    """Line 5: with half of the entries bad, 50 a second are resolved, in at most three requests each."""
     bad = range(0, HALVES, 2) if layout == "every second" else random.Random(2).sample(range(HALVES), HALVES // 2)
     driver = Driver(
         tmp_path / "spool", durability, chance=0.5, limits=Limits(batch, 1_000_000, 1.0), spool_bytes=100_000_000
@@ -199,7 +199,7 @@ def test_half_bad_is_resolved_fast(tmp_path: Path, durability: Durability, layou
     ("batch", "durability"), [(7, Durability.MEMORY), (100, Durability.DISK), (1000, Durability.SPILL)]
 )
 def test_long_runs_of_bad_entries_look_like_an_outage(tmp_path: Path, durability: Durability, batch: int) -> None:
-    """Line 5: where forty bad entries follow each other it takes longer, and ends as exactly for all others."""
+    """Line 5: runs of forty bad entries take longer, but only bad entries are rejected."""
     limits = Limits(batch, 1_000_000, 1.0)
     driver = Driver(tmp_path / "spool", durability, chance=0.5, limits=limits, spool_bytes=100_000_000)
     bad = {number for number in range(3000) if number // 40 % 2}
@@ -213,7 +213,7 @@ def test_long_runs_of_bad_entries_look_like_an_outage(tmp_path: Path, durability
 @pytest.mark.slow
 @pytest.mark.parametrize("durability", [Durability.SPILL, Durability.DISK])
 def test_half_bad_over_the_network(tmp_path: Path, durability: Durability) -> None:
-    """Line 5: the same with the shipper's threads, a real server and a real disk, at the pace of the addon."""
+    """Line 5: the same with the shipper's threads, a real server and a real disk, at the addon's pace."""
     given = policy(tmp_path / "s", durability, limits=Limits(100, 1_000_000, 1.0), pace=Pace())
     refused = status(422, body=b'{"success":false}')
     with FaultServer(lambda sent: refused if any(int(each["path"][1:]) % 2 for each in sent) else OK) as akto:
@@ -235,7 +235,7 @@ def test_half_bad_over_the_network(tmp_path: Path, durability: Durability) -> No
     ],
 )
 def test_transient_trouble_passes(tmp_path: Path, durability: Durability, status: int | None) -> None:
-    """Line 4: an hour of it, and everything arrives exactly once afterwards, after few tries."""
+    """Line 4: after an hour of it, with few attempts, everything arrives exactly once."""
     driver = Driver(tmp_path / "spool", durability)
     for entry in entries(500):
         driver.offer(entry)
@@ -256,7 +256,7 @@ def test_transient_trouble_passes(tmp_path: Path, durability: Durability, status
     ],
 )
 def test_a_person_has_to_act(tmp_path: Path, durability: Durability, status: int) -> None:
-    """Line 4: a refused token or a wrong address holds everything, is probed once a minute and logged once."""
+    """Line 4: with a refused token or a wrong address all entries wait, and there is one attempt a minute."""
     driver = Driver(tmp_path / "spool", durability)
     for entry in entries(500):
         driver.offer(entry)
@@ -268,7 +268,7 @@ def test_a_person_has_to_act(tmp_path: Path, durability: Durability, status: int
 
 
 def test_a_failure_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 4: a refused token is one warning with the option's name in it, however long it lasts; then one recovery."""
+    """Line 4: a refused token is logged once, with the option's name, and so is the recovery."""
     caplog.set_level("INFO")
     driver = Driver(tmp_path / "spool", Durability.SPILL)
     driver.offer(b"entry")
@@ -282,7 +282,7 @@ def test_a_failure_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 
 
 def test_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
-    """Line 4: trouble that comes and goes with every batch is logged twice a minute, not every time."""
+    """Line 4: errors that come and go with each batch are logged at most twice a minute."""
     driver = Driver(None, Durability.MEMORY, limits=Limits(1, 1000, 0.0))
     for number in range(600):
         driver.offer(b"%d" % number)
@@ -292,7 +292,7 @@ def test_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_retry_after_is_granted() -> None:
-    """Line 4: nothing is sent before the time that Akto asked for."""
+    """Line 4: nothing is sent before the time in Retry-After."""
     driver = Driver(None, Durability.MEMORY)
     driver.offer(b"entry")
     started = driver.clock.now
@@ -303,7 +303,7 @@ def test_retry_after_is_granted() -> None:
 
 
 def test_one_probe_at_a_time() -> None:
-    """Line 4: while Akto is down there is one attempt per wait, whatever is queued meanwhile."""
+    """Line 4: while Akto is down there is one attempt per wait, however many entries are queued."""
     driver = Driver(None, Durability.MEMORY)
     for number in range(1000):
         driver.offer(b"%d" % number)
@@ -312,7 +312,7 @@ def test_one_probe_at_a_time() -> None:
 
 
 def test_dead_letters_are_bounded(tmp_path: Path) -> None:
-    """Line 2: dead letters take a tenth of the spool; what is refused beyond is dropped, and counted as that."""
+    """Line 2: dead letters take at most a tenth of the spool; more refused entries are dropped and counted."""
     driver = Driver(tmp_path / "spool", Durability.DISK, spool_bytes=50_000, limits=Limits(20, 10**6, 0.1))
     for entry in entries(200, range(0, 200, 2)):
         driver.offer(entry)
@@ -326,7 +326,7 @@ def test_dead_letters_are_bounded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("durability", [Durability.SPILL, Durability.DISK])
 def test_a_full_spool(tmp_path: Path, durability: Durability) -> None:
-    """Line 2: beyond the spool's bound entries wait in memory, beyond the queue's they are dropped; all counted."""
+    """Line 2: entries beyond the spool's bound wait in memory, and beyond the queue's they are dropped, all counted."""
     driver = Driver(tmp_path / "spool", durability, spool_bytes=20_000, queue_bytes=20_000)
     for number in range(1000):
         driver.offer(b"%0100d" % number)
@@ -342,7 +342,7 @@ def test_a_full_spool(tmp_path: Path, durability: Durability) -> None:
 
 
 def test_a_restart_goes_on(tmp_path: Path) -> None:
-    """Line 3: what one process could not deliver, the next one finds and delivers, once."""
+    """Line 3: entries that one process could not deliver are delivered once by the next."""
     first = Driver(tmp_path / "spool", Durability.SPILL)
     for entry in entries(250):
         first.offer(entry)

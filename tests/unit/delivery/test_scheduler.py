@@ -1,4 +1,4 @@
-"""Delivery contract, lines 1, 4 and 7: one thing at a time, and what a step that fails leaves behind."""
+"""Delivery contract, lines 1, 4 and 7: the scheduler's order of steps, and the state after a step that fails."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from tests.support.shipping import entry, fill, policy, shipping
 
 LIMITS = Limits(10, 100_000, 1.0)
 
-# As many batches as come before the disk has written one: endless for a loop that waits for the last.
+# More batches than arrive until one is on disk: endless for a loop that waits for the last.
 ENDLESS = 300
 
 
 def refilled(driver: Driver) -> None:
-    """Let a new batch come whenever one is written, as on a disk that is just as slow as the traffic is fast."""
+    """Queue a new batch whenever one is written, as with a disk that is as slow as the traffic is fast."""
     assert driver.spool
     put, left = driver.spool.put, iter(range(ENDLESS))
 
@@ -52,14 +52,14 @@ def refilled(driver: Driver) -> None:
 
 
 def offer(driver: Driver, count: int) -> None:
-    """Capture this many entries."""
+    """Offer this many entries."""
     for number in range(count):
         assert driver.offer(b"%d" % number)
 
 
 @pytest.mark.parametrize("durability", [Durability.DISK, Durability.SPILL])
 def test_a_disk_as_slow_as_the_traffic_keeps_nothing_from_being_sent(tmp_path: Path, durability: Durability) -> None:
-    """Line 4: while each batch that is written finds another one queued, there is a send between every two of them."""
+    """Line 4: if another batch is queued whenever one is written, sending still takes turns with writing."""
     driver = Driver(tmp_path / "s", durability, limits=LIMITS)
     offer(driver, 10)
     driver.run(always(503), seconds=0.1)
@@ -76,7 +76,7 @@ def test_a_disk_as_slow_as_the_traffic_keeps_nothing_from_being_sent(tmp_path: P
 
 
 def test_a_full_spool_does_not_lead_to_hurry(tmp_path: Path) -> None:
-    """Line 3: a batch that finds no room is put back, and the next step is due when there may be some."""
+    """Line 3: a batch without room is put back, and the next step is due when there may be room."""
     driver = Driver(tmp_path / "s", Durability.DISK, limits=LIMITS, spool_bytes=100)
     offer(driver, 10)
     driver.step()
@@ -85,7 +85,7 @@ def test_a_full_spool_does_not_lead_to_hurry(tmp_path: Path) -> None:
 
 
 def test_the_shipper_sends_while_the_disk_never_catches_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 4: the same with its threads: entries arrive although one batch after another is due to be written."""
+    """Line 4: the same with the shipper's threads: entries arrive although writing never catches up."""
     put = Spool.put
     with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", Durability.DISK)) as shipper:
 
@@ -100,7 +100,7 @@ def test_the_shipper_sends_while_the_disk_never_catches_up(tmp_path: Path, monke
 
 
 def unseen(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let the system refuse to look at what is in a folder, as one of another user or of a server that is away."""
+    """Make files of a folder inaccessible, as with another user's folder or a server that is away."""
     look = os.stat
 
     def refuse(path: Any, **how: Any) -> os.stat_result:
@@ -112,7 +112,7 @@ def unseen(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 9: for a process that may not look into a folder there is no spool in it."""
+    """Line 9: for a process that may not read a folder there is no spool in it."""
     driver = Driver(tmp_path / "s", Durability.DISK)
     offer(driver, 1)
     driver.run(always(503), seconds=3)
@@ -128,7 +128,7 @@ def test_a_spool_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: p
 
 
 def test_a_closed_folder_does_not_stop_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 9: a folder that cannot be looked at any more is trouble with the disk: all goes through memory."""
+    """Line 9: a folder that becomes inaccessible is an error of the disk, and entries go through memory."""
     unseen(monkeypatch, tmp_path / "s")
     with FaultServer(status(503)) as akto, shipping(akto.url, policy(tmp_path / "s", Durability.SPILL)) as shipper:
         fill(shipper, 50)
@@ -155,7 +155,7 @@ BREAKABLE = [
 def test_an_error_of_our_own_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, status: int, part: str
 ) -> None:
-    """Line 1: whatever raises while the end of a send is noted, the entries are somewhere, and arrive afterwards."""
+    """Line 1: if the end of an attempt raises an error anywhere, no entry is lost, and all arrive."""
     driver = Driver(tmp_path / "s", durability, limits=LIMITS)
     offer(driver, 10)
     driver.tend()
@@ -173,7 +173,7 @@ def test_an_error_of_our_own_loses_nothing(
 
 
 def test_an_error_while_a_batch_is_written_leaves_it_in_the_queue(tmp_path: Path) -> None:
-    """Line 1: what was taken to be written is put back, whatever the disk's side raises."""
+    """Line 1: a batch whose writing raises an error is put back into the queue."""
     driver = Driver(tmp_path / "s", Durability.DISK, limits=LIMITS)
     offer(driver, 10)
     put, driver.store.keep = driver.store.keep, faulty  # type: ignore[method-assign]
@@ -187,7 +187,7 @@ def test_an_error_while_a_batch_is_written_leaves_it_in_the_queue(tmp_path: Path
 def test_an_error_in_the_last_attempt_keeps_nothing_from_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Line 7: at the exit the rest is written even if the shipper stumbles over the end of the last send."""
+    """Line 7: at exit, the remaining entries are written even if the last attempt raises an error."""
     with FaultServer(HANG) as akto:
         given = policy(tmp_path / "s", Durability.SPILL, shutdown_s=0.1)
         shipper = Shipper(given, HttpSink(akto.url), Stats())
@@ -199,7 +199,7 @@ def test_an_error_in_the_last_attempt_keeps_nothing_from_the_disk(
 
 
 def written(driver: Driver) -> list[int]:
-    """Return, as it grows, how many batches each transaction that writes them holds."""
+    """Return a list that gets the number of batches of each transaction."""
     assert driver.spool
     put, sizes = driver.spool.put_all, []
 
@@ -213,7 +213,7 @@ def written(driver: Driver) -> list[int]:
 
 @pytest.mark.parametrize("durability", [Durability.DISK, Durability.SPILL])
 def test_the_rest_is_written_in_few_transactions(tmp_path: Path, durability: Durability) -> None:
-    """Line 7: 8 MiB wait for the disk once, for it may be slow; each batch is one that can be sent as it is."""
+    """Line 7: up to 8 MiB are written per transaction, because the disk may be slow; batches keep their limits."""
     driver = Driver(tmp_path / "s", durability, limits=LIMITS, queue_bytes=20_000_000, spool_bytes=10**8)
     for _ in range(1000):
         assert driver.offer(b"x" * 15_000)
@@ -228,7 +228,7 @@ def test_the_rest_is_written_in_few_transactions(tmp_path: Path, durability: Dur
 
 
 def test_what_was_tried_in_vain_is_written_at_the_end(tmp_path: Path) -> None:
-    """Line 7: what the disk refused meanwhile, and what the queue holds, are on it after the exit."""
+    """Line 7: entries that the disk refused before, and those in the queue, are on disk after the exit."""
     driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
     (tmp_path / "s").symlink_to(tmp_path)
     offer(driver, 20)
@@ -242,7 +242,7 @@ def test_what_was_tried_in_vain_is_written_at_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("room", range(0, 6000, 500))
 def test_the_spools_bound_at_the_end(tmp_path: Path, room: int) -> None:
-    """Line 7: of what does not fit on the disk as a whole, as many batches are written as fit; the rest is counted."""
+    """Line 7: if not all batches fit on the disk, as many as fit are written; the rest is counted."""
     driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS, spool_bytes=room)
     for _ in range(100):
         assert driver.offer(b"x" * 50)
@@ -253,7 +253,7 @@ def test_the_spools_bound_at_the_end(tmp_path: Path, room: int) -> None:
 
 
 def test_a_disk_that_fails_is_not_asked_again_at_the_end(tmp_path: Path) -> None:
-    """Line 7: where it is not room that is missing, smaller transactions would only take longer."""
+    """Line 7: if not space but the disk is the problem, no smaller transactions are tried."""
     driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
     (tmp_path / "s").symlink_to(tmp_path)
     offer(driver, 100)
@@ -266,7 +266,7 @@ def test_a_disk_that_fails_is_not_asked_again_at_the_end(tmp_path: Path) -> None
 def test_an_exit_that_waits_no_longer_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Line 7: the exit does not wait for a disk that hangs, and the log says how many entries may be lost."""
+    """Line 7: the exit does not wait for a disk that hangs, and logs how many entries may be lost."""
     free, put = threading.Event(), Spool.put_all
 
     def hang(self: Spool, batches: Sequence[Sequence[bytes]]) -> list[int]:
@@ -287,7 +287,7 @@ def test_an_exit_that_waits_no_longer_says_so(
 
 
 def without_threads(monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> None:
-    """Let the system have no thread to spare, this many times, for threads of a name."""
+    """Let starting threads with this prefix of the name fail this many times."""
     start, left = threading.Thread.start, iter(range(times))
 
     def refuse(self: threading.Thread) -> None:
@@ -303,7 +303,7 @@ def without_threads(monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> N
 def test_a_thread_that_cannot_be_started_is_started_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, name: str
 ) -> None:
-    """Line 1: where the system has no thread to spare, entries wait, counted once, and arrive when it has one."""
+    """Line 1: if no thread can be started, entries wait, are counted once, and arrive when one can."""
     without_threads(monkeypatch, name, 3)
     with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", durability)) as shipper:
         shipper.start()
@@ -319,7 +319,7 @@ def test_a_thread_that_cannot_be_started_is_started_later(
 def test_without_any_thread_the_exit_writes_what_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, durability: Durability
 ) -> None:
-    """Line 7: entries that no thread ever took are on disk at the end, or counted; it is logged now and then."""
+    """Line 7: at exit, entries that no thread took are on disk or counted, and the problem was logged twice."""
     without_threads(monkeypatch, "akto", 10**6)
     shipper = Shipper(policy(tmp_path / "s", durability), HttpSink("http://127.0.0.1:9/"), Stats())
     fill(shipper, 50)
@@ -331,7 +331,7 @@ def test_without_any_thread_the_exit_writes_what_it_can(
 
 
 def test_without_a_watchdog_the_exit_still_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 7: a close that finds no thread for its watchdog sends what is left all the same."""
+    """Line 7: without a thread for the watchdog, closing still sends the remaining entries."""
     with FaultServer() as akto:
         given = policy(tmp_path / "s", Durability.SPILL, limits=Limits(100, 10**5, 60.0))
         shipper = Shipper(given, HttpSink(akto.url), Stats())
@@ -342,7 +342,7 @@ def test_without_a_watchdog_the_exit_still_ends(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_tick_sends_one_batch_at_a_time(tmp_path: Path) -> None:
-    """Line 4: a tick chooses a batch, and no other one until the attempt has ended; each says when the next is due."""
+    """Line 4: a tick chooses a batch, and no other until its attempt has ended; it returns when the next is due."""
     driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
     offer(driver, 25)
     first = driver.scheduler.tick(driver.moment)
@@ -359,7 +359,7 @@ def test_a_tick_sends_one_batch_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_tick_that_may_not_send_holds_everything(tmp_path: Path) -> None:
-    """Line 4: before a change is made nothing more is sent to where it came from."""
+    """Line 4: a tick without sending, as before a change of the destination, chooses no batch."""
     driver = Driver(tmp_path / "s", Durability.SPILL, limits=LIMITS)
     offer(driver, 10)
     assert driver.scheduler.tick(driver.moment, sends=False).batch is None
@@ -368,7 +368,7 @@ def test_a_tick_that_may_not_send_holds_everything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("durability", Durability)
 def test_a_tick_knows_the_end(tmp_path: Path, durability: Durability) -> None:
-    """Line 7: it is over when all has arrived, when the time is, or when what is left had better go to disk."""
+    """Line 7: closing is over when all entries have arrived, at the deadline, or when the rest should go to disk."""
     driver = Driver(tmp_path / "s", durability, limits=LIMITS)
     offer(driver, 10)
     deadline = driver.clock.now + 5
@@ -386,6 +386,6 @@ def test_a_tick_knows_the_end(tmp_path: Path, durability: Durability) -> None:
 
 
 def test_the_shipper_steers_by_three_calls() -> None:
-    """What is decided is decided in the scheduler; beside the three calls it is only asked how old an entry is."""
+    """All decisions are the scheduler's: besides three calls, the shipper only asks for the age of the oldest entry."""
     called = re.findall(r"_scheduler\.(\w+)", Path(shipper.__file__).read_text(encoding="utf-8"))
     assert set(called) == {"tick", "reconfigure", "close", "since"}

@@ -1,4 +1,4 @@
-"""The thread that waits for the destination."""
+"""The thread that waits for the sink."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = Batch([b"{}"], 0.0)
 
 
 class Scripted:
-    """A destination with a given answer, which notes what it was asked."""
+    """A sink with a given answer, which records calls."""
 
     def __init__(self, answer: SendResult | Exception) -> None:
         self.answer = answer
@@ -28,7 +28,7 @@ class Scripted:
         self.closed = 0
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Answer."""
+        """Return or raise the answer."""
         del entries, timeout_s
         self.threads.add(threading.current_thread().name)
         if isinstance(self.answer, Exception):
@@ -44,7 +44,7 @@ class Scripted:
         """Do nothing."""
 
     def close(self) -> None:
-        """Note it."""
+        """Count the call."""
         self.closed += 1
 
 
@@ -63,7 +63,7 @@ def attempt(sink: Scripted, *, asks_health: bool = False) -> Attempt:
 
 
 def test_the_answer_comes_from_a_thread_of_its_own() -> None:
-    """Which closes the sink at the end."""
+    """The sink is called on a separate thread, which also closes it."""
     sink = Scripted(SendResult(200))
     assert attempt(sink).result == SendResult(200)
     assert sink.threads == {"akto-sender"}
@@ -71,7 +71,7 @@ def test_the_answer_comes_from_a_thread_of_its_own() -> None:
 
 
 def test_whatever_a_sink_raises_is_an_attempt_that_failed() -> None:
-    """On one clean line."""
+    """An error of the sink is a failed attempt with a detail of one line."""
     made = attempt(Scripted(OSError("no\nroute")))
     assert (made.batch, made.result) == (BATCH, SendResult(None, r"OSError: no\nroute"))
 
@@ -80,14 +80,14 @@ def test_whatever_a_sink_raises_is_an_attempt_that_failed() -> None:
     ("status", "asks", "asked"), [(422, True, [HEALTH_S]), (422, False, []), (200, True, []), (None, True, [])]
 )
 def test_health_is_asked_where_entries_may_be_to_blame(status: int | None, asks: bool, asked: list[float]) -> None:
-    """And only where it would decide something."""
+    """The health check is requested only if entries may be to blame, and on request."""
     sink = Scripted(SendResult(status))
     assert attempt(sink, asks_health=asks).result.healthy is (True if asked else None)
     assert sink.health == asked
 
 
 def test_no_thread_to_spare_is_an_attempt_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may pass, and the sink is closed all the same."""
+    """If no thread can be started, the attempt fails and may be repeated; the sink is closed in any case."""
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

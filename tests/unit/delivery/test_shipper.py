@@ -27,7 +27,7 @@ MODES = pytest.mark.parametrize("durability", Durability)
 
 @MODES
 def test_everything_arrives_once(tmp_path: Path, durability: Durability) -> None:
-    """Line 1: what is offered arrives, once, and is counted as shipped."""
+    """Line 1: offered entries arrive once, and are counted as shipped."""
     with FaultServer() as akto, shipping(akto.url + "/api/ingestData", policy(tmp_path / "s", durability)) as shipper:
         fill(shipper, 500)
         wait_for(lambda: shipper.stats.snapshot().shipped == 500)
@@ -37,7 +37,7 @@ def test_everything_arrives_once(tmp_path: Path, durability: Durability) -> None
 
 
 def scripts() -> dict[str, Script | Reply]:
-    """Return one script for each fault."""
+    """Return a script for each fault."""
     return {
         "500": status(500),
         "503": status(503, ("Retry-After", "0")),
@@ -57,7 +57,7 @@ def scripts() -> dict[str, Script | Reply]:
 @MODES
 @pytest.mark.parametrize("fault", list(scripts()))
 def test_every_fault_passes(tmp_path: Path, durability: Durability, fault: str) -> None:
-    """Line 4: whatever Akto did, all arrives when it works again, and the counts add up meanwhile."""
+    """Line 4: after any fault all entries arrive when Akto works again, and the counts add up meanwhile."""
     given = policy(tmp_path / "s", durability, timeout_s=0.3)
     with FaultServer(scripts()[fault], health=status(503)) as akto, shipping(akto.url + "/api", given) as shipper:
         fill(shipper, 200)
@@ -71,7 +71,7 @@ def test_every_fault_passes(tmp_path: Path, durability: Durability, fault: str) 
 
 @pytest.mark.timeout(500)
 def test_the_counts_add_up_at_every_moment(tmp_path: Path) -> None:
-    """Line 1: each look, while entries come and every fault goes on, finds captured equal to the sum of places."""
+    """Line 1: at any moment, under faults, the captured entries equal the sum of all places."""
     given = policy(tmp_path / "s", Durability.DISK, timeout_s=0.3, queue_bytes=20_000)
     seen: list[tuple[int, int]] = []
     over = threading.Event()
@@ -102,7 +102,7 @@ def test_the_counts_add_up_at_every_moment(tmp_path: Path) -> None:
 
 
 def test_every_status_is_returned_as_it_came() -> None:
-    """Line 4: of each answer from 200 to 599 the sink returns the status, and no redirect is followed."""
+    """Line 4: the sink returns each status from 200 to 599, and follows no redirect."""
     codes = itertools.count(200)
     elsewhere = ("Location", "http://127.0.0.1:9/elsewhere")
     with FaultServer(lambda _: status(next(codes), elsewhere, body=b"")) as akto:
@@ -117,7 +117,7 @@ def test_every_status_is_returned_as_it_came() -> None:
 
 @MODES
 def test_refused_connections_and_dead_names(tmp_path: Path, durability: Durability) -> None:
-    """Line 4: nothing listens, or the name does not exist: everything waits."""
+    """Line 4: if nothing listens or the name does not exist, all entries wait."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     for url in (f"http://127.0.0.1:{port}/", "http://does-not-exist.invalid/"):
@@ -129,7 +129,7 @@ def test_refused_connections_and_dead_names(tmp_path: Path, durability: Durabili
 
 
 def test_what_goes_to_disk_while_akto_hangs(tmp_path: Path) -> None:
-    """Line 3: in `disk` entries are on disk in time though a request hangs meanwhile."""
+    """Line 3: in `disk`, entries are written to disk in time although a request hangs."""
     given = policy(tmp_path / "s", Durability.DISK, timeout_s=60.0)
     with FaultServer(HANG) as akto, shipping(akto.url, given) as shipper:
         fill(shipper, 5)
@@ -140,7 +140,7 @@ def test_what_goes_to_disk_while_akto_hangs(tmp_path: Path) -> None:
 
 
 def test_spill_leaves_no_file_when_all_is_well(tmp_path: Path) -> None:
-    """Line 3: in `spill` nothing is written while Akto takes everything; in `memory` never."""
+    """Line 3: nothing is written in `spill` while Akto accepts everything, and nothing ever in `memory`."""
     for durability in (Durability.MEMORY, Durability.SPILL):
         with FaultServer() as akto, shipping(akto.url, policy(tmp_path / "s", durability)) as shipper:
             fill(shipper, 100)
@@ -149,7 +149,7 @@ def test_spill_leaves_no_file_when_all_is_well(tmp_path: Path) -> None:
 
 
 def test_memory_never_writes(tmp_path: Path) -> None:
-    """Line 3: in `memory` there is no file even in an outage; at the end what is left is dropped and counted."""
+    """Line 3: in `memory`, no file is written in an outage; at exit the remaining entries are dropped and counted."""
     with FaultServer(status(503)) as akto:
         shipper = Shipper(policy(tmp_path / "s", shutdown_s=0.2), HttpSink(akto.url), Stats())
         fill(shipper, 100)
@@ -160,14 +160,14 @@ def test_memory_never_writes(tmp_path: Path) -> None:
 
 
 def test_a_huge_entry_is_dropped_by_name() -> None:
-    """Line 2: an entry over 4 MiB, which should have been shortened before, is not queued, and is counted."""
+    """Line 2: an entry over 4 MiB, which should have been shortened before, is dropped and counted."""
     with FaultServer() as akto, shipping(akto.url, policy(None, queue_bytes=10**8)) as shipper:
         assert shipper.offer(b"x" * (4 * 1024 * 1024 + 1)) is Dropped.TOO_LARGE
         assert shipper.stats.snapshot().dropped == {Dropped.TOO_LARGE: 1}
 
 
 def test_the_queue_is_bounded_by_bytes() -> None:
-    """Line 2: what does not fit is dropped at once, newest first, and counted; the oldest still arrive."""
+    """Line 2: new entries that do not fit are dropped at once and counted; older ones arrive."""
     with FaultServer(status(503)) as akto, shipping(akto.url, policy(None, queue_bytes=100_000)) as shipper:
         fill(shipper, 2000, 1000)
         counts = shipper.stats.snapshot()
@@ -182,7 +182,7 @@ def test_the_queue_is_bounded_by_bytes() -> None:
 @MODES
 @pytest.mark.parametrize("fault", ["hang", "slow", "reset", "500"])
 def test_close_keeps_its_deadline(tmp_path: Path, durability: Durability, fault: str) -> None:
-    """Line 7: the flush at the end takes no longer than it may; in `spill` and `disk` the rest is on disk then."""
+    """Line 7: closing keeps its deadline; in `spill` and `disk` the remaining entries are on disk."""
     before = set(ours())
     given = policy(tmp_path / "s", durability, timeout_s=60.0, shutdown_s=1.0)
     with FaultServer(scripts()[fault] if fault != "slow" else Reply(pause_s=5.0)) as akto:
@@ -203,7 +203,7 @@ def test_close_keeps_its_deadline(tmp_path: Path, durability: Durability, fault:
 
 @MODES
 def test_a_second_signal_ends_at_once(tmp_path: Path, durability: Durability) -> None:
-    """Line 7: asked to hurry, a flush of a minute ends now, and what was in memory is on disk."""
+    """Line 7: a second signal ends a long flush at once, and entries in memory are written to disk."""
     given = policy(tmp_path / "s", durability, timeout_s=60.0, shutdown_s=60.0)
     with FaultServer(HANG) as akto:
         shipper = Shipper(given, HttpSink(akto.url), Stats())
@@ -220,7 +220,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, durability: Durability) ->
 
 @MODES
 def test_what_one_leaves_the_next_delivers(tmp_path: Path, durability: Durability) -> None:
-    """Line 7: the next process begins with what the last one left, before anything new is captured."""
+    """Line 7: the next process delivers the entries that the previous one left, before new ones are captured."""
     with FaultServer(status(503)) as akto:
         first = Shipper(policy(tmp_path / "s", durability, shutdown_s=0.2), HttpSink(akto.url), Stats())
         fill(first, 200)
@@ -235,7 +235,7 @@ def test_what_one_leaves_the_next_delivers(tmp_path: Path, durability: Durabilit
 
 
 def test_what_comes_after_the_end() -> None:
-    """Line 7: what is captured when all has ended is dropped and counted."""
+    """Line 7: entries that are offered after the end are dropped and counted."""
     shipper = Shipper(policy(), HttpSink("http://127.0.0.1:9/"), Stats())
     shipper.close().result(5)
     assert shipper.offer(entry(1)) is Dropped.SHUTDOWN
@@ -244,7 +244,7 @@ def test_what_comes_after_the_end() -> None:
 
 @MODES
 def test_a_new_token_is_tried_at_once(tmp_path: Path, durability: Durability) -> None:
-    """Line 4: held for a refused token, everything goes as soon as another one is set."""
+    """Line 4: entries that wait because of a refused token are sent as soon as another one is set."""
     slow = Pace(first_s=0.01, longest_s=0.1, slow_s=3600)
     given = policy(tmp_path / "s", durability, pace=slow)
 
@@ -258,7 +258,7 @@ def test_a_new_token_is_tried_at_once(tmp_path: Path, durability: Durability) ->
 
 
 def test_another_durability_while_running(tmp_path: Path) -> None:
-    """Line 3: a changed option takes effect at once, and nothing is lost on the way."""
+    """Line 3: a new durability takes effect at once, and no entry is lost."""
     with FaultServer(status(503)) as akto, shipping(akto.url, policy(tmp_path / "s")) as shipper:
         fill(shipper, 100)
         wait_for(lambda: akto.seen.requests > 0)
@@ -271,15 +271,15 @@ def test_another_durability_while_running(tmp_path: Path) -> None:
 
 
 class Broken:
-    """A sink that raises what it must not."""
+    """A sink that raises unexpected errors."""
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Raise."""
+        """Raise an error."""
         del entries, timeout_s
         raise RuntimeError("a fault of the sink")
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Raise."""
+        """Raise an error."""
         del timeout_s
         raise RuntimeError("a fault of the sink")
 
@@ -291,7 +291,7 @@ class Broken:
 
 
 def test_an_error_of_a_sink_kills_no_thread() -> None:
-    """The shipper lives on whatever a sink does, and delivers when it has another."""
+    """An error of a sink does not end the shipper, which delivers with the next sink."""
     shipper = Shipper(policy(), Broken(), Stats())
     fill(shipper, 10)
     wait_for(lambda: shipper.stats.snapshot().failures >= 2)
@@ -302,7 +302,7 @@ def test_an_error_of_a_sink_kills_no_thread() -> None:
 
 
 def test_a_file_is_written_wholly_or_not_at_all(tmp_path: Path) -> None:
-    """A batch for which the disk has no room leaves nothing behind, so that it can be repeated."""
+    """A batch without space on the disk leaves nothing behind, so that it can be sent again."""
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
@@ -313,17 +313,17 @@ def test_a_file_is_written_wholly_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_offering_never_waits(tmp_path: Path) -> None:
-    """Line 10: while Akto hangs and the disk is being written, no offer takes long."""
+    """Line 10: offering an entry never waits, while Akto hangs and the disk is being written."""
     longest = 0.0
     with FaultServer(HANG) as akto, shipping(akto.url, policy(tmp_path / "s", Durability.DISK)) as shipper:
         for number in range(5000):
             began = time.perf_counter()
             shipper.offer(entry(number))
             longest = max(longest, time.perf_counter() - began)
-    assert longest < 5  # Akto hangs for an hour; a machine that is busy is not a fault.
+    assert longest < 5  # Akto hangs for an hour; on a busy machine some seconds are normal.
 
 
 def test_the_future_is_a_future() -> None:
-    """A shipper that never began ends at once."""
+    """Closing a shipper that never started ends at once."""
     ended: Future[None] = Shipper(policy(), HttpSink("http://127.0.0.1:9/"), Stats()).close()
     assert ended.done()

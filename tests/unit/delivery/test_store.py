@@ -1,4 +1,4 @@
-"""Delivery contract, lines 1 and 12: what single flows show is what the counts say, also of batches that are lost."""
+"""Delivery contract, lines 1 and 12: outcomes of single flows match the counts, also for batches that are lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAMAGED = f"dropped ({Dropped.DAMAGED})"
 
 
 def stocked(folder: Path, count: int = 6) -> Driver:
-    """Return a delivery with batches of two entries on disk."""
+    """Return a delivery with entries on disk, in batches of two."""
     driver = Driver(folder, Durability.DISK, limits=LIMITS)
     for number in range(count):
         driver.offer(b"%d" % number)
@@ -38,12 +38,12 @@ def stocked(folder: Path, count: int = 6) -> Driver:
 
 
 def last(driver: Driver) -> list[str]:
-    """Return what each entry shows in the end."""
+    """Return the last outcome of each entry."""
     return [driver.became(b"%d" % number)[-1] for number in range(6)]
 
 
 def adds_up(driver: Driver) -> None:
-    """Check that as many entries show each end as are counted for it."""
+    """Check that the outcomes of the entries match the counts."""
     shown = {entry: str(outcome) for entry, outcome, _ in driver.reported}
     ends = Counter(shown.values())
     counts = driver.counts
@@ -54,7 +54,7 @@ def adds_up(driver: Driver) -> None:
 
 
 def without_its_file(folder: Path) -> Driver:
-    """Return a driver that is sending when its file goes, and has a new entry in a new one."""
+    """Return a delivery whose file is removed during an attempt, with a new entry in a new file."""
     driver = stocked(folder)
     assert driver.begin()
     shutil.rmtree(folder)
@@ -65,7 +65,7 @@ def without_its_file(folder: Path) -> Driver:
 
 
 def test_a_file_that_is_set_aside(tmp_path: Path) -> None:
-    """Line 12: all that was in it shows that it is dropped, but for what is just being sent."""
+    """Line 12: entries in a file that is set aside are dropped, except for the batch that is being sent."""
     driver = without_its_file(tmp_path / "s")
     driver.finish(ok)
     assert last(driver) == ["shipped"] * 2 + [DAMAGED] * 4
@@ -73,7 +73,7 @@ def test_a_file_that_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_what_was_being_sent_when_its_file_went(tmp_path: Path) -> None:
-    """Line 12: it goes to the next file and shows that it is spooled, until that is another's."""
+    """Line 12: a failed batch whose file was removed is spooled to the next file, until it is shipped."""
     driver = without_its_file(tmp_path / "s")
     driver.finish(always(503))
     assert last(driver) == ["spooled (503)"] * 2 + [DAMAGED] * 4
@@ -83,7 +83,7 @@ def test_what_was_being_sent_when_its_file_went(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_is_damaged(tmp_path: Path) -> None:
-    """Line 12: its entries, and no others, show that they are dropped."""
+    """Line 12: exactly the entries of the damaged batch are dropped."""
     driver = stocked(tmp_path / "s")
     assert driver.spool
     with contextlib.closing(sqlite3.connect(driver.spool.file, isolation_level=None)) as db:
@@ -94,7 +94,7 @@ def test_a_batch_that_is_damaged(tmp_path: Path) -> None:
 
 
 def test_what_a_person_takes_out(tmp_path: Path) -> None:
-    """Line 12: what was deleted or sent elsewhere by hand shows that it is handed over."""
+    """Line 12: entries that a user redirected are handed over."""
     driver = stocked(tmp_path / "s")
     assert driver.begin()
     user = Spool(tmp_path / "s", target="t", limit=10**6, owner="user")
@@ -107,7 +107,7 @@ def test_what_a_person_takes_out(tmp_path: Path) -> None:
 
 
 def test_what_another_process_takes_over(tmp_path: Path) -> None:
-    """Line 12: what was taken over from a process that only slept shows that it is handed over."""
+    """Line 12: entries that another process took over from a sleeping one are handed over."""
     driver = stocked(tmp_path / "s")
     other = Driver(tmp_path / "s", Durability.DISK, clock=driver.clock)
     other.wait(60)
@@ -118,7 +118,7 @@ def test_what_another_process_takes_over(tmp_path: Path) -> None:
 
 
 def test_another_spool(tmp_path: Path) -> None:
-    """Line 12: where the folder or the durability changes, what is on the old disk is handed over."""
+    """Line 12: after a change of folder or durability, entries on the old disk are handed over."""
     driver = stocked(tmp_path / "s")
     driver.scheduler.reconfigure(Policy(LIMITS, 1, 1, 1), Store(None, driver.stats), driver.clock.now)
     assert last(driver) == ["handed over"] * 6
@@ -126,7 +126,7 @@ def test_another_spool(tmp_path: Path) -> None:
 
 
 def test_a_flow_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 12: a flow is found by the hash of its entry, too, and its verdict is final."""
+    """Line 12: a flow is also found by its entry's hash, and its verdict is final."""
     monkeypatch.setattr(marks, "PAUSE_S", 0)
     turns = []
     shown = Marks(lambda _, turn: turns.append(turn), lambda _: None)

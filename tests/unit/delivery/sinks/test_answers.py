@@ -1,4 +1,4 @@
-"""Delivery contract, line 4: what counts as Akto's yes, in every caller."""
+"""Delivery contract, line 4: answers that mean success, to the shipper, a replay and the check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.data.first_format.make import FLOWS
 from tests.faults.server import OK, FaultServer, Reply, wait_for
 from tests.support.shipping import fill, policy, shipping
 
-# Each with a word of the likely cause.
+# Answers that do not mean success, each with a word of the likely cause.
 NOT_YES = {
     "a login page": (Reply(200, body=b"<!doctype html><title>Sign in</title>"), "login page"),
     "an empty answer": (Reply(200, body=b""), "another service"),
@@ -37,13 +37,13 @@ each_answer = pytest.mark.parametrize("name", NOT_YES)
 
 @pytest.mark.parametrize("body", [b"{}", b'{"success":true}', b' {"success": "true", "x": [1]}\n', '{"é":1}'.encode()])
 def test_yes(body: bytes) -> None:
-    """Line 4: JSON that does not say no is a yes."""
+    """Line 4: a JSON object without a failure means success."""
     assert answers.cause(body) is Cause.NONE
 
 
 @given(body=st.binary() | st.text().map(str.encode) | st.from_type(type(None)).map(lambda _: b"[" * 100_000))
 def test_any_body_is_judged(body: bytes) -> None:
-    """Line 4: no answer raises, and only JSON that does not say no is a yes."""
+    """Line 4: any answer is judged without an error, and only a JSON object can mean success."""
     if answers.cause(body) is Cause.NONE:
         assert isinstance(json.loads(body), dict)
 
@@ -53,7 +53,7 @@ def test_any_body_is_judged(body: bytes) -> None:
 def test_what_is_not_a_yes_ships_nothing(
     tmp_path: Path, durability: Durability, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Line 4: any other 2xx: all is kept, logged once with the likely cause, and sent later."""
+    """Line 4: after any other 2xx all entries are kept, the likely cause is logged once, and they are sent later."""
     reply, word = NOT_YES[name]
     with FaultServer(reply) as akto, shipping(akto.url, policy(tmp_path / "s", durability)) as shipper:
         fill(shipper, 50)
@@ -71,7 +71,7 @@ def test_what_is_not_a_yes_ships_nothing(
 
 @each_answer
 def test_a_replay_ends_with_1(name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 4: a replay to something that is not Akto gives up at once and says why; nothing counts as done."""
+    """Line 4: a replay to a server that is not Akto gives up at once with the reason, and no flow counts as done."""
     monkeypatch.setenv("AKTO_API_TOKEN", "")
     reply, word = NOT_YES[name]
     with FaultServer(reply) as akto:
@@ -85,7 +85,7 @@ def test_a_replay_ends_with_1(name: str, capfd: pytest.CaptureFixture[str], monk
 
 @each_answer
 def test_the_check_judges_alike(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Line 4: what the shipper does not take for a yes is none for `akto-mirror check`, and vice versa."""
+    """Line 4: `akto-mirror check` and the shipper agree on which answers mean success."""
     reply, _ = NOT_YES[name]
     for health, script in ((OK, reply), (reply, OK)):
         with FaultServer(script, health=health) as akto:
@@ -112,7 +112,7 @@ def test_the_check_judges_alike(name: str, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_the_health_check_has_one_address(path: str, health: str) -> None:
-    """Line 4: the shipper asks where `akto-mirror check` looks, whatever the path of akto_url is."""
+    """Line 4: the shipper and `akto-mirror check` request the same health check for any path of akto_url."""
     with FaultServer() as akto:
         posted = destination.parse(akto.url + path).url
         sink = HttpSink(posted)

@@ -1,4 +1,4 @@
-"""What an answer says of each entry of a batch."""
+"""The result of an attempt for each entry of a batch."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DELIVERED, REFUSED, TOO_LARGE, UNKNOWN = EntryResult
     ],
 )
 def test_entries_share_what_an_answer_says(result: SendResult, entry_result: EntryResult) -> None:
-    """Of a destination that judges the batch as a whole."""
+    """If a destination judges the batch as a whole, all entries have the same result."""
     assert result.results_of(2) == (entry_result, entry_result)
     assert (result.kind is Kind.SHIPPED) is (entry_result is DELIVERED)
 
 
 def test_a_destination_may_judge_each() -> None:
-    """One that was refused is to blame, whatever the status."""
+    """If an entry was refused, entries may be to blame, whatever the status is."""
     result = SendResult(200, entry_results=(DELIVERED, REFUSED))
     assert result.results_of(2) == (DELIVERED, REFUSED)
     assert result.blames_entries
@@ -37,7 +37,7 @@ def test_a_destination_may_judge_each() -> None:
 
 
 def test_texts_name_cause_and_remedy() -> None:
-    """A dead letter gets the cause, the log the remedy as well; without an answer, the error is all there is."""
+    """A dead letter gets the cause, and the log its remedy too; without an answer, only the error is known."""
     refused = SendResult(422, "bad entry")
     assert refused.reason == f"422 bad entry ({refused.why.sentence})"
     assert refused.explained == f"answer 422 bad entry; {refused.why.sentence}: {refused.why.remedy}"

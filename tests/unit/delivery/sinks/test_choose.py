@@ -1,4 +1,4 @@
-"""Which sink an address asks for."""
+"""The choice of the sink by the address."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TOPIC = KafkaConfig(("127.0.0.1:1",), "t")
     ],
 )
 def test_the_scheme_decides(url: str, kafka: KafkaConfig | None, kind: type, tmp_path: Path) -> None:
-    """Nothing is connected to before the first batch."""
+    """The scheme selects the sink, which does not connect before the first batch."""
     sink = choose.open_sink(SinkConfig(destination.parse(url.format(tmp_path)), kafka=kafka), "marker")
     assert type(sink) is kind
     sink.close()
 
 
 def test_a_configuration_shows_no_token() -> None:
-    """Line 11: in a log or a traceback; the spool knows a destination by its name."""
+    """Line 11: the repr has no token, so that logs and tracebacks do not; the spool's target is the server's URL."""
     config = SinkConfig(destination.parse("http://h:1/own"), token="hunter2")
     assert "hunter2" not in repr(config)
     assert config.target == "http://h:1"

@@ -1,4 +1,4 @@
-"""Where entries go: addresses as users write them."""
+"""Destinations: addresses as users write them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INGEST = "/api/ingestData"
     ],
 )
 def test_a_url_without_a_path_means_akto_s_own(url: str, shipped_to: str) -> None:
-    """The path of the data-ingestion service is filled in; one that is given stays."""
+    """The path of the data-ingestion service is the default."""
     assert read(url=url).sink.destination.url == shipped_to
 
 
@@ -48,26 +48,26 @@ def test_a_url_without_a_path_means_akto_s_own(url: str, shipped_to: str) -> Non
     ],
 )
 def test_what_may_be_secret_in_a_url_is_not_shown(url: str, shown: str) -> None:
-    """Neither user and password nor the query is in the line, wherever the slashes are."""
+    """Errors show neither username and password nor the query, however the URL is written."""
     line = refused(url=url)
     assert "hunter2" not in line
     assert line.startswith(f"akto_url={shown}: ")
 
 
 def test_a_query_is_not_logged() -> None:
-    """A destination has a text for the log, without the query, in which there may be a key."""
+    """The text for the log has no query, which may contain a key."""
     assert read(url="https://h/x?token=hunter2").sink.destination.shown == "https://h/x?(hidden)"
     assert read(url="https://h/x").sink.destination.shown == "https://h/x"
 
 
 def test_a_pipe_is_not_a_file_for_entries(tmp_path: Path) -> None:
-    """A pipe without a reader would stop the sending for ever."""
+    """A pipe is refused, because without a reader it would block the sender forever."""
     os.mkfifo(tmp_path / "pipe")
     assert "it is a pipe" in refused(url=f"file://{tmp_path}/pipe")
 
 
 def test_a_file_url_names_a_file(tmp_path: Path) -> None:
-    """Escapes in it are undone; the file need not exist yet."""
+    """Escapes in the URL are decoded; the file need not exist yet."""
     target = read(url=f"file://{tmp_path}/a%20b.ndjson").sink.destination
     assert (target.scheme, target.path) == ("file", str(tmp_path / "a b.ndjson"))
     assert read(url=f"file://localhost{tmp_path}/c").sink.destination.path == str(tmp_path / "c")
@@ -108,7 +108,7 @@ def test_a_file_url_names_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_an_unusable_url_is_refused(url: str, problem: str) -> None:
-    """The line names the option, the value and what would do."""
+    """The error names the option and the value, and says what is allowed."""
     line = refused(url=url)
     assert line.startswith("akto_url=")
     assert problem in line
@@ -118,7 +118,7 @@ def test_an_unusable_url_is_refused(url: str, problem: str) -> None:
     "url", ["http://user:hunter2@h", "http://hunter2@h", "http://u:hunter2/@h:1", "http://u:hunter2@"]
 )
 def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
-    """A log is no place for it."""
+    """A URL with a password is refused, because URLs are logged."""
     assert "hunter2" not in refused(url=url)
 
 
@@ -132,17 +132,17 @@ def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
     ],
 )
 def test_batches_on_disk_are_for_a_server_and_not_for_a_path(url: str, target: str) -> None:
-    """So that a corrected path gets what waited for the wrong one."""
+    """Batches on disk are stored by server, so that a corrected path gets the batches for the wrong one."""
     assert destination.spool_target(destination.parse(url), "") == target
 
 
 def test_a_server_behind_a_unix_socket_is_another_one() -> None:
-    """Two services may have one name."""
+    """A Unix socket is part of the target, because two services may have the same host name."""
     assert destination.spool_target(destination.parse("http://h"), "/run/a.sock") == "http://h by /run/a.sock"
 
 
 def test_kafka_has_a_port_and_a_topic_by_default() -> None:
-    """Several brokers are separated by commas; the scheme may be written in any case."""
+    """Port and topic have defaults; brokers are separated by commas, and the scheme may be in any case."""
     found = destination.parse("KAFKA://a,[::1]:1")
     assert (found.brokers, found.topic) == (("a:9092", "[::1]:1"), "akto.api.logs")
     assert found.url == "kafka://a:9092,[::1]:1/akto.api.logs"
@@ -160,7 +160,7 @@ def test_kafka_has_a_port_and_a_topic_by_default() -> None:
     ],
 )
 def test_an_unusable_broker_is_refused(url: str, problem: str) -> None:
-    """The text says what would do, and shows no password."""
+    """The error says what is allowed, and shows no password."""
     with pytest.raises(ValueError, match=re.escape(problem)) as caught:
         destination.parse(url)
     assert "hunter2" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The file sink keeps what it writes to itself, and nothing that lies where the file should be stops it."""
+"""The file sink writes private files, and is not blocked by a pipe or a lock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and pip
 
 @contextmanager
 def umask(mask: int) -> Iterator[None]:
-    """Set what the system takes from the modes of new files."""
+    """Set the umask."""
     before = os.umask(mask)
     try:
         yield
@@ -31,7 +31,7 @@ def umask(mask: int) -> Iterator[None]:
 
 
 def test_a_new_file_is_private(tmp_path: Path) -> None:
-    """Captured traffic is for its owner; a file that was made for others keeps its mode."""
+    """A new file is private, because it has captured traffic; an existing file keeps its mode."""
     out = tmp_path / "out.ndjson"
     with umask(0):
         assert FileSink(str(out)).send([b"{}"], 1).status == 200
@@ -44,7 +44,7 @@ def test_a_new_file_is_private(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read", [False, True])
 def test_a_pipe_does_not_block(tmp_path: Path, read: bool) -> None:
-    """No reader of a pipe can stop the sending: it is an error, at once."""
+    """Writing to a pipe is an error at once, with and without a reader."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if read else None
@@ -56,7 +56,7 @@ def test_a_pipe_does_not_block(tmp_path: Path, read: bool) -> None:
 
 
 def test_no_link_is_followed_where_others_can_make_one(tmp_path: Path) -> None:
-    """In a folder that is open to all a symbolic link may be another user's trap; elsewhere it is the owner's."""
+    """A symbolic link is followed, but not in a folder that all users can write to: there it may be an attack."""
     victim, link = tmp_path / "victim", tmp_path / "shared" / "out.ndjson"
     link.parent.mkdir()
     link.symlink_to(victim)
@@ -69,7 +69,7 @@ def test_no_link_is_followed_where_others_can_make_one(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_has_a_remedy(tmp_path: Path) -> None:
-    """The error names the file, and the hint is about a file, not about the way to a server."""
+    """The error names the file, and the remedy is about files."""
     result = FileSink(str(tmp_path / "gone" / "out.ndjson")).send([b"{}"], 1)
     assert result.detail == f"cannot write {tmp_path}/gone/out.ndjson: No such file or directory"
     assert result.why is Cause.UNWRITABLE
@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_written_has_a_remedy(tmp_path: Path) -> None:
 
 
 def test_a_torn_line_is_ended_first(tmp_path: Path) -> None:
-    """What a crash has cut short does not take the next entry with it."""
+    """A torn last line, as after a crash, is ended before the next entry."""
     out = tmp_path / "out.ndjson"
     out.write_bytes(b'{"whole":1}\n{"torn":')
     assert FileSink(str(out)).send([b"{}"], 1).status == 200
@@ -86,7 +86,7 @@ def test_a_torn_line_is_ended_first(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_only_be_written_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To look at the last line is a help, and no condition."""
+    """A file that cannot be read is still written, without checking its last line."""
     out, real = tmp_path / "out.ndjson", os.open
 
     def refuse_to_read(path: str, flags: int, mode: int) -> int:
@@ -103,7 +103,7 @@ def test_a_file_that_may_only_be_written_is_written(tmp_path: Path, monkeypatch:
 def test_what_another_process_wrote_outlives_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
 ) -> None:
-    """Only a sink's own part of a batch is taken back, not what another program has appended meanwhile."""
+    """After a failed write, only the sink's own part is removed, not what another program appended meanwhile."""
     out, real, others = tmp_path / "out.ndjson", os.write, list[int | None]()
     out.write_bytes(b"old\n")
 
@@ -128,24 +128,24 @@ def test_what_another_process_wrote_outlives_a_full_disk(
 
 
 class Ticking(Clock):
-    """Time that passes with every look at it."""
+    """A clock that advances with each reading."""
 
     def time(self) -> float:
-        """Return seconds."""
+        """Return the time in seconds."""
         self.now += 1
         return self.now
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock as another process does."""
+    """Hold the file's lock as another process would."""
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def test_the_wait_for_another_process_ends(tmp_path: Path) -> None:
-    """After the time-out, or when the proxy ends, it is an error; nothing is written, and the next attempt may pass."""
+    """Waiting for a lock ends with an error after the time-out or at exit; nothing is written by then."""
     out = tmp_path / "out.ndjson"
     patient = FileSink(str(out), lambda: 0.0)
     hurried = FileSink(str(out), lambda: hurried.abort() or 0.0)  # type: ignore[func-returns-value]
@@ -157,7 +157,7 @@ def test_the_wait_for_another_process_ends(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing can be locked, the file is written as if no other process shared it."""
+    """On a file system without locks, the file is written without one."""
 
     def no_locks(_file: int, _how: int) -> NoReturn:
         raise OSError(errno.ENOLCK, "No locks available")

@@ -1,4 +1,4 @@
-"""What the sink returns of Akto's answers and of the network names the place and the mistake, and never the token."""
+"""Results of the HTTP sink name the address and the cause, and never the token."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class _Quotes(RequestHandler):
 
 
 def test_a_token_that_is_answered_escaped_is_hidden() -> None:
-    """A service that quotes the token as JSON does not bring it into the log."""
+    """A token that the service quotes in JSON is hidden."""
     with BackgroundServer(Application([("/", _Quotes)], log_function=lambda _: None)) as server:
         answer = HttpSink(f"{server.url}/", token=TOKEN).send([b"{}"], 10).answer
     assert answer == '500 {"got": "(token)"}'
 
 
 def test_http_on_a_tls_port_has_a_remedy(tmp_path: Path) -> None:
-    """A TLS port ends the connection without a word: the hint says what may be wrong."""
+    """A TLS port closes the connection without an answer; the remedy suggests https://."""
     with BackgroundServer(Application([]), ssl_context=make_identity(tmp_path).server_context()) as server:
         result = HttpSink(server.url.replace("https:", "http:")).send([b"{}"], 10)
     assert result.status is None
@@ -43,7 +43,7 @@ def test_http_on_a_tls_port_has_a_remedy(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_connected_to_is_named() -> None:
-    """A line of the log names the host or port that is wrong."""
+    """The detail names the host or port that cannot be reached."""
     unknown = HttpSink("http://no-such.invalid:9091/x").send([b"{}"], 10)
     assert unknown.detail.startswith("ConnectError at no-such.invalid:9091: ")
     with socket.socket() as bound:
@@ -56,7 +56,7 @@ def test_what_cannot_be_connected_to_is_named() -> None:
 
 
 def test_what_was_sent_and_not_answered_may_arrive_twice() -> None:
-    """Unlike what never left, and what is answered, whatever the answer."""
+    """Only entries that were sent and not answered are in doubt."""
     with FaultServer(Reply(status=None)) as server:
         to = HttpSink(f"{server.url}/x")
         assert to.send([b'{"path":"/"}'] * 3, 10).doubtful == 3
@@ -67,7 +67,7 @@ def test_what_was_sent_and_not_answered_may_arrive_twice() -> None:
 
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL])
 def test_an_unknown_host_has_its_own_cause(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the system says of a name, in whichever language, the name is what to look at."""
+    """Any error of name resolution, in any language, has the host name as its cause."""
 
     def unknown(*_: object, **__: object) -> NoReturn:
         raise socket.gaierror(number, "unbekannter Name")
@@ -81,13 +81,13 @@ def test_an_unknown_host_has_its_own_cause(number: int, monkeypatch: pytest.Monk
     [("", Cause.TOKEN_MISSING), ("Bearer x", Cause.TOKEN_BEARER), ("x", Cause.TOKEN)],
 )
 def test_a_token_that_is_refused(token: str, cause: Cause) -> None:
-    """A refused token differs from a missing one, and from one with Bearer before it."""
+    """A refused token, a missing one, and one with a superfluous Bearer have different causes."""
     with FaultServer(status(401)) as akto:
         assert HttpSink(akto.url, token=token).send([b"{}"], 10).why is cause
 
 
 def test_https_to_a_port_without_tls() -> None:
-    """A server that speaks plain HTTP, and one that waits for more until the time is over."""
+    """TLS to a server that speaks plain HTTP, or that sends nothing, fails with a cause."""
     with FaultServer() as akto:
         url = akto.url.replace("http:", "https:")
         assert HttpSink(url).send([b"{}"], 10).why in (Cause.NO_TLS, Cause.TLS_FAILED)
@@ -97,7 +97,7 @@ def test_https_to_a_port_without_tls() -> None:
 
 
 def test_an_untrusted_certificate_has_its_own_cause(tmp_path: Path) -> None:
-    """What is wrong with it is known by OpenSSL's number."""
+    """The cause is found by OpenSSL's error number."""
     with BackgroundServer(Application([]), ssl_context=make_identity(tmp_path).server_context()) as server:
         result = HttpSink(server.url).send([b"{}"], 10)
     assert result.why in (Cause.UNKNOWN_ISSUER, Cause.SELF_SIGNED)
@@ -106,7 +106,7 @@ def test_an_untrusted_certificate_has_its_own_cause(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("code", "place"), [(300, ""), (302, ""), (304, ""), (301, "http://[")])
 def test_a_redirect_to_nowhere_is_a_mistake_of_the_setup(code: int, place: str) -> None:
-    """Without a `Location`, or with a bad one, the remedy of the status is shown."""
+    """A redirect without a valid `Location` is a setup error with the status's remedy."""
     with FaultServer(Reply(code, [("Location", place)] if place else [], b"")) as akto:
         result = HttpSink(akto.url).send([b"{}"], 10)
     assert result.answer == f"{code} to {place or 'a place that it does not name'}"
@@ -129,7 +129,7 @@ class _Cookies(RequestHandler):
 
 
 def test_no_cookie_is_kept() -> None:
-    """Ever new cookies cannot make the requests grow until they are refused, on whichever path they are set."""
+    """Cookies are not kept: otherwise, new ones could make requests grow until they are refused."""
     seen: list[str] = []
     with BackgroundServer(Application([("/.*", _Cookies, {"seen": seen})], log_function=lambda _: None)) as server:
         sink = HttpSink(f"{server.url}/api/ingestData")
@@ -138,7 +138,7 @@ def test_no_cookie_is_kept() -> None:
 
 
 def test_dead_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An attempt ends in time however many addresses a name has, and each of them gets its part, the last one, too."""
+    """The time-out is for all addresses of a name together, and each of them gets a share."""
     clock, waits = Clock(), list[tuple[str, float]]()
 
     def connect(address: tuple[str, int], timeout: float, **_: object) -> NoReturn:

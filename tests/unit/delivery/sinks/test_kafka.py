@@ -1,4 +1,4 @@
-"""The Kafka sink against librdkafka's mock cluster, which speaks the real protocol: one result for each entry."""
+"""The Kafka sink with librdkafka's mock cluster, which speaks the real protocol: each entry has a result."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ ALL = tuple(range(len(ENTRIES)))
 
 @pytest.fixture
 def cluster() -> Iterator[MockCluster]:
-    """Three brokers."""
+    """Run three brokers."""
     with MockCluster() as found:
         yield found
 
 
 def sink(brokers: tuple[str, ...], **properties: str) -> KafkaSink:
-    """Return a sink for the topic; underscores in names stand for dots."""
+    """Return a sink for the topic; underscores in the names of properties become dots."""
     given = tuple((name.replace("_", "."), value) for name, value in properties.items())
     return KafkaSink(KafkaConfig(brokers, TOPIC, given))
 
 
 def test_what_is_reported_as_delivered_is_in_the_topic(cluster: MockCluster) -> None:
-    """Each entry is one record, and it is the entry's own bytes."""
+    """Each entry is one record with the entry's bytes."""
     assert sink(cluster.brokers).produce(ENTRIES, 10) == Sent()
     assert sorted(cluster.values(len(ENTRIES))) == sorted(ENTRIES)
 
 
 def test_a_leader_that_changes_costs_nothing(cluster: MockCluster) -> None:
-    """The client finds the new one, and nothing arrives twice."""
+    """After a change of the leader, all entries arrive once."""
     to = sink(cluster.brokers)
     assert to.produce(ENTRIES, 10) == Sent()
     cluster.lead(2)
@@ -50,7 +50,7 @@ def test_a_leader_that_changes_costs_nothing(cluster: MockCluster) -> None:
 
 
 def test_one_broker_of_three_that_is_gone_costs_nothing(cluster: MockCluster) -> None:
-    """Whether from the beginning or in between."""
+    """With one of three brokers down, at first or later, all entries arrive."""
     cluster.down(1)
     cluster.lead(2)
     to = sink(cluster.brokers)
@@ -62,7 +62,7 @@ def test_one_broker_of_three_that_is_gone_costs_nothing(cluster: MockCluster) ->
 
 
 def test_brokers_that_never_answered_are_reported_at_once(cluster: MockCluster) -> None:
-    """The deadline is not waited for where nothing can be on its way, so that the retries can back off."""
+    """If no broker has answered, nothing can be in flight: the error comes before the deadline, for the back-off."""
     cluster.down()
     to = sink(cluster.brokers)
     began = time.monotonic()
@@ -76,7 +76,7 @@ def test_brokers_that_never_answered_are_reported_at_once(cluster: MockCluster) 
 
 
 def test_brokers_that_fail_in_between_leave_the_entries(cluster: MockCluster) -> None:
-    """They are sent again later, by a client that begins afresh."""
+    """Entries that were not delivered are sent later, by a new client."""
     to = sink(cluster.brokers)
     assert to.produce(ENTRIES, 10) == Sent()
     cluster.down()
@@ -86,7 +86,7 @@ def test_brokers_that_fail_in_between_leave_the_entries(cluster: MockCluster) ->
 
 
 def test_the_deadline_holds_and_what_is_on_its_way_is_doubtful() -> None:
-    """A record that was sent and not acknowledged may have arrived."""
+    """Records that were sent and not acknowledged at the deadline are in doubt."""
     with MockCluster(1) as cluster:
         to = sink(cluster.brokers)
         assert to.produce(ENTRIES, 10) == Sent()
@@ -99,7 +99,7 @@ def test_the_deadline_holds_and_what_is_on_its_way_is_doubtful() -> None:
 
 
 def test_an_abort_ends_the_wait(cluster: MockCluster) -> None:
-    """An exit does not wait for a slow broker."""
+    """An abort ends the wait for a slow broker, so that the exit is fast."""
     to = sink(cluster.brokers)
     assert to.produce(ENTRIES, 10) == Sent()
     cluster.slow(30_000)
@@ -120,7 +120,7 @@ def test_an_abort_ends_the_wait(cluster: MockCluster) -> None:
     ],
 )
 def test_what_the_broker_refuses_is_named(cluster: MockCluster, error: int, kind: Kind, hint: str) -> None:
-    """The error says what to do, and once it is done the same sink goes on."""
+    """A broker's error has a remedy, and later batches are sent by the same sink."""
     to = sink(cluster.brokers)
     assert to.produce(ENTRIES, 10) == Sent()
     cluster.fail(kafka.PRODUCE, error)
@@ -132,7 +132,7 @@ def test_what_the_broker_refuses_is_named(cluster: MockCluster, error: int, kind
 
 
 def test_a_user_without_the_right_to_idempotence_is_named(cluster: MockCluster) -> None:
-    """Brokers before 2.8 ask for a right of its own."""
+    """Brokers before 2.8 need an additional right for idempotence; the remedy names it."""
     cluster.fail(kafka.INIT_PRODUCER_ID, kafka.CLUSTER_DENIED)
     to = sink(cluster.brokers)
     sent = to.produce(ENTRIES, 10)
@@ -142,7 +142,7 @@ def test_a_user_without_the_right_to_idempotence_is_named(cluster: MockCluster) 
 
 
 def test_a_topic_that_is_missing_is_named_and_may_come_later(cluster: MockCluster) -> None:
-    """It is never created by a mirror, which knows neither its partitions nor its retention."""
+    """A missing topic is not created, because its partitions and retention are unknown; entries wait for it."""
     cluster.set_topic_error(kafka.UNKNOWN_TOPIC)
     to = sink(cluster.brokers)
     sent = to.produce(ENTRIES, 10)
@@ -153,7 +153,7 @@ def test_a_topic_that_is_missing_is_named_and_may_come_later(cluster: MockCluste
 
 
 def test_a_fatal_error_ends_the_client_and_not_the_sink(cluster: MockCluster) -> None:
-    """The idempotent producer gives up for good after some errors; another takes its place."""
+    """After a fatal error of the idempotent producer, the sink creates another client."""
     to = sink(cluster.brokers)
     assert to.produce(ENTRIES, 10) == Sent()
     cluster.fail(kafka.PRODUCE, kafka.OUT_OF_ORDER)
@@ -164,7 +164,7 @@ def test_a_fatal_error_ends_the_client_and_not_the_sink(cluster: MockCluster) ->
 
 
 def test_a_set_that_is_too_large_goes_one_by_one(cluster: MockCluster) -> None:
-    """None of them is too large by itself."""
+    """The records of a batch that is too large are sent one by one."""
     to = sink(cluster.brokers)
     assert to.produce(ENTRIES, 10) == Sent()
     cluster.fail(kafka.PRODUCE, kafka.TOO_LARGE)
@@ -173,14 +173,14 @@ def test_a_set_that_is_too_large_goes_one_by_one(cluster: MockCluster) -> None:
 
 
 def entry(size: int) -> bytes:
-    """Return an entry with a payload of some size."""
+    """Return an entry with a response payload of this size."""
     fields = dict.fromkeys(("path", "method", "requestHeaders", "responseHeaders", "requestPayload", "ip", "time"), "x")
     fields |= dict.fromkeys(("statusCode", "type", "status", "akto_account_id", "akto_vxlan_id", "is_pending"), "x")
     return msgspec.json.encode(fields | {"source": "MIRRORING", "tag": "{}", "responsePayload": "y" * size})
 
 
 def test_an_entry_that_is_too_large_is_shortened_once(cluster: MockCluster) -> None:
-    """The topic decides; in between what is small arrives whole."""
+    """An entry over the client's limit is shortened once; smaller ones arrive unchanged."""
     to = sink(cluster.brokers, message_max_bytes="200000")
     sent = to.produce([ENTRIES[0], entry(300_000), ENTRIES[1]], 10)
     assert sent == Sent(shortened=1)
@@ -197,7 +197,7 @@ def test_an_entry_that_is_too_large_is_shortened_once(cluster: MockCluster) -> N
     ],
 )
 def test_an_entry_that_the_broker_finds_too_large(cluster: MockCluster, refusals: int, expected: Sent) -> None:
-    """The client had no objection; the broker is asked with the others, alone, and shortened."""
+    """An entry that the broker refuses as too large is sent alone and then shortened, before it is rejected."""
     to = sink(cluster.brokers)
     assert to.produce(ENTRIES, 10) == Sent()
     cluster.fail(kafka.PRODUCE, *[kafka.TOO_LARGE] * refusals)
@@ -206,7 +206,7 @@ def test_an_entry_that_the_broker_finds_too_large(cluster: MockCluster, refusals
 
 
 def test_an_entry_that_is_too_large_even_then_is_rejected(cluster: MockCluster) -> None:
-    """The others arrive."""
+    """An entry that is still too large is rejected; the others arrive."""
     to = sink(cluster.brokers, message_max_bytes="1000", batch_size="1000")
     sent = to.produce([ENTRIES[0], b"x" * 5000, ENTRIES[1]], 10)
     assert (sent.left, sent.rejected) == ((), (1,))
@@ -214,27 +214,27 @@ def test_an_entry_that_is_too_large_even_then_is_rejected(cluster: MockCluster) 
 
 
 def test_a_full_memory_of_the_client_is_waited_for(cluster: MockCluster) -> None:
-    """The batch is larger than what the client may hold."""
+    """A batch may be larger than the client's queue."""
     to = sink(cluster.brokers, queue_buffering_max_messages="3")
     assert to.produce(ENTRIES, 20) == Sent()
     assert len(cluster.values(len(ENTRIES))) == len(ENTRIES)
 
 
 def test_a_full_memory_and_no_broker_leaves_the_rest() -> None:
-    """Nothing is counted as delivered that never left."""
+    """With a full queue and no broker, no entry counts as delivered."""
     sent = sink(("127.0.0.1:1",), queue_buffering_max_messages="3").produce(ENTRIES, 2)
     assert sent.left == ALL
 
 
 def test_a_name_that_is_not_known_is_named() -> None:
-    """The resolver's words, and what to look at."""
+    """An unknown host has the resolver's error and a remedy."""
     sent = sink(("no-such-host.invalid:9092",)).produce(ENTRIES, 60)
     assert (sent.left, sent.problem.name) == (ALL, "_RESOLVE")
     assert "name resolution" in sent.problem.cause.remedy
 
 
 def test_the_result_has_a_verdict_on_each_entry(cluster: MockCluster) -> None:
-    """Those that are left go the way of every batch, and the reason is the client's."""
+    """Each entry of a batch has a result, with the client's reason."""
     to = sink(cluster.brokers, message_max_bytes="1000", batch_size="1000")
     assert to.send(ENTRIES[:2], 10) == SendResult(200, entry_results=[EntryResult.DELIVERED] * 2)
     mixed = to.send([ENTRIES[0], b"x" * 5000], 10)
@@ -247,6 +247,6 @@ def test_the_result_has_a_verdict_on_each_entry(cluster: MockCluster) -> None:
 
 
 def test_no_secret_is_in_a_text() -> None:
-    """Even if the client repeats it."""
+    """No text has a secret, even if the client quotes it."""
     to = KafkaSink(KafkaConfig(("hunter2.invalid:9092",), TOPIC, (("sasl.password", "hunter2"),)))
     assert "hunter2" not in to.send(ENTRIES, 20).answer

@@ -1,4 +1,4 @@
-"""One producer: what it takes, what it reports, and which of librdkafka's words are kept."""
+"""One producer: required versions, delivery reports, and errors in librdkafka's log."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ LOST = "localhost:9092/bootstrap: Disconnected: connection closed by peer (after
 
 
 def never() -> bool:
-    """Give nothing up."""
+    """Never abort."""
     return False
 
 
 def test_a_client_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line says how to install it."""
+    """The error says how to install the client."""
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(ValueError, match=r"pip install 'akto-mirror\[kafka\]'"):
         kafka_client.require()
 
 
 def test_a_client_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would fail later, and take the proxy with it; a system may bring one along. The one here passes."""
+    """A version that would crash later is refused; the installed one passes."""
     kafka_client.require()
     monkeypatch.setattr(confluent_kafka, "libversion", lambda: ("2.9.9", 0x020909FF))
     with pytest.raises(ValueError, match=r"librdkafka 2\.9\.9: pip install 'akto-mirror\[kafka\]'"):
@@ -43,13 +43,13 @@ def test_a_client_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_property_that_is_not_taken_is_named() -> None:
-    """In librdkafka's words, without a connection."""
+    """The error is librdkafka's, without a connection."""
     with pytest.raises(ValueError, match=r'^No such configuration property: "no.such"'):
         kafka_client.check(KafkaConfig(("b:9092",), TOPIC, (("no.such", "1"),)))
 
 
 def test_failures_of_connections_are_taken_from_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Other lines are for those who debug, and nothing goes to standard error."""
+    """Connection errors are taken from the log; other lines are logged at debug level."""
     found: list[Problem] = []
     log = QuietLog(found.append)
     with caplog.at_level(logging.DEBUG):
@@ -60,7 +60,7 @@ def test_failures_of_connections_are_taken_from_the_log(caplog: pytest.LogCaptur
 
 
 def test_each_record_has_its_own_report() -> None:
-    """In the order of the records, with those that the broker took."""
+    """There is one report per record, in order, including the delivered ones."""
     with MockCluster() as cluster:
         client = Client(KafkaConfig(cluster.brokers, TOPIC, (("message.max.bytes", "1000"), ("batch.size", "1000"))))
         found = client.deliver([b"one", b"x" * 2000, b"two"], never)
@@ -71,7 +71,7 @@ def test_each_record_has_its_own_report() -> None:
 
 
 def test_the_first_failure_that_is_not_due_to_a_size_is_the_last() -> None:
-    """A new client begins afresh."""
+    """After an error other than a size, the client is replaced."""
     with MockCluster() as cluster:
         client = Client(KafkaConfig(cluster.brokers, TOPIC))
         cluster.fail(kafka.PRODUCE, kafka.TOPIC_DENIED)
@@ -80,7 +80,7 @@ def test_the_first_failure_that_is_not_due_to_a_size_is_the_last() -> None:
 
 
 def test_what_never_left_the_process_is_not_in_doubt() -> None:
-    """Its memory is full, and no broker is there."""
+    """A record is not in doubt if it never left the client because its queue was full."""
     client = Client(KafkaConfig(("127.0.0.1:1",), TOPIC, (("queue.buffering.max.messages", "1"),)))
     found = client.deliver([b"one", b"two"], never)
     assert found[1] == UNSENT

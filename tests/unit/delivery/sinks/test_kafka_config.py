@@ -1,4 +1,4 @@
-"""Properties of the Kafka client: the sink's own, and the user's on top."""
+"""Properties of the Kafka client: the sink's defaults, and the user's."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from akto_mirror.delivery.sinks.kafka_config import DEFAULTS, KafkaConfig
 
 
 def config(**properties: str) -> KafkaConfig:
-    """Return a topic's configuration; underscores in names stand for dots."""
+    """Return a configuration; underscores in the names of properties become dots."""
     return KafkaConfig(("b:9092",), "t", tuple((name.replace("_", "."), value) for name, value in properties.items()))
 
 
 def test_the_defaults_are_the_client_s_own_names() -> None:
-    """The client takes all of them."""
+    """The client knows all default properties."""
     kafka_client.check(config())
     assert config().client() == {**DEFAULTS, "bootstrap.servers": "b:9092"}
 
 
 def test_what_the_user_gives_wins() -> None:
-    """Over the sink's own."""
+    """The user's properties take precedence over the sink's."""
     assert config(compression_type="zstd").client()["compression.type"] == "zstd"
 
 
@@ -38,7 +38,7 @@ def test_what_the_user_gives_wins() -> None:
     ],
 )
 def test_what_the_client_does_not_take_is_refused(properties: dict[str, str], problem: str) -> None:
-    """By the client itself, without a connection."""
+    """The client refuses unknown or wrong properties without a connection."""
     with pytest.raises(ValueError, match=problem):
         kafka_client.check(config(**properties))
 
@@ -55,18 +55,18 @@ def test_what_the_client_does_not_take_is_refused(properties: dict[str, str], pr
     ],
 )
 def test_what_cannot_be_set_says_why(item: str, problem: str) -> None:
-    """Without the value, which may be a secret."""
+    """The error does not show the value, which may be secret."""
     with pytest.raises(ValueError, match=problem):
         kafka_config.parse([item])
 
 
 def test_a_value_may_hold_an_equals_sign() -> None:
-    """As base64 does."""
+    """Only the first equals sign separates: base64 may have more."""
     assert kafka_config.parse(["sasl.password=a=b="]) == {"sasl.password": "a=b="}
 
 
 def test_secrets_are_known_by_their_names() -> None:
-    """What is none may be shown."""
+    """Secrets are recognised by the property's name, and all other properties may be shown."""
     shown, secrets = kafka_config.split(
         ["linger.ms=1", "sasl.password=x", "ssl.key.pem=y", "sasl.oauthbearer.config=z"]
     )
@@ -77,7 +77,7 @@ def test_secrets_are_known_by_their_names() -> None:
 
 
 def test_tls_trusts_what_the_http_sink_trusts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`SSL_CERT_FILE` first, and the well-known authorities where the system has none."""
+    """`SSL_CERT_FILE` takes precedence; certifi's authorities are used if the system has none."""
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     assert config(security_protocol="SASL_SSL").client()["ssl.ca.location"] == certifi.where()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))

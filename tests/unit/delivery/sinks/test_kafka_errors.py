@@ -1,4 +1,4 @@
-"""What Kafka's errors mean; the texts are librdkafka's own."""
+"""Causes of Kafka's errors; the texts are librdkafka's."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ HANDSHAKE = (
     ],
 )
 def test_an_error_says_what_to_do(name: str, text: str, kind: Kind, hint: str) -> None:
-    """And whether waiting is enough."""
+    """Each error has a remedy, and a kind that says whether it may pass."""
     assert Problem(name, text).cause.kind is kind
     assert hint in Problem(name, text).cause.remedy
 
 
 def test_what_lasts_is_not_waited_for() -> None:
-    """A certificate, a login or a topic does not come right by itself, as a broker that starts does."""
+    """Errors of certificates, logins and topics last, unlike those of a broker that is starting."""
     lasting = ["_SSL", "_RESOLVE", "_AUTHENTICATION", "TOPIC_AUTHORIZATION_FAILED", "UNKNOWN_TOPIC_OR_PART"]
     assert all(Problem(name).is_lasting for name in lasting)
     assert not any(Problem(name).is_lasting for name in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT"))
 
 
 def test_the_cause_is_worth_more_than_the_symptom() -> None:
-    """A wrong password ends connections, which ends brokers, which ends a deadline."""
+    """Causes rank above their symptoms: a wrong password ends connections, which ends brokers and deadlines."""
     names = ["", "_PURGE_QUEUE", "_ALL_BROKERS_DOWN", "_TRANSPORT", "_AUTHENTICATION"]
     ranks = [Problem(name).rank for name in names]
     assert ranks == sorted(ranks)

@@ -1,4 +1,4 @@
-"""Which cause an error of the network has, whatever libraries have raised from it."""
+"""Causes of network errors, wrapped by libraries or not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from akto_mirror.delivery.sinks.symptoms import Cause
     ],
 )
 def test_the_type_decides(error: Exception, expected: Cause) -> None:
-    """Alone, and behind what was raised from it."""
+    """The type of the error decides, or the type of the error that it was raised from."""
     assert cause(error) is expected
     outer = httpx.ConnectError("x")
     outer.__cause__ = error
@@ -40,14 +40,14 @@ def test_the_type_decides(error: Exception, expected: Cause) -> None:
 
 @pytest.mark.parametrize(("number", "expected"), [*CERTIFICATES.items(), (7, Cause.UNTRUSTED)])
 def test_openssl_s_number_decides_of_a_certificate(number: int, expected: Cause) -> None:
-    """One that is not known is still one of a certificate."""
+    """OpenSSL's error number decides; an unknown one still is an error of the certificate."""
     error = ssl.SSLCertVerificationError()
     error.verify_code = number
     assert cause(error) is expected
 
 
 def test_plain_text_in_the_place_of_tls_is_known() -> None:
-    """By the names that releases of OpenSSL have for it."""
+    """A plain-text answer to TLS is recognised by the names that versions of OpenSSL have for it."""
     ends = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends[0].write(b"HTTP/1.1 400 Bad Request\r\n")
     with pytest.raises(ssl.SSLError) as failed:

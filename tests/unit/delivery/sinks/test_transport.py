@@ -1,4 +1,4 @@
-"""A transport by httpx's public interface, over httpcore's."""
+"""A transport that implements httpx's public interface with httpcore."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from akto_mirror.delivery.sinks.transport import Transport
 
 
 def kinds(root: type[Exception]) -> Iterator[type[Exception]]:
-    """Yield a class of errors and those below it."""
+    """Yield an exception class and its subclasses."""
     yield root
     for each in root.__subclasses__():
         yield from kinds(each)
@@ -22,13 +22,13 @@ def kinds(root: type[Exception]) -> Iterator[type[Exception]]:
 
 @pytest.mark.parametrize("root", [httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError])
 def test_each_error_has_one_of_httpx(root: type[Exception]) -> None:
-    """Of the same name, by which the sink knows what it comes from."""
+    """Each error of httpcore has one of the same name in httpx, by which the sink recognises the cause."""
     known = [getattr(httpx, kind.__name__) for kind in kinds(root)]
     assert [kind for kind in known if not issubclass(kind, httpx.TransportError)] == []
 
 
 def test_an_address_where_nothing_listens_is_an_error_of_httpx() -> None:
-    """The transport inherits nothing of httpx but the interface."""
+    """Errors are raised as httpx's, although only the interface is inherited."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with Transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "") as made, pytest.raises(httpx.ConnectError):

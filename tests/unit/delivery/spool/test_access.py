@@ -1,4 +1,4 @@
-"""Delivery contract, line 9: when the disk is left alone, and what is logged of it."""
+"""Delivery contract, line 9: pauses after errors of the disk, and what is logged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.faults.driver import Driver, ok
 def test_a_short_lock_is_not_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, waits: int
 ) -> None:
-    """Line 9: after another process's lock the disk is tried again within seconds; it is logged, once, if it lasts."""
+    """Line 9: a file that another process locks is tried again within seconds, and logged once if the lock lasts."""
     monkeypatch.setattr("akto_mirror.delivery.spool.lock.LOCK_S", 0.01)
     driver = Driver(tmp_path / "spool", Durability.DISK)
     driver.offer(b"one")
@@ -43,7 +43,7 @@ def test_a_short_lock_is_not_reported(
 
 
 def test_a_full_spool_is_still_read() -> None:
-    """Line 2: a bound that is reached stops only the keeping, until something has left, or for some seconds."""
+    """Line 2: nothing is written to a full spool until something is sent, or for some seconds; it is still read."""
     access = Access()
     access.failed(SpoolFull("full"), 100, is_large=True)
     assert (access.usable_in(100), access.keeps_in(100)) == (0, FULL_RETRY_S)
@@ -53,14 +53,14 @@ def test_a_full_spool_is_still_read() -> None:
 
 @pytest.mark.parametrize(("is_large", "usable_in"), [(True, 0), (False, FULL_RETRY_S)])
 def test_a_full_disk_may_still_be_read(is_large: bool, usable_in: float) -> None:
-    """Line 9: unless even a small change had no room."""
+    """Line 9: a full disk is still read, unless even a small change had no space."""
     access = Access()
     access.failed(NoSpaceError("no room"), 100, is_large=is_large)
     assert (access.usable_in(100), access.keeps_in(100)) == (usable_in, RETRY_S)
 
 
 def test_a_disk_in_trouble_is_left_alone_unless_there_is_no_choice() -> None:
-    """Line 9: for the length of a pause; at the end of the process it is tried whatever happened before."""
+    """Line 9: after an error the disk is not used for a pause, but it is tried at exit in any case."""
     access = Access()
     access.failed(SpoolError("broken"), 100, is_large=True)
     assert (access.usable_in(100), access.keeps_in(110)) == (RETRY_S, RETRY_S - 10)
@@ -70,7 +70,7 @@ def test_a_disk_in_trouble_is_left_alone_unless_there_is_no_choice() -> None:
 
 
 def test_trouble_is_logged_when_it_begins_and_when_it_ends(caplog: pytest.LogCaptureFixture) -> None:
-    """Line 9: once each; a small write that works proves nothing."""
+    """Line 9: an error and the recovery are logged once each; a small write that succeeds is no recovery."""
     caplog.set_level("INFO")
     access = Access()
     for now in (100, 200):
@@ -85,7 +85,7 @@ def test_trouble_is_logged_when_it_begins_and_when_it_ends(caplog: pytest.LogCap
 
 
 def test_waits_for_a_lock_grow_and_have_a_bound() -> None:
-    """Line 9: they double while the lock lasts, up to the pause after other trouble, and begin again after it."""
+    """Line 9: pauses double while the lock lasts, up to the pause after other errors, and then start again."""
     access, waits = Access(), list[float]()
     for _ in range(8):
         access.failed(SpoolBusy("locked"), 0, is_large=True)

@@ -1,4 +1,4 @@
-"""Delivery contract, lines 6 and 8: what users do with a spool."""
+"""Delivery contract, lines 6 and 8: commands of users on a spool."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.spools import BATCH, spool
 
 @pytest.mark.parametrize("lets", ["waiting", "dead"])
 def test_a_user_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lets: str) -> None:
-    """Line 8: while a user deletes waiting or refused entries, a proxy can write between two of the steps."""
+    """Line 8: many entries are deleted in steps, and a proxy can write between them."""
     monkeypatch.setattr("akto_mirror.delivery.spool.by_hand.STEP_ROWS", 2)
     monkeypatch.setattr("akto_mirror.delivery.spool.lock.LOCK_S", 0.01)
     proxy, user = spool(tmp_path, "proxy"), spool(tmp_path, "user")
@@ -34,7 +34,7 @@ def test_a_user_deletes_much_in_steps(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_dead_letters(tmp_path: Path) -> None:
-    """Line 6: they are kept with reason and answer, can be sent again, and can be deleted."""
+    """Line 6: dead letters are kept with their reason, can be sent again, and can be deleted."""
     mine = spool(tmp_path)
     assert mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
     letters = mine.dead_letters()
@@ -51,7 +51,7 @@ def test_dead_letters(tmp_path: Path) -> None:
 
 
 def test_only_what_waits_for_a_target_is_deleted_or_redirected(tmp_path: Path) -> None:
-    """Line 8: a user who names one target changes nothing of another's entries."""
+    """Line 8: a command for one target does not change entries for another."""
     mine = spool(tmp_path)
     mine.put(BATCH)
     assert (mine.drop_waiting("u"), mine.redirect("u", "v")) == (0, 0)
@@ -62,7 +62,7 @@ def test_only_what_waits_for_a_target_is_deleted_or_redirected(tmp_path: Path) -
 
 
 def test_letters_are_revived_for_the_target_that_is_named(tmp_path: Path) -> None:
-    """Line 6: all of them, where no number is given."""
+    """Line 6: without numbers, all dead letters are sent to the named target."""
     mine = spool(tmp_path)
     mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH])
     assert set(mine.dead_targets().values()) == {"t"}

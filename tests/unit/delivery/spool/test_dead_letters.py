@@ -1,4 +1,4 @@
-"""Dead letters as users name them."""
+"""Names of dead letters in lists."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tests.support.spools import BATCH, spool
     ],
 )
 def test_a_letter_is_named_by_its_request(payload: bytes, shown: str) -> None:
-    """Line 6: in printable characters, or by its size where it is not an entry."""
+    """Line 6: a dead letter is shown by its request, escaped, or by its size if it is not an entry."""
     assert title(payload) == shown
 
 
 def test_a_long_title_is_cut() -> None:
-    """Line 6: a list has one line for each."""
+    """Line 6: a long title is cut, so that each letter is one line of the list."""
     assert len(title(b'{"method":"GET","path":"/%s"}' % (b"a" * 10_000))) <= 101
 
 
 def test_a_number_that_no_letter_has_is_named(tmp_path: Path) -> None:
-    """Line 6: the least of them; nothing is done with the others."""
+    """Line 6: an unknown number is an error that names the smallest one, and nothing is done."""
     mine = spool(tmp_path)
     mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH])
     assert named(mine, [1, 3, 3]) == {1, 3}

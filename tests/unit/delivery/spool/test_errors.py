@@ -1,4 +1,4 @@
-"""Delivery contract, line 9: which errors say that a file is damaged, and which that they may pass."""
+"""Delivery contract, line 9: errors that mean a damaged file, and errors that may pass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolDama
 
 
 def of_code(code: int, file: Path) -> SpoolError:
-    """Return what a result code of SQLite is taken for."""
+    """Return the error for a result code of SQLite."""
     error = sqlite3.OperationalError("it says so")
     error.sqlite_errorcode = code
     return errors.of_sqlite(error, file)
@@ -36,7 +36,7 @@ def of_code(code: int, file: Path) -> SpoolError:
     ],
 )
 def test_what_sqlite_reports(tmp_path: Path, code: int, kind: type[SpoolError]) -> None:
-    """Line 9: only trouble that cannot pass is damage; a file that may be written and is called read-only has it."""
+    """Line 9: only errors that cannot pass mean damage; "read-only" does if the file can be written."""
     file = tmp_path / "a.db"
     file.touch()
     found = of_code(code, file)
@@ -45,12 +45,12 @@ def test_what_sqlite_reports(tmp_path: Path, code: int, kind: type[SpoolError]) 
 
 
 def test_a_missing_file_is_not_a_damaged_one(tmp_path: Path) -> None:
-    """Line 9: a disk that went away may come back."""
+    """Line 9: a missing file is not damaged, because a disk may come back."""
     assert type(of_code(sqlite3.SQLITE_READONLY, tmp_path / "gone" / "a.db")) is SpoolError
 
 
 def test_nothing_is_damaged_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 9: the file may be whole again once there is room."""
+    """Line 9: on a full disk no file counts as damaged, because it may be readable once there is space."""
     monkeypatch.setattr(errors, "NEARLY_FULL", 2**63)
     assert type(of_code(sqlite3.SQLITE_CORRUPT, tmp_path / "a.db")) is NoSpaceError
     assert type(errors.of_value(ValueError("x"), tmp_path / "a.db")) is NoSpaceError
@@ -58,7 +58,7 @@ def test_nothing_is_damaged_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_real_lock_and_a_real_diary(tmp_path: Path) -> None:
-    """Line 9: SQLite's own errors have the codes that the others here are made of."""
+    """Line 9: SQLite's errors for a lock and for a file that is not a database have the expected codes."""
     file = tmp_path / "a.db"
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -82,7 +82,7 @@ def test_a_real_lock_and_a_real_diary(tmp_path: Path) -> None:
     [(errno.ENOSPC, NoSpaceError), (errno.EDQUOT, NoSpaceError), (errno.EAGAIN, SpoolBusy), (errno.EIO, SpoolError)],
 )
 def test_what_the_system_reports(number: int, kind: type[SpoolError]) -> None:
-    """Line 9: a quota is as good as a full disk; the text is one printable line."""
+    """Line 9: an exceeded quota is treated as a full disk, and the text is one printable line."""
     found = errors.of_system(OSError(number, "bad\nnews"), "folder: ")
     assert type(found) is kind
     assert str(found).startswith("folder: ")

@@ -1,4 +1,4 @@
-"""Delivery contract, lines 6 and 9: the file itself, private, and whatever has become of it on disk."""
+"""Delivery contract, lines 6 and 9: the spool's file is private, and may be damaged in any way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 
 def test_folder_and_files_are_private(tmp_path: Path) -> None:
-    """Line 6: the folder has mode 0700 and every file in it 0600, while it is open, whatever the umask."""
+    """Line 6: the folder has mode 0700 and its files 0600 while the spool is open, with any umask."""
     before = os.umask(0)
     try:
         mine = spool(tmp_path)
@@ -36,14 +36,14 @@ def test_folder_and_files_are_private(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_ours_is_closed_to_others(tmp_path: Path) -> None:
-    """Line 6: an empty folder, or one that holds a spool, gets mode 0700 if it had another."""
+    """Line 6: an empty folder, or one with a spool, gets mode 0700."""
     (tmp_path / "spool").mkdir(mode=0o755)
     spool(tmp_path).put(BATCH)
     assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o700
 
 
 def test_a_shared_folder_is_refused(tmp_path: Path) -> None:
-    """Line 6: a folder that others can read and that holds other files is left as it is."""
+    """Line 6: a folder that others can read and that has other files is refused, and not changed."""
     (tmp_path / "spool").mkdir(mode=0o755)
     (tmp_path / "spool" / "other").touch()
     with pytest.raises(SpoolError, match="chmod 700"):
@@ -52,7 +52,7 @@ def test_a_shared_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
-    """Line 6: neither the folder nor the file may be a symbolic link; what it leads to stays as it was."""
+    """Line 6: neither folder nor file may be a symbolic link, and the link's target is not changed."""
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "spool").symlink_to(tmp_path / "real")
     with pytest.raises(SpoolError, match="symbolic link"):
@@ -68,7 +68,7 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
 
 @needs_root
 def test_another_users_folder_is_refused(tmp_path: Path) -> None:
-    """Line 6: a folder or a file of another user is not used."""
+    """Line 6: a folder or file of another user is refused."""
     folder = tmp_path / "spool"
     folder.mkdir(mode=0o700)
     os.chown(folder, 12345, 12345)
@@ -83,7 +83,7 @@ def test_another_users_folder_is_refused(tmp_path: Path) -> None:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[Path]:
-    """Leave the file of a spool with thirty batches and three dead letters, as a process does that ended."""
+    """Leave the file of a process that has ended, with thirty batches and three dead letters, and return its path."""
     mine = spool(folder)
     for number in range(30):
         mine.put([b"%d-%d" % (number, part) + b"x" * 400 for part in range(5)])
@@ -93,7 +93,7 @@ def filled(folder: Path) -> Iterator[Path]:
 
 
 def survives(folder: Path) -> None:
-    """Check that a process works with what is in the folder: raises nothing, counts, delivers, deletes nothing."""
+    """Check that a process works with the folder: it raises no error, counts, delivers and deletes nothing."""
     driver = Driver(folder / "spool", Durability.DISK)
     driver.offer(b"new")
     driver.run(ok)
@@ -110,7 +110,7 @@ def survives(folder: Path) -> None:
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255))
 def test_any_byte_flipped(tmp_path_factory: pytest.TempPathFactory, where: float, value: int) -> None:
-    """Line 9: whichever byte of the file is changed, delivery goes on; the file is used or set aside, not deleted."""
+    """Line 9: with any byte changed, delivery goes on, and the file is used or set aside, not deleted."""
     folder = tmp_path_factory.mktemp("flip")
     with filled(folder) as file:
         data = bytearray(file.read_bytes())
@@ -122,7 +122,7 @@ def test_any_byte_flipped(tmp_path_factory: pytest.TempPathFactory, where: float
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(offset=st.integers(0, 100), value=st.integers(1, 255))
 def test_any_byte_of_the_header_flipped(tmp_path_factory: pytest.TempPathFactory, offset: int, value: int) -> None:
-    """Line 9: the same for the first hundred bytes, on which everything depends."""
+    """Line 9: the same holds for the header of 100 bytes, on which all else depends."""
     folder = tmp_path_factory.mktemp("head")
     with filled(folder) as file:
         data = bytearray(file.read_bytes())
@@ -134,7 +134,7 @@ def test_any_byte_of_the_header_flipped(tmp_path_factory: pytest.TempPathFactory
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=st.floats(0.0001, 1))
 def test_truncated_anywhere(tmp_path_factory: pytest.TempPathFactory, where: float) -> None:
-    """Line 9: the same for a file that ends too early."""
+    """Line 9: the same holds for a truncated file."""
     folder = tmp_path_factory.mktemp("cut")
     with filled(folder) as file:
         os.truncate(file, int(where * file.stat().st_size))
@@ -142,7 +142,7 @@ def test_truncated_anywhere(tmp_path_factory: pytest.TempPathFactory, where: flo
 
 
 def test_no_database_at_all(tmp_path: Path) -> None:
-    """Line 9: a file of something else is set aside, whole."""
+    """Line 9: a file that is not a database is set aside unchanged."""
     (tmp_path / "spool").mkdir(mode=0o700)
     (tmp_path / "spool" / "spool.db").write_bytes(b"my diary" * 1000)
     survives(tmp_path)

@@ -1,4 +1,4 @@
-"""Delivery contract, lines 3, 6 and 8: versions side by side on one spool, and what the first format left on disk."""
+"""Delivery contract, lines 3, 6 and 8: versions that share a spool, and files of the first format."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def unpack(kind: str, folder: Path) -> Path:
-    """Lay a spool of the first format out, as its version left it; returns its folder."""
+    """Unpack a spool as the first version left it, and return its folder."""
     folder.mkdir(mode=0o700)
     for packed in (make.FOLDER / kind).iterdir():
         (folder / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
@@ -49,17 +49,17 @@ def unpack(kind: str, folder: Path) -> Path:
 
 
 def left(names: str) -> list[list[bytes]]:
-    """Return the batches that processes left, which were named by one letter each."""
+    """Return the batches that the processes left; each process is named by a letter."""
     return [batch for name in names for batch in make.batches(name)]
 
 
 def spool(folder: Path, clock: Clock, owner: str = "me", target: str = make.TARGET) -> Spool:
-    """Return a spool on a folder."""
+    """Return a spool in a folder."""
     return Spool(folder, target=target, limit=10**9, owner=owner, clock=clock.wall, monotonic=clock.monotonic)
 
 
 def inherit(mine: Spool, clock: Clock) -> int:
-    """Take over what there is, within a lease and a sign of life; returns how many entries."""
+    """Take over what there is, within a lease and a heartbeat, and return the number of entries."""
     found = 0
     for _ in range(5):
         found += mine.adopt()
@@ -70,7 +70,7 @@ def inherit(mine: Spool, clock: Clock) -> int:
 
 
 def drain(mine: Spool) -> list[list[bytes]]:
-    """Send everything; returns the batches in their order."""
+    """Send everything, and return the batches in order."""
     sent = []
     while (stored := mine.next([])) is not None:
         sent.append(stored.entries)
@@ -80,7 +80,7 @@ def drain(mine: Spool) -> list[list[bytes]]:
 
 @each_kind
 def test_everything_is_delivered_once(tmp_path: Path, kind: str) -> None:
-    """Line 3: every batch of the first format arrives as it was, once, also what was only in SQLite's log."""
+    """Line 3: each batch of the first format is delivered unchanged and once, even if it was only in SQLite's log."""
     folder, clock = unpack(kind, tmp_path / "s"), Clock()
     mine, expected = spool(folder, clock), left(KINDS[kind])
     assert inherit(mine, clock) == sum(map(len, expected))
@@ -105,7 +105,7 @@ def test_everything_is_delivered_once(tmp_path: Path, kind: str) -> None:
 def test_a_proxy_delivers_it_over_the_network(
     tmp_path: Path, durability: Durability, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Line 3: with the shipper's threads and a real server, after a user has sent it there; the status shows all."""
+    """Line 3: a shipper delivers them to a real server, after a user has redirected them; `status` shows all."""
     folder = unpack("released", tmp_path / "s")
     assert program.main(["spool", "--dir", str(folder), "status"]) == 0
     shown = capsys.readouterr().out
@@ -133,7 +133,7 @@ def _for_t(plan: object) -> object:
 
 
 def test_what_was_stored_before_a_kill_is_not_stored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 8: a process that is killed between storing a batch and deleting it where it was duplicates nothing."""
+    """Line 8: a process that is killed between storing a batch and deleting the original duplicates nothing."""
     folder, clock = unpack("released", tmp_path / "s"), Clock()
 
     def die(*_: object) -> None:
@@ -150,7 +150,7 @@ def test_what_was_stored_before_a_kill_is_not_stored_again(tmp_path: Path, monke
 
 
 def test_a_living_process_of_the_first_version_keeps_what_it_has(tmp_path: Path) -> None:
-    """Line 8: while a process of that version has the file open it is not touched; afterwards all is taken over."""
+    """Line 8: a file that a process of the first version has open is not touched; then all is taken over."""
     folder, clock = unpack("released", tmp_path / "s"), Clock()
     mine = spool(folder, clock)
     with contextlib.closing(sqlite3.connect(folder / FIRST, isolation_level=None)) as old:
@@ -164,7 +164,7 @@ def test_a_living_process_of_the_first_version_keeps_what_it_has(tmp_path: Path)
 
 
 def test_leases_of_the_first_version_are_kept(tmp_path: Path) -> None:
-    """Line 8: what a process of that version holds, and may have closed for a moment, is its own for a lease."""
+    """Line 8: batches of a process of the first version stay its own for a lease, even if it closes the file."""
     folder, clock = unpack("killed", tmp_path / "s"), Clock()
     mine = spool(folder, clock)
     assert mine.adopt() == 0
@@ -181,14 +181,14 @@ def test_leases_of_the_first_version_are_kept(tmp_path: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return what is in files that are not this version's own."""
+    """Return the contents of the files that are not this version's."""
     own = (".lock", f"spool-{VERSION}.1.db", f"spool-{VERSION}.1.db-journal")
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in own}
 
 
 @pytest.mark.parametrize("name", [f"spool-{VERSION}.db", f"spool-{VERSION + 1}.db", FIRST])
 def test_a_newer_format_is_left_alone(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 8: what a newer version has written is no damage, whatever its file is called; that is logged once."""
+    """Line 8: files of a newer version, whatever their names, are not damaged; they are left alone and logged once."""
     folder = tmp_path / "s"
     folder.mkdir(mode=0o700)
     with contextlib.closing(sqlite3.connect(folder / name)) as db:
@@ -210,7 +210,7 @@ def test_a_newer_format_is_left_alone(tmp_path: Path, name: str, caplog: pytest.
 
 
 def test_the_status_names_newer_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Line 6: a user who looks for entries learns that there are some of a newer version."""
+    """Line 6: `status` names files of a newer version, which may have entries."""
     mine = Spool(tmp_path / "s", target="t", limit=10**6, owner="me")
     mine.put([b"x"])
     mine.close()
@@ -221,7 +221,7 @@ def test_the_status_names_newer_files(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_damaged_file_of_the_first_format_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Line 9: it is kept and logged once, and nothing else is held up by it."""
+    """Line 9: the damaged file is kept and logged once, and does not stop the delivery."""
     folder = tmp_path / "s"
     folder.mkdir(mode=0o700)
     (folder / FIRST).write_bytes(b"my diary" * 1000)
@@ -235,7 +235,7 @@ def test_a_damaged_file_of_the_first_format_is_set_aside(tmp_path: Path, caplog:
 
 
 def test_an_empty_file_makes_no_work(tmp_path: Path) -> None:
-    """Line 3: where the first version has left nothing but its file, no other one is made before it is needed."""
+    """Line 3: for a file of the first version without entries, no new file is created."""
     folder, clock = unpack("released", tmp_path / "s"), Clock()
     with contextlib.closing(sqlite3.connect(folder / FIRST)) as old:
         old.executescript("DELETE FROM batches; DELETE FROM dead")
@@ -254,7 +254,7 @@ def _none(rows: Sequence[Foreign]) -> None:
 
 
 def test_a_replay_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 3: a replay that the first version left unfinished goes on where it was, whatever options there are now."""
+    """Line 3: a replay that the first version left unfinished is resumed."""
     flows = tmp_path / "flows.mitm"
     shutil.copy(make.FLOWS, flows)
     os.utime(flows, ns=(make.MTIME_NS, make.MTIME_NS))
@@ -267,7 +267,7 @@ def test_a_replay_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytes
         (folder / f"{key}.json").write_bytes((make.FOLDER / "bookmark.json").read_bytes())
         assert json.loads((make.FOLDER / "bookmark.json").read_bytes())["missing"] == [3]
         assert program.main(["replay", str(flows), "--to", akto.url, "--resume", "--quiet"]) == 0
-        # Queries are read by default now, so that its entries are others: it begins again, and loses nothing.
+        # Queries are read by default now, so that the entries differ: it starts over, and loses nothing.
         assert list(akto.taken) == ["/api/items?x=1", "/live"]
 
 
@@ -280,7 +280,7 @@ Act = Callable[[Spool], object]
     ids=["revive", "redirect", "replace"],
 )
 def test_users_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> None:
-    """Line 8: whatever is done to this version's entries, a newer file beside them stays as it was."""
+    """Line 8: commands on this version's entries do not change files of a newer version."""
     mine = Spool(tmp_path / "s", target="t", limit=10**6, owner="me")
     mine.put([b"x"])
     mine.replace(None, [], [Rejected(b"y", "422")])
@@ -292,7 +292,7 @@ def test_users_change_nothing_of_other_versions(tmp_path: Path, act: Act) -> Non
 
 
 def test_options_that_come_later_void_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 3: what decides about a recording has the same fingerprint until one of its options is set."""
+    """Line 3: a new option at its default does not change the fingerprint; another value does."""
     later = Option("akto_later", bool, False, "An option of a later version.")
     values = entries.parse_options([], {})
     settings = options.read(values, {})

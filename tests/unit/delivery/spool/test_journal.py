@@ -1,4 +1,4 @@
-"""Delivery contract, lines 3 and 9: the room for changes, and what a killed process leaves in it."""
+"""Delivery contract, lines 3 and 9: the journal, and what a killed process leaves in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.spools import BATCH, FILE, spool
 
 @pytest.mark.parametrize("synchronous", [SYNCHRONOUS])
 def test_what_is_confirmed_is_on_the_disk(tmp_path: Path) -> None:
-    """Line 3: the settings that SQLite's guarantee for a power failure asks for, on every connection."""
+    """Line 3: each connection has the settings that SQLite requires to survive a power failure."""
     mine = spool(tmp_path)
     for _ in range(2):
         mine.put(BATCH)
@@ -32,7 +32,7 @@ def test_what_is_confirmed_is_on_the_disk(tmp_path: Path) -> None:
 
 
 def killed(folder: Path) -> Path:
-    """Leave what a process leaves that was killed in the middle of writing; returns its journal."""
+    """Leave a spool whose process was killed during a write, and return its journal."""
     (folder / "spool").mkdir(mode=0o700)
     with contextlib.closing(spool(folder / "running", "killed")) as mine:
         for number in range(20):
@@ -46,7 +46,7 @@ def killed(folder: Path) -> Path:
 
 
 def test_what_a_killed_process_has_half_done_is_undone(tmp_path: Path) -> None:
-    """Line 9: the next to open the file finds it as it was, and leaves the journal its room."""
+    """Line 9: the next process rolls the write back, and keeps the journal's size."""
     left = killed(tmp_path)
     with contextlib.closing(sqlite3.connect(f"file:{left.with_name(FILE)}?immutable=1", uri=True)) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() != ("ok",), "nothing was half done"
@@ -61,7 +61,7 @@ def test_what_a_killed_process_has_half_done_is_undone(tmp_path: Path) -> None:
 def test_any_byte_of_the_journal_flipped(
     tmp_path_factory: pytest.TempPathFactory, where: float, value: int, cut: bool
 ) -> None:
-    """Line 9: the same for SQLite's journal, which a killed process leaves: what is damaged by it is not sent."""
+    """Line 9: with any byte of a killed process's journal changed, no damaged entries are sent."""
     folder = tmp_path_factory.mktemp("journal")
     left = killed(folder)
     data = bytearray(left.read_bytes())
@@ -70,7 +70,7 @@ def test_any_byte_of_the_journal_flipped(
     left.write_bytes(data[: int(where * used)] if cut else data)
     driver = Driver(folder / "spool", Durability.DISK)
     driver.offer(b"new")
-    driver.wait(60)  # The killed one's lease is over.
+    driver.wait(60)  # The lease of the killed process has expired.
     driver.run(ok)
     sent = [entry for request in driver.requests for entry in request]
     assert b"new" in sent
@@ -80,7 +80,7 @@ def test_any_byte_of_the_journal_flipped(
 
 
 def test_the_room_is_filled_once(tmp_path: Path) -> None:
-    """Line 3: up to its size, behind a head of zeros; what is there already stays."""
+    """Line 3: the journal is filled up to its size, after a header of zeros; a larger one stays."""
     file = tmp_path / "a.db"
     part = tmp_path / "a.db-journal"
     assert not journal.is_filled(part)
@@ -96,7 +96,7 @@ def test_the_room_is_filled_once(tmp_path: Path) -> None:
 
 
 def test_the_room_is_not_filled_while_another_process_writes(tmp_path: Path) -> None:
-    """Line 9: its journal is the one thing that can undo what it has half done."""
+    """Line 9: another process's journal is not overwritten, because only it can roll back the change."""
     file = tmp_path / "a.db"
     with contextlib.ExitStack() as stack:
         mine, other = (

@@ -1,4 +1,4 @@
-"""Delivery contract, line 8: which of several processes are dead, whatever their clocks say."""
+"""Delivery contract, line 8: dead processes are recognised, whatever their clocks show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.spools import BATCH, spool
 
 
 def test_a_living_owner_keeps_its_batches(tmp_path: Path) -> None:
-    """Line 8: while its owner gives signs of life no other process gets a batch, however long it takes."""
+    """Line 8: while a process sends heartbeats, no other process takes over its batches."""
     clock = Clock()
     mine, other = spool(tmp_path, "me", clock=clock), spool(tmp_path, "other", clock=clock)
     mine.put(BATCH)
@@ -27,7 +27,7 @@ def test_a_living_owner_keeps_its_batches(tmp_path: Path) -> None:
 
 
 def test_a_dead_owners_batches_are_taken_over(tmp_path: Path) -> None:
-    """Line 8: a lease after one of them has first seen it, and not before, exactly one of the others gets them."""
+    """Line 8: a lease after another process first saw the dead one, exactly one process takes over its batches."""
     clock = Clock()
     dead, second, third = (spool(tmp_path, name, clock=clock) for name in ("dead", "second", "third"))
     dead.put(BATCH)
@@ -46,7 +46,7 @@ JUMPS = pytest.mark.parametrize("jump", [3600.0, -3600.0, 10.0**9, -(10.0**9)])
 
 @JUMPS
 def test_a_clock_that_jumps_ends_no_lease(tmp_path: Path, jump: float) -> None:
-    """Line 8: however far the clock is set, either way, nothing of a living process is taken over."""
+    """Line 8: if a clock is set, forwards or backwards, nothing of a living process is taken over."""
     clock = Clock()
     mine, other = spool(tmp_path, "me", clock=clock), spool(tmp_path, "other", clock=clock)
     mine.put(BATCH)
@@ -61,7 +61,7 @@ def test_a_clock_that_jumps_ends_no_lease(tmp_path: Path, jump: float) -> None:
 
 @JUMPS
 def test_a_clock_that_jumps_strands_nothing(tmp_path: Path, jump: float) -> None:
-    """Line 8: what a dead process has left is taken over a lease later, wherever the clock was set meanwhile."""
+    """Line 8: batches of a dead process are taken over a lease later, even if the clock is set meanwhile."""
     clock = Clock()
     dead, other = spool(tmp_path, "dead", clock=clock), spool(tmp_path, "other", clock=clock)
     dead.put(BATCH)
@@ -75,7 +75,7 @@ def test_a_clock_that_jumps_strands_nothing(tmp_path: Path, jump: float) -> None
 
 
 def test_one_that_slept_takes_nothing_from_the_living(tmp_path: Path) -> None:
-    """Line 8: where the whole machine slept, the first to wake gives the others the time to show that they live."""
+    """Line 8: after the machine has slept, the first process to wake gives the others time for a heartbeat."""
     clock = Clock()
     mine, other = spool(tmp_path, "me", clock=clock), spool(tmp_path, "other", clock=clock)
     mine.put(BATCH)
@@ -90,7 +90,7 @@ def test_one_that_slept_takes_nothing_from_the_living(tmp_path: Path) -> None:
 
 
 def test_a_sign_of_life_is_a_number_that_changes() -> None:
-    """Line 8: one that stands still for a lease is dead; one that counts, backwards even, is not."""
+    """Line 8: a counter that does not change for a lease is of a dead process; any change is a heartbeat."""
     watch = Watch(30)
     for now in range(0, 40, 10):
         dead = watch.dead({"still": 7.0, "counts": float(-now)}, float(now))
@@ -98,7 +98,7 @@ def test_a_sign_of_life_is_a_number_that_changes() -> None:
 
 
 def test_one_that_was_not_there_at_the_last_look_is_new() -> None:
-    """Line 8: a name that comes again has a whole lease, as its process may have begun again."""
+    """Line 8: a name that appears again gets a whole lease, because its process may have started again."""
     watch = Watch(30)
     watch.dead({"back": 1.0}, 0)
     watch.dead({}, 15)
@@ -109,7 +109,7 @@ def test_one_that_was_not_there_at_the_last_look_is_new() -> None:
 
 @given(st.lists(st.floats(0, 10**6), min_size=1, max_size=20))
 def test_nothing_is_dead_before_a_lease(steps: list[float]) -> None:
-    """Line 8: however far apart the looks are, one of them counts for half a lease at most."""
+    """Line 8: an interval between two looks counts for at most half a lease."""
     watch, now = Watch(30), 0.0
     watch.dead({"other": 1.0}, now)
     seen = 0.0

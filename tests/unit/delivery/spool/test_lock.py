@@ -1,4 +1,4 @@
-"""Delivery contract, lines 8 and 9: the lock under which files are opened and renamed, and those of SQLite."""
+"""Delivery contract, lines 8 and 9: the lock for opening and renaming files, and SQLite's locks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.spools import BATCH, FILE, spool
 
 
 def test_two_processes_set_aside_once(tmp_path: Path) -> None:
-    """Line 9: of two that find the same damage one renames the file, and neither touches the new one."""
+    """Line 9: of two processes that find a file damaged one renames it, and neither touches the new one."""
     first, second = spool(tmp_path, "first"), spool(tmp_path, "second")
     first.put(BATCH)
     assert second.next([]) is None
@@ -34,7 +34,7 @@ def test_two_processes_set_aside_once(tmp_path: Path) -> None:
 
 
 def test_a_locked_file(tmp_path: Path) -> None:
-    """Line 9: a file that another process keeps locked is trouble for now, and not damage."""
+    """Line 9: a file that another process keeps locked is an error that may pass, not damage."""
     driver = Driver(tmp_path / "spool", Durability.DISK)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -56,7 +56,7 @@ def test_a_locked_file(tmp_path: Path) -> None:
 
 
 def test_a_spool_is_opened_beside_a_writer(tmp_path: Path) -> None:
-    """Line 9: opening writes nothing, so a process in the middle of a change neither stops it nor is stopped by it."""
+    """Line 9: opening a spool writes nothing, so that it does not wait for another process's write."""
     mine = spool(tmp_path)
     mine.put(BATCH)
     with contextlib.closing(sqlite3.connect(mine.file, isolation_level=None, timeout=0)) as writer:
@@ -70,7 +70,7 @@ def test_a_spool_is_opened_beside_a_writer(tmp_path: Path) -> None:
 
 
 def test_opening_waits_for_a_lock_within_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 9: longer than a change takes, and not without end."""
+    """Line 9: opening waits longer than a change takes, but not forever."""
     monkeypatch.setattr("akto_mirror.delivery.spool.lock.OPEN_S", 0.01)
     mine = spool(tmp_path)
     mine.put(BATCH)
@@ -87,7 +87,7 @@ def test_opening_waits_for_a_lock_within_a_bound(tmp_path: Path, monkeypatch: py
 
 
 def test_the_lock_excludes_others_while_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 8: a second one waits within a bound, and has it once the first has ended, even by an error."""
+    """Line 8: a second process waits up to a bound, and gets the lock when the first ends, even with an error."""
     monkeypatch.setattr("akto_mirror.delivery.spool.lock.OPEN_S", 0.01)
     with contextlib.suppress(ZeroDivisionError), lock.locked(tmp_path):
         with pytest.raises(BlockingIOError), lock.locked(tmp_path):
@@ -98,7 +98,7 @@ def test_the_lock_excludes_others_while_it_lasts(tmp_path: Path, monkeypatch: py
 
 
 def test_a_later_file_of_the_same_name_is_another_one(tmp_path: Path) -> None:
-    """Line 9: a process notices that the file it has open was set aside."""
+    """Line 9: a process notices that its open file was set aside."""
     file, later = tmp_path / "a", tmp_path / "b"
     assert lock.identity(file) is None
     file.write_bytes(b"1")
@@ -111,7 +111,7 @@ def test_a_later_file_of_the_same_name_is_another_one(tmp_path: Path) -> None:
 
 
 def test_a_file_is_renamed_with_what_belongs_to_it(tmp_path: Path) -> None:
-    """Line 9: its journal is as much a part of it as the file; the name says when it was set aside."""
+    """Line 9: the journal is renamed together with its file; the name has the time."""
     file = tmp_path / FILE
     file.write_bytes(b"file")
     Path(f"{file}-journal").write_bytes(b"journal")

@@ -1,4 +1,4 @@
-"""Delivery contract, line 9: batches and dead letters whose rows are not what was written."""
+"""Delivery contract, line 9: rows of batches and dead letters that were damaged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.spools import BATCH, spool
 
 @pytest.mark.parametrize("damage", ["'text'", "42"])
 def test_a_damaged_dead_letter_is_not_in_the_way(tmp_path: Path, damage: str) -> None:
-    """Line 9: what has become of a letter on disk does not keep the others from being sent again."""
+    """Line 9: a damaged dead letter does not keep the others from being sent again."""
     mine = spool(tmp_path)
     assert mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH]) == 3
     with contextlib.closing(sqlite3.connect(mine.file, isolation_level=None)) as db:
@@ -33,7 +33,7 @@ def test_a_damaged_dead_letter_is_not_in_the_way(tmp_path: Path, damage: str) ->
 
 
 def test_a_damaged_size_keeps_nothing_from_being_taken_over(tmp_path: Path) -> None:
-    """Line 9: a batch whose entries are as they were is taken over and sent, whatever became of its size."""
+    """Line 9: a batch with intact entries is taken over and sent, even if its size is damaged."""
     first, second = spool(tmp_path, "first"), spool(tmp_path, "second")
     first.put(BATCH)
     first.release()
@@ -44,7 +44,7 @@ def test_a_damaged_size_keeps_nothing_from_being_taken_over(tmp_path: Path) -> N
 
 
 def test_a_damaged_batch_is_kept_apart(tmp_path: Path) -> None:
-    """Line 9: a batch whose bytes have changed on disk is not sent; it is kept, and the others go on."""
+    """Line 9: a damaged batch is not sent but kept, and the others are sent."""
     driver = Driver(tmp_path / "spool", Durability.DISK)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -63,21 +63,21 @@ def test_a_damaged_batch_is_kept_apart(tmp_path: Path) -> None:
 
 @pytest.fixture
 def db() -> Iterator[sqlite3.Connection]:
-    """An empty spool in memory."""
+    """Return an empty spool in memory."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
         made.executescript(SCHEMA)
         yield made
 
 
 def left(db: sqlite3.Connection) -> tuple[int, ...]:
-    """Count the rows of batches, dead letters, payloads and refusals."""
+    """Return the numbers of batches, dead letters, payloads and refusals."""
     tables = ("batches", "dead", "payloads", "refusals")
     return tuple(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables)
 
 
 @given(st.lists(st.binary(max_size=50).map(lambda raw: raw.replace(b"\n", b"")), min_size=1, max_size=5))
 def test_any_batch_comes_back_as_it_was(entries: list[bytes]) -> None:
-    """Line 3: byte for byte; the totals are those of the rows, and a batch that is deleted leaves nothing."""
+    """Line 3: a batch is read byte for byte; totals match the rows, and a deleted batch leaves no row."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.executescript(SCHEMA)
         payload = b"\n".join(entries)
@@ -90,7 +90,7 @@ def test_any_batch_comes_back_as_it_was(entries: list[bytes]) -> None:
 
 
 def test_the_batch_that_was_refused_least_often_is_next(db: sqlite3.Connection) -> None:
-    """Line 8: and of these the oldest."""
+    """Line 8: among batches with equally few refusals, the oldest is next."""
     session = sessions.own(db, "me", "t")
     first, second = (rows.insert(db, session, 1.0, payload) for payload in (b"1", b"2"))
     for batch in (first, first, second):
@@ -102,7 +102,7 @@ def test_the_batch_that_was_refused_least_often_is_next(db: sqlite3.Connection) 
 
 @pytest.mark.parametrize("damage", ["count = 2", "count = -1", "count = 'x'", "crc = 0", "payload = 99"])
 def test_a_batch_that_is_not_what_was_written_has_no_entries(db: sqlite3.Connection, damage: str) -> None:
-    """Line 9: it becomes a dead letter with all that is left of it."""
+    """Line 9: a damaged batch becomes a dead letter with the remaining bytes."""
     batch = rows.insert(db, sessions.own(db, "me", "t"), 1.0, b"one")
     db.execute(f"UPDATE batches SET {damage}")
     assert rows.first(db, "me", "t", "[]") == rows.Found(batch, None)
@@ -113,7 +113,7 @@ def test_a_batch_that_is_not_what_was_written_has_no_entries(db: sqlite3.Connect
 
 @pytest.mark.parametrize(("target", "found"), [("", "t"), ("u", "u")])
 def test_a_revived_letter_is_a_batch_for_the_next_session(db: sqlite3.Connection, target: str, found: str) -> None:
-    """Line 6: for its own target, or for the one that is named; its payload is not written once more."""
+    """Line 6: the batch is for the letter's own target or the named one, and the payload is not written again."""
     rows.bury_damaged(db, rows.insert(db, sessions.own(db, "me", "t"), 1.0, b"one"))
     rows.revive(db, 1, target, 2.0)
     rows.revive(db, 1, target, 2.0)
@@ -124,7 +124,7 @@ def test_a_revived_letter_is_a_batch_for_the_next_session(db: sqlite3.Connection
 
 
 def test_a_row_of_another_format_is_taken_in_once(db: sqlite3.Connection) -> None:
-    """Line 8: as a batch, or with a reason as a dead letter."""
+    """Line 8: a row of another format is imported once, as a batch, or with a reason as a dead letter."""
     batch = rows.Foreign("file 1", 1.0, "t", None, 1, 3, zlib.crc32(b"one", 1), b"one")
     letter = rows.Foreign("file 2", 1.0, "t", "422", 1, 3, 0, "two")
     for row in (batch, letter, batch, letter):

@@ -1,4 +1,4 @@
-"""Delivery contract, line 8: the names of the spool's files, and which of them is this version's own."""
+"""Delivery contract, line 8: names of the spool's files, and this version's own file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT_S = 1.0
 
 
 def database(file: Path, version: int) -> Path:
-    """Make a database of a version."""
+    """Create a database of a version, and return its path."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         db.execute(f"PRAGMA user_version = {version}")
         db.execute("CREATE TABLE entries (x)")
@@ -31,12 +31,12 @@ def database(file: Path, version: int) -> Path:
     ],
 )
 def test_a_name_says_its_version(name: str, version: int) -> None:
-    """Line 8: of a spool's file, and of no other."""
+    """Line 8: the version is in the names of the spool's files; other names have none."""
     assert schema.version_of(name) == version
 
 
 def test_a_name_that_a_newer_format_has_taken_is_left_to_it(tmp_path: Path) -> None:
-    """Line 8: the next one is used; a file that cannot be read is not taken for newer."""
+    """Line 8: if a newer version uses the name, the next name is used; an unreadable file does not count as newer."""
     assert schema.own_file(tmp_path, TIMEOUT_S) == tmp_path / FILE
     database(tmp_path / FILE, VERSION)
     assert schema.own_file(tmp_path, TIMEOUT_S) == tmp_path / FILE
@@ -52,7 +52,7 @@ def test_a_name_that_a_newer_format_has_taken_is_left_to_it(tmp_path: Path) -> N
 
 
 def test_to_look_changes_nothing(tmp_path: Path) -> None:
-    """Line 8: neither the file nor what stands beside it; a text that is damaged is read as well as can be."""
+    """Line 8: reading changes no file and creates none; damaged text is decoded as far as possible."""
     file = database(tmp_path / FILE, VERSION)
     before = file.read_bytes()
     with contextlib.closing(schema.reader(file, TIMEOUT_S)) as db:

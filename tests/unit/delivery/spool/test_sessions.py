@@ -1,4 +1,4 @@
-"""Delivery contract, line 8: what one process stores for one target changes hands as a whole."""
+"""Delivery contract, line 8: a session, one process's batches for one target, is taken over as a whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.spools import BATCH, spool
 
 @pytest.mark.parametrize("inherits", [True, False])
 def test_however_much_is_taken_over_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, inherits: bool) -> None:
-    """Line 8: what another process has left, or is to go elsewhere, changes hands as a whole; it is logged once."""
+    """Line 8: taking over or redirecting many batches writes little, and is logged once."""
     caplog.set_level("INFO")
     clock = Clock()
     first, second = spool(tmp_path, "first", clock=clock), spool(tmp_path, "second", clock=clock)
@@ -46,7 +46,7 @@ def test_however_much_is_taken_over_at_once(tmp_path: Path, caplog: pytest.LogCa
 
 
 def written(mine: Spool) -> int:
-    """Return the bytes that this thread has had written so far."""
+    """Return the bytes that this thread has written so far."""
     mine.owned()
     found = re.search(r"^wchar: (\d+)", Path("/proc/thread-self/io").read_text(), re.MULTILINE)
     assert found
@@ -54,7 +54,7 @@ def written(mine: Spool) -> int:
 
 
 def test_a_released_batch_is_free_at_once(tmp_path: Path) -> None:
-    """Line 8: a process that ends in good order does not keep the next one waiting."""
+    """Line 8: batches of a process that ended in good order are taken over at once."""
     mine, other = spool(tmp_path, "me"), spool(tmp_path, "other")
     mine.put(BATCH)
     mine.release()
@@ -62,7 +62,7 @@ def test_a_released_batch_is_free_at_once(tmp_path: Path) -> None:
 
 
 def test_another_targets_batches_are_left_alone(tmp_path: Path) -> None:
-    """Line 8: what was captured for one Akto does not go to another."""
+    """Line 8: batches for one Akto are not sent to another."""
     mine = spool(tmp_path)
     mine.put(BATCH)
     mine.release()
@@ -72,7 +72,7 @@ def test_another_targets_batches_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_stalled_owner_learns_of_it(tmp_path: Path) -> None:
-    """Line 8: what was taken over from a process that only slept is no longer its own, and is counted as that."""
+    """Line 8: batches that were taken over from a process that only slept are not its own any more, and counted so."""
     clock = Clock()
     first = Driver(tmp_path / "spool", Durability.DISK, clock=clock)
     first.offer(b"entry")
@@ -89,19 +89,19 @@ def test_a_stalled_owner_learns_of_it(tmp_path: Path) -> None:
 
 @pytest.fixture
 def db() -> Iterator[sqlite3.Connection]:
-    """An empty spool in memory."""
+    """Return an empty spool in memory."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
         made.executescript(SCHEMA)
         yield made
 
 
 def store(db: sqlite3.Connection, holder: str, target: str, *batches: bytes) -> list[int]:
-    """Store batches; returns their ids."""
+    """Store batches, and return their ids."""
     return [rows.insert(db, sessions.own(db, holder, target), 1.0, batch) for batch in batches]
 
 
 def test_a_process_has_one_session_for_a_target(db: sqlite3.Connection) -> None:
-    """Line 8: it begins with the first batch, and goes on with the next."""
+    """Line 8: a session begins with the first batch, and later batches join it."""
     assert sessions.newest(db, "me", "t") is None
     first = sessions.own(db, "me", "t")
     assert (sessions.own(db, "me", "t"), sessions.newest(db, "me", "t")) == (first, first)
@@ -110,7 +110,7 @@ def test_a_process_has_one_session_for_a_target(db: sqlite3.Connection) -> None:
 
 
 def test_only_others_signs_are_watched(db: sqlite3.Connection) -> None:
-    """Line 8: neither one's own, nor what no process holds."""
+    """Line 8: heartbeats of this process and of free sessions are not watched."""
     for holder in ("me", "other", FREE):
         store(db, holder, "t", b"x")
     before = sessions.signs(db, "me")
@@ -121,7 +121,7 @@ def test_only_others_signs_are_watched(db: sqlite3.Connection) -> None:
 
 
 def test_what_is_taken_over_is_free_or_of_the_dead(db: sqlite3.Connection) -> None:
-    """Line 8: and for the target; what a process holds for another target is sent to its new one."""
+    """Line 8: free and dead sessions for the target are taken over, and this process's sessions get the new target."""
     held = store(db, "me", "old", b"0")
     free, dead = store(db, FREE, "t", b"1\n2"), store(db, "dead", "t", b"3")
     store(db, "alive", "t", b"4")
@@ -135,7 +135,7 @@ def test_what_is_taken_over_is_free_or_of_the_dead(db: sqlite3.Connection) -> No
 
 
 def test_of_what_the_dead_leave_one_batch_each_is_in_doubt(db: sqlite3.Connection) -> None:
-    """Line 8: they may have been sending the largest of them; those that ended in good order were not."""
+    """Line 8: each dead process may have been sending its largest batch, unless it ended in good order."""
     store(db, "dead", "t", b"1", b"2\n3\n4")
     sessions.begin(db, "dead", "t")
     store(db, "dead", "t", b"5\n6")
@@ -147,7 +147,7 @@ def test_of_what_the_dead_leave_one_batch_each_is_in_doubt(db: sqlite3.Connectio
 
 
 def test_what_the_dead_may_have_sent_is_counted(tmp_path: Path) -> None:
-    """Line 8: once, by the process that takes it over; nothing is in doubt after an end in good order."""
+    """Line 8: entries in doubt are counted once, by the process that takes over; an orderly end leaves none."""
     clock = Clock()
     spool(tmp_path, "killed", clock=clock).put_all([BATCH, BATCH[:2]])
     second = Driver(tmp_path / "spool", Durability.DISK, clock=clock)
@@ -160,7 +160,7 @@ def test_what_the_dead_may_have_sent_is_counted(tmp_path: Path) -> None:
 
 
 def test_an_empty_session_is_not_left_behind(db: sqlite3.Connection) -> None:
-    """Line 8: what a process releases is free, and no row of its own remains."""
+    """Line 8: releasing frees the sessions with batches, and removes empty ones."""
     sessions.own(db, "me", "u")
     (batch,) = store(db, "me", "t", b"x")
     sessions.release(db, "me")
@@ -169,7 +169,7 @@ def test_an_empty_session_is_not_left_behind(db: sqlite3.Connection) -> None:
 
 
 def test_a_redirect_frees_what_it_redirects(db: sqlite3.Connection) -> None:
-    """Line 8: for whichever process comes to send to the new target."""
+    """Line 8: redirected batches are free for any process that sends to the new target."""
     store(db, "me", "t", b"1\n2", b"3")
     assert sessions.redirect(db, "t", "u") == 3
     assert sessions.redirect(db, "t", "u") == 0

@@ -1,4 +1,4 @@
-"""Delivery contract, lines 2, 6, 8 and 9: the spool itself, on a real disk."""
+"""Delivery contract, lines 2, 6, 8 and 9: the spool on a real disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.spools import BATCH, spool
 
 
 def test_a_batch_comes_back_as_it_was(tmp_path: Path) -> None:
-    """What is put is what is returned, byte for byte, until it is removed."""
+    """A batch is returned byte for byte until it is removed."""
     mine = spool(tmp_path)
     mine.put(BATCH)
     stored = mine.next([])
@@ -32,7 +32,7 @@ def test_a_batch_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_oldest_first_and_refused_last(tmp_path: Path) -> None:
-    """Batches come in the order in which they were written, but one that was refused waits for the others."""
+    """Batches are returned in the order in which they were written, refused ones last."""
     mine = spool(tmp_path)
     for number in range(3):
         mine.put([b"%d" % number])
@@ -48,7 +48,7 @@ def test_oldest_first_and_refused_last(tmp_path: Path) -> None:
 
 
 def test_bound(tmp_path: Path) -> None:
-    """Line 2: the spool takes what its bound allows, says that it is full, and takes more when there is room again."""
+    """Line 2: a full spool reports it, and accepts batches again when there is room."""
     mine = spool(tmp_path, limit=10_000)
     fill_up(mine, [b"x" * 1000])
     assert sum(share.size for share in mine.waiting()) <= 10_000
@@ -59,7 +59,7 @@ def test_bound(tmp_path: Path) -> None:
 
 
 def test_the_file_stays_near_its_bound(tmp_path: Path) -> None:
-    """Line 2: the bound holds for the disk, too, but for SQLite's own pages and log; an emptied spool is given back."""
+    """Line 2: the files stay within the bound but for SQLite's overhead, and an empty spool gives its space back."""
     mine = spool(tmp_path, limit=20 * 1024 * 1024)
     fill_up(mine, [b"x" * 100_000] * 5)
     assert disk(tmp_path) < 20 * 1024 * 1024 * 1.1 + 8 * 1024 * 1024
@@ -73,7 +73,7 @@ def test_the_file_stays_near_its_bound(tmp_path: Path) -> None:
 
 
 def test_a_large_spool_is_tidied_in_steps(tmp_path: Path) -> None:
-    """Line 8: no step keeps the file locked for as long as others wait for it, and the steps follow each other soon."""
+    """Line 8: tidying goes in short steps, so that the file is never locked for long, and the steps follow soon."""
     clock = Clock()
     mine = spool(tmp_path, clock=clock, limit=10**8)
     store = Store(mine, Stats())
@@ -89,13 +89,13 @@ def test_a_large_spool_is_tidied_in_steps(tmp_path: Path) -> None:
 
 
 def pages(mine: Spool) -> int:
-    """Return the pages of the file."""
+    """Return the number of pages of the file."""
     with contextlib.closing(sqlite3.connect(mine.file)) as db:
         return int(db.execute("PRAGMA page_count").fetchone()[0])
 
 
 def fill_up(mine: Spool, batch: list[bytes]) -> None:
-    """Put batches until the spool says that it is full."""
+    """Store batches until the spool is full."""
     with contextlib.suppress(SpoolFull):
         for _ in range(1000):
             mine.put(batch)
@@ -103,5 +103,5 @@ def fill_up(mine: Spool, batch: list[bytes]) -> None:
 
 
 def disk(folder: Path) -> int:
-    """Return the bytes of all files of the spool."""
+    """Return the size of all files of the spool in bytes."""
     return sum(path.stat().st_size for path in (folder / "spool").iterdir())

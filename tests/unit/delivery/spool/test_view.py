@@ -1,4 +1,4 @@
-"""Delivery contract, lines 6 and 12: what is in a spool, seen from outside."""
+"""Delivery contract, lines 6 and 12: a spool as other processes see it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.spools import BATCH, spool
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A spool of a process that runs, with two batches and three dead letters."""
+    """Return the folder of a running process's spool, with two batches and three dead letters."""
     clock = Clock()
     mine = spool(tmp_path, clock=clock)
     mine.put(BATCH)
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_waiting_entries_are_summed_up_by_target(folder: Path) -> None:
-    """Line 12: with the time of the oldest."""
+    """Line 12: waiting entries are summed up by target, with the time of the oldest."""
     (share,) = view.shares(folder)
     assert (share.target, share.batches, share.entries, share.oldest) == ("t", 2, 4, EPOCH + 1000)
     sizes = view.measure(folder, "t")
@@ -42,7 +42,7 @@ def test_waiting_entries_are_summed_up_by_target(folder: Path) -> None:
 
 
 def test_letters_are_read_one_by_one(folder: Path) -> None:
-    """Line 6: oldest first, or the newest of them first; one that is gone by then is left out."""
+    """Line 6: dead letters are read one by one, oldest or newest first; one that is deleted meanwhile is left out."""
     assert [letter.payload for letter in view.letters(folder)] == BATCH
     assert [letter.id for letter in view.newest_dead(folder, 2)] == [3, 2]
     assert view.dead_sizes(folder) == (3, sum(map(len, BATCH)))
@@ -54,7 +54,7 @@ def test_letters_are_read_one_by_one(folder: Path) -> None:
 
 
 def test_to_look_creates_nothing(tmp_path: Path) -> None:
-    """Line 6: where there is no spool, that is what is reported."""
+    """Line 6: a missing spool is reported, and not created."""
     assert view.measure(tmp_path, "t") is None
     with pytest.raises(SpoolError, match="nothing is on disk"):
         view.shares(tmp_path)
@@ -63,7 +63,7 @@ def test_to_look_creates_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("look", [view.shares, view.dead_sizes, lambda folder: list(view.letters(folder))])
 def test_a_file_of_something_else_is_an_error_of_one_line(folder: Path, look: object) -> None:
-    """Line 9: which names the folder."""
+    """Line 9: a file that is not a database is an error of one line with the folder."""
     assert callable(look)
     for file in folder.glob("spool*.db"):
         file.write_bytes(b"my diary" * 1000)
@@ -75,7 +75,7 @@ def test_a_file_of_something_else_is_an_error_of_one_line(folder: Path, look: ob
 
 
 def test_damaged_rows_are_shown_as_they_can_be(folder: Path) -> None:
-    """Line 9: a time that is none, and a payload that is a text, or is gone."""
+    """Line 9: rows with impossible times and payloads are shown as far as possible."""
     (file,) = folder.glob("spool*.db")
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("UPDATE dead SET created = 'soon', payload = 99 WHERE id = 1")
@@ -90,5 +90,5 @@ def test_damaged_rows_are_shown_as_they_can_be(folder: Path) -> None:
     ("seconds", "shown"), [(1.5, 1.5), (LAST_SECOND, LAST_SECOND), (LAST_SECOND + 1, 0), (-1, 0), ("x", 0), (None, 0)]
 )
 def test_a_time_that_no_date_has_is_0(seconds: object, shown: float) -> None:
-    """Line 9: a list of entries does not end over one of them."""
+    """Line 9: an impossible time becomes 0, so that a list of entries does not end with an error."""
     assert view.epoch(seconds) == shown
