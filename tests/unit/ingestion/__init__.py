@@ -1,1 +1,1 @@
-"""Tests of the local ingestion service's inventory."""
+"""Tests of the local ingestion service."""

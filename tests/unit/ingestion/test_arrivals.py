@@ -1,4 +1,4 @@
-"""What is kept of what has arrived."""
+"""Storage of the entries that have arrived."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.entries import entry
 
 
 def paths(store: Store, number: int, limit: int | None = None) -> tuple[int, list[str]]:
-    """Return the number of the first entry from `number` on, and the paths."""
+    """Return the number of the first entry, and the paths, of a window that starts at `number`."""
     first, kept = store.since(number, limit)
     return first, [json.loads(each)["path"] for each in kept]
 
 
 def test_the_newest_are_kept() -> None:
-    """Their numbers go on, and a window begins at the oldest that is kept."""
+    """The newest entries are kept with their numbers, and a window starts at the oldest one kept."""
     store = Store(keep=3)
     for number in range(5):
         store.add(entry(f"/{number}"))
@@ -31,7 +31,7 @@ def test_the_newest_are_kept() -> None:
 
 
 def test_bytes_are_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few large entries take the room of many."""
+    """The size of the kept entries is bounded too."""
     monkeypatch.setattr(arrivals, "KEEP_BYTES", 2000)
     store = Store()
     for number in range(3):
@@ -40,7 +40,7 @@ def test_bytes_are_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_to_clear_is_to_forget_and_to_go_on() -> None:
-    """A page sees by another `run` that its data are old."""
+    """Clearing removes the entries and changes `run`, by which a page notices that its data are old."""
     store = Store()
     store.add(entry())
     run = store.run
@@ -51,7 +51,7 @@ def test_to_clear_is_to_forget_and_to_go_on() -> None:
 
 
 def test_a_file_gets_all_with_what_would_be_lost(tmp_path: Path) -> None:
-    """One entry a line; what Akto would drop is marked in it and counted, and the entry itself is as it was."""
+    """The file has one entry per line; an entry that Akto would drop is marked and counted, and otherwise unchanged."""
     store = Store(keep=1, out=tmp_path / "out")
     store.add(entry("/a"))
     store.add(entry("/health"))
@@ -64,7 +64,7 @@ def test_a_file_gets_all_with_what_would_be_lost(tmp_path: Path) -> None:
 
 
 def test_answers_are_counted() -> None:
-    """Batches by the entries taken, of those that were taken as a whole."""
+    """Answers are counted by status; batches are listed only if they were accepted as a whole."""
     store = Store()
     for answer in (Answer(200, 3, ""), Answer(422, 1, "bad"), Answer(200, 2, "")):
         store.note(answer)
@@ -72,7 +72,7 @@ def test_answers_are_counted() -> None:
 
 
 def test_waiting_ends_with_the_entry_or_with_the_time() -> None:
-    """The text says how many have come."""
+    """The error says how many entries have arrived."""
     store = Store()
     store.add(entry())
     store.wait_for(1, 0.0)
@@ -81,7 +81,7 @@ def test_waiting_ends_with_the_entry_or_with_the_time() -> None:
 
 
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
-    """Its reader could stop the service."""
+    """A pipe is refused, because its reader could block the service."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="pipe or a socket"):
         Store(out=tmp_path / "pipe")

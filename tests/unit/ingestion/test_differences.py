@@ -15,7 +15,7 @@ from tests.support.entries import entry
 
 
 def compared(older: dict[str, Any], newer: dict[str, Any]) -> list[tuple[str, str, str | None, str | None]]:
-    """Return what differs between two entries as samples."""
+    """Return the differences between two entries as samples."""
     made = Inventory()
     made.add(older)
     made.add(newer)
@@ -24,7 +24,7 @@ def compared(older: dict[str, Any], newer: dict[str, Any]) -> list[tuple[str, st
 
 
 def test_every_part_of_an_exchange() -> None:
-    """Path, query, headers, fields and status, in the order in which they were sent."""
+    """Path, query, headers, fields and status are compared, in this order."""
     older = entry("/o/1?a=1&b=2", "POST", headers={"x-a": "1"}, requestPayload={"n": [1, 2], "gone": None})
     newer = entry("/o/2?a=1&c=3", "POST", statusCode="404", requestPayload={"n": [1, 3], "new": "x"})
     assert compared(older, newer) == [
@@ -52,13 +52,13 @@ def test_every_part_of_an_exchange() -> None:
     ],
 )
 def test_payloads_by_their_form(kind: str, before: str, after: str, expected: list[Any]) -> None:
-    """What has fields is compared by them, and other text line by line."""
+    """Payloads with fields are compared field by field, and other text line by line."""
     older, newer = (entry(responsePayload=payload, answered=kind) for payload in (before, after))
     assert [each[1:] for each in compared(older, newer)] == expected
 
 
 def test_long_values_and_many_differences_end() -> None:
-    """A hostile pair makes a short answer."""
+    """The number and the length of differences are bounded."""
     older = entry(responsePayload={f"k{n}": "x" * 1_000 for n in range(900)})
     newer = entry(responsePayload={f"k{n}": "y" * 1_000 for n in range(900)})
     found = compared(older, newer)
@@ -70,7 +70,7 @@ def test_long_values_and_many_differences_end() -> None:
 @settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=3), st.none() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)))
 def test_a_sample_does_not_differ_from_itself(value: dict[str, Any]) -> None:
-    """And it does from one with a member more."""
+    """A sample differs from one with an additional member, but not from itself."""
     same = entry(responsePayload=json.dumps(value))
     assert compared(same, same) == []
     assert compared(same, entry(responsePayload=json.dumps(value | {"another one": 1})))

@@ -1,4 +1,4 @@
-"""One document in two notations, of which both say the same."""
+"""A document as JSON and YAML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.entries import entry
 
 
 def test_both_notations_say_the_same() -> None:
-    """JSON is indented for reading; YAML is read back as the same values."""
+    """JSON is indented, and YAML is parsed to the same values."""
     inventory = Inventory()
     inventory.add(entry())
     document = documents.build(inventory.endpoints())

@@ -1,4 +1,4 @@
-"""The filter takes what users type, and says what it could not take."""
+"""The filter accepts any text, and names mistakes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOW = 1_700_010_000.0
 
 @pytest.fixture(scope="module")
 def made() -> Inventory:
-    """Fold entries of every kind."""
+    """Return an inventory of entries of all kinds."""
     return folded(
         entry("/orders", "POST", time="1700000000", statusCode="201", requestPayload={"password": "x"}),
         entry("/orders/7", time="1700009000", statusCode="404", headers={"authorization": f"Bearer {JWT}"}),
@@ -65,13 +65,13 @@ def made() -> Inventory:
     ],
 )
 def test_conditions(made: Inventory, text: str, paths: list[str]) -> None:
-    """Every condition must be met, in any case; what has no known key is a word."""
+    """All conditions must hold, ignoring case; a term without a known key is a word."""
     assert [endpoint.path for endpoint in made.search(text, now=NOW).endpoints] == paths
 
 
 @pytest.mark.parametrize("text", ["status:foo", "status:", "new:", "new:yesterday", "seen:1y", "-new:x"])
 def test_a_condition_with_a_mistake_is_passed_over_and_named(made: Inventory, text: str) -> None:
-    """The others still count."""
+    """A term with a mistake is ignored and named, and the others count."""
     found = filters.parse(f"{text} method:PUT")
     assert [endpoint.path for endpoint in made.search(found, now=NOW).endpoints] == ["/a b"]
     assert [bool(term.mistake) for term in found.terms] == [True, False]
@@ -79,7 +79,7 @@ def test_a_condition_with_a_mistake_is_passed_over_and_named(made: Inventory, te
 
 
 def test_facets_count_what_could_be_filtered_by(made: Inventory) -> None:
-    """Each value with the number of endpoints that it would leave."""
+    """Each value has the number of endpoints that it would leave."""
     facets = filters.facets(made.endpoints())
     assert facets["method"] == [("GET", 2), ("POST", 2), ("PUT", 1)]
     assert facets["status"] == [("2xx", 3), ("4xx", 1), ("5xx", 1)]
@@ -94,6 +94,6 @@ def test_facets_count_what_could_be_filtered_by(made: Inventory) -> None:
 @settings(deadline=None)
 @given(st.text(st.sampled_from('abc:"- \tstauhmeod,4x1\u202e'), max_size=40))
 def test_whatever_is_typed_is_a_filter(text: str) -> None:
-    """No text makes it raise, and each term is found again in what was typed."""
+    """No text raises an error, and each term is part of the text."""
     for term in filters.parse(text).terms:
         assert term.text in text

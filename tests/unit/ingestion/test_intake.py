@@ -1,4 +1,4 @@
-"""What Akto's service takes and refuses, without a server; over HTTP it is in `test_service`."""
+"""Bodies and entries that Akto's service accepts or refuses; `test_service` tests them over HTTP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JSON = "application/json; charset=utf-8"
     ],
 )
 def test_a_body_that_is_refused(body: bytes, content_type: str, status: int) -> None:
-    """With the service's status."""
+    """A refused body has the status of Akto's service."""
     with pytest.raises(Refusal) as refused:
         read_batch(body, content_type)
     assert refused.value.status == status
@@ -35,7 +35,7 @@ def test_a_body_that_is_refused(body: bytes, content_type: str, status: int) -> 
 
 @given(st.binary(max_size=200))
 def test_any_body_is_a_batch_or_a_refusal(body: bytes) -> None:
-    """Never another error."""
+    """Any body gives a batch or a refusal."""
     try:
         found: list[object] | int = read_batch(body, JSON)
     except Refusal as refused:
@@ -53,13 +53,13 @@ def test_any_body_is_a_batch_or_a_refusal(body: bytes) -> None:
     ],
 )
 def test_an_entry_that_is_refused(changes: dict[str, object], reason: str) -> None:
-    """By the field that is wrong."""
+    """The reason names the wrong field."""
     with pytest.raises(Refusal, match=reason):
         read_entry(entry() | changes)
 
 
 def test_an_entry_is_taken_as_it_is() -> None:
-    """Fields that the service does not know included."""
+    """Fields that the service does not know are kept."""
     given = entry() | {"akto_mirror_left_out": 3}
     assert read_entry(given) is given
     with pytest.raises(Refusal, match="not an object"):

@@ -1,4 +1,4 @@
-"""The inventory folds entries into hosts and endpoints, whatever they hold, and stays within its bounds."""
+"""The inventory folds any entries into hosts and endpoints, within bounds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 def entry(path: str = "/a", method: str = "GET", host: str = "shop.example", **changes: Any) -> dict[str, Any]:
-    """Make an entry; `sent` and `answered` are content types."""
+    """Return an entry; `sent` and `answered` are content types."""
     request = {"host": host, "content-type": changes.pop("sent", "application/json")} | changes.pop("headers", {})
     response = {"content-type": changes.pop("answered", "application/json")}
     return {
@@ -40,7 +40,7 @@ def entry(path: str = "/a", method: str = "GET", host: str = "shop.example", **c
 
 
 def folded(*entries: dict[str, Any]) -> Inventory:
-    """Make an inventory of these entries."""
+    """Return an inventory of these entries."""
     made = Inventory()
     for each in entries:
         made.add(each)
@@ -48,18 +48,18 @@ def folded(*entries: dict[str, Any]) -> Inventory:
 
 
 def only(*entries: dict[str, Any]) -> Endpoint:
-    """Fold entries that are one endpoint, and return it."""
+    """Return the only endpoint of these entries."""
     (endpoint,) = folded(*entries).search().endpoints
     return endpoint
 
 
 def types(payload: str, content_type: str) -> dict[str, str]:
-    """Return the types of a payload's fields by their names."""
+    """Return the types of a payload's fields by name."""
     return {row.name: "|".join(shapes.type_names(row.types)) for row in learned(payload, content_type)}
 
 
 def learned(payload: str, content_type: str = "application/json") -> list[Shape]:
-    """Return the shapes that a payload's fields are listed as."""
+    """Return the shapes of a payload's fields."""
     shape = Shape()
     learner = Learner(Room(100_000, 100_000), lambda _: True)
     for value in fields.read_payload(payload, content_type).values:
@@ -99,18 +99,18 @@ def learned(payload: str, content_type: str = "application/json") -> list[Shape]
     ],
 )  # fmt: skip
 def test_payloads_are_read_by_their_form(payload: str, content_type: str, expected: dict[str, str]) -> None:
-    """JSON, forms, XML, event streams and multipart give names and types; other text and broken text give none."""
+    """JSON, forms, XML, event streams and multipart have names and types; other and broken text has none."""
     assert types(payload, content_type) == expected
 
 
 def test_xml_entities_are_not_expanded() -> None:
-    """Nothing of a document's own declarations is followed."""
+    """The declarations of a document are not used."""
     bomb = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]><a>&c;</a>'
     assert types(bomb, "application/xml") == {"a": "string"}
 
 
 def test_a_parameter_makes_no_grpc() -> None:
-    """What only has gRPC's name in its content type is what it is."""
+    """Only the essence of a content type makes a payload gRPC."""
     assert fields.read_payload('{"a":1}', "application/json; v=grpc")[0] == "json"
 
 
@@ -145,12 +145,12 @@ def kind_of(payload: object = "", path: str = "/x", **changes: Any) -> tuple[lis
 def test_graphql_and_json_rpc_are_marked_by_what_they_ask_for(
     payload: object, mark: str | None, operations: list[str]
 ) -> None:
-    """GraphQL's operations and JSON-RPC's methods are named; a field that is merely called query is neither."""
+    """Operations of GraphQL and methods of JSON-RPC are named; a field named query is not enough."""
     assert kind_of(payload) == ([mark] if mark else [], operations)
 
 
 def test_websocket_grpc_and_mcp_are_marked_by_type_and_headers() -> None:
-    """An entry's type and its headers show what its payload does not."""
+    """The entry's type and headers show the kind if the payload does not."""
     assert kind_of(type="WebSocket")[0] == [kinds.WEBSOCKET]
     assert kind_of(headers={"Upgrade": "WebSocket"})[0] == [kinds.WEBSOCKET]
     assert kind_of(sent="application/grpc+proto")[0] == [kinds.GRPC]
@@ -170,12 +170,12 @@ def test_websocket_grpc_and_mcp_are_marked_by_type_and_headers() -> None:
     ],
 )
 def test_hosts_are_named_as_akto_names_its_collections(host: str, expected: str) -> None:
-    """A host is a collection; none, or one in which no letter has a case, falls under the vxlan id."""
+    """A host is a collection; without a host, or with one without letters of two cases, it is named by the vxlan id."""
     assert only(entry(host=host)).host == expected
 
 
 def test_entries_of_one_endpoint_are_counted_together() -> None:
-    """Counts, statuses, the latest time and fields of all entries of an endpoint come together."""
+    """Counts, statuses, times and fields of an endpoint's entries are merged."""
     endpoint = only(
         entry("/o/1?page=1", time="1700000005", statusCode="200", responsePayload='{"a":1}'),
         entry("/o/2?page=x&q=", time="1700000001", statusCode="404", responsePayload='{"a":null,"b":2}'),
@@ -198,7 +198,7 @@ def test_entries_of_one_endpoint_are_counted_together() -> None:
 
 
 def test_search_looks_everywhere_and_keeps_the_order() -> None:
-    """Every word must be found: in host, path, method, status, fields, operations or marks, in any case."""
+    """All words must be found, ignoring case, in host, path, method, status, fields, operations or marks."""
     made = folded(
         entry("/b", host="b.example", responsePayload='{"PassWord":"x"}'),
         entry("/z", method="POST", requestPayload='{"query":"mutation Pay { p }"}', statusCode="500"),
@@ -222,7 +222,7 @@ def test_search_looks_everywhere_and_keeps_the_order() -> None:
 
 
 def test_the_latest_samples_are_kept() -> None:
-    """The newest entries of an endpoint come first, shortened where they are long, and the older ones are gone."""
+    """The newest samples come first, cut if they are long."""
     made = folded(*(entry(f"/o/{n}", responsePayload="x" * 100_000) for n in range(20)))
     samples = made.samples(made.search().endpoints[0])
     assert [sample["path"] for sample in samples] == [f"/o/{n}" for n in range(19, 14, -1)]
@@ -230,7 +230,7 @@ def test_the_latest_samples_are_kept() -> None:
 
 
 def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Endpoints, hosts, names and sampled text end at their bounds, and what is beyond is counted."""
+    """Endpoints, hosts, names and samples are bounded, and entries beyond a bound are counted."""
     for name, bound in {"MAX_ENDPOINTS": 50, "MAX_HOSTS": 5, "MAX_FIELDS": 10, "MAX_NAMES": 150}.items():
         monkeypatch.setattr(inventory, name, bound)
     monkeypatch.setattr(samples_of, "MAX_ALL_SAMPLE_CHARS", 3_000)
@@ -249,7 +249,7 @@ def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_payload_is_read_up_to_a_bound() -> None:
-    """However many, deep and long its fields are, only a bounded number of them, with bounded names, is kept."""
+    """The number of fields, their depth and the length of their names are bounded."""
     wide = learned(json.dumps({f"k{chr(97 + n % 26)}{n}": n for n in range(10_000)}))
     deep = learned('{"a":' * 500 + "1" + "}" * 500)
     long = learned(json.dumps({"word" * 1_000: {"word" * 1_000: 1}}))
@@ -265,7 +265,7 @@ def test_a_payload_is_read_up_to_a_bound() -> None:
 
 @pytest.mark.parametrize(("content_type", "payload"), HOSTILE)
 def test_hostile_payloads_cost_little(content_type: str, payload: str) -> None:
-    """No payload of the usual limit takes long, whatever it is made of; quadratic work would take seconds."""
+    """Payloads of the usual limit take little time; quadratic time would be seconds."""
     made = Inventory()
     started = time.process_time()
     made.add(entry(sent=content_type, answered=content_type, requestPayload=payload, responsePayload=payload))
@@ -277,7 +277,7 @@ def test_hostile_payloads_cost_little(content_type: str, payload: str) -> None:
 @given(st.lists(ENTRIES, max_size=8), ANY_TEXT)
 @example([{"path": "\ud800", "requestHeaders": '{"host": 7}', "time": "٣"}], "\ud800")
 def test_no_entry_makes_it_raise(entries: list[dict[str, Any]], words: str) -> None:
-    """Whatever entries hold, each is counted, and all that is shown of them can be sent as JSON."""
+    """Any entries are counted, and the result can be encoded as JSON."""
     made = folded(*entries)
     assert made.total == len(entries)
     assert sum(endpoint.count for endpoint in made.search().endpoints) == len(entries)
@@ -288,13 +288,13 @@ def test_no_entry_makes_it_raise(entries: list[dict[str, Any]], words: str) -> N
 @settings(max_examples=100, deadline=None)
 @given(JSON_VALUES, st.integers(0, 200))
 def test_closed_json_is_json_or_nothing(value: object, end: int) -> None:
-    """Text that is cut anywhere is either given up or becomes JSON."""
+    """JSON that is cut anywhere is closed to valid JSON, or given up."""
     closed = fields.close(json.dumps(value)[:end])
     assert closed == "" or json.loads(closed) is not None
 
 
 def test_a_search_of_many_words_takes_no_longer_than_one_of_a_few() -> None:
-    """Words that are repeated, too many or too long count once, not, and by their beginning."""
+    """Repeated words are searched once, only some words are searched, and long words by a prefix."""
     made = folded(entry("/needle"))
     (endpoint,) = made.search().endpoints
     looked: list[str] = []

@@ -1,4 +1,4 @@
-"""The page is whole, and its policy allows its own script and styles, and nothing else."""
+"""The page is complete, and its policy allows only its own script and styles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from akto_mirror.ingestion.page_document import SCRIPTS, STYLES
 
 
 def test_every_file_is_in_it() -> None:
-    """Each file of the folder is a part, and no tag is left empty."""
+    """All files of the folder are included, and no tag is empty."""
     folder = files("akto_mirror.ingestion").joinpath("page")
     parts = {each.name for each in folder.iterdir() if each.name.endswith((".js", ".css"))}
     assert parts == {*SCRIPTS, *STYLES}
@@ -23,7 +23,7 @@ def test_every_file_is_in_it() -> None:
 
 
 def test_nothing_but_its_own_parts_is_allowed() -> None:
-    """The policy names the hashes of what stands in the document (Content Security Policy 3, 2.3.1)."""
+    """The policy has the hashes of the script and the styles (Content Security Policy 3, 2.3.1)."""
     loaded = page_document.load()
     policy = loaded.headers["Content-Security-Policy"]
     for tag in ("script", "style"):

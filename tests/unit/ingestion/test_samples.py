@@ -1,4 +1,4 @@
-"""The latest entries of each endpoint, within bounds."""
+"""The newest entries of each endpoint, within bounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from akto_mirror.ingestion.samples import MAX_SAMPLE_CHARS, SAMPLED, Samples
 
 
 def test_the_newest_come_first() -> None:
-    """As many as an endpoint shows, with their numbers."""
+    """The newest samples are kept, with their numbers."""
     kept, endpoint = Samples(), Endpoint(0, "h", "GET", "/a")
     for number in range(MAX_SAMPLES + 2):
         kept.keep(endpoint, number, {"path": f"/{number}"})
@@ -20,7 +20,7 @@ def test_the_newest_come_first() -> None:
 
 
 def test_only_texts_are_kept_and_only_so_long() -> None:
-    """Whatever an entry holds."""
+    """Samples keep only strings, up to a length."""
     kept, endpoint = Samples(), Endpoint(0, "h", "GET", "/a")
     kept.keep(endpoint, 0, {"path": "x" * (MAX_SAMPLE_CHARS + 1), "method": 7, "other": "x", "status": "\ud800"})
     (sample,) = kept.of(endpoint)
@@ -29,7 +29,7 @@ def test_only_texts_are_kept_and_only_so_long() -> None:
 
 
 def test_the_oldest_of_all_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever endpoint they are of."""
+    """The oldest sample of all endpoints is removed first."""
     monkeypatch.setattr(samples, "MAX_ALL_SAMPLE_CHARS", 25)
     kept, first, second = Samples(), Endpoint(0, "h", "GET", "/a"), Endpoint(1, "h", "GET", "/b")
     kept.keep(first, 0, {"path": "x" * 10})

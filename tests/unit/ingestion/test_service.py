@@ -23,18 +23,18 @@ TOKEN = "eyJ.secret.token"
 
 
 def entry(**changes: Any) -> dict[str, Any]:
-    """Make an entry that the service takes."""
+    """Return an entry that the service accepts."""
     numbers = {"time": "1700000000", "statusCode": "200", "akto_account_id": "1000000"}
     return {"path": "/a", "method": "GET", **numbers, "source": "MIRRORING", **changes}
 
 
 def without(name: str) -> dict[str, Any]:
-    """Make an entry that lacks one field."""
+    """Return an entry without one field."""
     return {key: value for key, value in entry().items() if key != name}
 
 
 def client_of(server: Receiver) -> httpx.Client:
-    """Make a client that talks to the server and to nothing else."""
+    """Return a client that connects to the server directly."""
     transport = httpx.HTTPTransport(uds=str(server.uds)) if server.uds else None
     return httpx.Client(base_url=server.url, trust_env=False, timeout=60, transport=transport)
 
@@ -48,7 +48,7 @@ def server() -> Iterator[Receiver]:
 
 @pytest.fixture
 def post(server: Receiver) -> Iterator[Callable[[object], httpx.Response]]:
-    """Post what is given to the service: bytes as they are, anything else as JSON."""
+    """Return a function that posts bytes unchanged and other values as JSON."""
     with client_of(server) as client:
 
         def send(body: object) -> httpx.Response:
@@ -62,7 +62,7 @@ Post = Callable[[object], httpx.Response]
 
 
 def test_a_batch_is_taken_and_kept_as_it_was_sent(server: Receiver, post: Post) -> None:
-    """Every entry of a good batch is kept, in order, fields unknown to Akto included."""
+    """All entries of a valid batch are kept in order, including fields unknown to Akto."""
     sent = [entry(path="/é"), entry(mystery={"a": [1]}, destIp=None)]
     assert post({"batchData": sent}).json() == {"success": True, "taken": 2}
     assert post({"batchData": [entry()]}).status_code == 200
@@ -72,14 +72,14 @@ def test_a_batch_is_taken_and_kept_as_it_was_sent(server: Receiver, post: Post) 
 
 @pytest.mark.parametrize("path", ["/healthCheck", "/api/auth-check"])
 def test_checks_answer_success(server: Receiver, path: str) -> None:
-    """Both checks answer 200 with success when no token is asked for."""
+    """Without a token, both checks respond with 200 and success."""
     with client_of(server) as client:
         assert client.get(path).json() == {"success": True}
 
 
 @pytest.mark.parametrize("given", [None, "", "wrong", f"Bearer {TOKEN}", TOKEN.upper(), "é"])
 def test_a_wrong_token_is_refused_everywhere_but_at_the_health_check(given: str | None) -> None:
-    """The token is compared raw; only /healthCheck is free of it, as at Akto."""
+    """The token is compared without a prefix; only /healthCheck does not need it, as in Akto's service."""
     headers = httpx.Headers(None if given is None else {b"authorization": given.encode()})
     with Receiver(token=TOKEN) as server, client_of(server) as client:
         assert client.get("/healthCheck", headers=headers).status_code == 200
@@ -91,7 +91,7 @@ def test_a_wrong_token_is_refused_everywhere_but_at_the_health_check(given: str 
 
 
 def test_the_right_token_is_accepted() -> None:
-    """With the token, raw, the service works."""
+    """With the token, without a prefix, all requests are accepted."""
     headers = {"authorization": TOKEN}
     with Receiver(token=TOKEN) as server, client_of(server) as client:
         assert client.get("/api/auth-check", headers=headers).status_code == 200
@@ -100,7 +100,7 @@ def test_the_right_token_is_accepted() -> None:
 
 
 def test_a_wrong_token_with_a_large_body_gets_its_answer() -> None:
-    """A body of any length is read to its end before the refusal, so that the client sees it."""
+    """A body of any length is read to its end before the refusal, so that the client receives it."""
     with Receiver(token=TOKEN) as guarded, client_of(guarded) as client:
         body = b" " * (intake.MAX_BODY_BYTES + 1_000_000)
         assert client.post("/api/ingestData", content=body).status_code == 401
@@ -110,8 +110,8 @@ def test_a_wrong_token_with_a_large_body_gets_its_answer() -> None:
 @pytest.mark.parametrize("letter", ["x", "é", "€"])
 @pytest.mark.parametrize(("extra", "status"), [(0, 200), (1, 500)])
 def test_the_body_limit_counts_characters(post: Post, letter: str, extra: int, status: int) -> None:
-    """A body of 10,485,760 characters is taken, however many bytes they are; one more is not."""
-    # In three strings, so that none is beyond the limit of its own.
+    """A body of 10,485,760 characters is accepted, in any number of bytes; one more is refused."""
+    # In three strings, so that none exceeds the limit of a string.
     strings = [letter * 5_000_000, letter * 5_000_000, letter * 400_000]
     text = json.dumps({"batchData": [], "strings": strings}, ensure_ascii=False)
     text += " " * (intake.MAX_BODY_CHARS + extra - len(text))
@@ -129,20 +129,20 @@ def test_the_body_limit_counts_characters(post: Post, letter: str, extra: int, s
     ids=["at the limit", "beyond", "two units a character, at the limit", "two units a character, beyond"],
 )
 def test_the_string_limit_counts_utf_16_units(post: Post, text: str, status: int) -> None:
-    """A string of 5,242,880 characters, as Java counts them, is taken; a longer one is a 500."""
+    """A string of 5,242,880 UTF-16 units, as counted by Java, is accepted; a longer one is a 500."""
     body = json.dumps({"batchData": [entry(responsePayload=text)]}, ensure_ascii=False).encode()
     assert post(body).status_code == status
 
 
 @pytest.mark.parametrize(("count", "status"), [(10_000, 200), (10_001, 500)])
 def test_the_array_limit_is_ten_thousand(server: Receiver, post: Post, count: int, status: int) -> None:
-    """A batch of 10,000 entries is taken; a longer one is a 500, and nothing of it is taken."""
+    """A batch of 10,000 entries is accepted; a longer one is a 500, and none of its entries are kept."""
     assert post({"batchData": [entry()] * count}).status_code == status
     assert len(server.entries) == (count if status == 200 else 0)
 
 
 def test_the_array_limit_holds_at_any_depth(post: Post) -> None:
-    """An array that is too long is refused wherever it stands."""
+    """An array that is too long is refused at any depth."""
     assert post({"batchData": [entry(mystery={"deep": [[0] * 10_001]})]}).status_code == 500
 
 
@@ -159,19 +159,19 @@ def test_the_array_limit_holds_at_any_depth(post: Post) -> None:
     ],
 )
 def test_what_is_not_the_json_asked_for_is_a_500(post: Post, body: bytes) -> None:
-    """A body that is no JSON object with an array is refused, and a compressed one is not inflated."""
+    """A body other than a JSON object with an array is refused, and a compressed one is not decompressed."""
     assert post(body).status_code == 500
 
 
 def test_a_body_without_a_batch_is_a_422(post: Post) -> None:
-    """Without batchData the loop over the batch fails."""
+    """Without batchData, the service fails with 422."""
     assert post({}).status_code == 422
     assert post({"batchData": None}).status_code == 422
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/jsonx", "application/x-ndjson"])
 def test_only_json_is_read(server: Receiver, content_type: str) -> None:
-    """A body of another content type is not read, so that there is no batch."""
+    """A body of another content type is not read, so that the batch is missing."""
     with client_of(server) as client:
         headers = {"content-type": content_type}
         answer = client.post("/api/ingestData", content=json.dumps({"batchData": [entry()]}), headers=headers)
@@ -180,7 +180,7 @@ def test_only_json_is_read(server: Receiver, content_type: str) -> None:
 
 
 def test_a_charset_parameter_is_allowed(server: Receiver) -> None:
-    """`application/json; charset=utf-8` is JSON."""
+    """A charset parameter does not change the type: `application/json; charset=utf-8` is JSON."""
     with client_of(server) as client:
         headers = {"content-type": "Application/JSON; charset=utf-8"}
         assert client.post("/api/ingestData", content='{"batchData":[]}', headers=headers).status_code == 200
@@ -188,7 +188,7 @@ def test_a_charset_parameter_is_allowed(server: Receiver) -> None:
 
 @pytest.mark.parametrize("bad", [None, 1, "x", [], True])
 def test_an_entry_must_be_an_object(server: Receiver, post: Post, bad: object) -> None:
-    """An element that is no object is a 422."""
+    """An item that is not an object is a 422."""
     assert post({"batchData": [bad]}).status_code == 422
     assert server.entries == []
 
@@ -196,7 +196,7 @@ def test_an_entry_must_be_an_object(server: Receiver, post: Post, bad: object) -
 @pytest.mark.parametrize("name", intake.MANDATORY)
 @pytest.mark.parametrize("value", [..., "", None])
 def test_mandatory_fields_must_be_there(post: Post, name: str, value: object) -> None:
-    """`path`, `method` and `time` must be present and not empty."""
+    """`path`, `method` and `time` must not be missing or empty."""
     bad = without(name) if value is ... else entry(**{name: value})
     answer = post({"batchData": [bad]})
     assert answer.status_code == 422
@@ -205,7 +205,7 @@ def test_mandatory_fields_must_be_there(post: Post, name: str, value: object) ->
 
 @pytest.mark.parametrize("value", [1, 1.5, True, [], {}])
 def test_values_must_be_strings(post: Post, value: object) -> None:
-    """A field that Akto knows holds a string or is absent."""
+    """Fields that Akto knows must be strings or absent."""
     answers = {name: post({"batchData": [entry(**{name: value})]}).status_code for name in intake.FIELDS}
     assert answers == dict.fromkeys(intake.FIELDS, 422)
 
@@ -217,14 +217,14 @@ def test_the_source_is_one_of_a_closed_list(post: Post, source: str | None, stat
 
 
 def test_entries_before_a_bad_one_are_taken(server: Receiver, post: Post) -> None:
-    """A 422 may come after part of the batch was taken, as at Akto."""
+    """Entries before an invalid one are kept despite the 422, as in Akto's service."""
     assert post({"batchData": [entry(path="/1"), entry(path="/2"), {}, entry(path="/4")]}).status_code == 422
     assert [taken["path"] for taken in server.entries] == ["/1", "/2"]
     assert server.batches == []
 
 
 def test_a_chunked_body_is_read(server: Receiver) -> None:
-    """A body without a length is as good as one with it."""
+    """A body without Content-Length is read."""
     body = json.dumps({"batchData": [entry()]}).encode()
     with client_of(server) as client:
         headers = {"content-type": "application/json"}
@@ -236,14 +236,14 @@ def test_a_chunked_body_is_read(server: Receiver) -> None:
     [("GET", "/none", 404), ("GET", "/api/none", 404), ("GET", "/api/ingestData", 405), ("POST", "/healthCheck", 405)],
 )
 def test_other_requests_get_an_error_as_json(server: Receiver, method: str, path: str, status: int) -> None:
-    """Unknown paths and methods are refused with JSON, as everything here."""
+    """Unknown paths and methods get an error as JSON."""
     with client_of(server) as client:
         answer = client.request(method, path)
         assert (answer.status_code, answer.json()["success"]) == (status, False)
 
 
 def test_out_gets_one_entry_a_line_behind_what_is_there(tmp_path: Path) -> None:
-    """Entries are appended to the file, flushed, one JSON object a line whatever they hold."""
+    """Entries are appended to the file and flushed, one JSON object per line."""
     out = tmp_path / "entries.ndjson"
     out.write_text('{"old":1}\n')
     sent = [entry(responsePayload="a\nb\u2028\x00é"), entry(path="/2")]
@@ -255,7 +255,7 @@ def test_out_gets_one_entry_a_line_behind_what_is_there(tmp_path: Path) -> None:
 
 
 def test_what_akto_would_lose_is_marked(tmp_path: Path) -> None:
-    """In the file with the reason, and counted; what is kept is as it was sent."""
+    """Losses are marked in the file with the reason, and counted; the kept entries are not changed."""
     out = tmp_path / "entries.ndjson"
     typed = json.dumps({"host": "a.example", "content-type": "application/json"})
     cut = entry(requestPayload='{"a":1', requestHeaders=typed)
@@ -278,7 +278,7 @@ def test_what_akto_would_lose_is_marked(tmp_path: Path) -> None:
 
 
 def test_out_ends_a_torn_line_first(tmp_path: Path) -> None:
-    """What a crash has cut short does not take the next entry with it."""
+    """A torn last line, as after a crash, is ended before the next entry."""
     out = tmp_path / "entries.ndjson"
     out.write_bytes(b'{"torn":')
     with Receiver(out=out) as server, client_of(server) as client:
@@ -288,7 +288,7 @@ def test_out_ends_a_torn_line_first(tmp_path: Path) -> None:
 
 
 def test_out_is_private_if_it_is_new(tmp_path: Path) -> None:
-    """Captured traffic is for its owner; a file that was there keeps its mode."""
+    """A new file is private, because it has captured traffic; an existing file keeps its mode."""
     old, new = tmp_path / "old", tmp_path / "new"
     before = os.umask(0)
     try:
@@ -301,7 +301,7 @@ def test_out_is_private_if_it_is_new(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_cannot_be_written_is_refused() -> None:
-    """When the file takes no more, the answer is a 422 and the entry does not count."""
+    """If the file cannot be written, the answer is a 422, and the entry is not counted."""
     with Receiver(out=Path("/dev/full")) as server, client_of(server) as client:
         answer = client.post("/api/ingestData", json={"batchData": [entry()]})
         assert answer.status_code == 422
@@ -310,7 +310,7 @@ def test_an_entry_that_cannot_be_written_is_refused() -> None:
 
 
 def test_memory_is_bounded_by_entries() -> None:
-    """Only the newest entries stay; the count goes on."""
+    """Only the newest entries are kept; the count goes on."""
     with Receiver(keep=3) as server, client_of(server) as client:
         client.post("/api/ingestData", json={"batchData": [entry(path=f"/{number}") for number in range(5)]})
         assert [kept["path"] for kept in server.entries] == ["/2", "/3", "/4"]
@@ -318,7 +318,7 @@ def test_memory_is_bounded_by_entries() -> None:
 
 
 def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, server: Receiver, post: Post) -> None:
-    """Long entries push out old ones before there are many, wherever in them the length is."""
+    """Long entries remove old ones before there are many, whichever field is long."""
     monkeypatch.setattr(arrivals, "KEEP_BYTES", 2_500)
     post({"batchData": [entry(path=f"/{number}", responsePayload="x" * 1_000) for number in range(5)]})
     assert [kept["path"] for kept in server.entries] == ["/3", "/4"]
@@ -327,14 +327,14 @@ def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, server: Rec
 
 
 def test_a_body_that_was_not_asked_for_is_not_read() -> None:
-    """A long body elsewhere than at the entries' path ends the connection, however long it says that it is."""
+    """A long body for another path ends the connection without being read."""
     with Receiver() as server:
         for path in ("/", "/healthCheck", "/api/entries", "/none"):
             assert b" 400 " in begin(server, path, 10**10, b"").recv(1_000).partition(b"\r\n")[0]
 
 
 def begin(server: Receiver, path: str, length: int, part: bytes) -> socket.socket:
-    """Send a request up to some part of its body."""
+    """Send a request with a part of its body."""
     connection = socket.create_connection((server.host, server.port), timeout=60)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}"
     connection.sendall(f"{head}\r\n\r\n".encode() + part)
@@ -342,16 +342,16 @@ def begin(server: Receiver, path: str, length: int, part: bytes) -> socket.socke
 
 
 def test_without_the_token_no_body_is_kept() -> None:
-    """The token is looked at before the body, none of which is kept without it."""
+    """The token is checked before the body is kept."""
     with Receiver(token=TOKEN) as server:
         connection = begin(server, "/api/ingestData", 30_000_001, b"x" * 30_000_000)
-        assert server.store.arriving == 0  # Most of that was read: no buffer of the system's takes it.
+        assert server.store.arriving == 0  # Most of the body was read: it is larger than any buffer of the system.
         connection.sendall(b"x")
         assert b" 401 " in connection.recv(1_000)
 
 
 def test_bodies_on_many_connections_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What arrives beyond the bound is a 503; room is there again when the others have ended, by whatever end."""
+    """Bodies beyond the bound get a 503; there is room again when other requests have ended in any way."""
     monkeypatch.setattr(handlers, "ARRIVING_BYTES", 1_000_000)
     with Receiver() as server, client_of(server) as client:
         waiting = begin(server, "/api/ingestData", 900_000, b" " * 800_000)
@@ -366,7 +366,7 @@ def test_bodies_on_many_connections_are_bounded_together(monkeypatch: pytest.Mon
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens on the server's thread."""
+    """Wait for a condition that the server's thread will meet."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
@@ -374,7 +374,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_scripts_page_through_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`/api/entries?since=N` returns a page from entry N on, or from the oldest kept, and where to go on."""
+    """`/api/entries?since=N` returns a page from entry N or the oldest one kept, and the number of the next."""
     monkeypatch.setattr(page_handlers, "PAGE_ENTRIES", 2)
     with Receiver(keep=4) as server, client_of(server) as client:
         client.post("/api/ingestData", json={"batchData": [entry(path=f"/{number}") for number in range(5)]})
@@ -389,13 +389,13 @@ def test_scripts_page_through_the_entries(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("since", ["x", "-1", "", "1.5", "²", "9" * 100])
 def test_a_page_must_begin_at_a_number(server: Receiver, since: str) -> None:
-    """A `since` that is no number is a 400."""
+    """A `since` that is not a number is a 400."""
     with client_of(server) as client:
         assert client.get("/api/entries", params={"since": since}).status_code == 400
 
 
 def test_waiting_ends_when_the_entries_are_there(server: Receiver, post: Post) -> None:
-    """`wait_for` returns as soon as enough entries have arrived, from any sender."""
+    """`wait_for` returns when enough entries have arrived."""
     thread = threading.Thread(target=post, args=({"batchData": [entry(), entry()]},))
     thread.start()
     assert len(server.wait_for(2, timeout=60)) == 2
@@ -403,14 +403,14 @@ def test_waiting_ends_when_the_entries_are_there(server: Receiver, post: Post) -
 
 
 def test_waiting_in_vain_says_how_many_came(server: Receiver, post: Post) -> None:
-    """`wait_for` names what is missing."""
+    """`wait_for` says how many entries arrived."""
     post({"batchData": [entry()]})
     with pytest.raises(TimeoutError, match="1 of 2 entries"):
         server.wait_for(2, timeout=0.01)
 
 
 def test_a_stopped_service_starts_again_where_it_was() -> None:
-    """A restart takes the same port and keeps the entries, as an outage in a test needs it."""
+    """After a restart, port and entries are the same, as tests of an outage need it."""
     server = Receiver()
     with server:
         url = server.url
@@ -425,7 +425,7 @@ def test_a_stopped_service_starts_again_where_it_was() -> None:
 
 
 def test_stopping_closes_open_connections_and_ends_the_thread() -> None:
-    """A client that keeps its connection does not hold up the end, and a second stop is harmless."""
+    """A client with an open connection does not delay the end, and stopping twice is harmless."""
     before = threading.active_count()
     server = Receiver()
     server.start()
@@ -437,13 +437,13 @@ def test_stopping_closes_open_connections_and_ends_the_thread() -> None:
 
 
 def test_a_taken_port_is_an_error(server: Receiver) -> None:
-    """Two services cannot share a port."""
+    """A port in use is an error."""
     with pytest.raises(OSError, match="in use"):
         Receiver(port=server.port).start()
 
 
 def test_a_unix_socket_serves_too(tmp_path: Path) -> None:
-    """The service listens on a Unix socket and removes it at the end."""
+    """The service listens on a Unix socket, and removes it at the end."""
     path = tmp_path / "akto.sock"
     with Receiver(uds=path) as server, client_of(server) as client:
         assert client.post("/api/ingestData", json={"batchData": [entry()]}).status_code == 200
@@ -452,7 +452,7 @@ def test_a_unix_socket_serves_too(tmp_path: Path) -> None:
 
 
 def test_each_answer_is_reported() -> None:
-    """`on_answer` hears of every posted batch, with its code and what was taken."""
+    """`on_answer` is called for each posted batch, with the status and the number of accepted entries."""
     answers: list[arrivals.Answer] = []
     with Receiver(on_answer=answers.append) as server, client_of(server) as client:
         client.post("/api/ingestData", json={"batchData": [entry()]})

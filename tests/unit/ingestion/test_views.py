@@ -1,4 +1,4 @@
-"""What the page asks for: windows of the list, and one endpoint."""
+"""Data for the page: windows of the list, and a single endpoint."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ INVENTORY = folded(
     entry("/d?page=2", host="two.example", headers={"authorization": "Bearer x"}, responsePayload={"id": 7}),
 )  # fmt: skip
 
-# All lines: each host stands above its endpoints.
+# All lines: each host is above its endpoints.
 LINES = ["one.example", "/a", "/b", "two.example", "/c", "/d"]
 
 
 @pytest.mark.parametrize("limit", range(1, 7))
 @pytest.mark.parametrize("start", range(7))
 def test_a_window_is_part_of_the_whole(start: int, limit: int) -> None:
-    """Wherever it begins and ends, lines keep their numbers."""
+    """In any window, lines keep their numbers."""
     found = listing(INVENTORY, start=start, limit=limit)
     lines = {line["line"]: line.get("group") or line["path"] for line in [*found["groups"], *found["page"]]}
     assert lines == dict(list(enumerate(LINES))[start : start + limit])
@@ -30,20 +30,20 @@ def test_a_window_is_part_of_the_whole(start: int, limit: int) -> None:
 
 
 def test_one_host_has_no_line_of_its_own() -> None:
-    """Nor has any other order than that of paths."""
+    """A list of one host has no line for the host."""
     found = listing(INVENTORY, host="two.example")
     assert found["groups"] == []
     assert [line["path"] for line in found["page"]] == ["/c", "/d"]
 
 
 def test_a_filter_is_explained() -> None:
-    """Each term with what is wrong with it."""
+    """Each term shows its mistake."""
     found = listing(INVENTORY, words="auth:bearer status:nope")
     assert [bool(term["mistake"]) for term in found["terms"]] == [False, True]
 
 
 def test_an_endpoint_has_its_places() -> None:
-    """Parameters and fields by where they stand, and samples as commands; all of it is JSON."""
+    """Parameters and fields are grouped by place, samples have a curl command, and all of it is JSON."""
     endpoints = list(INVENTORY.endpoints("two.example"))
     chosen: Endpoint = endpoints[-1]
     shown = json.loads(json.dumps(detail(chosen, INVENTORY.samples(chosen))))

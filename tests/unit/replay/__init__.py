@@ -1,1 +1,1 @@
-"""Tests of recorded traffic."""
+"""Tests of replay."""

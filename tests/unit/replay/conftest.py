@@ -12,5 +12,5 @@ from tests.support.data import DATA
 
 @pytest.fixture
 def attached(tmp_path: Path) -> Path:
-    """A HAR file of Playwright with its bodies beside it, in a folder that may be changed."""
+    """Return a HAR file of Playwright, with its bodies beside it, in a copied folder."""
     return Path(shutil.copytree(DATA / "field" / "playwright-attach", tmp_path / "attached")) / "x.har"

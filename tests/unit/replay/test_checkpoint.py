@@ -1,4 +1,4 @@
-"""What is kept of a replay, and what a later one makes of it."""
+"""Checkpoints of replays, and how a later replay uses them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ GROWN = FileVersion(11, 21, "options")
 
 
 def place(folder: Path, name: str = "a.mitm", target: str = "http://x") -> Checkpoint:
-    """Return a checkpoint of a file."""
+    """Return the checkpoint of a file and a destination."""
     return Checkpoint(folder, folder / name, target)
 
 
 def saved(folder: Path, shipped: int = 3) -> Checkpoint:
-    """Leave what a replay leaves that shipped three entries of seven flows, two of which are open."""
+    """Save a checkpoint of three shipped entries of seven flows, two of which are open."""
     made = place(folder)
     progress = Progress(7, [2, 3])
     for number in range(shipped):
@@ -33,7 +33,7 @@ def saved(folder: Path, shipped: int = 3) -> Checkpoint:
 
 
 def test_a_checkpoint_gives_back_what_was_written(tmp_path: Path) -> None:
-    """For the same file, destination, size, time and options the flows are known by their numbers, without a word."""
+    """If file, destination, size, time and options are the same, flows are known by number."""
     saved(tmp_path)
     start = place(tmp_path).resume(VERSION)
     assert (start.progress.seen, start.progress.missing(), start.note, start.is_new) == (7, [2, 3], "", False)
@@ -41,7 +41,7 @@ def test_a_checkpoint_gives_back_what_was_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "target"), [("b.mitm", "http://x"), ("a.mitm", "http://y")])
 def test_of_another_there_is_none(name: str, target: str, tmp_path: Path) -> None:
-    """Then all is shipped, and the line says that nothing is known."""
+    """Without a checkpoint everything is shipped, and the note says so."""
     saved(tmp_path)
     start = place(tmp_path, name, target).resume(VERSION)
     assert (start.progress.seen, start.is_new) == (0, True)
@@ -53,7 +53,7 @@ def test_of_another_there_is_none(name: str, target: str, tmp_path: Path) -> Non
     [(GROWN, "grown"), (FileVersion(9, 21, "options"), "changed"), (FileVersion(10, 21, "options"), "changed")],
 )
 def test_of_a_file_that_has_changed_the_entries_are_known(version: FileVersion, word: str, tmp_path: Path) -> None:
-    """By their digests, each as often as it was shipped; the numbers count no more."""
+    """If the file has changed, shipped entries are known by digest and count, not by number."""
     saved(tmp_path)
     start = place(tmp_path).resume(version)
     assert (start.progress.seen, start.is_new) == (0, False)
@@ -62,7 +62,7 @@ def test_of_a_file_that_has_changed_the_entries_are_known(version: FileVersion, 
 
 
 def test_other_options_make_other_entries(tmp_path: Path) -> None:
-    """All is shipped, and no digest of before is left."""
+    """With other options everything is shipped, and the digests are removed."""
     saved(tmp_path)
     start = place(tmp_path).resume(FileVersion(10, 20, "other"))
     assert (start.note, start.is_new) == ("the options differ from those of the earlier replay: all is shipped", True)
@@ -70,18 +70,18 @@ def test_other_options_make_other_entries(tmp_path: Path) -> None:
 
 
 def test_a_replay_that_does_not_resume_starts_over(tmp_path: Path) -> None:
-    """What is left of the one before is forgotten."""
+    """A replay without `--resume` removes the checkpoint."""
     saved(tmp_path)
     assert place(tmp_path).start().is_new
     assert list(tmp_path.iterdir()) == []
 
 
-# What was written before there were digests.
+# A checkpoint of a version without digests.
 OLD = {"file": "a.mitm", "size": 10, "mtime_ns": 20, "options": "options", "seen": 7, "missing": [2, 3]}
 
 
 def old(folder: Path) -> Path:
-    """Leave an old checkpoint."""
+    """Save a checkpoint without digests, and return its file."""
     saved(folder, 0)
     (file,) = folder.glob("*.json")
     file.write_text(json.dumps(OLD))
@@ -89,7 +89,7 @@ def old(folder: Path) -> Path:
 
 
 def test_an_old_checkpoint_is_read(tmp_path: Path) -> None:
-    """One without digests serves as long as the file is the same; of another version of it nothing can be known."""
+    """A checkpoint without digests works as long as the file is the same."""
     old(tmp_path)
     start = place(tmp_path).resume(VERSION)
     assert (start.progress.seen, start.progress.missing(), start.note) == (7, [2, 3], "")
@@ -102,7 +102,7 @@ def test_an_old_checkpoint_is_read(tmp_path: Path) -> None:
 
 
 def test_a_replay_that_goes_on_from_an_old_one_does_not_pretend_to_know_all(tmp_path: Path) -> None:
-    """Its digests would be a part only, so that there are none."""
+    """A replay that resumes from it writes no digests, because they would be incomplete."""
     old(tmp_path)
     made = place(tmp_path)
     progress = made.resume(VERSION).progress
@@ -114,7 +114,7 @@ def test_a_replay_that_goes_on_from_an_old_one_does_not_pretend_to_know_all(tmp_
 
 @pytest.mark.parametrize("content", ["", "null", "[]", "{}", '{"size": 10, "mtime_ns": 20, "options": "options"}'])
 def test_a_damaged_checkpoint_is_none(content: str, tmp_path: Path) -> None:
-    """Then all is shipped, which may repeat entries but loses none, and the line says so."""
+    """With a damaged checkpoint everything is shipped, which may repeat entries but loses none; the note says so."""
     saved(tmp_path)
     (file,) = tmp_path.glob("*.json")
     file.write_text(content)
@@ -123,7 +123,7 @@ def test_a_damaged_checkpoint_is_none(content: str, tmp_path: Path) -> None:
 
 
 def test_torn_digests_are_no_others(tmp_path: Path) -> None:
-    """A replay that was killed while it wrote left a part of one."""
+    """An incomplete digest, as of a replay that was killed, is ignored."""
     saved(tmp_path)
     (file,) = tmp_path.glob("*.shipped")
     file.write_bytes(file.read_bytes()[:-1])
@@ -132,7 +132,7 @@ def test_torn_digests_are_no_others(tmp_path: Path) -> None:
 
 
 def test_digests_are_added(tmp_path: Path) -> None:
-    """One run after another, and nothing twice."""
+    """Digests are appended by each run, without duplicates."""
     for number in range(3):
         made = place(tmp_path)
         progress = made.resume(GROWN if number else VERSION).progress
@@ -144,7 +144,7 @@ def test_digests_are_added(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    """No half of a file is ever seen under its name, and none is left behind."""
+    """A checkpoint is replaced atomically, and no temporary file is left."""
     made = place(tmp_path)
     for seen in range(5):
         made.save(VERSION, Progress(seen))
@@ -152,7 +152,7 @@ def test_a_checkpoint_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_the_folder_does_not_stand_in_the_spools_way(tmp_path: Path) -> None:
-    """Both live in one state folder, whose mode is the spool's: no other user may read it."""
+    """Checkpoints and the spool share a state folder, which only its owner may read."""
     made = checkpoint.folder({"XDG_STATE_HOME": str(tmp_path)})
     assert made == tmp_path / "akto-mirror" / "replay"
     if os.name == "posix":

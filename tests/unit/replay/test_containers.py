@@ -20,7 +20,7 @@ from tests.support.har import har_entry
 
 
 def packed(how: str, content: bytes, path: Path) -> Path:
-    """Write a recording in a container."""
+    """Write a compressed recording, and return its path."""
     if how == "zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("har.har", content)
@@ -34,34 +34,34 @@ HOWS = ["gzip", "zlib", "zip"]
 
 @pytest.mark.parametrize("how", HOWS)
 def test_packed_recordings_are_read(how: str, tmp_path: Path) -> None:
-    """`.har.gz`, mitmproxy's `.zhar` and Playwright's `.har.zip` give what the plain file gives, by any name."""
+    """`.har.gz`, mitmproxy's `.zhar` and Playwright's `.har.zip` give the same entries as the plain file."""
     plain = DATA / "chrome.har"
     assert entries.entries([packed(how, plain.read_bytes(), tmp_path / "a")], {}) == entries.entries([plain], {})
 
 
 @pytest.mark.parametrize("how", ["gzip", "zlib"])
 def test_packed_flow_files_are_read(how: str, tmp_path: Path) -> None:
-    """Flow files are compressed as well."""
+    """Compressed flow files are read too."""
     plain = DATA / "flows.mitm"
     assert entries.entries([packed(how, plain.read_bytes(), tmp_path / "a")], {}) == entries.entries([plain], {})
 
 
 def test_gzip_of_several_members_is_read(tmp_path: Path) -> None:
-    """`cat a.gz b.gz` is one file of gzip (RFC 1952, section 2.2)."""
+    """Concatenated gzip files are one gzip file (RFC 1952, section 2.2)."""
     content = (DATA / "chrome.har").read_bytes()
     (tmp_path / "a.har.gz").write_bytes(gzip.compress(content[:100]) + gzip.compress(content[100:]))
     assert len(entries.entries([tmp_path / "a.har.gz"], {})) == 5
 
 
 def until_error(path: Path, found: list[recording.Record]) -> None:
-    """Collect what is read before the file breaks off."""
+    """Collect the records up to the error."""
     for record in recording.read(path):
         found.append(record)  # noqa: PERF402 - it ends in an error
 
 
 @pytest.mark.parametrize(("how", "message"), [("gzip", "cut short"), ("zlib", "cut short"), ("zip", "not a zip file")])
 def test_a_cut_container_is_named_after_what_it_gives(how: str, message: str, tmp_path: Path) -> None:
-    """What could be read of a file that breaks off is there, and one line says so; of zip, nothing can be."""
+    """Records before the cut are read, and an error names the file; a cut zip archive cannot be read at all."""
     many = [har_entry({"url": f"https://x/{os.urandom(40).hex()}"}) for _ in range(999)]
     path = packed(how, json.dumps({"log": {"entries": many}}).encode(), tmp_path / "a")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
@@ -73,7 +73,7 @@ def test_a_cut_container_is_named_after_what_it_gives(how: str, message: str, tm
 
 @pytest.mark.parametrize("how", HOWS)
 def test_a_container_may_not_become_any_size(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound one line says what to do."""
+    """A container over the bound has an error that says what to do."""
     monkeypatch.setattr(containers, "MAX_INFLATED", 1_000_000)
     path = packed(how, b'{"log":{"entries":[' + b" " * 2_000_000 + b"]}}", tmp_path / "a")
     with pytest.raises(UnreadableError, match="over 0 MiB when decompressed; unpack it and replay what is inside"):
@@ -87,7 +87,7 @@ def test_a_container_may_not_become_any_size(how: str, tmp_path: Path, monkeypat
 def test_an_entry_may_not_fill_the_memory(
     how: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few kilobytes that become one entry of any size are given up long before they are in memory."""
+    """A few kilobytes that decompress to a huge entry are given up before they fill the memory."""
     monkeypatch.setattr(containers, "MAX_ENTRY", 300_000)
     path = packed(how, content, tmp_path / "a")
     tracemalloc.start()
@@ -100,14 +100,14 @@ def test_an_entry_may_not_fill_the_memory(
 
 
 def test_a_flow_may_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A compressed flow file that announces a huge flow is given up before it is read."""
+    """A compressed flow file with a huge flow is given up before it is read."""
     monkeypatch.setattr(containers, "MAX_ENTRY", 300_000)
     with pytest.raises(UnreadableError, match="a part of it is over 0 MiB"):
         list(recording.read(packed("gzip", b"99999999:" + b"x" * 10_000_000, tmp_path / "a")))
 
 
 def test_playwrights_archive_has_the_bodies(attached: Path, tmp_path: Path) -> None:
-    """`recordHar: {path: "x.har.zip"}` puts the bodies beside the HAR file into the archive."""
+    """`recordHar: {path: "x.har.zip"}` stores the bodies beside the HAR file in the archive; they are read."""
     with zipfile.ZipFile(tmp_path / "x.har.zip", "w") as archive:
         archive.write(attached, "har.har")
         for name in ("aaa.json", "bbb.json"):
@@ -117,7 +117,7 @@ def test_playwrights_archive_has_the_bodies(attached: Path, tmp_path: Path) -> N
 
 
 def test_a_folder_in_an_archive_is_read(attached: Path, tmp_path: Path) -> None:
-    """Who packs a folder gets the same."""
+    """An archive of a folder gives the same entries."""
     shutil.make_archive(str(tmp_path / "packed"), "zip", attached.parent.parent, attached.parent.name)
     (only,) = entries.entries([tmp_path / "packed.zip"], {})
     assert (only["requestPayload"], only["responsePayload"]) == ('{"a":1}', '{"ok":1}')
@@ -125,7 +125,7 @@ def test_a_folder_in_an_archive_is_read(attached: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("names", "message"), [([], "no HAR files"), (["a.har", "b.har"], "2 HAR files")])
 def test_an_archive_holds_one_recording(names: list[str], message: str, tmp_path: Path) -> None:
-    """Of none or several, one line says so."""
+    """An archive without a recording, or with several, has an error that says so."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in (*names, "other.txt"):
             archive.writestr(name, "{}")

@@ -1,4 +1,4 @@
-"""What would become of each recorded flow, as a table."""
+"""Outcomes of recorded flows, as a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.data import DATA
 
 
 def table(path: Path) -> tuple[int, list[str]]:
-    """Run one; returns the exit code and the lines."""
+    """Do a dry run, and return the exit code and the lines."""
     values, lines = entries.parse_options([], {}), list[str]()
     run = DryRun(Job([path], values, options.read(values, {})), Bar(quiet=True), lines.append)
     return run.run(), lines
@@ -23,7 +23,7 @@ def table(path: Path) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize("name", ["flows.mitm", "chrome.har"])
 def test_each_flow_is_a_line_and_the_sum_is_the_last(name: str) -> None:
-    """Nothing is sent, and the numbers are those of the lines."""
+    """Each flow is a line, and the last line has the sums of the others."""
     code, (*lines, last) = table(DATA / name)
     assert code == 0
     captured = sum(line.startswith("captured") for line in lines)
@@ -34,7 +34,7 @@ def test_each_flow_is_a_line_and_the_sum_is_the_last(name: str) -> None:
 
 
 def test_a_file_that_ends_too_early_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What could be read is shown all the same."""
+    """Flows before the end of the file are shown."""
     file = tmp_path / "flows.mitm"
     file.write_bytes((DATA / "flows.mitm").read_bytes()[:-10])
     code, lines = table(file)

@@ -1,4 +1,4 @@
-"""What would be shipped of recordings, and the options that say so."""
+"""Entries of recordings, and the options that decide about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.replays import save
 
 
 def test_each_flow_is_an_entry_or_has_a_reason(tmp_path: Path) -> None:
-    """In the order of the recording."""
+    """Entries and skipped flows are in the order of the recording."""
     made = [flow(), flow(answer=response(404)), flow()]
     found = entries([save(tmp_path / "f", made)], {})
     assert [entry["path"] for entry in found] == ["/api/items"] * 2
@@ -22,7 +22,7 @@ def test_each_flow_is_an_entry_or_has_a_reason(tmp_path: Path) -> None:
 
 
 def test_options_decide_and_the_environment_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test of another project depends on its arguments alone."""
+    """Only arguments decide, not the environment, so that tests of other projects do not depend on it."""
     monkeypatch.setenv("AKTO_DATA_INGESTION_URL", "nonsense")
     file = save(tmp_path / "f", [flow()])
     assert entries([file], {"akto_account_id": "7"})[0]["akto_account_id"] == "7"
@@ -40,18 +40,18 @@ def test_options_decide_and_the_environment_does_not(tmp_path: Path, monkeypatch
     ],
 )
 def test_a_mistake_is_named(specs: list[str], given: dict[str, Any], problem: str) -> None:
-    """By its option."""
+    """The error names the option."""
     with pytest.raises(ConfigError, match=problem):
         parse_options(specs, given)
 
 
 def test_nothing_is_spooled_whatever_the_options_say() -> None:
-    """The recording is there still."""
+    """A replay does not spool entries, because the recording still has them."""
     assert parse_options(["akto_durability=disk"], {})["akto_durability"] == "memory"
 
 
 def test_a_file_that_cannot_be_read_to_its_end_is_an_error(tmp_path: Path) -> None:
-    """That names it: half of the entries would be a wrong result."""
+    """The error names the file: half of the entries would be a wrong result."""
     file = tmp_path / "flows.mitm"
     file.write_bytes((DATA / "flows.mitm").read_bytes()[:-10])
     with pytest.raises(UnreadableError, match=str(file)):

@@ -1,4 +1,4 @@
-"""Entries out of files: those in files of entries as they are, and what would be shipped of recordings."""
+"""Entries from files: as they are in files of entries, or captured from recordings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.data import DATA
 
 
 def test_entries_are_yielded_as_they_are(tmp_path: Path) -> None:
-    """Whatever else they hold; lines that are none are counted, and empty ones are nothing."""
+    """Entries are not changed; other lines are counted, and empty ones ignored."""
     file = tmp_path / "entries"
     file.write_text(
         '\n{"path":"/a","method":"GET","x":[1]}\nnot JSON\n{"path":"/b"}\n[]\n{"path":"/c","method":"PUT"}\n'
@@ -28,7 +28,7 @@ def test_entries_are_yielded_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["flows.mitm", "chrome.har"])
 def test_recordings_give_what_would_be_shipped(name: str) -> None:
-    """By the rules of the addon and its options; the rest is counted by its reason."""
+    """Recordings are captured by the addon's rules and options; skipped flows are counted by reason."""
     skipped = Counter[str]()
     found = list(files.read([DATA / name], [], skipped))
     assert found
@@ -38,7 +38,7 @@ def test_recordings_give_what_would_be_shipped(name: str) -> None:
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """A file that is missing, and one that is none of these; what came before it is not lost."""
+    """The error names a missing or unknown file; entries of files before it are read."""
     with pytest.raises(UnreadableError, match="none: No such file or directory; name a file that can be read"):
         list(files.read([tmp_path / "none"], [], Counter()))
     (tmp_path / "entries").write_text('{"path":"/a","method":"GET"}\n')
@@ -50,6 +50,6 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_option_is_refused() -> None:
-    """Before a file is looked at."""
+    """A misspelt option is refused before any file is read."""
     with pytest.raises(ConfigError, match="akto_nope"):
         next(files.read([Path("none")], ["akto_nope=1"], Counter()))

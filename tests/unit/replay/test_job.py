@@ -1,4 +1,4 @@
-"""What decides which flows a replay ships, and what their entries hold."""
+"""The fingerprint of the options that decide about a replay."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def fingerprint(**given: Any) -> str:
 
 
 def test_fingerprints_are_those_of_old_checkpoints() -> None:
-    """As they have been from the beginning: for the first defaults, and for options that decide what is shipped."""
+    """Fingerprints have not changed since the first version, so that old checkpoints stay valid."""
     assert fingerprint() != fingerprint(akto_include_query=False) == "b5784f3506a84138"
     given = {"akto_fidelity": "worker", "akto_routes": ["a/*"], "akto_batch_entries": 7, "akto_include_query": False}
     assert fingerprint(**given) == "6acf516ed8f3cc05"
 
 
 def test_a_new_option_at_its_default_changes_no_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another value of it does."""
+    """A new option changes the fingerprint only with another value than the default."""
     values = entries.parse_options([], {})
     plain = Job([], values, options.read(values, {}))
     new = OPTIONS[0].__class__("akto_new", bool, False, "help")

@@ -1,4 +1,4 @@
-"""Which flows are done: progress, entries in flight, checkpoints and the bar."""
+"""Progress of a replay, and entries in flight."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERSION = FileVersion(10, 20, "options")
 
 @given(begun=st.integers(0, 20), finished=st.sets(st.integers(0, 19)))
 def test_what_was_begun_and_not_finished_is_missing(begun: int, finished: set[int]) -> None:
-    """A flow is done only if it was begun and said to be done; nothing else is ever passed over."""
+    """A flow is done only if it was begun and finished."""
     progress = Progress()
     for number in range(begun):
         progress.begin(number)
@@ -41,33 +41,33 @@ def test_equal_entries_finish_one_flow_each() -> None:
 
 
 class Answering:
-    """A sink that answers with given statuses, one after the other."""
+    """A sink that returns the given statuses, one after the other."""
 
     def __init__(self, *statuses: int | None) -> None:
         self._statuses = list(statuses)
         self.calls: list[str] = []
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Answer."""
+        """Return the next status."""
         del entries, timeout_s
         return SendResult(self._statuses.pop(0))
 
     def is_healthy(self, timeout_s: float) -> bool:
-        """Say yes."""
+        """Be healthy."""
         self.calls.append(f"is_healthy {timeout_s}")
         return True
 
     def abort(self) -> None:
-        """Take note."""
+        """Record the call."""
         self.calls.append("abort")
 
     def close(self) -> None:
-        """Take note."""
+        """Record the call."""
         self.calls.append("close")
 
 
 def test_only_what_was_taken_is_finished() -> None:
-    """A batch that failed leaves its flows open and the failure to be looked at; one that passed ends both."""
+    """A failed batch leaves its flows open and keeps the failure; a delivered one finishes its flows and clears it."""
     progress, in_flight = Progress(), InFlight()
     progress.begin(0)
     in_flight.add(b"entry", Origin(progress, 0))

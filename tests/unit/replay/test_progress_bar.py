@@ -21,12 +21,12 @@ from akto_mirror.replay.progress_bar import Bar
     ],
 )
 def test_the_bar(arguments: tuple[float, int, float, float], text: str) -> None:
-    """Share, count, rate and time left, which is reckoned from what this run has done."""
+    """The bar has share, count, rate and remaining time, which is estimated from this run."""
     assert progress_bar.line(*arguments) == text
 
 
 def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
-    """Lines are written all the same, with characters that cannot be shown escaped."""
+    """Without a terminal no bar is drawn; lines are written, with unsupported characters escaped."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     bar = Bar(stream)
     bar.show(0.5, 10)

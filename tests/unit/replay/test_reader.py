@@ -1,4 +1,4 @@
-"""Files are gone through to their end, whatever stands in them."""
+"""Files are read to their end, whatever they contain."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Keeping(Reader):
         self.lines: list[str] = []
 
     def take(self, encoded: bytes, origin: Origin) -> None:
-        """Keep it, and let its flow be done."""
+        """Keep the entry, and finish its flow."""
         self.taken.append(encoded)
         origin.progress.finish(origin.number, origin.digest)
 
     def note(self, text: str) -> None:
-        """Keep it."""
+        """Keep the line."""
         self.lines.append(text)
 
 
 def test_each_flow_counts_once(tmp_path: Path) -> None:
-    """Entries, skipped ones, and what is not HTTP."""
+    """Each flow is counted as an entry, as skipped, or as not HTTP."""
     file = save(tmp_path / "f", [flow(), flow(answer=response(404)), tflow.ttcpflow(), flow(request(path=b"/b"))])
     reader = Keeping(file)
     reader.read_all()
@@ -48,7 +48,7 @@ def test_each_flow_counts_once(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_does_not_hold_up_the_others(tmp_path: Path) -> None:
-    """It is named with the reason."""
+    """The line names the missing file, and the others are read."""
     reader = Keeping(tmp_path / "none", save(tmp_path / "f", [flow()]))
     reader.read_all()
     assert len(reader.taken) == 1
@@ -57,7 +57,7 @@ def test_a_file_that_is_missing_does_not_hold_up_the_others(tmp_path: Path) -> N
 
 
 def test_one_odd_flow_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many lines as can be read, and the number of the rest."""
+    """Flows that raise an error are reported, up to a number of lines, and the rest is counted."""
 
     def fail(*_: object) -> None:
         raise ValueError("odd\nflow")
@@ -72,7 +72,7 @@ def test_one_odd_flow_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest
 
 
 def test_times_may_be_those_of_the_replay(tmp_path: Path) -> None:
-    """An old recording would else be sorted away."""
+    """Times can be replaced by the current time."""
     file = save(tmp_path / "f", [flow()])
     kept, rewritten = Keeping(file), Keeping(file, rewrite_time=True)
     for reader in (kept, rewritten):

@@ -1,4 +1,4 @@
-"""Recordings as real tools leave them, from the file to the entry."""
+"""Recordings of real tools, from the file to the entry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TYPED = '{"content-type":"application/json"}'
 
 
 def of(name: str) -> Entries:
-    """Return what is shipped of a file of `tests/data/field`."""
+    """Return the entries of a file in `tests/data/field`."""
     return entries.entries([FIELD / name], {})
 
 
@@ -50,7 +50,7 @@ def of(name: str) -> Entries:
     ],
 )
 def test_the_field(name: str, values: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What real tools and hand-written files have held, each with its one right value."""
+    """Files of real tools, and files written by hand, give the expected values."""
     monkeypatch.setattr("time.time", lambda: 1_800_000_000.5)
     (only,) = of(name)
     wanted = {field: "1800000000" if value == NOW else value for field, value in values.items()}
@@ -69,13 +69,13 @@ def test_the_field(name: str, values: dict[str, str], monkeypatch: pytest.Monkey
     ],
 )
 def test_the_field_that_cannot_be_read(name: str, message: str) -> None:
-    """The line says what it is."""
+    """The error says what is wrong with the file."""
     with pytest.raises(UnreadableError, match=message):
         of(name)
 
 
 def test_an_old_flow_is_the_same_for_the_addon() -> None:
-    """`mitmdump -nr` with the addon ships of it what a replay ships, without a pseudo-header in either message."""
+    """The addon in `mitmdump -nr` makes the same entry as a replay, without pseudo-headers."""
     from akto_mirror.capture.capture import Capture  # noqa: PLC0415 - only here
     from akto_mirror.config import options  # noqa: PLC0415 - only here
 
@@ -92,7 +92,7 @@ def test_an_old_flow_is_the_same_for_the_addon() -> None:
 
 
 def test_a_flow_of_mitmproxy_5() -> None:
-    """A file of mitmproxy's own tests (`test/mitmproxy/data/dumpfile-019.mitm`) holds a request of HTTP/2."""
+    """A file of mitmproxy's own tests (`test/mitmproxy/data/dumpfile-019.mitm`) has an HTTP/2 request, and is read."""
     from akto_mirror.capture.capture import Capture  # noqa: PLC0415 - only here
     from akto_mirror.config import options  # noqa: PLC0415 - only here
 
@@ -110,7 +110,7 @@ def test_a_flow_of_mitmproxy_5() -> None:
     ("version", "message"), [(99, "newer mitmproxy from flow 3 on"), ((0, 10), "an older mitmproxy")]
 )
 def test_formats_are_named_wherever_they_begin(version: Any, message: str, tmp_path: Path) -> None:
-    """A file to which several versions of mitmproxy appended gives up what can be read, and names the rest."""
+    """Of a file that several versions of mitmproxy wrote, the readable flows are read, and the error names the rest."""
     flows = [tflow.tflow(resp=True) for _ in range(3)]
     with (tmp_path / "a.mitm").open("wb") as file:
         writer = FlowWriter(file)
@@ -126,31 +126,31 @@ def test_formats_are_named_wherever_they_begin(version: Any, message: str, tmp_p
 
 
 def renamed(har: Path, name: str) -> Path:
-    """Let a HAR file name another file for its request's body."""
+    """Replace the name of the request body's file in a HAR file."""
     har.write_text(har.read_text().replace('"aaa.json"', json.dumps(name)))
     return har
 
 
 def put_link(folder: Path) -> str:
-    """Make a link to a file elsewhere."""
+    """Create a symbolic link to a file elsewhere, and return its name."""
     (folder / "link.json").symlink_to(folder.parent / "secret.json")
     return "link.json"
 
 
 def put_pipe(folder: Path) -> str:
-    """Make a pipe, which would wait for its writer."""
+    """Create a pipe, which would block a reader, and return its name."""
     os.mkfifo(folder / "pipe.json")
     return "pipe.json"
 
 
 def put_folder(folder: Path) -> str:
-    """Make a folder."""
+    """Create a folder, and return its name."""
     (folder / "folder.json").mkdir()
     return "folder.json"
 
 
 def put_hidden(folder: Path) -> str:
-    """Make a file that users do not see, such as one with passwords."""
+    """Create a hidden file, such as one with passwords, and return its name."""
     (folder / ".netrc").write_text("secret")
     return ".netrc"
 
@@ -167,7 +167,7 @@ def put_hidden(folder: Path) -> str:
 def test_only_bare_names_beside_the_file_are_read(
     name: str | Callable[[Path], str], packs: bool, attached: Path, tmp_path: Path
 ) -> None:
-    """A HAR file from anywhere cannot have other files shipped; each is counted and named, and the rest is read."""
+    """A HAR file cannot have other files shipped; each missing body is counted and reported, and the rest is read."""
     (tmp_path / "secret.json").write_text('{"secret":1}')
     (attached.parent / "sub").mkdir()
     shutil.copy(attached.with_name("aaa.json"), attached.parent / "sub")
@@ -187,7 +187,7 @@ def test_only_bare_names_beside_the_file_are_read(
 
 
 def test_an_encrypted_body_is_named(attached: Path, tmp_path: Path) -> None:
-    """An archive that asks for a password gives up what it can."""
+    """A body that is encrypted in the archive is reported, and the rest is read."""
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(attached, "har.har")
@@ -195,7 +195,7 @@ def test_an_encrypted_body_is_named(attached: Path, tmp_path: Path) -> None:
         archive.writestr("aaa.json", "{}")
     content = bytearray(path.read_bytes())
     for mark, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
-        content[content.rindex(mark) + offset] |= 1  # The flag of encryption of the last file.
+        content[content.rindex(mark) + offset] |= 1  # The flag for encryption of the last file.
     path.write_bytes(content)
     found = entries.entries([path], {})
     assert (found.missing_bodies, len(found.notes)) == (1, 1)
@@ -234,7 +234,7 @@ def test_an_encrypted_body_is_named(attached: Path, tmp_path: Path) -> None:
     ],
 )
 def test_bodies_that_the_file_does_not_hold_are_counted(change: dict[str, Any], missing: int, tmp_path: Path) -> None:
-    """By the sizes that makers give, and where they give none, unless there is nothing that hints at a body."""
+    """Missing bodies are recognised by sizes and headers, if the exchange can have a body."""
     whole = har_entry(change.get("request"), change.get("response"))
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [whole]}}))
     found = entries.entries([tmp_path / "a.har"], {})
@@ -243,7 +243,7 @@ def test_bodies_that_the_file_does_not_hold_are_counted(change: dict[str, Any], 
 
 @pytest.mark.parametrize("stamp", [-5.0, 1e30, float("nan"), 4e9])
 def test_flow_files_have_odd_times_too(stamp: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies outside 1970 to now becomes now."""
+    """Times that are not between 1970 and now become now."""
     flow = tflow.tflow(resp=True)
     assert flow.response
     flow.response.headers["content-type"] = "application/json"

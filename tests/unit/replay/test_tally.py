@@ -1,4 +1,4 @@
-"""What became of the flows of a replay adds up, in one line."""
+"""Outcomes of a replay's flows add up in one line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from akto_mirror.replay.tally import Tally
 
 
 def test_a_replay_of_nothing() -> None:
-    """Nothing is left out of the sum that is not in it."""
+    """Without flows the sum has only the columns that are always shown."""
     assert Tally().line("0 shipped") == "0 flows = 0 shipped + 0 skipped"
     assert Tally().eligible() == 0
 
 
 def test_every_flow_is_in_the_sum() -> None:
-    """Each under what became of it; what was done to entries stands behind."""
+    """Each flow is in the column of its outcome; repairs and replaced times are listed after them."""
     tally = Tally(
         flows=20,
         before=3,
@@ -36,5 +36,5 @@ def test_every_flow_is_in_the_sum() -> None:
 
 
 def test_one_flow_is_not_several() -> None:
-    """The line is a sentence."""
+    """One flow is in the singular."""
     assert Tally(flows=1, captured=1).line("1 shipped").startswith("1 flow = ")

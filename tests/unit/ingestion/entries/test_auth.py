@@ -1,4 +1,4 @@
-"""The kind of authentication is recognised by headers, cookies and the query."""
+"""The kind of authentication is recognised in headers, cookies and the query."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.support.entries import JWT, entry, folded
     ],
 )  # fmt: skip
 def test_headers_and_cookies(headers: dict[str, str], expected: list[tuple[str, str]]) -> None:
-    """Masked values keep their kind; what merely looks like a key does not count."""
+    """Masked values keep their kind, and names that only look like a key's do not count."""
     assert [(found.kind, found.name) for found in recognise(headers, {})] == expected
 
 
@@ -46,12 +46,12 @@ def test_headers_and_cookies(headers: dict[str, str], expected: list[tuple[str, 
     ("name", "found"), [("api_key", True), ("access_token", True), ("key", False), ("page", False)]
 )
 def test_the_query(name: str, found: bool) -> None:
-    """A key in the query is one in a place where it lands in logs."""
+    """Keys are recognised in the query too, although they are logged there."""
     assert recognise({}, {name: "v"}) == ((Auth("api-key", "query", name),) if found else ())
 
 
 def test_an_endpoint_has_the_kinds_of_its_entries() -> None:
-    """The most frequent first, and `none` where a request came without any."""
+    """Kinds are ordered by frequency, with `none` for requests without authentication."""
     bearer = {"authorization": "Bearer a"}
     (endpoint,) = folded(entry(headers=bearer), entry(headers=bearer), entry()).endpoints()
     assert endpoint.auth_kinds == ["bearer", "none"]
@@ -60,5 +60,5 @@ def test_an_endpoint_has_the_kinds_of_its_entries() -> None:
 
 @pytest.mark.parametrize("value", ["-" * 100_000, "session" * 20_000, "eyJ" + "a" * 100_000, "_sid" * 30_000])
 def test_hostile_values_cost_little(value: str) -> None:
-    """However long a cookie or header is, it is looked at once."""
+    """Long cookies and headers are searched once."""
     recognise({"cookie": f"{value}=1; " * 3, "authorization": value, "x-any": value}, {value: value})

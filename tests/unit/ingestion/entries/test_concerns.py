@@ -1,4 +1,4 @@
-"""Concerns are what Akto's runtime would do with an entry other than to take it whole."""
+"""Concerns describe what Akto's runtime would drop, misread or not parse of an entry."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ from tests.support.entries import entry, folded
     ],
 )
 def test_kinds(made: dict[str, Any], kinds: list[str]) -> None:
-    """Each rule by an entry that it is for, and by its nearest neighbour that it is not for."""
+    """Each rule is tested with an entry that breaks it, and a similar one that does not."""
     assert [found.kind for found in concerns(made)] == kinds
 
 
@@ -79,7 +79,7 @@ BASE, *VERDICTS = map(json.loads, (DATA / "akto_verdicts.ndjson").read_text().sp
 
 @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: verdict["name"])
 def test_aktos_own_verdicts(verdict: dict[str, Any]) -> None:
-    """What Akto's runtime did with entries, recorded by running its code, is what is said of them."""
+    """The concerns match what Akto's runtime did with these entries, recorded by running its code."""
     made = {**BASE["base"], **verdict["changed"]}
     found = concerns({name: value for name, value in made.items() if name not in verdict["absent"]})
     kinds = {each.kind for each in found}
@@ -92,7 +92,7 @@ def test_aktos_own_verdicts(verdict: dict[str, Any]) -> None:
 
 
 def test_an_endpoint_shows_its_concerns_and_what_was_said_last() -> None:
-    """Marks in the list; counts and sentences beside the endpoint's fields."""
+    """The list shows kinds of concerns; the panel shows their counts and the latest sentence."""
     made = folded(entry("/o/1", statusCode="301"), entry("/o/2", statusCode="304"), entry("/o/3"))
     (endpoint,) = made.endpoints()
     assert summary(endpoint)["concerns"] == [DROPPED]
@@ -100,7 +100,7 @@ def test_an_endpoint_shows_its_concerns_and_what_was_said_last() -> None:
 
 
 def test_another_function_can_be_plugged_in() -> None:
-    """What looks for sensitive values is given instead, or beside the rules."""
+    """Another function can replace the rules or add to them, such as one for sensitive values."""
 
     def sensitive(made: Any) -> list[Concern]:
         return [Concern("email address", "It holds an e-mail address.")] if "@" in made["path"] else []
@@ -112,7 +112,7 @@ def test_another_function_can_be_plugged_in() -> None:
 
 
 def test_a_function_cannot_fill_the_inventory() -> None:
-    """Kinds and sentences without end are cut."""
+    """The number of kinds and the length of sentences are bounded."""
     inventory = Inventory(lambda _: [Concern(f"kind {number}", "x" * 10_000) for number in range(1_000)])
     inventory.add(entry())
     (endpoint,) = inventory.endpoints()
@@ -122,7 +122,7 @@ def test_a_function_cannot_fill_the_inventory() -> None:
 
 @pytest.mark.parametrize("text", ['["' + '\\"' * 200_000, "[" * 400_000, "{" + "1" * 400_000, '["' * 200_000])
 def test_hostile_payloads_cost_little(text: str) -> None:
-    """No payload takes long; quadratic work would take minutes."""
+    """Hostile payloads take linear time; quadratic time would be minutes."""
     started = time.process_time()
     concerns(entry(requestPayload=text, responsePayload=text, sent="application/json; a=b"))
     assert time.process_time() - started < 2
@@ -140,5 +140,5 @@ NAMES = ("path", "time", "statusCode", "type", "requestHeaders", "responseHeader
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), ANY))
 def test_no_entry_makes_it_raise(made: dict[str, Any]) -> None:
-    """Whatever an entry holds, there is an answer."""
+    """Any entry is judged without an error."""
     assert all(found.kind and found.sentence.endswith(".") for found in concerns(made))

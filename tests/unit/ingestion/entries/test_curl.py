@@ -1,4 +1,4 @@
-"""Entries as commands of curl: what they make is what was sent."""
+"""Entries as curl commands, which send the same request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NASTY = 'it\'s "$HOME" `id` $(id) \\ \\n !x *? é 日本 \u202e \x1b[31m \t\n# e
 
 
 class _Seen(RequestHandler):
-    """Answers with what it was asked."""
+    """Responds with the request."""
 
     def prepare(self) -> None:
         names = ("x-odd", "x-empty", "content-type", "authorization", "cookie")
@@ -40,13 +40,13 @@ class _Seen(RequestHandler):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[BackgroundServer]:
-    """Serve every path."""
+    """Serve all paths."""
     with BackgroundServer(Application([("/.*", _Seen)], log_function=lambda _: None)) as running:
         yield running
 
 
 def sent(server: BackgroundServer, made: dict[str, Any]) -> list[Any]:
-    """Run an entry's command in a shell, and return what the server saw."""
+    """Run an entry's command in a shell, and return the request as the server saw it."""
     assert BASH
     headers = json.loads(made["requestHeaders"]) | {"host": f"127.0.0.1:{server.port}"}
     command = curl.curl(made | {"requestHeaders": json.dumps(headers)})
@@ -76,14 +76,14 @@ def sent(server: BackgroundServer, made: dict[str, Any]) -> list[Any]:
 def test_a_command_sends_the_request_again(
     server: BackgroundServer, made: dict[str, Any], method: str, uri: str, body: bytes
 ) -> None:
-    """Through a real shell and a real curl, whatever the path and the payload hold."""
+    """The command sends any path and payload through a real shell and a real curl."""
     seen = sent(server, made)
     assert (seen[0], seen[1], seen[3]) == (method, uri, body)
 
 
 @pytest.mark.skipif(not (BASH and CURL), reason="there is no bash or curl here")
 def test_headers_are_sent_and_no_file_is_read(server: BackgroundServer, tmp_path: Path) -> None:
-    """Quotes, empty values and what curl would take for a file are what they are."""
+    """Quotes and empty values are sent unchanged, and text that curl would take for a file name is not."""
     (tmp_path / "headers").write_text("x-odd: from a file\n")
     odd = 'a\'b "c" \\ $x é'
     named = {
@@ -102,7 +102,7 @@ def test_headers_are_sent_and_no_file_is_read(server: BackgroundServer, tmp_path
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30))
 def test_quoted_text_is_one_word_of_the_shell(text: str) -> None:
-    """And the same text again; nothing of it turns a terminal's line round."""
+    """Any quoted text is one word of the shell with the same value, printable and without bidirectional controls."""
     assert BASH
     quoted = curl.quoted(text)
     done = subprocess.run(
@@ -113,7 +113,7 @@ def test_quoted_text_is_one_word_of_the_shell(text: str) -> None:
 
 
 def test_a_command_is_laid_out_for_reading() -> None:
-    """One line for each header, and nothing that curl adds by itself."""
+    """Each header is on its own line, and headers that curl adds by itself are left out."""
     made = entry("/orders?a=1", "POST", requestPayload='{"n":1}', headers={"x-a": "it's", "accept-encoding": "gzip"})
     assert curl.curl(made) == (
         "curl -X POST 'https://shop.example/orders?a=1' \\\n  -H 'content-type: application/json' \\\n"

@@ -1,4 +1,4 @@
-"""What an endpoint's entries come to, in the order in which it is shown."""
+"""Properties of an endpoint, in the order in which they are shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from akto_mirror.ingestion.entries.sensitive import Sensitive
 
 
 def test_kinds_of_authentication_come_by_frequency() -> None:
-    """Each kind counts once for an entry, and an entry without any counts as `none`."""
+    """Each kind is counted once per entry, and an entry without authentication as `none`."""
     made = Endpoint(0, "h", "GET", "/")
     made.auth = {
         (): 1,
@@ -19,7 +19,7 @@ def test_kinds_of_authentication_come_by_frequency() -> None:
 
 
 def test_kinds_of_sensitive_values_come_once() -> None:
-    """In the order of their appearance, wherever they were found."""
+    """Kinds are listed in the order in which they were found, in any place."""
     made = Endpoint(0, "h", "GET", "/")
     found = [Sensitive(kind, place, "x") for kind, place in (("email", "query"), ("card", "query"), ("email", "path"))]
     made.sensitive = dict.fromkeys(found, 1)
@@ -27,7 +27,7 @@ def test_kinds_of_sensitive_values_come_once() -> None:
 
 
 def test_endpoints_are_sorted_by_host_path_and_method() -> None:
-    """As the list shows them; of each, the newest samples are kept."""
+    """Endpoints are sorted by host, path and method, and keep the newest samples."""
     made = [
         Endpoint(0, *each) for each in (("b", "GET", "/a"), ("a", "PUT", "/b"), ("a", "GET", "/b"), ("a", "PUT", "/a"))
     ]

@@ -1,4 +1,4 @@
-"""JSON that Akto's runtime reads and strict parsers do not, by what was recorded of it."""
+"""JSON that Akto's runtime reads although strict parsers do not, as recorded."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ LOST = ["{ user { id } }", '{"a":[{"b":1}', '{"a" "b"}', "{a}", '{"a":1,,"b":2}'
 @pytest.mark.parametrize("text", TAKEN)
 @pytest.mark.parametrize("side", ["request", "response"])
 def test_what_is_read(text: str, side: str) -> None:
-    """Nothing is said of it."""
+    """JSON that the runtime reads raises no concern."""
     assert is_lenient_json(text)
     assert concerns(entry(**{f"{side}Payload": text})) == []
 
 
 @pytest.mark.parametrize("text", LOST)
 def test_what_is_not_read(text: str) -> None:
-    """It is named."""
+    """JSON that the runtime does not read raises a concern."""
     assert not is_lenient_json(text)
     assert [found.kind for found in concerns(entry(responsePayload=text))] == [UNREAD]
 
 
 @given(st.text("{}[],:\"'\\a1 \n"))
 def test_any_text(text: str) -> None:
-    """Nothing is raised."""
+    """Any text is judged without an error."""
     is_lenient_json(text)
 
 
@@ -51,7 +51,7 @@ def test_any_text(text: str) -> None:
     "text", ["'" * 300_001, "{'" + "\\'" * 150_000, "," * 300_000, "[" * 300_000, "{'a' " * 60_000]
 )
 def test_the_work_is_linear(text: str) -> None:
-    """Quadratic work would take minutes."""
+    """The work is linear; quadratic work would take minutes."""
     started = time.process_time()
     is_lenient_json(text)
     assert time.process_time() - started < 2

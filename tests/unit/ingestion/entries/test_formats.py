@@ -1,4 +1,4 @@
-"""The formats of strings by JSON Schema's names."""
+"""Formats of strings, by their names in JSON Schema."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ from tests.support.entries import UUID
     ],
 )  # fmt: skip
 def test_formats(text: str, name: str) -> None:
-    """Only what a validator of JSON Schema would take has a format."""
+    """A string has a format only if a validator of JSON Schema would accept it."""
     assert format_of(text) == name

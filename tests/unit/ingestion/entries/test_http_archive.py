@@ -1,4 +1,4 @@
-"""Entries as HAR: what is exported is what was sent."""
+"""Entries as HAR."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.entries import entry
 
 
 def test_a_har_file_holds_the_entries(tmp_path: Path) -> None:
-    """What is exported and read again, as a recording, makes the same entries."""
+    """The exported file, read as a recording, gives the same entries."""
     grpc = b64encode(b"\0\0\0\0\2\x08\7").decode()
     made = [
         entry("/orders?a=1&b=%20", "POST", requestPayload={"n": 1}, responsePayload={"é": None}, statusCode="201"),
@@ -39,7 +39,7 @@ def test_a_har_file_holds_the_entries(tmp_path: Path) -> None:
     "entries", [[], [{}], [{"time": "9" * 12, "statusCode": "x", "path": 7, "requestHeaders": "["}]]
 )
 def test_whatever_entries_hold_a_har_file_is_whole(entries: list[dict[str, Any]]) -> None:
-    """None, empty and hostile ones."""
+    """No entry, an empty one or a hostile one makes the file invalid."""
     document = json.loads(b"".join(http_archive.document(map(msgspec.json.encode, entries))))
     assert len(document["log"]["entries"]) == len(entries)
     assert all(each["startedDateTime"].endswith("Z") for each in document["log"]["entries"])

@@ -1,4 +1,4 @@
-"""What an exchange is besides HTTP, and what it asks for."""
+"""The kind of an exchange on top of HTTP, and its operations."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NOTHING = read_payload("", "")
 def test_an_exchange_without_a_payload(
     entry_type: str, headers: dict[str, str], query: dict[str, str], kind: Kind
 ) -> None:
-    """It is known by its type, its headers and its query."""
+    """The kind is recognised by type, headers and query."""
     assert recognise(entry_type, headers, NOTHING, query) == kind
 
 
 def test_what_is_asked_for_is_bounded() -> None:
-    """As many calls as a list shows, and the beginning of a long name."""
+    """The number of operations and the length of their names are bounded."""
     call = '{"jsonrpc":"2.0","method":"%s"}' % ("m" * 1000)
     kind = recognise("", {}, read_payload(f"[{','.join([call] * 100)}]", "application/json"), {})
     assert kind.mark == kinds.JSON_RPC
@@ -38,7 +38,7 @@ def test_what_is_asked_for_is_bounded() -> None:
 
 
 def test_the_target_of_a_call_is_named() -> None:
-    """Where the protocol says in which parameter it is, and it is a text."""
+    """The target is named if the protocol defines its parameter, and if it is a string."""
     for params, name in (('{"uri":"file:///a"}', "resources/read file:///a"), ('{"uri":7}', "resources/read")):
         text = f'{{"jsonrpc":"2.0","method":"resources/read","params":{params}}}'
         assert recognise("", {}, read_payload(text, "application/json"), {}) == Kind(kinds.MCP, (name,))

@@ -1,4 +1,4 @@
-"""Sensitive values of entries: their kinds and fields, by redaction's rules."""
+"""Sensitive values in entries: kinds and places, by the rules of redaction."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ MULTIPART = f'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n{CARD}\r\n-
     ],
 )  # fmt: skip
 def test_kinds_and_places(made: dict[str, Any], found: list[tuple[str, str, str]]) -> None:
-    """Each in the field that holds it, however it is spelt; what authenticates is listed as that."""
+    """The kind and the field are found in any format; values that authenticate are listed as authentication."""
     (endpoint,) = folded(made).endpoints()
     assert list(endpoint.sensitive) == found
 
 
 def test_what_redaction_has_hidden_is_not_found() -> None:
-    """Neither under a name that stays nor as the made-up JWT."""
+    """Redacted values are not found, neither by their names nor as the dummy JWT."""
     given = Redaction(Names(), Names(("common",)), rules(("common", "email")))
     text = json.dumps({"password": "x", "a": JWT, "b": MAIL, "c": {"token": JWT, "cvc": 7}})
     hidden = redaction.payload(text, "application/json", given)
@@ -71,7 +71,7 @@ def test_what_redaction_has_hidden_is_not_found() -> None:
 
 
 def test_a_kind_counts_once_for_an_entry_and_field() -> None:
-    """The page shows the kinds, and in the panel how many entries had each and where."""
+    """The list shows the kinds; the panel shows the number of entries per kind and field."""
     made = folded(*(entry(f"/o/{n}", responsePayload=[{"m": MAIL}, {"m": MAIL, "n": CARD}]) for n in range(3)))
     (endpoint,) = made.endpoints()
     assert summary(endpoint)["sensitive"] == ["email", "card"]
@@ -79,7 +79,7 @@ def test_a_kind_counts_once_for_an_entry_and_field() -> None:
 
 
 def test_it_is_filtered_by() -> None:
-    """By any, by kinds, and by none; a kind is found as a word too."""
+    """Endpoints can be filtered by any kind, by certain kinds, or by none; a kind is found as a word too."""
     made = folded(entry("/m", responsePayload={"m": MAIL}), entry("/c", responsePayload={"n": CARD}), entry("/x"))
 
     def paths(words: str) -> list[str]:
@@ -93,7 +93,7 @@ def test_it_is_filtered_by() -> None:
 
 
 def test_no_sensitive_value_is_in_an_example() -> None:
-    """A document is shared more widely than the traffic that it was made of."""
+    """Examples have no sensitive values: a document is shared more widely than the traffic."""
     made = folded(
         entry(f"/a/{MAIL}/b?q={KEY}", "POST", headers={"x-a": MAIL}, requestPayload={"a": KEY, "b": int(CARD), "c": 1})
     )
@@ -103,7 +103,7 @@ def test_no_sensitive_value_is_in_an_example() -> None:
 
 
 def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Invented fields and thousands of values end at their bounds, and take no time."""
+    """Many invented fields and values take little time, and stay within the bounds."""
     monkeypatch.setattr(inventory, "MAX_SENSITIVE", 7)
     made = Inventory()
     started = time.process_time()
@@ -117,7 +117,7 @@ def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_text_behind_the_bound_is_not_looked_at() -> None:
-    """Nor does a text that is cut shift the field that is named."""
+    """Text after the bound is not searched, and a cut text does not shift the names of fields."""
     parts = [Part("A", [("a", "x" * 200_000), ("b", f"ü {MAIL}")]), Part("B", [("c", KEY)])]
     assert list(find(parts)) == [("email", "A", "b"), ("github", "B", "c")]
     assert list(find([Part("A", [(str(n), "x" * 65_536) for n in range(5)]), Part("B", [("c", KEY)])])) == []

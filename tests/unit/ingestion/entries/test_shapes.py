@@ -1,4 +1,4 @@
-"""Shapes hold what values have in common: types, formats, what is always there, and few values of many."""
+"""Shapes describe what values have in common: types, formats, required members and choices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.entries import UUID
 
 
 def learned(*values: Any, room: Room | None = None) -> Shape:
-    """Return the shape of values."""
+    """Return the shape of these values."""
     shape = Shape()
     for value in values:
         Learner(room or Room(10_000, 10_000), lambda _: True).learn(shape, value)
@@ -30,7 +30,7 @@ def learned(*values: Any, room: Room | None = None) -> Shape:
 
 
 def test_a_format_is_that_of_all_values() -> None:
-    """One value without it takes a format away, and null does not."""
+    """A format is kept only if all values have it, not counting null."""
     assert learned(UUID, None, UUID).format == "uuid"
     assert learned(UUID, "x").format == ""
     assert learned(UUID, "2024-01-01").format == ""
@@ -38,7 +38,7 @@ def test_a_format_is_that_of_all_values() -> None:
 
 
 def test_members_are_counted_within_their_objects() -> None:
-    """A member of the elements of a list was there as often as the elements, not as the list."""
+    """Members of a list's elements are counted per element, not per list."""
     shape = learned({"items": [{"a": 1, "b": 2}, {"a": None}]}, {"items": []}, {})
     found = {row.name: (type_names(row.types), row.count, of) for row, of in rows(shape, 3)}
     assert found == {"items[].a": (["null", "integer"], 2, 2), "items[].b": (["integer"], 1, 2)}
@@ -46,13 +46,13 @@ def test_members_are_counted_within_their_objects() -> None:
 
 
 def test_what_is_an_object_at_times_is_listed_itself_as_well() -> None:
-    """A value beside an object, and an object without members, are rows of their own."""
+    """A member that is sometimes an object, or an empty object, is listed itself too."""
     found = {row.name: type_names(row.types) for row, _ in rows(learned({"a": {"b": 1}}, {"a": "x"}, {"c": {}}), 3)}
     assert found == {"a": ["string", "object"], "a.b": ["integer"], "c": ["object"]}
 
 
 def test_a_choice_is_few_values_of_many() -> None:
-    """Not of a few samples, not of many values, not of typed text, and not a single value."""
+    """A choice has a few short values without spaces in many samples."""
     assert choices(learned(*["open", "closed"] * 10)) == ["open", "closed"]
     assert choices(learned(*["open", "closed"] * 5)) == []
     assert choices(learned(*["open"] * 50)) == []
@@ -63,7 +63,7 @@ def test_a_choice_is_few_values_of_many() -> None:
 
 
 def test_texts_have_the_types_that_they_look_like() -> None:
-    """Values of a query are numbers and booleans too; repeated ones are a list."""
+    """Values of a query may be numbers or booleans; repeated ones are a list."""
     shape = learned({"a": Text("7"), "b": [Text("1"), Text("x")], "c": Text("true"), "d": Text(UUID)})
     found = {row.name: (type_names(row.types), row.format) for row, _ in rows(shape, 1)}
     assert found["a"][0] == ["integer"]
@@ -74,13 +74,13 @@ def test_texts_have_the_types_that_they_look_like() -> None:
 
 @pytest.mark.parametrize(("number", "wide"), [(2**31 - 1, 0), (-(2**31), 0), (2**31, 1), (2**63 - 1, 1), (2**63, 2)])
 def test_wide_numbers_are_known(number: int, wide: int) -> None:
-    """What does not fit into 32 or 64 bits is noted, in JSON and in texts."""
+    """Numbers beyond 32 or 64 bits are noted, in JSON and in text."""
     assert learned(number).wide == wide
     assert learned(Text(str(number))).wide == wide
 
 
 def test_what_is_kept_ends_at_its_bounds() -> None:
-    """Names and values are taken off the room, given back where they turn out not to be needed, and end with it."""
+    """Names and values take from the room; values that are not needed give back, and nothing is kept beyond it."""
     room = Room(5, 8)
     shape = learned({f"k{letter}": "v" for letter in "abcdefghij"}, room=room)
     assert (len(shape.members or {}), room.names, room.values) == (5, 0, 3)
@@ -100,7 +100,7 @@ JSON = st.recursive(
 
 
 def described(shape: Shape) -> list[tuple[object, ...]]:
-    """Return all that is known of a shape, in order of names."""
+    """Return everything that a shape knows, in the order of names."""
     known = [(row.name, row.types, row.count, row.format, row.wide, of) for row, of in rows(shape, shape.count)]
     return sorted(known, key=lambda each: str(each[0]))
 
@@ -108,7 +108,7 @@ def described(shape: Shape) -> list[tuple[object, ...]]:
 @settings(deadline=None)
 @given(st.lists(JSON, max_size=5), st.lists(JSON, max_size=5))
 def test_merging_is_learning_all(first: list[Any], second: list[Any]) -> None:
-    """Two shapes merged are the shape of the values of both."""
+    """Merging two shapes gives the shape of all values."""
     both, one, other = learned(*first, *second), learned(*first), learned(*second)
     merge(one, other)
     assert described(one) == described(both)

@@ -1,4 +1,4 @@
-"""The URL that an entry stands for."""
+"""The URL of an entry."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ from tests.support.entries import entry
     ],
 )
 def test_urls(host: str, path: str, url: str) -> None:
-    """The scheme is a guess; a hostile host stays in its place."""
+    """The scheme is guessed, and characters of a hostile host are encoded."""
     assert url_of(entry(path, host=host)) == url

@@ -1,4 +1,4 @@
-"""XML as values, without a parser that could be made to expand."""
+"""XML as values, read without a parser that would expand entities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from akto_mirror.ingestion.entries.xml import MAX_TAGS, read_xml
 
 
 def names(value: Any) -> set[str]:
-    """Return the names of a document's fields."""
+    """Return the names of the fields of a value."""
     shape = Shape()
     Learner(Room(100_000, 100_000), lambda _: True).learn(shape, value)
     return {row.name for row, _ in shapes.rows(shape, 1)}
@@ -32,19 +32,19 @@ def names(value: Any) -> set[str]:
     ],
 )
 def test_elements_and_attributes_have_names(text: str, expected: set[str]) -> None:
-    """Comments and instructions have none, and an end without a beginning does no harm."""
+    """Comments and processing instructions are skipped, and an end tag without a start tag is ignored."""
     assert names(read_xml(text)) == expected
 
 
 @given(st.text("<>/ab='\"!-?[]CDAT ", max_size=60))
 def test_any_text_is_read(text: str) -> None:
-    """None makes the reader raise."""
+    """Any text is read without an error."""
     assert isinstance(read_xml(text), dict)
 
 
 @pytest.mark.parametrize("text", ["<a>" * 50_000, "<!--" * 50_000, "<a b='" * 30_000, "<" * 200_000])
 def test_hostile_text_costs_little(text: str) -> None:
-    """Tags are read up to a bound, however deep they nest, and unclosed ones are looked for once."""
+    """Tags are read up to a bound at any depth, and unclosed ones are searched once."""
     begun = time.process_time()
     read_xml(text)
     assert time.process_time() - begun < 1

@@ -1,1 +1,1 @@
-"""Tests of the OpenAPI documents."""
+"""Tests of OpenAPI documents."""

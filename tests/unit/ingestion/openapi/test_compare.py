@@ -1,4 +1,4 @@
-"""What differs between an OpenAPI document and traffic is new, changed or gone."""
+"""Differences between an OpenAPI document and traffic: new, changed and gone."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tests.support.entries import entry, folded
 
 
 def document(*entries: dict[str, Any]) -> dict[str, Any]:
-    """Return the document of entries."""
+    """Return the document of these entries."""
     return build(folded(*entries).endpoints())
 
 
 def changes(base: dict[str, Any], *entries: dict[str, Any]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Return what differs as kind, method with path, and details."""
+    """Return the differences as kind, method with path, and details."""
     return [(each.kind, f"{each.method} {each.path}", each.details) for each in compare(base, document(*entries))]
 
 
 def details(older: dict[str, Any], newer: dict[str, Any]) -> tuple[str, ...]:
-    """Return what has changed between two entries of one endpoint."""
+    """Return the details of the difference between two entries of one endpoint."""
     found = changes(document(older), newer)
     return found[0][2] if found else ()
 
 
 def test_new_and_gone_endpoints() -> None:
-    """In order of paths, what is gone last; parameters' names do not matter."""
+    """Endpoints are ordered by path, gone ones last; names of path parameters do not matter."""
     base = document(entry("/a"), entry("/orders/7"), entry("/z", "DELETE"))
     assert changes(base, entry("/a"), entry("/orders/8"), entry("/b", "POST"), entry("/z")) == [
         (NEW, "POST /b", ()), (NEW, "GET /z", ()), (GONE, "DELETE /z", ())
@@ -67,14 +67,14 @@ def test_new_and_gone_endpoints() -> None:
     ],
 )  # fmt: skip
 def test_what_has_changed(older: dict[str, Any], newer: dict[str, Any], expected: tuple[str, ...]) -> None:
-    """Additions, other types, and what was always there; that something optional was not seen is nothing."""
+    """Additions, other types and missing required fields are changes; missing optional fields are not."""
     assert set(expected) <= set(details(entry(**older), entry(**newer)))
     if not expected:
         assert details(entry(**older), entry(**newer)) == ()
 
 
 def test_new_values_and_what_is_not_a_longer_always_there() -> None:
-    """An enumeration that has grown, and a field that some samples lack."""
+    """A choice has a new value, and a required field is missing in some samples."""
     base = document(*(entry(responsePayload={"s": ("open", "paid")[n % 2], "t": n}) for n in range(40)))
     newer = [
         entry(responsePayload={"s": ("open", "paid", "lost")[n % 3], **({"t": n} if n else {})}) for n in range(60)
@@ -126,14 +126,14 @@ BY_HAND: dict[str, Any] = {
 
 
 def known(**changed: Any) -> dict[str, Any]:
-    """Make an entry that the document written by hand describes."""
+    """Return an entry that the document written by hand describes."""
     payload = {"id": 1, "parent": {"id": 2}, "note": None, "paid": "x", "extra": {"any": [1]}}
     headers = {"authorization": "Bearer a", "x-tenant": "t"}
     return entry("/v1/orders/7?expand=a&expand=b", headers=headers, **({"responsePayload": payload} | changed))
 
 
 def test_a_document_written_by_hand_is_understood() -> None:
-    """References, allOf, ranges of statuses, 3.0's nullable, OAuth, and the path of the server."""
+    """References, allOf, ranges of statuses, nullable of 3.0, OAuth and the server's path are read."""
     files = entry("/v1/files/list", headers={"authorization": "Bearer a"}, responsePayload={"any": 1})
     error = known(statusCode="500", responsePayload={"code": 1})
     assert changes(BY_HAND, known(), files, error) == []
@@ -151,13 +151,13 @@ def test_a_document_written_by_hand_is_understood() -> None:
     "base", [{}, {"openapi": "2.0", "paths": {}}, {"openapi": "3.1.0"}, {"openapi": "3.1.0", "paths": []}]
 )
 def test_what_is_not_a_document_is_refused(base: dict[str, Any]) -> None:
-    """It says what is needed."""
+    """The error says what a document needs."""
     with pytest.raises(ValueError, match="OpenAPI document of version 3"):
         compare(base, document(entry()))
 
 
 def test_references_that_lead_round_come_to_an_end() -> None:
-    """So do schemas within schemas without end."""
+    """Circular references and deeply nested schemas end."""
     loop = {"$ref": "#/components/schemas/A"}
     wide = {"type": "object", "properties": {f"p{n}": loop for n in range(50)}, "items": loop, "anyOf": [loop, loop]}
     content = {"application/json": {"schema": loop}}
@@ -181,13 +181,13 @@ ANY = st.recursive(
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["/a", "/{x}", "x"]), ANY, max_size=3), ANY, ANY)
 def test_no_document_makes_it_raise(paths: Any, components: Any, servers: Any) -> None:
-    """Whatever stands where something else should."""
+    """Any values in a document are compared without an error."""
     base = {"openapi": "3.0.0", "paths": paths, "components": components, "servers": servers}
     compare(base, document(entry("/a", responsePayload={"a": [1]})))
 
 
 def test_a_document_does_not_differ_from_itself() -> None:
-    """Not even with everything in it."""
+    """A document of many kinds of entries does not differ from itself."""
     made = [
         known(),
         entry("/x", "PURGE"),

@@ -1,4 +1,4 @@
-"""The inventory as an OpenAPI document: what was seen is described, by the judgement of a validator."""
+"""The inventory as an OpenAPI document, checked by a validator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.hostile import ENTRIES
 
 
 def described(*entries: dict[str, Any], host: str = "") -> dict[str, Any]:
-    """Return the document of entries, which must be valid."""
+    """Return the document of these entries, which must be valid."""
     made = folded(*entries)
     document = build(made.endpoints(host), made.samples)
     validate(document)
@@ -30,14 +30,14 @@ def described(*entries: dict[str, Any], host: str = "") -> dict[str, Any]:
 
 
 def operation(*entries: dict[str, Any]) -> dict[str, Any]:
-    """Return the only operation of entries."""
+    """Return the only operation of these entries."""
     ((_, item),) = described(*entries)["paths"].items()
     (made,) = item.values()
     return dict(made)
 
 
 def orders(number: int) -> list[dict[str, Any]]:
-    """Make entries of one endpoint that differ as samples do."""
+    """Return entries of one endpoint that differ as samples do."""
     return [
         entry(
             f"/api/orders/{100 + n}?page={n}&sort={('asc', 'desc')[n % 2]}" + ("&tag=a&tag=b" if n % 3 == 0 else ""),
@@ -54,7 +54,7 @@ def orders(number: int) -> list[dict[str, Any]]:
 
 
 def test_schemas_are_merged_over_all_samples() -> None:
-    """Types, nullable, formats, what is always there, few values of many, and records by their ids."""
+    """Types, null, formats, required fields, choices and records by id are merged over all samples."""
     content = operation(*orders(40))["responses"]["200"]["content"]["application/json"]
     schema = content["schema"]
     assert schema["properties"] == {
@@ -87,7 +87,7 @@ def test_schemas_are_merged_over_all_samples() -> None:
 
 
 def test_parameters_are_typed() -> None:
-    """In the path named by the segment before, in the query lists where they came again, headers but the usual ones."""
+    """Path parameters are named after the previous segment, repeated query parameters are lists; all have types."""
     found = {(each["in"], each["name"]): each for each in operation(*orders(40))["parameters"]}
     assert set(found) == {
         ("path", "orderId"), ("query", "page"), ("query", "sort"), ("query", "tag"), ("header", "x-tenant")
@@ -118,7 +118,7 @@ def test_parameters_are_typed() -> None:
     ],
 )  # fmt: skip
 def test_security_schemes(headers: dict[str, str], path: str, name: str, scheme: dict[str, str]) -> None:
-    """Each kind of authentication becomes a scheme; together with requests without, it is optional."""
+    """Each kind of authentication is a security scheme, and optional if some requests have none."""
     document = described(entry(path, headers=headers), entry("/b"))
     assert document["components"]["securitySchemes"] == {name: scheme}
     assert document["paths"]["/a"]["get"]["security"] == [{name: []}]
@@ -127,7 +127,7 @@ def test_security_schemes(headers: dict[str, str], path: str, name: str, scheme:
 
 
 def test_no_secret_is_in_an_example() -> None:
-    """What authenticates, and what is named like a secret, is hidden; the rest is shortened."""
+    """Credentials and values with secret names are hidden in examples."""
     made = described(
         entry(
             f"/a?access_token={JWT}&reset_token=hunter2", "POST",
@@ -149,7 +149,7 @@ def test_no_secret_is_in_an_example() -> None:
 
 
 def test_statuses_and_content_types_are_distinguished() -> None:
-    """Each status with its own schema; no content where there was none."""
+    """Each status has its own schema; without a payload there is no content."""
     made = operation(
         entry("/a", "POST", requestPayload={"n": 1}, statusCode="201", responsePayload={"id": 1}),
         entry(
@@ -171,7 +171,7 @@ def test_statuses_and_content_types_are_distinguished() -> None:
 
 
 def test_other_kinds_of_payloads() -> None:
-    """XML with its attributes, forms, files, event streams and gRPC."""
+    """XML with attributes, forms, files, event streams and gRPC are described."""
     xml = "<o:shop xmlns:o='u'><o:item id='7'>lamp</o:item><o:item id='8'>x</o:item><n>1</n></o:shop>"
     part = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n1\r\n'
     made = described(
@@ -210,7 +210,7 @@ def test_other_kinds_of_payloads() -> None:
 
 
 def test_hosts_are_servers_and_endpoints_of_several_are_one() -> None:
-    """A host alone is the document's server; what several have in common is one operation, merged."""
+    """Hosts are servers; the same endpoint on several hosts is one operation with a merged schema."""
     made = (
         entry("/a", host="b.example", responsePayload={"x": 1}),
         entry("/a", host="a.example:8443", responsePayload={"x": 1.5, "y": 2}),
@@ -232,7 +232,7 @@ def test_hosts_are_servers_and_endpoints_of_several_are_one() -> None:
 
 
 def test_other_methods_stand_in_an_extension() -> None:
-    """OpenAPI 3.1 knows eight methods; the others are not lost."""
+    """Methods that OpenAPI 3.1 does not have are kept in an extension."""
     document = described(entry("/a", "PURGE"), entry("/a", "GET"))
     assert set(document["paths"]["/a"]) == {"get", "x-other-methods"}
     assert document["paths"]["/a"]["x-other-methods"]["purge"]["operationId"] == "purgeA"
@@ -241,7 +241,7 @@ def test_other_methods_stand_in_an_extension() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ENTRIES, max_size=6))
 def test_every_inventory_makes_a_valid_document(entries: list[dict[str, Any]]) -> None:
-    """Whatever entries hold, in JSON and in YAML."""
+    """Any entries give a valid document, in JSON and in YAML."""
     made = Inventory()
     for each in entries:
         made.add(each)

@@ -1,4 +1,4 @@
-"""Examples out of samples: short, and without sensitive values."""
+"""Examples from samples: short, and without sensitive values."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from akto_mirror.ingestion.openapi.examples import HIDDEN, MAX_CHARS, MAX_ITEMS,
     ],
 )
 def test_an_example_is_a_payload_that_may_be_shown(text: str, form: str, shown: object) -> None:
-    """None where there is nothing to show."""
+    """Without a payload that can be shown, there is no example."""
     assert example(text, form) == shown
 
 
 def test_long_and_deep_values_are_shortened() -> None:
-    """Lists to their first items, texts to their beginning, and what is far inside to nothing."""
+    """Lists are cut to their first items, strings to a prefix, and deep values are left out."""
     assert trimmed([1, 2, 3, 4]) == [1, 2, 3, 4][:MAX_ITEMS]
     assert len(trimmed("x y " * 1000)) == MAX_TEXT_CHARS
     deep: object = 1

@@ -1,4 +1,4 @@
-"""Documents as others write them, as operations."""
+"""Operations of documents that others wrote."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from akto_mirror.ingestion.openapi.operations import below, operations, pattern_
 
 
 def document(**given: Any) -> dict[str, Any]:
-    """Make a document of one operation."""
+    """Return a document of one operation."""
     return {"openapi": "3.0.3", "paths": {"/a": {"post": given}}}
 
 
 def read(schema: object, **components: Any) -> dict[str, Any]:
-    """Return the fields of a request's body."""
+    """Return the fields of a request body."""
     body = {"content": {"application/json; charset=utf-8": {"schema": schema}}}
     (made,) = operations(document(requestBody=body) | {"components": {"schemas": components}})
     assert made.media["request"] == {"application/json"}
@@ -24,13 +24,13 @@ def read(schema: object, **components: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("given", [{}, {"openapi": "2.0", "paths": {}}, {"swagger": "2.0"}, {"openapi": "3.1.0"}])
 def test_another_document_is_refused(given: dict[str, Any]) -> None:
-    """With what it would need."""
+    """The error says what a document needs."""
     with pytest.raises(ValueError, match=r"it needs openapi: 3\.x and paths"):
         operations(given)
 
 
 def test_members_items_and_records_have_names() -> None:
-    """By their way from the outside."""
+    """Fields are named by their path from the root."""
     fields = read(
         {
             "type": "object",
@@ -46,7 +46,7 @@ def test_members_items_and_records_have_names() -> None:
 
 
 def test_parts_and_references_are_one() -> None:
-    """Whichever of several; a reference that goes round or out of the document is empty."""
+    """Parts of a schema are merged; circular and external references are empty."""
     fields = read(
         {"anyOf": [{"$ref": "#/components/schemas/One"}, {"$ref": "#/components/schemas/Round"}, {"$ref": "http://x"}]},
         One={"type": "object", "nullable": True, "properties": {"a": {"enum": ["x", None]}}},
@@ -57,7 +57,7 @@ def test_parts_and_references_are_one() -> None:
 
 
 def test_a_schema_without_an_end_is_bounded() -> None:
-    """One that holds itself is read to a depth."""
+    """A recursive schema is read to a bounded depth."""
     fields = read(
         {"$ref": "#/components/schemas/Tree"}, Tree={"properties": {"t": {"$ref": "#/components/schemas/Tree"}}}
     )
@@ -66,7 +66,7 @@ def test_a_schema_without_an_end_is_bounded() -> None:
 
 
 def test_parameters_and_security() -> None:
-    """Those of the path item count too; headers have no case, and what is in the path is not compared."""
+    """Parameters of the path item count; header names have no case, and path parameters are not compared."""
     given: dict[str, Any] = {
         "openapi": "3.1.0",
         "servers": [{"url": "https://h/{v}/"}],
@@ -90,7 +90,7 @@ def test_parameters_and_security() -> None:
 
 
 def test_paths_and_names() -> None:
-    """Templates that differ in names only are one, and match what they stand for."""
+    """Templates that differ only in names are equal, and match paths."""
     assert shape_of("/a/{x}/b/") == shape_of("/a/{y}/b") == "/a/{}/b"
     assert pattern_of("/a.b/{id}").fullmatch("/a.b/7")
     assert not pattern_of("/a.b/{id}").fullmatch("/axb/7")

@@ -1,4 +1,4 @@
-"""Folded paths as OpenAPI's templates, and names of operations."""
+"""Folded paths as OpenAPI path templates, and operation ids."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from akto_mirror.ingestion.openapi.paths import operation_id, singular, template
     ],
 )
 def test_templates(path: str, text: str, names: list[str]) -> None:
-    """Parameters have names, all different, and nothing else is taken for one."""
+    """Each parameter has its own name, and other braces are encoded."""
     assert template(path) == (text, names)
 
 
 def test_names_of_operations_are_all_different() -> None:
-    """They are made of the method and the path, which may be made of anything."""
+    """Operation ids, made of method and path, are unique for any path."""
     used: set[str] = set()
     made = [operation_id("GET", path, used) for path in ("/orders/{orderId}", "/orders/{orderId}/", "/é", "/", "/ü")]
     assert made[0] == "getOrdersByOrderId"

@@ -1,4 +1,4 @@
-"""Shapes as schemas: each type by itself. Whole documents are judged by a validator in `test_document`."""
+"""Shapes as schemas, type by type; `test_document` validates whole documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VALUES: list[list[Any]] = [
 
 
 def schema_of(values: list[Any]) -> dict[str, Any]:
-    """Return the schema of values that came as a member of payloads."""
+    """Return the schema of these values as a member of payloads."""
     (endpoint,) = folded(*(entry(responsePayload={"v": value}) for value in values)).endpoints()
     found: dict[str, Any] = body_schema(endpoint.bodies["200", "application/json"])["properties"]["v"]
     return found
@@ -35,7 +35,7 @@ def schema_of(values: list[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("values", VALUES, ids=str)
 def test_all_values_meet_their_schema(values: list[Any]) -> None:
-    """Which a validator of JSON Schema 2020-12 says."""
+    """A validator of JSON Schema 2020-12 accepts all values."""
     made = schema_of(values)
     OAS31Validator.check_schema(made)
     assert [value for value in values if not OAS31Validator(made).is_valid(value)] == []
@@ -53,12 +53,12 @@ def test_all_values_meet_their_schema(values: list[Any]) -> None:
     ],
 )
 def test_a_type_is_as_narrow_as_the_values(values: list[Any], wanted: dict[str, Any]) -> None:
-    """With null last, and without an integer beside the number that it is."""
+    """Null is last, and integer is left out beside number."""
     assert schema_of(values) == wanted
 
 
 def test_a_parameter_that_came_twice_is_an_array() -> None:
-    """Of whatever it was by itself, too."""
+    """The array's items keep the type of the single values."""
     (endpoint,) = folded(entry("/a?q=1"), entry("/a?q=2&q=3")).endpoints()
     assert endpoint.query.members is not None
     assert parameter_schema(endpoint.query.members["q"]) == {"type": "array", "items": {"type": "integer"}}

@@ -1,4 +1,4 @@
-"""Kinds of authentication as OpenAPI's security schemes."""
+"""Authentication as OpenAPI security schemes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KEY = Auth(API_KEY, "query", "api key\u202e")
 
 
 def test_a_scheme_has_a_name_that_openapi_allows() -> None:
-    """A JWT is a bearer token of its own kind."""
+    """Names have only allowed characters; a JWT is a bearer token with its own name."""
     assert [name_of(auth) for auth in (BEARER, TOKEN, KEY)] == ["bearer", "bearerJwt", "query-api-key"]
     assert name_of(Auth(API_KEY, "header", "\u202e")) == "header-unnamed"
     assert scheme(TOKEN) == {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
@@ -19,7 +19,7 @@ def test_a_scheme_has_a_name_that_openapi_allows() -> None:
 
 
 def test_requests_without_any_make_it_optional() -> None:
-    """Each way is required once, and nothing where no request had one."""
+    """Each combination is listed once; without any, there is no requirement."""
     assert requirements({(BEARER,): 3, (): 1, (BEARER, KEY): 1}) == [
         {"bearer": []},
         {},

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from akto_mirror.ingestion.openapi import yaml
 
-# What a reader of YAML could take for something else.
+# Strings that a YAML parser could take for another type.
 SCALARS = ["yes", "null", "1e3", "0x1f", "1_000", "2024-01-01", "- a", "a: b", "a #b", "~", "=", "<<", "12:30"]
 
 
@@ -27,7 +27,7 @@ JSON = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(JSON)
 def test_yaml_is_read_as_what_it_was(value: Any) -> None:
-    """By a reader of YAML 1.1 and one of 1.2, and nothing in it turns a screen round."""
+    """Parsers of YAML 1.1 and 1.2 read the same value, and the text has no control or bidirectional characters."""
     text = yaml.dump(value)
     assert pyyaml.safe_load(text) == value
     assert YAML(typ="safe", pure=True).load(text) == value

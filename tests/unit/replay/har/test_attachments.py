@@ -1,4 +1,4 @@
-"""Only files beside a HAR file are read, and of each only so much."""
+"""Only files beside a HAR file are read, up to a bound."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from akto_mirror.replay.har.attachments import AttachmentError, Beside
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "c:x", ".x", "a\nb", "a" * 300])
 def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
-    """A recording may come from anywhere."""
+    """Names with a path are refused, because a recording may come from anyone."""
     with pytest.raises(AttachmentError, match="by their bare names"):
         Beside(tmp_path).read(name)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    """Links and pipes, which could lead elsewhere or never end, and what is not there."""
+    """Links, pipes, folders and missing files are refused."""
     (tmp_path / "secret").write_bytes(b"x")
     (tmp_path / "link").symlink_to(tmp_path / "secret")
     os.mkfifo(tmp_path / "pipe")
@@ -35,7 +35,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_is_read_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More is of no use."""
+    """A file is read up to the bound."""
     monkeypatch.setattr(attachments, "MAX_ATTACHED", 3)
     (tmp_path / "body.json").write_bytes(b"12345")
     assert Beside(tmp_path).read("body.json") == b"123"

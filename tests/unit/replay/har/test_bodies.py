@@ -1,4 +1,4 @@
-"""Bodies in the coding that their headers name, and whether there was one."""
+"""Bodies in the content coding of their headers, and missing bodies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADERS = [["gzip"], ["deflate"], ["br"], ["zstd"], ["gzip", "br"], ["x-gzip"]]
 
 @pytest.mark.parametrize("names", HEADERS, ids=str)
 def test_a_body_gets_its_codings_back(names: list[str]) -> None:
-    """As many as there are; a HAR file holds it decoded, and what reads flows decodes it again."""
+    """A body, which HAR has decoded, is encoded again, because flows are decoded when they are captured."""
     fields = [(b"Content-Encoding", name.encode()) for name in names]
     made = coded(b'{"a":1}' * 9, fields)
     assert made != b'{"a":1}' * 9
@@ -24,7 +24,7 @@ def test_a_body_gets_its_codings_back(names: list[str]) -> None:
 
 
 def test_a_body_that_is_still_coded_stays() -> None:
-    """Its maker could not decode it."""
+    """A body that is still encoded, because its tool could not decode it, is not changed."""
     gzipped = [(b"content-encoding", b"gzip")]
     once = coded(b"x", gzipped)
     assert coded(once, gzipped) == once
@@ -34,7 +34,7 @@ def test_a_body_that_is_still_coded_stays() -> None:
 
 @given(st.binary(max_size=60), st.integers(0, 3))
 def test_base64_that_was_cut_gives_what_is_there(content: bytes, lost: int) -> None:
-    """The beginning of the body."""
+    """Cut base64 gives a prefix of the body."""
     text = b64encode(content).decode()
     assert content.startswith(unbase64(text[: len(text) - lost]))
 
@@ -55,5 +55,5 @@ def test_base64_that_was_cut_gives_what_is_there(content: bytes, lost: int) -> N
 def test_a_body_that_is_missing_is_not_an_empty_one(
     content: dict[str, object], method: str, status: int, found: bytes | None
 ) -> None:
-    """By what the maker says of its size, and by what cannot have one."""
+    """A body is missing if the tool gives a size and the exchange can have one."""
     assert Bodies().of_response({"content": content}, [], method, status) == found

@@ -1,4 +1,4 @@
-"""Entries of a HAR file one by one, against a parser that reads the whole."""
+"""Entries of a HAR file are read one by one, as a parser of the whole file would read them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ objects = st.dictionaries(st.text(max_size=4), values, max_size=4)
 
 
 def read(content: bytes, size: int = 10**9) -> list[bytes]:
-    """Return the entries of a document that is read in pieces of a size."""
+    """Return the entries of a document that is read in pieces of this size."""
     file = io.BytesIO(content)
     return list(document.elements(lambda _: file.read(size)))
 
@@ -41,7 +41,7 @@ def read(content: bytes, size: int = 10**9) -> list[bytes]:
 def test_entries_are_those_of_the_parser(
     entries: list[Any], around: tuple[Any, Any], size: int, indent: int | None, ascii_only: bool
 ) -> None:
-    """Whatever stands in and around the list, and wherever a piece ends, each entry comes out as it went in."""
+    """Any list with any values around it, in pieces of any size, gives the same entries."""
     before, after = around
     log = {"pages": before, "entries": entries, "comment": after}
     whole = json.dumps({"other": before, "log": log, "more": after}, indent=indent, ensure_ascii=ascii_only)
@@ -50,7 +50,7 @@ def test_entries_are_those_of_the_parser(
 
 @given(entries=st.lists(objects, max_size=5), cut=st.floats(0, 1, exclude_max=True), size=st.integers(1, 40))
 def test_a_cut_document_gives_its_whole_entries(entries: list[Any], cut: float, size: int) -> None:
-    """What comes before the cut is there, and then it is said that it breaks off."""
+    """Whole entries before the cut are read, and then an error is raised."""
     whole = json.dumps({"log": {"entries": entries}}).encode()
     file, found = io.BytesIO(whole[: int(len(whole) * cut)]), []
     with pytest.raises(DocumentError):  # noqa: PT012 - the entries before it are looked at
@@ -60,7 +60,7 @@ def test_a_cut_document_gives_its_whole_entries(entries: list[Any], cut: float, 
 
 
 def test_long_strings_are_followed() -> None:
-    """Quotes and backslashes by the thousand, in an entry and beside it, at every edge of a piece."""
+    """Strings with thousands of quotes and backslashes are read, in pieces of any size."""
     text = '"\\' * 3000
     whole = json.dumps({"log": {"pages": [text], "entries": [{"a": text}, {"b": text}]}}).encode()
     for size in (1, 7, 4096, 10**6):
@@ -84,20 +84,20 @@ def test_long_strings_are_followed() -> None:
     ],
 )
 def test_what_is_not_a_har_file_is_named(content: bytes, message: str) -> None:
-    """Another document, and one that is damaged."""
+    """Other documents and damaged ones have an error that says so."""
     with pytest.raises(DocumentError, match=message):
         read(content)
 
 
 def test_what_is_not_an_entry_keeps_its_number() -> None:
-    """Scalars in the list are given as they stand, so that the numbers of the others stay right."""
+    """Scalars in the list are returned too, so that entries keep their numbers."""
     found = read(b'{"log":{"entries":[null, {"a":1}, 7 ,[2], true]}}')
     assert [json.loads(each) for each in found] == [None, {"a": 1}, 7, [2], True]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-32-be"])
 def test_all_encodings_of_json(encoding: str) -> None:
-    """With a byte order mark or without, also where a piece ends inside a character."""
+    """With and without a byte order mark, and with characters that are split between pieces."""
     content = json.dumps({"log": {"entries": [{"a": "é😀"}]}}, ensure_ascii=False).encode(encoding)
     file = io.BytesIO(content)
     pieces = document.utf8(lambda _: file.read(3), content[:4])
@@ -105,7 +105,7 @@ def test_all_encodings_of_json(encoding: str) -> None:
 
 
 def test_memory_is_that_of_one_entry() -> None:
-    """Neither many entries nor what is long around them is held."""
+    """Neither many entries nor long values around them are kept in memory."""
     longest = 0
     walk = document._Walk(Endless().read, None)
     for _ in walk.elements():
@@ -114,7 +114,7 @@ def test_memory_is_that_of_one_entry() -> None:
 
 
 class Endless:
-    """A document of 50 MB: long white space, a long list beside the entries, and many entries."""
+    """A document of 50 MB, with long white space, a long list beside the entries, and many entries."""
 
     def __init__(self) -> None:
         self._pieces = [b'{"log":{"pages":[', *[b" " * 1000] * 10_000, *[b"[1],"] * 50_000, b'0],"entries":[{}']
@@ -122,7 +122,7 @@ class Endless:
         self._pieces.reverse()
 
     def read(self, size: int) -> bytes:
-        """Return the next pieces."""
+        """Return the next pieces, up to this size."""
         found = bytearray()
         while self._pieces and len(found) + len(self._pieces[-1]) <= size:
             found += self._pieces.pop()

@@ -1,4 +1,4 @@
-"""HAR files as makers write them, entry by entry."""
+"""HAR files of different tools, entry by entry."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from tests.support.har import JSON, har_entry, read
 
 
 def as_bytes(entry: Any) -> bytes:
-    """Return an entry's JSON."""
+    """Return the JSON of an entry."""
     return json.dumps(entry).encode()
 
 
 def shipped(name: str, **given: Any) -> Entries:
-    """Return what is shipped of a file of `tests/data`."""
+    """Return the entries of a file in `tests/data`."""
     return entries.entries([DATA / name], given)
 
 
 def fields(entry: dict[str, str], which: str) -> dict[str, str]:
-    """Return an entry's headers."""
+    """Return the headers of an entry."""
     return dict(json.loads(entry[which]))
 
 
 def test_chrome() -> None:
-    """Pseudo-headers name the host and vanish, decoded bodies stay decoded, missing ones are empty, forms come back."""
+    """Pseudo-headers give the host, bodies stay decoded, missing bodies are empty, and forms are rebuilt."""
     items, orders, photos, login, live = shipped("chrome.har")
     assert fields(items, "requestHeaders") == {"accept": "application/json", "cookie": "sid=1", "host": "shop.example"}
     assert (items["responsePayload"], items["time"]) == ('{"items":["tea","café"]}', "1714557600")
@@ -57,7 +57,7 @@ def test_chrome() -> None:
 
 
 def test_firefox() -> None:
-    """Times with a zone, zstd, forms with text and parameters, and bodies cut in the middle of a base64 group."""
+    """Times with a zone, zstd, forms with text and parameters, and bodies that were cut in base64 are read."""
     items, login, report, grpc, old = shipped("firefox.har")
     assert (items["responsePayload"], items["time"]) == ('{"items":["ü"]}', "1714557601")
     assert login["requestPayload"] == "user=ann&remember=1"
@@ -68,7 +68,7 @@ def test_firefox() -> None:
 
 
 def test_http_toolkit() -> None:
-    """Chained codings, joined values, binary requests and bodies that were left out."""
+    """Chains of codings, joined values, binary requests and missing bodies are read."""
     user, grpc, imported, live = shipped("http-toolkit.har")
     assert (user["responsePayload"], fields(user, "requestHeaders")["host"]) == ('{"id": 7}\n', "api.example:8443")
     assert (grpc["requestPayload"], grpc["responsePayload"]) == ("AAAAAAKWAQ==", "AAAAAAIIBw==")
@@ -79,7 +79,7 @@ def test_http_toolkit() -> None:
 
 @pytest.mark.parametrize("fidelity", ["akto", "worker"])
 def test_mitmproxys_own(fidelity: str) -> None:
-    """The HAR file of flows gives the entries of the flow file; only the client's address is not in it."""
+    """The HAR file of a flow file gives the same entries, except for the client's address."""
     by_har = shipped("mitmproxy.har", akto_fidelity=fidelity)
     by_flows = shipped("flows.mitm", akto_fidelity=fidelity)
     assert [entry | {"ip": ""} for entry in by_har] == [entry | {"ip": ""} for entry in by_flows]
@@ -89,13 +89,13 @@ def test_mitmproxys_own(fidelity: str) -> None:
 
 @pytest.mark.parametrize("bom", ["utf-8-sig", "utf-16", "utf-32", "utf-8"])
 def test_a_byte_order_mark_is_harmless(bom: str, tmp_path: Path) -> None:
-    """Fiddler writes one; all encodings that JSON has had are read, and white space in front too."""
+    """All encodings of JSON are read, with white space and a byte order mark, as Fiddler writes it."""
     (tmp_path / "a.har").write_bytes(("\n" * (bom == "utf-8") + (DATA / "chrome.har").read_text()).encode(bom))
     assert entries.entries([tmp_path / "a.har"], {}) == shipped("chrome.har")
 
 
 def test_mitmproxys_compressed_file_is_read(tmp_path: Path) -> None:
-    """`save.har x.zhar` compresses with zlib."""
+    """`save.har x.zhar` compresses with zlib; such a file is read."""
     (tmp_path / "a.zhar").write_bytes(zlib.compress((DATA / "chrome.har").read_bytes()))
     assert entries.entries([tmp_path / "a.zhar"], {}) == shipped("chrome.har")
 
@@ -103,7 +103,7 @@ def test_mitmproxys_compressed_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fidelity", ["akto", "worker"])
 @pytest.mark.parametrize("coding", ["gzip", "br", "GZIP", "identity", "aws-chunked", ""])
 def test_a_decoded_body_is_neither_decoded_again_nor_lost(coding: str, fidelity: str, tmp_path: Path) -> None:
-    """The text is what arrives, and the header stays as it was recorded."""
+    """The entry has the text and the recorded header."""
     answer = {"headers": [JSON, {"name": "content-encoding", "value": coding}]}
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": [har_entry(response=answer)]}}))
     (only,) = entries.entries([tmp_path / "a.har"], {"akto_fidelity": fidelity})
@@ -113,7 +113,7 @@ def test_a_decoded_body_is_neither_decoded_again_nor_lost(coding: str, fidelity:
 
 
 def test_a_body_that_its_maker_could_not_decode_stays_as_it_is() -> None:
-    """Of a broken gzip body mitmproxy writes the raw bytes; they are not coded a second time."""
+    """The raw bytes that mitmproxy writes of a broken gzip body are not encoded again."""
     raw = gzip.compress(b'{"ok":1}')[:-4]
     content = {"text": base64.b64encode(raw).decode(), "encoding": "base64"}
     answer = {"headers": [JSON, {"name": "content-encoding", "value": "gzip"}], "content": content}
@@ -133,7 +133,7 @@ def test_a_body_that_its_maker_could_not_decode_stays_as_it_is() -> None:
     ],
 )
 def test_a_text_is_decoded_only_if_it_can_be_base64(content: Any, body: bytes) -> None:
-    """However its maker names the encoding; a body that stands there by itself counts as well."""
+    """The encoding's name may be spelt in several ways, and a body may be a plain string."""
     flow = read({"method": "POST", "postData": content, "headers": [JSON]}, {"content": content})
     assert flow.response
     assert (flow.request.raw_content, flow.response.raw_content) == (body, body)
@@ -141,7 +141,7 @@ def test_a_text_is_decoded_only_if_it_can_be_base64(content: Any, body: bytes) -
 
 @pytest.mark.parametrize("status", [0, "0", None, -1, "", "x", 99, 1000])
 def test_no_status_is_no_response(status: object) -> None:
-    """Blocked and broken exchanges have none, whatever their maker writes."""
+    """A blocked or failed exchange, which tools record with different statuses, has no response."""
     flow = read(response={"status": status, "_error": "net::ERR_BLOCKED_BY_CLIENT"})
     assert flow.response is None
     assert flow.error
@@ -150,7 +150,7 @@ def test_no_status_is_no_response(status: object) -> None:
 
 @pytest.mark.parametrize("response", [None, {}, "x"])
 def test_a_missing_response_is_no_response(response: object) -> None:
-    """A request that was never answered may have no response at all."""
+    """An exchange whose response is missing is read without one."""
     flow = flows.read_entry(har_entry() | {"response": response}).flow
     assert flow
     assert flow.response is None
@@ -160,7 +160,7 @@ def test_a_missing_response_is_no_response(response: object) -> None:
     "url", ["data:text/plain,abc", "blob:https://x/1", "about:blank", "chrome-extension://abc/x.js"]
 )
 def test_what_is_not_a_http_is_passed_over(url: str) -> None:
-    """Browsers list addresses of which nothing ever went over the network."""
+    """URLs of other schemes, which browsers record without network traffic, are skipped."""
     assert flows.read_entry(har_entry({"url": url})).flow is None
 
 
@@ -174,7 +174,7 @@ def test_what_is_not_a_http_is_passed_over(url: str) -> None:
     ],
 )
 def test_addresses(url: str, target: bytes, host: str) -> None:
-    """Path and query as recorded, without fragment and password; the host is the address's where no header has it."""
+    """Path and query are as recorded, without fragment and password; without a Host header, the URL's host is used."""
     flow = read({"url": url})
     assert flow.request.data.path == target
     assert flow.request.data.authority == host.encode()
@@ -182,12 +182,12 @@ def test_addresses(url: str, target: bytes, host: str) -> None:
 
 @pytest.mark.parametrize("version", ["h2", "http/2.0", "HTTP/2", "HTTP/2.0"])
 def test_http2_has_one_name(version: str) -> None:
-    """Makers spell it in four ways."""
+    """All four spellings of HTTP/2 are recognised."""
     assert read({"httpVersion": version}).request.is_http2
 
 
 def test_what_is_wrong_is_reported_by_its_number() -> None:
-    """One odd entry is an error of its own, and the next is read."""
+    """An invalid entry is reported by number, and the next ones are read."""
     found = list(flows.flows(map(as_bytes, [har_entry(), {"request": {}}, 7, har_entry()])))
     assert [isinstance(item, flows.Exchange) for item in found] == [True, False, False, True]
     assert [str(item) for item in found[1:3]] == [f"entry {n}: an entry without the request's url" for n in (2, 3)]
@@ -201,7 +201,7 @@ def test_what_is_wrong_is_reported_by_its_number() -> None:
     ],
 )
 def test_numbers_that_no_float_holds_cost_one_entry(place: str, value: str, message: str, tmp_path: Path) -> None:
-    """JSON can spell any number; the entry is reported as unreadable, and the rest goes on."""
+    """A number that no float can hold makes only its entry unreadable."""
     good = json.dumps(har_entry())
     odd = good.replace(f'"{place}": {200 if place == "status" else 500}', f'"{place}": {value}')
     (tmp_path / "a.har").write_text(f'{{"log":{{"entries":[{good},{odd},{good}]}}}}')
@@ -210,7 +210,7 @@ def test_numbers_that_no_float_holds_cost_one_entry(place: str, value: str, mess
 
 
 def test_a_list_of_many_codings_is_not_followed() -> None:
-    """A hundred thousand codings would take hours; the body stays as the file holds it."""
+    """Chains of too many codings are not followed, and the body stays as it is in the file."""
     answer = {"headers": [JSON, {"name": "content-encoding", "value": ",".join(["gzip", "br"] * 50_000)}]}
     flow = read(response=answer)
     assert flow.response
@@ -240,7 +240,7 @@ odd_urls = st.text(max_size=20).map("https://{}".format) | st.text(max_size=20).
 @settings(max_examples=300, deadline=None)
 @given(spot=spots, value=json_values | odd_urls)
 def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> None:
-    """Whatever stands anywhere in an entry, it becomes a flow, is passed over, or is reported as unreadable."""
+    """Any value in any place of an entry gives a flow, a skip, or a report that it is unreadable."""
     entry = har_entry()
     place = entry
     for name in spot[:-1]:
@@ -254,7 +254,7 @@ def test_no_entry_breaks_the_reader(spot: tuple[str, ...], value: object) -> Non
 
 @given(content=st.binary(max_size=200))
 def test_no_file_breaks_the_reader(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever a file holds, it is read or reported as unreadable."""
+    """Any file is read, or reported as unreadable."""
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(content)
     with suppress(UnreadableError):

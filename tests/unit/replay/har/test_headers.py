@@ -1,4 +1,4 @@
-"""Header fields of a HAR file's messages."""
+"""Header fields in HAR files."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from tests.support.har import read
     ],
 )
 def test_headers_of_all_makers(given: object) -> None:
-    """As objects, as Slack's lists of two, or joined by line breaks."""
+    """Headers are read as objects, as lists of two as in Slack, and joined by line breaks."""
     assert read({"headers": given}).request.headers.fields == ((b"A", b"1"), (b"A", b"2"))
 
 
 @pytest.mark.parametrize("given", [None, {}, [None], [[]], [{"value": "x"}], [{"name": ""}]])
 def test_headers_that_are_none(given: object) -> None:
-    """What names no header is passed over."""
+    """Headers without a name are skipped."""
     assert read({"headers": given}).request.headers.fields == ()
 
 
 def test_pseudo_headers_are_apart() -> None:
-    """Makers list those of HTTP/2 among the others."""
+    """Pseudo-headers, which tools list among the others, are returned separately."""
     given = [{"name": ":authority", "value": "h"}, {"name": "A\r\n", "value": "1"}]
     assert headers.read(given) == ([(b"A", b"1")], {b":authority": b"h"})
 
 
 def test_a_folded_value_is_one() -> None:
-    """A break that is followed by a space does not begin another value."""
+    """A line break that is followed by a space does not start another value."""
     assert headers.read([{"name": "a", "value": "1\r\n 2\n3\0"}])[0] == [(b"a", b"1 2"), (b"a", b"3")]
 
 
 def test_a_type_is_put_in_only_where_there_is_none() -> None:
-    """And in the place of another one only by intent."""
+    """`add_type` does not replace a content type, but `set_type` does."""
     fields = [(b"A", b"1")]
     headers.add_type(fields, "x-unknown")
     assert headers.first(fields, b"content-type") == ""

@@ -1,4 +1,4 @@
-"""Times as makers of HAR files and JavaScript write them."""
+"""Times in HAR files, as tools and JavaScript write them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MOMENT = 1_714_979_289.0
     ],
 )
 def test_starts(given: object, start: float) -> None:
-    """ISO 8601 and what `Date` writes and reads, with any zone, without one UTC; numbers in milliseconds or seconds."""
+    """ISO 8601 and the formats of `Date` are read, in UTC without a zone; numbers are milliseconds or seconds."""
     assert times.start(given) == pytest.approx(start, abs=1e-5)
 
 
@@ -60,7 +60,7 @@ def test_starts(given: object, start: float) -> None:
     [None, "", "yesterday", "0000-00-00", "2024-13-45", "99/99/2024", True, {}, [], math.nan, "1" * 5000, 10**400],
 )
 def test_what_is_not_a_time_is_not_made_up(given: object) -> None:
-    """It is NaN."""
+    """Other values give NaN."""
     assert math.isnan(times.start(given))
 
 
@@ -73,7 +73,7 @@ def test_what_is_not_a_time_is_not_made_up(given: object) -> None:
     | st.text("0123456789:/-.TZ+ APMGMT()", max_size=40)
 )
 def test_nothing_breaks_the_reader(given: object) -> None:
-    """Whatever stands there, a number comes out."""
+    """Any value gives a number."""
     assert isinstance(times.start(given), float)
     assert times.seconds(given) >= 0
 
@@ -83,5 +83,5 @@ def test_nothing_breaks_the_reader(given: object) -> None:
     [(500, 0.5), (-1, 0), (None, 0), (math.nan, 0), ("5", 0), (1e30, 1e27), (10**400, math.inf), (math.inf, math.inf)],
 )
 def test_durations(given: object, seconds: float) -> None:
-    """Milliseconds, only where they are known."""
+    """Durations are in milliseconds, and 0 if unknown."""
     assert times.seconds(given) == seconds

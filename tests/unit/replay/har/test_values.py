@@ -1,4 +1,4 @@
-"""Values of a HAR file, which are of any type."""
+"""Values in HAR files, which may have any type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.har import read
 
 
 def test_half_a_surrogate_pair_is_replaced() -> None:
-    """JSON can spell it, UTF-8 cannot."""
+    """Lone surrogates, which JSON can contain and UTF-8 cannot, are replaced."""
     flow = read(response={"content": {"text": "a\ud83d\ude00\ud83dz"}})
     assert flow.response
     assert flow.response.raw_content == "a😀\ufffdz".encode()
@@ -20,19 +20,19 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     [("a\r\nb ", "a\r\nb ", "ab"), (None, "", ""), (7, "7", "7"), ({"é": 1}, '{"é":1}', '{"é":1}')],
 )
 def test_anything_is_a_text(given: object, text: str, line: str) -> None:
-    """What belongs on one line has nothing that would end it."""
+    """Any value becomes text; a line has no line breaks."""
     assert (values.text(given), values.line(given)) == (text, line)
 
 
 def test_pairs_are_written_in_three_ways() -> None:
-    """As objects, as lists of two, and as one object for all; anything else is passed over."""
+    """Pairs are read as objects, as lists of two, and as one object; other values are skipped."""
     for given in ([{"name": "a", "value": 1}], [["a", 1]], {"a": 1}):
         assert [(name, value) for name, value, _ in values.pairs(given)] == [("a", 1)]
     assert list(values.pairs(7)) == list(values.pairs([["a"], ["a", "b", "c"]])) == []
 
 
 def test_sizes_and_bodies() -> None:
-    """A size that is none is not known, and a bare text is a body."""
+    """Invalid sizes are unknown, and a plain string is a body."""
     assert [values.size(given) for given in (3, 0, -5, "3", None)] == [3, 0, -1, -1, -1]
     assert values.content("x") == {"text": "x"}
     assert values.content({"a": 1}) == {"a": 1}
