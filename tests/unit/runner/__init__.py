@@ -1,1 +1,1 @@
-"""Tests of the runner's modules."""
+"""Tests of the runner."""

@@ -1,4 +1,4 @@
-"""Our own options are taken out of the command line of `run`, and mitmdump gets the rest as it stands."""
+"""The runner's own options are removed from the command line, and mitmdump gets the rest unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = st.lists(
 @example(words=["--"], place=1, asked=True)
 @example(words=["-s", "--"], place=0, asked=True)
 def test_all_but_our_own_goes_to_mitmdump(words: list[str], place: int, asked: bool) -> None:
-    """Ours may stand anywhere before `--`; what stands behind that, and abbreviations, are mitmdump's."""
+    """The runner's options may be anywhere before `--`; words after it, and abbreviations, are passed to mitmdump."""
     given_words = [*words[:place], *(["--checks"] if asked else []), *words[place:]]
     own, theirs = arguments.divide(given_words)
     is_ours = asked and "--" not in words[:place]
@@ -30,7 +30,7 @@ def test_all_but_our_own_goes_to_mitmdump(words: list[str], place: int, asked: b
 
 
 def test_help_names_each_of_our_own() -> None:
-    """The help of mitmdump under `run` names them."""
+    """The help of mitmdump names the runner's options."""
     message = arguments.help_text()
     assert message.startswith("akto-mirror run itself takes --processes N: serve with N processes")
     assert "; --checks: keep mitmproxy's type check" in message
@@ -39,7 +39,7 @@ def test_help_names_each_of_our_own() -> None:
 
 @pytest.mark.parametrize("value", ["-1", "x", "", "257", "1.5"])
 def test_a_number_that_cannot_be_is_named(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line says what would do."""
+    """The error says which numbers are allowed."""
     with pytest.raises(SystemExit):
         arguments.divide([f"--processes={value}"])
     assert capsys.readouterr().err.strip() == (
@@ -48,12 +48,12 @@ def test_a_number_that_cannot_be_is_named(value: str, capsys: pytest.CaptureFixt
 
 
 def test_a_worker_gets_the_arguments_of_its_parent() -> None:
-    """And, before them, its place and its channel."""
+    """A worker also gets its number and its channel, before the parent's arguments."""
     worker = arguments.WorkerArgument(2, 3, 7)
     own, theirs = arguments.divide(arguments.for_worker(["--checks", "-q", "--", "~q"], worker)[1:])
     assert (own.akto_worker, own.checks, own.processes, theirs) == (worker, True, 1, ["-q", "--", "~q"])
 
 
 def test_every_core_is_counted() -> None:
-    """Those that this process may use."""
+    """The cores that this process may use are counted."""
     assert arguments.cores() >= 1

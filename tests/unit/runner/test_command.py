@@ -19,7 +19,7 @@ from tests.support.proxy import ADDON
 
 @pytest.mark.parametrize("words", [[], ["~m", "GET"], ["-n", "~u /a b"]])
 def test_filters_become_the_options_that_mitmdump_makes_of_them(words: list[str]) -> None:
-    """Compared with the function that mitmdump itself passes to its start."""
+    """The options equal those that mitmdump's own function makes of the same filters."""
     with mock.patch.object(main, "run") as run:
         cast("Any", main.mitmdump)(words)
     (_, make_parser, given_words, extra), _ = run.call_args
@@ -36,7 +36,7 @@ async def _options() -> options.Options:
 
 
 def test_the_log_appears_in_a_file_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line by line; what stands for the standard output in a program that embeds this is left alone."""
+    """Each line is written at once; another object in place of standard output, as in an embedding program, is kept."""
     file = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(file))
     command.write_at_once()

@@ -1,4 +1,4 @@
-"""What an addon of ours is asked for, and when the short way to it holds no longer."""
+"""Families, addons with their children, and the checks that they have not changed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from akto_mirror.runner.families import Family, Lane
 
 
 class Part:
-    """A child with one hook."""
+    """A child with a request hook."""
 
     def request(self, flow: object) -> None:
-        """Take a flow."""
+        """Do nothing."""
 
 
 def family(*children: object) -> Family:
-    """Make one as it is when it was asked."""
+    """Return a family with these children, which has just been looked up."""
     return Family(SimpleNamespace(addons=list(children)), list(children), {})
 
 
 def test_hooks_come_with_the_place_of_their_addon() -> None:
-    """The addon itself stands before its children; one that cannot be called sends mitmproxy's own way."""
+    """Hooks have the position of their child; if a hook cannot be called, mitmproxy's own code is used."""
     parts = [Part(), SimpleNamespace(), Part()]
     made = family(*parts)
     assert [place for place, _ in made.of("request") or ()] == [0, 2]
@@ -30,7 +30,7 @@ def test_hooks_come_with_the_place_of_their_addon() -> None:
 
 
 def test_a_way_that_has_changed_is_not_taken() -> None:
-    """Another child on it, or a script that listens itself."""
+    """After a change of the children, or of the script, the family is not used."""
     made = family(Part())
     script: Any = ModuleType("script")
     script.addons = [made.addon]

@@ -1,4 +1,4 @@
-"""Whether this mitmproxy is the one that was compared with."""
+"""Versions of mitmproxy that `run` was compared with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from akto_mirror.runner import known
 
 
 def test_every_change_of_what_is_replaced_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digest is over all of it; without sources, as in a frozen program, it is none that is known."""
+    """The digest covers all replaced code; without sources, as in a frozen program, it is empty."""
     usual = known.digest()
     found = {usual}
     for left_out in known.REPLACED:

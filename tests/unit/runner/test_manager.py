@@ -1,4 +1,4 @@
-"""The runner's manager and mitmproxy's make the same calls, in the same order, with the same log."""
+"""The runner's manager and mitmproxy's make the same calls in the same order, with the same log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ hook_specs = st.builds(Hook, forms, st.none() | acts)
 
 @st.composite
 def addon_specs(draw: st.DrawFn, number: int) -> Spec:
-    """Draw an addon, which may stand below one that was drawn before it."""
+    """Draw an addon, which may be a child of an earlier one."""
     parent = draw(st.integers(0, number - 1) | st.none()) if number else None
     found = draw(st.dictionaries(events, hook_specs, min_size=1, max_size=3))
     return Spec(draw(st.sampled_from(KINDS)), found, parent, draw(st.booleans()))
@@ -31,7 +31,7 @@ def addon_specs(draw: st.DrawFn, number: int) -> Spec:
 
 @st.composite
 def scripts(draw: st.DrawFn) -> list[Spec]:
-    """Draw a script of ours, and what mitmproxy holds it by."""
+    """Draw the addon's script and its parents in mitmproxy."""
     kinds = ("bundled list", "bundled fresh list", "module", "ours list", "ours", "ours")
     some: st.SearchStrategy[dict[str, Hook]] = st.just({}) | st.dictionaries(events, hook_specs, max_size=2)
     parents = (None, 0, 1, 2, 3, 3)
@@ -40,7 +40,7 @@ def scripts(draw: st.DrawFn) -> list[Spec]:
 
 @st.composite
 def stories(draw: st.DrawFn) -> Story:
-    """Draw addons, and what happens to them."""
+    """Draw addons and events."""
     addons = draw(st.just([]) | scripts())
     addons += [draw(addon_specs(number)) for number in range(len(addons), len(addons) + draw(st.integers(1, 8)))]
     steps = draw(st.lists(events.filter(lambda name: name != "load") | acts, max_size=10))
@@ -48,18 +48,18 @@ def stories(draw: st.DrawFn) -> Story:
 
 
 class PromptManager(TableManager):
-    """Calls the hooks at once where it can, as for connections."""
+    """A manager that calls hooks without a task if possible, as for connections."""
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
-        """Do the rest as mitmproxy's task would."""
+        """Call the remaining hooks as mitmproxy does, with a task."""
         if not self.ends_at_once(event):
             await super().handle_lifecycle(event)
 
 
 def seen(story: Story, kind: type[addonmanager.AddonManager]) -> list[object]:
-    """Play a story under one manager, and return all that could be seen."""
+    """Play a story with a manager, and return everything that can be observed."""
     with warnings.catch_warnings():
-        # mitmproxy never awaits what an async hook returns to a caller that is not.
+        # mitmproxy never awaits the result of an async hook if the caller is not async.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         found = asyncio.run(World(story, kind).play())
         gc.collect(0)
@@ -67,7 +67,7 @@ def seen(story: Story, kind: type[addonmanager.AddonManager]) -> list[object]:
 
 
 def addon(kind: str = "list", parent: int | None = None, **found: Hook) -> Spec:
-    """Return an addon that is there from the start."""
+    """Return an addon that is present from the start."""
     return Spec(kind, found, parent, is_there=True)
 
 
@@ -221,7 +221,7 @@ REPLACED_WITH_A_REFUSED_CHANGE = Story(
 @example(A_SCRIPT_THAT_CANNOT_BE_CALLED)
 @example(CHILDREN_BEFORE_SIBLINGS)
 def test_any_story_is_the_same_under_all_managers(story: Story) -> None:
-    """Calls, their order, what they are given, the log, what is raised, and what is left in the chain."""
+    """Calls, order, arguments, log, exceptions and the remaining chain are the same."""
     expected = seen(story, addonmanager.AddonManager)
     for line in expected:
         note(str(line))
@@ -232,7 +232,7 @@ def test_any_story_is_the_same_under_all_managers(story: Story) -> None:
 
 
 def test_stories_reach_everything() -> None:
-    """The comparison sees calls, errors, changes on the way and refusals: it would fail if it compared nothing."""
+    """The comparison includes calls and errors: with fewer observations it could not fail."""
     found = seen(ADDED_ON_THE_WAY, TableManager)
     calls = [each[:2] for each in found if isinstance(each, tuple) and isinstance(each[0], int)]
     assert calls == [(0, "request"), (1, "request")]

@@ -1,4 +1,4 @@
-"""What `run` puts in the place of mitmproxy's parts, and where it leaves them alone."""
+"""Replacements of mitmproxy's parts by `run`, and versions of mitmproxy that keep their own parts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.proxy import ADDON
 
 @pytest.fixture
 def another_mitmproxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A mitmproxy that differs in what is replaced."""
+    """Simulate a version of mitmproxy whose replaced parts differ."""
     monkeypatch.setattr(known, "KNOWN", "of another one")
     known.is_known.cache_clear()
     yield
@@ -43,13 +43,13 @@ def made() -> tuple[type[object], type[object], list[str]]:
 
 
 def test_a_known_mitmproxy_gets_the_table() -> None:
-    """This mitmproxy is one of those that the tests have compared with, or the comparison has to be reviewed."""
+    """The tests have compared this version of mitmproxy; if it is unknown, the comparison has to be reviewed."""
     assert known.is_known(), known.digest()
     assert made() == (TableManager, QuickOptions, [str(ADDON)])
 
 
 def test_what_was_loaded_at_the_start_is_left_out_of_collections() -> None:
-    """What is made later is collected as before."""
+    """Objects that exist at the start are left out of garbage collection; later ones are collected."""
     master.leave_out_what_stays()
     try:
         assert gc.get_freeze_count() > 10_000
@@ -63,7 +63,7 @@ def test_what_was_loaded_at_the_start_is_left_out_of_collections() -> None:
 
 @pytest.mark.usefixtures("another_mitmproxy")
 def test_another_mitmproxy_walks_as_it_does(caplog: pytest.LogCaptureFixture) -> None:
-    """It keeps its own manager, its own reading and its own check, with one line that says so."""
+    """It keeps its own manager, options and type check, and one line says so."""
     with caplog.at_level(logging.INFO):
         assert made() == (addonmanager.AddonManager, Options, [str(ADDON)])
     assert [line for line in caplog.messages if line.startswith("akto: ")] == [master.UNKNOWN]
@@ -73,7 +73,7 @@ def test_another_mitmproxy_walks_as_it_does(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_the_check_is_taken_away_for_all_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests and responses alike; nothing else of them changes."""
+    """The type check is removed for requests and responses; nothing else changes."""
     monkeypatch.setattr(http.MessageData, "__post_init__", http.MessageData.__post_init__)
     fields: Any = (b"HTTP/1.1", "no number", b"OK", http.Headers(), b"", None, 0.0, 0.0)
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""The runner's options read as mitmproxy's do, and the list of scripts loads the addon exactly once."""
+"""The runner's options are read like mitmproxy's, and the list of scripts loads the addon exactly once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VALUES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 
 
 def adopted(kind: type[Options], script: Path = ADDON) -> options.Options:
-    """Return options of mitmproxy that have become ours, with a list of scripts."""
+    """Return options of mitmproxy that the runner has taken over, with a list of scripts."""
     given_options = options.Options()
     given_options.add_option("scripts", Sequence[str], [], "As mitmproxy's own, which is a sequence of texts.")
     kind.adopt(given_options, script)
@@ -32,7 +32,7 @@ def adopted(kind: type[Options], script: Path = ADDON) -> options.Options:
 
 @given(st.fixed_dictionaries({}, optional={name: strategy for name, (_, strategy) in VALUES.items()}))
 def test_reading_is_as_in_mitmproxy(changed: dict[str, Any]) -> None:
-    """Every option has the same value of the same type, and who changes what was read changes no option."""
+    """Each option has the same value and type, and changing a returned list does not change the option."""
     theirs, ours = options.Options(), adopted(QuickOptions)
     for name, (kind, _) in VALUES.items():
         for each in (theirs, ours):
@@ -50,7 +50,7 @@ def test_reading_is_as_in_mitmproxy(changed: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", [options.Options, QuickOptions])
 def test_an_unknown_option_is_the_same_error(kind: type[options.Options]) -> None:
-    """Scripts ask by `hasattr` which options there are."""
+    """Scripts use `hasattr` to find out whether an option exists."""
     read = options.Options() if kind is options.Options else adopted(QuickOptions)
     assert not hasattr(read, "no_such_option")
     with pytest.raises(AttributeError, match="No such option: no_such_option"):
@@ -69,7 +69,7 @@ SETTERS: dict[str, Callable[[options.Options, list[str]], None]] = {
 
 @pytest.mark.parametrize("way", SETTERS.values(), ids=SETTERS)
 def test_ours_is_among_the_scripts(way: Callable[[options.Options, list[str]], None], tmp_path: Path) -> None:
-    """Whatever sets the list; where one of it loads the addon, nothing is added."""
+    """The script is appended whatever sets the list, unless another script in it loads the addon."""
     read = adopted(Options)
     other = tmp_path / "other.py"
     other.write_text("# says akto_mirror.addon, and does not import it\n")
@@ -82,7 +82,7 @@ def test_ours_is_among_the_scripts(way: Callable[[options.Options, list[str]], N
 
 
 def test_a_refused_list_leaves_the_old_one() -> None:
-    """As in mitmproxy, when an addon does not accept it."""
+    """If an addon refuses the list, the old one stays, as in mitmproxy."""
     read = adopted(Options)
     read.update(scripts=[])
 
@@ -98,13 +98,13 @@ def test_a_refused_list_leaves_the_old_one() -> None:
 
 @pytest.mark.parametrize("value", [None, 1, "text"])
 def test_what_is_not_a_list_is_mitmproxys_to_refuse(value: object) -> None:
-    """The types of options are checked where they always were."""
+    """Values that are not lists are refused by mitmproxy's own type check."""
     with pytest.raises(TypeError):
         adopted(Options).update(scripts=value)
 
 
 def test_a_script_that_is_gone_is_not_added(tmp_path: Path) -> None:
-    """Mitmproxy takes a script whose file is gone off the list; with ours on it the list would be refused."""
+    """A missing script is not added: mitmproxy would refuse the list."""
     read = adopted(Options, tmp_path / "akto_addon.py")
     read.update(scripts=[])
     assert read.scripts == []

@@ -1,4 +1,4 @@
-"""Which hooks an event calls, and what is left out of them."""
+"""Plans: the hooks that an event calls."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from akto_mirror.runner import plans
 
 
 def _none(addon: object, name: str) -> None:
-    """Know of no shortcut."""
+    """Return no shortcut."""
     del addon, name
 
 
 def test_an_addon_of_mitmproxy_is_checked_once_and_a_script_each_time() -> None:
-    """Only addons that have a hook take a place."""
+    """Only addons that have the hook are in the plan."""
     own, script = AntiCache(), object()
     names, steps = plans.plan(HttpRequestHook, [object(), own, script, Onboarding()], _none)
     assert names == ("flow",)
@@ -33,7 +33,7 @@ def test_an_addon_of_mitmproxy_is_checked_once_and_a_script_each_time() -> None:
 
 
 def test_the_app_for_certificates_costs_others_no_coroutine() -> None:
-    """It is asked for by its own host only; whoever replaces its hook gets all requests."""
+    """The app for certificates handles only requests to its own host; a replaced hook is called for all requests."""
     app = Onboarding()
     with taddons.context(app):
         [(_, _, hook, _)] = plans.plan(HttpRequestHook, [app], _none)[1]

@@ -1,4 +1,4 @@
-"""Hooks without tasks: a connection sees them end as with mitmproxy's tasks."""
+"""Hooks without tasks complete in the same order as hooks with mitmproxy's tasks."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from mitmproxy.utils import asyncio_utils
 from akto_mirror.runner.manager import TableManager
 from akto_mirror.runner.quick_hooks import Proxyserver, QuickHooks
 
-# What the script's `request` hook does with a flow.
+# Behaviours of the script's `request` hook.
 FORMS = ("returns", "waits", "raises", "refuses", "halts", "intercepts", "waits and intercepts")
 
 Seen = dict[int, list[object]]
 
 
 class Script:
-    """An addon whose hooks do what the path of a request says."""
+    """An addon whose hooks behave as the request's path says."""
 
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
 
     def request(self, flow: http.HTTPFlow) -> Any:
-        """Do it; for some forms return what has to be awaited."""
+        """Behave as the path says, and return a coroutine if it has to be awaited."""
         form, number = flow.request.path, flow.request.port
         self.seen[number].append(("request", form))
         if form.startswith("waits"):
@@ -65,27 +65,27 @@ class Script:
         flow.resume()
 
     def response(self, flow: http.HTTPFlow) -> None:
-        """Note it."""
+        """Record the call."""
         self.seen[flow.request.port].append("response")
 
 
 class Late:
-    """An addon behind the script; a halt keeps events from it."""
+    """An addon after the script, which is not called after a halt."""
 
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
 
     def request(self, flow: http.HTTPFlow) -> None:
-        """Note it."""
+        """Record the call."""
         self.seen[flow.request.port].append("request, late")
 
     def update(self, flows: Sequence[http.HTTPFlow]) -> None:
-        """Note it."""
+        """Record the call."""
         self.seen[flows[0].request.port].append("update")
 
 
 class Exchange(layer.Layer):
-    """Asks for two hooks, and waits for each, as all of mitmproxy's layers do."""
+    """A layer that triggers two hooks and waits for each, like mitmproxy's layers."""
 
     def __init__(self, given: context.Context, flow: http.HTTPFlow, seen: list[object]) -> None:
         super().__init__(given)
@@ -102,7 +102,7 @@ class Exchange(layer.Layer):
 
 
 class Exchanges(layer.Layer):
-    """Has one layer for each exchange, as that of HTTP/2; an event begins all of them."""
+    """A layer with a layer for each exchange, like HTTP/2's; one event starts them all."""
 
     def __init__(self, given: context.Context, forms: Sequence[str], seen: Seen) -> None:
         super().__init__(given)
@@ -130,7 +130,7 @@ def _flow(number: int, form: str) -> http.HTTPFlow:
 
 
 class Master:
-    """As much of a master as managers and connections need."""
+    """The parts of a master that managers and connections need."""
 
     def __init__(self, kind: type[addonmanager.AddonManager], addons: Sequence[object]) -> None:
         self.options = options.Options()
@@ -139,7 +139,7 @@ class Master:
 
 
 def play(kind: type[addonmanager.AddonManager], forms: Sequence[str], *, heard: bool) -> Seen:
-    """Let a connection have these exchanges at once; return what was seen of each."""
+    """Run these exchanges on one connection at once, and return the events of each."""
     seen: Seen = defaultdict(list)
     late = Late(seen)
     master = Master(kind, [Script(seen), late] if heard else [Script(seen)])
@@ -154,7 +154,7 @@ async def _play(master: Any, forms: Sequence[str], seen: Seen) -> None:
     server = proxyserver.Proxyserver()
     if isinstance(master.addons, TableManager):
         Proxyserver.adopt(server)
-    # An exchange whose hook was refused goes on in neither.
+    # An exchange whose hook was refused does not go on with either manager.
     ending = [number for number, form in enumerate(forms, start=1) if form != "refuses"]
     with asyncio_utils.set_eager_task_factory(), server.register_connection("it", handler):
         assert isinstance(handler.layer, QuickHooks) == isinstance(master.addons, TableManager)
@@ -165,7 +165,7 @@ async def _play(master: Any, forms: Sequence[str], seen: Seen) -> None:
 
 @given(st.lists(st.sampled_from(FORMS), max_size=8), st.booleans())
 def test_each_exchange_sees_the_same_as_with_tasks(forms: list[str], heard: bool) -> None:
-    """What hooks do, what waits for them, and that an update and a resume come in between."""
+    """Calls, waits, updates and resumes are in the same order."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     expected = play(addonmanager.AddonManager, forms, heard=heard)
     assert len(expected) == len(forms)
@@ -174,7 +174,7 @@ def test_each_exchange_sees_the_same_as_with_tasks(forms: list[str], heard: bool
 
 @pytest.mark.parametrize(("form", "tasks"), [("returns", 0), ("raises", 0), ("waits", 1), ("intercepts", 1)])
 def test_only_a_hook_that_waits_gets_a_task(form: str, tasks: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For mitmproxy itself, each of both hooks is one."""
+    """A hook that does not wait needs no task, while mitmproxy makes one for each hook."""
     make = mock.Mock(wraps=asyncio_utils.create_task)
     monkeypatch.setattr(asyncio_utils, "create_task", make)
     assert play(TableManager, [form], heard=True)[1][-1] == "ends"

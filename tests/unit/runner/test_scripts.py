@@ -1,4 +1,4 @@
-"""Which script of a list loads the addon."""
+"""Scripts that load the addon."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.proxy import ADDON
     ],
 )
 def test_a_script_that_loads_the_addon_is_known(tmp_path: Path, text: str, loads: bool) -> None:
-    """By what it imports, whatever its name; quotes around it are mitmproxy's to take off."""
+    """A script is recognised by its imports, not by its name; quotes around the path are removed, as by mitmproxy."""
     script = tmp_path / "any name.py"
     script.write_text(text)
     assert loads_addon(str(script)) is loads
@@ -32,7 +32,7 @@ def test_a_script_that_loads_the_addon_is_known(tmp_path: Path, text: str, loads
 
 
 def test_a_missing_script_loads_nothing(tmp_path: Path) -> None:
-    """Neither another one nor ours, which is not added then."""
+    """A missing script does not load the addon, and a missing addon is not added."""
     assert not loads_addon(str(tmp_path / "none.py"))
     assert not loads_addon("~no-such-user/x.py")
     assert with_ours([], tmp_path / "none.py") == []

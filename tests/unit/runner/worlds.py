@@ -1,6 +1,6 @@
-"""Trees of addons that note what becomes of them, and stories of what happens to them; all drawn as plain data.
+"""Trees of addons that record their calls, and stories of changes and events, drawn as plain data.
 
-A story is played once under each manager, with addons of its own.
+A story is played once with each manager, each time with new addons.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mitmproxy.test import tflow
 
 EVENTS = ("request", "update", "running", "done", "configure", "load", "tls_start_server")
 
-# What a hook is and does.
+# Forms of a hook: what it is and what it does.
 FORMS = (
     "returns",
     "raises",
@@ -36,8 +36,7 @@ FORMS = (
     "is None",
 )
 
-# What an addon is: one that comes with mitmproxy or is ours, with children or not, or one of a script; by how it holds
-# children.
+# Kinds of addons: from mitmproxy, from this package or from a script, and the way in which they hold their children.
 FIXED = ("bundled", "bundled list", "bundled fresh list", "ours", "ours list")
 KINDS = (*FIXED, "bare", "module", "list", "fresh list", "shy list", "tuple", "broken")
 
@@ -61,7 +60,7 @@ ACTS = (
 
 @dataclass(frozen=True)
 class Act:
-    """Something that changes the addons; `who` and `where` are numbers of addons, taken modulo their count."""
+    """A change to the addons; `who` and `where` are numbers of addons, modulo their count."""
 
     what: str
     who: int = 0
@@ -72,7 +71,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Hook:
-    """A hook: its form, and what it does to the addons the first time that it is called."""
+    """A hook: its form, and the change that it makes when it is first called."""
 
     form: str
     act: Act | None = None
@@ -80,7 +79,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class Spec:
-    """An addon: its kind, its hooks, the earlier addon that it stands below, if any, and if it is there at first."""
+    """An addon: its kind, its hooks, its parent among the earlier addons, and whether it is present from the start."""
 
     kind: str
     hooks: dict[str, Hook]
@@ -90,21 +89,21 @@ class Spec:
 
 @dataclass(frozen=True)
 class Story:
-    """The addons, and what happens: acts, and events by their name."""
+    """The addons, and the steps: changes and names of events."""
 
     addons: Sequence[Spec]
     steps: Sequence[Act | str]
 
 
 class Notes(logging.Handler):
-    """Notes what the managers log."""
+    """Records the managers' log."""
 
     def __init__(self, seen: list[object]) -> None:
         super().__init__()
         self._seen = seen
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note a line, and the frames that it shows of an error that a hook raised."""
+        """Record the message, and the traceback's frames if a hook raised an error."""
         frames = traceback.extract_tb(record.exc_info[2]) if record.exc_info else []
         is_hooks = bool(frames) and frames[-1].filename == __file__ and frames[-1].name != _shown.__name__
         shown = [frame.name for frame in frames] if is_hooks else None
@@ -113,7 +112,7 @@ class Notes(logging.Handler):
 
 @dataclass
 class World:
-    """The addons of a story under one manager, and all that has been seen."""
+    """The addons of a story with one manager, and everything that was observed."""
 
     story: Story
     kind: type[addonmanager.AddonManager]
@@ -121,7 +120,7 @@ class World:
     addons: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Make the addons; this world is as much of a master as a manager needs."""
+        """Create the addons; the world serves as the master that a manager needs."""
         self.options = options.Options()
         self.commands = command.CommandManager(self)
         self.manager: Any = self.kind(self)
@@ -130,7 +129,7 @@ class World:
             self.addons.append(self._make(number, spec))
 
     async def play(self) -> list[object]:
-        """Go through the story, and return all that could be seen."""
+        """Play the story, and return everything that was observed."""
         notes = Notes(self.seen)
         addonmanager.logger.addHandler(notes)
         try:
@@ -172,7 +171,7 @@ class World:
             await manager.trigger_event(hooks.RunningHook() if name == "running" else hooks.DoneHook())
 
     def act(self, act: Act) -> None:
-        """Do it, and note how it was refused."""
+        """Make a change, and record its error."""
         self.seen.append(("act", act))
         try:
             self._do(act, act.who % len(self.addons), self.addons[act.where % len(self.addons)])
@@ -203,7 +202,7 @@ class World:
             case "take a hook" if self._kind(number) not in FIXED:
                 delattr(addon, act.event)
             case "replace a hook of its class" if not isinstance(addon, types.ModuleType):
-                # On one that is fixed it is seen from the next change of options on.
+                # For the fixed kinds this takes effect at the next change of options.
                 setattr(type(addon), act.event, _method(self._hook(number, act.event, Hook(act.form))))
                 manager.trigger(hooks.ConfigureHook(set()))
             case "raise for children" if self._kind(number) == "shy list":
@@ -273,7 +272,7 @@ def _method(found: Any) -> Any:
 
 
 def _holds(addon: Any, other: Any) -> bool:
-    """Return whether one is the other or stands above it: a ring would end neither manager."""
+    """Return whether an addon is the other one or an ancestor of it: with a cycle, no manager would end."""
     return addon is other or any(_holds(child, other) for child in addon.held or ())
 
 

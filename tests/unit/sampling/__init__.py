@@ -1,1 +1,1 @@
-"""Tests of the room `sampling`."""
+"""Tests of sampling."""

@@ -1,4 +1,4 @@
-"""Caps a second."""
+"""Token buckets, which cap rates per second."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from akto_mirror.sampling.buckets import Bucket
 
 
 def test_no_rate_means_no_cap() -> None:
-    """0 lets everything pass."""
+    """A rate of 0 means no cap."""
     bucket = Bucket(0)
     for _ in range(1_000):
         assert bucket.has(0.0, is_new=False)
@@ -18,7 +18,7 @@ def test_no_rate_means_no_cap() -> None:
 
 @given(st.integers(1, 100), st.lists(st.tuples(st.floats(0, 2), st.booleans()), max_size=300))
 def test_no_more_passes_than_the_rate_allows(rate: int, offers: list[tuple[float, bool]]) -> None:
-    """Over any time: what two seconds bring, what the time brings, and one that overdraws."""
+    """At most two seconds' worth passes at once, then the rate, and one exchange that overdraws."""
     bucket, now, passed = Bucket(rate), 0.0, 0
     for pause, is_new in offers:
         now += pause
@@ -29,7 +29,7 @@ def test_no_more_passes_than_the_rate_allows(rate: int, offers: list[tuple[float
 
 
 def test_what_is_new_goes_before_what_is_known() -> None:
-    """Known exchanges leave half of the bucket alone."""
+    """Known exchanges use only half of the bucket."""
     bucket = Bucket(10)
     while bucket.has(0.0, is_new=False):
         bucket.take(1)
@@ -41,7 +41,7 @@ def test_what_is_new_goes_before_what_is_known() -> None:
 
 
 def test_a_clock_that_is_set_back_starts_again() -> None:
-    """Recorded exchanges, which give the time in a replay, are not always in order: a small step brings nothing."""
+    """A small step back, as in recordings, adds nothing; after a large one the bucket starts again."""
     bucket = Bucket(1)
     assert bucket.has(100.0, is_new=True)
     bucket.take(2)

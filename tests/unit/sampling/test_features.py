@@ -1,4 +1,4 @@
-"""What an exchange shows, by the names, types and bounds of the inventory."""
+"""Features of exchanges, by the names, types and bounds of the inventory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALUES = st.recursive(
 
 
 def shown(value: Any) -> set[tuple[str, int]]:
-    """Return the fields and types that the inventory shows of one JSON value."""
+    """Return the fields and types that the inventory shows for a JSON value."""
     shape = Shape()
     learner = Learner(Room(10_000, 10_000), lambda _: True)
     for each in read_payload(json.dumps(value), "application/json").values:
@@ -44,14 +44,14 @@ def of(value: Any) -> set[int]:
 
 @given(VALUES, VALUES)
 def test_what_the_inventory_distinguishes_has_other_features(first: Any, second: Any) -> None:
-    """Two payloads with the same features show the same fields with the same types."""
+    """Two payloads with the same features have the same fields and types in the inventory."""
     if of(first) == of(second):
         assert shown(first) == shown(second)
 
 
 @given(VALUES, VALUES)
 def test_what_has_other_features_has_another_digest(first: Any, second: Any) -> None:
-    """So that nothing new is passed over for its digest."""
+    """Different features have different digests, so that nothing new is missed."""
     digests = {
         features.of_payloads(PLAIN, read_payload(json.dumps(value), "application/json"), EMPTY).digest()
         for value in (first, second)
@@ -76,7 +76,7 @@ def test_what_has_other_features_has_another_digest(first: Any, second: Any) -> 
     ],
 )
 def test_a_head_shows_it(changes: dict[str, Any]) -> None:
-    """Each is a feature that the plain head has not."""
+    """Each of these heads has a feature that the plain head does not have."""
     assert features.of_head(PLAIN._replace(**changes)).features() - features.of_head(PLAIN).features()
 
 
@@ -84,18 +84,18 @@ def test_a_head_shows_it(changes: dict[str, Any]) -> None:
     "headers", [{"user-agent": "curl/8"}, {"x-forwarded-for": "10.0.0.1"}, {"content-type": "Application/JSON; a=b"}]
 )
 def test_what_every_client_sends_is_nothing_new(headers: dict[str, str]) -> None:
-    """As in the inventory, common headers and a content type's parameters are no features."""
+    """Common headers and the parameters of a content type are not features, as in the inventory."""
     assert features.of_head(PLAIN._replace(request=JSON | headers)) == features.of_head(PLAIN)
 
 
 def test_a_response_counts_by_its_status() -> None:
-    """The fields of an error are not those of an answer."""
+    """Fields count separately for each status: those of an error are not those of a success."""
     answer = read_payload(json.dumps({"id": 1}), "application/json")
     assert features.of_payloads(PLAIN, EMPTY, answer) != features.of_payloads(PLAIN._replace(status=201), EMPTY, answer)
 
 
 def test_operations_are_features() -> None:
-    """GraphQL, JSON-RPC, MCP and gRPC."""
+    """Operations of GraphQL, JSON-RPC and MCP, and fields of gRPC, are features."""
     calls = [
         {"query": "query Orders { a }"},
         {"query": "query Users { a }"},
@@ -110,7 +110,7 @@ def test_operations_are_features() -> None:
 
 
 def test_one_payload_has_a_bounded_number_of_features() -> None:
-    """However wide or deep it is."""
+    """The number of features is bounded, for wide and for deep payloads."""
     assert len(of({f"field-{number}": number for number in range(50_000)})) <= 2_010
     assert len(of([[{"a" * depth: number} for number in range(50)] for depth in range(500)])) <= 2_010
     deep = json.dumps({"a": 1})
@@ -120,7 +120,7 @@ def test_one_payload_has_a_bounded_number_of_features() -> None:
 
 
 def test_names_of_headers_that_are_remembered_are_few() -> None:
-    """Whatever clients send."""
+    """The number of remembered header names is bounded."""
     for number in range(2_000):
         features.of_head(PLAIN._replace(request=JSON | {f"x-{number}": "1"}))
         features.of_head(PLAIN._replace(request=JSON | {f"x-{number}" * 1_000: "1"}))
@@ -128,7 +128,7 @@ def test_names_of_headers_that_are_remembered_are_few() -> None:
 
 
 def test_objects_that_are_remembered_are_few() -> None:
-    """Those that hold others, whatever clients send."""
+    """The number of remembered objects is bounded."""
     for number in range(3_000):
         of({f"x{number}": {}})
         of({f"x{number}{each}": {} for each in range(features.MAX_NESTED + 1)})

@@ -1,4 +1,4 @@
-"""What is remembered of endpoints, and in how much memory."""
+"""Features that are remembered of endpoints, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from akto_mirror.snapshots import Endpoint
 
 
 def endpoint(number: int) -> Endpoint:
-    """Return one of many endpoints."""
+    """Return the endpoint with this number."""
     return Endpoint("api.example", "GET", f"/collection/{number}/items", "2")
 
 
 def shown(features: Iterable[int]) -> Shown:
-    """Return what shows these features."""
+    """Return an exchange with these features."""
     return Shown(tuple(features), ())
 
 
 def recurrence() -> Recurrence:
-    """Return counts for endpoints that have too many features."""
+    """Return counts for endpoints with too many features."""
     return Recurrence(100_000)
 
 
 @given(st.lists(st.sets(st.integers(-(2**63), 2**63 - 1), max_size=8), max_size=20))
 def test_a_feature_is_new_exactly_once(exchanges: list[set[int]]) -> None:
-    """What was learnt is known, and nothing else is."""
+    """A feature is new until it is learnt, and known from then on."""
     record, counts, learnt = Record(), recurrence(), set[int]()
     for features in exchanges:
         expected = {feature % 2**64 for feature in features}
@@ -43,7 +43,7 @@ def test_a_feature_is_new_exactly_once(exchanges: list[set[int]]) -> None:
 
 
 def test_of_too_many_features_only_those_that_come_back_are_new() -> None:
-    """A flood of invented names is not sent for ever, and hides no real one."""
+    """Invented names are not sent forever, and features that come back are still found."""
     record, counts = Record(), recurrence()
     record.learn(record.unknown(range(MAX_FEATURES - 1), counts))
     assert record.unknown([10**6], counts) == [10**6]
@@ -57,7 +57,7 @@ def test_of_too_many_features_only_those_that_come_back_are_new() -> None:
 
 
 def test_a_record_has_a_bound_whatever_comes_at_once() -> None:
-    """More features than there is room for, of one exchange."""
+    """A record is bounded, even if one exchange has more features than fit."""
     record = Record()
     record.learn(range(3 * MAX_FEATURES))
     assert record.size == MAX_FEATURES * FEATURE_BYTES
@@ -66,7 +66,7 @@ def test_a_record_has_a_bound_whatever_comes_at_once() -> None:
 
 
 def filled(novelty: Novelty, endpoints: int) -> None:
-    """Let this many endpoints of 20 features come by."""
+    """Add this many endpoints with 20 features each."""
     for number in range(endpoints):
         record = novelty.add(endpoint(number))
         features = (hash((number, each)) for each in range(20))
@@ -74,7 +74,7 @@ def filled(novelty: Novelty, endpoints: int) -> None:
 
 
 def test_20_000_endpoints_of_20_features_fit() -> None:
-    """Into the three quarters of 64 MiB that are theirs, by the store's own count."""
+    """They fit into the endpoints' three quarters of 64 MiB, as counted by the store."""
     novelty = Novelty(48 * 2**20)
     filled(novelty, 20_000)
     assert (novelty.forgotten, len(novelty)) == (0, 20_000)
@@ -82,7 +82,7 @@ def test_20_000_endpoints_of_20_features_fit() -> None:
 
 
 def test_what_is_counted_is_what_is_taken() -> None:
-    """Measured by the interpreter: no more than is counted, and no less than half of it."""
+    """As measured by the interpreter, the count is at least the memory in use, and at most twice as much."""
     novelty = Novelty(2**22)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -93,7 +93,7 @@ def test_what_is_counted_is_what_is_taken() -> None:
 
 
 def test_a_flood_leaves_the_endpoints_that_are_in_use() -> None:
-    """Endpoints seen once are forgotten before those seen twice, and the bound holds all the time."""
+    """Endpoints that were seen once are forgotten before those seen twice, and the bound always holds."""
     novelty = Novelty(200_000)
     used = [endpoint(number) for number in range(50)]
     for each in used:
@@ -108,7 +108,7 @@ def test_a_flood_leaves_the_endpoints_that_are_in_use() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 200)), max_size=200))
 def test_the_size_is_what_the_records_cost(visits: list[tuple[int, int]]) -> None:
-    """Whatever is added, found, learnt and forgotten, the count is right and within the limit but for one record."""
+    """After any operations the count is right, and within the limit except for one record."""
     novelty, limit = Novelty(8_000), 8_000
     for number, features in visits:
         key = endpoint(number)
@@ -120,7 +120,7 @@ def test_the_size_is_what_the_records_cost(visits: list[tuple[int, int]]) -> Non
 
 
 def test_the_most_left_out_come_first() -> None:
-    """For `akto.stats` and the metrics."""
+    """`akto.stats` and the metrics get the endpoints of which most was left out."""
     novelty = Novelty(10**6)
     for number in range(5):
         novelty.add(endpoint(number)).left_out = number
@@ -128,7 +128,7 @@ def test_the_most_left_out_come_first() -> None:
 
 
 def test_what_is_known_by_its_digest_is_new_again_when_it_was_forgotten() -> None:
-    """Of an endpoint with too many features, half go; no digest stands for what went."""
+    """An endpoint with too many features forgets half of them, and digests are forgotten with their features."""
     novelty = Novelty(10**6)
     record = novelty.add(endpoint(1))
     first = shown(range(10))

@@ -1,4 +1,4 @@
-"""Payloads as sampling reads them."""
+"""Payloads, read for sampling."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=3), JSON, max_size=4) | st.lists(JSON, max_size=4), st.booleans())
 def test_the_wire_is_read_as_the_text(value: object, ascii_only: bool) -> None:
-    """Whatever whole JSON it is."""
+    """Any valid JSON is read from the wire like from the payload's text."""
     text = json.dumps(value, ensure_ascii=ascii_only)
     try:
         data = text.encode()
@@ -34,10 +34,10 @@ def test_the_wire_is_read_as_the_text(value: object, ascii_only: bool) -> None:
 
 @pytest.mark.parametrize("data", [b'{"a":1', b'{"a":"\xff"}', b"{}{}", b'{"a":NaN}', b"[" * 100_000])
 def test_what_is_no_whole_json_is_not_read_from_the_wire(data: bytes) -> None:
-    """Cut, not UTF-8, more than one value, or nested beyond all bounds."""
+    """JSON that is cut, not in UTF-8, more than one value, or nested too deeply is not read from the wire."""
     assert read_json(data) is None
 
 
 def test_nothing_is_nothing() -> None:
-    """Of neither kind."""
+    """An empty body is no payload, read in either way."""
     assert read_json(b"") == read_payload("", "application/json") == NOTHING

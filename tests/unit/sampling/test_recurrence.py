@@ -1,4 +1,4 @@
-"""How often hashes came, in a fixed number of bytes."""
+"""Counts of hashes, in a fixed number of bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from akto_mirror.sampling.recurrence import Recurrence
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=100))
 def test_it_never_counts_too_few(values: list[int]) -> None:
-    """Whatever collides."""
+    """Counts are never too low, even with collisions."""
     recurrence, counts = Recurrence(1_000), dict[int, int]()
     for value in values:
         counts[value] = counts.get(value, 0) + 1
@@ -20,13 +20,13 @@ def test_it_never_counts_too_few(values: list[int]) -> None:
 
 
 def test_what_comes_once_is_hardly_ever_taken_for_what_comes_back() -> None:
-    """A flood of a million different hashes in 1 MiB."""
+    """Of a million different hashes in 1 MiB, hardly any is counted as recurring."""
     recurrence, draw = Recurrence(2**20), random.Random(1)
     assert sum(recurrence.count(draw.getrandbits(64)) >= 5 for _ in range(1_000_000)) <= 20
 
 
 def test_what_comes_back_is_found_in_a_flood() -> None:
-    """Even if ten thousand others come between."""
+    """A recurring hash is counted even with ten thousand others in between."""
     recurrence, draw = Recurrence(2**20), random.Random(1)
     counts = []
     for _ in range(5):
@@ -37,6 +37,6 @@ def test_what_comes_back_is_found_in_a_flood() -> None:
 
 
 def test_it_goes_on_for_ever() -> None:
-    """Where counting has filled it, it starts again; a count has a bound."""
+    """A full counter starts again, and counts are bounded."""
     recurrence = Recurrence(2_000)
     assert max(recurrence.count(7) for _ in range(10_000)) == 255

@@ -1,4 +1,4 @@
-"""What is sent, what is left out, and that nothing new is ever missed."""
+"""Exchanges that are sent or left out, and a check that nothing new is missed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from akto_mirror.sampling.features import Head
 from akto_mirror.sampling.payloads import Payload, read_payload
 from akto_mirror.sampling.sampler import Look, Policy, Sampler
 
-# Of hexadecimal digits words, which do not look like ids.
+# Maps hexadecimal digits to letters, so that words do not look like ids.
 LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 
 JSON = {"content-type": "application/json"}
@@ -27,7 +27,7 @@ def head(path: str = "/orders", *, query: str = "", status: int = 200, **headers
 
 
 def payloads(request: Any, response: Any = None) -> Callable[[], tuple[Payload, Payload]]:
-    """Return payloads as they are decoded on demand."""
+    """Return a function that decodes these payloads on demand."""
     return lambda: (
         read_payload(json.dumps(request), "application/json"),
         read_payload(json.dumps(response), "application/json"),
@@ -35,12 +35,12 @@ def payloads(request: Any, response: Any = None) -> Callable[[], tuple[Payload, 
 
 
 def never() -> tuple[Payload, Payload]:
-    """Refuse to decode what the head already decides."""
+    """Fail: the head is enough, so that no body may be decoded."""
     raise AssertionError("no body may be decoded for this")
 
 
 def run(sampler: Sampler, of: Head, bodies: Callable[[], tuple[Payload, Payload]], now: float = 0.0) -> Look:
-    """Let one exchange come by."""
+    """Sample one exchange."""
     look = sampler.look(of, bodies, now)
     if look.wanted and sampler.may_send(look):
         sampler.sent(look, 1_000)
@@ -50,7 +50,7 @@ def run(sampler: Sampler, of: Head, bodies: Callable[[], tuple[Payload, Payload]
 
 
 def settled(per_window: int = 2) -> Sampler:
-    """Return a sampler for which everything of one endpoint is known."""
+    """Return a sampler that knows everything about one endpoint."""
     sampler = Sampler(Policy(novel=True, per_window=per_window))
     for _ in range(per_window + 1):
         run(sampler, head(), payloads({"a": 1}))
@@ -59,7 +59,7 @@ def settled(per_window: int = 2) -> Sampler:
 
 
 def test_the_first_few_of_a_window_are_sent() -> None:
-    """They are sent without a look into their bodies, and again in the next window."""
+    """The first few exchanges of each window are sent without decoding their bodies."""
     sampler = Sampler(Policy(novel=True, window_s=600, per_window=3))
     assert [run(sampler, head(), never, 1.0).wanted for _ in range(3)] == [True] * 3
     assert run(sampler, head(), payloads({"a": 1}), 2.0).is_new
@@ -68,7 +68,7 @@ def test_the_first_few_of_a_window_are_sent() -> None:
 
 
 def test_what_the_head_shows_as_new_is_sent_undecoded() -> None:
-    """A status, a content type, a query parameter or its type, a kind of credential."""
+    """A new status, content type, query parameter, type or kind of authentication is found without decoding bodies."""
     sampler = settled()
     for new in (
         head(status=201),
@@ -85,7 +85,7 @@ def test_what_the_head_shows_as_new_is_sent_undecoded() -> None:
 
 
 def test_new_fields_types_and_operations_are_sent() -> None:
-    """Each is new once."""
+    """Fields, types and operations are new once."""
     sampler = settled()
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "forecast"}}
     for new in ({"b": 1}, {"a": "text"}, {"a": None}, {"c": {"d": [{"e": True}]}}, call):
@@ -97,7 +97,7 @@ def test_new_fields_types_and_operations_are_sent() -> None:
 
 
 def test_what_a_cap_keeps_back_is_still_new() -> None:
-    """It is learnt when it is sent, not when it is seen."""
+    """An exchange that a cap keeps back is not learnt, so that it is still new the next time."""
     sampler = Sampler(Policy(novel=True, per_window=1, entries_s=1))
     looks = [run(sampler, head(f"/new/{'x' * number}"), never, 0.0) for number in range(1, 10)]
     assert not sampler.may_send(looks[-1])
@@ -106,7 +106,7 @@ def test_what_a_cap_keeps_back_is_still_new() -> None:
 
 
 def test_what_is_left_out_is_accounted_for() -> None:
-    """By endpoint."""
+    """Exchanges that were left out are counted by endpoint."""
     sampler = settled()
     for _ in range(7):
         run(sampler, head(), payloads({"a": 1}))
@@ -117,7 +117,7 @@ def test_what_is_left_out_is_accounted_for() -> None:
 
 
 def test_what_is_sent_reports_what_was_left_out_before_it() -> None:
-    """Each exchange once: the numbers of all entries together are those left out."""
+    """Each exchange that was left out is reported once, by the next one that is sent."""
     sampler = settled()
     for _ in range(7):
         run(sampler, head(), payloads({"a": 1}))
@@ -128,7 +128,7 @@ def test_what_is_sent_reports_what_was_left_out_before_it() -> None:
 
 
 def test_without_sampling_the_caps_hold_and_what_is_new_goes_first() -> None:
-    """While there is room nothing is decoded; then what is known is left out, and what is new still passes."""
+    """Bodies are decoded only when room is short; then new exchanges pass before known ones."""
     sampler = Sampler(Policy(entries_s=5))
     sent = [run(sampler, head(), never if number < 5 else payloads({"a": 1})) for number in range(5)]
     assert all(look.wanted for look in sent)
@@ -144,7 +144,7 @@ def test_without_sampling_the_caps_hold_and_what_is_new_goes_first() -> None:
 
 
 def test_a_cap_of_bytes_holds() -> None:
-    """What is larger than the bucket passes once, and is made good."""
+    """An exchange that is larger than the bucket passes once, and the debt is paid off."""
     sampler = Sampler(Policy(bytes_s=1_000))
     look = sampler.look(head(), never, 0.0)
     assert sampler.may_send(look)
@@ -154,7 +154,7 @@ def test_a_cap_of_bytes_holds() -> None:
 
 
 def test_another_policy_forgets_nothing() -> None:
-    """Options may change while the proxy runs; only another bound on the memory starts over."""
+    """Changing options keeps what was learnt, unless the bound on memory changes."""
     sampler = settled()
     sampler.follow(Policy(novel=True, per_window=2, window_s=60))
     assert not run(sampler, head(), payloads({"a": 1})).wanted
@@ -163,7 +163,7 @@ def test_another_policy_forgets_nothing() -> None:
 
 
 def flood(sampler: Sampler) -> None:
-    """Let paths, hosts, fields and headers come by that were never there before."""
+    """Sample exchanges with new paths, hosts, fields and headers."""
     for number in range(4_000):
         text = f"{number:x}".translate(LETTERS)
         of = head(f"/{text}/{text[::-1]}", query=f"{text}=1")
@@ -171,7 +171,7 @@ def flood(sampler: Sampler) -> None:
 
 
 def test_memory_is_bounded_under_a_flood() -> None:
-    """Measured by the interpreter, once the caches of the readers, which have bounds of their own, are full."""
+    """The memory in use is measured by the interpreter, after the readers' own bounded caches are full."""
     flood(Sampler(Policy(novel=True)))
     tracemalloc.start()
     sampler = Sampler(Policy(novel=True, memory=2**20))
@@ -201,7 +201,7 @@ EXCHANGES = st.lists(
 def test_everything_that_was_there_was_sent(
     exchanges: list[tuple[str, dict[str, Any], int, str, dict[str, str]]], per_window: int
 ) -> None:
-    """Each field, type, status, parameter and credential of each endpoint stands in some exchange that was sent."""
+    """Each field, type, status, parameter and kind of authentication of an endpoint is in an exchange that was sent."""
     sampler, there, sent = Sampler(Policy(novel=True, per_window=per_window)), set[object](), set[object]()
     for path, fields, status, query, headers in exchanges:
         template = path.rstrip("0123456789")

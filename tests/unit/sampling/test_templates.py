@@ -1,4 +1,4 @@
-"""Which segments of a path are names, learnt from traffic."""
+"""Path templates, learnt from traffic."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def template(templates: Templates, path: str) -> str:
 
 
 def test_real_endpoints_under_one_prefix_stay_apart() -> None:
-    """500 names at one place are names."""
+    """500 different segments in one place stay names."""
     templates = Templates()
     paths = [f"/api/name{chr(97 + number % 26)}{chr(97 + number // 26)}" for number in range(500)]
     assert [template(templates, path) for path in paths * 2] == paths * 2
 
 
 def test_what_looks_like_a_value_is_one() -> None:
-    """The form decides at once."""
+    """A segment that looks like an id is folded at once."""
     assert template(Templates(), "/orders/17/items") == "/orders/{id}/items"
 
 
 def test_too_many_siblings_are_values() -> None:
-    """Beyond the bound a segment that was never seen is a value, and what follows it is learnt once for all."""
+    """Beyond the bound, new segments are folded, and what follows them is shared."""
     templates = Templates(siblings=50)
     words = [chr(97 + number % 26) * (2 + number // 26) for number in range(200)]
     assert template(templates, f"/u/{words[0]}/p") == f"/u/{words[0]}/p"
@@ -37,7 +37,7 @@ def test_too_many_siblings_are_values() -> None:
 
 
 def test_what_comes_back_is_a_name_even_in_a_flood() -> None:
-    """An endpoint that begins in the middle of a flood is kept apart from it when it comes back."""
+    """A segment that first occurs in a flood becomes a name when it occurs repeatedly."""
     templates = Templates(siblings=50)
     for number in range(500):
         template(templates, f"/flood{chr(97 + number % 26)}{'x' * (number // 26)}")
@@ -47,7 +47,7 @@ def test_what_comes_back_is_a_name_even_in_a_flood() -> None:
 
 
 def test_names_from_before_a_flood_stay() -> None:
-    """A flood of other paths folds none of the names that had come back before."""
+    """Names that had occurred repeatedly before a flood stay names."""
     templates = Templates(siblings=100)
     for _ in range(RETURNS):
         template(templates, "/login")
@@ -57,7 +57,7 @@ def test_names_from_before_a_flood_stay() -> None:
 
 
 def test_hosts_and_methods_are_bounded_too() -> None:
-    """Whatever a client invents, it is folded like a segment."""
+    """Hosts and methods are folded like segments."""
     first, second = Templates(siblings=50), Templates(siblings=50)
     hosts = {first.of(f"host{'x' * number}", "GET", "/")[0] for number in range(200)}
     methods = {second.of("api", f"M{'X' * number}", "/")[1] for number in range(200)}
@@ -66,7 +66,7 @@ def test_hosts_and_methods_are_bounded_too() -> None:
 
 
 def test_a_full_tree_forgets_what_never_came_back() -> None:
-    """A nested flood that uses up the tree does not keep later endpoints from being names."""
+    """After a nested flood that fills the tree, new names can still be learnt."""
     templates = Templates(siblings=1_000, nodes=2_000)
     for number in range(20_000):
         template(templates, f"/{'ab'[number % 2] * (1 + number // 2 % 150)}/{'cd'[number % 2] * (1 + number // 300)}")
@@ -76,7 +76,7 @@ def test_a_full_tree_forgets_what_never_came_back() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.text("ab/", max_size=8)), max_size=60))
 def test_a_template_is_the_path_or_has_values_in_it(visits: list[tuple[str, str]]) -> None:
-    """Whatever was seen before, the result has the path's shape: each segment stays or becomes a value."""
+    """For any earlier paths, each segment of the result is the path's or `{id}`."""
     templates = Templates(siblings=3, nodes=20)
     for host, path in visits:
         _, _, found = templates.of(host, "GET", path)
@@ -85,12 +85,12 @@ def test_a_template_is_the_path_or_has_values_in_it(visits: list[tuple[str, str]
 
 
 def test_the_default_bound_is_the_promised_one() -> None:
-    """1,000 distinct siblings."""
+    """The default is 1,000 siblings, as documented."""
     assert SIBLINGS == 1_000
 
 
 def test_nodes_cost_what_they_are_counted_at() -> None:
-    """The share of the memory that is theirs is kept; the interpreter measures."""
+    """The memory in use, measured by the interpreter, stays within the count."""
     tracemalloc.start()
     templates = Templates(nodes=5_000)
     for number in range(10_000):
@@ -103,7 +103,7 @@ def test_nodes_cost_what_they_are_counted_at() -> None:
 
 
 def test_what_is_settled_stays_a_name_while_the_tree_is_pruned() -> None:
-    """A path that is known at once is not visited in the tree; it outlasts floods all the same."""
+    """A settled path is not looked up in the tree, and stays a name during floods."""
     templates = Templates(siblings=100, nodes=500)
     for number in range(3_000):
         assert template(templates, f"/orders/{number}/items") == "/orders/{id}/items"
@@ -112,7 +112,7 @@ def test_what_is_settled_stays_a_name_while_the_tree_is_pruned() -> None:
 
 
 def test_few_templates_are_settled() -> None:
-    """Their share of the nodes."""
+    """The number of settled templates is bounded by a share of the nodes."""
     templates = Templates(nodes=800)
     for number in range(2_000):
         for _ in range(SETTLED):

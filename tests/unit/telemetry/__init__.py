@@ -1,1 +1,1 @@
-"""Tests of what is seen from outside."""
+"""Tests of telemetry."""

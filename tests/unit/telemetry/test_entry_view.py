@@ -1,4 +1,4 @@
-"""The content view "Akto entry", where mitmproxy has views of this kind."""
+"""The content view "Akto entry", with versions of mitmproxy that have such views."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ has_views = pytest.mark.skipif(not hasattr(contentviews, "registry"), reason="co
 
 
 def shown(made: Any) -> str:
-    """Return what mitmproxy shows of a flow's response in this view."""
+    """Return the text of the view for a flow's response."""
     return str(contentviews.prettify_message(made.response, made, entry_view.NAME).text)  # type: ignore[attr-defined,unused-ignore]
 
 
 @has_views
 def test_the_entry_can_be_read() -> None:
-    """The verdict stands above; the headers and JSON payloads, strings on the wire, are shown parsed."""
+    """The outcome comes first; headers and JSON payloads, which are strings in the entry, are shown parsed."""
     with mirroring(screen=View()) as mirror:
         mirror.context.options.add_option("protobuf_definitions", str, "", "")
         made = flow()
@@ -39,7 +39,7 @@ def test_the_entry_can_be_read() -> None:
 
 @has_views
 def test_what_is_nested_deeply_stays_a_string() -> None:
-    """A body of brackets, 64 KiB of them on one line, must not become lines of up to as many spaces."""
+    """A deeply nested payload is not parsed: its indentation would take too much space."""
     with mirroring(screen=View()) as mirror:
         mirror.context.options.add_option("protobuf_definitions", str, "", "")
         deep = b"[" * 900 + b"]" * 900
@@ -51,7 +51,7 @@ def test_what_is_nested_deeply_stays_a_string() -> None:
 
 @has_views
 def test_a_skipped_flow_has_one_too() -> None:
-    """The view shows the entry that a flow would become, and why it does not."""
+    """A skipped flow shows the entry that it would become, and why it is skipped."""
     with mirroring(screen=View()) as mirror:
         mirror.context.options.add_option("protobuf_definitions", str, "", "")
         made = flow(answer=response(status=404))
@@ -60,7 +60,7 @@ def test_a_skipped_flow_has_one_too() -> None:
 
 @has_views
 def test_it_is_not_the_default_view() -> None:
-    """What mitmproxy chooses by itself stays what it was."""
+    """The default view of mitmproxy does not change."""
     with mirroring(screen=View()) as mirror:
         mirror.context.options.add_option("protobuf_definitions", str, "", "")
         made = flow()
@@ -69,7 +69,7 @@ def test_it_is_not_the_default_view() -> None:
 
 @has_views
 def test_without_the_addon_it_says_so() -> None:
-    """The view outlives the addon in mitmproxy, and then says that it does not know."""
+    """After the addon has ended, the view, which stays registered, says so."""
     with mirroring(screen=View()):
         pass
     assert entry_view.VIEW.prettify(b"", None) == "# akto: the addon is not running"
@@ -78,7 +78,7 @@ def test_without_the_addon_it_says_so() -> None:
 @has_views
 @pytest.mark.parametrize("made", [tflow.tflow(), tflow.ttcpflow()])
 def test_without_a_response_it_says_so(made: Any) -> None:
-    """There is no entry yet, and for other protocols there never is one."""
+    """A flow without a response has no entry yet, and a flow of another protocol never has one."""
     with mirroring(screen=View()):
         metadata = contentviews.Metadata(flow=made)  # type: ignore[attr-defined,unused-ignore]
         assert entry_view.VIEW.prettify(b"", metadata) == "# akto: there is an entry when there is a response"

@@ -1,4 +1,4 @@
-"""Marks and comments: they follow the verdict and leave alone what users put there."""
+"""Marks and comments follow the outcome, and never replace those of users."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DONE = SIGNS[Outcome.SHIPPED]
 
 
 class Screen:
-    """An event loop and an interface, step by step."""
+    """An event loop and an interface, run step by step."""
 
     def __init__(self) -> None:
         self.due: list[Callable[[], None]] = []
@@ -36,13 +36,13 @@ class Screen:
         self.turns.append(list(flows))
 
     def turn(self) -> None:
-        """Let everything that is due now happen."""
+        """Run everything that is due."""
         due, self.due = self.due, []
         for act in due:
             act()
 
     def passing(self, entry: bytes, made: http.HTTPFlow | None = None) -> http.HTTPFlow:
-        """Let a flow pass that becomes an entry."""
+        """Show and follow a flow that becomes an entry, and return it."""
         made = made or tflow.tflow(resp=True)
         self.marks.show(made, Outcome.CAPTURED)
         self.marks.follow(made, entry)
@@ -50,18 +50,18 @@ class Screen:
 
 
 def shown(made: Flow) -> tuple[str, str]:
-    """Return a flow's mark and comment."""
+    """Return the flow's mark and comment."""
     return made.marked, made.comment
 
 
 def test_mitmproxy_knows_the_signs() -> None:
-    """A mark that mitmproxy cannot draw would be drawn as a dot."""
+    """All marks are known to mitmproxy, which would draw others as dots."""
     assert set(SIGNS) == set(Outcome)
     assert set(SIGNS.values()) <= set(emoji)
 
 
 def test_the_outcome_reaches_the_flow() -> None:
-    """Mark, comment and verdict change as the entry goes its way, and the interface is notified each time."""
+    """Mark, comment and verdict change with each outcome, and the interface is notified."""
     screen = Screen()
     made = screen.passing(b"one")
     assert shown(made) == (SIGNS[Outcome.CAPTURED], "captured")
@@ -75,7 +75,7 @@ def test_the_outcome_reaches_the_flow() -> None:
 
 
 def test_equal_entries_end_one_by_one() -> None:
-    """Of flows that became the same entry each gets an end of its own."""
+    """Each of two flows with equal entries has its own outcome."""
     screen = Screen()
     pair = [screen.passing(b"same"), screen.passing(b"same")]
     screen.marks.update([b"same"], Outcome.REJECTED, "422")
@@ -85,7 +85,7 @@ def test_equal_entries_end_one_by_one() -> None:
 
 
 def test_a_repeated_flow_shows_its_last_entry() -> None:
-    """Where a flow is sent again, what becomes of its first entry counts no more."""
+    """For a flow that is sent again, outcomes of its first entry are ignored."""
     screen = Screen()
     made = screen.passing(b"first")
     screen.passing(b"second", made)
@@ -98,7 +98,7 @@ def test_a_repeated_flow_shows_its_last_entry() -> None:
 
 
 def test_a_crowd_is_shown_in_turns() -> None:
-    """However many flows end at once, the interface redraws a bounded number before it can do something else."""
+    """Many flows are updated in turns of bounded size, so that the interface stays responsive."""
     screen = Screen()
     crowd = [screen.passing(b"%d" % number) for number in range(2 * marks.TURN + 1)]
     screen.marks.update([b"%d" % number for number in range(len(crowd))], Outcome.SHIPPED)
@@ -110,7 +110,7 @@ def test_a_crowd_is_shown_in_turns() -> None:
 
 
 def test_marks_of_others_are_passed_over() -> None:
-    """Entries of an earlier process have no flow here; nothing is drawn for them, and nothing is kept."""
+    """Entries of an earlier process have no flow here, and are ignored."""
     screen = Screen()
     screen.marks.update([b"from the spool"], Outcome.SHIPPED)
     screen.turn()
@@ -118,7 +118,7 @@ def test_marks_of_others_are_passed_over() -> None:
 
 
 def test_a_flow_that_is_gone_is_not_held() -> None:
-    """What was cleared from the interface is freed, whatever its entry waits for."""
+    """A flow that was cleared from the interface is freed, although its entry is waiting."""
     screen = Screen()
     screen.passing(b"one")
     gc.collect()
@@ -128,7 +128,7 @@ def test_a_flow_that_is_gone_is_not_held() -> None:
 
 
 def test_only_a_number_of_flows_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In an endless outage the oldest flows keep the verdict that they have."""
+    """If too many flows are followed, as in an outage, the oldest keep their last outcome."""
     monkeypatch.setattr(marks, "MOST", 2)
     screen = Screen()
     made = [screen.passing(b"%d" % number) for number in range(3)]
@@ -143,7 +143,7 @@ TEXTS = st.sampled_from(["", ":red_circle:", ":x:", DONE, "mine", "shipped", "ak
 
 @given(st.lists(st.tuples(OUTCOMES, st.none() | TEXTS, st.none() | TEXTS), max_size=8), st.sampled_from(list(Mark)))
 def test_what_a_person_set_stays(steps: list[tuple[Outcome, str | None, str | None]], mark: Mark) -> None:
-    """A mark or comment that a user set, or removed, is never overwritten, whatever it looks like."""
+    """Marks and comments that a user set or removed are not overwritten."""
     made = tflow.tflow(resp=True)
     last = ("", "")
     for outcome, own_mark, own_comment in steps:
@@ -161,14 +161,14 @@ def test_what_a_person_set_stays(steps: list[tuple[Outcome, str | None, str | No
 
 
 def wanted(outcome: Outcome, mark: Mark) -> tuple[str, str] | None:
-    """Return what is put on a flow that is not touched otherwise."""
+    """Return the mark and comment of a flow that no user has changed."""
     sign = SIGNS[outcome] if mark is Mark.AUTO else ""
     return None if mark is Mark.NEVER else (sign, f"{outcome}: why")
 
 
 @pytest.mark.parametrize("stored", [None, "", [], ["a"], [1, 2], {"a": 1}, ["a", "b", "c"]])
 def test_a_file_can_hold_anything(stored: Any) -> None:
-    """What a foreign flow file says was shown is not trusted to be of the right form."""
+    """Metadata of a flow file are not trusted to have the right type."""
     made = tflow.tflow(resp=True)
     made.metadata[marks.SHOWN] = stored
     marks.put(made, Outcome.SHIPPED, "", Mark.AUTO)
@@ -176,17 +176,17 @@ def test_a_file_can_hold_anything(stored: Any) -> None:
 
 
 class TestInMitmproxy:
-    """The addon beside mitmproxy's list of flows."""
+    """The addon together with mitmproxy's list of flows."""
 
     def test_a_skip_says_why(self) -> None:
-        """Skipped flows show the reason, made fit for one line."""
+        """A skipped flow shows the reason, escaped to one line."""
         with mirroring(screen=View()) as mirror:
             made = flow(answer=response(fields=[(b"content-type", b"text/html\n\x1b[2J")]))
             mirror.pass_on(made)
         assert shown(made) == (SIGNS[Outcome.SKIPPED], r"skipped: content type text/html\n\x1b[2J")
 
     def test_a_drop_says_why(self) -> None:
-        """Dropped flows show the reason."""
+        """A dropped flow shows the reason."""
         with mirroring(screen=View(), queue_bytes=1) as mirror:
             made = flow()
             mirror.pass_on(made)
@@ -194,14 +194,14 @@ class TestInMitmproxy:
 
     @pytest.mark.parametrize(("mark", "sign"), [("auto", SIGNS[Outcome.CAPTURED]), ("comment", "")])
     def test_the_option_chooses(self, mark: str, sign: str) -> None:
-        """`akto_mark=comment` leaves marks to users."""
+        """With `akto_mark=comment` no marks are set."""
         with mirroring(screen=View(), mark=mark) as mirror:
             made = flow()
             mirror.pass_on(made)
             assert shown(made) == (sign, "captured")
 
     def test_never_means_never(self) -> None:
-        """`akto_mark=never` changes no flow."""
+        """With `akto_mark=never` flows are not changed."""
         with mirroring(screen=View(), mark="never") as mirror:
             made = flow()
             mirror.pass_on(made)
@@ -209,7 +209,7 @@ class TestInMitmproxy:
         assert marks.SHOWN not in made.metadata
 
     def test_mitmdump_is_left_alone(self) -> None:
-        """Without a screen, flows stay as they are but for their verdict."""
+        """In mitmdump, only the verdict is set."""
         with mirroring() as mirror:
             made = flow()
             assert mirror.pass_on(made) == "captured"

@@ -1,4 +1,4 @@
-"""One look at everything that is shown."""
+"""Observations, from which metrics and commands are shown."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.spools import BATCH, spool
 
 
 def shipper(oldest_s: float = 2.0) -> Any:
-    """Make a shipper with something in its queue."""
+    """Return a shipper with entries in its queue."""
     return SimpleNamespace(oldest_s=oldest_s, queue_bytes=7)
 
 
 def test_without_a_shipper_and_a_spool() -> None:
-    """A dry run holds nothing back, and nothing is on disk."""
+    """In a dry run nothing waits, and nothing is on disk."""
     seen = observe(Stats(), None, 64, None, "")
     assert (seen.queue_bytes, seen.queue_limit, seen.spool_bytes, seen.dead_bytes, seen.oldest_s) == (
         0,
@@ -32,7 +32,7 @@ def test_without_a_shipper_and_a_spool() -> None:
 
 @pytest.mark.parametrize(("target", "counts"), [("t", True), ("other", False)])
 def test_what_is_on_disk_has_its_age(target: str, counts: bool, tmp_path: Path) -> None:
-    """The oldest of all counts, but not what is for an earlier address and not being sent."""
+    """The oldest entry counts, in memory or on disk, except for entries for another target."""
     made = spool(tmp_path)
     made.put(BATCH)
     made.close()

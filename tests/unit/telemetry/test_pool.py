@@ -1,4 +1,4 @@
-"""What several processes of one proxy know of each other, and how it is added up."""
+"""Counts and bounds of several processes of one proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from akto_mirror.telemetry.pool import Alone
 
 
 def stats(captured: int) -> Stats:
-    """Counts of which each differs from the others."""
+    """Return counts that all differ."""
     made = Stats()
     for _ in range(captured):
         made.capture()
@@ -26,7 +26,7 @@ def stats(captured: int) -> Stats:
 
 
 def test_one_process_is_alone() -> None:
-    """Nothing is added, and its last line is its own."""
+    """A single process has no others to sum up, and logs its own last line."""
     assert isinstance(pool.current(), Alone)
     assert pool.current().sum_up(stats(1).snapshot()) is False
     assert list(pool.current().others()) == []
@@ -36,7 +36,7 @@ def test_one_process_is_alone() -> None:
 
 
 def test_counts_add_up() -> None:
-    """Each kind by itself, and the sum still accounts for all."""
+    """Counts are added kind by kind, and the sum accounts for all entries."""
     whole = snapshots.total([stats(3).snapshot(), stats(5).snapshot()])
     assert str(whole) == (
         "captured 10 = shipped 2 + queued 6 + spooled 0 + rejected 0 + dropped 2 (queue full 2); skipped 2 (status 2)"
@@ -45,7 +45,7 @@ def test_counts_add_up() -> None:
 
 
 def test_a_killed_process_loses_what_it_held_in_memory() -> None:
-    """What it had on disk is sent by the others."""
+    """Entries in memory are lost, while those on disk are sent by the others."""
     killed = stats(5)
     killed.move([b"x"] * 2, Outcome.QUEUED, Outcome.SPOOLED)
     after = killed.snapshot().after_the_end(killed=True)
@@ -53,14 +53,14 @@ def test_a_killed_process_loses_what_it_held_in_memory() -> None:
 
 
 def test_metrics_are_of_all_processes() -> None:
-    """Sums, the greatest age, and the whole bound."""
+    """The metrics have the sums of all processes, the greatest age and the whole bound."""
     own = observe(stats(2), None, 50, None, "")
     shown = with_others(own, 2, [Report(stats(3).snapshot(), 7, 12.5)])
     assert (shown.counts.captured, shown.queue_bytes, shown.queue_limit, shown.oldest_s) == (7, 7, 100, 12.5)
 
 
 def test_sampling_is_of_all_processes() -> None:
-    """Endpoints of one name are one, and what a report has no room for is in the whole number still."""
+    """Endpoints with the same name are merged, and the total includes those beyond a report's limit."""
     names = [Endpoint("a", "GET", f"/{number}", "2") for number in range(3)]
     accounts = [
         Account([(names[0], 5), (names[1], 4)], left_out=10, endpoints=2, forgotten=1, size=100),
@@ -73,5 +73,5 @@ def test_sampling_is_of_all_processes() -> None:
 
 
 def test_bounds_are_divided() -> None:
-    """No bound stays none, and a small one lets something through."""
+    """No bound stays no bound, and a small bound is at least 1."""
     assert [options.divided(bound, 4) for bound in (0, 3, 400)] == [0, 1, 100]

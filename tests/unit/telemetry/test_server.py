@@ -1,4 +1,4 @@
-"""Delivery contract, line 12: metrics are what is counted, under names by Prometheus' rules; `/healthz` shows delay."""
+"""Delivery contract, line 12: metrics equal the counts and follow Prometheus' naming rules; `/healthz` shows delay."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAME = re.compile(r"akto_mirror_[a-z_]+")
 
 @contextmanager
 def serving(stats: Stats, *, oldest_s: float = 0.0, spool_bytes: int | None = 7) -> Iterator[str]:
-    """Serve the metrics of some counts."""
+    """Serve the metrics of these counts."""
 
     def observe() -> Observation:
         return Observation(stats.snapshot(), 11, 64, spool_bytes, spool_bytes, oldest_s, SAMPLING)
@@ -43,7 +43,7 @@ def serving(stats: Stats, *, oldest_s: float = 0.0, spool_bytes: int | None = 7)
 
 
 def test_every_count_is_reported() -> None:
-    """Line 12: what was captured, shipped, dropped and skipped is in the metrics as in the counts, and adds up."""
+    """Line 12: the metrics have all counts, and add up."""
     stats = Stats()
     for _ in range(5):
         stats.capture()
@@ -81,14 +81,14 @@ def test_every_count_is_reported() -> None:
 
 
 def test_without_a_spool_there_is_no_size_of_it() -> None:
-    """Line 12: an unknown size is left out, not served as 0."""
+    """Line 12: an unknown size is left out, not reported as 0."""
     with serving(Stats(), spool_bytes=None) as url:
         assert "akto_mirror_spool_bytes" not in samples(url)
 
 
 @pytest.mark.parametrize(("oldest_s", "status"), [(0.0, 200), (STALE_S - 1, 200), (STALE_S + 1, 503)])
 def test_health(oldest_s: float, status: int) -> None:
-    """Line 12: the state is bad once entries have waited for too long."""
+    """Line 12: `/healthz` returns 503 once entries have waited for too long."""
     with serving(Stats(), oldest_s=oldest_s) as url:
         answer = httpx.get(f"{url}/healthz", trust_env=False)
     assert answer.status_code == status
@@ -96,7 +96,7 @@ def test_health(oldest_s: float, status: int) -> None:
 
 
 def test_names_follow_the_rules() -> None:
-    """Line 12: counters end in _total and nothing else does; times are seconds, sizes bytes; each has a help text."""
+    """Line 12: only counters end in _total, times are seconds and sizes bytes, and each metric has a help text."""
     with serving(Stats()) as url:
         families = list(text_string_to_metric_families(httpx.get(f"{url}/metrics", trust_env=False).text))
     assert len(families) > 12
@@ -110,7 +110,7 @@ def test_names_follow_the_rules() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    """Line 12: the page of metrics names exactly those that are served."""
+    """Line 12: docs/metrics.md lists exactly the metrics that are served."""
     with serving(Stats()) as url:
         text = httpx.get(f"{url}/metrics", trust_env=False).text
     served = {NAME.match(line.removeprefix("# HELP "))[0] for line in text.splitlines() if line.startswith("# HELP ")}  # type: ignore[index]
@@ -120,7 +120,7 @@ def test_every_metric_is_documented() -> None:
 def test_silent_clients_hold_no_more_than_their_places(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Clients that say nothing get a few threads for a while, then scrapes are served again; none of it is printed."""
+    """Silent clients occupy a bounded number of threads for a limited time; nothing is printed."""
     monkeypatch.setattr(server, "CLIENT_S", 2.0)
     before = threading.active_count()
     with serving(Stats()) as url, contextlib.ExitStack() as kept:
@@ -129,15 +129,15 @@ def test_silent_clients_hold_no_more_than_their_places(
             connection = kept.enter_context(socket.create_connection(address, DEADLINE))
             with contextlib.suppress(OSError):
                 connection.sendall(b"GET /metr")
-        healthy(url)  # They are accepted in their order.
-        # A thread and a timer for each place, and the one that listens.
+        healthy(url)  # Clients are accepted in order.
+        # A thread and a timer for each client, and the listening thread.
         assert threading.active_count() - before <= 2 * server.MAX_CLIENTS + 1
         until(lambda: healthy(url))
     assert capfd.readouterr().err == ""
 
 
 def test_a_look_that_hangs_holds_neither_the_end_nor_other_clients() -> None:
-    """A disk that does not answer keeps its scrape waiting, and nothing else."""
+    """A disk that hangs delays only its own request, not other clients or the end."""
     asked, over = threading.Semaphore(0), threading.Event()
 
     def observe() -> Observation:
@@ -157,7 +157,7 @@ def test_a_look_that_hangs_holds_neither_the_end_nor_other_clients() -> None:
 
 
 def healthy(url: str) -> bool:
-    """Return whether the server has a place for one more client."""
+    """Return whether the server accepts one more client."""
     try:
         return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
     except httpx.HTTPError:
@@ -165,7 +165,7 @@ def healthy(url: str) -> bool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens in another thread."""
+    """Wait for a condition that another thread will meet."""
     deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline

@@ -1,1 +1,1 @@
-"""Tests of one proxy in several processes."""
+"""Tests of a proxy with several processes."""

@@ -26,7 +26,7 @@ for each in ({what}):
 
 
 async def born(what: str, end: str, asked: list[Message]) -> Child:
-    """Start a worker that says something."""
+    """Start a worker that sends these messages."""
     ours, theirs = messages.pair()
     ours.setblocking(False)
     child = Child(1, ours, lambda _, message: asked.append(message))
@@ -45,7 +45,7 @@ async def born(what: str, end: str, asked: list[Message]) -> Child:
     ids=["ready", "ended", "killed"],
 )
 def test_it_is_ready_or_ends(what: str, end: str, is_ready: bool, code: int) -> None:
-    """Whichever comes first; what it asked before its end is heard."""
+    """`is_ready` returns when the worker is ready or has ended; its messages before that are handled."""
     asked: list[Message] = []
 
     async def story() -> None:
@@ -65,7 +65,7 @@ def test_it_is_ready_or_ends(what: str, end: str, is_ready: bool, code: int) -> 
 
 
 def test_a_signal_does_not_take_the_exit_code() -> None:
-    """Also if it comes while the process ends, as a second Ctrl-C may."""
+    """A signal while the process ends, as with a second Ctrl-C, does not lose the exit code."""
 
     async def story() -> None:
         for _ in range(5):

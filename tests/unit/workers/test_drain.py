@@ -1,4 +1,4 @@
-"""A worker that drains lets go of connections that are not in use, and of no others."""
+"""A draining worker closes connections that are not in use, and no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from akto_mirror.workers.drain import Drain
 
 @dataclass
 class Handler:
-    """As much of mitmproxy's connection handler as is looked at."""
+    """The parts of mitmproxy's connection handler that a drain uses."""
 
     client: Any
     unsent: int = 0
@@ -34,17 +34,17 @@ class Handler:
         self.transports[self.client] = SimpleNamespace(writer=SimpleNamespace(transport=transport), handler=object())
 
     def close_connection(self, _: Any) -> None:
-        """Note it."""
+        """Record the call."""
         self.closed = True
 
     async def server_event(self, event: events.Event) -> None:
-        """Note it."""
+        """Record the call."""
         assert isinstance(event, events.Wakeup)
         self.woken += 1
 
 
 class Stage:
-    """A drain of one connection with one exchange."""
+    """A drain with one connection and one exchange."""
 
     def __init__(self) -> None:
         self.flow = tflow.tflow(resp=True)
@@ -54,28 +54,28 @@ class Stage:
         self.drain.client_connected(self.flow.client_conn)
 
     async def drained(self, seconds: float = 0.0) -> bool:
-        """Drain; returns whether the connection was closed."""
+        """Drain, and return whether the connection was closed."""
         await self.drain.drain(seconds)
         return self.handler.closed
 
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """A stage on which grace takes no time."""
+    """Return a stage without periods of grace."""
     monkeypatch.setattr(drain, "IDLE_S", -1.0)
     monkeypatch.setattr(drain, "SILENT_S", 60.0)
     return Stage()
 
 
 def head(flow: http.HTTPFlow) -> str | None:
-    """Return what the client learns about the connection."""
+    """Return the response's `Connection` header."""
     assert flow.response
     found: str | None = flow.response.headers.get("connection")
     return found
 
 
 def test_an_answer_dismisses_the_client_while_draining(stage: Stage) -> None:
-    """And not before."""
+    """Before the drain, `Connection: close` is not set."""
     stage.drain.requestheaders(stage.flow)
     stage.drain.response(stage.flow)
     assert head(stage.flow) is None
@@ -86,7 +86,7 @@ def test_an_answer_dismisses_the_client_while_draining(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("streams", "said"), [(True, "close"), (False, None)])
 def test_a_head_that_leaves_early_dismisses_too(stage: Stage, streams: bool, said: str | None) -> None:
-    """Where the answer passes while it comes, its head is sent before `response`."""
+    """A streamed response has the header set in `responseheaders`, before its head is sent."""
     asyncio.run(stage.drained())
     assert stage.flow.response
     stage.flow.response.stream = streams
@@ -96,7 +96,7 @@ def test_a_head_that_leaves_early_dismisses_too(stage: Stage, streams: bool, sai
 
 @pytest.mark.parametrize(("version", "code"), [("HTTP/2.0", 200), ("HTTP/1.1", 101)])
 def test_http2_and_upgrades_are_left_alone(stage: Stage, version: str, code: int) -> None:
-    """There the header means nothing, or something else."""
+    """In HTTP/2 the header has no meaning, and in an upgrade another one."""
     asyncio.run(stage.drained())
     assert stage.flow.response
     stage.flow.request.http_version, stage.flow.response.status_code = version, code
@@ -105,7 +105,7 @@ def test_http2_and_upgrades_are_left_alone(stage: Stage, version: str, code: int
 
 
 def test_idle_connections_are_closed(stage: Stage) -> None:
-    """Once there has been an answer, and all of it has been sent."""
+    """A connection is closed after its response has been sent completely."""
     stage.drain.requestheaders(stage.flow)
     assert not asyncio.run(stage.drained(0.01))
     stage.drain.response(stage.flow)
@@ -116,12 +116,12 @@ def test_idle_connections_are_closed(stage: Stage) -> None:
 
 
 def test_a_new_connection_has_more_time(stage: Stage) -> None:
-    """Its first request may be on the way, and could not be repeated without a sign of failure."""
+    """A connection without a request stays open for a while, because its first request may be on the way."""
     assert not asyncio.run(stage.drained(0.01))
 
 
 def test_sockets_that_were_upgraded_are_in_use(stage: Stage) -> None:
-    """Until they end."""
+    """A WebSocket's connection is in use until it ends."""
     flow = tflow.twebsocketflow()
     flow.client_conn = stage.flow.client_conn
     stage.drain.requestheaders(flow)
@@ -133,7 +133,7 @@ def test_sockets_that_were_upgraded_are_in_use(stage: Stage) -> None:
 
 
 def test_it_ends_when_no_connection_is_left(stage: Stage) -> None:
-    """However much time there would be."""
+    """A drain without connections ends at once."""
     stage.connections.clear()
     stage.drain.client_disconnected(stage.flow.client_conn)
     assert not asyncio.run(asyncio.wait_for(stage.drained(3600), 60))
@@ -141,7 +141,7 @@ def test_it_ends_when_no_connection_is_left(stage: Stage) -> None:
 
 @pytest.mark.parametrize("end", ["tcp_end", "tcp_error"])
 def test_raw_connections_are_in_use(stage: Stage, end: str) -> None:
-    """From their beginning to their end, whatever that is."""
+    """A raw connection is in use until it ends, with or without an error."""
     flow = tflow.ttcpflow(client_conn=stage.flow.client_conn)
     stage.drain.tcp_start(flow)
     assert not asyncio.run(stage.drained(0.01))
@@ -150,14 +150,14 @@ def test_raw_connections_are_in_use(stage: Stage, end: str) -> None:
 
 
 def test_an_exchange_that_breaks_off_is_over(stage: Stage) -> None:
-    """Its connection is free."""
+    """After an error its connection is not in use."""
     stage.drain.requestheaders(stage.flow)
     stage.drain.error(stage.flow)
     assert asyncio.run(stage.drained(0.01))
 
 
 def test_a_client_in_its_handshake_is_told_later(stage: Stage) -> None:
-    """Once it speaks HTTP/2, and once only."""
+    """The client is woken once, when it speaks HTTP/2."""
     client = stage.handler.client
     stack = context.Context(client, options.Options())
     stage.handler.layer = HttpLayer(stack, HTTPMode.regular)  # type: ignore[attr-defined]

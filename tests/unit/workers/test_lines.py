@@ -1,4 +1,4 @@
-"""Each line of a worker begins with its number."""
+"""Log lines of a worker start with its number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from akto_mirror.workers.lines import NumberedLines
 
 
 def test_lines_are_written_whole(tmp_path: Path) -> None:
-    """Whatever pieces they come in; the rest comes at the end."""
+    """Lines are written whole, in any pieces; an incomplete line is written at the end."""
     path = tmp_path / "log"
     with path.open("w", encoding="ascii", errors="backslashreplace") as file:
         lines = NumberedLines(file, 2)

@@ -1,4 +1,4 @@
-"""Connections are accepted one at a time, and only while there is room."""
+"""Listeners accept connections one at a time, while there is room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from akto_mirror.workers.listener import Listener
 
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
-    """A socket that several processes could share."""
+    """Return a socket that several processes could share."""
     with socket.create_server(("127.0.0.1", 0)) as made:
         made.setblocking(False)
         yield made
@@ -26,7 +26,7 @@ class Service:
         self.served = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one."""
+        """Serve a connection."""
         self.served += 1
         writer.write(b"hello\n")
         await reader.read()
@@ -41,7 +41,7 @@ async def greeted(listening: socket.socket) -> tuple[asyncio.StreamReader, async
 
 
 def test_two_listeners_share_a_socket(listening: socket.socket) -> None:
-    """Each connection is served by one of them; one that stops leaves all others to the other."""
+    """Each connection is served by one listener; after one stops, the other serves all."""
 
     async def story() -> None:
         one, other = Service(), Service()
@@ -61,7 +61,7 @@ def test_two_listeners_share_a_socket(listening: socket.socket) -> None:
 
 
 def test_connections_wait_for_room(listening: socket.socket, caplog: pytest.LogCaptureFixture) -> None:
-    """What is too much is not refused: it is served once another connection has ended; one line says so."""
+    """Connections beyond the limit are not refused: they wait until another one ends, which is logged once."""
 
     async def story() -> None:
         service = Service()

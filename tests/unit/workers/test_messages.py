@@ -25,7 +25,7 @@ from tests.support.reports import report
     ids=lambda each: type(each).__name__,
 )
 def test_messages_arrive_as_they_were_sent(message: Message) -> None:
-    """Each by itself, however long."""
+    """Messages are received one by one, and unchanged."""
     here, there = messages.pair()
     messages.send(here, message)
     messages.send(here, Ready())
@@ -34,7 +34,7 @@ def test_messages_arrive_as_they_were_sent(message: Message) -> None:
 
 
 def test_sockets_come_along() -> None:
-    """The receiver has the same socket under a descriptor of its own."""
+    """The receiver gets the same socket with another descriptor."""
     here, there = messages.pair()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         messages.send(here, Listening(), [listening])
@@ -45,7 +45,7 @@ def test_sockets_come_along() -> None:
 
 
 def test_the_end_is_noticed() -> None:
-    """A process that has gone leaves no message, and one that says nothing no block."""
+    """After the end of the other process `receive` returns None; without a message, it does not block."""
     here, there = messages.pair()
     there.setblocking(False)
     with pytest.raises(BlockingIOError):

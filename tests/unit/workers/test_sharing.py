@@ -1,4 +1,4 @@
-"""mitmproxy's servers listen at the parent's sockets, and what cannot be shared is refused."""
+"""Servers of mitmproxy use the parent's sockets, and options that workers cannot share are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Asked = list[tuple[str, str, int]]
 
 
 class Parent:
-    """Gives a socket of its own for each address."""
+    """Returns a new socket for each address."""
 
     number = 1
 
@@ -28,7 +28,7 @@ class Parent:
         self.asked: Asked = []
 
     def listen(self, key: str, host: str, port: int) -> list[socket.socket]:
-        """Note what was asked for."""
+        """Record the request."""
         self.asked.append((key, host, port))
         made = socket.create_server(("127.0.0.1", 0))
         made.setblocking(False)
@@ -36,7 +36,7 @@ class Parent:
 
 
 def play(story: Callable[[Any, Proxyserver, Sharing, Parent], Coroutine[Any, Any, None]]) -> None:
-    """Run a story with a proxy server that shares."""
+    """Run a story with a proxy server that shares sockets."""
 
     async def act() -> None:
         server = Proxyserver()
@@ -53,7 +53,7 @@ def play(story: Callable[[Any, Proxyserver, Sharing, Parent], Coroutine[Any, Any
 
 @pytest.mark.parametrize("mode", ["regular", "reverse:http://a", "reverse:https://a", "socks5", "upstream:http://a"])
 def test_servers_listen_where_the_parent_says(mode: str) -> None:
-    """Each asks by its whole mode, so that two at port 0 stay apart."""
+    """The key is the whole mode, so that two modes with port 0 have different sockets."""
 
     async def story(context: Any, server: Proxyserver, _: Sharing, parent: Parent) -> None:
         context.options.update(mode=[f"{mode}@127.0.0.1:0"])
@@ -67,7 +67,7 @@ def test_servers_listen_where_the_parent_says(mode: str) -> None:
 
 
 def test_https_without_http3_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """In one line, by the first worker; mitmproxy alone would serve HTTP/3 at the same port."""
+    """The first worker logs one line, because mitmproxy alone would serve HTTP/3 on the same port."""
     caplog.set_level(logging.INFO)
 
     async def story(context: Any, server: Proxyserver, _: Sharing, parent: Parent) -> None:
@@ -88,7 +88,7 @@ DATAGRAMS += [f"reverse:{scheme}://a:1" for scheme in ("dns", "quic", "http3", "
 
 @pytest.mark.parametrize("mode", DATAGRAMS)
 def test_what_is_not_tcp_is_refused(mode: str, caplog: pytest.LogCaptureFixture) -> None:
-    """By an error that names it, which ends mitmproxy's start."""
+    """The error names the mode, and ends mitmproxy's start."""
     caplog.set_level(logging.ERROR)
 
     async def story(context: Any, server: Proxyserver, _: Sharing, parent: Parent) -> None:
@@ -101,7 +101,7 @@ def test_what_is_not_tcp_is_refused(mode: str, caplog: pytest.LogCaptureFixture)
 
 
 def test_files_cannot_be_shared() -> None:
-    """An option by which each worker would write the same file is refused."""
+    """An option that would make all workers write the same file is refused."""
 
     async def story(context: Any, _: Proxyserver, __: Sharing, ___: Parent) -> None:
         context.options.add_option("save_stream_file", str, "", "")
@@ -112,7 +112,7 @@ def test_files_cannot_be_shared() -> None:
 
 
 def test_a_drain_ends_mitmproxy() -> None:
-    """Without connections at once, whichever thread asks for it."""
+    """Without connections it ends at once, whichever thread starts the drain."""
 
     async def story(context: Any, server: Proxyserver, sharing: Sharing, _: Parent) -> None:
         context.options.update(mode=["regular@127.0.0.1:0"])

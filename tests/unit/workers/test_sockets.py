@@ -11,7 +11,7 @@ from akto_mirror.workers.sockets import Sockets
 
 
 def test_an_address_is_opened_once() -> None:
-    """At port 0 as well, where keys distinguish listeners; what is not used any more is closed."""
+    """With port 0, keys distinguish the listeners; unused sockets are closed."""
     sockets = Sockets()
     one, other = Listen("one", "127.0.0.1", 0), Listen("other", "127.0.0.1", 0)
     (first,), (second,) = sockets.of(one), sockets.of(other)
@@ -23,14 +23,14 @@ def test_an_address_is_opened_once() -> None:
 
 
 def test_every_interface_has_one_port() -> None:
-    """As mitmproxy does without a host."""
+    """Without a host, all interfaces have the same port, as in mitmproxy."""
     sockets = Sockets()
     assert len({each.getsockname()[1] for each in sockets.of(Listen("", "", 0))}) == 1
     sockets.keep([])
 
 
 def test_an_address_in_use_is_refused() -> None:
-    """And not remembered."""
+    """An address in use is an error, and is not remembered."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         asked = Listen("", "127.0.0.1", taken.getsockname()[1])
         sockets = Sockets()

@@ -1,4 +1,4 @@
-"""The parent starts, watches and replaces workers; here they are small programs that speak its language."""
+"""The supervisor starts, watches and replaces workers, which are small programs here that speak its protocol."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from akto_mirror.workers import messages, supervisor
 from akto_mirror.workers.supervisor import Supervisor
 from tests.support.proxy import ROOT
 
-# Notes what happens in a file, a line each, and heeds files whose names say how it is to be.
+# Appends events to a file, one per line; files with certain names change its behaviour.
 WORKER = """
 import os, signal, socket, sys, time
 sys.path.insert(0, {root!r})
@@ -67,7 +67,7 @@ while True:
 
 
 class Stage:
-    """A supervisor of such workers, and what they noted."""
+    """A supervisor with such workers, and their notes."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder = folder
@@ -78,27 +78,27 @@ class Stage:
         self.supervisor = Supervisor(size, self._command, self.lines.append)
 
     def _command(self, number: int, channel: int) -> list[str]:
-        """Return a worker's command; that of each number in `missing` names no program, once."""
+        """Return a worker's command; for numbers in `missing` the program does not exist, once."""
         if number in self.missing:
             self.missing.remove(number)
             return [str(self.folder / "missing")]
         return [sys.executable, str(self._script), str(number), str(channel), str(self.folder)]
 
     def noted(self, what: str) -> list[tuple[int, int]]:
-        """Return number and process id of all workers that noted something."""
+        """Return the number and process id of each worker that noted this event."""
         notes = self.folder / "notes"
         rows = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
         return [(int(number), int(pid)) for word, number, pid in rows if word.partition(":")[0] == what]
 
     def ports(self) -> set[str]:
-        """Return the ports at which workers listen."""
+        """Return the ports on which workers listen."""
         words = [line.split()[0] for line in (self.folder / "notes").read_text().splitlines()]
         return {word.partition(":")[2] for word in words if word.startswith("listens:")}
 
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., tuple[int, Stage]]:
-    """Runs a supervisor beside a story, and returns its exit code and the stage."""
+    """Return a function that runs a supervisor with a story, and returns the exit code and the stage."""
 
     def play(story: Callable[[Stage], Coroutine[Any, Any, None]], size: int = 2) -> tuple[int, Stage]:
         async def both() -> tuple[int, Stage]:
@@ -113,7 +113,7 @@ def play(tmp_path: Path) -> Callable[..., tuple[int, Stage]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
+    """Wait for a condition that will be met."""
     async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
@@ -127,7 +127,7 @@ ENDED = "akto: captured {0} = shipped 0 + queued {0} + spooled 0 + rejected 0 + 
 
 
 def test_it_ends_all_by_a_signal(play: Play) -> None:
-    """Each worker has a number and the same sockets, is sent the signal, and is in the one last line."""
+    """All workers have a number and the same socket, get the signal, and are counted in one last line."""
 
     async def story(stage: Stage) -> None:
         await until(lambda: len(stage.noted("listens")) == 3)
@@ -142,14 +142,14 @@ def test_it_ends_all_by_a_signal(play: Play) -> None:
 
 
 def test_a_mistake_is_found_by_one_worker(play: Play, tmp_path: Path) -> None:
-    """The exit code is the worker's, and no other one is started."""
+    """The exit code is the first worker's, and no other worker is started."""
     (tmp_path / "broken").touch()
     code, stage = play(lambda _: asyncio.sleep(0))
     assert (code, len(stage.noted("starts")), stage.lines) == (3, 1, [])
 
 
 def test_a_killed_worker_is_started_again(play: Play) -> None:
-    """With the same number; what it held counts as lost, and the others do not notice."""
+    """It gets the same number; its entries in memory count as lost, and other workers are not affected."""
 
     async def story(stage: Stage) -> None:
         await until(lambda: len(stage.noted("reported")) == 2)
@@ -166,7 +166,7 @@ def test_a_killed_worker_is_started_again(play: Play) -> None:
 
 
 def test_the_waits_before_new_starts_get_longer(play: Play, tmp_path: Path) -> None:
-    """For a worker that ends each time, while the others go on."""
+    """The waits grow for a worker that ends each time, while the others go on."""
     (tmp_path / "broken-2").touch()
 
     async def story(stage: Stage) -> None:
@@ -181,7 +181,7 @@ def test_the_waits_before_new_starts_get_longer(play: Play, tmp_path: Path) -> N
 
 
 def test_a_dead_worker_is_counted_once(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also while it has not been started again; a signal that is no end is passed on."""
+    """A dead worker is counted before it is started again; other signals are passed on."""
     monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 60.0)
 
     async def story(stage: Stage) -> None:
@@ -197,7 +197,7 @@ def test_a_dead_worker_is_counted_once(play: Play, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_signal_while_a_worker_is_made_ends_it(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It had no process yet to be sent the signal."""
+    """The signal arrives before the worker has a process to pass it to."""
     make = messages.pair
 
     def made() -> tuple[socket.socket, socket.socket]:
@@ -210,7 +210,7 @@ def test_a_signal_while_a_worker_is_made_ends_it(play: Play, monkeypatch: pytest
 
 
 def test_workers_are_replaced_one_by_one(play: Play) -> None:
-    """Each once its successor is ready, at the same sockets; all are counted."""
+    """A worker drains when its successor is ready on the same socket; all are counted."""
 
     async def story(stage: Stage) -> None:
         await until(lambda: len(stage.noted("listens")) == 2)
@@ -231,7 +231,7 @@ def test_workers_are_replaced_one_by_one(play: Play) -> None:
 
 
 def test_a_worker_that_is_killed_while_it_is_replaced(play: Play, tmp_path: Path) -> None:
-    """It is started again, and then replaced in its turn: none is left without a parent that knows it."""
+    """It is started again and then replaced, so that no worker runs without a supervisor."""
 
     async def story(stage: Stage) -> None:
         await until(lambda: len(stage.noted("reported")) == 1)
@@ -251,7 +251,7 @@ def test_a_worker_that_is_killed_while_it_is_replaced(play: Play, tmp_path: Path
 
 
 def test_a_worker_that_waits_for_its_start_is_replaced(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And whether or not it was started before, none is left without a parent that knows it."""
+    """It is replaced, started again by then or not, and no worker runs without a supervisor."""
     monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 1.0)
 
     async def story(stage: Stage) -> None:
@@ -270,7 +270,7 @@ def test_a_worker_that_waits_for_its_start_is_replaced(play: Play, monkeypatch: 
 def test_a_worker_that_never_gets_ready_is_replaced(
     play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGHUP does not wait for it longer than for one that drains."""
+    """SIGHUP does not wait longer for such a worker than for one that drains."""
     monkeypatch.setattr(supervisor, "FLUSH_S", 0.2)
     monkeypatch.setattr(supervisor, "END_S", 0.4)
 
@@ -290,7 +290,7 @@ def test_a_worker_that_never_gets_ready_is_replaced(
 
 @pytest.mark.parametrize("when", ["before all serve", "while workers are replaced"])
 def test_sighup_is_kept_until_it_can_be_followed(play: Play, tmp_path: Path, when: str) -> None:
-    """The sender has changed something that no worker may have read yet."""
+    """A SIGHUP is never lost, because no worker may have read the sender's change yet."""
     is_later = when == "while workers are replaced"
 
     async def story(stage: Stage) -> None:
@@ -312,7 +312,7 @@ def test_sighup_is_kept_until_it_can_be_followed(play: Play, tmp_path: Path, whe
 
 
 def test_a_worker_that_does_not_end_is_ended(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """First it is asked to hurry, then it is killed; what it held counts as lost."""
+    """It gets SIGTERM again, and is then killed; its entries in memory count as lost."""
     monkeypatch.setattr(supervisor, "FLUSH_S", 0.2)
     monkeypatch.setattr(supervisor, "END_S", 0.4)
     (tmp_path / "slow").touch()
@@ -331,12 +331,12 @@ def test_a_worker_that_does_not_end_is_ended(play: Play, tmp_path: Path, monkeyp
 
 
 def test_a_replaced_worker_has_half_a_minute() -> None:
-    """All of it: for its connections, for what it has to send, and for what goes to disk."""
+    """The 30 seconds include draining connections, sending entries and writing the rest to disk."""
     assert supervisor.DRAIN_S < supervisor.FLUSH_S < supervisor.END_S == 30.0
 
 
 def test_a_successor_that_does_not_start_changes_nothing(play: Play, tmp_path: Path) -> None:
-    """The old workers stay, and a line says so."""
+    """The old workers stay, and one line says so."""
 
     async def story(stage: Stage) -> None:
         await until(lambda: len(stage.noted("listens")) == 2)
@@ -355,7 +355,7 @@ def test_a_successor_that_does_not_start_changes_nothing(play: Play, tmp_path: P
 def test_a_successor_that_hangs_changes_nothing(
     play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handles_sigterm: bool
 ) -> None:
-    """It is given up and killed, whether it handles SIGTERM or not; the old worker stays."""
+    """The successor is killed, whether it handles SIGTERM or not, and the old worker stays."""
     monkeypatch.setattr(supervisor, "START_S", 0.2)
     monkeypatch.setattr(supervisor, "END_S", 0.2)
 
@@ -374,7 +374,7 @@ def test_a_successor_that_hangs_changes_nothing(
 
 
 def test_a_worker_for_which_there_is_no_process_is_tried_again(play: Play) -> None:
-    """The others serve meanwhile."""
+    """The other worker serves meanwhile."""
 
     async def story(stage: Stage) -> None:
         stage.missing.append(2)

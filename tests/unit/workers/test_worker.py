@@ -1,4 +1,4 @@
-"""A worker asks its parent, and is asked to drain."""
+"""A worker's requests to its parent, and its drain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.reports import report
 
 
 class Parent:
-    """Answers as instructed."""
+    """A parent that answers as instructed."""
 
     def __init__(self) -> None:
         self.channel, theirs = messages.pair()
@@ -25,7 +25,7 @@ class Parent:
         self.worker.follow(self.drains.put)
 
     def answering(self, message: Message, *sockets: socket.socket) -> threading.Thread:
-        """Answer the next question."""
+        """Answer the next request with this message."""
 
         def answer() -> None:
             self.asked, _ = messages.receive(self.channel)
@@ -38,12 +38,12 @@ class Parent:
 
 @pytest.fixture
 def parent() -> Parent:
-    """A parent with a worker."""
+    """Return a parent with a worker."""
     return Parent()
 
 
 def test_it_gets_sockets(parent: Parent) -> None:
-    """The parent's own, ready for an event loop; for metrics too."""
+    """The sockets are the parent's, non-blocking for the event loop; those for metrics too."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = parent.answering(Listening(), listening)
         (found,) = parent.worker.bind("127.0.0.1", 7)
@@ -54,7 +54,7 @@ def test_it_gets_sockets(parent: Parent) -> None:
 
 
 def test_an_address_that_cannot_be_used_is_an_error(parent: Parent) -> None:
-    """The same as if it had tried itself."""
+    """The error is the same as if the worker had opened the address itself."""
     parent.answering(Listening(98, "Address already in use"))
     with pytest.raises(OSError, match="Address already in use") as raised:
         parent.worker.listen("a mode", "127.0.0.1", 7)
@@ -62,7 +62,7 @@ def test_an_address_that_cannot_be_used_is_an_error(parent: Parent) -> None:
 
 
 def test_it_learns_of_the_others(parent: Parent) -> None:
-    """Whatever a drain that comes between question and answer."""
+    """A drain that arrives before the answer is handled too."""
     messages.send(parent.channel, Drain(3.0))
     parent.answering(Others(report()))
     assert list(parent.worker.others()) == [report()]
@@ -71,7 +71,7 @@ def test_it_learns_of_the_others(parent: Parent) -> None:
 
 
 def test_it_reports(parent: Parent) -> None:
-    """It is ready, reports from time to time, and leaves the last line to the parent."""
+    """The worker reports that it is ready, then its counts, and leaves the last line to the parent."""
     parent.worker.watch(report)
     parent.worker.ready()
     assert [messages.receive(parent.channel)[0] for _ in range(2)] == [Ready(), Reported(report())]
@@ -80,7 +80,7 @@ def test_it_reports(parent: Parent) -> None:
 
 
 def test_it_drains_when_its_parent_has_gone(parent: Parent) -> None:
-    """Nothing could replace it, or end it."""
+    """Without its parent, the worker cannot be replaced, so that it drains."""
     parent.channel.close()
     assert parent.drains.get(timeout=60) == ORPHAN_S
     assert parent.worker.others() == ()
