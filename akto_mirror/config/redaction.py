@@ -30,7 +30,7 @@ REDACTION = (
         "akto_redact_values",
         Sequence[str],
         [],
-        "Secrets to hide wherever they occur, recognized by their form: common (payment card numbers, JWTs, private "
+        "Secrets to hide wherever they occur, recognised by their form: common (payment card numbers, JWTs, private "
         "keys, and API keys of well-known services), email, or a regular expression of your own as NAME=PATTERN.",
     ),
     Option(
