@@ -72,7 +72,7 @@ class Held(RequestHandler):
 
 
 def test_http2_streams_end_before_their_worker(tmp_path: Path) -> None:
-    """A client is told to open no more streams; the open one gets its response, and then the connection ends."""
+    """GOAWAY stops new streams of a client; the open one gets its response, and then the connection ends."""
     gate = threading.Event()
     target = BackgroundServer(Application([("/.*", Held)], gate=gate, log_function=lambda _: None))
     with target, FaultServer() as akto:
