@@ -22,7 +22,7 @@ from mitmproxy import addonmanager, exceptions, flow, hooks
 
 from akto_mirror.runner import plans
 from akto_mirror.runner.families import Calls, Family, Lane
-from akto_mirror.runner.plans import Plan, Plans, is_bundled, is_leaf, is_ours
+from akto_mirror.runner.plans import Plan, Plans, Step, is_bundled, is_leaf, is_ours
 
 # mitmproxy's own traversal also ends this way if addons contain one another, at Python's recursion limit.
 DEEPEST = sys.getrecursionlimit()
@@ -126,12 +126,7 @@ class TableManager(addonmanager.AddonManager):
             yield from self._run(hooks.UpdateHook(changed), (changed,))
 
     def _run(self, event: hooks.Hook, values: Values) -> Running:
-        chain = self.chain
-        if chain != self._planned:
-            self._forget()
-        plans, planned = self._plans, self._planned
-        _, steps = plans.get(type(event)) or self._plan(type(event))
-        for place, addon, hook, lane in steps:
+        for _, addon, hook, lane in self._steps(type(event)):
             try:
                 if hook is None:
                     yield from self._ask(addon, lane, event.name, values)
@@ -143,21 +138,19 @@ class TableManager(addonmanager.AddonManager):
                 raise
             except Exception as error:  # noqa: BLE001 - as mitmproxy does
                 _log(error)
-            if plans is not self._plans or chain != planned:
-                yield from self._walk(islice(chain, place + 1, None), event)
-                return
 
-    def _walk(self, rest: Iterator[object], event: hooks.Hook) -> Running:
-        """Traverse the rest of the chain as mitmproxy does, after it has changed during an event."""
-        for addon in rest:
-            try:
-                yield from self._visit([iter((addon,))], event.name, event.args())
-            except exceptions.AddonHalt:
+    def _steps(self, kind: type[hooks.Hook]) -> Iterator[Step]:
+        """Yield the planned steps; after a change during the event, the rest of the chain as mitmproxy traverses it."""
+        chain = self.chain
+        if chain != self._planned:
+            self._forget()
+        plans, planned = self._plans, self._planned
+        _, steps = plans.get(kind) or self._plan(kind)
+        for step in steps:
+            yield step
+            if plans is not self._plans or chain != planned:
+                yield from ((0, addon, None, None) for addon in islice(chain, step[0] + 1, None))
                 return
-            except exceptions.OptionsError:
-                raise
-            except Exception as error:  # noqa: BLE001 - as mitmproxy does
-                _log(error)
 
     def _is_unheard(self, kind: type[hooks.Hook]) -> bool:
         """Return whether it is certain that no addon has a hook for an event."""
