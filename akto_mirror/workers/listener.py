@@ -13,6 +13,8 @@ import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
+from akto_mirror import counts
+
 Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 # Seconds between two checks whether there is room again, and between two log lines about that.
@@ -25,24 +27,43 @@ LIMIT = 2**16
 logger = logging.getLogger(__name__)
 
 
+class Room:
+    """Counts a process's connections, which all its listeners together accept up to a limit.
+
+    Args:
+        most: the most connections at a time.
+
+    Attributes:
+        taken: the number of connections.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.taken = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further connection may be accepted."""
+        return self.taken >= self._most
+
+
 class Listener:
     """Serves as many connections at a time as there are descriptors for; others wait in the kernel's queue.
 
     Args:
         sockets: non-blocking listening sockets.
         serve: serves a connection.
-        most: the most connections at a time.
+        room: counts the connections of all the process's listeners.
 
     Attributes:
         sockets: the given sockets, for mitmproxy, which shows where it listens.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], serve: Serve, most: int) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], serve: Serve, room: Room) -> None:
         self.sockets = tuple(sockets)
         self._serve = serve
-        self._most = most
+        self._room = room
         self._loop = asyncio.get_running_loop()
-        self._open = 0
         self._accepts = False
         self._is_over = False
         self._logged_at = float("-inf")
@@ -63,7 +84,7 @@ class Listener:
     def _resume(self) -> None:
         if self._is_over or self._accepts:
             return
-        if self._open >= self._most:
+        if self._room.is_full:
             self._loop.call_later(LOOK_S, self._resume)
             return
         self._accepts = True
@@ -77,6 +98,9 @@ class Listener:
                 self._loop.remove_reader(each.fileno())
 
     def _accept(self, listening: socket.socket) -> None:
+        if self._room.is_full:
+            self._wait(counts.count(self._room.taken, "connection"))
+            return
         try:
             accepted, _ = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -88,12 +112,10 @@ class Listener:
             self._wait(error.strerror or "no more descriptors")
             return
         accepted.setblocking(False)
-        self._open += 1
+        self._room.taken += 1
         task = self._loop.create_task(self._take(accepted))
         self._taking.add(task)
         task.add_done_callback(self._taking.discard)
-        if self._open >= self._most:
-            self._wait(f"{self._open} connections")
 
     def _wait(self, why: str) -> None:
         """Let new connections wait until there is room."""
@@ -109,11 +131,11 @@ class Listener:
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, accepted)
         except OSError:
-            self._open -= 1
+            self._room.taken -= 1
             accepted.close()
 
     async def _serve_counted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._serve(reader, writer)
         finally:
-            self._open -= 1
+            self._room.taken -= 1

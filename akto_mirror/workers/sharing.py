@@ -16,7 +16,7 @@ from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
 
 from akto_mirror.workers.drain import Drain
-from akto_mirror.workers.listener import Listener
+from akto_mirror.workers.listener import Listener, Room
 
 # Options that several processes cannot share: each would read the whole file, or overwrite another's output.
 ALONE = {
@@ -69,7 +69,7 @@ class Sharing:
         self._draining: Future[None] | None = None
         import resource  # noqa: PLC0415 - Windows has none, and no workers
 
-        self._most = max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED) // 2)
+        self._room = Room(max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED) // 2))
         self._proxyserver: Proxyserver = master.addons.get("proxyserver")
         self._proxyserver.servers.changed.connect(self._adopt)
         self._drain = Drain(self._proxyserver.connections)
@@ -110,7 +110,7 @@ class Sharing:
         sockets = await asyncio.to_thread(self._parent.listen, server.mode.full_spec, host, port)
         if server.mode.transport_protocol == "both" and self._parent.number == 1:
             logger.info(TCP_ONLY, server.mode.full_spec)
-        listener = Listener(sockets, server.handle_stream, self._most)
+        listener = Listener(sockets, server.handle_stream, self._room)
         self._listeners.append(listener)
         return [listener]
 

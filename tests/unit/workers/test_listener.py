@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from akto_mirror.workers.listener import Listener
+from akto_mirror.workers.listener import Listener, Room
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_two_listeners_share_a_socket(listening: socket.socket) -> None:
 
     async def story() -> None:
         one, other = Service(), Service()
-        first, second = Listener([listening.dup()], one, 9), Listener([listening.dup()], other, 9)
+        first, second = Listener([listening.dup()], one, Room(9)), Listener([listening.dup()], other, Room(9))
         for _ in range(4):
             await greeted(listening)
         assert one.served + other.served == 4
@@ -65,9 +65,9 @@ def test_connections_wait_for_room(listening: socket.socket, caplog: pytest.LogC
 
     async def story() -> None:
         service = Service()
-        listener = Listener([listening.dup()], service, 2)
+        listener = Listener([listening.dup()], service, Room(2))
         _, first = await greeted(listening)
-        await greeted(listening)
+        _second = await greeted(listening)
         waiting = asyncio.create_task(greeted(listening))
         await asyncio.sleep(0)
         assert (service.served, waiting.done()) == (2, False)
@@ -79,3 +79,26 @@ def test_connections_wait_for_room(listening: socket.socket, caplog: pytest.LogC
     asyncio.run(story())
     lines = [each.message for each in caplog.records if each.name == Listener.__module__]
     assert [line.startswith("akto: new connections wait (2 connections)") for line in lines] == [True]
+
+
+def test_listeners_of_a_process_share_its_descriptors(listening: socket.socket) -> None:
+    """A connection to one listener waits while those of another one take all the room."""
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            other.setblocking(False)
+            room, service = Room(2), Service()
+            listeners = [Listener([each.dup()], service, room) for each in (listening, other)]
+            _, first = await greeted(listening)
+            _second = await greeted(listening)
+            waiting = asyncio.create_task(greeted(other))
+            # The connection arrives, and the listener decides about it.
+            await asyncio.wait([waiting], timeout=0.1)
+            assert (room.taken, service.served) == (2, 2)
+            first.close()
+            await waiting
+            assert (room.taken, service.served) == (2, 3)
+            for each in listeners:
+                each.close()
+
+    asyncio.run(story())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -14,7 +15,7 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons
 
 from akto_mirror.workers.listener import Listener
-from akto_mirror.workers.sharing import Sharing
+from akto_mirror.workers.sharing import RESERVED, Sharing
 
 Asked = list[tuple[str, str, int]]
 
@@ -62,6 +63,24 @@ def test_servers_listen_where_the_parent_says(mode: str) -> None:
         (instance,) = server.servers
         assert isinstance(instance._servers[0], Listener)  # type: ignore[attr-defined]
         assert server.listen_addrs()[0][0] == "127.0.0.1"
+
+    play(story)
+
+
+def test_modes_share_the_descriptors(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """All modes together accept as many connections as a process has descriptors for."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (RESERVED + 2 * 2, -1))
+
+    async def story(context: Any, server: Proxyserver, *_: object) -> None:
+        context.options.update(mode=["regular@127.0.0.1:0", "socks5@127.0.0.2:0"])
+        assert await server.setup_servers()
+        clients = [await asyncio.open_connection(*address) for address in 2 * server.listen_addrs()]
+        async with asyncio.timeout(60):
+            while "akto: new connections wait (2 connections)" not in caplog.text:
+                await asyncio.sleep(0.01)
+        assert len(server.connections) == 2
+        for _reader, writer in clients:
+            writer.close()
 
     play(story)
 
