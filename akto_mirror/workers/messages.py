@@ -26,7 +26,9 @@ class Listen(msgspec.Struct, tag=True, frozen=True):
 
 
 class Gather(msgspec.Struct, tag=True, frozen=True):
-    """A worker requests the reports of the others."""
+    """A worker requests the reports of the others; `number` distinguishes its requests."""
+
+    number: int = 0
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -43,6 +45,7 @@ class Reported(msgspec.Struct, tag=True, frozen=True):
 class Listening(msgspec.Struct, tag=True, frozen=True):
     """The parent's response to `Listen`: the sockets are attached, or there is an error."""
 
+    request: Listen
     errno: int = 0
     error: str = ""
 
@@ -50,6 +53,7 @@ class Listening(msgspec.Struct, tag=True, frozen=True):
 class Others(msgspec.Struct, tag=True, frozen=True):
     """The parent's response to `Gather`: the sum of the others' reports."""
 
+    request: Gather
     report: Report
 
 

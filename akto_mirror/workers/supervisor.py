@@ -250,15 +250,16 @@ class Supervisor:
         elif isinstance(message, Gather):
             living = {*self._children.values(), *self._leaving} - {child}
             reports = [each.report for each in living if each.report is not None]
-            child.say(Others(Report.total([*reports, *(Report(counts, 0, 0.0) for counts in self._ended)])))
+            ended = [Report(counts, 0, 0.0) for counts in self._ended]
+            child.say(Others(message, Report.total([*reports, *ended])))
 
     def _give_sockets(self, child: Child, asked: Listen) -> None:
         try:
             sockets = self._sockets.of(asked)
         except OSError as error:
-            child.say(Listening(error.errno or 1, error.strerror or str(error)))
+            child.say(Listening(asked, error.errno or 1, error.strerror or str(error)))
         else:
-            child.say(Listening(), sockets)
+            child.say(Listening(asked), sockets)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

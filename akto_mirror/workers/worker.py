@@ -6,7 +6,9 @@ import contextlib
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from akto_mirror.snapshots import Report, Snapshot
 from akto_mirror.workers import messages
@@ -36,7 +38,8 @@ class Worker:
         self.size = size
         self._channel = channel
         self._asking = threading.Lock()
-        self._answers: queue.SimpleQueue[tuple[Message | None, list[socket.socket]]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[Listening | Others | None, list[socket.socket]]] = queue.SimpleQueue()
+        self._numbers = count(1)
         self._report: Callable[[], Report] | None = None
         self._drain: Callable[[float], None] | None = None
 
@@ -64,8 +67,15 @@ class Worker:
         return True
 
     def others(self) -> Sequence[Report]:
-        """Return the reports of the other workers."""
-        answer, _ = self._ask(Gather())
+        """Return the reports of the other workers; none when the parent has ended.
+
+        Raises:
+            TimeoutError: the parent does not answer.
+        """
+        try:
+            answer, _ = self._ask(Gather(next(self._numbers)))
+        except ConnectionError:
+            return ()
         return [answer.report] if isinstance(answer, Others) else ()
 
     def bind(self, host: str, port: int) -> list[socket.socket]:
@@ -80,7 +90,7 @@ class Worker:
         """Return the sockets for an address, which all workers share.
 
         Raises:
-            OSError: the address cannot be used.
+            OSError: the address cannot be used, or the parent has ended or does not answer.
         """
         answer, sockets = self._ask(Listen(key, host, port))
         if isinstance(answer, Listening) and answer.errno:
@@ -89,13 +99,28 @@ class Worker:
             each.setblocking(False)
         return sockets
 
-    def _ask(self, message: Message) -> tuple[Message | None, list[socket.socket]]:
+    def _ask(self, request: Listen | Gather) -> tuple[Listening | Others, list[socket.socket]]:
         with self._asking:
-            self._say(message)
-            try:
-                return self._answers.get(timeout=ANSWER_S)
-            except queue.Empty:
-                raise TimeoutError("the parent process does not answer") from None
+            self._say(request)
+            until = time.monotonic() + ANSWER_S
+            while True:
+                answer, sockets = self._next(until)
+                if answer.request == request:
+                    return answer, sockets
+                # It comes too late, for a request that was given up.
+                for each in sockets:
+                    each.close()
+
+    def _next(self, until: float) -> tuple[Listening | Others, list[socket.socket]]:
+        try:
+            answer, sockets = self._answers.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            raise TimeoutError("the parent process does not answer") from None
+        if answer is None:
+            # Also for the requests after this one.
+            self._answers.put((None, []))
+            raise ConnectionError("the parent process has ended")
+        return answer, sockets
 
     def _say(self, message: Message) -> None:
         with contextlib.suppress(OSError):
@@ -106,7 +131,7 @@ class Worker:
             message, sockets = messages.receive(self._channel)
             if self._drain is not None and (message is None or isinstance(message, Drain)):
                 self._drain(ORPHAN_S if message is None else message.seconds)
-            if not isinstance(message, Drain):
+            if message is None or isinstance(message, Listening | Others):
                 self._answers.put((message, sockets))
             if message is None:
                 return
