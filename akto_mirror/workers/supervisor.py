@@ -143,11 +143,12 @@ class Supervisor:
     async def _watch(self, child: Child, wait_s: float) -> None:
         """Watch a worker until it ends, and restart it unless it was asked to end."""
         began = asyncio.get_running_loop().time()
-        code = await child.ended()
-        self._count(child, killed=code < 0)
-        self._leaving.discard(child)
-        if child.leaves or self._ending.is_set():
+        code = await self._settle(child)
+        if self._ending.is_set():
             self._code = self._code or _exit_code(code, asked=True)
+        elif child.leaves:
+            # The others go on; the program's exit code is that of its own end.
+            return
         elif code == 0:
             # A script has shut mitmproxy down.
             self._end(0)
@@ -156,6 +157,13 @@ class Supervisor:
                 wait_s = FIRST_WAIT_S
             self._say(f"akto: worker {child.number} ended ({_described(code)}); it is started again in {wait_s:g} s")
             await self._start_later(child.number, wait_s, child)
+
+    async def _settle(self, child: Child) -> int:
+        """Wait until a worker has ended, and count its entries; returns its exit code."""
+        code = await child.ended()
+        self._count(child, killed=code < 0)
+        self._leaving.discard(child)
+        return code
 
     def _roll_soon(self) -> None:
         self._is_to_roll = True
@@ -199,10 +207,15 @@ class Supervisor:
 
     def _abort(self, new: Child) -> None:
         self._dismiss(new)
-        self._spawn(self._watch(new, FIRST_WAIT_S))
-        self._spawn(_kill_late(new))
+        self._spawn(self._end_failed(new))
         if not self._ending.is_set():
             self._say(f"akto: worker {new.number} cannot be replaced; the old ones stay")
+
+    async def _end_failed(self, new: Child) -> None:
+        """Wait for the end of a worker that never served; its exit code does not count."""
+        if not await _ends_within(new, END_S):
+            new.send_signal(signal.SIGKILL)
+        await self._settle(new)
 
     def _dismiss(self, child: Child) -> None:
         child.leaves = True
@@ -290,11 +303,6 @@ async def _ends_within(child: Child, seconds: float) -> bool:
         await asyncio.wait_for(child.ended(), seconds)
         return True
     return False
-
-
-async def _kill_late(child: Child) -> None:
-    if not await _ends_within(child, END_S):
-        child.send_signal(signal.SIGKILL)
 
 
 def _exit_code(code: int, *, asked: bool) -> int:

@@ -35,7 +35,7 @@ stats.capture()
 def end(*_):
     send(channel, Reported(Report(stats.snapshot(), 0, 0.0), final=True))
     note("ends")
-    os._exit(0)
+    os._exit(4 if os.path.exists(folder + "/failing") else 0)
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGUSR1, lambda *_: send(channel, Gather()))
 if os.path.exists(folder + "/deaf"):
@@ -230,6 +230,23 @@ def test_workers_are_replaced_one_by_one(play: Play) -> None:
     assert stage.lines[-1] == ENDED.format(4)
 
 
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_the_exit_code_is_that_of_the_last_workers(play: Play, tmp_path: Path, is_replaced: bool) -> None:
+    """A worker that fails while it ends counts only at the end of the program."""
+    (tmp_path / "failing").touch()
+
+    async def story(stage: Stage) -> None:
+        await until(lambda: len(stage.noted("reported")) == 1)
+        if is_replaced:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: REPLACED in stage.lines)
+            (tmp_path / "failing").unlink()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    code, _ = play(story, 1)
+    assert code == (0 if is_replaced else 4)
+
+
 def test_a_worker_that_is_killed_while_it_is_replaced(play: Play, tmp_path: Path) -> None:
     """It is started again and then replaced, so that no worker runs without a supervisor."""
 
@@ -336,7 +353,7 @@ def test_a_replaced_worker_has_half_a_minute() -> None:
 
 
 def test_a_successor_that_does_not_start_changes_nothing(play: Play, tmp_path: Path) -> None:
-    """The old workers stay, and one line says so."""
+    """The old workers stay, one line says so, and the exit code is theirs."""
 
     async def story(stage: Stage) -> None:
         await until(lambda: len(stage.noted("listens")) == 2)
@@ -345,7 +362,8 @@ def test_a_successor_that_does_not_start_changes_nothing(play: Play, tmp_path: P
         await until(lambda: bool(stage.lines))
         os.kill(os.getpid(), signal.SIGTERM)
 
-    _, stage = play(story)
+    code, stage = play(story)
+    assert code == 0
     assert stage.lines[0] == "akto: worker 1 cannot be replaced; the old ones stay"
     assert stage.noted("drains") == []
     assert stage.lines[-1] == ENDED.format(2)
