@@ -19,12 +19,16 @@ MAX_DEPTH = 10
 # The most fields that are read to judge whether bytes are a message; this many are not valid by chance.
 PROBE_FIELDS = 64
 
-# The most fields of one message that are rewritten; the rest is unchanged.
+# The most fields of one message that are rewritten one by one.
 MAX_FIELDS = 100_000
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 LINE_CONTROL = re.compile(rb"[\t\n\r]")
+
+# The shortest text that is looked for in bytes: a name, a separator and a value. Few hashes and UUIDs have it.
+PRINTABLE = re.compile(rb"[ -~]{5}")
+RUN = re.compile(rb"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]{5,}")
 
 # Text may be valid as fields by chance, but not as `FEW_FIELDS` or more with more than `FEW_BYTES` different bytes.
 FEW_BYTES = 4
@@ -257,31 +261,46 @@ def _is_all_strings(content: bytes, size: int) -> bool:
 Rewrite = Callable[[Place, bytes], bytes]
 
 
-def rewrite(message: bytes, change: Rewrite, place: Place = ROOT, depth: int = 0) -> bytes:
+def rewrite(message: bytes, change: Rewrite) -> bytes:
     """Return a message with its strings rewritten, also in nested messages, and the lengths adjusted.
+
+    What is not a message, such as JSON, or only begins like one, is rewritten as a string; so is text in other bytes.
 
     Args:
         message: the message.
         change: takes the place of a string, whose names are field numbers, and the string; returns the new string.
-        place: the message's place.
-        depth: the number of messages around it.
     """
-    out, done = list[bytes](), 0
+    return change(ROOT, message) if is_text(message) else _fields_rewritten(message, change, ROOT, 0)
+
+
+def _fields_rewritten(message: bytes, change: Rewrite, place: Place, depth: int) -> bytes:
+    out, done, end = list[bytes](), 0, 0
     for field, _ in zip(fields(message), range(MAX_FIELDS), strict=False):
-        if field.kind != LENGTH or field.end > len(message):
+        end = field.end
+        if field.kind != LENGTH or end > len(message):
             continue
-        content = message[field.value : field.end]
+        content = message[field.value : end]
         new = _rewritten(content, change, Place(str(field.number), place), depth)
         if new != content:
             tag = message[field.start : _varint(message, field.start)[1]]
             out += (message[done : field.start], tag, varint(len(new)), new)
-            done = field.end
-    return b"".join((*out, message[done:])) if out else message
+            done = end
+    new = b"".join((*out, message[done:])) if out else message
+    return new if end == len(message) else _text_rewritten(new, change, place)
 
 
 def _rewritten(content: bytes, change: Rewrite, place: Place, depth: int) -> bytes:
     if is_text(content):
         return change(place, content)
     if depth < MAX_DEPTH and is_message(content):
-        return rewrite(content, change, place, depth + 1)
-    return content
+        return _fields_rewritten(content, change, place, depth + 1)
+    return _text_rewritten(content, change, place)
+
+
+def _text_rewritten(content: bytes, change: Rewrite, place: Place) -> bytes:
+    """Rewrite the text in bytes that are neither a string nor a message; what is between it stays as it is."""
+    if not PRINTABLE.search(content):
+        return content
+    if _is_utf8(content, len(content)):
+        return change(place, content)
+    return RUN.sub(lambda run: change(place, run[0]) if PRINTABLE.search(run[0]) else run[0], content)

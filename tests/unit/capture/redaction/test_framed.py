@@ -65,6 +65,31 @@ def test_messages() -> None:
     assert SECRET.encode() not in raw
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"password":"%s"}',
+        b'[{"a":1},{"password":["%s"]}]',
+        b"<password>%s</password>",
+        b"password=%s",
+        b'\x08\x01{"password":"%s"}',
+        b"\x0a\x01xpassword=%s",
+        b"\x0a\x20password=%s",
+        b"\x0a\x15\xff\x00password: %s\x00",
+        b"\x0a\x1a\x1b[1mpassword: \x1b[0m%s",
+        b"\x0a\x16\x08\x01\x12\x12\xffpassword=%s",
+    ],
+)
+def test_messages_that_are_not_protobuf(message: bytes) -> None:
+    """JSON and other text are searched as what they are, as is what cannot be read behind fields, or within them."""
+    data = message.replace(b"%s", SECRET.encode())
+    text = b64encode(b"\x00" + len(data).to_bytes(4, "big") + data).decode()
+    raw = b64decode(hidden(text, "application/grpc"))
+    assert int.from_bytes(raw[1:5], "big") == len(raw) - 5
+    assert SECRET.encode() not in raw
+    assert b"[redacted]" in raw
+
+
 def test_what_are_events() -> None:
     """Event streams are recognised by the content type or the first line."""
     assert framed.are_events(b"x", "text/event-stream")
