@@ -64,7 +64,6 @@ def grpc_messages(text: bytes, look: Look) -> bytes | None:
         return None
     if messages == [message.data for message in found]:
         return text
-    # What has no strings that protobuf reads is searched as it is.
     data = b"".join(b"\x00" + len(message).to_bytes(4, "big") + message for message in messages)
     return b2a_base64(data, newline=False)
 
@@ -77,7 +76,7 @@ def parts(data: bytes, content_type: str, into: LookInto, look: Look) -> bytes |
     changes = list[Change]()
     for number, part in enumerate(islice(multipart.parts(data, boundary), MOST_PARTS + 1)):
         if number == MOST_PARTS:
-            changes.append(Change(part.start, len(data), MASK))
+            changes.append(Change(part.start, len(data), look.hidden.unread()))
             break
         content = data[part.start : part.end]
         head = data[max(0, data.rfind(b"--" + boundary, 0, part.start)) : part.start]
@@ -129,8 +128,8 @@ def events(data: bytes, places: Sequence[gate.Place], look: Look) -> bytes:
             done = end.start() if end else len(data)
             changes.append(Change(start, done, _event(data[start:done], look)))
             start = end.end() if end else len(data)
-            if look.hidden.is_spent:
-                return splice(data, [*changes, Change(done, len(data), MASK)])
+            if look.hidden.is_spent and start < len(data):
+                return splice(data, [*changes, Change(start, len(data), look.hidden.unread())])
     return splice(data, changes)
 
 
@@ -145,19 +144,19 @@ def _event(block: bytes, look: Look) -> bytes:
     lines = PART_LINE.split(block)
     data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     if len(data) < 2:
-        lines = [_event_line(line, look) for line in lines[:MOST_EVENT_LINES]] + [MASK] * (
-            len(lines) > MOST_EVENT_LINES
-        )
-        return b"\n".join(lines) if len(lines) > 1 else lines[0]
+        return b"\n".join(_event_lines(lines, look)) if len(lines) > 1 else _event_line(block, look)
     text = b"\n".join(data)
     new = look.inner(text)
     others = [line for line in lines if not line.startswith(b"data:")]
-    if len(others) > MOST_EVENT_LINES:
-        others[MOST_EVENT_LINES:] = [MASK]
-    shown = [_event_line(line, look) for line in others]
+    shown = _event_lines(others, look)
     if new == text and shown == others:
         return block
     return b"\n".join([*shown, *(b"data: " + line for line in new.split(b"\n"))])
+
+
+def _event_lines(lines: list[bytes], look: Look) -> list[bytes]:
+    shown = [_event_line(line, look) for line in lines[:MOST_EVENT_LINES]]
+    return shown if len(lines) <= MOST_EVENT_LINES else [*shown, look.hidden.unread()]
 
 
 def _event_line(line: bytes, look: Look) -> bytes:

@@ -238,8 +238,7 @@ class Hiding:
                 return self._at(data, places, depth)
         except TooManyError:
             self._hidden.left = -1
-        self._hidden.by_name("text")
-        return MASK
+        return self._hidden.unread()
 
     def _text(self, data: bytes, depth: int, kind: str = "") -> bytes:
         return self._at(data, self._places(data), depth, kind)

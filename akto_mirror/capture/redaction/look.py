@@ -42,6 +42,11 @@ class Hidden(Work):
         """Count a value that was hidden for the name that it stood under."""
         self.counts["name", rule] += 1
 
+    def unread(self) -> bytes:
+        """Count a text that is hidden unread, and return what stands in its place."""
+        self.by_name("text")
+        return MASK
+
     @property
     def is_spent(self) -> bool:
         """Whether what follows in the payload is hidden unread."""

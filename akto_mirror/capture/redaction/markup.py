@@ -12,7 +12,6 @@ from itertools import islice
 from akto_mirror.capture.payload.leaves import Change
 from akto_mirror.capture.redaction.gate import MOST_PLACES, Place
 from akto_mirror.capture.redaction.look import Look, mask, spliced
-from akto_mirror.capture.redaction.rules.masks import MASK
 from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_another
 
 # No character is tried twice, however a tag breaks off.
@@ -94,7 +93,7 @@ class _Walk:
         """Hide all from the tag on that a place is in: there are too many of them."""
         start = max(self._done, self._data.rfind(b"<", self._done, place + 1))
         if start < len(self._data):
-            self.changes.append(Change(start, len(self._data), MASK))
+            self.changes.append(Change(start, len(self._data), self._look.hidden.unread()))
 
     def at(self, place: int) -> None:
         """Hide what has to be hidden at a place, unless it was looked at before."""
@@ -210,7 +209,7 @@ class _Walk:
                 named = named or self._look.names.of(unescaped(value))
         for number, each in enumerate(found):
             if self._look.hidden.is_spent or number == MOST_ATTRIBUTES:
-                self.changes.append(Change(each.start(), tag.end(3), MASK))
+                self.changes.append(Change(each.start(), tag.end(3), self._look.hidden.unread()))
                 return named or "text"
             name, value = local(each[1]), _value(each)
             rule = named if named and (name in HOLDING or holds(short(each[1]))) else self._look.names.of(each[1])

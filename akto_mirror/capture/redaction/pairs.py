@@ -41,8 +41,8 @@ def walk(data: bytes, places: list[Place], look: Look) -> bytes:
         look.hidden.take(STEPS)
         changes.append(Change(start, end, pair(text, look)))
         named |= _named(text, look)
-        if look.hidden.is_spent:
-            changes.append(Change(end, len(data), MASK))
+        if look.hidden.is_spent and (rest := end + 1) < len(data):
+            changes.append(Change(rest, len(data), look.hidden.unread()))
             break
     return _without_values(splice(data, changes), named, look) if named else splice(data, changes)
 
@@ -78,7 +78,7 @@ def _without_values(data: bytes, named: set[bytes], look: Look) -> bytes:
     """Hide the values beside names."""
     out = data.split(b"&", MOST_PAIRS)
     if len(out) > MOST_PAIRS:
-        out[-1] = MASK
+        out[-1] = look.hidden.unread()
     for number, text in enumerate(out):
         name, mark, value = text.partition(b"=")
         part = _last_part(name)
@@ -92,7 +92,7 @@ def pair(text: bytes, look: Look) -> bytes:
     """Hide the value of a pair; behind a secret all is hidden up to the next `&`."""
     out = list[bytes]()
     if text.count(SEMICOLON) > MOST_SEMICOLONS:
-        return MASK
+        return look.hidden.unread()
     for each in text.split(SEMICOLON):
         name, mark, value = each.partition(b"=")
         rule = look.names.of(name) if mark else None

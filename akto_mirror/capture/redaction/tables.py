@@ -10,7 +10,6 @@ from akto_mirror.capture.payload.json_tokens import BLANK, SCALAR, STRING
 from akto_mirror.capture.payload.leaves import Change, splice
 from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.look import Look, is_masked, mask
-from akto_mirror.capture.redaction.rules.masks import MASK
 
 BOM = b"\xef\xbb\xbf"
 CSV = re.compile(r"csv|tab-separated|tsv")
@@ -90,8 +89,7 @@ def _cells(
         if cell.lastindex == 3:
             column, number = 0, number + 1
         if (number == MOST_LINES or not left or look.hidden.is_spent) and cell.end() < len(data):
-            look.hidden.by_name("text")
-            yield Change(cell.end(), len(data), MASK)
+            yield Change(cell.end(), len(data), look.hidden.unread())
             return
 
 

@@ -27,6 +27,26 @@ def test_what_is_unreadable() -> None:
     assert Hiding(kept).payload(binary, "application/json") == binary
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("application/x-www-form-urlencoded", "a=%70&" * 5_000),
+        ("text/xml", '<a b="&#97;">&#97;</a>' * 3_000),
+        ("text/xml", "<a " + 'b="&#97;" ' * 1_000 + ">"),
+        ("text/event-stream", 'data: {"\\u0061":1}\n\n' * 1_000),
+        ("text/event-stream", "data: &#97;\n" + "id: 1\n" * 600),
+        ("multipart/form-data; boundary=x", "--x\r\n\r\na\r\n" * 600),
+        ("text/plain", "%70 " * 5_000),
+    ],
+)
+def test_what_is_hidden_unread_is_counted(kind: str, text: str) -> None:
+    """The rest of a payload that takes too much work is counted, in every format."""
+    hides = Hiding(ALL)
+    new = hides.payload(text, kind)
+    assert "[redacted]" in new
+    assert hides.counts["name", "text"]
+
+
 def test_an_error_hides_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """On any error nothing is shipped unread."""
 

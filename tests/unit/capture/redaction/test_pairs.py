@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from akto_mirror.capture.redaction import Hiding, Redaction, pairs, path
+from akto_mirror.capture.redaction.gate import Place
 from akto_mirror.capture.redaction.look import Hidden, Look
 from akto_mirror.capture.redaction.rules.names import Names
 from tests.unit.capture.redaction.samples import FIELDS, SECRET, hidden
@@ -34,6 +35,16 @@ def test_secrets(text: str) -> None:
     """Secrets are hidden in forms and queries."""
     assert SECRET not in hidden(text, FORM)
     assert SECRET not in path("/x?" + text.replace("%s", SECRET), FIELDS)
+
+
+def test_work_that_ends_at_a_pair() -> None:
+    """What follows the pair at which the work ends is hidden and counted, and the last pair has nothing behind it."""
+    for text, expected, count in (("a=1", "a=1", 0), ("a=1&", "a=1&", 0), ("a=1&b=2&c=3", "a=1&[redacted]", 1)):
+        found = Hidden()
+        found.steps = 0
+        look = Look(Names(["x"]), found, 0, lambda value: value)
+        assert pairs.walk(text.encode(), [Place(0, 1)], look) == expected.encode()
+        assert found.counts["name", "text"] == count
 
 
 def test_values_of_other_names_stay() -> None:
