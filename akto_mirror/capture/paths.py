@@ -17,8 +17,8 @@ PLAIN_QUERY = re.compile(rb"[!$-&(-;=?-~]+")
 ENDINGS = "html?|css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|otf|eot|pdf|mp4|webm"
 LOST = re.compile(rf"/(?=health)|\.(?=(?:{ENDINGS})(?:\?|\Z))|\?|%(?![0-9a-f]{{2}})", re.IGNORECASE)
 
-# It drops a parameter whose value contains a `=` before other characters.
-VALUE = re.compile("(?<==)[^&]*")
+# It drops a parameter that contains another `=` before other characters, or nothing behind it.
+VALUE = re.compile("(?<==)[^&=]*=[^&]*")
 
 
 def path_of(target: bytes, *, include_query: bool) -> str:
@@ -54,9 +54,7 @@ def without_triggers(path: str) -> str:
     plain, mark, query = path.partition("?")
     if not mark:
         return path
-    query = LOST.sub(_escaped, query)
-    if query.count("=") > query.count("&") + 1:
-        query = VALUE.sub(lambda value: value[0].replace("=", "%3D"), query)
+    query = VALUE.sub(lambda value: value[0].replace("=", "%3D"), LOST.sub(_escaped, query))
     return plain + mark + query
 
 
