@@ -1,4 +1,4 @@
-"""Decides when the disk may be used: after an error it is not used for a while, and an error is logged once. No I/O."""
+"""Decides when the disk may be used: after an error it rests for a while; errors are logged at a low rate. No I/O."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ BUSY_S = LOCK_S + 1.0
 # which not even a small write succeeded.
 FULL_RETRY_S = 5.0
 
+# Minimum seconds between two lines about a full spool, which is full again and again while it drains under traffic.
+FULL_LINE_S = 300.0
+
 NEVER = float("-inf")
 
 
@@ -31,6 +34,7 @@ class Access:
         self._busy_s = BUSY_S
         self._is_troubled = False
         self._is_full = False
+        self._full_logged_at = NEVER
 
     def usable_in(self, now: float) -> float:
         """Return the seconds until batches can be taken."""
@@ -73,9 +77,10 @@ class Access:
 
     def _be_full(self, error: SpoolFull, now: float) -> None:
         self._keep_at = now + FULL_RETRY_S
-        if not self._is_full:
-            self._is_full = True
-            logger.warning("akto: %s (akto_spool_bytes); entries stay in memory from now on", error)
+        self._is_full = True
+        if now - self._full_logged_at >= FULL_LINE_S:
+            self._full_logged_at = now
+            logger.warning("akto: %s (akto_spool_bytes); entries stay in memory until there is room again", error)
 
     def _be_patient(self, error: SpoolBusy, now: float) -> None:
         """Try again soon: another process's lock is not an error unless it persists."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from akto_mirror.delivery.retry import Durability
-from akto_mirror.delivery.spool.access import BUSY_S, FULL_RETRY_S, RETRY_S, Access
+from akto_mirror.delivery.spool.access import BUSY_S, FULL_LINE_S, FULL_RETRY_S, RETRY_S, Access
 from akto_mirror.delivery.spool.errors import NoSpaceError, SpoolBusy, SpoolError, SpoolFull
 from tests.faults.driver import Driver, ok
 
@@ -49,6 +49,16 @@ def test_a_full_spool_is_still_read() -> None:
     assert (access.usable_in(100), access.keeps_in(100)) == (0, FULL_RETRY_S)
     access.has_room()
     assert access.keeps_in(100) == 0
+
+
+def test_a_full_spool_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    """Line 2: a spool that drains under traffic is full again after each batch that leaves it."""
+    access = Access()
+    for now in (100.0, 101.0, 100 + FULL_LINE_S - 1, 100 + FULL_LINE_S):
+        access.failed(SpoolFull("full"), now, is_large=True)
+        access.has_room()
+    line = "akto: full (akto_spool_bytes); entries stay in memory until there is room again"
+    assert [record.getMessage() for record in caplog.records] == [line, line]
 
 
 @pytest.mark.parametrize(("is_large", "usable_in"), [(True, 0), (False, FULL_RETRY_S)])
