@@ -39,6 +39,8 @@ def made() -> Inventory:
         ("status:4xx", ["/orders/{id}"]),
         ("status:404,5xx", ["/health", "/orders/{id}"]),
         ("status:none", ["/a b"]),
+        ("status:none,4xx", ["/a b", "/orders/{id}"]),
+        ("status:404,none", ["/a b", "/orders/{id}"]),
         ("-status:2xx", ["/health", "/a b"]),
         ("host:cdn", ["/health"]),
         ("-host:shop.example", ["/health", "/a b"]),
