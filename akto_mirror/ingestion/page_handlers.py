@@ -162,7 +162,7 @@ def _entries(store: Store) -> Iterator[bytes]:
     number, end = 0, store.total
     while number < end:
         number, entries = store.since(number, PAGE_ENTRIES)
-        yield from entries[: end - number]
+        yield from entries[: max(0, end - number)]
         number += len(entries)
         if not entries:
             return

@@ -387,6 +387,25 @@ def test_scripts_page_through_the_entries(monkeypatch: pytest.MonkeyPatch) -> No
         assert client.get("/api/entries", params={"since": 99}).json()["entries"] == []
 
 
+def test_a_download_has_no_entries_from_after_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If newer entries replace the old ones during a slow download, it ends with what it has sent."""
+    monkeypatch.setattr(page_handlers, "PAGE_ENTRIES", 2)
+    with Receiver(keep=4) as server, client_of(server) as client:
+        store, since, starts = server.store, server.store.since, list[int]()
+
+        def slow(number: int, limit: int | None = None) -> tuple[int, list[bytes]]:
+            starts.append(number)
+            for _ in range(5 if len(starts) == 2 else 0):
+                store.add(entry(path="/new"))
+            return since(number, limit)
+
+        for number in range(5):
+            store.add(entry(path=f"/{number}"))
+        monkeypatch.setattr(store, "since", slow)
+        lines = client.get("/entries.ndjson").text.splitlines()
+    assert (starts, [json.loads(line)["path"] for line in lines]) == ([0, 3], ["/1", "/2"])
+
+
 @pytest.mark.parametrize("since", ["x", "-1", "", "1.5", "²", "9" * 100])
 def test_a_page_must_begin_at_a_number(server: Receiver, since: str) -> None:
     """A `since` that is not a number is a 400."""
