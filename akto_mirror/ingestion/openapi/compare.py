@@ -13,7 +13,7 @@ from akto_mirror.ingestion.openapi.operations import (
     PARAMETERS,
     Field,
     Operation,
-    below,
+    ancestors,
     operations,
     pattern_of,
     shape_of,
@@ -119,7 +119,7 @@ def _fields(old: Mapping[str, Field], now: Mapping[str, Field], place: str) -> I
         shown = name or "the whole"
         if name in old:
             yield from (f"{place}: {shown} {what}" for what in _differences(old[name], field))
-        elif not any(each in old and old[each].open for each in below(name)) and not _within_new(name, old, now):
+        elif not any(each in old and old[each].open for each in ancestors(name)) and not _within_new(name, old, now):
             yield f"{place}: new {_noun(place)} {shown} ({_types(field)})"
     for name, field in old.items():
         if field.required and name not in now and (place in PARAMETERS or _holder_seen(name, now)):
@@ -128,11 +128,11 @@ def _fields(old: Mapping[str, Field], now: Mapping[str, Field], place: str) -> I
 
 def _within_new(name: str, old: Mapping[str, Field], now: Mapping[str, Field]) -> bool:
     """Return whether a field is within a new one, which is reported already."""
-    return any(each and each in now and each not in old for each in below(name))
+    return any(each and each in now and each not in old for each in ancestors(name))
 
 
 def _holder_seen(name: str, now: Mapping[str, Field]) -> bool:
-    *_, holder = below(name)
+    *_, holder = ancestors(name)
     return holder in now if holder or "" in now else bool(now)
 
 

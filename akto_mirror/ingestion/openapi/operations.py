@@ -216,7 +216,7 @@ def _list(given: Any) -> list[Any]:
     return given if isinstance(given, list) else []
 
 
-def below(name: str) -> Iterable[str]:
+def ancestors(name: str) -> Iterable[str]:
     """Return the names of a place's ancestors, from the outermost one, which is empty."""
     yield ""
     for hit in re.finditer(r"\.|\[\]", name):

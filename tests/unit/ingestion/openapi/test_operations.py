@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from akto_mirror.ingestion.openapi.operations import below, operations, pattern_of, shape_of
+from akto_mirror.ingestion.openapi.operations import ancestors, operations, pattern_of, shape_of
 
 
 def document(**given: Any) -> dict[str, Any]:
@@ -95,4 +95,4 @@ def test_paths_and_names() -> None:
     assert pattern_of("/a.b/{id}").fullmatch("/a.b/7")
     assert not pattern_of("/a.b/{id}").fullmatch("/axb/7")
     assert not pattern_of("/a/{id}").fullmatch("/a/7/8")
-    assert list(dict.fromkeys(below("a[].b"))) == ["", "a", "a[]"]
+    assert list(dict.fromkeys(ancestors("a[].b"))) == ["", "a", "a[]"]
