@@ -132,9 +132,9 @@ def _with_response(flows: Sequence[flow.Flow]) -> list[http.HTTPFlow]:
 
 
 def _preview(chosen: http.HTTPFlow, capture: Capture) -> list[list[str]]:
-    verdict, made = foresee(chosen, capture)
-    shown = f"{verdict}{repaired(made.repairs)}{hidden(made.hidden)}"
-    return [["verdict", shown], *entry_view.rows(made.entry)]
+    outcome, made = foresee(chosen, capture)
+    shown = f"{outcome}{repaired(made.repairs)}{hidden(made.hidden)}"
+    return [["outcome", shown], *entry_view.rows(made.entry)]
 
 
 def _check(target: checks.Target | checks.KafkaTarget, folder: str | None) -> str:

@@ -180,7 +180,7 @@ def test_commands_are_completed_and_answer(stage: Stage) -> None:
     expect(stage.page.tab.locator(".argument-suggestion")).to_contain_text("Show the outcomes of all flows")
     expect(stage.command("akto.stats")).to_contain_text("captured 1 = shipped 1 + spooled 0 + rejected 0 + dropped 0")
     for chosen in ("@focus", "@shown", '"~u /lamps"'):
-        expect(stage.command(f"akto.preview {chosen}")).to_contain_text('["verdict","captured"]')
+        expect(stage.command(f"akto.preview {chosen}")).to_contain_text('["outcome","captured"]')
     stage.ask("/chairs")
     stage.expect_verdict("/chairs", Outcome.SHIPPED, "shipped")
     expect(stage.command("akto.preview @focus")).to_contain_text('["path","/lamps"]')

@@ -72,7 +72,7 @@ def test_mitmproxy_answers_commands() -> None:
         program.terminal.wait_for(r"captured 1 = shipped 1 \+ spooled 0 \+ rejected 0 \+ dropped 0")
         program.terminal.press("q")
         program.command("akto.preview @focus")
-        program.terminal.wait_for(r"verdict\s+captured")
+        program.terminal.wait_for(r"outcome\s+captured")
         program.terminal.wait_for(r"path\s+/lamps")
 
 

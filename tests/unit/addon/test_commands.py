@@ -75,24 +75,24 @@ def test_flush_does_not_wait_for_the_linger() -> None:
         akto.wait_for(1, 30)
 
 
-def test_preview_shows_entry_and_verdict() -> None:
+def test_preview_shows_entry_and_outcome() -> None:
     """The command akto.preview shows what would be shipped, and for a skipped flow also the reason."""
     with mirroring() as running:
         rows = call(running, "akto.preview", [flow("/a"), flow("/b", content_type="text/html")])
         assert running.entries() == []
-    assert [value for name, value in rows if name == "verdict"] == ["captured", "skipped (content type text/html)"]
+    assert [value for name, value in rows if name == "outcome"] == ["captured", "skipped (content type text/html)"]
     assert [value for name, value in rows if name == "path"] == ["/a", "/b"]
     assert [value for name, value in rows if name == "statusCode"] == ["200", "200"]
 
 
 def test_preview_shows_what_was_repaired() -> None:
-    """Repairs are shown by side and format, after the verdict."""
+    """Repairs are shown by side and format, after the outcome."""
     cut = flow("/a")
     assert cut.response
     cut.response.content = b'{"a":[' + b"1," * 9 + b"2]}"
     with mirroring(body_limit=10) as running:
         rows = call(running, "akto.preview", [cut])
-    assert rows[0] == ["verdict", "captured, repaired: response json"]
+    assert rows[0] == ["outcome", "captured, repaired: response json"]
     assert (
         "".join(value.strip() for _, value in rows[[name for name, _ in rows].index("responsePayload") :][:5])
         == '{"a": [1]}'
@@ -100,7 +100,7 @@ def test_preview_shows_what_was_repaired() -> None:
 
 
 def test_preview_shows_what_was_hidden() -> None:
-    """Redactions are shown by name and kind after the verdict, without the secret; the metrics count the same."""
+    """Redactions are shown by name and kind after the outcome, without the secret; the metrics count the same."""
     given = flow("/a?token=hunter2")
     assert given.response
     given.response.content = b'{"password":"hunter2","note":"4111111111111111"}'
@@ -108,8 +108,8 @@ def test_preview_shows_what_was_hidden() -> None:
         rows = call(running, "akto.preview", [given])
         running.pass_on(given)
         counted = running.addon.session.observe().counts.hidden
-    verdict, _, hidden = rows[0][1].partition(", hidden: ")
-    assert (verdict, sorted(hidden.split(", "))) == ("captured", ["name password 1", "name token 1", "value card 1"])
+    outcome, _, hidden = rows[0][1].partition(", hidden: ")
+    assert (outcome, sorted(hidden.split(", "))) == ("captured", ["name password 1", "name token 1", "value card 1"])
     assert not any(secret in value for _, value in rows for secret in ("hunter2", "4111111111111111"))
     assert dict(counted) == {("name", "password"): 1, ("name", "token"): 1, ("value", "card"): 1}
 
