@@ -45,16 +45,16 @@ class Reported(msgspec.Struct, tag=True, frozen=True):
 class Listening(msgspec.Struct, tag=True, frozen=True):
     """The parent's response to `Listen`: the sockets are attached, or there is an error."""
 
-    request: Listen
     errno: int = 0
     error: str = ""
+    request: Listen | None = None
 
 
 class Others(msgspec.Struct, tag=True, frozen=True):
     """The parent's response to `Gather`: the sum of the others' reports."""
 
-    request: Gather
     report: Report
+    request: Gather | None = None
 
 
 class Drain(msgspec.Struct, tag=True, frozen=True):

@@ -264,15 +264,15 @@ class Supervisor:
             living = {*self._children.values(), *self._leaving} - {child}
             reports = [each.report for each in living if each.report is not None]
             ended = [Report(counts, 0, 0.0) for counts in self._ended]
-            child.say(Others(message, Report.total([*reports, *ended])))
+            child.say(Others(Report.total([*reports, *ended]), message))
 
     def _give_sockets(self, child: Child, asked: Listen) -> None:
         try:
             sockets = self._sockets.of(asked)
         except OSError as error:
-            child.say(Listening(asked, error.errno or 1, error.strerror or str(error)))
+            child.say(Listening(error.errno or 1, error.strerror or str(error), asked))
         else:
-            child.say(Listening(asked), sockets)
+            child.say(Listening(request=asked), sockets)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -18,8 +18,8 @@ from tests.support.reports import report
         Gather(),
         Ready(),
         Reported(report(), final=True),
-        Listening(Listen("", "127.0.0.1", 7), 98, "Address already in use"),
-        Others(Gather(3), report()),
+        Listening(98, "Address already in use", Listen("", "127.0.0.1", 7)),
+        Others(report(), Gather(3)),
         Drain(30.0),
     ],
     ids=lambda each: type(each).__name__,
@@ -37,7 +37,7 @@ def test_sockets_come_along() -> None:
     """The receiver gets the same socket with another descriptor."""
     here, there = messages.pair()
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        messages.send(here, Listening(Listen("", "127.0.0.1", 0)), [listening])
+        messages.send(here, Listening(), [listening])
         _, (copy,) = messages.receive(there)
         assert copy.getsockname() == listening.getsockname()
         assert copy.fileno() != listening.fileno()

@@ -49,7 +49,7 @@ def parent() -> Parent:
 def test_it_gets_sockets(parent: Parent) -> None:
     """The sockets are the parent's, non-blocking for the event loop; those for metrics too."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = parent.answering(Listening, listening)
+        thread = parent.answering(lambda asked: Listening(request=asked), listening)
         (found,) = parent.worker.bind("127.0.0.1", 7)
         thread.join()
         assert parent.asked == Listen("", "127.0.0.1", 7)
@@ -59,7 +59,7 @@ def test_it_gets_sockets(parent: Parent) -> None:
 
 def test_an_address_that_cannot_be_used_is_an_error(parent: Parent) -> None:
     """The error is the same as if the worker had opened the address itself."""
-    parent.answering(lambda asked: Listening(asked, 98, "Address already in use"))
+    parent.answering(lambda asked: Listening(98, "Address already in use", asked))
     with pytest.raises(OSError, match="Address already in use") as raised:
         parent.worker.listen("a mode", "127.0.0.1", 7)
     assert raised.value.errno == 98
@@ -68,10 +68,16 @@ def test_an_address_that_cannot_be_used_is_an_error(parent: Parent) -> None:
 def test_it_learns_of_the_others(parent: Parent) -> None:
     """A drain that arrives before the answer is handled too."""
     messages.send(parent.channel, Drain(3.0))
-    parent.answering(lambda asked: Others(asked, report()))
+    parent.answering(lambda asked: Others(report(), asked))
     assert list(parent.worker.others()) == [report()]
     assert parent.asked == Gather(1)
     assert parent.drains.get(timeout=60) == 3.0
+
+
+def test_a_parent_of_an_older_version_is_understood(parent: Parent) -> None:
+    """After an update, SIGHUP starts new workers of a parent that does not name requests in its answers."""
+    parent.answering(lambda _: Others(report()))
+    assert list(parent.worker.others()) == [report()]
 
 
 def test_it_reports(parent: Parent) -> None:
@@ -104,9 +110,9 @@ def test_a_late_answer_is_not_the_next_ones(parent: Parent, monkeypatch: pytest.
         (gather, _), (first, _) = messages.receive(parent.channel), messages.receive(parent.channel)
         assert isinstance(gather, Gather)
         assert isinstance(first, Listen)
-        messages.send(parent.channel, Others(gather, report()))
-        messages.send(parent.channel, Listening(first), [one])
-        parent.answering(Listening, other)
+        messages.send(parent.channel, Others(report(), gather))
+        messages.send(parent.channel, Listening(request=first), [one])
+        parent.answering(lambda asked: Listening(request=asked), other)
         (found,) = parent.worker.listen("other", "127.0.0.1", 7)
         assert found.getsockname() == other.getsockname()
         found.close()
