@@ -28,11 +28,32 @@ ALIASES = {"sasl.mechanism": "sasl.mechanisms"}
 
 def address(url: str, environ: Mapping[str, str]) -> str:
     """Return an `akto_url`, completed from the variables: the brokers if it is empty, the topic if it has none."""
-    brokers = next((environ[name] for name in BROKERS if environ.get(name)), "")
+    brokers = environ.get(_brokers(environ), "")
     url = url or (destinations.KAFKA + brokers.removeprefix(destinations.KAFKA) if brokers else "")
     has_topic = "/" in url.removeprefix(destinations.KAFKA)
     topic = environ.get(TOPIC)
     return f"{url}/{topic}" if topic and url.startswith(destinations.KAFKA) and not has_topic else url
+
+
+def _brokers(environ: Mapping[str, str]) -> str:
+    return next((name for name in BROKERS if environ.get(name)), "")
+
+
+def address_variables(url: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the variables with which `address` completes an `akto_url`."""
+    brokers = [] if url or not _brokers(environ) else [_brokers(environ)]
+    has_topic = address(url, environ) != address(url, {**environ, TOPIC: ""})
+    return [*brokers, TOPIC] if has_topic else brokers
+
+
+def property_variables(problem: str, items: Iterable[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the variables of the properties that an error names, unless `akto_kafka` gives them."""
+    given = {ALIASES.get(name, name) for name in (item.partition("=")[0].strip() for item in items)}
+    return [
+        variable
+        for variable, name in PROPERTIES.items()
+        if environ.get(variable) and f'"{name}"' in problem and name not in given
+    ]
 
 
 def destination(url: str) -> Destination:

@@ -65,10 +65,21 @@ def read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int =
     try:
         return _read(values, environ, processes)
     except ConfigError as error:
-        env = {option.name: option.env for option in OPTIONS}[error.option]
-        if env and not values[error.option]:
-            raise ConfigError(error.option, error.value, f"{error.problem} (given by the variable {env})") from error
+        names = _variables(error, values[error.option], environ)
+        if names:
+            source = f"given by the variable{'s' * (len(names) > 1)} {' and '.join(names)}"
+            raise ConfigError(error.option, error.value, f"{error.problem} ({source})") from error
         raise
+
+
+def _variables(error: ConfigError, value: Any, environ: Mapping[str, str]) -> list[str]:
+    """Return the environment variables that an invalid value comes from."""
+    if error.option == "akto_kafka":
+        return kafka.property_variables(error.problem, value, environ)
+    env = {option.name: option.env for option in OPTIONS}[error.option]
+    given = environ.get(env, "") if env and not value else ""
+    names = [env] if given else []
+    return names + kafka.address_variables(value or given, environ) if error.option == "akto_url" else names
 
 
 def _read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int) -> Settings:

@@ -90,6 +90,34 @@ def test_what_is_nearer_wins() -> None:
     assert read(environ | {"AKTO_DATA_INGESTION_URL": "http://h"}).kafka is None
 
 
+@pytest.mark.parametrize(
+    ("environ", "changes", "named"),
+    [
+        ({"AKTO_KAFKA_BROKER_MAL": "b c", "AKTO_KAFKA_BROKER_URL": "b"}, {}, "variable AKTO_KAFKA_BROKER_MAL)"),
+        ({"AKTO_KAFKA_BROKER_URL": "b c"}, {}, "variable AKTO_KAFKA_BROKER_URL)"),
+        (
+            {"AKTO_KAFKA_BROKER_URL": "b", "AKTO_KAFKA_TOPIC": "t?"},
+            {},
+            "variables AKTO_KAFKA_BROKER_URL and AKTO_KAFKA_TOPIC)",
+        ),
+        ({"AKTO_KAFKA_TOPIC": "t?"}, {"url": "kafka://b"}, "variable AKTO_KAFKA_TOPIC)"),
+        ({"AKTO_DATA_INGESTION_URL": "kafka://b c", "AKTO_KAFKA_BROKER_URL": "b"}, {}, "AKTO_DATA_INGESTION_URL)"),
+        ({"AKTO_KAFKA_BROKER_MAL": "b", "AKTO_KAFKA_TOPIC": "t"}, {"url": "kafka://b c/t"}, ""),
+        ({"AKTO_KAFKA_SECURITY_PROTOCOL": "x"}, {"url": "kafka://b"}, "variable AKTO_KAFKA_SECURITY_PROTOCOL)"),
+        (
+            {"AKTO_KAFKA_SECURITY_PROTOCOL": "ssl"},
+            {"url": "kafka://b", "kafka": ["security.protocol=x"]},
+            "",
+        ),
+    ],
+)
+def test_the_variables_of_a_wrong_value_are_named(environ: dict[str, str], changes: dict[str, Any], named: str) -> None:
+    """An error names the variables that the value comes from, and no other."""
+    problem = problem_of(environ, **changes)
+    assert problem.endswith(named)
+    assert problem.count("AKTO_") == named.count("AKTO_")
+
+
 def test_properties_are_checked_at_the_start() -> None:
     """Unknown properties are refused, and wrong syntax is refused even if entries do not go to Kafka."""
     assert "No such configuration property" in problem_of(url="kafka://b", kafka=["no.such=1"])
