@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from akto_mirror.cli.terminal import add_token, addon_path, say, token
+from akto_mirror.cli.terminal import addon_path, say, token
 from akto_mirror.runner import arguments
 
 
@@ -21,7 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="show how N processes of `akto-mirror run` divide the limits; 0 means one for each core (default: 0)",
     )
-    add_token(parser, "the service's token, sent as it is in the Authorization header and never shown")
+    parser.add_argument(
+        "--token",
+        default="",
+        help="the service's token, sent as it is in the Authorization header and never shown (default: the configured "
+        "one, in akto_token or else $AKTO_API_TOKEN)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

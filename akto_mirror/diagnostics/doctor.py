@@ -30,7 +30,7 @@ VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_STATE_HOME", "PYTHONPATH")
 # Seconds for a start of mitmdump that only loads the addon.
 LOAD_S = 60.0
 
-SOURCE = Path(__file__).resolve().parents[1]
+SOURCE = Path(__file__).resolve().parents[2]
 INSTALLABLE = f'"{SOURCE}"' if (SOURCE / "pyproject.toml").is_file() else PACKAGE
 REINSTALL = f'install it again: "{sys.executable}" -m pip install {INSTALLABLE}'
 
@@ -69,7 +69,7 @@ class Way(NamedTuple):
 
     Attributes:
         url: the ingestion service to check; empty takes the configured one.
-        token: the token to send, which is never shown.
+        token: the token to send, which is never shown; empty takes the configured one.
     """
 
     url: str
@@ -94,8 +94,9 @@ def run(way: Way, script: Path, processes: int, say: Callable[[str], None], envi
     _spool(found, values, environ)
     _processes(found, values, environ, processes)
     _programs(found, script)
-    configured = way.url or str(values.get("akto_url") or "") or environ.get("AKTO_DATA_INGESTION_URL", "")
-    _way(found, configured, way.token or str(values.get("akto_token") or ""), values, environ)
+    url = way.url or str(values.get("akto_url") or "") or environ.get("AKTO_DATA_INGESTION_URL", "")
+    token = way.token or str(values.get("akto_token") or "") or environ.get("AKTO_API_TOKEN", "")
+    _way(found, url, token, values, environ)
     return found.ok
 
 
@@ -109,17 +110,32 @@ def _machine(found: Findings) -> None:
 def _dependencies(found: Findings) -> None:
     found.head("packages")
     for requirement in metadata.requires(PACKAGE) or ():
-        name, oldest = re.findall(r"[\w.-]+", requirement)[:2]
+        wanted, _, marker = requirement.partition(";")
+        name, oldest = re.findall(r"[\w.-]+", wanted)[:2]
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            if "extra ==" not in requirement:
+            if _applies(marker):
                 found.bad(name, "missing", REINSTALL)
             continue
         if _numbers(version) < _numbers(oldest):
             found.bad(name, f"{version} is too old, {oldest} or newer is needed", REINSTALL)
         else:
             found.good(name, version)
+
+
+def _applies(marker: str) -> bool:
+    """Return whether a requirement is for this machine, by its marker: the comparisons of PEP 508 that ours consist of.
+
+    `packaging` reads any marker, but nothing that is always installed brings it along.
+    """
+    known = {"sys_platform": sys.platform, "platform_machine": platform.machine(), "extra": ""}
+
+    def holds(comparison: str) -> bool:
+        name, operator, value = comparison.split()
+        return (known[name] == value.strip("\"'")) == (operator == "==")
+
+    return not marker or any(all(map(holds, each.split(" and "))) for each in marker.split(" or "))
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -268,8 +284,10 @@ def _way(found: Findings, url: str, token: str, values: Mapping[str, Any], envir
     if urlsplit(url).scheme == "file":
         return found.note("not checked", "entries go to a file")
     try:
+        from akto_mirror.config import option_values  # noqa: PLC0415 - needs mitmproxy, which may be missing
         from akto_mirror.diagnostics import checks  # noqa: PLC0415 - needs httpx, which may be missing
 
+        option_values.token(token)
         uds = str(values.get("akto_uds") or "")
         target = checks.target_at(url, values.get("akto_kafka") or (), environ, uds=uds, token=token)
         if target is None:
@@ -278,7 +296,7 @@ def _way(found: Findings, url: str, token: str, values: Mapping[str, Any], envir
     except ImportError as error:
         found.bad("not checked", str(error), REINSTALL)
     except ValueError as error:
-        found.bad("address", str(error), "correct --to, or akto_url")
+        found.bad("not checked", str(error), "correct the address or the token")
     else:
         found.ok = found.ok and all(step.ok for step in steps)
     return None

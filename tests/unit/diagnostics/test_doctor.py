@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
+import akto_mirror
 from akto_mirror.diagnostics import doctor
 from akto_mirror.diagnostics.doctor import Findings, _options
+from akto_mirror.ingestion.service import Receiver
 from tests.support.kafka import UNKNOWN_TOPIC, MockCluster
 
 
@@ -110,6 +114,64 @@ def test_the_client_of_kafka_is_among_the_packages_where_it_is_installed(monkeyp
         found = Findings(lines.append)
         doctor._dependencies(found)
         assert found.ok == (answer is None)
+
+
+def test_a_requirement_of_other_machines_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that its marker leaves out on this machine may be missing; if it is installed, its version counts."""
+    requirements = [
+        'none-here>=1; sys_platform != "linux" or platform_machine == "x86_64"',
+        'none-there>=1; sys_platform == "linux" and extra == "x"',
+        'httpx>=99; sys_platform == "none"',
+    ]
+    monkeypatch.setattr(metadata, "requires", lambda _: requirements)
+    for platform, machine, missing in (
+        ("linux", "x86_64", ["none-here"]),
+        ("linux", "riscv64", []),
+        ("win32", "ARM64", ["none-here"]),
+    ):
+        monkeypatch.setattr(doctor, "sys", SimpleNamespace(platform=platform))
+        monkeypatch.setattr(doctor, "platform", SimpleNamespace(machine=lambda machine=machine: machine))
+        lines = list[str]()
+        doctor._dependencies(Findings(lines.append))
+        assert [line.split()[1] for line in lines if line.startswith("✗")] == [*missing, "httpx"]
+
+
+def test_every_marker_of_this_package_is_understood() -> None:
+    """What pyproject.toml says of other machines is read without `packaging`, and with the same result."""
+    for requirement in map(Requirement, metadata.requires(doctor.PACKAGE) or ()):
+        expected = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        assert doctor._applies(str(requirement.marker or "")) == expected
+
+
+def test_a_checkout_is_installed_from_its_folder() -> None:
+    """The advice names the folder with pyproject.toml; without one, it names the package."""
+    root = Path(akto_mirror.__file__).parents[1]
+    expected = f'"{root}"' if (root / "pyproject.toml").is_file() else "akto-mirror"
+    assert doctor.REINSTALL.endswith(f" -m pip install {expected}")
+
+
+@pytest.mark.parametrize(
+    ("given", "configured", "variable", "sent"),
+    [
+        ("given1", "file2", "variable3", "given1"),
+        ("", "file2", "variable3", "file2"),
+        ("", "", "variable3", "variable3"),
+        ("", "file2", "é", "file2"),
+        ("", "", "é", None),
+    ],
+)
+def test_the_token_is_that_of_the_addon(  # noqa: PLR0917 - pytest passes by name
+    given: str, configured: str, variable: str, sent: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the addon, akto_token takes precedence over its variable; both give way to the command line."""
+    (tmp_path / "config.yaml").write_text(f"akto_token: '{configured}'\nakto_durability: memory\n")
+    monkeypatch.setattr(doctor, "_programs", lambda *_: None)
+    lines = list[str]()
+    with Receiver(token=sent or "x") as akto:
+        environ = {"MITMPROXY_CONFDIR": str(tmp_path), "AKTO_API_TOKEN": variable, "AKTO_DATA_INGESTION_URL": akto.url}
+        ok = doctor.run(doctor.Way("", given), tmp_path, 1, lines.append, environ)
+    assert ok == (sent is not None), lines
+    assert any("the token is accepted" in line for line in lines) == ok
 
 
 def fake(version: Callable[[str], str], name: str, kafka: str | None) -> str:
