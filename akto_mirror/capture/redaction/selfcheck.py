@@ -103,5 +103,5 @@ def try_out(name: str, pattern: str, clock: Callable[[], float]) -> None:
                 if count == MOST_FOUND:
                     break
             if clock() - started > TRIAL_SECONDS:
-                problem = f"takes too long on 64 KB of {unit.decode()!r}; make it simpler"
+                problem = f"takes too long on {size:,} bytes of {unit.decode()!r}; make it simpler"
                 raise ValueError(f"the expression of {name} {problem}")
