@@ -19,6 +19,8 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.web import Application
 
+from akto_mirror.escaping import host_and_port
+
 # A body is held in memory as a whole before its handler is called, unless the handler asks to read it in pieces.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
@@ -127,8 +129,7 @@ class BackgroundServer(Running):
         if self.uds is not None:
             return "http://localhost"
         scheme = "https" if self._ssl_context else "http"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
+        return f"{scheme}://{host_and_port(self.host, self.port)}"
 
     def start(self) -> None:
         """Listen, and serve until `stop`.

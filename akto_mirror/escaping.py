@@ -23,6 +23,11 @@ def printable(text: str, limit: int = 200) -> str:
     return "".join(map(_escape, shown))
 
 
+def host_and_port(host: str, port: int) -> str:
+    """Return an address as in a URL: an IPv6 address stands in brackets (RFC 3986, section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def isolated(text: str) -> str:
     """Return `text` so that it does not change the direction of other text in the same line of a terminal.
 

@@ -6,6 +6,7 @@ import logging
 
 from akto_mirror.addon.session import Session, guarded
 from akto_mirror.config.declarations import ConfigError
+from akto_mirror.escaping import host_and_port
 from akto_mirror.telemetry.server import MetricsServer
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Metrics:
         try:
             served = MetricsServer(host, port, self.session.observe)
         except OSError as error:
-            raise ConfigError("akto_metrics", f"{host}:{port}", f"{error.strerror}; choose another address") from error
-        logger.info("akto: metrics at http://%s:%d/metrics", host, served.port)
+            address = host_and_port(host, port)
+            raise ConfigError("akto_metrics", address, f"{error.strerror}; choose another address") from error
+        logger.info("akto: metrics at %s/metrics", served.url)
         return served

@@ -10,6 +10,7 @@ from akto_mirror.delivery.sinks import network_errors
 from akto_mirror.delivery.sinks.http import tls_context
 from akto_mirror.delivery.sinks.symptoms import Cause
 from akto_mirror.diagnostics.target import CheckError, Target, open_socket, reason
+from akto_mirror.escaping import host_and_port
 
 
 def resolve(target: Target) -> str:
@@ -24,7 +25,7 @@ def resolve(target: Target) -> str:
 def connect(target: Target) -> str:
     """Connect, and return the address."""
     with open_socket(target) as connection:
-        return target.uds or "{}:{}".format(*connection.getpeername()[:2])
+        return target.uds or host_and_port(*connection.getpeername()[:2])
 
 
 def handshake(target: Target) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import socket
 import tempfile
 from pathlib import Path
 
@@ -47,3 +48,12 @@ def strip() -> None:
     for name in list(os.environ):
         if name not in KEPT and not name.startswith(OF_TESTS):
             del os.environ[name]
+
+
+def has_ipv6() -> bool:
+    """Return whether this machine has the loopback address of IPv6."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False

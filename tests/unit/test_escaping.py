@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akto_mirror.escaping import ELLIPSIS, as_json, hide, printable
+from akto_mirror.escaping import ELLIPSIS, as_json, hide, host_and_port, printable
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,11 @@ def test_a_secret_is_hidden_however_it_is_quoted(token: str) -> None:
 def test_without_a_secret_nothing_is_hidden() -> None:
     """An empty token hides nothing."""
     assert hide("no token", "") == "no token"
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("::1", "[::1]:80"), ("127.0.0.1", "127.0.0.1:80"), ("localhost", "localhost:80")]
+)
+def test_an_address_of_ipv6_stands_in_brackets(host: str, shown: str) -> None:
+    """The port cannot be taken for a part of the address."""
+    assert host_and_port(host, 80) == shown

@@ -9,6 +9,7 @@ import pytest
 
 from akto_mirror.ingestion.service import Receiver
 from tests.support.checking import Check, make_certificate, talking
+from tests.support.environment import has_ipv6
 
 
 def test_a_port_where_nothing_listens_is_reported(check: Check) -> None:
@@ -20,6 +21,15 @@ def test_a_port_where_nothing_listens_is_reported(check: Check) -> None:
     assert outcome.marks == ["✓ resolve", "✗ connect"]
     assert f"port {port}" in outcome.out
     assert "9091" in outcome.out
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+def test_an_ipv6_address_is_shown_in_brackets(check: Check) -> None:
+    """The step shows where it has connected."""
+    with Receiver(host="::1") as server:
+        outcome = check(server.url)
+    assert outcome.code == 0
+    assert f"[::1]:{server.port}\n" in outcome.out
 
 
 def test_an_unknown_host_is_reported(check: Check) -> None:
