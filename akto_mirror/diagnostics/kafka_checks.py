@@ -146,7 +146,8 @@ class _Talk:
         if "AUTH" in self._problem.name:
             raise self._error()
         properties = self._target.config.client()
-        return f"{properties.get('sasl.mechanisms', '')} as {properties.get('sasl.username', 'this client')}"
+        user = f"{properties.get('sasl.mechanisms', '')} as {properties.get('sasl.username', 'this client')}"
+        return user if self._cluster else f"{user}, not refused so far"
 
     def brokers(self) -> str:
         """Check that the brokers responded."""

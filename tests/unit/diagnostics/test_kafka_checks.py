@@ -127,9 +127,11 @@ def expect_start(line: str, start: str) -> None:
 
 
 def test_the_user_of_a_login_is_named() -> None:
-    """The step names the user and never the password."""
+    """The step names the user and never the password, and says if no broker has answered yet."""
     made = talk(sasl_mechanisms="PLAIN", sasl_username="ann", sasl_password="hunter2")
     assert made.sasl() == "PLAIN as ann"
+    made._cluster = None
+    assert made.sasl() == "PLAIN as ann, not refused so far"
     made._note(Problem("_AUTHENTICATION", "refused"))
     with pytest.raises(CheckError, match="refused"):
         made.sasl()
