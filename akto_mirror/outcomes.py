@@ -27,7 +27,7 @@ class Reason(StrEnum):
     STATUS = "status"
     NO_CONTENT_TYPE = "no content type"
     CONTENT_TYPE = "content type"
-    CUT_SHORT = "cut short by the client"
+    CUT_SHORT = "cut short"
     NO_RESPONSE = "no response"
     UPSTREAM_BROKE_OFF = "upstream broke off"
     IGNORED = "x-akto-ignore"

@@ -223,7 +223,7 @@ class TestBrokenExchanges:
     def test_the_worker_ships_nothing_of_a_stream_that_its_client_left(self) -> None:
         """The Worker ships nothing, because it never sees the end of the body."""
         with mirroring(fidelity="worker") as mirror:
-            assert cut(mirror, broken()) == "skipped (cut short by the client)"
+            assert cut(mirror, broken()) == "skipped (cut short)"
             assert mirror.entries() == []
 
     def test_the_worker_ships_an_empty_payload_if_the_target_broke_off(self) -> None:
@@ -255,6 +255,15 @@ class TestBrokenExchanges:
             mirror.hook("error", made)
             assert len(mirror.entries()) == 1
         assert shipped["responsePayload"] == '{"so":"far"}'
+
+    def test_the_worker_ships_nothing_of_streams_that_are_live_at_the_end(self) -> None:
+        """Nothing is shipped of them, and their verdict does not blame the client: the proxy ends them."""
+        with mirroring(fidelity="worker") as mirror:
+            made = flow(answer=response(fields=CHUNKED, content=None))
+            mirror.hook("requestheaders", made)
+            mirror.hook("responseheaders", made)
+            assert mirror.entries() == []
+        assert made.metadata[VERDICT] == "skipped (cut short)"
 
     def test_streams_that_have_ended_are_not_shipped_again(self) -> None:
         """Streams that have ended are not shipped again, neither at the end nor later."""
