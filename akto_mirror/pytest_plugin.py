@@ -59,6 +59,6 @@ def _find(file: str | Path, folders: list[Path]) -> Path:
     """
     found = next((path for folder in folders if (path := folder / file).exists()), None)
     if found is None:
-        where = "" if Path(file).is_absolute() else f", neither in {' nor in '.join(map(str, folders))}"
+        where = "" if Path(file).is_absolute() else f"; looked in {', '.join(map(str, folders))}"
         raise FileNotFoundError(f"No such file or directory: {str(file)!r}{where}")
     return found

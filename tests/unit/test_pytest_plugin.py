@@ -128,7 +128,7 @@ def test_the_folders_searched_are_named(place: str, project: pytest.Pytester) ->
     (folder / "test_it.py").write_text("def test_it(akto_entries):\n    akto_entries('none.mitm')\n")
     result = inside(project, *([place] if place else []))
     result.assert_outcomes(failed=1)
-    message = f"FileNotFoundError: No such file or directory: 'none.mitm', neither in {folder} nor in {project.path}"
+    message = f"FileNotFoundError: No such file or directory: 'none.mitm'; looked in {folder}, {project.path}"
     result.stdout.fnmatch_lines([f"E *{message}"])
     assert "akto_mirror" not in result.stdout.str().partition("FAILURES")[2]
 
