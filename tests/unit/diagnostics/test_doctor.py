@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import akto_mirror
+from akto_mirror.cli.program import main
 from akto_mirror.diagnostics import doctor
 from akto_mirror.diagnostics.doctor import Findings, _options
 from akto_mirror.ingestion.service import Receiver
@@ -172,6 +173,14 @@ def test_the_token_is_that_of_the_addon(  # noqa: PLR0917 - pytest passes by nam
         ok = doctor.run(doctor.Way("", given), tmp_path, 1, lines.append, environ)
     assert ok == (sent is not None), lines
     assert any("the token is accepted" in line for line in lines) == ok
+
+
+@pytest.mark.parametrize("token", ["", "given1"])
+def test_only_a_token_of_the_command_line_is_given(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is left to the report, which knows the file, too."""
+    monkeypatch.setattr(doctor, "run", lambda way, *_: way.token == token)
+    monkeypatch.setenv("AKTO_API_TOKEN", "variable3")
+    assert main(["doctor", *(["--token", token] if token else [])]) == 0
 
 
 def fake(version: Callable[[str], str], name: str, kafka: str | None) -> str:
