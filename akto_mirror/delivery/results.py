@@ -137,12 +137,12 @@ class Results:
         self._stats.move(entries, Outcome.IN_FLIGHT, Outcome.SHIPPED)
 
     def _fail(self, result: SendResult, at: Moment) -> None:
-        """Let everything wait, at first only briefly if a single batch may be the cause."""
+        """Let everything wait; as after a short failure if entries may be the cause."""
         poison = self._poison.poison
-        early = result.blames_entries and poison.is_early()
         if result.blames_entries and result.healthy:
             self._health.failures = poison.failures()
-        kind = Kind.TRANSIENT if early else result.kind
+        passes_soon = result.blames_entries and (result.healthy or poison.is_early())
+        kind = Kind.TRANSIENT if passes_soon else result.kind
         self._health.failed(kind, at.now, self._chance(), retry.retry_after_s(result.retry_after, at.wall))
         self._report.failed(result.kind, result, at.now)
 

@@ -115,6 +115,16 @@ def test_others_go_on_beside_poison(tmp_path: Path, durability: Durability) -> N
     assert (driver.counts.shipped, driver.counts.rejected) == (999, 1)
 
 
+@pytest.mark.parametrize("status", [400, 422])
+def test_many_bad_entries_delay_others_by_seconds(status: int) -> None:
+    """Line 5: if the health check passes, many refusals in a row do not make the others wait for `slow_s`."""
+    driver = Driver(None, Durability.MEMORY, limits=Limits(1, 1_000_000, 1.0))
+    for entry in [*entries(18, range(18)), b"good"]:
+        driver.offer(entry)
+    driver.run(picky(is_bad, status), seconds=30)
+    assert driver.counts.shipped == 1
+
+
 @pytest.mark.parametrize("hundred", range(1, 6))
 def test_what_becomes_of_entries_at_every_status(hundred: int) -> None:
     """Line 4: only 200 ships; after other answers but 413 all entries are kept, and sent again at their kind's pace."""

@@ -39,7 +39,6 @@ def test_everything_arrives_once(tmp_path: Path, durability: Durability) -> None
 def scripts() -> dict[str, Script | Reply]:
     """Return a script for each fault."""
     return {
-        "500": status(500),
         "503": status(503, ("Retry-After", "0")),
         "422": status(422),
         "429": status(429, ("Retry-After", "soon")),
