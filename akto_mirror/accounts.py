@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 Observer = Callable[[Sequence[bytes | int], Outcome, str], None]
 
 
-# Only the newest ones are kept: the entries of older sessions were sent long ago.
+# The most takeovers that are kept, the newest: entries of older sessions were sent long ago.
 MOST_TAKEOVERS = 100
 
 
@@ -25,7 +25,7 @@ MOST_TAKEOVERS = 100
 class Stats:
     """Counters that the proxy's event loop and the shipper's thread share.
 
-    Every method is one locked step, after which captured + recovered is the sum of all places and drops.
+    Every change is one locked step, after which captured + recovered is the sum of all places and drops.
     """
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -116,7 +116,7 @@ class Stats:
         *,
         count: int | None = None,
     ) -> None:
-        """Count entries that moved from one place to another, and report it; of an attempt only the end is reported.
+        """Count entries that moved from one place to another, and report the move unless it begins an attempt.
 
         Args:
             entries: the entries, or the hashes of those that are known.

@@ -83,7 +83,7 @@ def is_number(text: str) -> bool:
 
 
 def without_long_payloads(encoded: bytes) -> bytes:
-    """Return an encoded entry without payloads of more than `LONG_PAYLOAD` characters; what is not an entry as it is.
+    """Return an encoded entry without payloads of more than `LONG_PAYLOAD` characters; anything else unchanged.
 
     Akto drops the whole entry if its JSON is truncated, but accepts an entry without a payload.
     """
@@ -99,7 +99,7 @@ def without_long_payloads(encoded: bytes) -> bytes:
 def beside(address: str, path: str) -> str:
     """Return the address of another path of the service.
 
-    Anything before `/api/ingestData` is a prefix of all paths; if the path is another one, the others are at the root.
+    What precedes `/api/ingestData` is a prefix of all paths; if the address has another path, there is no prefix.
 
     Args:
         address: where entries are posted: a URL, or its path and query.

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Crowd:
-    """Handles running out of file descriptors, which the event loop does not: it is logged from time to time."""
+    """Logs once a minute that file descriptors have run out, and waits; the event loop would retry at once."""
 
     def __init__(self) -> None:
         self._logged_at = float("-inf")
@@ -51,7 +51,7 @@ class _Crowd:
 
 
 class _Server(HTTPServer):
-    """An HTTP server that closes connections beyond a number at once, if there is one."""
+    """An HTTP server that closes connections beyond `most` at once; None: no limit."""
 
     most: int | None = None
 

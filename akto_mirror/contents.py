@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Sequence
 
-# How many entries are remembered, the newest ones: as many as are followed.
+# The most entries that are remembered, the newest: as many as `Marks` follows.
 MOST = 50_000
 
 

@@ -12,7 +12,7 @@ ELLIPSIS = "…"
 
 
 def printable(text: str, limit: int = 200) -> str:
-    """Return `text` on one line, at most `limit` characters long, with everything unprintable escaped.
+    """Return at most `limit` characters of `text` on one line; escapes of unprintable ones can make it longer.
 
     Line breaks, ANSI sequences, bidirectional controls and lone surrogates become backslash escapes, and a backslash
     is doubled, so that no request can forge a log line.

@@ -99,7 +99,7 @@ class Dropped(StrEnum):
     SHUTDOWN = "not sent before the exit"
     DEAD_FULL = "refused, and no room among the dead letters"
     DAMAGED = "damaged in the spool"
-    KILLED = "in the memory of a worker that was killed"
+    KILLED = "in the memory of a process that was killed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def hidden(secrets: Sequence[Secret]) -> str:
 
 
 def remark(outcome: Outcome, reason: str = "") -> str:
-    """Return the same for a narrow column: the distinguishing part comes first, without brackets."""
+    """Return what `verdict` does for a narrow column: the outcome first, and the reason without brackets."""
     return f"{outcome}: {printable(reason, 100)}" if reason else str(outcome)
 
 

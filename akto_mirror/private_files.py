@@ -139,7 +139,9 @@ def _is_free(folder: Path) -> bool:
     try:
         return not any(folder.iterdir()) or any(path.is_file() for path in folder.glob(FILES))
     except OSError as error:
-        raise ValueError(f"it cannot be looked at ({error.strerror}); name another folder, or chmod 700 it") from error
+        raise ValueError(
+            f"its files cannot be listed ({error.strerror}); name another folder, or chmod 700 it"
+        ) from error
 
 
 def make_folder(folder: Path) -> None:

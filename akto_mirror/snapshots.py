@@ -13,7 +13,8 @@ from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Format,
 
 K = TypeVar("K")
 
-# How many endpoints a line lists, and how many characters of each a report contains, which has to fit into one message.
+# How many endpoints a line lists, and how many characters all names of endpoints in a report have together at most: a
+# report has to fit into one message.
 SHOWN = 5
 MOST_CHARS = 64 * 1024
 
@@ -191,7 +192,7 @@ class Account(NamedTuple):
         return f"knows {self.endpoints} endpoints{forgotten}, left out {self.left_out}{of}"
 
     def brief(self, most_chars: int) -> Account:
-        """Return the same with fewer endpoints, with names of at most this many characters."""
+        """Return the same with fewer endpoints, whose names have at most this many characters in total."""
         lengths = accumulate(sum(map(len, endpoint)) for endpoint, _ in self.most)
         return self._replace(most=self.most[: sum(length <= most_chars for length in lengths)])
 

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# The longest time, in seconds, for which reading the disk may block the event loop.
+# The longest time, in seconds, for which a command may block the event loop.
 PATIENCE_S = 0.25
 
 
 def later(act: Callable[[], None]) -> None:
-    """Run a function that handles its own errors on a thread."""
+    """Run a function on a thread; it has to handle its own errors."""
     threading.Thread(target=act, name="akto-aside", daemon=True).start()
 
 

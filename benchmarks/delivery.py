@@ -72,4 +72,4 @@ def report() -> str:
         f"{table.machine()}. Batches of {BATCH} entries of about 1.5 KB, {BATCHES} in each of {ROUNDS} runs, in turns; "
         "service and broker in other processes; medians."
     )
-    return f"### Delivery\n\n{measured}\n\n{table.render(['sink', 'CPU time of the delivery an entry, µs'], rows)}"
+    return f"### Delivery\n\n{measured}\n\n{table.render(['destination', 'CPU time of delivery per entry, µs'], rows)}"

@@ -23,7 +23,7 @@ REPLACED = "b112d1a"
 # Earlier versions break possessive quantifiers, which the search used (python/cpython#106052).
 OLDEST = (3, 11, 5)
 
-HEAD = ("64 KB of JSON", "then, ms", "now, ms", "times then", "at most")
+HEAD = ("64 KB of JSON", "earlier, ms", "now, ms", "now / earlier", "limit")
 # Per row: the measured variant, the old variant that it is compared with, and the highest permitted ratio.
 ROWS = {
     "nothing to hide, names": ("clean names", "clean names", "0.05"),
@@ -49,10 +49,10 @@ def report(rounds: int) -> str:
     return "\n\n".join(
         [
             "### Redaction",
-            f"{table.machine()}. CPU time of a payload with `common` names, and with `common` values too, beside the "
-            f"search of commit {REPLACED}, which knew names only; {rounds} fresh processes of each, in turns, the "
-            "least of 15 calls. Medians; of the ratios in brackets the interval that holds the true median with 95 % "
-            "confidence.",
+            f"{table.machine()}. CPU time of a payload with `common` names, and with `common` values, too, compared "
+            f"to the search of commit {REPLACED}, which searched for names only; {rounds} fresh processes of each, in "
+            "turns, the least of 15 calls. Medians; of the ratios in brackets the interval that holds the true median "
+            "with 95 % confidence.",
             table.render(HEAD, [_row(name, runs) for name in ROWS]),
         ]
     )

@@ -127,11 +127,12 @@ def report(exchanges: int) -> str:
             "### Sampling",
             f"{table.machine()}. {exchanges:,} exchanges of {ENDPOINTS} endpoints and {USERS:,} users, {RATE:,} a "
             "second in recorded time, through `Capture` and the shipper to an ingestion service in another process. "
-            "CPU time is that of capture and delivery, until the last entry has arrived. By chance: as many as novel, "
-            "drawn evenly. Of all, a tenth was run, since nothing is left out.",
-            table.render(("", "shipped", "bytes of all", "CPU a request", *KINDS), rows),
-            f"CPU a request of novel, all = 1: {table.confident(ratios, 2)} in {PARTS} parts, run in turns. "
-            f"{novel.memory()}",
+            "CPU time is that of capture and delivery, until the last entry has arrived. By chance: as many "
+            "exchanges as novel, drawn uniformly at random. For all, only a tenth of the exchanges were run, because "
+            "nothing is left out.",
+            table.render(("", "shipped", "bytes of all", "CPU per request", *KINDS), rows),
+            f"CPU time per request with novel, relative to all: {table.confident(ratios, 2)}, from {PARTS} parts run "
+            f"in turns. {novel.memory()}",
             _attacked(hostile),
         ]
     )
@@ -165,9 +166,9 @@ def _attacked(mirror: Mirror) -> str:
     run = mirror.run
     shares = ", ".join(f"{kind} {run.share(number)}" for number, kind in enumerate(KINDS))
     return (
-        f"Under attack, novel: for {HOSTILE_S} s as many requests again by an attacker, with random paths, hosts and "
-        f"fields, {run.by_attacker:,} in all, of which {run.shipped_of_attacker:,} were shipped. Found of the others: "
-        f"{shares}. {mirror.memory()}"
+        f"Under attack, with novel: for {HOSTILE_S} s an attacker sent as many requests again, with random paths, "
+        f"hosts and fields, {run.by_attacker:,} in all, of which {run.shipped_of_attacker:,} were shipped. Found in "
+        f"the other traffic: {shares}. {mirror.memory()}"
     )
 
 

@@ -19,7 +19,7 @@ WARM_UP = 400
 
 RUNS = 3
 
-HEAD = ("", "CPU a request, ms", "requests/s and core", "requests/s here", "load generator's share")
+HEAD = ("", "CPU per request, ms", "requests/s and core", "requests/s here", "load generator's share")
 
 JSON = "/json"
 LARGE = "/bytes?n=65536&type=application/json"

@@ -29,8 +29,8 @@ HEAD = (
     "lag p50, ms",
     "lag p99, ms",
     "greatest lag, ms",
-    "CPU an event, ms",
-    "memory a stream, KiB",
+    "CPU per event, ms",
+    "memory per stream, KiB",
     "entries received",
 )
 

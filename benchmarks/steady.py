@@ -16,7 +16,7 @@ from benchmarks.proxies import Proxy
 PARTS = 12
 FIRST = 2
 
-# Warm-up requests of the young proxy.
+# Warm-up requests of the fresh proxy.
 WARM_UP = 400
 
 # The medians of this many parts at the beginning and at the end are compared.
@@ -25,17 +25,17 @@ SIDE = 3
 # The growth that is permitted, as a share of the beginning.
 BOUND = 0.05
 
-# Bursts of a part. After each one a young proxy gets a fifth of the requests: a machine that grows busier slows both
+# Bursts of a part. After each one a fresh proxy gets a fifth of the requests: a machine that grows busier slows both
 # alike, so the comparison is of the ratio of their CPU times.
 BURSTS = 3
 YOUNG = 5
 
-HEAD = ("requests so far", "CPU a request, ms", "times a young proxy's", "resident memory, MiB")
+HEAD = ("requests so far", "CPU per request, ms", "relative to a fresh proxy", "resident memory, MiB")
 
 
 @dataclass(frozen=True)
 class Part:
-    """The CPU time of a part, also relative to a young proxy, and the resident memory at its end."""
+    """The CPU time of a part, also relative to a fresh proxy, and the resident memory at its end."""
 
     cpu_ms: float
     times: float
@@ -76,7 +76,8 @@ def verdict(parts: Sequence[Part]) -> str:
     bound = "within" if max(cpu, memory) <= BOUND else "**not within**"
     return (
         f"The last {SIDE} parts compared with the first {SIDE} after a warm-up of {FIRST}, by medians: CPU time, "
-        f"in times of a young proxy beside it, {cpu:+.1%}, resident memory {memory:+.1%}; {bound} {BOUND:.0%}."
+        f"relative to a freshly started proxy beside it, {cpu:+.1%}, resident memory {memory:+.1%}; {bound} "
+        f"{BOUND:.0%}."
     )
 
 

@@ -23,7 +23,7 @@ RUNS = 2
 
 HEAD = (
     "",
-    "CPU a request, ms",
+    "CPU per request, ms",
     "times plain",
     "throughput, times plain",
     "requests/s",

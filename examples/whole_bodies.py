@@ -2,16 +2,16 @@
 
 Usage: mitmdump -s whole_bodies.py -s akto_addon.py
 
-Bodies that stream cannot be changed in `response`. This script has those that it wants to change buffered, by setting
-`stream` to False; everything else still streams. `akto_stream=never` would do so for every body. It is loaded first, so
-that what is mirrored is what the client gets.
+Bodies that stream cannot be changed in `response`. This script makes mitmproxy buffer those that it changes, by
+setting `stream` to False; all others still stream. `akto_stream=never` would do so for every body. It is loaded first,
+so that what is mirrored is what the client gets.
 """
 
 from mitmproxy import http
 
 
 def responseheaders(flow: http.HTTPFlow) -> None:
-    """Have JSON buffered."""
+    """Buffer JSON."""
     if flow.response and "json" in flow.response.headers.get("content-type", ""):
         flow.response.stream = False
 

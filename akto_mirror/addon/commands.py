@@ -54,13 +54,13 @@ class Commands:
         """Send the waiting entries now, without waiting for a batch to fill."""
         shipper, waiting = self._shipper(), self.session.stats.snapshot().pending
         shipper.flush()
-        return f"sending {count(waiting, 'entry')}; see akto.stats" if waiting else "nothing waits to be sent"
+        return f"sending {count(waiting, 'entry')}; see akto.stats" if waiting else "nothing is waiting to be sent"
 
     @command.command("akto.pause")
     def pause(self) -> str:
         """Mirror nothing until akto.resume; the traffic goes on, and what is left out is counted."""
         ctx.options.update(akto_pause=True)
-        return "paused; akto.resume goes on"
+        return "paused; akto.resume continues"
 
     @command.command("akto.resume")
     def resume(self) -> str:
@@ -80,7 +80,7 @@ class Commands:
         try:
             return threads.within(threads.PATIENCE_S, lambda: _check(target, folder))
         except TimeoutError:
-            return f"checking {printable(sink.destination.url)}; the answer comes in the event log"
+            return f"checking {printable(sink.destination.url)}; the result will be in the event log"
 
     @command.command("akto.preview")
     def preview(self, flows: Sequence[flow.Flow]) -> types.Data:

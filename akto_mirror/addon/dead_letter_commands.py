@@ -33,7 +33,7 @@ RETRY_WHICH = "name the entries to send again by their numbers in akto.dead, or 
 DROP_WHICH = "name the entries to delete by their numbers in akto.dead, or write all"
 
 HEAD = ["number", "age", "target", "reason", "request"]
-NOTHING = [["nothing was refused"]]
+NOTHING = [["there are no dead letters"]]
 
 
 class DeadLetterCommands:
@@ -73,7 +73,7 @@ class DeadLetterCommands:
 
 def _folder(settings: Settings) -> Path:
     if settings.delivery.spool is None:
-        raise exceptions.CommandError("akto_durability=memory keeps nothing on disk, refused entries neither")
+        raise exceptions.CommandError("akto_durability=memory keeps nothing on disk, not even dead letters")
     return settings.delivery.spool.folder
 
 
@@ -109,7 +109,7 @@ def _retry(spool: Spool, numbers: set[int]) -> str:
         own = {number for number, target in targets.items() if target == spool.target}
         revived = spool.revive(dead_letters.named(spool, numbers) if numbers else own)
     others = len(numbers - own) if numbers else len(targets) - len(own)
-    answer = f"{count(revived, 'refused entry')} {verb(revived, 'is')} sent again"
+    answer = f"{count(revived, 'refused entry')} will be sent again"
     if not others:
         return answer
     rest = f"of them {verb(others, 'waits')}" if numbers else f"more {verb(others, 'is')}"

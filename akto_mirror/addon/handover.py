@@ -1,4 +1,4 @@
-"""The end of an instance of the addon: its flush, and the handover of its shipper when the script is reloaded."""
+"""The end of an instance of the addon: its flush or, at a reload, the transfer of its shipper to the next instance."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class HostHeader:
 
     @guarded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Note the host of a target in absolute form."""
+        """Note the host of a request target in absolute form."""
         if flow.live:
             hosts.note_absolute(flow)
 

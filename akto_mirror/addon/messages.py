@@ -65,7 +65,7 @@ def any_foreign(addons: Iterable[object]) -> bool:
 
 
 def _is_foreign(addon: object) -> bool:
-    """Recognise a script by its hooks or by having no addons, and any other addon by the module of its class."""
+    """A script is foreign if it has hooks or no `addons`; any other addon is judged by its class's module."""
     if isinstance(addon, ModuleType):
         return not getattr(addon, "addons", ()) or any(hasattr(addon, name) for name in hooks.all_hooks)
     return type(addon).__module__.partition(".")[0] not in KNOWN

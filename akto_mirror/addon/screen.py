@@ -47,14 +47,14 @@ class Screen:
     def explain(self, chosen: http.HTTPFlow) -> str:
         """Return the text of the content view: a flow's outcome, real or foreseen, and its entry."""
         if self.session.capture is None:
-            return "# akto: the akto_ options are not in order; see the event log"
+            return "# akto: an akto_ option is invalid; see the event log"
         verdict, made = foresee(chosen, self.session.capture)
         shown = str(chosen.metadata.get(VERDICT, verdict))
         return entry_view.render(made.entry, f"{shown}{repaired(made.repairs)}{hidden(made.hidden)}")
 
 
 def foresee(chosen: http.HTTPFlow, capture: Capture) -> tuple[str, Captured]:
-    """Return the decision of the rules on a flow that has a response, and its entry regardless of the decision."""
+    """Return the outcome that the rules foresee for a flow with a response, and its entry whatever the outcome."""
     assert chosen.response is not None  # noqa: S101 - chosen by it; for the type checker
     return foreseen(capture.judge(chosen)), capture.anyway(chosen, chosen.response)
 

@@ -61,12 +61,12 @@ _lasting: WeakKeyDictionary[object, Lasting] = WeakKeyDictionary()
 
 
 class Session:
-    """One instance's state; its addons read it, and only `apply` and `end` change the delivery.
+    """One instance's state; its addons read it, and only `apply` and `close` change the delivery.
 
     Attributes:
         stats: the counts.
         settings: all options; None while they cannot be used.
-        capture: makes entries; None as the settings.
+        capture: makes entries; None while the settings are.
         shipper: delivers entries; None in a dry run.
         running: whether the proxy runs.
         lasting: the state that survives a reload.
@@ -96,7 +96,7 @@ class Session:
             CommandError: there are none, because an option is invalid.
         """
         if self.settings is None:
-            raise exceptions.CommandError("the akto_ options are not in order; see the event log")
+            raise exceptions.CommandError("an akto_ option is invalid; see the event log")
         return self.settings
 
     def refuse(self, error: ConfigError) -> None:

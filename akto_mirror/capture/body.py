@@ -12,7 +12,7 @@ from akto_mirror.capture.payload.codings import WORKER_DECODERS, prefix_bound
 
 BOM = b"\xef\xbb\xbf"
 
-# Decoded bytes after the limit that are checked for damage, with which the Worker would ship an empty payload.
+# Decoded bytes after the limit that are checked for damage: of a damaged body, the Worker ships nothing.
 DRAIN = 1024 * 1024
 
 

@@ -78,7 +78,7 @@ class Capture:
         return self._sample(flow, response, exchange, self._sampler)
 
     def sent(self, made: Captured) -> None:
-        """Record that an entry is sent, so that its features are no longer new."""
+        """Record that an entry is queued, so that its features are no longer new."""
         if made.look is not None and self._sampler is not None:
             self._sampler.sent(made.look, len(made.encoded))
 

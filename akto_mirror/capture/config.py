@@ -35,7 +35,7 @@ class CaptureConfig:
         include_query: the path is reported with its query; not in `worker`.
         body_limit: bytes of each decoded body.
         sampling: how much of what the rules let through is sent.
-        ingest_path: of `akto_url`; requests to it are calls of an addon.
+        ingest_path: the path of `akto_url`; marked requests to it are an addon's own calls.
     """
 
     worker: bool

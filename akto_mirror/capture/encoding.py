@@ -13,7 +13,7 @@ from akto_mirror.capture.payload import render
 from akto_mirror.outcomes import Repair, Secret
 from akto_mirror.sampling.sampler import Look
 
-# The most characters of one header and of any other field where an entry that may be of `MAX_ENTRY_BYTES` is too large.
+# In an entry larger than `MAX_ENTRY_BYTES`: the most characters of one header, and of another field.
 MAX_HEADER = 8 * 1024
 MAX_FIELD = 64 * 1024
 
@@ -47,7 +47,7 @@ class Captured(NamedTuple):
         encoded: the encoded entry, which is never encoded again.
         is_shortened: whether it was too large, and was cut.
         repairs: what of the payloads was repaired.
-        look: what sampling has to learn once it is sent; None without sampling.
+        look: what sampling has to learn once it is queued; None without sampling.
         hidden: what was redacted.
     """
 
@@ -61,7 +61,7 @@ class Captured(NamedTuple):
 
 def encode(entry: Entry) -> bytes:
     """Encode an entry."""
-    # A copy, because the bytes that msgspec returns keep its larger buffer, by up to a half, while the entry waits.
+    # A copy: the bytes from msgspec keep its buffer, up to half as large again, while the entry waits.
     return bytes(memoryview(_encoder.encode(entry)))
 
 

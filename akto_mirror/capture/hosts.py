@@ -61,7 +61,7 @@ def name_server(client: connection.Client, server: connection.Server) -> None:
 def asked(flow: http.HTTPFlow, header: str) -> str:
     """Return the host that the client asked for.
 
-    A target in absolute form names it, not the Host field (RFC 9112, section 3.2.2); so does `:authority` (RFC 9113,
+    A request target in absolute form names it, not Host (RFC 9112, section 3.2.2); so does `:authority` (RFC 9113,
     section 8.3.1).
 
     Args:
@@ -94,7 +94,7 @@ def normal(host: str, *, tls: bool) -> str:
 
 
 def note_absolute(flow: http.HTTPFlow) -> None:
-    """Record the host of a target in absolute form, which mitmproxy's regular mode turns into origin form.
+    """Record the host of a request target in absolute form, which mitmproxy's regular mode turns into origin form.
 
     In regular mode the request's host is the target's, and no server is chosen yet; in a CONNECT tunnel one is.
     """

@@ -13,7 +13,8 @@ PLAIN_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()+*,;=:@-][A-Za-z0-9_~!$&'()+
 # A query that it would return as it is: what the "special-query percent-encode set" leaves alone.
 PLAIN_QUERY = re.compile(rb"[!$-&(-;=?-~]+")
 
-# Akto's runtime drops an entry, as a health check or a static file, or all of its parameters if a query contains these.
+# If a query contains one of these, Akto's runtime takes the entry for a health check or a static file and drops it, or
+# drops all of its parameters.
 ENDINGS = "html?|css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|otf|eot|pdf|mp4|webm"
 LOST = re.compile(rf"/(?=health)|\.(?=(?:{ENDINGS})(?:\?|\Z))|\?|%(?![0-9a-f]{{2}})", re.IGNORECASE)
 

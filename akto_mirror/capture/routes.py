@@ -3,8 +3,8 @@
 The rules are those of Cloudflare's documentation (Workers, Configuration, Routes, "Matching behavior" and
 "Validity"): the only operator is `*`, allowed at the start of the host and at the end of the path; a scheme is
 optional; a host without a path stands for the path `/`; the query string takes part in the match, but a pattern
-cannot hold one; paths are case-sensitive. No zone bounds a pattern here: `*example.com/*` takes in
-`example.com`, its subhosts and `notexample.com`, and a request's port is not looked at.
+cannot hold one; paths are case-sensitive. Patterns are not limited to a zone here: `*example.com/*` matches
+`example.com`, its subdomains and `notexample.com`, and a request's port is ignored.
 """
 
 from __future__ import annotations
@@ -110,16 +110,16 @@ def _check_host(host: str) -> str:
         raise ValueError("it names no host; write */PATH to mean every host")
     name = host.removeprefix("*")
     if "*" in name:
-        raise ValueError("a host may hold * only at its start")
+        raise ValueError("a host may contain * only at its start")
     if not set(name) <= HOST_CHARACTERS:
         raise ValueError(f"{host!r} is not a host name")
     if host_name(name) not in (name, name.removesuffix(".")):
-        raise ValueError("a pattern holds no port; a request matches whatever its port is")
+        raise ValueError("a pattern cannot contain a port; requests to any port match")
     return name.removesuffix(".")
 
 
 def _check_path(path: str) -> None:
     if "*" in path[:-1]:
-        raise ValueError("a path may hold * only at its end")
+        raise ValueError("a path may contain * only at its end")
     if "?" in path or "#" in path:
-        raise ValueError("a pattern cannot hold a query string; end the path with * to match any")
+        raise ValueError("a pattern cannot contain a query string; end the path with * to match any")

@@ -19,7 +19,7 @@ def is_websocket(upgrade: str) -> bool:
 def is_handshake(method: str, status: int) -> bool:
     """Return whether a request for a WebSocket is a GET and was answered with 101 (RFC 6455, section 4).
 
-    Otherwise it is an ordinary exchange: Akto would show it as accepted, and the header would hide its payloads.
+    Any other is an ordinary exchange: as a WebSocket, it would seem accepted and have no payloads.
     """
     return method == "GET" and status == 101
 

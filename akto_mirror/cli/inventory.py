@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="files of entries (one JSON object a line), flow files (mitmdump -w, mitmweb) and HAR files",
+        help="files of entries (one JSON object per line), flow files (mitmdump -w, mitmweb) and HAR files",
     )
     parser.add_argument("--openapi", action="store_true", help="write an OpenAPI 3.1 document instead of a list")
     parser.add_argument(
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """List the endpoints found in recorded files, or describe them in OpenAPI.
 
     The document has path templates, typed parameters, request and response schemas merged over all samples, security
-    schemes and examples; queries are always read. Nothing is sent. Exit code 1: something differs from --base, as shown
-    on standard output, or a file cannot be read: one line on standard error, and nothing on standard output.
+    schemes and examples; queries are always read. Nothing is sent. Exit code 1 if something differs from --base (shown
+    on standard output), or if a file cannot be read (one line on standard error, nothing on standard output).
     """
     from akto_mirror.cli import inventory_report  # noqa: PLC0415 - see the module's docstring
 

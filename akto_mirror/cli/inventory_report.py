@@ -69,7 +69,7 @@ def _tell(inventory: Inventory, skipped: Counter[str]) -> None:
     found = f"{count(inventory.total, 'entry')}, {count(endpoints, 'endpoint')}"
     sys.stderr.write(f"{found}, {count(hosts, 'host')}\n")
     for reason, number in skipped.most_common(10):
-        sys.stderr.write(f"left out: {number:,} ({isolated(printable(reason))})\n")
+        sys.stderr.write(f"skipped: {number:,} ({isolated(printable(reason))})\n")
 
 
 def _nothing(inventory: Inventory, host: str) -> str:

@@ -73,8 +73,8 @@ class _Version(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="akto-mirror",
-        description="Mirror API traffic to Akto. The mirror itself is a script for mitmproxy (see addon-path); these "
-        "commands try it out, check it, ship recorded flows and manage the entries on disk.",
+        description="Mirror API traffic to Akto. The addon is a script for mitmproxy (see addon-path). These commands "
+        "run it, try it out, check the connection, ship recorded flows and manage the entries on disk.",
         epilog="`akto-mirror COMMAND --help` explains a command.",
     )
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="show the version and exit")
@@ -130,7 +130,7 @@ def _add_run(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """Run mitmdump with the addon, at about half the CPU time a request.
+    """Run mitmdump with the addon, at about half the CPU time per request.
 
     Every option, mode and script of mitmdump works as in mitmdump, and the traffic is the same. docs/run.md explains
     what makes it faster, and the few differences that scripts can notice.

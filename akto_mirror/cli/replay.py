@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     """Ship recorded flows.
 
     Rules, entries and options are those of the addon. Exit code 0: everything was read and shipped. 1: something was
-    not. 2: the command line is wrong. 130: interrupted; --resume continues there. If its arrival was not confirmed, an
-    entry is sent again and can arrive twice. Nothing is spooled, because the recording still exists.
+    not. 2: the command line is wrong. 130: interrupted; --resume continues there, and sends entries whose arrival was
+    not confirmed again, so that they can arrive twice. Nothing is spooled, because the recording still exists.
     """
     from akto_mirror.replay import job, shipping  # noqa: PLC0415 - costs start-up time
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="also append entries to FILE, one JSON object a line; a new file is readable by its owner only",
+        help="also append entries to FILE, one JSON object per line; a new file is readable by its owner only",
     )
     parser.add_argument(
         "-q",
@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
     It responds as Akto's data-ingestion service does, with its limits and status codes. The newest 100,000 entries (at
     most 256 MiB) stay in memory. Their inventory is shown in a browser at the service's URL; without a token, only on
-    this machine. What Akto's runtime would lose of the entries is reported there, on exit and in FILE.
+    this machine. Entries that Akto's runtime would drop or fail to parse are reported there and on exit, and marked in
+    the file of --out.
     """
     receiver = _receiver(args)
     # Until here, Python's default handling of these signals is right.

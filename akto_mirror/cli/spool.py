@@ -30,13 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments, and its actions."""
     parser.add_argument("--dir", default="", metavar="DIR", help=FOLDER)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _action(actions, "status", "Show how many entries wait for each server, and how many were refused for good.")
+    _action(actions, "status", "Show how many entries wait for each destination, and how many were refused for good.")
     shown = _action(
         actions, "list", "Show the dead letters (entries refused for good), with their numbers and the responses."
     )
-    shown.add_argument("--json", action="store_true", help="show only the entries themselves, one JSON object a line")
-    _add_retry(_action(actions, "retry", "Send dead letters again, or redirect the entries that wait for one server."))
-    _add_drop(_action(actions, "drop", "Delete dead letters, or the entries that wait for one server."))
+    shown.add_argument("--json", action="store_true", help="show only the entries themselves, one JSON object per line")
+    _add_retry(
+        _action(actions, "retry", "Send dead letters again, or redirect the entries that wait for one destination.")
+    )
+    _add_drop(_action(actions, "drop", "Delete dead letters, or the entries that wait for one destination."))
 
 
 def _action(actions: Actions, name: str, text: str) -> argparse.ArgumentParser:
@@ -51,7 +53,10 @@ def _add_retry(parser: argparse.ArgumentParser) -> None:
         "id", nargs="*", type=int, default=[], metavar="ID", help="the numbers that `list` shows (default: all)"
     )
     what.add_argument(
-        "--from", dest="start", metavar="TARGET", help="instead: the entries that wait for TARGET, as `status` shows it"
+        "--from",
+        dest="start",
+        metavar="DESTINATION",
+        help="instead: the entries that wait for it, as `status` shows it",
     )
     parser.add_argument(
         "--to", dest="end", metavar="URL", help="where to send them, as in akto_url (default: as before)"
@@ -64,7 +69,7 @@ def _add_drop(parser: argparse.ArgumentParser) -> None:
     what.add_argument("id", nargs="*", type=int, default=[], metavar="ID", help="the numbers that `list` shows")
     what.add_argument("--all", action="store_true", help="all dead letters")
     what.add_argument(
-        "--waiting", metavar="TARGET", help="instead: everything that waits for TARGET, as `status` shows it"
+        "--waiting", metavar="DESTINATION", help="instead: everything that waits for it, as `status` shows it"
     )
 
 
@@ -142,7 +147,7 @@ def _status(_: argparse.Namespace, spool: Spool) -> int:
     if not shares:
         say("waiting: nothing")
     dead, size = dead + (first.dead if first else 0), size + (first.dead_bytes if first else 0)
-    say(f"refused: {count(dead, 'entry')}, {size} bytes")
+    say(f"dead letters: {count(dead, 'entry')}, {size} bytes")
     _tell_of_files(spool, own, first is not None)
     return 0
 
@@ -189,7 +194,7 @@ def _list(args: argparse.Namespace, spool: Spool) -> int:
 
     dead, _ = _looked(spool, view.dead_sizes, (0, 0))
     if not dead:
-        _aside(args, "nothing was refused")
+        _aside(args, "there are no dead letters")
         return 0
     for letter in view.letters(spool.folder):
         for line in letter.payload.split(b"\n") if args.json else ():
@@ -243,7 +248,7 @@ def _waiting(target: str, spool: Spool) -> str:
     known = sorted(share.target for share in spool.waiting())
     if target not in known:
         others = ", ".join(map(printable, known))
-        rest = f"there are entries for: {others}" if others else "no entries wait for any server"
+        rest = f"there are entries for: {others}" if others else "no entries wait for any destination"
         raise UserError(f"no entries wait for {printable(target)}; {rest}")
     return target
 

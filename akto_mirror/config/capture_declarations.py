@@ -72,7 +72,7 @@ CAPTURE: tuple[Option, ...] = (
         "akto_honor_ignore",
         bool,
         True,
-        "Skip requests with the header x-akto-ignore, which Akto itself ignores: its scanner sets it, and any client "
+        "Skip requests with the header x-akto-ignore, as Akto itself does: its scanner sets the header, and any client "
         "can. false: ship them without the header. akto_fidelity=worker ships them as they are.",
     ),
     Option(

@@ -65,8 +65,8 @@ OPTIONS: tuple[Option, ...] = (
         "akto_stream",
         str,
         "auto",
-        "auto: responses longer than akto_body_limit, requests of more than 64 MiB, and bodies of unknown length, "
-        "event streams and gRPC are streamed; other bodies are buffered, as in mitmproxy. always: every body is "
+        "auto: responses longer than akto_body_limit, requests of more than 64 MiB, bodies of unknown length, event "
+        "streams, NDJSON and gRPC are streamed; other bodies are buffered, as in mitmproxy. always: every body is "
         "streamed. never: only what mitmproxy streams anyway.",
         choices=("auto", "always", "never"),
     ),
@@ -75,8 +75,8 @@ OPTIONS: tuple[Option, ...] = (
         bool,
         True,
         "In reverse:http://, accept HTTP/2 without TLS from clients that begin with it (prior knowledge), as gRPC "
-        "does in clusters, and use it with the target for them; HTTP/1 is served as before. mitmproxy's http2=false "
-        "turns it off, too.",
+        "does in clusters, and forward their requests to the target in the same way; HTTP/1 is served as before. "
+        "mitmproxy's http2=false turns it off, too.",
     ),
     Option(
         "akto_upstream_connections",
@@ -111,7 +111,8 @@ OPTIONS: tuple[Option, ...] = (
         "akto_queue_bytes",
         int,
         64 * 1024 * 1024,
-        "Bytes of entries that may wait in memory; further entries are dropped and counted.",
+        "Bytes of entries that may wait in memory; further entries are dropped and counted. With "
+        "akto_durability=spill, entries go to disk once half of this is in use.",
         bounds=(1, 2**40),
     ),
     Option(
@@ -119,8 +120,8 @@ OPTIONS: tuple[Option, ...] = (
         str,
         "spill",
         "memory: nothing is ever written to disk. spill: entries that cannot be delivered now go to disk. disk: every "
-        "batch is on disk before it is sent, so that a crash loses at most the entries of the last akto_linger_ms and "
-        "a second.",
+        "batch is on disk before it is sent, so that a crash loses at most the entries captured in the last "
+        "akto_linger_ms plus one second.",
         choices=tuple(durability.value for durability in Durability),
     ),
     Option(
@@ -142,7 +143,8 @@ OPTIONS: tuple[Option, ...] = (
         "akto_metrics",
         str,
         "",
-        "HOST:PORT at which Prometheus metrics are served at /metrics and the health at /healthz. Empty: not served.",
+        "HOST:PORT at which Prometheus metrics are served at /metrics and the health status at /healthz. "
+        "Empty: not served.",
     ),
     Option(
         "akto_mark",

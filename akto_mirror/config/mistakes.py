@@ -30,7 +30,7 @@ def find(texts: Mapping[str, list[str]], values: Mapping[str, object]) -> Iterab
 
 def _no_such_option(name: str) -> str:
     close = nearest(name)
-    return f"no such option{f'; is {close} meant?' if close else ''}"
+    return f"no such option{f'; did you mean {close}?' if close else ''}"
 
 
 def _type_mistakes(option: Option, value: object) -> Iterable[ConfigError]:

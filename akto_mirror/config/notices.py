@@ -27,6 +27,6 @@ def warnings(config: CaptureConfig) -> Iterator[str]:
     most = MAX_ENTRY_BYTES if config.worker else MAX_RECORD_BYTES
     if 2 * config.body_limit > most:
         yield (
-            f"akto_body_limit={config.body_limit}: an entry may hold less than two such bodies; where it would be"
-            f" larger than {most:,} bytes, both are shortened"
+            f"akto_body_limit={config.body_limit}: two such bodies do not fit into an entry; both are"
+            f" shortened if it would be larger than {most:,} bytes"
         )

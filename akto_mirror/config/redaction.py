@@ -14,9 +14,9 @@ REDACTION = (
         "akto_redact_headers",
         Sequence[str],
         [],
-        "Headers with values to hide before anything is queued, matched by whole words of their names; common means "
-        "well-known ones (authorization, cookie, set-cookie, x-api-key and similar). Schemes such as Bearer and the "
-        "names of cookies stay, because Akto detects authentication types by them.",
+        "Headers whose values are hidden before anything is queued, matched by whole words of their names; common "
+        "means well-known ones (authorization, cookie, set-cookie, x-api-key and similar). Schemes such as Bearer and "
+        "the names of cookies stay, because Akto detects authentication types by them.",
     ),
     Option(
         "akto_redact_fields",

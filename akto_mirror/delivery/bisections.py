@@ -11,8 +11,8 @@ from akto_mirror.delivery.batch import Batch
 from akto_mirror.delivery.poison import Refusals
 from akto_mirror.outcomes import Rejected
 
-# In an outage that looks like poison, only one batch is split; once poison is proven, up to this many at a time, and up
-# to this many bytes. A few more are split if no part is left that could prove that the destination works.
+# Until poison is proven, only one batch at a time may have untried parts; after that, up to this many batches and this
+# many bytes. If no part is untried, a few more may be split, to find one that proves that the destination works.
 MOST = 64
 MOST_BYTES = 8 * 1024 * 1024
 MORE = 8
@@ -115,7 +115,7 @@ class Bisections:
             self._fresh.append(batch)
 
     def take_fresh(self, row: int) -> Batch | None:
-        """Take an untried part: of those split last, which are the smallest and so the likeliest to pass.
+        """Take an untried part, one of those split last: they are the smallest, and the most likely to pass.
 
         Args:
             row: refusals in a row; after some the next part comes from elsewhere, because bad entries may be

@@ -16,8 +16,8 @@ look alike until something else passes. So:
   entries of its batch have passed, rejecting also takes `STEADY_S`, or `DOUBT_S` in doubt, so that a short outage
   behind a passing health check rejects nothing; if nothing has passed at all, it takes `Pace.patience_s`.
 - Poison seldom comes alone. Once it is proven, a *season* begins: the first refusal of a batch is then expected, and is
-  enough to split it, also several batches at a time; if a large share of the entries is bad, into single entries at
-  once. So the wait for proof happens once and not for each batch. `ROW` refusals in a row end the season.
+  enough to split it. Several batches may then be split at a time; if a large share of the entries is bad, directly into
+  single entries. So the wait for proof happens once and not for each batch. `ROW` refusals in a row end the season.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """How often a batch or a part of one was refused, and how many entries passed in the meantime.
+    """How often a batch or a part of one was refused, and how many others passed in the meantime.
 
     Attributes:
         count: how often it was refused itself.
         passes: how much had passed before its first refusal, or that of the batch that it is a part of.
         last: how much had passed before its own last refusal.
-        between: how often something had passed since the previous refusal.
+        between: before how many of its refusals something had passed since the previous one.
         since: when it was first refused itself, in monotonic seconds.
         not_before: when the next attempt is due, in monotonic seconds.
     """
@@ -76,7 +76,10 @@ class Refusals:
     not_before: float = float("-inf")
 
     def again(self, passes: int, now: float, pause: float, pace: Pace) -> Refusals:
-        """Count one more refusal, and wait `pause` seconds; before a possibly last attempt, `STEADY_S` in all."""
+        """Count one more refusal; the next attempt is due in `pause` seconds.
+
+        If that may be the last attempt, it is due no earlier than `STEADY_S` after the first refusal.
+        """
         between = self.between + (self.count > 0 and passes > self.last)
         since = self.since if self.count else now
         steady = since + STEADY_S if self.count + 2 >= pace.refusals and not between else now
@@ -135,7 +138,7 @@ class Poison:
         self._share = 0.0
 
     def passed(self, size: int, now: float) -> None:
-        """Record entries that passed."""
+        """Record a batch or part that passed; `size` is its number of entries."""
         self.passes += 1
         self._passed_at = now
         self._row = 0

@@ -5,7 +5,7 @@ the bad entries: a refused batch is split and its parts are sent in its place, a
 to single entries. With k bad entries of n:
 
 - every part without a bad entry passes and is never sent again, so that good entries are delivered once;
-- no part is split unless it was refused, so that at most 2k parts a level of log2 n levels are tried;
+- no part is split unless it was refused, so that at most 2k parts are tried on each of log2 n levels;
 - a single entry that is refused `Pace.refusals` times while others pass is bad, and ends as a dead letter.
 
 So exactly k entries end as dead letters, after at most 2k log2 n requests and a few more for each of them. If many

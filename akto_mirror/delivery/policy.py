@@ -43,7 +43,7 @@ class Policy:
 
     @property
     def place(self) -> tuple[object, ...]:
-        """The folder and limits of the spool, a change of which requires another one; empty if nothing goes to disk."""
+        """The spool's folder, limit and lease: if one changes, a new spool is needed; empty if nothing goes to disk."""
         if self.spool is None or self.durability is Durability.MEMORY:
             return ()
         return self.spool.folder, self.spool.limit, self.spool.lease_s

@@ -87,11 +87,11 @@ class Queue:
         return waiting > self.limit // 4 or batch.is_full(len(self._entries), waiting, self.limits)
 
     def is_crowded(self) -> bool:
-        """Return whether a quarter of the memory is in use."""
+        """Return whether more than a quarter of the memory is in use."""
         return self.size > self.limit // 4
 
     def is_brimming(self) -> bool:
-        """Return whether half of the memory is in use, which never happens with a producer that waits."""
+        """Return whether more than half of the memory is in use, which never happens with a producer that waits."""
         return self.size > self.limit // 2
 
     def due_in(self, now: float) -> float:

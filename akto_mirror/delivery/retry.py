@@ -78,7 +78,7 @@ def _until(date: str, now: float) -> float | None:
 class Health:
     """The state of the destination, and so when the next attempt may be made.
 
-    While it is up, at once; otherwise one attempt at a time, each after a wait.
+    While it is up, the next attempt is made at once; otherwise after a wait.
     """
 
     pace: Pace

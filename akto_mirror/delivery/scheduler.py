@@ -74,11 +74,11 @@ class Scheduler:
         self._waiting = Waiting(queue, store, stats, durability)
         self._results = Results(self._waiting, self.poison, self.health, stats, report=report, chance=chance)
         self._flying: Batch | None = None
-        self._sources = deque((self._from_parts, self._from_stock, self._waiting.take_queued))
+        self._sources = deque((self._from_parts, self._from_waiting, self._waiting.take_queued))
 
     @property
     def store(self) -> Store:
-        """The disk."""
+        """The batches on disk."""
         return self._waiting.store
 
     def tick(
@@ -209,7 +209,7 @@ class Scheduler:
             self._waiting.close(at.now)
 
     def _next_sources(self) -> list[Source]:
-        """Alternate between the sources; if a pass is wanted, begin with the likeliest and end with refused batches."""
+        """Alternate between the sources; if a pass is wanted, untried parts come first."""
         if self._is_busy_splitting():
             return [self._from_parts]
         if self._wants_pass():
@@ -225,7 +225,7 @@ class Scheduler:
         return sources
 
     def _is_busy_splitting(self) -> bool:
-        """Return whether too many batches are being split that another one could only be put back."""
+        """Return whether so many batches are being split that another one could only be put back."""
         return self.health.is_up and self.poison.bisections.is_crowded()
 
     def _sends_in(self, now: float) -> list[float]:
@@ -233,14 +233,14 @@ class Scheduler:
         if self._is_busy_splitting():
             return [parts]
         waits = [max(0.0, self.poison.refusals(each).not_before - now) for each in self._queue.requeued]
-        return [*waits, parts, self._waiting.stock_due_in(now), self._waiting.queue_due_in(now)]
+        return [*waits, parts, self._waiting.disk_due_in(now), self._waiting.queue_due_in(now)]
 
     def _from_parts(self, now: float) -> Batch | None:
         return self.poison.take_part(now, wants_pass=self._wants_pass())
 
-    def _from_stock(self, now: float) -> Batch | None:
+    def _from_waiting(self, now: float) -> Batch | None:
         tried = self.poison.least_refused(self._queue.requeued, now)
         if tried is None:
-            return self._waiting.take_stock(now, self.poison.later(now))
+            return self._waiting.take_from_disk(now, self.poison.later(now))
         self._waiting.take_requeued(tried)
         return tried

@@ -31,7 +31,7 @@ from akto_mirror.outcomes import Dropped, Outcome
 logger = logging.getLogger(__name__)
 
 # The log line for an error in the shipper itself, and the pause after it: the thread neither dies nor spins.
-ERROR = "akto: an error of the shipper; please report this"
+ERROR = "akto: internal error in the shipper; please report this"
 FAULT_PAUSE_S = 1.0
 
 # Seconds that an aborted attempt may take to end.
@@ -88,7 +88,7 @@ class Shipper:
         return refusal
 
     def is_crowded(self) -> bool:
-        """Return whether a quarter of the queue's memory is in use: producers that can wait should wait then."""
+        """Return whether more than a quarter of the queue's memory is in use: producers that can wait should do so."""
         return self._queue.is_crowded()
 
     @property
@@ -239,7 +239,7 @@ class Shipper:
         self._scheduler.reconfigure(policy, store, time.monotonic())
 
     def _end(self) -> None:
-        """Send or spool everything, including entries that arrive in the meantime."""
+        """Abort a running attempt, spool or drop the rest, including entries that still arrive, and end."""
         try:
             done = self._cut_short()
             with self._changed:

@@ -111,7 +111,7 @@ class Store:
         return taken
 
     def put_back(self, batch: Batch, now: float, *, refused: bool, reason: str = "") -> bool:
-        """Leave a batch that was in flight on disk; False if it has been removed."""
+        """Let a batch that was in flight wait on disk again; False if it is not in the current file."""
         where = batch.spool_id
         if where is None or not self._release(where):
             return False

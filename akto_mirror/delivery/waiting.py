@@ -42,7 +42,7 @@ class Waiting:
         self.closing = False
         self.trouble = ""
         self._stats = stats
-        self._stock_at = float("-inf")
+        self._disk_at = float("-inf")
 
     def collect(self, now: float, *, is_up: bool) -> None:
         """Move one batch from the queue to disk, if it has to go there; the next one is due at once.
@@ -83,9 +83,9 @@ class Waiting:
         on_disk = self.store.has_more() and self.store.is_usable(now)
         return not (len(self.queue) or self.queue.requeued or on_disk)
 
-    def stock_due_in(self, now: float) -> float:
+    def disk_due_in(self, now: float) -> float:
         """Return the seconds until a batch on disk may be sent; infinity if there is none."""
-        return max(0.0, self.store.usable_in(now), self._stock_at - now) if self.store.has_more() else NEVER
+        return max(0.0, self.store.usable_in(now), self._disk_at - now) if self.store.has_more() else NEVER
 
     def queue_due_in(self, now: float) -> float:
         """Return the seconds until a batch from the queue may be sent; infinity if it goes to disk first."""
@@ -97,13 +97,13 @@ class Waiting:
         self.queue.take_requeued(batch)
         self._stats.move(batch.entries, Outcome.QUEUED, Outcome.IN_FLIGHT)
 
-    def take_stock(self, now: float, later: Collection[SpoolId]) -> Batch | None:
+    def take_from_disk(self, now: float, later: Collection[SpoolId]) -> Batch | None:
         """Take a batch from disk, except those for later."""
-        if now < self._stock_at:
+        if now < self._disk_at:
             return None
         found = self.store.take(now, later)
         if found is None:
-            self._stock_at = now + LOOK_AGAIN_S
+            self._disk_at = now + LOOK_AGAIN_S
         return found
 
     def take_queued(self, now: float) -> Batch | None:

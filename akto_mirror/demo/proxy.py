@@ -74,7 +74,7 @@ class _Mitmdump:
     """A mitmdump, started on a thread.
 
     Signals interrupt the main thread only: started there, a process could be left behind by Ctrl-C at that moment.
-    Python holds back what it logs to a pipe or a file, so that the log cannot say when it listens: `script` does.
+    Its log is for people to read: `script` reports the port as soon as it listens.
     """
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:

@@ -14,10 +14,10 @@ PORT_VARIABLE = "AKTO_MIRROR_DEMO_PORT"
 
 
 def running() -> None:
-    """Write the port to the file, which appears as a whole, and wait for the end of standard input on a thread.
+    """Write the port to the file, which appears atomically, and wait for the end of standard input on a thread.
 
     mitmproxy calls this when its servers listen. Standard input ends when the demo closes it, and also when the demo is
-    killed; it takes no signal, which not every system has.
+    killed; no signal is needed, which not every system has.
     """
     threading.Thread(target=_end_with_input, args=(ctx.master.shutdown,), daemon=True).start()
     _, port, *_ = ctx.master.addons.get("proxyserver").listen_addrs()[0]

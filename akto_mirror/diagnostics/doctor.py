@@ -238,7 +238,7 @@ def _processes(found: Findings, values: Mapping[str, Any], environ: Mapping[str,
     except (ImportError, ValueError):
         return found.note("not shown", "the options cannot be read; see above")
     for name, (part, whole) in parts.items():
-        found.note(name, f"{part:,} of {whole:,}" if whole else "no bound")
+        found.note(name, f"{part:,} of {whole:,}" if whole else "no limit")
     return found.note("akto_spool_bytes", f"{given['akto_spool_bytes']:,}, shared by all")
 
 

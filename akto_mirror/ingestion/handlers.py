@@ -12,7 +12,7 @@ from akto_mirror.ingestion.access import Handler
 from akto_mirror.ingestion.arrivals import Answer, Store
 from akto_mirror.ingestion.intake import Refusal
 
-# The most bytes of all bodies that are being received: more than Akto's limit for each of four.
+# The most bytes of all bodies that are being received: enough for four bodies of the largest size.
 ARRIVING_BYTES = 128 * 1024 * 1024
 # How much of a body is read, so that its sender gets the response; only `intake.MAX_BODY_BYTES` are kept.
 READ_BODY_BYTES = 1 << 40

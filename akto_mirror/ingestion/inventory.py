@@ -133,7 +133,7 @@ class Inventory:
                 and method.
             start: How many of the matching endpoints to skip.
             limit: How many endpoints to return, at most `MAX_PAGE`.
-            now: The time in epoch seconds, for the condition `new`.
+            now: The time in epoch seconds, for the conditions `new` and `seen`.
         """
         wanted = parse(words) if isinstance(words, str) else words
         matching = wanted.select(self._ordered, now)

@@ -27,7 +27,7 @@ class Receiver(BackgroundServer):
         port: The TCP port; 0 takes a free one, which a later start takes again.
         token: What `Authorization` must hold everywhere but at `/healthCheck` and for the page without its data; empty:
             no authentication, and entries are shown only on this machine.
-        out: A file to which entries are appended, one JSON object a line.
+        out: A file to which entries are appended, one JSON object per line.
         keep: How many of the newest entries stay in memory.
         on_answer: Called on the server's thread after each `POST /api/ingestData`.
         uds: Path of a Unix socket to listen on instead of TCP.

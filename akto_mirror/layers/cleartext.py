@@ -114,7 +114,7 @@ class CleartextLayer(http.HttpLayer):
         late = [theirs for ours, theirs in target.their_stream_id.items() if ours > last and ours in target.streams]
         queued = list(target.stream_queue)
         target.stream_queue.clear()
-        yield from self._fail(late + queued, "The target closes the connection and did not begin with this call.")
+        yield from self._fail(late + queued, "The target is closing the connection and did not process this call.")
 
     def _let_go(self, peer: Connection) -> layer.CommandGenerator[None]:
         """Close a connection after the peer's GOAWAY, once its last call has ended."""
@@ -150,7 +150,7 @@ class CleartextLayer(http.HttpLayer):
 def _problem(event: events.Event) -> str:
     """Return why the first event of a connection to a target shows that it does not speak HTTP/2; empty if it does."""
     if isinstance(event, events.ConnectionClosed):
-        return "closed the connection without a word"
+        return "closed the connection without sending anything"
     if isinstance(event, events.DataReceived) and not greets(event.data):
         return "answered in HTTP/1" if event.data.startswith(b"HTTP/1") else "did not answer in HTTP/2"
     return ""

@@ -216,7 +216,7 @@ class LingeringStream(HttpStream):
             yield from super().handle_protocol_error(event)
 
     def _fail(self, event: ResponseProtocolError) -> CommandGenerator[None]:
-        """Show an HTTP/1 client that there is no response: mitmproxy's error page or, after a partial one, a close."""
+        """Tell an HTTP/1 client of the failure: with mitmproxy's error page or, in mid-response, by closing."""
         self._is_cut = self.server_state == self.state_stream_response_body
         for command in super().handle_protocol_error(event):
             if isinstance(command, SendHttp) and command.event is event:

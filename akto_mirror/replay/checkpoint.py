@@ -115,13 +115,15 @@ class Checkpoint:
             old = FileVersion(kept["size"], kept["mtime_ns"], kept["options"])
             progress = _progress(kept)
         except FileNotFoundError:
-            return Start(note="no earlier replay of it to this destination is known: all is shipped", is_new=True)
+            return Start(
+                note="no earlier replay of it to this destination is known: everything is shipped", is_new=True
+            )
         except (OSError, ValueError, TypeError, LookupError):
-            return Start(note="the record of the earlier replay is damaged: all is shipped", is_new=True)
+            return Start(note="the record of the earlier replay is damaged: everything is shipped", is_new=True)
         self._has_digests = kept.get("digests") is True
         if old.options != version.options:
             self._has_digests = True
-            return Start(note="the options differ from those of the earlier replay: all is shipped", is_new=True)
+            return Start(note="the options differ from those of the earlier replay: everything is shipped", is_new=True)
         return Start(progress) if old == version else self._changed(old, version)
 
     def _changed(self, old: FileVersion, version: FileVersion) -> Start:
@@ -130,7 +132,7 @@ class Checkpoint:
         if not self._has_digests:
             self._has_digests = True
             return Start(
-                note=f"{note}, which kept no record of the entries that it shipped: all is shipped", is_new=True
+                note=f"{note}, which kept no record of the entries that it shipped: everything is shipped", is_new=True
             )
         return Start(shipped=self._shipped(), note=f"{note}: entries shipped then are not shipped again")
 

@@ -143,7 +143,8 @@ class Archive:
         self._budget = Budget()
         names = [name for name in self._zip.namelist() if name.lower().endswith(".har")]
         if HAR_NAME not in names and len(names) != 1:
-            raise ValueError(f"a zip archive with {len(names) or 'no'} HAR files; unpack it and replay one by one")
+            held = f"a zip archive with {len(names) or 'no'} HAR files instead of one"
+            raise ValueError(f"{held}; unpack it, and replay each recording in it")
         self._name = HAR_NAME if HAR_NAME in names else names[0]
         self._folder = self._name[: self._name.rfind("/") + 1]
         self.size = max(1, self._zip.getinfo(self._name).file_size)

@@ -29,7 +29,7 @@ def read(paths: Iterable[Path], specs: Sequence[str], skipped: Counter[str]) -> 
     """Yield the entries of files, one after another.
 
     Args:
-        paths: Files of entries, one JSON object a line; flow files and HAR files.
+        paths: Files of entries, one JSON object per line; flow files and HAR files.
         specs: Options of the addon for flow files and HAR files, such as `akto_fidelity=worker`; queries are always
             read, because an inventory needs their parameters.
         skipped: Counts the skipped flows, by reason.

@@ -123,7 +123,7 @@ class Shipping(Reader):
         try:
             return checkpoint.folder(os.environ)
         except (OSError, ValueError) as error:
-            self.note(f"an interrupt could not be resumed: {printable(str(error))}")
+            self.note(f"if interrupted, this replay cannot be resumed: {printable(str(error))}")
             return None
 
     def _save(self) -> None:
@@ -131,7 +131,7 @@ class Shipping(Reader):
             for place, version, progress in self._places:
                 place.save(version, progress)
         except OSError as error:
-            self.note(f"an interrupt could not be resumed: {printable(str(error))}")
+            self.note(f"if interrupted, this replay cannot be resumed: {printable(str(error))}")
             self._places.clear()
 
     def _wait(self, ready: Callable[[], bool]) -> None:

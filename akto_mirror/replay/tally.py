@@ -76,7 +76,7 @@ class Tally:
         known = {
             "shortened because too large": self.shortened,
             "payloads repaired": self.repaired,
-            "bodies that the recording does not hold": self.missing_bodies,
+            "bodies missing from the recording": self.missing_bodies,
             "times outside 1970 to now, which became now": self.timeless,
         }
         return "".join(f"; {what}: {count}" for what, count in known.items() if count)

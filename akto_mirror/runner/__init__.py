@@ -1,1 +1,1 @@
-"""`akto-mirror run`: mitmdump with the addon, at about half the CPU time a request."""
+"""`akto-mirror run`: mitmdump with the addon, at about half the CPU time per request."""

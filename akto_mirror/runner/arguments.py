@@ -21,7 +21,7 @@ CHECKS = (
 
 PROCESSES = (
     "serve with N processes, which listen on the same addresses; 0 means one for each core; SIGHUP replaces them, and "
-    "gives open connections 24 seconds to finish; Linux, and modes that listen on TCP only (default: %(default)s)"
+    "gives open connections 24 seconds to finish; Linux only, with modes that use TCP (default: %(default)s)"
 )
 
 

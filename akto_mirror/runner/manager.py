@@ -248,7 +248,7 @@ def _is_hook(found: object, addon: object, name: str) -> bool:
 
 def _push(rows: list[Iterator[object]], children: Any) -> None:
     if len(rows) >= DEEPEST:
-        raise RecursionError("maximum recursion depth exceeded: addons hold one another")
+        raise RecursionError("maximum recursion depth exceeded: addons contain one another")
     rows.append(iter(children))
 
 

@@ -37,7 +37,7 @@ class Observation(NamedTuple):
 
 
 def observe(stats: Stats, shipper: Shipper | None, queue_limit: int, folder: Path | None, target: str) -> Observation:
-    """Collect everything, which can take long on a slow disk.
+    """Collect everything, which can take a long time on a slow disk.
 
     Args:
         stats: the counts.

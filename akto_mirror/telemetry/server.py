@@ -155,7 +155,7 @@ def _outcomes(counts: Snapshot) -> Iterable[Metric]:
 
 
 def _delivery(counts: Snapshot) -> Iterable[Metric]:
-    yield CounterMetricFamily("akto_mirror_batches_shipped", "Batches that Akto took.", counts.batches)
+    yield CounterMetricFamily("akto_mirror_batches_shipped", "Batches that Akto accepted.", counts.batches)
     yield CounterMetricFamily("akto_mirror_sent_bytes", "Bytes of the entries shipped.", counts.sent_bytes)
     yield CounterMetricFamily(
         "akto_mirror_entries_sent_again_in_doubt",

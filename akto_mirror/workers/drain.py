@@ -1,4 +1,4 @@
-"""Drains a worker: responses are completed, and no connection is closed while it is in use.
+"""Drains a worker: responses are completed, and until the parent's time limit only idle connections are closed.
 
 HTTP/1 clients get `connection: close` (RFC 9112, section 9.6), HTTP/2 clients a GOAWAY that refuses no stream (RFC
 9113, section 6.8), so that they open another connection. Idle connections are closed after a grace period; a client

@@ -32,7 +32,7 @@ class NumberedLines(io.TextIOBase):
         return self._stream.errors
 
     def writable(self) -> bool:
-        """Return that it can be written to."""
+        """Return True: it can be written to."""
         return True
 
     def fileno(self) -> int:

@@ -123,7 +123,7 @@ class Listener:
         self._loop.call_later(LOOK_S, self._resume)
         if self._loop.time() - self._logged_at >= LINE_S:
             self._logged_at = self._loop.time()
-            logger.warning("akto: new connections wait (%s); more need a higher limit (ulimit -n)", why)
+            logger.warning("akto: new connections wait (%s); to serve more at a time, raise the limit (ulimit -n)", why)
 
     async def _take(self, accepted: socket.socket) -> None:
         reader = asyncio.StreamReader(limit=LIMIT, loop=self._loop)

@@ -29,7 +29,7 @@ ALONE = {
 # File descriptors that are not for connections; each client connection needs a second one, to the target.
 RESERVED = 128
 
-REFUSED = "`--processes` above 1 does not go with {}; leave out `--processes`, or {}"
+REFUSED = "`--processes` above 1 cannot be combined with {}; leave out `--processes`, or {}"
 
 TCP_ONLY = "akto: %s is served over TCP only: with `--processes` above 1 there is no HTTP/3"
 

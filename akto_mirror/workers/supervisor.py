@@ -106,7 +106,7 @@ class Supervisor:
         try:
             child = await self._new(number)
         except OSError as error:
-            self._say(f"akto: worker {number} cannot be started: {error}; it is tried again in {wait_s:g} s")
+            self._say(f"akto: worker {number} cannot be started: {error}; trying again in {wait_s:g} s")
             await self._start_later(number, wait_s, last)
             return
         if self._children.get(number) is last:
@@ -155,7 +155,7 @@ class Supervisor:
         else:
             if asyncio.get_running_loop().time() - began > LIVED_S:
                 wait_s = FIRST_WAIT_S
-            self._say(f"akto: worker {child.number} ended ({_described(code)}); it is started again in {wait_s:g} s")
+            self._say(f"akto: worker {child.number} ended ({_described(code)}); restarting it in {wait_s:g} s")
             await self._start_later(child.number, wait_s, child)
 
     async def _settle(self, child: Child) -> int:
@@ -185,7 +185,7 @@ class Supervisor:
             if not await self._replace(number):
                 return
         self._sockets.keep(asked for child in self._children.values() for asked in child.listens)
-        self._say("akto: all workers are replaced")
+        self._say("akto: all workers have been replaced")
 
     async def _replace(self, number: int) -> bool:
         """Replace a worker; False if its successor cannot serve."""

@@ -74,7 +74,7 @@ def test_divided_bounds_are_shown(tmp_path: Path) -> None:
     assert "each process of `akto-mirror run --processes 4`" in report.text
     assert re.search(r"akto_queue_bytes +10,000,000 of 40,000,000$", report.text, re.MULTILINE)
     assert re.search(r"akto_max_entries_s +2 of 10$", report.text, re.MULTILINE)
-    assert re.search(r"akto_max_bytes_s +no bound$", report.text, re.MULTILINE)
+    assert re.search(r"akto_max_bytes_s +no limit$", report.text, re.MULTILINE)
     assert re.search(r"akto_spool_bytes +1,073,741,824, shared by all$", report.text, re.MULTILINE)
 
 

@@ -136,7 +136,7 @@ def test_target_that_takes_leave_of_some_calls() -> None:
     answers = {event.stream_id: dict(event.headers) for event in events if isinstance(event, ResponseReceived)}
     assert sorted(bytes(answer[b":status"]) for answer in answers.values()) == [b"200", b"502"]
     page = b"".join(event.data for event in events if isinstance(event, DataReceived))
-    assert b"did not begin with this call" in page
+    assert b"did not process this call" in page
 
 
 def _half_gone(listening: socket.socket) -> None:

@@ -202,9 +202,9 @@ def test_commands_that_send_answer_in_the_bar(stage: Stage) -> None:
     stage.expect_verdict("/lamps", Outcome.SHIPPED, "shipped")
     stage.open_command_bar()
     for line, answer in (
-        ("akto.flush", '"nothing waits to be sent"'),
+        ("akto.flush", '"nothing is waiting to be sent"'),
         ("akto.ship @shown", '"sending 1 flow; see akto.stats"'),
-        ("akto.dead", '[["nothing was refused"]]'),
+        ("akto.dead", '[["there are no dead letters"]]'),
     ):
         expect(stage.command(line)).to_contain_text(answer)
 

@@ -54,7 +54,7 @@ def test_a_killed_worker_breaks_its_own_connections_only(api: Api, tmp_path: Pat
             assert [_asks(each) for each in served] == [pid != killed for pid in served.values()]
             for _ in range(5):
                 connect()
-            proxy.wait_for(r"^\[[\d:.]+\] akto: worker \d ended \(killed by SIGKILL\); it is started again in 0.1 s$")
+            proxy.wait_for(r"^\[[\d:.]+\] akto: worker \d ended \(killed by SIGKILL\); restarting it in 0.1 s$")
             wait_for(lambda: workers.mirroring_lines(proxy) == 3 and len(proxy.workers) == 2, DEADLINE)
         assert workers.summary(proxy)["captured"] >= 6
 
@@ -179,8 +179,8 @@ def test_kills_and_soak_with_two_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--mode", "dns@0"], "does not go with the mode dns@0, which is not a TCP listener"),
-        (["-w", os.devnull], "does not go with -w; leave out `--processes`, or leave out -w"),
+        (["--mode", "dns@0"], "cannot be combined with the mode dns@0, which is not a TCP listener"),
+        (["-w", os.devnull], "cannot be combined with -w; leave out `--processes`, or leave out -w"),
     ],
     ids=lambda each: each[-1] if isinstance(each, list) else "",
 )

@@ -204,7 +204,7 @@ def test_destination_and_token_may_come_from_the_environment() -> None:
         (["x.mitm"], "give --to URL"),
         (["x.mitm", "--to", "ftp://x"], "akto_url=ftp://x"),
         (["x.mitm", "--to", "http://x", "--filter", "~nothing"], "akto_filter=~nothing"),
-        (["x.mitm", "--to", "http://x", "--set", "akto_fidelty=worker"], "is akto_fidelity meant?"),
+        (["x.mitm", "--to", "http://x", "--set", "akto_fidelty=worker"], "did you mean akto_fidelity?"),
         (["x.mitm", "--to", "http://x", "--set", "akto_body_limit=much"], "it must be a whole number"),
         (["x.mitm", "--to", "http://x", "--set", "akto_fidelity=x"], "it must be one of akto, worker"),
         (["x.mitm", "--to", "http://x", "--set", "mode=regular"], "options of this addon only"),

@@ -125,7 +125,7 @@ def test_without_a_state_folder_it_ships_all_the_same(tmp_path: Path) -> None:
         done = replay(DATA / "flows.mitm", "--to", akto.url, XDG_STATE_HOME=str(tmp_path / "file"))
         assert (done.returncode, len(akto.entries)) == (0, 2)
     assert done.stderr.count("\n") == 1
-    assert "could not be resumed" in done.stderr
+    assert "this replay cannot be resumed" in done.stderr
 
 
 def har(path: Path, orders: Iterable[int], **more: Any) -> Path:
@@ -190,8 +190,8 @@ def test_what_was_interrupted_and_then_grew_is_completed(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("option", "the options differ from those of the earlier replay: all is shipped"),
-        ("destination", "no earlier replay of it to this destination is known: all is shipped"),
+        ("option", "the options differ from those of the earlier replay: everything is shipped"),
+        ("destination", "no earlier replay of it to this destination is known: everything is shipped"),
     ],
 )
 def test_why_all_is_shipped_again_is_said(change: str, message: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.faults.load import Api, Clients, GrpcApi, GrpcClients
 from tests.faults.server import FaultServer, wait_for
 from tests.support.proxy import AT_ONCE, DEADLINE, RUN, Proxy, confdir, running
 
-REPLACED = "akto: all workers are replaced"
+REPLACED = "akto: all workers have been replaced"
 
 
 def command(modes: Sequence[str], options: Mapping[str, str], processes: int = 2) -> list[str]:

@@ -23,7 +23,7 @@ from tests.support.proxy import DEADLINE
 COMMAND = [sys.executable, "-m", "akto_mirror", "replay"]
 
 
-MISSING = "bodies that the recording does not hold"
+MISSING = "bodies missing from the recording"
 
 
 def replay(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:

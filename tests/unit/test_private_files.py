@@ -20,7 +20,7 @@ def test_a_folder_that_cannot_be_looked_at_is_an_error(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     (tmp_path / "spool").mkdir(mode=0o711)
-    with pytest.raises(ValueError, match=r"cannot be looked at \(Permission denied\)"):
+    with pytest.raises(ValueError, match=r"cannot be listed \(Permission denied\)"):
         private_files.check_folder(tmp_path / "spool")
 
 

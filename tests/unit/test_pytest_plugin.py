@@ -145,7 +145,7 @@ def test_the_environment_does_not_matter(project: pytest.Pytester, monkeypatch: 
         ("akto_entries('none.mitm')", "No such file or directory: 'none.mitm'"),
         ("akto_entries('test_it.py')", "test_it.py: neither a flow file of mitmproxy nor a HAR file"),
         ("akto_entries('cut.mitm')", "cut.mitm: damaged or cut short after flow 3"),
-        ("akto_entries('flows.mitm', akto_fidelty='worker')", "no such option; is akto_fidelity meant?"),
+        ("akto_entries('flows.mitm', akto_fidelty='worker')", "no such option; did you mean akto_fidelity?"),
         ("akto_entries('flows.mitm', akto_fidelity='x')", "it must be one of akto, worker"),
         ("akto_entries('flows.mitm', akto_body_limit='4')", "it must be a whole number"),
     ],

@@ -86,5 +86,5 @@ def test_what_a_killed_process_had_written_after_its_last_report_is_not_lost() -
     killed = beginning(3, 2).snapshot().after_the_end(killed=True)
     line = sum_of(killed, taking(4, at=2.0))
     assert "shipped 4 + spooled 0" in line
-    assert "dropped 1 (in the memory of a worker that was killed 1)" in line
+    assert "dropped 1 (in the memory of a process that was killed 1)" in line
     assert sum_of(killed, taking(6, at=2.0)).startswith("captured 5 + recovered 1 = shipped 6 ")

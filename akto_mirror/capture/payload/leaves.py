@@ -26,7 +26,7 @@ class Leaf(NamedTuple):
 
     Attributes:
         start: where it begins in the bytes.
-        end: one behind its last byte. A JSON string's quotes are part of it.
+        end: one past its last byte. A JSON string's quotes are part of it.
         place: its name, with those of its ancestors.
         holder: where the innermost object, array or element around it begins; the same for siblings.
     """

@@ -55,8 +55,8 @@ class Field(NamedTuple):
         number: the field's number.
         kind: its wire type.
         start: where its tag begins.
-        value: where its value begins, behind the length if it has one.
-        end: one behind its last byte, which may lie behind the end of data that was cut.
+        value: where its value begins, after the length if it has one.
+        end: one past its last byte, which may lie behind the end of data that was cut.
     """
 
     number: int

@@ -19,7 +19,7 @@ ITEM_BEGINS = re.compile(rb"[{(]|\n[ \t]*(?:\r?\n|-(?=[ \t]))")
 
 def is_name(data: bytes, begin: int) -> bool:
     """Return whether what begins here is the value of a member that names another."""
-    # A member of another kind ends in front of a name as seldom as a text has a colon there.
+    # A cheap test first: few names follow a colon or an equals sign.
     before = data[max(0, begin - 64) : begin].rstrip(b" \t\"'")
     if not before.endswith((b":", b"=")):
         return False
@@ -33,7 +33,7 @@ def value_of(data: bytes, begin: int, end: int) -> tuple[int, int] | None:
     Args:
         data: the text.
         begin: where the name begins.
-        end: one behind its last byte.
+        end: one past its last byte.
     """
     stop = ITEM_ENDS.search(data, end, end + REACH)
     found = _holding(data, end, stop.start() if stop else end + REACH)

@@ -26,7 +26,7 @@ USER_INFO = r":?(?:\\{0,16}/){2}[^/?#\s\"'<>\\@]+@"
 # What parts words, as it is or in another spelling.
 BETWEEN = r"(?:[^a-zA-Z0-9]|%(?:25)*2[0-9A-Fa-f]|\\+u002[0-9A-Fa-f])"
 
-# Shorter names are in base64 of other texts too.
+# The base64 of a shorter name also occurs in that of other texts.
 FEWEST_CODED = 5
 
 # Places that are looked at one by one; from the last of them on, everything is looked at or hidden.
@@ -51,7 +51,7 @@ class Gate:
 
     Args:
         names: the names to be found.
-        values: values are looked for too, so that they must not be missed for being spelt in another way.
+        values: whether values are searched for too; then their other spellings must fire, too.
     """
 
     def __init__(self, names: Names, *, values: bool) -> None:
@@ -81,7 +81,7 @@ def _by_first(pieces: list[str]) -> Iterator[str]:
 
 
 def _coded(words: tuple[str, ...]) -> Iterator[str]:
-    """Return what is in base64 of every text that a name stands in, in its three places, if that is long enough."""
+    """Yield what the base64 of any text with a name contains, in each of three alignments; for long names only."""
     capitals = "".join(map(str.capitalize, words))
     for name in {"_".join(words), capitals[:1].lower() + capitals[1:], capitals, "_".join(words).upper()}:
         if not name.isascii() or len(name) < FEWEST_CODED:

@@ -45,7 +45,7 @@ class Redaction:
     Attributes:
         headers: names of headers.
         fields: names of keys, fields, parameters, elements and attributes.
-        values: secrets that show by themselves.
+        values: secrets that are recognised by their form.
         keep_unreadable: payloads that cannot be judged are shipped all the same.
     """
 
@@ -83,7 +83,7 @@ class Hiding:
 
     Args:
         redaction: what that is.
-        follows: variables of GraphQL are hidden too that stand for secrets.
+        follows: whether GraphQL variables that stand for secrets are hidden, too.
     """
 
     def __init__(self, redaction: Redaction, *, follows: bool = True) -> None:

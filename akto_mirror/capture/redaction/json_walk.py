@@ -20,7 +20,7 @@ from akto_mirror.capture.redaction.rules.naming import holds, is_value, names_an
 from akto_mirror.capture.redaction.separators import SCHEME
 from akto_mirror.capture.redaction.tables import Frame
 
-# What no group takes in front of a token are numbers, literals, commas and blanks.
+# Before a token, outside all groups, there may be numbers, literals, commas and blanks.
 ITEM = re.compile(
     rb'[^"\[\]{}]*(?:"(' + STRING + rb')("|\\)?(?:' + BLANK + rb"*(:)" + BLANK + rb"*(?:([\[{])"
     rb'|"(' + STRING + rb')("|\\)?|(' + SCALAR + rb"))?)?|([\[{])|([\]}])|\Z)",
@@ -34,12 +34,12 @@ KIND = b"type"
 
 RECORD_MARK = b"\x1e"
 
-# What the first member or element follows, so without a comma.
+# What may precede a first member or element, which needs no comma.
 OPENING = (b"[", b"{", b",", b":", b"")
 
 # Values in the columns of secrets that are hidden one by one; an array that has more is hidden as a whole.
 MOST_CELLS = 2_500
-# How much of a text is read as rows, as tables may stand in tables; what is more is hidden as a whole.
+# Bytes that are read as rows, of nested tables repeatedly; rows beyond that are hidden as a whole.
 MOST_OF_TABLES = 65_536
 # Members, elements and brackets that are read one by one; what follows is hidden.
 MOST_ITEMS = 8_000

@@ -30,7 +30,7 @@ class Hidden(Work):
     Attributes:
         counts: how often, by (`name`, the name's rule), (`value`, the kind) and (`payload`, the reason).
         variables: of GraphQL operations, those that stand for a secret.
-        left: texts that may still be looked into one by one. Behind that, what may hold a secret is hidden unread, so
+        left: texts that may still be looked into one by one. After that, what may hold a secret is hidden unread, so
             that no payload takes long.
     """
 
@@ -63,9 +63,9 @@ class Look:
     """A look into one text.
 
     Attributes:
-        names: what names stand before secrets.
+        names: decides which names denote secrets.
         hidden: what was hidden so far.
-        depth: the texts that this one stands in.
+        depth: how many texts this one is nested in.
         inner: looks into a text that stands in this one.
     """
 
@@ -76,7 +76,7 @@ class Look:
 
 
 def mask(value: bytes) -> bytes:
-    """Return what stands in the place of a value: for a JWT another one, so that Akto sees one still."""
+    """Return the replacement of a value: for a JWT another JWT, so that Akto still sees one."""
     return MADE_UP_JWT if value.startswith(b"ey") and WHOLE_JWT.fullmatch(value.rstrip()) else MASK
 
 
@@ -86,7 +86,7 @@ def is_masked(value: bytes) -> bool:
 
 
 def spliced(data: bytes, changes: list[Change]) -> bytes:
-    """Put changes into a text; of those within one another the outermost counts."""
+    """Apply changes to a text; of nested ones, only the outermost."""
     out, done = list[bytes](), 0
     for start, end, new in sorted(changes, key=lambda change: (change.start, -change.end)):
         if start >= done:

@@ -90,7 +90,7 @@ class _Walk:
         self._marks = MOST_MARKS
 
     def rest(self, place: int) -> None:
-        """Hide all from the tag on that a place is in: there are too many of them."""
+        """Hide everything from the tag that a place is in: there are too many places."""
         start = max(self._done, self._data.rfind(b"<", self._done, place + 1))
         if start < len(self._data):
             self.changes.append(Change(start, len(self._data), self._look.hidden.unread()))

@@ -82,7 +82,7 @@ class _Search:
         done = self._done
         for span in passwords:
             self._hide(*span, "password", MASK)
-        # What stands between the switches is looked at still.
+        # The text between the switches is still to be searched.
         self._done = done
         return bool(passwords)
 
@@ -142,7 +142,7 @@ class _Search:
             self._value(begin, end, rule)
 
     def _may_pass(self, end: int) -> bool:
-        """Charge the gap behind a name, over which each expression for a value passes once more."""
+        """Charge for the gap after a name, which each expression for a value scans again; return whether it may."""
         gap = marks.BEHIND_NAME.match(self._data, end)[0]  # type: ignore[index]
         return self._look.hidden.take(len(gap) // 8)
 

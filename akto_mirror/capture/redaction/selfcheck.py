@@ -1,6 +1,6 @@
 """Checks at start-up that redaction works, before anything is mirrored.
 
-Where an interpreter or a library hides nothing, nothing is shipped; and an expression of the user's must be quick.
+If redaction fails with this interpreter or library, nothing is shipped; and a user's own expression must be fast.
 """
 
 from __future__ import annotations

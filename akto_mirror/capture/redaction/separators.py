@@ -50,17 +50,17 @@ TYPE = re.compile(rb"\[{0,3}[A-Z][A-Za-z_]*[!\]]*(?=[\s,)=@$])[ \t]*(=[ \t]*)?")
 VARIABLE = re.compile(rb"\$([A-Za-z_]\w{0,63})")
 DECLARATION = re.compile(rb"\$([A-Za-z_]\w*)\s*:\s*\[*[A-Z]")
 MOST_VARIABLES = 16
-# Words that are likely no words: a letter and a digit, and no date.
+# Words that are unlikely to be prose: with a letter and a digit, and not a date.
 UNLIKELY = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9])(?![0-9]{4}-)(?![\w-]+=[\"'])[^\s]{6,}")
 SECRETS = ("pass", "pwd", "secret", "token", "apikey", "accesskey")
 IN_ADDRESS = re.compile(rb"[^\s&#\"'<>\\]+")
 
-# No character is tried in two ways: that takes a time that doubles with each of them.
+# No character can match in two ways, which would take exponential time.
 LINE_BEGINS = re.compile(
     rb"[ \t]*(?:(?:[-*>#<;]+(?![-*>#<;])|//|export|set|let|const|var|[0-9]{1,3}[.)]|[A-Z]{3,}(?![A-Z])|data:)"
     rb"[ \t]*)*[\"'`]?"
 )
-# What a name in brackets, or one of several on a line, stands behind.
+# What precedes a name in brackets, or one of several on a line.
 OPENS = (b"{", b"(", b"[", b",", b";", b"|")
 RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}={0,2}")

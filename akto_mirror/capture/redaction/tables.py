@@ -14,7 +14,7 @@ from akto_mirror.capture.redaction.look import Look, is_masked, mask
 BOM = b"\xef\xbb\xbf"
 CSV = re.compile(r"csv|tab-separated|tsv")
 DELIMITERS = b",\t;|"
-# What a line of names looks like, by what parts them: two or more, without other formats' marks.
+# What a line of names looks like, by what separates them: two or more, without other formats' marks.
 HEADERS = {
     mark: re.compile(rb"(?:%s(?:%s|\Z))+\Z" % (rb'(?:"[\w .$/-]{1,64}"|[\w.$/-][\w .$/-]{0,63})', re.escape(mark)))
     for mark in (b",", b"\t", b";", b"|")
@@ -24,7 +24,7 @@ CELLS = {mark: re.compile(CELL % ((re.escape(mark),) * 3)) for mark in HEADERS}
 # Lines that are rewritten one by one, and values that are read; the rest of a longer table is hidden.
 MOST_LINES = 5_000
 MOST_VALUES = 20_000
-# Lines by which a text without a type is known for a table.
+# Lines that decide whether a text without a content type is a table.
 SAMPLE = 20
 
 # JSON: what opens, what closes, and values, with the comma behind them; and an array that holds one.
@@ -40,7 +40,7 @@ def lines(data: bytes, places: list[Place], kind: str, look: Look) -> bytes:
         places: where the gate fired.
         kind: its content type in lower case, empty if there is none. A text of another type is a table if its first
             lines have as many values as its first has names.
-        look: what names stand before secrets.
+        look: decides which names denote secrets.
     """
     begin = len(BOM) if data.startswith(BOM) else 0
     end = data.find(b"\n", begin)
@@ -106,7 +106,7 @@ class Frame:
         count: elements so far.
         rule: the rule by which a name that stands in it as a value is secret.
         armed: where the value of such a name begins in an array of names and values; -1 if none is due.
-        is_kind: that name was a kind, beside which only what says that it is a value counts.
+        is_kind: that name was the value of `type`, beside which only what says that it is a value counts.
         values: what stands there as values; the third says whether it says so.
         opened: where the value that is being read begins, if it is one of those; else -1.
         opened_value: it says that it is a value.
@@ -166,7 +166,7 @@ def rows(data: bytes, start: int, end: int, behind: int, columns: Mapping[int, s
     Args:
         data: the text.
         start: where an array of rows begins.
-        end: one behind its last byte, or that of its last row.
+        end: one past its last byte, or that of its last row.
         behind: where the row of names ends in it, if it has one.
         columns: rules by the numbers of their columns.
     """

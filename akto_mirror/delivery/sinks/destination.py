@@ -53,7 +53,7 @@ def parse(url: str) -> Destination:
     if not url:
         return Destination()
     if not url.isprintable():
-        raise ValueError("it holds a line break or another control character")
+        raise ValueError("it contains a line break or another control character")
     if url[: len(KAFKA)].lower() == KAFKA:
         return _kafka_destination(url[len(KAFKA) :])
     parts = urlsplit(url)
@@ -84,7 +84,7 @@ def _http_destination(parts: SplitResult) -> Destination:
     if not parts.hostname:
         raise ValueError("it names no host; write http://HOST:PORT")
     if parts.username or parts.password:
-        raise ValueError("it must not hold a user or password; use akto_token")
+        raise ValueError("it must not contain a user or password; use akto_token")
     if not parts.netloc.isprintable() or not HOST_NAME.fullmatch(parts.hostname) or len(parts.hostname) > 254:
         raise ValueError("its host is not a host name")
     _check_port(parts)
@@ -105,7 +105,7 @@ def _check_port(parts: SplitResult) -> None:
 def _kafka_destination(address: str) -> Destination:
     brokers, _, topic = address.partition("/")
     if "@" in address:
-        raise ValueError("it must not hold a user or password; use AKTO_KAFKA_USERNAME and AKTO_KAFKA_PASSWORD")
+        raise ValueError("it must not contain a user or password; use AKTO_KAFKA_USERNAME and AKTO_KAFKA_PASSWORD")
     if topic and not _TOPIC.fullmatch(topic):
         raise ValueError("its topic must be at most 249 letters, digits, dots, underscores and hyphens")
     found = tuple(map(_broker, brokers.split(",")))
@@ -128,7 +128,7 @@ def _file_destination(parts: SplitResult) -> Destination:
     if parts.netloc not in ("", "localhost") or not path.is_absolute():
         raise ValueError("write file:///ABSOLUTE/PATH.ndjson, with three slashes")
     if parts.query or parts.fragment or "\0" in str(path):
-        raise ValueError("a file's name cannot hold ?, # or NUL here; write %3F and %23")
+        raise ValueError("a file's name cannot contain ?, # or NUL here; write %3F and %23")
     if not path.parent.is_dir():
         raise ValueError(f"the folder {path.parent} does not exist; create it first")
     if path.is_dir():

@@ -39,7 +39,7 @@ class FileSink:
         self._aborted = threading.Event()
 
     def send(self, entries: Sequence[bytes], timeout_s: float) -> SendResult:
-        """Append a batch, completely or not at all; the time-out limits the wait for other processes."""
+        """Append a batch; a partial write is undone if possible. The timeout limits the wait for other processes."""
         self._aborted.clear()
         try:
             file = private_files.open_to_append(self._path)

@@ -13,7 +13,7 @@ from akto_mirror.delivery.sinks.kafka_config import KafkaConfig
 from akto_mirror.delivery.sinks.kafka_errors import Problem
 from akto_mirror.escaping import hide_each, printable
 
-TOO_LARGE = "larger than the topic's max.message.bytes, even without its payloads"
+TOO_LARGE = "larger than the topic's max.message.bytes, even without its long payloads"
 LATE = Problem("_TIMED_OUT", "no acknowledgement in time")
 
 

@@ -31,7 +31,7 @@ DEFAULTS: Mapping[str, str] = {
 REFUSED: Mapping[str, str] = {
     "bootstrap.servers": "name the brokers in akto_url: kafka://BROKER:9092,BROKER:9092/TOPIC",
     "metadata.broker.list": "name the brokers in akto_url: kafka://BROKER:9092,BROKER:9092/TOPIC",
-    "transactional.id": "entries are not sent in transactions, as Akto reads what is uncommitted too",
+    "transactional.id": "entries are not sent in transactions, because Akto also reads uncommitted records",
     "delivery.report.only.error": "entries are counted by their delivery reports",
 }
 

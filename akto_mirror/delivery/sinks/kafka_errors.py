@@ -94,7 +94,7 @@ class Problem:
 
     @property
     def rank(self) -> int:
-        """How informative the error is: least that all brokers are down, most what a user has to correct."""
+        """How informative the error is: 0 shows no cause, 1 is all brokers down, 3 needs a user's correction."""
         if not self.name or self.name in _UNSPECIFIC:
             return 0
         if self.name == ALL_DOWN:

@@ -34,7 +34,7 @@ _OTHER_SERVICE = f"another service answers there: {_ADDRESS}"
 _LOOK = "check the connection with `akto-mirror check`"
 _READ_LOG = "read the log of Akto's service"
 _TRUST = "set SSL_CERT_FILE to a PEM file with the certificate of its issuer (or, if self-signed, its own)"
-_OTHER_NAME = "use a host name that the certificate holds"
+_OTHER_NAME = "use a host name that the certificate names"
 _WRITE_HTTPS = "write https:// instead of http:// in akto_url"
 _WRITE_HTTP = "write http:// instead of https:// in akto_url: Akto's own port speaks plain HTTP"
 
@@ -47,22 +47,24 @@ SHIPPED, TRANSIENT, AUTH, SETUP = Kind
 class Cause(Enum):
     """The cause of a response, or of the lack of one."""
 
-    NONE = Symptom(SHIPPED, "Akto took it", "")
+    NONE = Symptom(SHIPPED, "Akto accepted it", "")
 
     # Statuses.
     REDIRECT = Symptom(
         SETUP,
         "a redirect",
-        "set akto_url to the final URL (https:// instead of http://?), for redirects are not followed",
+        "set akto_url to the final URL (https:// instead of http://?); redirects are not followed",
     )
     BAD_REQUEST = Symptom(SETUP, "the service cannot read the request", _OTHER_SERVICE)
     TOKEN = Symptom(
         AUTH,
         "the token is refused",
-        "check that akto_token or AKTO_API_TOKEN is complete, not expired, and of this account",
+        "check that akto_token or AKTO_API_TOKEN is complete, has not expired, and belongs to this account",
     )
-    TOKEN_MISSING = Symptom(AUTH, "the service wants a token", "set akto_token or AKTO_API_TOKEN (check: --token)")
-    TOKEN_BEARER = Symptom(AUTH, "the token is refused, Bearer and all", "give the token alone, without Bearer")
+    TOKEN_MISSING = Symptom(AUTH, "the service requires a token", "set akto_token or AKTO_API_TOKEN (check: --token)")
+    TOKEN_BEARER = Symptom(
+        AUTH, "the token was sent with Bearer, and is refused", "give the token alone, without Bearer"
+    )
     LOGIN = Symptom(
         AUTH, "a login is asked for, although this path needs none", "let the proxy in front pass this path"
     )
@@ -72,7 +74,7 @@ class Cause(Enum):
         f"another service answers there, or it wants a path before {INGEST_PATH}: {_ADDRESS}",
     )
     METHOD = Symptom(SETUP, "the method is not allowed there", f"check the path: {_OTHER_SERVICE}")
-    PROXY_LOGIN = Symptom(SETUP, "a proxy in between asks for a password", "let akto_url be reached directly")
+    PROXY_LOGIN = Symptom(SETUP, "a proxy in between requires a password", "let akto_url be reached directly")
     TIMED_OUT = Symptom(TRANSIENT, "the service timed out", _READ_LOG)
     TOO_LARGE = Symptom(
         SETUP, "it is too large for a server in between", "raise that server's limit, or set a smaller akto_batch_bytes"
@@ -95,9 +97,9 @@ class Cause(Enum):
     ENDLESS = Symptom(SETUP, "not Akto's answer but a longer one", _OTHER_SERVICE)
     EMPTY = Symptom(SETUP, "not Akto's answer but an empty one", _OTHER_SERVICE)
     WEB_PAGE = Symptom(SETUP, "not Akto's answer but a web page", f"a login page, or {_OTHER_SERVICE}")
-    NOT_JSON = Symptom(SETUP, "not Akto's answer, for it is not JSON", _OTHER_SERVICE)
-    NOT_OBJECT = Symptom(SETUP, "not Akto's answer, for it is not a JSON object", _OTHER_SERVICE)
-    SAYS_NO = Symptom(SETUP, "not Akto's answer of success: it says that it failed", _READ_LOG)
+    NOT_JSON = Symptom(SETUP, "not Akto's answer: it is not JSON", _OTHER_SERVICE)
+    NOT_OBJECT = Symptom(SETUP, "not Akto's answer: it is not a JSON object", _OTHER_SERVICE)
+    SAYS_NO = Symptom(SETUP, "the answer reports a failure", _READ_LOG)
 
     # The connection to the server.
     UNKNOWN_HOST = Symptom(
@@ -139,7 +141,7 @@ class Cause(Enum):
     )
     KAFKA_MECHANISM = Symptom(
         AUTH,
-        "the broker has another way to log in",
+        "the broker does not support this way to log in",
         "set AKTO_KAFKA_SASL_MECHANISM to one that the broker supports; if it names this one, it asks for no login: "
         "unset AKTO_KAFKA_USERNAME",
     )
@@ -148,7 +150,7 @@ class Cause(Enum):
     KAFKA_WANTS_TLS = Symptom(TRANSIENT, "the broker broke off", f"{_PROTOCOL} (TLS or SASL there?)")
     KAFKA_CERTIFICATE = Symptom(
         TRANSIENT,
-        "the broker's certificate is not taken",
+        "the broker's certificate is not accepted",
         "name its issuer's certificate (akto_kafka=ssl.ca.location=/PATH.pem), or renew it; `akto-mirror check` finds "
         "out which",
     )
@@ -172,7 +174,7 @@ class Cause(Enum):
     TOPIC_RULES = Symptom(
         SETUP,
         "the topic refuses the records",
-        "the topic asks for more than Akto's has: it must not be compacted, nor validate a schema",
+        "the topic requires more than entries have: it must be neither compacted nor validated by a schema",
     )
     KAFKA_CLOCK = Symptom(
         TRANSIENT, "the broker's clock is too far from this one's", "correct the clock of this machine, or the broker's"

@@ -32,5 +32,5 @@ def named(spool: Spool, numbers: Collection[int]) -> set[int]:
     """
     unknown = set(numbers) - spool.dead_targets().keys()
     if unknown:
-        raise UnknownLetterError(f"there is no refused entry {min(unknown)}")
+        raise UnknownLetterError(f"there is no dead letter {min(unknown)}")
     return set(numbers)

@@ -67,7 +67,7 @@ def _insert_row(db: sqlite3.Connection, row: tuple[object, ...]) -> int:
 
 
 def first(db: sqlite3.Connection, holder: str, target: str, skip: str) -> Found | None:
-    """Return an owner's batch that was refused least often, and of these the oldest; `skip` lists ids as JSON."""
+    """Return the oldest of an owner's least often refused batches; `skip` lists ids as JSON."""
     number = _never_refused(db, holder, target, skip) or _least_refused(db, holder, target, skip)
     if number is None:
         return None

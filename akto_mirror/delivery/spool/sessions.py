@@ -48,7 +48,9 @@ def signs(db: sqlite3.Connection, holder: str) -> dict[str, float]:
 
 
 def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection[str]) -> dict[int, int]:
-    """Take over sessions for a target that are free or belong to dead owners, and redirect the owner's others to it.
+    """Take over the sessions for a target that are free or belong to dead owners.
+
+    The new owner's sessions for other targets are redirected to this one.
 
     Returns:
         The sessions that were taken over, and how many entries each has.
@@ -73,7 +75,7 @@ def take_over(db: sqlite3.Connection, holder: str, target: str, dead: Collection
 
 
 def in_doubt(db: sqlite3.Connection, target: str, dead: Collection[str]) -> int:
-    """Return how many entries for a target dead owners may have delivered: each was sending at most one batch."""
+    """Return how many of a target's entries dead owners may have delivered: each was sending at most one batch."""
     row = db.execute(
         "SELECT TOTAL(most) FROM (SELECT MAX(count) AS most FROM batches JOIN sessions ON sessions.id = session"
         " WHERE target = ? AND holder IN (SELECT value FROM json_each(?)) GROUP BY holder)",
@@ -89,7 +91,7 @@ def release(db: sqlite3.Connection, holder: str) -> None:
 
 
 def redirect(db: sqlite3.Connection, start: str, end: str) -> int:
-    """Free everything that waits for one target, for another one; returns how many entries."""
+    """Redirect everything that waits for one target to another, and free it; returns how many entries."""
     (count,) = db.execute(
         "SELECT TOTAL(count) FROM batches JOIN sessions ON sessions.id = session WHERE target = ?", (start,)
     ).fetchone()

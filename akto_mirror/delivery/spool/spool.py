@@ -60,7 +60,7 @@ class Spool(SpoolByHand):
         damaged: ids of damaged batches that were moved to the dead letters.
         unfinished: whether the last call of `adopt` or `tidy` may have left something for another step.
         takeovers: sessions that were begun or taken over, until they are counted.
-        doubtful: how many of the entries taken over a dead process may have delivered, until they are counted.
+        doubtful: how many of the adopted entries a dead process may have delivered, until they are counted.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own, given by name
@@ -148,7 +148,7 @@ class Spool(SpoolByHand):
             return [rows.insert(db, session, self._clock(), payload) for payload in payloads]
 
     def next(self, skip: Collection[int]) -> Stored | None:
-        """Return this process's batch that was refused least often, and of these the oldest.
+        """Return the oldest of this process's least often refused batches.
 
         A batch that is damaged on disk is moved to the dead letters as it is.
 
@@ -241,7 +241,7 @@ class Spool(SpoolByHand):
         self.close()
 
     def tidy(self) -> None:
-        """Return space that an outage took to the disk, step by step."""
+        """Give the space that the file needed during an outage back to the disk, step by step."""
         self.unfinished = False
         if self._is_new():
             return

@@ -81,7 +81,7 @@ def measure(folder: Path, target: str) -> Sizes | None:
 
 
 def _oldest(db: sqlite3.Connection, target: str) -> float | None:
-    """Return when the first batch of each session was written; the caller takes the minimum."""
+    """Return when a target's oldest batch was written; only the first batch of each session is read."""
     first = (
         "SELECT MIN(batches.id) FROM sessions JOIN batches ON session = sessions.id WHERE target = ? GROUP BY session"
     )

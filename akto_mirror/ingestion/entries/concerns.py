@@ -89,15 +89,15 @@ def concerns(entry: Mapping[str, Any]) -> list[Concern]:
 def _dropped(entry: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[Concern]:
     path, status = _text(entry, "path"), _text(entry, "statusCode")
     if "/health" in path.lower():
-        yield Concern(DROPPED, "Its path or query holds /health: Akto drops such entries.")
+        yield Concern(DROPPED, "Its path or query contains /health: Akto drops such entries.")
     elif STATIC.search(path):
         yield Concern(DROPPED, "Its path ends like that of a static file: Akto drops such entries.")
     if len(status) == 3 and status.startswith("3") and status != "302":
-        yield Concern(DROPPED, f"Its status is {status}: of the 3xx, Akto takes 302 only.")
+        yield Concern(DROPPED, f"Its status is {status}: of the 3xx, Akto accepts only 302.")
     if len(status) == 3 and status.startswith("1") and not _is_websocket(entry):
         yield Concern(DROPPED, f"Its status is {status} without the type WebSocket: Akto drops such entries.")
     if "x-akto-ignore" in headers:
-        yield Concern(DROPPED, "Its request has the header x-akto-ignore: Akto skips such entries.")
+        yield Concern(DROPPED, "Its request has the header x-akto-ignore: Akto drops such entries.")
     payload, media = _text(entry, "requestPayload"), headers.get("content-type", "")
     if media in ("", "application/json") and _breaks_off(payload):
         yield Concern(DROPPED, "Its request JSON does not end as it began: Akto drops the whole entry.")
@@ -165,14 +165,14 @@ def _collection(entry: Mapping[str, Any], headers: Mapping[str, str]) -> Iterato
         named = f"The host {host} has no letter" if host else "It has no host"
         yield Concern(NO_HOST, f"{named}: Akto files it under the collection {number[:20]}.")
     elif SPECIAL & set(host):
-        yield Concern(SPECIAL_HOST, "Its host holds a special character: Akto files it under special_char_host.")
+        yield Concern(SPECIAL_HOST, "Its host contains a special character: Akto files it under special_char_host.")
 
 
 def _unread_query(path: str) -> Iterator[Concern]:
     query = path.partition("?")[2]
     why = "a second ?" if "?" in query else "a % that escapes nothing" if BARE_PERCENT.search(query) else ""
     if why:
-        yield Concern(UNREAD, f"Its query holds {why}: Akto lists none of its parameters.")
+        yield Concern(UNREAD, f"Its query contains {why}: Akto lists none of its parameters.")
 
 
 def _unread(side: str, payload: str, media: str) -> Iterator[Concern]:

@@ -80,7 +80,7 @@ def _read_headers(text: str) -> Mapping[str, str]:
 
 
 def parameters(headers: Mapping[str, str], known: Iterable[str]) -> dict[str, Text]:
-    """Return the request headers that are specific to the API.
+    """Return the headers of a request or response that are specific to the API.
 
     Args:
         headers: By lower-case names.

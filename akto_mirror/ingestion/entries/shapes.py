@@ -58,7 +58,7 @@ class Shape:
         objects: How many of them were objects; a member that was in all of them is required.
         format: The format that all strings have; empty if they differ, None before the first.
         wide: 1 if a whole number does not fit into 32 bits, 2 if one does not fit into 64.
-        values: How often each string came; only the first one if they are too many or too long.
+        values: How often each string occurred; only the first one if they are too many or too long.
         varied: Whether strings are too many or too long to be listed one by one.
         members: The shapes of an object's members.
         items: The shape of an array's elements.

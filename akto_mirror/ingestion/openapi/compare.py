@@ -123,7 +123,7 @@ def _fields(old: Mapping[str, Field], now: Mapping[str, Field], place: str) -> I
             yield f"{place}: new {_noun(place)} {shown} ({_types(field)})"
     for name, field in old.items():
         if field.required and name not in now and (place in PARAMETERS or _holder_seen(name, now)):
-            yield f"{place}: {name} is gone, which was always there"
+            yield f"{place}: {name}, which was always present, is gone"
 
 
 def _within_new(name: str, old: Mapping[str, Field], now: Mapping[str, Field]) -> bool:
@@ -144,7 +144,7 @@ def _differences(old: Field, now: Field) -> Iterator[str]:
     if old.choices and (more := sorted(now.choices - old.choices)):
         yield f"has new values: {', '.join(more)}"
     if old.required and not now.required:
-        yield "is not always there any more"
+        yield "is no longer always present"
 
 
 def _beyond(types: set[str], known: set[str]) -> list[str]:

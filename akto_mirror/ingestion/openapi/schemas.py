@@ -128,7 +128,7 @@ def _element(shape: Shape) -> Schema:
     made: Schema = {"type": "object", "properties": {}}
     for name, member in (shape.members or {}).items():
         if name == "#":
-            made["description"] = "Holds text beside its attributes."
+            made["description"] = "Contains text in addition to its attributes."
         elif name.startswith("@"):
             made["properties"][name[1:]] = _type(member) | {"xml": _xml_name(name[1:]) | {"attribute": True}}
         else:

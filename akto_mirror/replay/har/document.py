@@ -117,7 +117,7 @@ class _Walk:
                 return self._buffer[self._at]
 
     def _forget_all_but_the_last(self) -> None:
-        """Shorten the buffer, except in the list of entries, to its end, which may contain a key."""
+        """Outside the list of entries, keep only the end of the buffer, which may contain a key."""
         if not self._is_inside() and self._at > CHUNK:
             del self._buffer[: self._at - 64]
             self._at = 64

@@ -3,7 +3,7 @@
 mitmproxy reads HAR files too, but a single unexpected entry (a `data:` URL, a form without its text, an unknown coding,
 a truncated body) makes it refuse the whole file; version 12 removes `content-encoding` from the headers, both versions
 add a `content-length`, and pseudo-headers of HTTP/2 stay among the headers. Here the result is the flow that would
-have passed a proxy: with the recorded headers, and bodies in their content coding.
+have passed through a proxy: with the recorded headers, and bodies in their content coding.
 
 The format is HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), with the deviations of Chrome, Firefox,
 Playwright, HTTP Toolkit, sitespeed.io and mitmproxy.

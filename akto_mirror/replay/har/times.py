@@ -21,7 +21,8 @@ AMERICAN = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
 # The zones that JavaScript knows by name, in hours.
 ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 
-# A number below this is in seconds: as milliseconds it would lie before 1973, before HTTP existed.
+# A number from FIRST_S up to FIRST_MS is in seconds: as milliseconds it would lie before 1973, before HTTP existed. Any
+# other number is in milliseconds.
 FIRST_MS = 1e11
 FIRST_S = 1e8
 

@@ -101,7 +101,7 @@ def test_marks_and_authentication_stand_in_the_list(server: Receiver, look: Look
     expect(page.row("/graphql")).to_contain_text("bearer")
     page.row("/health").click()
     detail = page.tab.get_by_label("Endpoint", exact=True)
-    expect(detail.get_by_label("Concerns")).to_contain_text("Its path or query holds /health")
+    expect(detail.get_by_label("Concerns")).to_contain_text("Its path or query contains /health")
     page.row("/graphql").click()
     expect(detail).to_contain_text("bearer in header authorization")
 

@@ -69,7 +69,7 @@ def test_stats_do_not_wait_for_the_disk() -> None:
 def test_flush_does_not_wait_for_the_linger() -> None:
     """The command akto.flush sends the waiting entries."""
     with Receiver() as akto, mirroring(url=akto.url, linger_ms=600_000) as running:
-        assert call(running, "akto.flush") == "nothing waits to be sent"
+        assert call(running, "akto.flush") == "nothing is waiting to be sent"
         running.pass_on(flow())
         assert call(running, "akto.flush") == "sending 1 entry; see akto.stats"
         akto.wait_for(1, 30)

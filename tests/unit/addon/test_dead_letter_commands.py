@@ -98,14 +98,14 @@ def test_retry_takes_those_of_the_present_target(
 ) -> None:
     """Line 6: without numbers, dead letters for another akto_url are kept, and the answer says so."""
     call(running, "akto.dead.retry")
-    logged(caplog, "akto: 2 refused entries are sent again; 1 more is for another target")
+    logged(caplog, "akto: 2 refused entries will be sent again; 1 more is for another target")
     assert dead(folder) == [3]
 
 
 def test_retry_by_number(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Line 6: exactly the given ones are requeued; one for another target waits for that target."""
     call(running, "akto.dead.retry", "1", "3")
-    logged(caplog, "akto: 2 refused entries are sent again; 1 of them waits for another target")
+    logged(caplog, "akto: 2 refused entries will be sent again; 1 of them waits for another target")
     assert dead(folder) == [2]
 
 
@@ -134,7 +134,7 @@ def test_drop(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) 
 def test_an_unknown_number(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
     """Line 6: an unknown number is reported, and none of the other given ones is touched."""
     call(running, name, "1", "99")
-    logged(caplog, "there is no refused entry 99; see akto.dead")
+    logged(caplog, "there is no dead letter 99; see akto.dead")
     assert dead(folder) == [1, 2, 3]
 
 
@@ -142,9 +142,9 @@ def test_nothing_was_refused(running: Harness, folder: Path, caplog: pytest.LogC
     """Line 6: having no dead letters is not an error, with an empty spool or none."""
     call(running, "akto.dead.drop", "all")
     logged(caplog, "akto: deleted 3 refused entries")
-    assert call(running, "akto.dead") == [["nothing was refused"]]
+    assert call(running, "akto.dead") == [["there are no dead letters"]]
     with mirroring(spool_dir=str(folder / "none")) as other:
-        assert call(other, "akto.dead") == [["nothing was refused"]]
+        assert call(other, "akto.dead") == [["there are no dead letters"]]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_options_out_of_order() -> None:
     """Line 6: while the options are invalid there is no spool to read, and the answer says so."""
     with (
         mirroring(running=False, queue_bytes=-1) as running,
-        pytest.raises(exceptions.CommandError, match="not in order"),
+        pytest.raises(exceptions.CommandError, match="is invalid"),
     ):
         call(running, "akto.dead")
 

@@ -47,4 +47,4 @@ def test_the_view_shows_what_became_of_a_flow() -> None:
         mirror.pass_on(made)
         assert screen(mirror).explain(made).startswith("# akto: captured")
         mirror.addon.session.capture = None
-        assert "options are not in order" in screen(mirror).explain(made)
+        assert "an akto_ option is invalid" in screen(mirror).explain(made)

@@ -140,7 +140,7 @@ def test_lines_that_are_no_entries_are_counted(tmp_path: Path, capsys: pytest.Ca
     assert run(file) == 0
     out, err = capsys.readouterr()
     assert "/a" in out
-    assert "left out: 3 (not an entry: " in err
+    assert "skipped: 3 (not an entry: " in err
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_status(spool: Run) -> None:
     assert code == 0
     assert "waiting: 2 entries in 1 batch, " in out
     assert "for http://akto" in out
-    assert "refused: 3 entries" in out
+    assert "dead letters: 3 entries" in out
 
 
 def test_list(spool: Run) -> None:
@@ -76,7 +76,7 @@ def test_retry(spool: Run, folder: Path) -> None:
 
 
 def test_retry_elsewhere(spool: Run, folder: Path) -> None:
-    """Line 6: entries that wait for one server can be sent to another."""
+    """Line 6: entries that wait for one destination can be sent to another."""
     assert spool("retry", "--from", "http://akto", "--to", "https://new.example.com/x")[0] == 0
     other = Spool(folder, target="https://new.example.com", limit=10**6, owner="next")
     assert other.adopt() == 2
@@ -93,9 +93,9 @@ def test_drop(spool: Run, folder: Path) -> None:
 def test_nothing_was_refused(folder: Path, spool: Run) -> None:
     """Line 6: an empty list is reported, and the output for programs stays empty."""
     assert spool("drop", "--all")[0] == 0
-    assert spool("list") == (0, "nothing was refused\n", "")
-    assert spool("list", "--json") == (0, "", "nothing was refused\n")
-    assert "refused: 0 entries, 0 bytes" in spool("status")[1]
+    assert spool("list") == (0, "there are no dead letters\n", "")
+    assert spool("list", "--json") == (0, "", "there are no dead letters\n")
+    assert "dead letters: 0 entries, 0 bytes" in spool("status")[1]
     assert program.main(["spool", "list", "--dir", str(folder)]) == 0
 
 
@@ -143,7 +143,7 @@ def test_a_target_for_which_nothing_waits(spool: Run, line: str) -> None:
     assert (code, out) == (1, "")
     assert "no entries wait for http://typo; there are entries for: http://akto" in err
     assert spool("drop", "--waiting", "http://akto")[0] == 0
-    assert "no entries wait for any server" in spool(*line.split())[2]
+    assert "no entries wait for any destination" in spool(*line.split())[2]
 
 
 def test_mistakes(spool: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,7 +232,7 @@ def test_a_file_without_tables_holds_nothing(tmp_path: Path, capsys: pytest.Capt
     file = tmp_path / FILE
     file.touch(0o600)
     tmp_path.chmod(0o700)
-    for action, shown in (("status", "waiting: nothing"), ("list", "nothing was refused")):
+    for action, shown in (("status", "waiting: nothing"), ("list", "there are no dead letters")):
         assert program.main(["spool", "--dir", str(tmp_path), action]) == 0
         assert shown in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir() if path.stat().st_size] == []

@@ -40,7 +40,7 @@ def scripts() -> dict[str, Script | Reply]:
     """Return a script for each fault."""
     return {
         "503": status(503, ("Retry-After", "0")),
-        "422": status(422),
+        "500": status(500),
         "429": status(429, ("Retry-After", "soon")),
         "401": status(401),
         "404": status(404),

@@ -22,7 +22,7 @@ from tests.support.kafka import UNKNOWN_TOPIC, MockCluster
     ("config", "finding"),
     [
         ("akto_body_limit: many\n", "akto_body_limit=many: it must be a whole number"),
-        ("akto_bodylimit: 1\n", "no such option; is akto_body_limit meant?"),
+        ("akto_bodylimit: 1\n", "no such option; did you mean akto_body_limit?"),
         ("akto_url: ftp://x\n", "akto_url=ftp://x: it must begin with http://, https://, file:// or kafka://"),
         ("- akto_url\n", "it must be lines of the form"),
         ("akto_url: [\n", "it is not YAML"),

@@ -265,7 +265,7 @@ def test_what_akto_would_lose_is_marked(tmp_path: Path) -> None:
         client.post("/api/ingestData", json={"batchData": sent})
         assert server.entries == sent
         assert server.store.lost() == (
-            "; dropped by Akto: request JSON does not end as it began 1, path or query holds /health 1"
+            "; dropped by Akto: request JSON does not end as it began 1, path or query contains /health 1"
             "; not parsed: response JSON does not end as it began 2"
         )
     marks = [json.loads(line).get("akto_mirror_loss") for line in out.read_bytes().splitlines()]
@@ -273,7 +273,7 @@ def test_what_akto_would_lose_is_marked(tmp_path: Path) -> None:
         "Its request JSON does not end as it began: Akto drops the whole entry.",
         "Its response JSON does not end as it began: Akto lists none of its parameters.",
     )
-    health = "Its path or query holds /health: Akto drops such entries."
+    health = "Its path or query contains /health: Akto drops such entries."
     assert marks == [dropped, None, unparsed, unparsed, health]
 
 

@@ -86,7 +86,7 @@ def test_a_call_goes_through(ends: Ends) -> None:
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "answered in HTTP/1"),
         (b"220 mail.example ESMTP\r\n", "did not answer in HTTP/2"),
-        (b"", "closed the connection without a word"),
+        (b"", "closed the connection without sending anything"),
     ],
 )
 def test_a_target_of_another_protocol_costs_its_calls_only(ends: Ends, said: bytes, problem: str) -> None:

@@ -45,7 +45,7 @@ def test_of_another_there_is_none(name: str, target: str, tmp_path: Path) -> Non
     saved(tmp_path)
     start = place(tmp_path, name, target).resume(VERSION)
     assert (start.progress.seen, start.is_new) == (0, True)
-    assert start.note == "no earlier replay of it to this destination is known: all is shipped"
+    assert start.note == "no earlier replay of it to this destination is known: everything is shipped"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,10 @@ def test_other_options_make_other_entries(tmp_path: Path) -> None:
     """With other options everything is shipped, and the digests are removed."""
     saved(tmp_path)
     start = place(tmp_path).resume(FileVersion(10, 20, "other"))
-    assert (start.note, start.is_new) == ("the options differ from those of the earlier replay: all is shipped", True)
+    assert (start.note, start.is_new) == (
+        "the options differ from those of the earlier replay: everything is shipped",
+        True,
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -96,7 +99,7 @@ def test_an_old_checkpoint_is_read(tmp_path: Path) -> None:
     start = place(tmp_path).resume(GROWN)
     assert (start.progress.seen, start.is_new) == (0, True)
     assert (
-        "grown since the earlier replay, which kept no record of the entries that it shipped: all is shipped"
+        "grown since the earlier replay, which kept no record of the entries that it shipped: everything is shipped"
         in start.note
     )
 
@@ -119,7 +122,10 @@ def test_a_damaged_checkpoint_is_none(content: str, tmp_path: Path) -> None:
     (file,) = tmp_path.glob("*.json")
     file.write_text(content)
     start = place(tmp_path).resume(VERSION)
-    assert (start.progress.seen, start.note) == (0, "the record of the earlier replay is damaged: all is shipped")
+    assert (start.progress.seen, start.note) == (
+        0,
+        "the record of the earlier replay is damaged: everything is shipped",
+    )
 
 
 def test_torn_digests_are_no_others(tmp_path: Path) -> None:

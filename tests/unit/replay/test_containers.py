@@ -129,5 +129,5 @@ def test_an_archive_holds_one_recording(names: list[str], message: str, tmp_path
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in (*names, "other.txt"):
             archive.writestr(name, "{}")
-    with pytest.raises(UnreadableError, match=f"a zip archive with {message}; unpack it"):
+    with pytest.raises(UnreadableError, match=f"a zip archive with {message} instead of one; unpack it"):
         list(recording.read(tmp_path / "a.zip"))

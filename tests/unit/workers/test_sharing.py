@@ -116,7 +116,7 @@ def test_what_is_not_tcp_is_refused(mode: str, caplog: pytest.LogCaptureFixture)
         assert parent.asked == []
 
     play(story)
-    assert f"`--processes` above 1 does not go with the mode {mode}@0" in caplog.records[0].message
+    assert f"`--processes` above 1 cannot be combined with the mode {mode}@0" in caplog.records[0].message
 
 
 def test_files_cannot_be_shared() -> None:
@@ -124,7 +124,7 @@ def test_files_cannot_be_shared() -> None:
 
     async def story(context: Any, _: Proxyserver, __: Sharing, ___: Parent) -> None:
         context.options.add_option("save_stream_file", str, "", "")
-        with pytest.raises(exceptions.OptionsError, match="does not go with -w; leave out `--processes`"):
+        with pytest.raises(exceptions.OptionsError, match="cannot be combined with -w; leave out `--processes`"):
             context.options.update(save_stream_file="flows")
 
     play(story)

@@ -121,7 +121,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 Play = Callable[..., tuple[int, Stage]]
 
-REPLACED = "akto: all workers are replaced"
+REPLACED = "akto: all workers have been replaced"
 
 ENDED = "akto: captured {0} = shipped 0 + queued {0} + spooled 0 + rejected 0 + dropped 0; skipped 0"
 
@@ -160,9 +160,9 @@ def test_a_killed_worker_is_started_again(play: Play) -> None:
     code, stage = play(story)
     assert code == 0
     assert sorted(number for number, _ in stage.noted("starts")) == [1, 2, 2]
-    assert stage.lines[0] == "akto: worker 2 ended (killed by SIGKILL); it is started again in 0.1 s"
+    assert stage.lines[0] == "akto: worker 2 ended (killed by SIGKILL); restarting it in 0.1 s"
     assert "captured 3 = " in stage.lines[1]
-    assert "dropped 1 (in the memory of a worker that was killed 1)" in stage.lines[1]
+    assert "dropped 1 (in the memory of a process that was killed 1)" in stage.lines[1]
 
 
 def test_the_waits_before_new_starts_get_longer(play: Play, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_the_waits_before_new_starts_get_longer(play: Play, tmp_path: Path) -> N
 
     _, stage = play(story)
     assert stage.lines[:3] == [
-        f"akto: worker 2 ended (exit code 3); it is started again in {wait} s" for wait in ("0.1", "0.2", "0.4")
+        f"akto: worker 2 ended (exit code 3); restarting it in {wait} s" for wait in ("0.1", "0.2", "0.4")
     ]
     assert len(stage.noted("ends")) == 1
 
@@ -344,7 +344,7 @@ def test_a_worker_that_does_not_end_is_ended(play: Play, tmp_path: Path, monkeyp
     assert code == 0
     assert [len(stage.noted(what)) for what in ("drains", "hurries", "ends")] == [1, 1, 1]
     assert "captured 2 = shipped 0 + queued 1 " in stage.lines[-1]
-    assert "dropped 1 (in the memory of a worker that was killed 1)" in stage.lines[-1]
+    assert "dropped 1 (in the memory of a process that was killed 1)" in stage.lines[-1]
 
 
 def test_a_replaced_worker_has_half_a_minute() -> None:
@@ -402,7 +402,7 @@ def test_a_worker_for_which_there_is_no_process_is_tried_again(play: Play) -> No
     code, stage = play(story)
     assert code == 0
     assert stage.lines[0].startswith("akto: worker 2 cannot be started: ")
-    assert stage.lines[0].endswith("; it is tried again in 0.1 s")
+    assert stage.lines[0].endswith("; trying again in 0.1 s")
 
 
 def test_no_process_for_the_first_worker_ends_the_start(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def is_card(data: bytes, start: int, end: int) -> bool:
     Args:
         data: the text, with blanks in the places of escapes.
         start: where its digits begin.
-        end: one behind the last of them.
+        end: one past the last of them.
     """
     digits = data[start:end]
     digits = digits if digits.isdigit() else PARTED.sub(b"", digits)

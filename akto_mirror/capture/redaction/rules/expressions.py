@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 try:
     import re2
-except ImportError:  # musl, for which no wheel is made.
+except ImportError:  # A platform for which google-re2 has no wheel.
     re2 = None
 
 # The memory that a set of expressions may take for its automaton; with less than 8 MiB it gives up on long texts.

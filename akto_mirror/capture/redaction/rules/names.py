@@ -58,7 +58,7 @@ ENDINGS = listed(
 )
 BEGINNINGS = ("password", "passwd", "apikey", "secretkey", "accesstoken", "authtoken")
 
-# What is said about a secret, and is none: as the last word, or as the first.
+# Last and first words of names of facts about a secret, such as `token_count`, which are not secrets.
 ABOUT = listed(
     """
     at used count counts total type types length len ttl size limit limits max min policy policies strength enabled
@@ -76,7 +76,7 @@ ABOUT_IT = listed(
     """
 )
 
-# Names of pages in a list, and headers of standards, that are none in spite of their words.
+# Names of page tokens, and standard headers, that are not secrets in spite of their words.
 INNOCENT = listed(
     """
     page_token next_page_token prev_page_token previous_page_token start_page_token next_token continuation_token
@@ -91,14 +91,14 @@ WORDS = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-zA-Z
 DIGITS = "0123456789"
 NOTHING = r"[^\x00-\xff]"
 
-# Longer names are not in use, and words that are looked at together, as `p-i-n` or `secret_access_key`.
+# Bounds: characters and words of a name, and words that are read as one, as in `p-i-n`.
 MAX_NAME = 256
 MAX_WORDS = 24
 MOST_JOINED = 5
 
 
 def words(name: str) -> list[str]:
-    """Return the words of a name in lower case, split at characters but letters and digits, and at changes of case."""
+    """Return the words of a name in lower case, split at all but letters and digits, and at changes of case."""
     return [word.lower() for word in WORDS.findall(name)[:MAX_WORDS]]
 
 
@@ -157,7 +157,7 @@ class Names:
         name = raw.decode("utf-8", "replace")
         if "%" in name:
             name = unquote_plus(unquote_plus(name))
-        # Judging takes long, and few names have in them what all secrets' have.
+        # Judging takes long, and few names contain a known word.
         if not self._may_be("".join(map(str.lower, WORDS.findall(name))).encode("utf-8", "replace")):
             return None
         whole = folded(name)

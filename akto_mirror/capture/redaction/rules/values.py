@@ -83,7 +83,7 @@ class Values:
         given: kinds (`common`, `email`), and own expressions as `NAME=PATTERN`.
 
     Raises:
-        ValueError: one of them is neither, not a valid expression; the text says which, and what to do.
+        ValueError: one of them is neither, or not a valid expression; the text says which, and what to do.
     """
 
     def __init__(self, given: Iterable[str] = ()) -> None:
@@ -165,7 +165,7 @@ def _rules(text: str) -> tuple[Rule, ...]:
     except ValueError as error:
         raise ValueError(f"the expression of {name} is not valid: {error}") from None
     if any(start == end for start, end in spans(b"")):
-        raise ValueError(f"the expression of {name} finds nothing at all in an empty text; let it ask for something")
+        raise ValueError(f"the expression of {name} matches the empty text; make it require a character")
     return (Rule(name.lower(), "", pattern, own=True),)
 
 

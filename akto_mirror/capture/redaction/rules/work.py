@@ -15,7 +15,7 @@ BYTES_SEARCHED = 512
 
 @dataclass(slots=True)
 class Work:
-    """The steps that are left; less than none once there were too few."""
+    """The steps that are left; negative once there were too few."""
 
     steps: int = MOST_STEPS
 
@@ -24,6 +24,6 @@ class Work:
         self.steps = max(MOST_STEPS, size // BYTES_TO_A_STEP)
 
     def take(self, steps: int = 1) -> bool:
-        """Return whether this many more may be taken."""
+        """Take this many steps; return whether there were enough left."""
         self.steps -= steps
         return self.steps >= 0

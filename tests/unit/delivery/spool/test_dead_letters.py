@@ -37,5 +37,5 @@ def test_a_number_that_no_letter_has_is_named(tmp_path: Path) -> None:
     mine = spool(tmp_path)
     mine.replace(None, [], [Rejected(entry, "422 bad") for entry in BATCH])
     assert named(mine, [1, 3, 3]) == {1, 3}
-    with pytest.raises(UnknownLetterError, match=r"there is no refused entry 7$"):
+    with pytest.raises(UnknownLetterError, match=r"there is no dead letter 7$"):
         named(mine, [9, 1, 7])

@@ -111,7 +111,7 @@ def test_a_proxy_delivers_it_over_the_network(
     shown = capsys.readouterr().out
     assert "waiting: 3,107 entries in 5 batches" in shown
     assert f"for {make.TARGET}\n" in shown
-    assert "refused: 3 entries" in shown
+    assert "dead letters: 3 entries" in shown
     assert sorted(path.name for path in folder.iterdir()) == ["reserve", FIRST], "to look has created files"
     assert program.main(["spool", "--dir", str(folder), "retry", "--from", make.TARGET, "--to", "http://t"]) == 0
     assert capsys.readouterr().out == "3,107 entries now wait for http://t\n"

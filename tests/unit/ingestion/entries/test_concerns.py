@@ -96,7 +96,7 @@ def test_an_endpoint_shows_its_concerns_and_what_was_said_last() -> None:
     made = folded(entry("/o/1", statusCode="301"), entry("/o/2", statusCode="304"), entry("/o/3"))
     (endpoint,) = made.endpoints()
     assert summary(endpoint)["concerns"] == [DROPPED]
-    assert detail(endpoint, [])["raised"] == [[DROPPED, "Its status is 304: of the 3xx, Akto takes 302 only.", 2]]
+    assert detail(endpoint, [])["raised"] == [[DROPPED, "Its status is 304: of the 3xx, Akto accepts only 302.", 2]]
 
 
 def test_another_function_can_be_plugged_in() -> None:

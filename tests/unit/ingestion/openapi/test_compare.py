@@ -43,7 +43,7 @@ def test_new_and_gone_endpoints() -> None:
     [
         ({"path": "/a"}, {"path": "/a?page=1"}, ("query: new parameter page (integer)",)),
         ({"path": "/a?page=1"}, {"path": "/a?page=x"}, ("query: page is also string, was integer",)),
-        ({"path": "/a?page=1"}, {"path": "/a"}, ("query: page is gone, which was always there",)),
+        ({"path": "/a?page=1"}, {"path": "/a"}, ("query: page, which was always present, is gone",)),
         ({"headers": {}}, {"headers": {"x-tenant": "a"}}, ("header: new parameter x-tenant (string)",)),
         ({"responsePayload": {"n": 1}}, {"responsePayload": {"n": 1.5}},
          ("response 200: n is also number, was integer",)),
@@ -53,7 +53,7 @@ def test_new_and_gone_endpoints() -> None:
         ({"responsePayload": {"n": 1}}, {"responsePayload": {"n": 1, "o": {"p": [1]}}},
          ("response 200: new field o (object)",)),
         ({"responsePayload": {"n": {"a": 1, "b": 1}}}, {"responsePayload": {"n": {"a": 1}}},
-         ("response 200: n.b is gone, which was always there",)),
+         ("response 200: n.b, which was always present, is gone",)),
         ({"responsePayload": {"d": "2024-01-01"}}, {"responsePayload": {"d": "today"}},
          ("response 200: d has no format, had date",)),
         ({"responsePayload": {"n": 1}}, {"statusCode": "404", "responsePayload": {"error": "x"}},
@@ -80,7 +80,7 @@ def test_new_values_and_what_is_not_a_longer_always_there() -> None:
         entry(responsePayload={"s": ("open", "paid", "lost")[n % 3], **({"t": n} if n else {})}) for n in range(60)
     ]
     assert changes(base, *newer) == [
-        (CHANGED, "GET /a", ("response 200: s has new values: lost", "response 200: t is not always there any more"))
+        (CHANGED, "GET /a", ("response 200: s has new values: lost", "response 200: t is no longer always present"))
     ]  # fmt: skip
 
 
