@@ -8,7 +8,7 @@ set -eu
 export AKTO_DATA_INGESTION_URL PYTHONUNBUFFERED=1
 
 exec mitmdump --mode "reverse:$TARGET@$LISTEN" -s "$(akto-mirror addon-path)" --set block_global=false \
-    --set 'akto_filter=!(~u /login$) & !(~u /internal/)' \
+    --set 'akto_filter=!(~u "/login([?]|$)") & !(~u /internal/)' \
     --set akto_redact_headers=common --set akto_redact_headers=x-session \
     --set akto_redact_fields=common --set akto_redact_fields=iban \
     "$@"
