@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain
 from typing import NamedTuple, TypeVar
 
+from akto_mirror import counts
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import ALWAYS_SHOWN, PENDING, PLACES, Dropped, Format, Outcome, Reason
 
@@ -189,7 +190,7 @@ class Account(NamedTuple):
         most = [f"{printable(str(endpoint))} {count}" for endpoint, count in self.most[:SHOWN]]
         of = f", most of {', '.join(most)}" if most else ""
         forgotten = f", forgot {self.forgotten}" if self.forgotten else ""
-        return f"knows {self.endpoints} endpoints{forgotten}, left out {self.left_out}{of}"
+        return f"knows {counts.count(self.endpoints, 'endpoint')}{forgotten}, left out {self.left_out}{of}"
 
     def brief(self, most_chars: int) -> Account:
         """Return the same with fewer endpoints, whose names have at most this many characters in total."""

@@ -16,6 +16,7 @@ import threading
 import time
 from concurrent.futures import Future
 
+from akto_mirror import counts
 from akto_mirror.accounts import Stats
 from akto_mirror.delivery.policy import Policy
 from akto_mirror.delivery.queue import Queue
@@ -176,7 +177,8 @@ class Shipper:
     def _stop_waiting(self) -> None:
         left = self.stats.count(Outcome.QUEUED) + self.stats.count(Outcome.IN_FLIGHT)
         if left and not self._ended.done():
-            logger.warning("akto: the disk takes too long; %d entries may not have been written at the exit", left)
+            entries = counts.count(left, "entry")
+            logger.warning("akto: the disk takes too long; %s may not have been written at the exit", entries)
         _finish(self._ended)
 
     def _new_scheduler(self, policy: Policy) -> Scheduler:

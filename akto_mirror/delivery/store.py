@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import TypeVar
 
+from akto_mirror import counts
 from akto_mirror.accounts import Stats
 from akto_mirror.contents import Contents
 from akto_mirror.delivery.batch import Batch, SpoolId
@@ -192,7 +193,7 @@ class Store:
         self._stats.recover(found, doubtful)
         self._adopted += found
         if self._adopted and not spool.unfinished:
-            logger.info("akto: took over %d entries from the spool", self._adopted)
+            logger.info("akto: took over %s from the spool", counts.count(self._adopted, "entry"))
             self._adopted = 0
 
     def close(self, now: float) -> None:
@@ -238,7 +239,8 @@ class Store:
     def _count_damaged(self, now: float) -> None:
         if self.spool is not None and self.spool.damaged:
             numbers, self.spool.damaged = self.spool.damaged, []
-            logger.warning("akto: %d batches are damaged on disk; they are among the dead letters", len(numbers))
+            batches = f"{counts.count(len(numbers), 'batch')} damaged on disk {counts.verb(len(numbers), 'is')}"
+            logger.warning("akto: %s now among the dead letters", batches)
             damaged = [SpoolId(self._file, number) for number in numbers]
             self._lose(damaged, max(0, self._missing(now)), Outcome.DROPPED, Dropped.DAMAGED)
 
@@ -295,7 +297,8 @@ class Store:
         lost = self._stats.count(Outcome.SPOOLED)
         self._lose(self._contents.besides(self._busy), lost, Outcome.DROPPED, Dropped.DAMAGED)
         where = f"; it was renamed to {aside}" if aside else ""
-        logger.warning("akto: %s%s; %d entries of this process were in it", error, where, lost)
+        entries = f"{counts.count(lost, 'entry')} of this process {counts.verb(lost, 'was')}"
+        logger.warning("akto: %s%s; %s in it", error, where, entries)
 
 
 def _replace(spool: Spool, number: int | None, rest: Sequence[bytes], dead: Sequence[Rejected]) -> int | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from akto_mirror.akto_api import MAX_RECORD_BYTES
+from akto_mirror.counts import count
 from akto_mirror.delivery.sinks import kafka_config, network_errors
 from akto_mirror.delivery.sinks.kafka import KafkaSink
 from akto_mirror.delivery.sinks.kafka_client import QuietLog
@@ -166,7 +167,7 @@ class _Talk:
         orphans = [str(number) for number, partition in found.partitions.items() if partition.leader < 0]
         if orphans:
             raise CheckError(Cause.NO_LEADER, f"{Cause.NO_LEADER.sentence}: {', '.join(orphans)}")
-        return f"{self._target.config.topic}, {len(found.partitions)} partitions"
+        return f"{self._target.config.topic}, {count(len(found.partitions), 'partition')}"
 
     def rights(self) -> str:
         """Check that the user may write; few brokers allow every user to query that."""

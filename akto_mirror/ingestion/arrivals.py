@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from akto_mirror import private_files
+from akto_mirror import counts, private_files
 from akto_mirror.escaping import printable
 from akto_mirror.ingestion.entries.concerns import LOSSES, Concern, Concerns, concerns
 from akto_mirror.ingestion.inventory import Inventory
@@ -154,7 +154,7 @@ class Store:
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self.total >= count, timeout):
-                raise TimeoutError(f"{self.total} of {count} entries arrived within {timeout} s")
+                raise TimeoutError(f"{self.total} of {counts.count(count, 'entry')} arrived within {timeout} s")
 
     def close(self) -> None:
         """Close the file."""

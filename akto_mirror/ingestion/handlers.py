@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tornado.web
 from tornado.http1connection import HTTP1Connection
 
+from akto_mirror.counts import count
 from akto_mirror.ingestion import intake, page_handlers
 from akto_mirror.ingestion.access import Handler
 from akto_mirror.ingestion.arrivals import Answer, Store
@@ -49,7 +50,7 @@ def ingest(store: Store, body: bytes, content_type: str) -> Answer:
             store.add(intake.read_entry(item))
             taken += 1
     except Refusal as refusal:
-        after = f" (after {taken} good entries)" if taken else ""
+        after = f" (after {count(taken, 'good entry')})" if taken else ""
         return Answer(refusal.status, taken, refusal.reason + after)
     except OSError as error:
         return Answer(422, taken, f"cannot write the entry: {error.strerror or error}")

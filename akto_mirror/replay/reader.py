@@ -11,6 +11,7 @@ from mitmproxy import http
 
 from akto_mirror.capture import encoding
 from akto_mirror.capture.encoding import Captured
+from akto_mirror.counts import count, verb
 from akto_mirror.escaping import printable
 from akto_mirror.outcomes import Skip
 from akto_mirror.replay import checkpoint, recording
@@ -68,7 +69,8 @@ class Reader:
             except OSError as error:
                 self.complain(f"cannot read {printable(str(path))}: {error.strerror or error}")
             if (more := self._lines[path] - MOST_LINES) > 0:
-                self.complain(f"{printable(str(path))}: {more} more lines like these are left out")
+                lines = f"{count(more, 'more line')} like these {verb(more, 'is')}"
+                self.complain(f"{printable(str(path))}: {lines} left out")
 
     def _read(self, number: int, path: Path) -> None:
         start = self.start_of(path)

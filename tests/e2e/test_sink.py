@@ -69,7 +69,7 @@ def test_the_sink_serves_until_a_signal_and_sums_up(number: signal.Signals) -> N
         assert (process.returncode, err) == (0, "")
     assert out.splitlines() == [
         "200 2 entries",
-        "422 1 entry; refused: path is missing (after 1 good entries)",
+        "422 1 entry; refused: path is missing (after 1 good entry)",
         "stopped: 3 entries in 1 batch; refused: 1 with 422",
     ]
 

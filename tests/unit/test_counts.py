@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from akto_mirror.counts import count, verb
+from tests.support.rooms import MODULES
+
+# A number before a plural, as in an f-string or a line of the log.
+ALWAYS_PLURAL = re.compile(r"(?:%d|\}) (?:[a-z]+ )?(?:entries|batches|lines|endpoints|partitions|connections|workers)\b")
 
 
 @pytest.mark.parametrize(
@@ -25,3 +31,8 @@ def test_the_last_word_varies(number: int, thing: str, text: str) -> None:
 def test_a_verb_goes_with_its_number() -> None:
     """Zero takes the plural."""
     assert [verb(number, "waits") for number in (0, 1, 2)] == ["wait", "waits", "wait"]
+
+
+def test_no_text_has_a_plural_for_every_number() -> None:
+    """Texts with a number take its noun from here."""
+    assert [name for name, path in MODULES.items() if ALWAYS_PLURAL.search(path.read_text("utf-8"))] == []

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from akto_mirror import counts
 from akto_mirror.akto_api import without_long_payloads
 from akto_mirror.delivery.sinks.base import EntryResult, SendResult
 from akto_mirror.delivery.sinks.kafka_client import DELIVERED, Client
@@ -61,7 +62,7 @@ class KafkaSink:
         if not sent.left:
             detail = TOO_LARGE if sent.rejected else ""
             return SendResult(200, detail, entry_results=entry_results, shortened=sent.shortened)
-        doubt = f" ({sent.doubtful} entries may arrive twice)" if sent.doubtful else ""
+        doubt = f" ({counts.count(sent.doubtful, 'entry')} may arrive twice)" if sent.doubtful else ""
         text = printable(hide_each(sent.problem.text, self._config.secrets) + doubt, 300)
         return SendResult(
             None,

@@ -69,6 +69,7 @@ def test_one_broker_of_several_is_enough() -> None:
 def test_a_topic_has_partitions_with_leaders() -> None:
     """Partitions without a leader are named by number."""
     assert talk(leaders=(1, 2)).topic() == "t, 2 partitions"
+    assert talk(leaders=(1,)).topic() == "t, 1 partition"
     with pytest.raises(CheckError) as failed:
         talk(leaders=(1, -1, -1)).topic()
     assert failed.value.cause is Cause.NO_LEADER

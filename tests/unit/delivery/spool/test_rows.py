@@ -43,8 +43,8 @@ def test_a_damaged_size_keeps_nothing_from_being_taken_over(tmp_path: Path) -> N
     assert second.redirect("t", "u") == 3
 
 
-def test_a_damaged_batch_is_kept_apart(tmp_path: Path) -> None:
-    """Line 9: a damaged batch is not sent but kept, and the others are sent."""
+def test_a_damaged_batch_is_kept_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Line 9: a damaged batch is not sent but kept, which is logged, and the others are sent."""
     driver = Driver(tmp_path / "spool", Durability.DISK)
     driver.offer(b"one")
     driver.clock.now += 2
@@ -59,6 +59,7 @@ def test_a_damaged_batch_is_kept_apart(tmp_path: Path) -> None:
     assert driver.requests == [[b"two"]]
     assert (counts.shipped, sum(counts.dropped.values()), counts.missing) == (1, 1, 0)
     assert [letter.reason for letter in driver.spool.dead_letters()] == ["damaged on disk"]
+    assert "akto: 1 batch damaged on disk is now among the dead letters" in caplog.text
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_however_much_is_taken_over_at_once(tmp_path: Path, caplog: pytest.LogCa
     assert mine.owned() == 2000
     assert store._stats.snapshot().recovered == 2000
     logged = [record.getMessage() for record in caplog.records if "took over" in record.getMessage()]
-    assert logged == ["akto: took over 2000 entries from the spool"] * inherits
+    assert logged == ["akto: took over 2,000 entries from the spool"] * inherits
 
 
 def written(mine: Spool) -> int:
