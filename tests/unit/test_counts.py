@@ -10,7 +10,7 @@ from akto_mirror.counts import count, verb
 from tests.support.rooms import MODULES
 
 # A number before a plural, as in an f-string or a line of the log.
-ALWAYS_PLURAL = re.compile(r"(?:%d|\}) (?:[a-z]+ )?(?:entries|batches|lines|endpoints|partitions|connections|workers)\b")
+ALWAYS_PLURAL = re.compile(r"(?:%d|\}) (?:[a-z]+ )?(?:entries|batches|lines|endpoints|partitions|workers)\b")
 
 
 @pytest.mark.parametrize(
