@@ -34,8 +34,9 @@ LookInto = Callable[[bytes, str], bytes]
 
 
 def is_grpc_text(text: bytes) -> bool:
-    """Return whether a text is a gRPC payload as entries hold it: base64 of a head and a message."""
-    return bool(text) and grpc.messages(grpc.unwrapped(text), "", len(text)) is not None
+    """Return whether a text is a gRPC payload as entries hold it: base64 of a head and a message, or of anything."""
+    raw = grpc.unwrapped(text)
+    return bool(raw) and (grpc.messages(raw, "", len(raw)) is not None or b2a_base64(raw, newline=False) == text)
 
 
 def grpc_messages(text: bytes, look: Look) -> bytes | None:
@@ -46,12 +47,11 @@ def grpc_messages(text: bytes, look: Look) -> bytes | None:
         look: looks into the strings.
 
     Returns:
-        None if it cannot be read, or has more fields than are rewritten one by one.
+        None if it has more fields than are rewritten one by one.
     """
     raw = grpc.unwrapped(text)
     found = grpc.messages(raw, "", len(raw))
-    if found is None:
-        return None
+    given = [raw] if found is None else [message.data for message in found]
     budget = MOST_FIELDS
 
     def rewritten(_: Place, content: bytes) -> bytes:
@@ -59,11 +59,13 @@ def grpc_messages(text: bytes, look: Look) -> bytes | None:
         budget -= 1
         return look.inner(content) if budget >= 0 else content
 
-    messages = [protobuf.rewrite(message.data, rewritten) for message in found]
+    messages = [protobuf.rewrite(message, rewritten) for message in given]
     if budget < 0:
         return None
-    if messages == [message.data for message in found]:
+    if messages == given:
         return text
+    if found is None:
+        return b2a_base64(messages[0], newline=False)
     data = b"".join(b"\x00" + len(message).to_bytes(4, "big") + message for message in messages)
     return b2a_base64(data, newline=False)
 

@@ -211,7 +211,8 @@ class Hiding:
         return MASK.decode()
 
     def _payload(self, data: bytes, content_type: str) -> bytes:
-        if media.is_grpc(media.essence(content_type)) and framed.is_grpc_text(data):
+        kind = media.essence(content_type)
+        if media.is_grpc(kind) and not kind.endswith("+json") and framed.is_grpc_text(data):
             found = framed.grpc_messages(data, self._look(0))
             return self._whole("many").encode() if found is None else found
         return self._part(data, content_type)

@@ -7,7 +7,7 @@ from base64 import b64decode, b64encode
 
 import pytest
 
-from akto_mirror.capture.redaction import framed
+from akto_mirror.capture.redaction import Redaction, framed
 from tests.unit.capture.redaction.samples import SECRET, hidden
 
 MULTIPART = "multipart/form-data; boundary=x"
@@ -80,14 +80,22 @@ def test_messages() -> None:
         b"\x0a\x16\x08\x01\x12\x12\xffpassword=%s",
     ],
 )
-def test_messages_that_are_not_protobuf(message: bytes) -> None:
+@pytest.mark.parametrize("has_head", [True, False])
+def test_messages_that_are_not_protobuf(message: bytes, has_head: bool) -> None:
     """JSON and other text are searched as what they are, as is what cannot be read behind fields, or within them."""
     data = message.replace(b"%s", SECRET.encode())
-    text = b64encode(b"\x00" + len(data).to_bytes(4, "big") + data).decode()
-    raw = b64decode(hidden(text, "application/grpc"))
-    assert int.from_bytes(raw[1:5], "big") == len(raw) - 5
+    head = b"\x00" + len(data).to_bytes(4, "big") if has_head else b""
+    raw = b64decode(hidden(b64encode(head + data).decode(), "application/grpc"))
+    assert not has_head or int.from_bytes(raw[1:5], "big") == len(raw) - 5
     assert SECRET.encode() not in raw
     assert b"[redacted]" in raw
+
+
+def test_what_is_in_base64() -> None:
+    """Text of `+json` is never in base64, even if it looks like it, and is searched as it is."""
+    assert framed.is_grpc_text(b"AKIAIOSFODNN7EXAMPLE")
+    assert not framed.is_grpc_text(b'{"a":1}')
+    assert hidden("AKIAIOSFODNN7EXAMPLE", "application/grpc+json", Redaction.of(values=["common"])) == "[redacted]"
 
 
 def test_what_are_events() -> None:
