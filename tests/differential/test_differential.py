@@ -83,6 +83,7 @@ ALL_KINDS = (
 )
 
 
+@pytest.mark.slow
 def test_two_runs_of_plain_mitmdump_do_not_differ(bench: Bench) -> None:
     """The control: without it, a difference would prove nothing."""
     again, _ = bench.run({}, ())

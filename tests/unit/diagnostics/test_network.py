@@ -86,7 +86,7 @@ def test_a_certificate_that_cannot_be_trusted_is_reported(  # noqa: PLR0917 - py
 def test_https_for_a_plain_port_is_reported(check: Check) -> None:
     """A TLS connection to a port that speaks plain HTTP suggests http://."""
     with Receiver() as server:
-        outcome = check(server.url.replace("http:", "https:"))
+        outcome = check(server.url.replace("http:", "https:"), "--timeout", "4")
     assert (outcome.code, outcome.marks[-1]) == (1, "✗ TLS")
     assert "write http://" in outcome.out
 

@@ -110,7 +110,7 @@ def wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
 def test_every_other_status_fails_with_a_hint(check: Check, status: int) -> None:
     """A status other than 200 fails each step, with a hint."""
     with answering(status) as url:
-        outcome = check(url, "--send", "--token", TOKEN)
+        outcome = check(url, "--send", "--token", TOKEN, "--timeout", "4")
     assert outcome.code == 1
     assert outcome.marks[2:] == ["✗ /healthCheck", "✗ /api/auth-check", "✗ test entry"]
     assert outcome.out.count("→") == 3

@@ -90,7 +90,7 @@ def test_https_to_a_port_without_tls() -> None:
     """TLS to a server that speaks plain HTTP, or that sends nothing, fails with a cause."""
     with FaultServer() as akto:
         url = akto.url.replace("http:", "https:")
-        assert HttpSink(url).send([b"{}"], 10).why in (Cause.NO_TLS, Cause.TLS_FAILED)
+        assert HttpSink(url).send([b"{}"], 0.5).why in (Cause.NO_TLS, Cause.TLS_FAILED)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         assert HttpSink(url).send([b"{}"], 0.3).why is Cause.NO_TLS
