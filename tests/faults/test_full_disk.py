@@ -13,14 +13,10 @@ from tests.faults.load import Api, Clients
 from tests.faults.server import OK, FaultServer, status, wait_for
 from tests.support.proxy import running_mitmdump
 
-# Here one kind is enough: `make fulldisk`, which .ci/run runs too, takes all kinds.
-each_kind = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind == "ext4-1k" else pytest.mark.slow) for kind in disks.KINDS]
-)
-
 
 @pytest.mark.e2e
-@each_kind
+@pytest.mark.slow  # .ci/run does the same by `make fulldisk`.
+@pytest.mark.parametrize("kind", disks.KINDS)
 @pytest.mark.timeout(600)
 def test_what_is_on_a_full_disk_arrives(kind: str) -> None:
     """Line 9: filled, scraped, killed and restarted: nothing is lost, no space is freed, and all counts agree."""
@@ -34,7 +30,9 @@ def test_what_is_on_a_full_disk_arrives(kind: str) -> None:
 
 
 @pytest.mark.e2e
-@each_kind
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "ext4-1k" else pytest.mark.slow) for kind in disks.KINDS]
+)
 @pytest.mark.timeout(600)
 def test_mitmdump_outlives_a_full_disk(kind: str) -> None:
     """Line 9: a proxy whose disk fills up, while it is scraped, keeps serving, and delivers what it has stored."""

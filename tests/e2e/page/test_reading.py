@@ -208,8 +208,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_core_finds_nothing_serious(server: Receiver, look: Look, axe: str, scheme: str, width: int) -> None:
     """In the list, with a panel open, with a filter, in the help, and when nothing matches or nothing is there."""
     page = look(server.url, color_scheme=scheme, viewport={"width": width, "height": 800})
