@@ -69,10 +69,13 @@ class Stage:
         expect(self.row(path).locator(".col-comment")).to_contain_text(comment)
 
     def open_command_bar(self) -> Locator:
-        """Show the command bar, and return its input field."""
+        """Show the command bar, and return its input field once mitmweb has loaded the commands, which then shows all."""
         self.page.tab.get_by_role("link", name="Options", exact=True).click()
         self.page.tab.get_by_text("Display Command Bar").click()
-        return self.page.tab.get_by_placeholder("Enter command")
+        bar = self.page.tab.get_by_placeholder("Enter command")
+        bar.focus()
+        expect(self.page.tab.locator(".available-commands")).to_contain_text("akto.stats")
+        return bar
 
     def command(self, line: str) -> Locator:
         """Type a command, and return the place of its answer, which follows those of earlier commands."""
