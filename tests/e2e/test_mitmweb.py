@@ -69,7 +69,7 @@ class Stage:
         expect(self.row(path).locator(".col-comment")).to_contain_text(comment)
 
     def open_command_bar(self) -> Locator:
-        """Show the command bar, and return its input field once mitmweb has loaded the commands, which then shows all."""
+        """Show the command bar, and return its input field once all commands are loaded; mitmweb shows them then."""
         self.page.tab.get_by_role("link", name="Options", exact=True).click()
         self.page.tab.get_by_text("Display Command Bar").click()
         bar = self.page.tab.get_by_placeholder("Enter command")
