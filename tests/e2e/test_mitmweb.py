@@ -191,6 +191,7 @@ def test_commands_are_completed_and_answer(stage: Stage) -> None:
     expect(stage.command('akto.preview "~u /none"')).to_contain_text("choose HTTP flows that have a response")
 
 
+@pytest.mark.slow
 def test_check_answers_in_the_event_log(stage: Stage) -> None:
     """The command akto.check writes its steps to mitmweb's event log."""
     stage.open_command_bar()
@@ -199,6 +200,7 @@ def test_check_answers_in_the_event_log(stage: Stage) -> None:
     expect(stage.page.tab.locator(".eventlog")).to_contain_text("akto: ✓ connect")
 
 
+@pytest.mark.slow
 def test_commands_that_send_answer_in_the_bar(stage: Stage) -> None:
     """Commands that send report it in the command bar; having nothing to send or to list is not an error."""
     stage.ask("/lamps")
@@ -212,6 +214,7 @@ def test_commands_that_send_answer_in_the_bar(stage: Stage) -> None:
         expect(stage.command(line)).to_contain_text(answer)
 
 
+@pytest.mark.slow
 def test_a_search_finds_verdicts(stage: Stage) -> None:
     """The search box finds flows by verdict, which it can filter as a comment but not as metadata."""
     stage.ask("/lamps")

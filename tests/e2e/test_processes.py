@@ -179,7 +179,11 @@ def test_kills_and_soak_with_two_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--mode", "dns@0"], "cannot be combined with the mode dns@0, which is not a TCP listener"),
+        pytest.param(
+            ["--mode", "dns@0"],
+            "cannot be combined with the mode dns@0, which is not a TCP listener",
+            marks=pytest.mark.slow,
+        ),
         (["-w", os.devnull], "cannot be combined with -w; leave out `--processes`, or leave out -w"),
     ],
     ids=lambda each: each[-1] if isinstance(each, list) else "",

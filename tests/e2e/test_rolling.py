@@ -71,6 +71,7 @@ class Held(RequestHandler):
         self.write({"held": True})
 
 
+@pytest.mark.slow
 def test_http2_streams_end_before_their_worker(tmp_path: Path) -> None:
     """GOAWAY stops new streams of a client; the open one gets its response, and then the connection ends."""
     gate = threading.Event()

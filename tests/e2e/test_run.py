@@ -47,11 +47,11 @@ def flows(tmp_path: Path) -> Path:
 
 
 QUICK = [
-    ["--version"],
     ["-s", "no-such-script.py"],
     ["-nr", "FLOWS", "~m", "GET"],
 ]
 MORE = [
+    ["--version"],
     ["--nonsense"],
     ["--set", "akto_bodylimit=1", "-p", "0"],
     ["-p", "no-number"],

@@ -116,8 +116,15 @@ def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path, number: int) -> 
 
 
 @pytest.mark.usefixtures("program")
-@pytest.mark.parametrize("durability", ["memory", "spill", "disk"])
-@pytest.mark.parametrize("away", [False, True])
+@pytest.mark.parametrize(
+    ("durability", "away"),
+    [
+        ("memory", True),
+        ("spill", False),
+        ("disk", True),
+        *(pytest.param(*given, marks=pytest.mark.slow) for given in (("memory", False), ("spill", True), ("disk", False))),
+    ],
+)
 def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away: bool) -> None:
     """Line 7: after a reload under load, with Akto up or down, each entry arrives once, from one pair of threads."""
     script = tmp_path / "addon.py"
