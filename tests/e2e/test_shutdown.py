@@ -122,7 +122,9 @@ def test_a_second_signal_ends_at_once(api: Api, tmp_path: Path, number: int) -> 
         ("memory", True),
         ("spill", False),
         ("disk", True),
-        *(pytest.param(*given, marks=pytest.mark.slow) for given in (("memory", False), ("spill", True), ("disk", False))),
+        pytest.param("memory", False, marks=pytest.mark.slow),
+        pytest.param("spill", True, marks=pytest.mark.slow),
+        pytest.param("disk", False, marks=pytest.mark.slow),
     ],
 )
 def test_a_reload_loses_nothing(api: Api, tmp_path: Path, durability: str, away: bool) -> None:
