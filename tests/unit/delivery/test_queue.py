@@ -13,6 +13,7 @@ from akto_mirror.capture.encoding import encode
 from akto_mirror.delivery.batch import Limits
 from akto_mirror.delivery.queue import ENTRY_OVERHEAD, Queue
 from akto_mirror.outcomes import Dropped
+from tests.support.memory import traced_bytes
 
 LIMITS = Limits(100, 1_000_000, 1.0)
 
@@ -29,12 +30,12 @@ def test_an_entry_costs_what_it_holds(size: int) -> None:
     queue = Queue(4_000_000, LIMITS)
     tracemalloc.start()
     try:
-        before, _ = tracemalloc.get_traced_memory()
+        before = traced_bytes()
         now = 0.0
         while queue.refusal(len(one := made(size))) is None:
             queue.put(one, now := now + 0.5)
         del one
-        after, _ = tracemalloc.get_traced_memory()
+        after = traced_bytes()
     finally:
         tracemalloc.stop()
     assert 0.8 * queue.size <= after - before <= queue.size + 4096

@@ -12,6 +12,7 @@ from akto_mirror.sampling.features import Shown
 from akto_mirror.sampling.novelty import FEATURE_BYTES, MAX_FEATURES, RECORD_BYTES, RETURNS, Novelty, Record
 from akto_mirror.sampling.recurrence import Recurrence
 from akto_mirror.snapshots import Endpoint
+from tests.support.memory import traced_bytes
 
 
 def endpoint(number: int) -> Endpoint:
@@ -85,9 +86,9 @@ def test_what_is_counted_is_what_is_taken() -> None:
     """As measured by the interpreter, the count is at least the memory in use, and at most twice as much."""
     novelty = Novelty(2**22)
     tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
+    before = traced_bytes()
     filled(novelty, 2_000)
-    taken = tracemalloc.get_traced_memory()[0] - before
+    taken = traced_bytes() - before
     tracemalloc.stop()
     assert taken <= novelty.size <= 2 * taken
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from akto_mirror.sampling.features import Head
 from akto_mirror.sampling.payloads import Payload, read_payload
 from akto_mirror.sampling.sampler import Look, Policy, Sampler
+from tests.support.memory import traced_bytes
 
 # Maps hexadecimal digits to letters, so that words do not look like ids.
 LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
@@ -176,7 +177,7 @@ def test_memory_is_bounded_under_a_flood() -> None:
     tracemalloc.start()
     sampler = Sampler(Policy(novel=True, memory=2**20))
     flood(sampler)
-    taken = tracemalloc.get_traced_memory()[0]
+    taken = traced_bytes()
     tracemalloc.stop()
     assert taken <= 2**20
     assert sampler.account(0).forgotten > 0

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akto_mirror.sampling.templates import NODE_BYTES, RETURNS, SETTLED, SETTLED_SHARE, SIBLINGS, Templates
+from tests.support.memory import traced_bytes
 
 
 def template(templates: Templates, path: str) -> str:
@@ -97,7 +98,7 @@ def test_nodes_cost_what_they_are_counted_at() -> None:
         name = f"{number:x}".translate(str.maketrans("0123456789abcdef", "ghijklmnopqrstuv"))
         for _ in range(SETTLED):
             template(templates, f"/{name[:2]}/{name[2:]}/{'long' * 8}{name}")
-    taken = tracemalloc.get_traced_memory()[0]
+    taken = traced_bytes()
     tracemalloc.stop()
     assert taken <= 5_000 * NODE_BYTES
 
