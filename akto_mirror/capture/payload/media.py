@@ -110,6 +110,11 @@ def is_grpc(kind: str) -> bool:
     return kind.startswith("application/grpc") or kind == "application/connect+json"
 
 
+def is_base64(kind: str) -> bool:
+    """Return whether entries hold payloads of a type in base64: gRPC, except for JSON."""
+    return is_grpc(kind) and not kind.endswith("+json")
+
+
 def boundary(content_type: str, data: bytes) -> bytes:
     """Return the boundary of a multipart body, from its type or else its first line; empty if there is none."""
     named = parameter(content_type, "boundary").encode("utf-8", "replace")

@@ -160,10 +160,10 @@ def shorten(text: str, content_type: str, limit: int) -> str:
     data = text.encode("utf-8", "replace")
     if len(data) <= limit:
         return text
-    kind = media.format_of(content_type, data)
-    if kind is Format.GRPC and not media.essence(content_type).endswith("+json"):
+    if media.is_base64(media.essence(content_type)):
         found = grpc.messages(grpc.unwrapped(data), "", len(data))
         return (grpc.wrapped(found, limit) if found is not None else data[: limit & ~3]).decode("ascii", "replace")
+    kind = media.format_of(content_type, data)
     kind = media.format_of("", data) if kind is Format.GRPC else kind
     closed = _closed(data, kind, content_type, limit)
     return _decoded(_cut(data, limit) if closed is None else closed)

@@ -7,13 +7,14 @@ from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from itertools import islice
+from itertools import count, islice
 
 from akto_mirror.capture.payload import grpc, media, multipart, protobuf
 from akto_mirror.capture.payload.leaves import Change, Place, splice
 from akto_mirror.capture.redaction import gate
 from akto_mirror.capture.redaction.look import Look
 from akto_mirror.capture.redaction.rules.masks import MASK
+from akto_mirror.capture.redaction.rules.values import TooManyError
 
 # Fields and parts that are rewritten one by one; a payload with more of them is hidden unread.
 MOST_FIELDS = 2_000
@@ -33,35 +34,32 @@ MOST_ENCODED_WORDS = 8
 LookInto = Callable[[bytes, str], bytes]
 
 
-def is_grpc_text(text: bytes) -> bool:
-    """Return whether a text is a gRPC payload as entries hold it: base64 of a head and a message, or of anything."""
-    raw = grpc.unwrapped(text)
-    return bool(raw) and (grpc.messages(raw, "", len(raw)) is not None or b2a_base64(raw, newline=False) == text)
-
-
 def grpc_messages(text: bytes, look: Look) -> bytes | None:
-    """Hide what has to be hidden in the strings of gRPC's messages, and rewrite their lengths.
+    """Hide what has to be hidden in the strings of a gRPC payload, and rewrite their lengths.
 
     Args:
-        text: the messages in base64, as Akto gets them.
+        text: base64 as entries hold it: of a head and messages or, without a head, of anything.
         look: looks into the strings.
 
     Returns:
-        None if it has more fields than are rewritten one by one.
+        None if it is not base64.
+
+    Raises:
+        TooManyError: it has more fields than are rewritten one by one.
     """
     raw = grpc.unwrapped(text)
     found = grpc.messages(raw, "", len(raw))
-    given = [raw] if found is None else [message.data for message in found]
-    budget = MOST_FIELDS
+    if found is None and not (raw and b2a_base64(raw, newline=False) == text):
+        return None
+    left = count(MOST_FIELDS, -1)
 
     def rewritten(_: Place, content: bytes) -> bytes:
-        nonlocal budget
-        budget -= 1
-        return look.inner(content) if budget >= 0 else content
+        if not next(left):
+            raise TooManyError
+        return look.inner(content)
 
+    given = [raw] if found is None else [message.data for message in found]
     messages = [protobuf.rewrite(message, rewritten) for message in given]
-    if budget < 0:
-        return None
     if messages == given:
         return text
     if found is None:

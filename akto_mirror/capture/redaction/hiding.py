@@ -211,10 +211,10 @@ class Hiding:
         return MASK.decode()
 
     def _payload(self, data: bytes, content_type: str) -> bytes:
-        kind = media.essence(content_type)
-        if media.is_grpc(kind) and not kind.endswith("+json") and framed.is_grpc_text(data):
+        if media.is_base64(media.essence(content_type)):
             found = framed.grpc_messages(data, self._look(0))
-            return self._whole("many").encode() if found is None else found
+            if found is not None:
+                return found
         return self._part(data, content_type)
 
     def _part(self, data: bytes, content_type: str) -> bytes:
@@ -258,7 +258,7 @@ class Hiding:
         return data
 
     def _at(self, data: bytes, places: list[Place], depth: int, kind: str = "") -> bytes:
-        """Hide at the places of a text, and what shows by itself."""
+        """Hide at the places of a text, and what is recognised by its form."""
         is_json = False
         if places:
             data, is_json = self._names(data, places, depth, kind)
@@ -288,7 +288,7 @@ class Hiding:
         return (plain.walk(data, places, look) if places else data), False
 
     def _values(self, data: bytes, *, is_json: bool = False) -> bytes:
-        """Hide secrets that show by themselves; a number in JSON becomes a string."""
+        """Hide secrets that are recognised by their form; a number in JSON becomes a string."""
         if not self._redaction.values:
             return data
         found = self._redaction.values.found(data, self._hidden)

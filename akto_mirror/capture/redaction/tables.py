@@ -106,10 +106,10 @@ class Frame:
         count: elements so far.
         rule: the rule by which a name that stands in it as a value is secret.
         armed: where the value of such a name begins in an array of names and values; -1 if none is due.
-        is_kind: that name was the value of `type`, beside which only what says that it is a value counts.
-        values: what stands there as values; the third says whether it says so.
-        opened: where the value that is being read begins, if it is one of those; else -1.
-        opened_value: it says that it is a value.
+        is_kind: that name was the value of `type`; then only members whose keys say that they are values count.
+        values: where the members that may hold the value are, and whether their keys say that they are values.
+        opened: where the object or array begins that is being read as such a value; -1 if there is none.
+        opened_value: whether its key says that it is a value.
         start: where it begins.
         columns: the rules of its elements that are names of secrets, by their numbers: those of a table's columns.
         table: the columns of rows that stand in it.

@@ -77,7 +77,7 @@ def _prefilter(rule: Rule) -> str:
 
 
 class Values:
-    """Finds secrets by their looks.
+    """Finds secrets by their form.
 
     Args:
         given: kinds (`common`, `email`), and own expressions as `NAME=PATTERN`.

@@ -88,3 +88,18 @@ def test_a_name_behind_very_many_parameters() -> None:
     """After very many parameters the whole rest is returned as the name, so that redaction sees it."""
     assert "password" in media.parameter("form-data" + "; a=b" * 1_000 + '; name="password"', "name")
     assert media.parameter("form-data" + "; a=b" * 400 + '; name="password"', "name") == "password"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("application/grpc", True),
+        ("application/grpc-web-text", True),
+        ("application/grpc+json", False),
+        ("application/connect+json", False),
+        ("application/json", False),
+    ],
+)
+def test_what_entries_hold_in_base64(kind: str, expected: bool) -> None:
+    """Of gRPC, only JSON is not in base64."""
+    assert media.is_base64(kind) == expected
