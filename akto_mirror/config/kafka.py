@@ -28,22 +28,25 @@ ALIASES = {"sasl.mechanism": "sasl.mechanisms"}
 
 def address(url: str, environ: Mapping[str, str]) -> str:
     """Return an `akto_url`, completed from the variables: the brokers if it is empty, the topic if it has none."""
-    brokers = environ.get(_brokers(environ), "")
-    url = url or (destinations.KAFKA + brokers.removeprefix(destinations.KAFKA) if brokers else "")
-    has_topic = "/" in url.removeprefix(destinations.KAFKA)
-    topic = environ.get(TOPIC)
-    return f"{url}/{topic}" if topic and url.startswith(destinations.KAFKA) and not has_topic else url
-
-
-def _brokers(environ: Mapping[str, str]) -> str:
-    return next((name for name in BROKERS if environ.get(name)), "")
+    return _completed(url, environ)[0]
 
 
 def address_variables(url: str, environ: Mapping[str, str]) -> list[str]:
     """Return the variables with which `address` completes an `akto_url`."""
-    brokers = [] if url or not _brokers(environ) else [_brokers(environ)]
-    has_topic = address(url, environ) != address(url, {**environ, TOPIC: ""})
-    return [*brokers, TOPIC] if has_topic else brokers
+    return _completed(url, environ)[1]
+
+
+def _completed(url: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
+    names = list[str]()
+    brokers = next((name for name in BROKERS if environ.get(name)), "")
+    if brokers and not url:
+        url = destinations.KAFKA + environ[brokers].removeprefix(destinations.KAFKA)
+        names.append(brokers)
+    has_topic = "/" in url.removeprefix(destinations.KAFKA)
+    if url.startswith(destinations.KAFKA) and not has_topic and environ.get(TOPIC):
+        url = f"{url}/{environ[TOPIC]}"
+        names.append(TOPIC)
+    return url, names
 
 
 def property_variables(problem: str, items: Iterable[str], environ: Mapping[str, str]) -> list[str]:

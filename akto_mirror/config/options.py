@@ -76,10 +76,11 @@ def _variables(error: ConfigError, value: Any, environ: Mapping[str, str]) -> li
     """Return the environment variables that an invalid value comes from."""
     if error.option == "akto_kafka":
         return kafka.property_variables(error.problem, value, environ)
-    env = {option.name: option.env for option in OPTIONS}[error.option]
-    given = environ.get(env, "") if env and not value else ""
-    names = [env] if given else []
-    return names + kafka.address_variables(value or given, environ) if error.option == "akto_url" else names
+    option = next(option for option in OPTIONS if option.name == error.option)
+    names = [option.env] if option.env and not value and environ.get(option.env) else []
+    if option.name == "akto_url":
+        names += kafka.address_variables(_given(option, value, environ), environ)
+    return names
 
 
 def _read(values: Mapping[str, Any], environ: Mapping[str, str], processes: int) -> Settings:
