@@ -6,7 +6,7 @@ PLURALS = {"entry": "entries", "batch": "batches", "is": "are", "waits": "wait",
 
 
 def count(number: int, thing: str) -> str:
-    """Return `1 entry`, `2 entries`, `1,000 refused entries`: a number and a noun in the singular or plural."""
+    """Return `1 entry`, `2 entries`, `1,000 dead letters`: a number and a noun in the singular or plural."""
     rest, space, word = thing.rpartition(" ")
     return f"{number:,} {thing if number == 1 else rest + space + PLURALS.get(word, f'{word}s')}"
 

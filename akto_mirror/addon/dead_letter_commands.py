@@ -1,4 +1,4 @@
-"""The `akto.dead` commands: list, resend and delete entries that Akto refused for good.
+"""The `akto.dead` commands: list, resend and delete dead letters, which Akto refused for good.
 
 None of them may block the event loop: a disk can be slow, and another process can hold the lock on the spool. To list
 dead letters, a thread reads them one by one, and the event loop waits for it for a moment only. Changes need the lock,
@@ -32,7 +32,7 @@ SHOWN = 100
 RETRY_WHICH = "name the entries to send again by their numbers in akto.dead, or none of them for all"
 DROP_WHICH = "name the entries to delete by their numbers in akto.dead, or write all"
 
-HEAD = ["number", "age", "target", "reason", "request"]
+HEAD = ["number", "age", "destination", "reason", "request"]
 NOTHING = [["there are no dead letters"]]
 
 
@@ -46,7 +46,7 @@ class DeadLetterCommands:
 
     @command.command("akto.dead")
     def list_dead(self) -> types.Data:
-        """List the newest hundred entries that Akto refused for good, with their numbers."""
+        """List the newest hundred dead letters, the entries that Akto refused for good, with their numbers."""
         folder = _folder(self.session.configured())
         try:
             rows = threads.within(threads.PATIENCE_S, lambda: _rows(folder))
@@ -58,14 +58,14 @@ class DeadLetterCommands:
 
     @command.command("akto.dead.retry")
     def retry_dead(self, *numbers: str) -> None:
-        """Send refused entries again: those with the given numbers, or all for the current akto_url."""
+        """Send dead letters again: those with the given numbers, or all for the current akto_url."""
         chosen = _numbers(numbers, RETRY_WHICH) if numbers else set()
         spool = _open(self.session.configured())
         _in_the_background(lambda: _retry(spool, chosen))
 
     @command.command("akto.dead.drop")
     def drop_dead(self, *numbers: str) -> None:
-        """Delete refused entries: those with the given numbers, or `all`."""
+        """Delete dead letters: those with the given numbers, or `all`."""
         chosen = None if numbers == ("all",) else _numbers(numbers, DROP_WHICH)
         spool = _open(self.session.configured())
         _in_the_background(lambda: _drop(spool, chosen))
@@ -109,17 +109,17 @@ def _retry(spool: Spool, numbers: set[int]) -> str:
         own = {number for number, target in targets.items() if target == spool.target}
         revived = spool.revive(dead_letters.named(spool, numbers) if numbers else own)
     others = len(numbers - own) if numbers else len(targets) - len(own)
-    answer = f"{count(revived, 'refused entry')} will be sent again"
+    answer = f"{count(revived, 'dead letter')} will be sent again"
     if not others:
         return answer
     rest = f"of them {verb(others, 'waits')}" if numbers else f"more {verb(others, 'is')}"
-    return f"{answer}; {others} {rest} for another target than akto_url's"
+    return f"{answer}; {others} {rest} for a destination other than akto_url"
 
 
 def _drop(spool: Spool, numbers: set[int] | None) -> str:
     with contextlib.closing(spool):
         chosen = None if numbers is None else dead_letters.named(spool, numbers)
-        return f"deleted {count(spool.drop_dead(chosen), 'refused entry')}"
+        return f"deleted {count(spool.drop_dead(chosen), 'dead letter')}"
 
 
 def _in_the_background(act: Callable[[], str]) -> None:

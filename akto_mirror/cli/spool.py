@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments, and its actions."""
     parser.add_argument("--dir", default="", metavar="DIR", help=FOLDER)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _action(actions, "status", "Show how many entries wait for each destination, and how many were refused for good.")
+    _action(actions, "status", "Show how many entries wait for each destination, and how many dead letters there are.")
     shown = _action(
         actions, "list", "Show the dead letters (entries refused for good), with their numbers and the responses."
     )
@@ -259,7 +259,7 @@ def _drop(args: argparse.Namespace, spool: Spool) -> int:
         say(f"deleted {count(dropped, 'entry')} that waited for {printable(args.waiting)}")
     else:
         dropped = spool.drop_dead(None if args.all else _chosen(args, spool))
-        say(f"deleted {count(dropped, 'refused entry')}")
+        say(f"deleted {count(dropped, 'dead letter')}")
     return 0
 
 

@@ -22,16 +22,17 @@ REDACTION = (
         "akto_redact_fields",
         Sequence[str],
         [],
-        "Keys, fields, parameters, elements and attributes with values to hide before anything is queued, matched by "
-        "whole words of their names: token also matches accessToken, user[token] and X-Api-Token. common means "
+        "Keys, fields, parameters, elements and attributes whose values are hidden before anything is queued, matched "
+        "by whole words of their names: token also matches accessToken, user[token] and X-Api-Token. common means "
         "well-known ones (password, token, secret, card_number and similar).",
     ),
     Option(
         "akto_redact_values",
         Sequence[str],
         [],
-        "Secrets to hide wherever they occur, recognised by their form: common (payment card numbers, JWTs, private "
-        "keys, and API keys of well-known services), email, or a regular expression of your own as NAME=PATTERN.",
+        "Secrets that are hidden wherever they occur, recognised by their form: common (payment card numbers, JWTs, "
+        "private keys, and API keys of well-known services), email, or a regular expression of your own as "
+        "NAME=PATTERN.",
     ),
     Option(
         "akto_redact_unreadable",

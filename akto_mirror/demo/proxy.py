@@ -74,7 +74,7 @@ class _Mitmdump:
     """A mitmdump, started on a thread.
 
     Signals interrupt the main thread only: started there, a process could be left behind by Ctrl-C at that moment.
-    Its log is for people to read: `script` reports the port as soon as it listens.
+    The port is not read from its log, whose wording may change: `script` writes it to a file.
     """
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:

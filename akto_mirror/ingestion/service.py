@@ -25,8 +25,8 @@ class Receiver(BackgroundServer):
     Args:
         host: The address to listen on.
         port: The TCP port; 0 takes a free one, which a later start takes again.
-        token: What `Authorization` must hold everywhere but at `/healthCheck` and for the page without its data; empty:
-            no authentication, and entries are shown only on this machine.
+        token: The value that `Authorization` must have, except for `/healthCheck` and for the page itself, which has no
+            data; empty: no authentication, and entries are shown only on this machine.
         out: A file to which entries are appended, one JSON object per line.
         keep: How many of the newest entries stay in memory.
         on_answer: Called on the server's thread after each `POST /api/ingestData`.

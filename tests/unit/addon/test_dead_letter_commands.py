@@ -67,7 +67,7 @@ def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
 def test_list(running: Harness) -> None:
     """Line 6: a row per dead letter, newest first, with number, age, target, answer and request, all escaped."""
     head, *rows = call(running, "akto.dead")
-    assert head == ["number", "age", "target", "reason", "request"]
+    assert head == ["number", "age", "destination", "reason", "request"]
     assert [row[0] for row in rows] == ["3", "2", "1"]
     assert all(row[1].removesuffix(" s").isdigit() for row in rows)
     assert rows[1][2:] == [TARGET, "422 bad", "GET /b"]
@@ -98,14 +98,14 @@ def test_retry_takes_those_of_the_present_target(
 ) -> None:
     """Line 6: without numbers, dead letters for another akto_url are kept, and the answer says so."""
     call(running, "akto.dead.retry")
-    logged(caplog, "akto: 2 refused entries will be sent again; 1 more is for another target")
+    logged(caplog, "akto: 2 dead letters will be sent again; 1 more is for a destination other than akto_url")
     assert dead(folder) == [3]
 
 
 def test_retry_by_number(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Line 6: exactly the given ones are requeued; one for another target waits for that target."""
     call(running, "akto.dead.retry", "1", "3")
-    logged(caplog, "akto: 2 refused entries will be sent again; 1 of them waits for another target")
+    logged(caplog, "akto: 2 dead letters will be sent again; 1 of them waits for a destination other than akto_url")
     assert dead(folder) == [2]
 
 
@@ -123,10 +123,10 @@ def test_drop(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) 
         with pytest.raises(exceptions.CommandError, match="or write all"):
             call(running, "akto.dead.drop", *given)
     call(running, "akto.dead.drop", "2")
-    logged(caplog, "akto: deleted 1 refused entry")
+    logged(caplog, "akto: deleted 1 dead letter")
     assert dead(folder) == [1, 3]
     call(running, "akto.dead.drop", "all")
-    logged(caplog, "akto: deleted 2 refused entries")
+    logged(caplog, "akto: deleted 2 dead letters")
     assert dead(folder) == []
 
 
@@ -141,7 +141,7 @@ def test_an_unknown_number(running: Harness, folder: Path, caplog: pytest.LogCap
 def test_nothing_was_refused(running: Harness, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Line 6: having no dead letters is not an error, with an empty spool or none."""
     call(running, "akto.dead.drop", "all")
-    logged(caplog, "akto: deleted 3 refused entries")
+    logged(caplog, "akto: deleted 3 dead letters")
     assert call(running, "akto.dead") == [["there are no dead letters"]]
     with mirroring(spool_dir=str(folder / "none")) as other:
         assert call(other, "akto.dead") == [["there are no dead letters"]]

@@ -84,8 +84,8 @@ def test_retry_elsewhere(spool: Run, folder: Path) -> None:
 
 def test_drop(spool: Run, folder: Path) -> None:
     """Line 6: only the named entries are deleted."""
-    assert spool("drop", "1")[1] == "deleted 1 refused entry\n"
-    assert spool("drop", "--all")[1] == "deleted 2 refused entries\n"
+    assert spool("drop", "1")[1] == "deleted 1 dead letter\n"
+    assert spool("drop", "--all")[1] == "deleted 2 dead letters\n"
     assert spool("drop", "--waiting", "http://akto")[1].startswith("deleted 2 entries")
     assert Spool(folder, target="http://akto", limit=10**6, owner="next").adopt() == 0
 

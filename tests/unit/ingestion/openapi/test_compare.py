@@ -73,7 +73,7 @@ def test_what_has_changed(older: dict[str, Any], newer: dict[str, Any], expected
         assert details(entry(**older), entry(**newer)) == ()
 
 
-def test_new_values_and_what_is_not_a_longer_always_there() -> None:
+def test_new_values_and_what_is_no_longer_always_present() -> None:
     """A choice has a new value, and a required field is missing in some samples."""
     base = document(*(entry(responsePayload={"s": ("open", "paid")[n % 2], "t": n}) for n in range(40)))
     newer = [
