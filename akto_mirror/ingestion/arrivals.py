@@ -68,7 +68,7 @@ class Store:
         self.answers: Counter[int] = Counter()
         # What Akto would lose, by kind and reason.
         self.losses: Counter[tuple[str, str]] = Counter()
-        # It tells an open page that the service was restarted or cleared.
+        # It changes when the service is restarted or cleared, by which an open page notices it.
         self.run = secrets.token_hex(4)
         self._concerns = raise_concerns
         self._inventory = Inventory(raise_concerns)
