@@ -19,7 +19,7 @@ from tests.support.proxy import ROOT
 
 # Appends events to a file, one per line; files with certain names change its behaviour.
 WORKER = """
-import os, signal, socket, sys, time
+import os, select, signal, socket, sys, time
 sys.path.insert(0, {root!r})
 from akto_mirror.accounts import Stats
 from akto_mirror.snapshots import Report
@@ -30,6 +30,19 @@ def note(what):
     with open(folder + "/notes", "a") as file:
         file.write(f"{{what}} {{number}} {{os.getpid()}}\\n")
 note("starts")
+# A signal that arrives just before a blocking call does not interrupt it; a byte in this pipe ends the wait then.
+woken, waker = os.pipe()
+os.set_blocking(waker, False)
+signal.set_wakeup_fd(waker)
+def wait(*others, seconds=None):
+    ready, _, _ = select.select([woken, *others], [], [], seconds)
+    if woken in ready:
+        os.read(woken, 64)
+    return ready
+def received():
+    while channel not in wait(channel):
+        pass
+    return receive(channel)
 stats = Stats()
 stats.capture()
 def end(*_):
@@ -44,17 +57,17 @@ while os.path.exists(folder + "/late") or os.path.exists(folder + "/deaf"):
     time.sleep(0.01)
 if os.path.exists(folder + "/stuck"):
     note("sticks")
-    time.sleep(60)
+    wait(seconds=60)
 if os.path.exists(folder + "/broken") or os.path.exists(f"{{folder}}/broken-{{number}}"):
     sys.exit(3)
 send(channel, Listen("a mode", "127.0.0.1", 0))
-_, (listening,) = receive(channel)
+_, (listening,) = received()
 note(f"listens:{{listening.getsockname()[1]}}")
 send(channel, Reported(Report(stats.snapshot(), 0, 0.0)))
 send(channel, Ready())
 note("reported")
 while True:
-    message, _ = receive(channel)
+    message, _ = received()
     if isinstance(message, Others):
         note(f"others:{{message.report.counts.captured}}")
     elif isinstance(message, Drain):
